@@ -20,10 +20,10 @@ SMALL_BODY_BYTES = 16 * 1024
 
 def current_request() -> Request:
     """Return the request that the current task handles."""
-    found: object = _the_request._get_current_object()
-    if not isinstance(found, Request):
+    current: object = _the_request._get_current_object()
+    if not isinstance(current, Request):
         raise TypeError(f"the application's request class is not {Request.__name__}")
-    return found
+    return current
 
 
 class BodyPieces:
@@ -119,8 +119,8 @@ def validated[T: pydantic.BaseModel](model: type[T], data: dict[str, Any]) -> T:
         return model.model_validate(data)
     except pydantic.ValidationError as error:
         problems = [
-            {"field": ".".join(str(part) for part in found["loc"]), "problem": found["msg"]}
-            for found in error.errors(include_url=False, include_context=False, include_input=False)
+            {"field": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         first = problems[0]
         raise Refused(ApiError.INVALID, details=problems, field=first["field"], problem=first["problem"]) from error

@@ -20,8 +20,8 @@ from deepoj.words.limits import Overdrawn, Quota
 
 #: subjects counted separately, per kind: about 2 MiB when full
 MAX_SUBJECTS = 10_000
-#: the subject shared by all others
-_THE_OTHERS = "*"
+#: subject of the window that all further subjects share
+_SHARED_SUBJECT = "*"
 
 
 @dataclass(slots=True)
@@ -59,22 +59,22 @@ class LocalCounters:
         return [self._wait_ms(quota, trio.current_time()) for quota in quotas]
 
     def _wait_ms(self, quota: Quota, now: float) -> int:
-        there = self._open.get(quota.kind, OrderedDict())
-        window = there.get(quota.subject) or there.get(_THE_OTHERS)
+        windows = self._open.get(quota.kind, OrderedDict())
+        window = windows.get(quota.subject) or windows.get(_SHARED_SUBJECT)
         if window is None or window.count < quota.limit:
             return 0
         return max(0, math.ceil((window.ends_at - now) * 1000))
 
     def _window(self, quota: Quota, now: float) -> _Window:
-        there = self._open.setdefault(quota.kind, OrderedDict())
-        while there and next(iter(there.values())).ends_at <= now:
-            there.popitem(last=False)
+        windows = self._open.setdefault(quota.kind, OrderedDict())
+        while windows and next(iter(windows.values())).ends_at <= now:
+            windows.popitem(last=False)
         subject = quota.subject
-        if subject not in there and len(there) >= self._max_subjects:
-            subject = _THE_OTHERS
-        if subject not in there:
-            there[subject] = _Window(0, now + quota.window_ms / 1000)
-        return there[subject]
+        if subject not in windows and len(windows) >= self._max_subjects:
+            subject = _SHARED_SUBJECT
+        if subject not in windows:
+            windows[subject] = _Window(0, now + quota.window_ms / 1000)
+        return windows[subject]
 
 
 class FallbackCounters:
@@ -85,44 +85,45 @@ class FallbackCounters:
         self._own = LocalCounters()
         self._patience_s = patience_s
         self._rest_s = rest_s
-        self._is_away = False
-        self._ask_again_at = 0.0
+        self._is_down = False
+        self._retry_at = 0.0
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
-        return await self._asked(lambda counters: counters.take(quotas))
+        return await self._call(lambda counters: counters.take(quotas))
 
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
-        return await self._asked(lambda counters: counters.waits(quotas)) if quotas else ()
+        return await self._call(lambda counters: counters.waits(quotas)) if quotas else ()
 
-    async def _asked[T](self, question: Callable[[Counters], Awaitable[T]]) -> T:
-        if self._shared is not None and self._may_ask():
+    async def _call[T](self, function: Callable[[Counters], Awaitable[T]]) -> T:
+        """Call the function with the shared counters, or with the local ones if those do not answer."""
+        if self._shared is not None and self._may_use_shared():
             reason = "no answer in time"
             try:
                 with trio.move_on_after(self._patience_s):
-                    answer = await question(self._shared)
-                    self._came_back()
+                    answer = await function(self._shared)
+                    self._note_up()
                     return answer
-            except StreamUnavailable as away:
-                reason = str(away)
-            self._went_away(reason)
-        return await question(self._own)
+            except StreamUnavailable as error:
+                reason = str(error)
+            self._note_down(reason)
+        return await function(self._own)
 
-    def _may_ask(self) -> bool:
-        """Return whether to ask the shared counters. While they are unavailable, one request at a time tries them."""
-        if not self._is_away:
+    def _may_use_shared(self) -> bool:
+        """Return whether to use the shared counters. While they are unavailable, one request at a time tries them."""
+        if not self._is_down:
             return True
-        if trio.current_time() < self._ask_again_at:
+        if trio.current_time() < self._retry_at:
             return False
-        self._ask_again_at = trio.current_time() + self._rest_s
+        self._retry_at = trio.current_time() + self._rest_s
         return True
 
-    def _went_away(self, reason: str) -> None:
-        self._ask_again_at = trio.current_time() + self._rest_s
-        if not self._is_away:
-            self._is_away = True
+    def _note_down(self, reason: str) -> None:
+        self._retry_at = trio.current_time() + self._rest_s
+        if not self._is_down:
+            self._is_down = True
             observe.log("rate_limit_local", level="warning", reason=reason)
 
-    def _came_back(self) -> None:
-        if self._is_away:
-            self._is_away = False
+    def _note_up(self) -> None:
+        if self._is_down:
+            self._is_down = False
             observe.log("rate_limit_shared")

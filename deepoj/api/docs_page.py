@@ -128,14 +128,14 @@ class _DocumentReader:
 
     def refusals(self) -> list[tuple[str, str, str]]:
         """Return status, code and sentence of every error, for the table at the end of the page."""
-        found = []
+        rows = []
         for component in self._components["responses"].values():
             media = component["content"]["application/json"]
-            for one in media["examples"].values():
-                value = one["value"]
+            for example in media["examples"].values():
+                value = example["value"]
                 status = component["description"].partition(":")[0]
-                found.append((status, value["code"], value["error"]))
-        return found
+                rows.append((status, value["code"], value["error"]))
+        return rows
 
     def _codes(self, status: str, response: Mapping[str, Any]) -> str:
         return (
@@ -147,8 +147,8 @@ class _DocumentReader:
         if "$ref" not in node:
             return node
         _, _, kind, name = node["$ref"].split("/")
-        found: Mapping[str, Any] = self._components[kind][name]
-        return found
+        component: Mapping[str, Any] = self._components[kind][name]
+        return component
 
     def _parameter(self, one: Mapping[str, Any]) -> _Field:
         return _Field(
@@ -247,7 +247,7 @@ def _curl(method: str, path: str, operation: Mapping[str, Any], parameters: Iter
 def _marked(text: str) -> Markup:
     """Convert text with `code` to HTML."""
     parts, end = [], 0
-    for found in _CODE.finditer(text):
-        parts += [escape(text[end : found.start()]), Markup("<code>{}</code>").format(found[1] or found[2])]
-        end = found.end()
+    for match in _CODE.finditer(text):
+        parts += [escape(text[end : match.start()]), Markup("<code>{}</code>").format(match[1] or match[2])]
+        end = match.end()
     return Markup("").join([*parts, escape(text[end:])])

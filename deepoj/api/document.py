@@ -29,7 +29,7 @@ _WITH_BODY = (408, 413, 415)
 _WITH_ACCOUNT = (401,)
 _WITH_ID = (404,)
 #: statuses without an error of their own: the HTTP server sends them with the code BAD_REQUEST
-_OF_THE_SERVER = {
+_SERVER_STATUSES = {
     431: "The head of the request is too large.",
     501: "The transfer coding is unknown.",
     505: "The HTTP version is neither 1.0 nor 1.1.",
@@ -126,30 +126,27 @@ def _response_object(described: Described) -> dict[str, Any]:
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the document with everything that the routes have in common."""
     # a deep copy, because the methods of one path share objects in ``document``
-    whole: dict[str, Any] = copy.deepcopy(dict(document) | {"paths": {}})
-    whole["info"]["description"] = DESCRIPTION
-    whole["tags"] = [{"name": name, "description": what} for name, _, what in TAGS]
-    components = whole["components"]
+    complete: dict[str, Any] = copy.deepcopy(dict(document) | {"paths": {}})
+    complete["info"]["description"] = DESCRIPTION
+    complete["tags"] = [{"name": name, "description": what} for name, _, what in TAGS]
+    components = complete["components"]
     for schema in components["schemas"].values():
         _bare(schema)
     components["headers"] = _header_components()
     components["parameters"] = _parameter_components()
-    used: set[int] = set()
+    error_statuses: set[int] = set()
     for path, operations in sorted(document["paths"].items(), key=_place_of):
-        whole["paths"][path] = {}
-        for method, said in sorted(operations.items(), key=lambda pair: _METHODS.index(pair[0])):
-            operation = copy.deepcopy(said)
-            used |= _complete(path, operation)
-            _with_examples(operation, components["schemas"])
-            whole["paths"][path][method] = operation
-    whole["tags"] = [
-        tag
-        for tag in whole["tags"]
-        if any(tag["name"] in one["tags"] for path in whole["paths"].values() for one in path.values())
-    ]
-    _link(whole["paths"])
-    components["responses"] = {_name_of(status): _refusals(status) for status in sorted(used)}
-    return whole
+        complete["paths"][path] = {}
+        for method, incomplete in sorted(operations.items(), key=lambda pair: _METHODS.index(pair[0])):
+            operation = copy.deepcopy(incomplete)
+            error_statuses |= _complete(path, operation)
+            _add_examples(operation, components["schemas"])
+            complete["paths"][path][method] = operation
+    used = {tag for operations in complete["paths"].values() for each in operations.values() for tag in each["tags"]}
+    complete["tags"] = [tag for tag in complete["tags"] if tag["name"] in used]
+    _link(complete["paths"])
+    components["responses"] = {_name_of(status): _refusals(status) for status in sorted(error_statuses)}
+    return complete
 
 
 #: OpenAPI links: route, path parameter, location of the id in the response, paths that take this id
@@ -197,7 +194,7 @@ def _complete(path: str, operation: dict[str, Any]) -> set[int]:
     """Add the common responses and parameters to an operation. Returns the statuses of its errors."""
     operation["tags"] = [tag_of(path)]
     operation["description"] = operation.get("description", "").strip()
-    named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+    has_id = any(parameter["in"] == "path" for parameter in operation["parameters"])
     for parameter in operation["parameters"]:
         _complete_parameter(parameter)
     operation["parameters"] += [{"$ref": f"#/components/parameters/{name}"} for name in _parameter_components()]
@@ -211,7 +208,7 @@ def _complete(path: str, operation: dict[str, Any]) -> set[int]:
         () if path in PROBES else (429,),
         _WITH_BODY if body else (),
         _WITH_ACCOUNT if operation.get("security") else (),
-        _WITH_ID if named else (),
+        _WITH_ID if has_id else (),
     )
     for status, answer in responses.items():
         if status < 400:
@@ -238,7 +235,7 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
         parameter["allowEmptyValue"] = True
 
 
-def _with_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+def _add_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
     contents = [operation.get("requestBody", {}).get("content", {})]
     contents += [answer.get("content", {}) for answer in operation["responses"].values()]
     for content in contents:
@@ -262,31 +259,31 @@ def _strip(node: Any) -> None:
             del node["title"]
         _bare(node)
     elif isinstance(node, list):
-        for one in node:
-            _strip(one)
+        for item in node:
+            _strip(item)
 
 
 def _name_of(status: int) -> str:
-    """``BadRequest``: the component's."""
+    """Return the name of a status's component, such as ``BadRequest``."""
     return "".join(word.capitalize() for word in re.findall(r"\w+", HTTPStatus(status).phrase))
 
 
-def _sentences(status: int) -> Iterable[ApiError]:
+def _errors(status: int) -> Iterable[ApiError]:
     return [api_error for api_error in ApiError if api_error.status == status]
 
 
 def _refusals(status: int) -> dict[str, Any]:
     """Return the response of an error status, with an example of each of its errors."""
-    sayings = _sentences(status)
-    codes: list[str] = list(dict.fromkeys(api_error.code.value for api_error in sayings)) or [Code.BAD_REQUEST.value]
+    errors = _errors(status)
+    codes: list[str] = list(dict.fromkeys(api_error.code.value for api_error in errors)) or [Code.BAD_REQUEST.value]
     examples = {
-        api_error.name: {"summary": api_error.code.value, "value": _example_of(api_error)} for api_error in sayings
+        api_error.name: {"summary": api_error.code.value, "value": _example_of(api_error)} for api_error in errors
     }
     if not examples:
         examples[_name_of(status)] = {"value": Refused(ApiError.BAD_REQUEST).body(chinese=False)}
     headers = ("X-Request-ID", *_HEADERS.get(status, ()))
     return {
-        "description": _OF_THE_SERVER.get(status, f"{HTTPStatus(status).phrase}: {', '.join(codes)}."),
+        "description": _SERVER_STATUSES.get(status, f"{HTTPStatus(status).phrase}: {', '.join(codes)}."),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
         "content": {
             "application/json": {
@@ -308,8 +305,8 @@ _FILLED = {"field": "title", "problem": "1 to 200 printable characters", "limit"
 
 
 def _example_of(api_error: ApiError) -> dict[str, Any]:
-    named = re.findall(r"{(\w+)}", api_error.english)
-    body = Refused(api_error, **{name: _FILLED.get(name, name) for name in named}).body(chinese=False)
+    parameters = re.findall(r"{(\w+)}", api_error.english)
+    body = Refused(api_error, **{name: _FILLED.get(name, name) for name in parameters}).body(chinese=False)
     return body | {"code": str(body["code"])}
 
 

@@ -78,12 +78,12 @@ def example_of(schema: Mapping[str, Any], schemas: Mapping[str, Any], key: str =
         return example_of({"title": name} | schemas[name], schemas)
     if schema.get("title") in _OBJECTS:
         return dict(_OBJECTS[schema["title"]])
-    given = [schema[word] for word in ("example", "const") if word in schema] + list(schema.get("examples", ()))
+    examples = [schema[word] for word in ("example", "const") if word in schema] + list(schema.get("examples", ()))
     if key in _BY_KEY and _fits(_BY_KEY[key], schema):
-        given.append(_BY_KEY[key])
+        examples.append(_BY_KEY[key])
     if schema.get("default") is not None:
-        given.append(schema["default"])
-    return given[0] if given else _by_type(schema, schemas)
+        examples.append(schema["default"])
+    return examples[0] if examples else _by_type(schema, schemas)
 
 
 def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:

@@ -179,8 +179,9 @@ def _is_sample(test: Mapping[str, Any]) -> bool:
     return test.get("sample") is True
 
 
-def _only(found: Mapping[str, Any], names: tuple[str, ...], steps: HiddenSteps = _EXACT) -> dict[str, Any]:
-    return {name: steps.rounded(name, found[name]) for name in names if name in found}
+def _only(fields: Mapping[str, Any], names: tuple[str, ...], steps: HiddenSteps = _EXACT) -> dict[str, Any]:
+    """Return the named fields, with their figures rounded."""
+    return {name: steps.rounded(name, fields[name]) for name in names if name in fields}
 
 
 def _with_classes(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,8 +66,8 @@ def _of_files(
             raise Refused(ApiError.INVALID, field=field, problem=problem)
         return Sources(code=_text(f"{field}.0.content", files[0].content, max_bytes))
     if entry_point is None:
-        any_will_do = len(names) == 1 or language is OUTPUTS
-        entry_point = names[0] if any_will_do else language.source_name
+        is_first = len(names) == 1 or language is OUTPUTS
+        entry_point = names[0] if is_first else language.source_name
     if entry_point not in names:
         raise Refused(ApiError.INVALID, field="entry_point", problem="name one of the files")
     entry = files[names.index(entry_point)]
@@ -100,11 +100,11 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
         if opened.left_out:
             # a program with a missing file must not be judged
             raise _fault(PackageFault(None, next(iter(opened.left_out.values()))))
-        found = [(name, opened.read(name, max_bytes)) for name in opened.names]
-    folders = {name.split("/")[0] if "/" in name else "" for name, _ in found}
+        contents = [(name, opened.read(name, max_bytes)) for name in opened.names]
+    folders = {name.split("/")[0] if "/" in name else "" for name, _ in contents}
     shared = f"{folders.pop()}/" if len(folders) == 1 and "" not in folders else ""
     files = []
-    for name, content in found:
+    for name, content in contents:
         if isinstance(content, PackageFault):
             raise _fault(content)
         try:

@@ -50,11 +50,13 @@ class Admission:
         return list(self._connections)
 
     def make_room(self, subject: str) -> Refused | None:
-        """Make room for a new connection. Returns the error to answer if that is impossible. ``subject``: its address;
-        empty for a proxy, which has many clients."""
-        of_address, most = self._of_address.get(subject), self._max_of_address
-        if subject and of_address and len(of_address) >= most and not self._close(of_address.longest(), "address"):
-            return self._refused("address", Refused(ApiError.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=most))
+        """Make room for a new connection. Returns the error to answer if that is impossible.
+
+        ``subject``: its address; empty for a proxy, which has many clients.
+        """
+        of_address, limit = self._of_address.get(subject), self._max_of_address
+        if subject and of_address and len(of_address) >= limit and not self._close(of_address.longest(), "address"):
+            return self._refused("address", Refused(ApiError.TOO_MANY_CONNECTIONS_OF_ADDRESS, limit=limit))
         if len(self._counted) >= self._max_connections and not self._close(self._victim(subject), "full"):
             return self._refused("full", Refused(ApiError.TOO_MANY_CONNECTIONS))
         return None
@@ -88,10 +90,10 @@ class Admission:
         if longest is not None and trio.current_time() - longest.awaited_since > _GRACE_S:
             return longest
         count = len(self._of_address.get(subject, ())) + 1 if subject else 1
-        known = (connections for address, connections in self._of_address.items() if address)
-        greediest = max(known, key=len, default=_ByWaiting())
-        queued = next((one for one in greediest if one.is_queued), None)
-        if queued is not None and subject and len(greediest) > count:
+        of_addresses = (connections for address, connections in self._of_address.items() if address)
+        largest = max(of_addresses, key=len, default=_ByWaiting())
+        queued = next((connection for connection in largest if connection.is_queued), None)
+        if queued is not None and subject and len(largest) > count:
             return queued
         is_fair = longest is not None and len(self._of_address[self._connections[longest]]) >= count
         return longest if is_fair else None
@@ -154,7 +156,7 @@ class _ByWaiting:
                 heapq.heapreplace(self._heap, (now, next(self._numbers), connection))
             else:
                 return connection
-        awaited = (one for one in self._members if one.awaited_since < inf and not one.has_unread_request)
+        awaited = (c for c in self._members if c.awaited_since < inf and not c.has_unread_request)
         return next(awaited, None)
 
     def _entry(self, connection: Connection, now: float) -> tuple[float, int, Connection]:

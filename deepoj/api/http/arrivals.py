@@ -14,13 +14,13 @@ import trio
 from deepoj.api.http.sockets import ClientState, client_state
 from deepoj.observe import Metrics
 
-#: maximum of waiting connections, and of half-closed ones among them
+#: maximum number of waiting connections, and of half-closed ones among them
 ARRIVALS_MAX, _CLOSING_MAX = 1024, 128
-#: connections that one address keeps when the queue is full; further ones are replaced by new arrivals
+#: number of connections that an address keeps when the queue is full; its further ones are dropped for new arrivals
 _OF_ADDRESS_WHEN_FULL = ARRIVALS_MAX // 8
 
 
-type _Lines = OrderedDict[str, deque[trio.SocketStream]]
+type _Queues = OrderedDict[str, deque[trio.SocketStream]]
 
 
 class Arrivals:
@@ -29,7 +29,7 @@ class Arrivals:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         #: connections by half-closed state and by address; no queue is empty
-        self._lines: dict[bool, OrderedDict[str, deque[trio.SocketStream]]] = {
+        self._queues: dict[bool, _Queues] = {
             False: OrderedDict(),
             True: OrderedDict(),
         }
@@ -48,27 +48,29 @@ class Arrivals:
         elif is_closing and self._closing >= _CLOSING_MAX:
             self._drop(stream)
         else:
-            self._lines[is_closing].setdefault(subject, deque()).append(stream)
+            self._queues[is_closing].setdefault(subject, deque()).append(stream)
             self._count += 1
             self._closing += is_closing
 
     def has_room(self) -> bool:
-        """Return whether there is room for one more, if necessary by dropping the newest one of the address with most
-        connections."""
+        """Return whether there is room for one more connection.
+
+        When the queue is full, it drops the newest connection of the address with most connections.
+        """
         if self._count < ARRIVALS_MAX:
             return True
-        line = max(self._lines[False].values(), key=len, default=deque[trio.SocketStream]())
-        if len(line) <= _OF_ADDRESS_WHEN_FULL:
+        longest = max(self._queues[False].values(), key=len, default=deque[trio.SocketStream]())
+        if len(longest) <= _OF_ADDRESS_WHEN_FULL:
             return False
-        self._drop(line.pop())
+        self._drop(longest.pop())
         self._count -= 1
         return True
 
     def take(self) -> trio.SocketStream | None:
         """Return the connection to serve next, or None."""
         while self._count:
-            is_closing = not self._lines[False]
-            subject, stream = self._next_of(self._lines[is_closing])
+            is_closing = not self._queues[False]
+            subject, stream = self._next_of(self._queues[is_closing])
             self._count -= 1
             self._closing -= is_closing
             if is_closing or client_state(stream) is ClientState.SENDING:
@@ -80,11 +82,11 @@ class Arrivals:
         self._metrics.connections_refused.labels(reason="queue").inc()
         stream.socket.close()
 
-    def _next_of(self, lines: _Lines) -> tuple[str, trio.SocketStream]:
-        subject, line = next(iter(lines.items()))
-        stream = line.popleft()
-        if line:
-            lines.move_to_end(subject)
+    def _next_of(self, queues: _Queues) -> tuple[str, trio.SocketStream]:
+        subject, queue = next(iter(queues.items()))
+        stream = queue.popleft()
+        if queue:
+            queues.move_to_end(subject)
         else:
-            del lines[subject]
+            del queues[subject]
         return subject, stream

@@ -50,7 +50,8 @@ class ChunkedDecoder:
 
     def __init__(self) -> None:
         self.is_complete = False
-        self._left = 0  # bytes of the chunk's data
+        #: remaining bytes of the current chunk
+        self._left = 0
         self._is_after_data = self._is_in_trailers = False
         #: number of bytes still allowed for sizes, extensions and trailers
         self._spare_bytes = MAX_HEAD_BYTES
@@ -92,7 +93,7 @@ class ChunkedDecoder:
 
 
 class RequestBody:
-    """The body as a route sees it: a single-use iterator over its pieces."""
+    """The body for routes: a single-use iterator over its pieces."""
 
     def __init__(self, _content_length: int | None = None, _max_content_length: int | None = None) -> None:
         """Has quart's signature; the connection then calls ``attach``."""

@@ -27,7 +27,7 @@ from deepoj.observe import logger
 
 _PIECE_BYTES = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
-#: maximum pause of a client that was fast so far, before it counts as awaited
+#: maximum pause of a client that was fast before, until it counts as awaited
 _CREDIT_S = 5.0
 #: data after a refusal is dropped for this long and up to this much: closing at once would reset the connection, and
 #: the client might lose the answer
@@ -62,7 +62,7 @@ class Connection:
         #: shields the connection from the server's cancellation until the drain deadline
         self._scope = trio.CancelScope(shield=True)
         #: scope of the wait for a head; otherwise None
-        self._patience: trio.CancelScope | None = None
+        self._head_scope: trio.CancelScope | None = None
         #: scope of the request in progress; otherwise None
         self._request_scope: trio.CancelScope | None = None
         #: the request in progress, or the last one
@@ -90,7 +90,7 @@ class Connection:
         finally:
             self._stream.socket.close()
 
-    # -- what the server asks for
+    # -- for the server
 
     def give_up(self) -> None:
         """Close the connection at once, to make room for others."""
@@ -101,13 +101,13 @@ class Connection:
         deadline (of trio's clock)."""
         self._is_draining = True
         self._scope.deadline = deadline
-        if self._patience is not None:
-            self._patience.cancel()
+        if self._head_scope is not None:
+            self._head_scope.cancel()
 
     @property
     def has_unread_request(self) -> bool:
         """Return whether a request has arrived unread: then the client is waiting for the server."""
-        return (self._is_first or self._patience is not None) and has_unread(self._stream)
+        return (self._is_first or self._head_scope is not None) and has_unread(self._stream)
 
     @property
     def is_queued(self) -> bool:
@@ -130,7 +130,7 @@ class Connection:
     async def _serve_request(self) -> bool:
         """Serve one request. Returns whether another one may follow."""
         head = await self._read_head()
-        self._patience = None
+        self._head_scope = None
         if head is None:
             return False
         if isinstance(head, int):
@@ -151,7 +151,7 @@ class Connection:
         if received:  # a client with many pipelined requests must not starve others
             await trio.lowlevel.checkpoint()
         wait_s = settings.idle_timeout_s if self._is_idle else settings.read_header_timeout_s
-        with trio.CancelScope(deadline=self._sends_since + wait_s) as self._patience:
+        with trio.CancelScope(deadline=self._sends_since + wait_s) as self._head_scope:
             if self._is_draining:
                 return None
             while (end := received.find(_HEAD_END)) < 0:
@@ -164,7 +164,7 @@ class Connection:
                 if self._is_idle:
                     self._is_idle = False
                     self._sends_since = trio.current_time()
-                    self._patience.deadline = self._sends_since + settings.read_header_timeout_s
+                    self._head_scope.deadline = self._sends_since + settings.read_header_timeout_s
                 received += data
             raw = bytes(received[: end + len(_HEAD_END)])
             self._is_head_request = raw.startswith(b"HEAD ")
@@ -268,8 +268,8 @@ class Connection:
         # send the head with the first piece: each packet costs a system call and wakes the client
         unsent = self._protocol.send(h11.Response(status_code=response.status_code, headers=headers))
         if not self._is_head_request:
-            whole = Response.data_body_class
-            body = response.response if isinstance(response, Response) else whole(response.get_data())
+            data_body = Response.data_body_class
+            body = response.response if isinstance(response, Response) else data_body(response.get_data())
             async with body as pieces:
                 async for piece in pieces:
                     data = piece.encode() if isinstance(piece, str) else piece
@@ -294,6 +294,7 @@ class Connection:
         await self._linger()
 
     async def _linger(self) -> None:
+        """Close our side, and drop what the client still sends, so that it receives the answer."""
         self._sends_since = trio.current_time()
         with trio.move_on_after(_LINGER_S):
             await self._stream.send_eof()
@@ -332,4 +333,5 @@ class Connection:
 
 
 def _later(since: float, size_bytes: int) -> float:
+    """Add to ``since`` the time that the bytes take at the minimum speed, up to ``_CREDIT_S`` ahead of now."""
     return min(trio.current_time() + _CREDIT_S, since + size_bytes / MIN_BYTES_PER_S)

@@ -59,7 +59,7 @@ class Request(TrioRequest):
 class Starts:
     """Spreads the start of many requests over several scheduler turns; addresses take turns.
 
-    In one scheduler turn, all runnable tasks run: 600 simultaneous requests took 2 s, and ``/health`` waited for all of
+    All runnable tasks run in one scheduler turn: 600 simultaneous requests took 2 s, and ``/health`` waited for all of
     them. Only the start is delayed: a request that waits for its client, a password hash or events does not delay
     others. Probes start at once.
     """
@@ -123,8 +123,8 @@ class Exchange:
     def end(self) -> None:
         """Finish the request, after its answer was sent or given up."""
         self._app.starts.under_way -= self.is_begun
-        for then in self._at_end:
-            then()
+        for call in self._at_end:
+            call()
         method = self.request.method if self.request.method in _METHODS else "OTHER"
         labels = {"method": method, "path": template_of(self.request), "status": self.status}
         self._app.metrics.http_requests.labels(**labels).inc()
@@ -162,9 +162,9 @@ def template_of(request: QuartRequest) -> str:
     return "unmatched" if rule is None else re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule)
 
 
-def at_end(request: QuartRequest, then: Callable[[], None]) -> None:
-    """Call ``then`` when the request is over: answered, refused, or abandoned by its client."""
-    request.scope["state"]["at_end"].append(then)
+def at_end(request: QuartRequest, call: Callable[[], None]) -> None:
+    """Call ``call`` when the request is over: answered, refused, or abandoned by its client."""
+    request.scope["state"]["at_end"].append(call)
 
 
 def request_id(request: QuartRequest) -> str:

@@ -25,7 +25,7 @@ from deepoj.words.accounts import Credentials, User
 from deepoj.words.limits import Overdrawn, Quota
 
 #: interval between two warnings about untrusted X-Forwarded-For headers
-_TELL_UNTRUSTED_S = 3600.0
+_UNTRUSTED_WARNING_S = 3600.0
 
 
 class Limit(enum.Enum):
@@ -56,12 +56,12 @@ class RequestLimits:
         self._settings = settings
         self._metrics = metrics
         self._trusted = networks(settings.trusted_proxies)
-        self._tell_untrusted_at = -math.inf
+        self._next_warning_at = -math.inf
         self._tries = PasswordTries(counters, settings.auth_rate, metrics)
 
     async def admit(self, limit: Limit, claims: Claims | None) -> None:
         """Check every request before its route. ``claims``: of its token, if that is valid."""
-        self._tell_untrusted()
+        self._warn_about_untrusted_proxy()
         if limit in {Limit.NONE, Limit.PASSWORD}:
             return
         if limit in {Limit.REGISTER, Limit.AUTH}:
@@ -72,8 +72,10 @@ class RequestLimits:
             await self._take(_by_token(self._settings.rate, claims))
 
     async def turned_away(self, claims: Claims | None) -> None:
-        """Count a submission with a revoked token or of a disabled account, which ``submit`` does not count. Without a
-        valid token, its address was counted before."""
+        """Count a submission with a revoked token or of a disabled account, which ``submit`` does not count.
+
+        Without a valid token, its address was counted before.
+        """
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
 
@@ -88,8 +90,8 @@ class RequestLimits:
             _by_address("submit", limit, self._address()), _by_user("submit", limit, str(user.id))
         )
         if overdrawn is not None:
-            whose = overdrawn.quota.kind.rpartition(":")[2]
-            self._metrics.submit_429.labels(reason=f"rate_limit_{whose}").inc()
+            subject_kind = overdrawn.quota.kind.rpartition(":")[2]
+            self._metrics.submit_429.labels(reason=f"rate_limit_{subject_kind}").inc()
             raise _refused(overdrawn)
         try:
             self.backpressure()
@@ -98,11 +100,13 @@ class RequestLimits:
             raise
 
     def backpressure(self) -> None:
-        """Check backpressure; every route that creates work for the judge nodes calls this before it reads the body.
-        Raises Refused while too much work is waiting."""
-        pressed = self._pressure.look()
-        if pressed is not None and self._pressure.settings is not None:
-            self._metrics.backpressure_reject.labels(reason=pressed.value).inc()
+        """Check backpressure. Raises Refused while too much work is waiting.
+
+        Every route that creates work for the judge nodes calls this before it reads the body.
+        """
+        reason = self._pressure.look()
+        if reason is not None and self._pressure.settings is not None:
+            self._metrics.backpressure_reject.labels(reason=reason.value).inc()
             raise Refused(ApiError.BACKPRESSURE, retry_after_s=self._pressure.settings.retry_after_s)
 
     async def _take(self, quota: Quota) -> None:
@@ -114,15 +118,15 @@ class RequestLimits:
         limited = [quota for quota in quotas if quota.limit]
         return await self._counters.take(limited) if limited else None
 
-    def _tell_untrusted(self) -> None:
-        """Warn about an untrusted proxy: all of its clients would share one limit."""
+    def _warn_about_untrusted_proxy(self) -> None:
+        """Log a warning if the request came through an untrusted proxy: all of its clients share one limit."""
         peer = request.scope.get("client")
         remote = peer[0] if peer else None
         if not is_untrusted(remote, request.headers, self._trusted):
             return
         self._metrics.untrusted_forwarded.inc()
-        if trio.current_time() >= self._tell_untrusted_at:
-            self._tell_untrusted_at = trio.current_time() + _TELL_UNTRUSTED_S
+        if trio.current_time() >= self._next_warning_at:
+            self._next_warning_at = trio.current_time() + _UNTRUSTED_WARNING_S
             reason = "X-Forwarded-For is not trusted: add the address to TRUSTED_PROXIES if it is your proxy"
             log("forwarded_untrusted", level="warning", remote=remote, reason=reason)
 

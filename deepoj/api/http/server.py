@@ -53,7 +53,7 @@ async def serve(
       StartRefused: the address cannot be used.
     """
     listeners = await listen(host, port, setting, user_timeout_s=settings.write_timeout_s)
-    server = Server(app, settings, _fitting(settings.max_connections))
+    server = Server(app, settings, _connection_limit(settings.max_connections))
     task_status.started([url_of(listener) for listener in listeners])
     async with trio.open_nursery() as nursery:
         checking = trio.CancelScope(shield=True)
@@ -75,8 +75,10 @@ class Server:
         self._deadline = inf
 
     async def serve_connection(self, stream: trio.SocketStream, client: Address | None = None) -> None:
-        """Serve one connection, shielded from cancellation until the drain deadline. ``client``: address of the peer,
-        if the socket does not know it."""
+        """Serve one connection, shielded from cancellation until the drain deadline.
+
+        ``client``: address of the peer, if the socket does not know it.
+        """
         if client is None:
             try:
                 client = stream.socket.getpeername()[:2]
@@ -166,7 +168,7 @@ class _Gate(trio.abc.Listener[trio.SocketStream]):
         await self._listener.aclose()
 
 
-def _fitting(max_connections: int) -> int:
+def _connection_limit(max_connections: int) -> int:
     """Return the number of connections for which there are descriptors, at most ``max_connections``."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = max_connections + RESERVE + ARRIVALS_MAX + _OTHER_DESCRIPTORS

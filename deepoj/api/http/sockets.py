@@ -65,9 +65,9 @@ async def listen(host: str, port: int, setting: str, *, user_timeout_s: float) -
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     listeners: list[trio.SocketListener] = []
     try:
-        found = await trio.socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM,
-                                              flags=socket.AI_PASSIVE)  # fmt: skip
-        for address in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found):
+        addresses = await trio.socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM,
+                                                  flags=socket.AI_PASSIVE)  # fmt: skip
+        for address in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in addresses):
             if not listeners or port:
                 listeners += await trio.open_tcp_listeners(port, host=address, backlog=_BACKLOG)
     except (socket.gaierror, OverflowError, UnicodeError) as error:

@@ -30,8 +30,8 @@ class Trace:
 
 def trace_of(sent: str | None) -> Trace | None:
     """Parse ``traceparent`` and add a new span; None if it is invalid. Versions after 00 may have further fields."""
-    found = _TRACEPARENT.fullmatch((sent or "").strip(" \t"))
-    if found is None or (found[1] == "00" and found[4] is not None):
+    match = _TRACEPARENT.fullmatch((sent or "").strip(" \t"))
+    if match is None or (match[1] == "00" and match[4] is not None):
         return None
     span_id = f"{secrets.randbits(64) or 1:016x}"
-    return Trace(found[2], span_id, bool(int(found[3], 16) & _SAMPLED))
+    return Trace(match[2], span_id, bool(int(match[3], 16) & _SAMPLED))

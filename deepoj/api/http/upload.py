@@ -70,14 +70,14 @@ async def received_form(
 
 def sweep(upload_dir: Path) -> None:
     """Remove uploads left by killed processes a day ago or earlier."""
-    for left in upload_dir.glob("upload-*.zip"):
+    for upload in upload_dir.glob("upload-*.zip"):
         with contextlib.suppress(FileNotFoundError):
-            if left.stat().st_mtime < time.time() - _STALE_S:
-                left.unlink()
+            if upload.stat().st_mtime < time.time() - _STALE_S:
+                upload.unlink()
 
 
 class _UploadReader:
-    """Feeds the decoder and puts each part where it belongs."""
+    """Decodes the form: writes the file to disk, and keeps the fields."""
 
     def __init__(self, boundary: bytes, file_field: str, path: Path, max_file_bytes: int) -> None:
         self._decoder = MultipartDecoder(boundary, max_parts=_MAX_PARTS)
