@@ -12,8 +12,8 @@ import click
 import trio
 
 from deepoj.cli.common import print_json, settings
-from deepoj.operate.probe import STEPS, Look, looked_at
-from deepoj.operate.verify.deployment import opened, told
+from deepoj.operate.probe import STEPS, ProbeResult, run_check
+from deepoj.operate.verify.deployment import deployment_of, open_deployment
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import GOOD, CheckFailed
 
@@ -40,7 +40,7 @@ def probe(*, api_metrics: str | None, scheduler_metrics: str | None, worker_metr
     Redis and the database: REDIS_URL, REDIS_PASSWORD and DATABASE_URL, or the embedded servers of this home. Exit code
     1 if a check fails, 3 if nothing can be reached.
     """
-    deployment = told(
+    deployment = deployment_of(
         settings(),
         api_metrics=api_metrics,
         scheduler_metrics=scheduler_metrics,
@@ -50,29 +50,29 @@ def probe(*, api_metrics: str | None, scheduler_metrics: str | None, worker_metr
         within_s=None,
         tree=Path(),
     )
-    looks: list[Look] = []
+    results: list[ProbeResult] = []
 
     async def go() -> None:
-        async with opened(deployment) as running:
-            for number, (name, look) in enumerate(STEPS, 1):
-                looks.append(await looked_at(name, look, running))
+        async with open_deployment(deployment) as running:
+            for number, (name, check) in enumerate(STEPS, 1):
+                results.append(await run_check(name, check, running))
                 if not as_json:
-                    _print(number, looks[-1])
+                    _print(number, results[-1])
 
     trio.run(go)
-    failed = [look for look in looks if look.fault is not None]
+    failed = [result for result in results if result.fault is not None]
     if as_json:
-        print_json({"ok": not failed, "looks": [asdict(look) for look in looks]})
-    if len(failed) == len(STEPS) and not any(look.lines for look in looks):
+        print_json({"ok": not failed, "looks": [asdict(result) for result in results]})
+    if len(failed) == len(STEPS) and not any(result.lines for result in results):
         raise Breakage(f"nothing of the deployment can be reached: {failed[0].fault}")
     if failed:
-        raise CheckFailed("; ".join(f"{look.name}: {look.fault} ({_HELP[look.name]})" for look in failed))
+        raise CheckFailed("; ".join(f"{result.name}: {result.fault} ({_HELP[result.name]})" for result in failed))
     return GOOD
 
 
-def _print(number: int, look: Look) -> None:
-    click.echo(f"[{number}/{len(STEPS)}] {look.name}")
-    for line in look.lines:
+def _print(number: int, result: ProbeResult) -> None:
+    click.echo(f"[{number}/{len(STEPS)}] {result.name}")
+    for line in result.lines:
         click.echo(f"      {line}")
-    if look.fault is not None:
-        click.echo(f"      FAILED: {look.fault}")
+    if result.fault is not None:
+        click.echo(f"      FAILED: {result.fault}")

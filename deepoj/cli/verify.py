@@ -16,7 +16,7 @@ import deepoj
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
 from deepoj.operate.verify.checks import CHECKS
-from deepoj.operate.verify.deployment import Deployment, opened, told
+from deepoj.operate.verify.deployment import Deployment, deployment_of, open_deployment
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import GOOD, CheckFailed
 
@@ -61,7 +61,7 @@ def verify(
     d1  a submission is written with its outbox event, which reaches the stream
     """
     cfg = settings()
-    deployment = told(
+    deployment = deployment_of(
         cfg,
         api_metrics=api_metrics,
         scheduler_metrics=scheduler_metrics,
@@ -97,7 +97,7 @@ def verify(
 
 
 async def _go(check: str, deployment: Deployment, report: Callable[[str], None]) -> None:
-    async with opened(deployment) as running:
+    async with open_deployment(deployment) as running:
         for step in CHECKS[check].steps:
             report(await step(running))
 

@@ -1,4 +1,4 @@
-"""The looks of ``deepoj probe``: at the stream, the tables and the metrics of a deployment."""
+"""The checks of ``deepoj probe``: the stream, the tables and the metrics of a deployment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepoj.operate.verify.deployment import Running
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CheckFailed
 
-#: of each role, the metrics that its node cannot be without
+#: role → metrics that its node must have
 CORE = {
     "api": ("http_requests_total", "http_request_duration_seconds", "submission_total"),
     "scheduler": ("control_plane_only", "legacy_loops_started", "scheduler_active_workers", "scheduler_repair_total"),
@@ -21,62 +21,62 @@ TABLE = "submissions"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one of the three came to: the lines to read, and what is wrong (None: nothing)."""
+class ProbeResult:
+    """The result of one check: lines for people, and the fault, if any."""
 
     name: str
     lines: tuple[str, ...]
     fault: str | None = None
 
 
-async def looked_at(name: str, look: Callable[[Running], Awaitable[Look]], running: Running) -> Look:
+async def run_check(name: str, check: Callable[[Running], Awaitable[ProbeResult]], running: Running) -> ProbeResult:
+    """Run a check. If its part of the deployment is unreachable, that is the fault of the result."""
     try:
-        return await look(running)
+        return await check(running)
     except Breakage as error:
-        return Look(name, (), str(error))
+        return ProbeResult(name, (), str(error))
 
 
-async def stream(running: Running) -> Look:
-    """``[1/3]``: a stream that is not there yet has no entries, which is no fault."""
-    key = running.told.cfg.stream_key
+async def stream(running: Running) -> ProbeResult:
+    """``[1/3]``: the length of the stream. A missing stream is not a fault: it has no entries yet."""
+    key = running.deployment.cfg.stream_key
     kind = await running.redis.kind(key)
     if kind not in ("stream", "none"):
-        return Look("stream", (), f"{key} is no stream but a {kind}")
-    return Look("stream", (f"XLEN {key} = {await running.redis.length(key)}",))
+        return ProbeResult("stream", (), f"{key} is not a stream but a {kind}")
+    return ProbeResult("stream", (f"XLEN {key} = {await running.redis.length(key)}",))
 
 
-async def tables(running: Running) -> Look:
-    """``[2/3]``"""
+async def tables(running: Running) -> ProbeResult:
+    """``[2/3]``: the tables, and the columns of ``TABLE``."""
     names = await running.store.schema.tables()
     columns = await running.store.schema.columns(TABLE)
     lines = (f"tables: {', '.join(names) or 'none'}", *(f"{TABLE}.{name} {kind}" for name, kind in columns.items()))
-    return Look("tables", lines, None if columns else f"there is no table {TABLE}")
+    return ProbeResult("tables", lines, None if columns else f"there is no table {TABLE}")
 
 
-async def metrics(running: Running) -> Look:
-    """``[3/3]``"""
-    where = {
-        "api": running.told.api_metrics,
-        "scheduler": running.told.scheduler_metrics,
-        "worker": running.told.worker_metrics,
+async def metrics(running: Running) -> ProbeResult:
+    """``[3/3]``: the core metrics of each role."""
+    urls = {
+        "api": running.deployment.api_metrics,
+        "scheduler": running.deployment.scheduler_metrics,
+        "worker": running.deployment.worker_metrics,
     }
     lines, faults = [], []
-    for role, url in where.items():
+    for role, url in urls.items():
         try:
-            seen = await running.metrics(url)
+            values = await running.metrics(url)
         except (CheckFailed, httpx.HTTPError) as error:
             faults.append(f"{role} at {url}: {error or type(error).__name__}")
             continue
-        missing = [name for name in CORE[role] if name not in seen]
-        lines.append(
-            f"{role} {url}: {len(seen)} metrics, {', '.join(n for n in CORE[role] if n in seen) or 'none of ours'}"
-        )
+        missing = [name for name in CORE[role] if name not in values]
+        present = ", ".join(name for name in CORE[role] if name in values)
+        lines.append(f"{role} {url}: {len(values)} metrics, {present or 'none of ours'}")
         if missing:
-            faults.append(f"{role} at {url} does not tell {', '.join(missing)}")
-    return Look("metrics", tuple(lines), "; ".join(faults) or None)
+            faults.append(f"{role} at {url} has no {', '.join(missing)}")
+    return ProbeResult("metrics", tuple(lines), "; ".join(faults) or None)
 
 
-STEPS: Sequence[tuple[str, Callable[[Running], Awaitable[Look]]]] = (
+STEPS: Sequence[tuple[str, Callable[[Running], Awaitable[ProbeResult]]]] = (
     ("stream", stream),
     ("tables", tables),
     ("metrics", metrics),

@@ -1,4 +1,4 @@
-"""The checks, each a row of steps. A step says what it found to be so, or raises CheckFailed with what is not."""
+"""The checks of ``deepoj verify``, each a list of steps. A step returns a verified fact, or raises CheckFailed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from deepoj.words.exits import CheckFailed
 
 type Step = Callable[[Running], Awaitable[str]]
 
-#: how far an entry's own time may be from the clock of the server that took it
+#: maximum difference between an entry's own time and the clock of its Redis
 CLOCKS_APART_MS = 600_000
-#: an event that somebody waits for and that was not sent for so long is stuck
+#: age at which an undelivered outbox event of a waiting submission is stuck
 STUCK_S = 60.0
 
 _SOURCES = ("deepoj", "sql", "deploy")
@@ -32,21 +32,21 @@ _TASK = {
 }  # fmt: skip
 
 
-def _lines(tree: Path, found: re.Pattern[str]) -> Iterator[str]:
-    """Where the sources say it. What verifies that they do not is no source of it."""
+def _lines(tree: Path, pattern: re.Pattern[str]) -> Iterator[str]:
+    """Yield the places where the sources match the pattern, except in the sources of the checks themselves."""
     tops = [tree / name for name in _SOURCES] + [tree / name for name in ("pyproject.toml", "config.example.yaml")]
     for top in tops:
         for file in sorted(top.rglob("*")) if top.is_dir() else [top]:
             if file.is_file() and file.suffix in _KINDS and "verify" not in str(file.relative_to(tree)):
                 for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
-                    if found.search(line):
+                    if pattern.search(line):
                         yield f"{file.relative_to(tree)}:{number}"
 
 
-async def _unsaid(running: Running, found: re.Pattern[str], what: str) -> None:
-    said = await trio.to_thread.run_sync(list, _lines(running.told.tree, found))
-    if said:
-        raise CheckFailed(f"{what} is spoken of in {said[0]} and {len(said) - 1} more places")
+async def _require_absence(running: Running, pattern: re.Pattern[str], what: str) -> None:
+    places = await trio.to_thread.run_sync(list, _lines(running.deployment.tree, pattern))
+    if places:
+        raise CheckFailed(f"{what} occurs in {places[0]} and {len(places) - 1} more places")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -54,12 +54,12 @@ async def _unsaid(running: Running, found: re.Pattern[str], what: str) -> None:
 
 
 async def no_etcd_in_the_sources(running: Running) -> str:
-    await _unsaid(running, re.compile("etcd", re.IGNORECASE), "etcd")
-    return "no source, setting or deployment file speaks of etcd"
+    await _require_absence(running, re.compile("etcd", re.IGNORECASE), "etcd")
+    return "no source, setting or deployment file mentions etcd"
 
 
 async def no_etcd_client(_running: Running) -> str:
-    names = await trio.to_thread.run_sync(lambda: [found.name for found in metadata.distributions()])
+    names = await trio.to_thread.run_sync(lambda: [package.name for package in metadata.distributions()])
     clients = [name for name in names if "etcd" in name.lower()]
     if clients:
         raise CheckFailed(f"a client of etcd is installed: {', '.join(clients)}")
@@ -81,37 +81,37 @@ async def ready_without_etcd(running: Running) -> str:
 
 
 async def no_lists_in_the_sources(running: Running) -> str:
-    await _unsaid(running, _LISTS, "a queue beside the stream (Redis lists, channels, gRPC)")
-    return "no source speaks of a queue beside the stream"
+    await _require_absence(running, _LISTS, "a queue beside the stream (Redis lists, channels, gRPC)")
+    return "no source mentions a queue beside the stream"
 
 
 async def the_stream_is_there(running: Running) -> str:
-    key, group = running.told.cfg.stream_key, running.told.cfg.stream_group
+    key, group = running.deployment.cfg.stream_key, running.deployment.cfg.stream_group
     kind = await running.redis.kind(key)
     if kind != "stream":
-        raise CheckFailed(f"{key} is no stream in this Redis: {kind}")
+        raise CheckFailed(f"{key} is not a stream in this Redis: {kind}")
     if group not in await running.redis.groups(key):
         raise CheckFailed(f"{key} has no group {group}")
     return f"{key} is a stream and {group} a group of it"
 
 
 async def no_queue_or_result_in_redis(running: Running) -> str:
-    namespace = running.told.cfg.namespace
+    namespace = running.deployment.cfg.namespace
     queue = await running.redis.first_key(f"{namespace}:*", "list")
     if queue is not None:
-        raise CheckFailed(f"{queue} is a list in Redis: jobs travel by the stream alone")
+        raise CheckFailed(f"{queue} is a list in Redis: jobs must use only the stream")
     result = await running.redis.first_key(f"{namespace}:result:*") or await running.redis.first_key("result:*")
     if result is not None:
-        raise CheckFailed(f"{result} is in Redis: results travel by the database alone")
-    return f"Redis holds no list and no result under {namespace}"
+        raise CheckFailed(f"{result} is in Redis: results must be only in the database")
+    return f"Redis contains no list and no result under {namespace}"
 
 
 async def control_plane_only(running: Running) -> str:
-    url = running.told.scheduler_metrics
-    seen = await running.metrics(url)
+    url = running.deployment.scheduler_metrics
+    values = await running.metrics(url)
     for name, wanted in (("control_plane_only", 1), ("legacy_loops_started", 0)):
-        if seen.get(name) != wanted:
-            raise CheckFailed(f"{name} is {seen.get(name, 'not there')} at {url}, and has to be {wanted}")
+        if values.get(name) != wanted:
+            raise CheckFailed(f"{name} is {values.get(name, 'missing')} at {url}, and must be {wanted}")
     return "control_plane_only is 1 and legacy_loops_started is 0"
 
 
@@ -121,24 +121,24 @@ async def control_plane_only(running: Running) -> str:
 
 async def metrics_of_the_control_plane(running: Running) -> str:
     names = ("scheduler_repair_total", "scheduler_stream_trim_total", "scheduler_db_gc_total")
-    seen = await running.metrics(running.told.scheduler_metrics)
-    missing = [name for name in names if name not in seen]
+    values = await running.metrics(running.deployment.scheduler_metrics)
+    missing = [name for name in names if name not in values]
     if missing:
-        raise CheckFailed(f"{running.told.scheduler_metrics} does not tell {', '.join(missing)}")
-    return f"it tells {', '.join(names)}"
+        raise CheckFailed(f"{running.deployment.scheduler_metrics} has no {', '.join(missing)}")
+    return f"the scheduler has the metrics {', '.join(names)}"
 
 
 async def repair_goes_round(running: Running) -> str:
-    url, name = running.told.scheduler_metrics, "scheduler_repair_total"
+    url, name = running.deployment.scheduler_metrics, "scheduler_repair_total"
     before = (await running.metrics(url)).get(name, 0.0)
 
     async def moved() -> float | None:
         now = (await running.metrics(url)).get(name, 0.0)
         return now if now > before else None
 
-    period_s = running.told.cfg.scheduler.control_plane.repair_interval_ms / 1000
-    await running.until(moved, f"the repair loop did not go round ({name} at {url})", 2 * period_s + WITHIN_S)
-    return "the repair loop goes round"
+    period_s = running.deployment.cfg.scheduler.control_plane.repair_interval_ms / 1000
+    await running.until(moved, f"the repair loop did not run ({name} at {url})", 2 * period_s + WITHIN_S)
+    return "the repair loop runs"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -146,9 +146,9 @@ async def repair_goes_round(running: Running) -> str:
 
 
 async def _entry_of(running: Running, job_id: str) -> FoundEntry:
-    key = running.told.cfg.stream_key
+    key = running.deployment.cfg.stream_key
     return await running.until(
-        lambda: running.redis.entry_of(key, job_id), f"the job {job_id} was accepted, and no entry of it came to {key}"
+        lambda: running.redis.entry_of(key, job_id), f"the job {job_id} was accepted, but {key} got no entry of it"
     )
 
 
@@ -161,7 +161,7 @@ async def a_submission_becomes_an_entry(running: Running) -> str:
         raise CheckFailed(f"the entry {entry.entry_id} has no {', '.join(missing)}")
     for name in ("enqueue_ts", "priority", "event_id"):
         if not re.fullmatch(r"-?\d+", fields[name]):
-            raise CheckFailed(f"{name} of the entry {entry.entry_id} is no number: {fields[name]}")
+            raise CheckFailed(f"{name} of the entry {entry.entry_id} is not a number: {fields[name]}")
     apart_ms = int(fields["enqueue_ts"]) - await running.redis.now_ms()
     if abs(apart_ms) > CLOCKS_APART_MS:
         raise CheckFailed(f"enqueue_ts of the entry {entry.entry_id} is {apart_ms} ms from the clock of Redis")
@@ -170,15 +170,15 @@ async def a_submission_becomes_an_entry(running: Running) -> str:
 
 
 async def _payload(running: Running, job_id: str, ref: str) -> None:
-    if ref != f"{running.told.cfg.namespace}:task:payload:{job_id}":
-        raise CheckFailed(f"payload_ref is {ref}, which is not where the payload of {job_id} belongs")
-    found = await running.redis.envelope(ref)
-    if found is None:
+    if ref != f"{running.deployment.cfg.namespace}:task:payload:{job_id}":
+        raise CheckFailed(f"payload_ref is {ref}, which is not the place of the payload of {job_id}")
+    payload = await running.redis.envelope(ref)
+    if payload is None:
         raise CheckFailed(f"there is no payload in an envelope at {ref}")
-    envelope, task = found
-    said = {name: envelope.get(name) for name in ("schema_version", "encoding", "content_type")}
-    if said != {"schema_version": 1, "encoding": "base64", "content_type": "application/json"}:
-        raise CheckFailed(f"the envelope at {ref} says {said}")
+    envelope, task = payload
+    head = {name: envelope.get(name) for name in ("schema_version", "encoding", "content_type")}
+    if head != {"schema_version": 1, "encoding": "base64", "content_type": "application/json"}:
+        raise CheckFailed(f"the envelope at {ref} has {head}")
     if set(task) != _TASK or task["job_id"] != job_id:
         raise CheckFailed(f"the task at {ref} has the fields {', '.join(sorted(task))}")
     try:
@@ -194,8 +194,8 @@ async def _payload(running: Running, job_id: str, ref: str) -> None:
 async def nothing_is_stuck(running: Running) -> str:
     count, error = await running.store.outbox.outbox_stuck(STUCK_S)
     if count:
-        raise CheckFailed(f"{count} outbox events were not sent for {STUCK_S:g} s, last error: {error}")
-    return f"no outbox event that somebody waits for is older than {STUCK_S:g} s"
+        raise CheckFailed(f"{count} outbox events were not delivered within {STUCK_S:g} s; last error: {error}")
+    return f"no outbox event of a waiting submission is older than {STUCK_S:g} s"
 
 
 async def an_event_is_delivered(running: Running) -> str:
@@ -217,7 +217,7 @@ async def an_event_is_delivered(running: Running) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Its steps, in order; ``submits``: it needs a problem to submit to."""
+    """The steps of a check, in order. ``submits``: it needs a problem to submit to."""
 
     steps: tuple[Step, ...]
     submits: bool = False

@@ -1,4 +1,4 @@
-"""A running deployment, as the checks see it: its HTTP, its metrics, its Redis and its database."""
+"""A running deployment: its HTTP API, its metrics, its Redis and its database, for the checks."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from deepoj.operate.targets import database_url, reachable, redis_target
 from deepoj.words.exits import CheckFailed
 
 POLL_S = 0.1
-#: for what takes milliseconds on an idle machine
+#: timeout of operations that take milliseconds on an idle machine
 WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """Where it is and what the checks were told."""
+    """The addresses of a deployment, and the options of the checks."""
 
     cfg: Config
     tree: Path
@@ -40,7 +40,7 @@ class Deployment:
     within_s: float | None
 
 
-def told(
+def deployment_of(
     cfg: Config,
     *,
     api_metrics: str | None,
@@ -51,7 +51,7 @@ def told(
     within_s: float | None,
     tree: Path,
 ) -> Deployment:
-    """Build the description of the deployment; missing values are taken from this host's settings."""
+    """Return the deployment of the settings. Values that are not None override them."""
     api = api_of(cfg)
     return Deployment(
         cfg=cfg,
@@ -66,74 +66,74 @@ def told(
 
 
 def api_of(cfg: Config) -> str:
-    """Where the API is that this machine's settings speak of."""
-    return reachable(_noted_api(cfg.home) or f"http://127.0.0.1:{cfg.api.port}")
+    """Return the URL of the API of these settings."""
+    return reachable(_recorded_api(cfg.home) or f"http://127.0.0.1:{cfg.api.port}")
 
 
-def _noted_api(home: Path) -> str | None:
-    """Where the node of this home said that its API listens."""
+def _recorded_api(home: Path) -> str | None:
+    """Return the URL of the API that the node of this home has recorded; None if there is none."""
     try:
-        noted: str | None = json.loads((home / "node.json").read_text())["api"]
+        url: str | None = json.loads((home / "node.json").read_text())["api"]
     except (OSError, ValueError, KeyError):
         return None
-    return noted
+    return url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The deployment with its doors open."""
+    """A deployment with clients of its parts, which connect on first use."""
 
-    told: Deployment
+    deployment: Deployment
     http: httpx.AsyncClient
     redis: RedisLook
     store: PgStore
 
     @property
     def api(self) -> str:
-        return self.told.api_metrics.removesuffix("/metrics")
+        return self.deployment.api_metrics.removesuffix("/metrics")
 
     async def metrics(self, url: str) -> Mapping[str, float]:
-        """Each metric's sum over its labels, by the name it is declared under; also of those that never moved."""
-        token = self.told.cfg.api.metrics_token
+        """Return each metric's sum over its labels, by its declared name, also of metrics that never changed."""
+        token = self.deployment.cfg.api.metrics_token
         answer = await self.http.get(url, headers={"Authorization": f"Bearer {token}"} if token else {})
         if not answer.is_success:
             raise CheckFailed(f"{url} answers {answer.status_code}: {answer.text[:200].strip()}")
-        found = {}
+        sums = {}
         for family in text_string_to_metric_families(answer.text):
-            total = family.type == "counter" and not family.name.endswith("_total")
-            name = f"{family.name}_total" if total else family.name
-            found[name] = sum(sample.value for sample in family.samples)
-        return found
+            is_counter = family.type == "counter" and not family.name.endswith("_total")
+            name = f"{family.name}_total" if is_counter else family.name
+            sums[name] = sum(sample.value for sample in family.samples)
+        return sums
 
     async def submitted(self) -> str:
-        """The job id of a program sent to the problem that was named."""
-        token = self.told.token or await self._new_account()
+        """Submit a program to the chosen problem, and return its job id."""
+        token = self.deployment.token or await self._new_account()
         body = {
-            "problem_id": self.told.problem_id,
+            "problem_id": self.deployment.problem_id,
             "language": sample.LANGUAGE,
-            # not a twin of what somebody has under way
+            # unique, because an identical unfinished submission would be returned instead
             "code": f"{sample.accepted_source()}\n// {secrets.token_hex(8)}\n",
         }
-        said = await self._asked("/api/v1/submit", body, token)
-        job_id: str = said["job_id"]
+        answer = await self._post("/api/v1/submit", body, token)
+        job_id: str = answer["job_id"]
         return job_id
 
     async def _new_account(self) -> str:
         account = {"username": f"verify-{secrets.token_hex(6)}", "password": secrets.token_urlsafe(16)}
-        await self._asked("/api/v1/auth/register", account)
-        return str((await self._asked("/api/v1/auth/login", account))["token"])
+        await self._post("/api/v1/auth/register", account)
+        return str((await self._post("/api/v1/auth/login", account))["token"])
 
-    async def _asked(self, path: str, body: Mapping[str, object], token: str = "") -> Mapping[str, str]:
+    async def _post(self, path: str, body: Mapping[str, object], token: str = "") -> Mapping[str, str]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         answer = await self.http.post(f"{self.api}{path}", json=body, headers=headers)
         if not answer.is_success:
             raise CheckFailed(f"{self.api}{path} answers {answer.status_code}: {answer.text[:200].strip()}")
-        said: Mapping[str, str] = answer.json()
-        return said
+        fields: Mapping[str, str] = answer.json()
+        return fields
 
     async def until[T](self, ask: Callable[[], Awaitable[T | None]], fault: str, within_s: float = WITHIN_S) -> T:
-        """The first answer that is one. Raises CheckFailed(``fault``) when none comes in time."""
-        within_s = within_s if self.told.within_s is None else self.told.within_s
+        """Call ``ask`` until it returns something. Raises CheckFailed(``fault``) after the timeout."""
+        within_s = within_s if self.deployment.within_s is None else self.deployment.within_s
         with trio.move_on_after(within_s):
             while True:
                 answer = await ask()
@@ -144,8 +144,8 @@ class Running:
 
 
 @asynccontextmanager
-async def opened(deployment: Deployment) -> AsyncIterator[Running]:
-    """Nothing is connected before it is needed."""
+async def open_deployment(deployment: Deployment) -> AsyncIterator[Running]:
+    """Context of a deployment with clients of its parts, which connect on first use."""
     cfg = deployment.cfg
     url, password, tls = redis_target(cfg)
     async with (
@@ -154,4 +154,4 @@ async def opened(deployment: Deployment) -> AsyncIterator[Running]:
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
         RedisLook.open(bridge, url, password=password, tls=tls) as redis,
     ):
-        yield Running(told=deployment, http=http, redis=redis, store=store)
+        yield Running(deployment=deployment, http=http, redis=redis, store=store)
