@@ -237,7 +237,7 @@ async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
 async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: RunSpec) -> RunOutcome:
     judge_settings = judging(cfg)
     async with _box(cfg) as box:
-        archive = await ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=judge_settings).get(language)
+        archive = await ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=judge_settings).get(language)
         if isinstance(archive, Infra):
             raise CheckFailed(f"{archive.message}.")
         archives = () if archive is None or language.archive is None else (archive_file(language.archive, archive),)

@@ -5,11 +5,11 @@ code as submissions, so a fault in any of them shows. A canary with an unexpecte
 with a newly compiled program, and differs only if every try does: the host may have been at fault. A failure of the
 sandbox itself (it is away, the host is out of memory) says nothing about its verdicts: the round ends unjudged.
 
-Compiled programs are kept under ``<shelf>/<digest of the source, the command line and the compiler>``, so that neither
-the next round nor the next start compiles.
+Compiled programs are kept in ``<cache_dir>/<digest of the source, the command line and the compiler>``, so that
+neither the next round nor the next start compiles.
 
-What if we die here? A program appears under ``shelf`` by a rename, completely or not at all. Directories of a round or
-a compilation that did not end are removed by a later round, ``STALE_S`` after they were last written.
+If the process dies here: a program appears in ``cache_dir`` by a rename, completely or not at all. Directories of a
+round or a compilation that did not end are removed by a later round, ``STALE_S`` after they were last written.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class CanaryRound:
 
 
 async def judge_canaries(
-    box: Box, *, shelf: Path, settings: JudgeSettings, suite: Sequence[Canary] = canaries.CANARIES
+    box: Box, *, cache_dir: Path, settings: JudgeSettings, suite: Sequence[Canary] = canaries.CANARIES
 ) -> CanaryRound:
     """Judge one round, one canary at a time, so that it never takes more than one slot of the sandbox from the jobs."""
     started = time.monotonic()
@@ -97,8 +97,8 @@ async def judge_canaries(
     differing: list[Differs] = []
     wavering: list[Differs] = []
     try:
-        directory = await trio.to_thread.run_sync(_make_round, shelf, here)
-        judge = _CanaryJudge(box, shelf, directory, settings)
+        directory = await trio.to_thread.run_sync(_make_round, cache_dir, here)
+        judge = _CanaryJudge(box, cache_dir, directory, settings)
         try:
             for canary in here:
                 fails = await judge.judge(canary)
@@ -118,7 +118,7 @@ async def judge_canaries(
     except BoxBroken as broken:
         unjudged = str(broken)
     except OSError as error:
-        unjudged = f"{error.strerror or error}: {error.filename or shelf}"
+        unjudged = f"{error.strerror or error}: {error.filename or cache_dir}"
     return CanaryRound(
         as_expected=good,
         of=len(here),
@@ -151,8 +151,8 @@ def _tool_is_there(language: Language, settings: JudgeSettings) -> bool:
 class _CanaryJudge:
     """Judges the canaries of one round. ``directory`` is the round's, with their inputs and answers."""
 
-    def __init__(self, box: Box, shelf: Path, directory: Path, settings: JudgeSettings) -> None:
-        self._box, self._shelf, self._dir, self._settings = box, shelf, directory, settings
+    def __init__(self, box: Box, cache_dir: Path, directory: Path, settings: JudgeSettings) -> None:
+        self._box, self._cache_dir, self._dir, self._settings = box, cache_dir, directory, settings
         #: program → its directory, once it is ready
         self._ready: dict[str, Path] = {}
 
@@ -201,7 +201,7 @@ class _CanaryJudge:
         That outcome is never kept: a canary that must not compile tests the compiler."""
         language = LANGUAGES[canary.language]
         text = canaries.source(canary.program)
-        place = await trio.to_thread.run_sync(_place, self._shelf, text, language, self._settings)
+        place = await trio.to_thread.run_sync(_place, self._cache_dir, text, language, self._settings)
         if not recompile and await trio.to_thread.run_sync(_is_ready, place, language):
             return place
         work = await trio.to_thread.run_sync(_make_compilation, self._dir, language, text)
@@ -256,14 +256,14 @@ def _wrong(canary: Canary, fate: ExpectedResult, outcome: RunOutcome) -> str | N
 # The directory of programs: blocking, called in threads
 
 
-def _place(shelf: Path, text: str, language: Language, settings: JudgeSettings) -> Path:
+def _place(cache_dir: Path, text: str, language: Language, settings: JudgeSettings) -> Path:
     """Return a program's directory, named by everything that decides it. A compiler is known by path, size and time of
     change."""
     tool = Path(language.tool(settings.toolchain)).resolve()
     stat = tool.stat()
     command = [language.compile_argv(settings.toolchain), language.compile_env, language.artifact]
     parts = [text, language.key, command, str(tool), stat.st_size, stat.st_mtime_ns]
-    return shelf / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return cache_dir / hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _is_ready(place: Path, language: Language) -> bool:
@@ -274,11 +274,11 @@ def _is_ready(place: Path, language: Language) -> bool:
     return True
 
 
-def _make_round(shelf: Path, suite: Sequence[Canary]) -> Path:
+def _make_round(cache_dir: Path, suite: Sequence[Canary]) -> Path:
     """Make a directory for one round, with each canary's input and answer. Remove what is stale."""
-    shelf.mkdir(mode=0o700, parents=True, exist_ok=True)
+    cache_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     now = time.time()
-    for path in shelf.iterdir():
+    for path in cache_dir.iterdir():
         limit = STALE_S if path.name.startswith("round-") else FORGOTTEN_S
         try:
             old = now - path.stat().st_mtime > limit
@@ -286,7 +286,7 @@ def _make_round(shelf: Path, suite: Sequence[Canary]) -> Path:
             continue
         if old:
             shutil.rmtree(path, ignore_errors=True)
-    directory = Path(tempfile.mkdtemp(prefix="round-", dir=shelf))
+    directory = Path(tempfile.mkdtemp(prefix="round-", dir=cache_dir))
     try:
         for canary in suite:
             canary.stdin.write_to(directory / f"{canary.name}.in")

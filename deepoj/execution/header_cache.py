@@ -91,10 +91,10 @@ def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity:
 
 
 class HeaderCache:
-    """The headers below ``shelf``, which the sandbox shows at ``HEADERS_DIR``."""
+    """The precompiled headers in ``cache_dir``, which the sandbox shows at ``HEADERS_DIR``."""
 
-    def __init__(self, box: Box, shelf: Path, *, metrics: observe.Metrics) -> None:
-        self._box, self._shelf, self._metrics = box, shelf, metrics
+    def __init__(self, box: Box, cache_dir: Path, *, metrics: observe.Metrics) -> None:
+        self._box, self._cache_dir, self._metrics = box, cache_dir, metrics
         self._ready: set[str] = set()
         self._tries: Counter[str] = Counter()
         #: ordered and not built yet
@@ -137,11 +137,11 @@ class HeaderCache:
 
     async def _build(self, request: HeaderBuild) -> str:
         """Return why it may not be used; empty if it may."""
-        place = self._shelf / request.key
-        await trio.to_thread.run_sync(_sweep, self._shelf, frozenset(self._ready))
+        place = self._cache_dir / request.key
+        await trio.to_thread.run_sync(_sweep, self._cache_dir, frozenset(self._ready))
         if await trio.to_thread.run_sync(_is_whole, place, request.header):
             return ""
-        work = await trio.to_thread.run_sync(_make_work, self._shelf, request)
+        work = await trio.to_thread.run_sync(_make_work, self._cache_dir, request)
         try:
             fault = await self._make(request, work) or await self._try(request, work)
             if not fault:
@@ -196,14 +196,14 @@ class HeaderCache:
 # On the disk; all of it blocks. Programs of other users read here: nothing is secret, and file modes give the access.
 
 
-def make_shelf(shelf: Path) -> None:
+def make_cache_dir(cache_dir: Path) -> None:
     """Make the directory at start-up, before the sandbox shows it. Raises OSError."""
-    shelf.mkdir(parents=True, exist_ok=True)
-    shelf.chmod(0o755)
+    cache_dir.mkdir(parents=True, exist_ok=True)
+    cache_dir.chmod(0o755)
 
 
-def _make_work(shelf: Path, request: HeaderBuild) -> Path:
-    work = shelf / f"{_WORK_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
+def _make_work(cache_dir: Path, request: HeaderBuild) -> Path:
+    work = cache_dir / f"{_WORK_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
     _mkdir(work)
     (work / HEADER_NAME).write_text(f"#include <{request.header}>\n")
     (work / request.source_name).write_text(_PROBE.format(header=request.header))
@@ -263,9 +263,9 @@ def _are_same(one: Path, other: Path) -> bool:
     return one.read_bytes() == other.read_bytes()
 
 
-def _sweep(shelf: Path, in_use: frozenset[str]) -> None:
+def _sweep(cache_dir: Path, in_use: frozenset[str]) -> None:
     now = time.time()
-    for path in shelf.iterdir():
+    for path in cache_dir.iterdir():
         if path.name in in_use:
             continue
         limit = STALE_S if path.name.startswith(_WORK_PREFIX) else FORGOTTEN_S

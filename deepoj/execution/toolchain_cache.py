@@ -1,7 +1,7 @@
 """Toolchain archives: files that compiling a language needs besides the toolchain's packages (Go: its library).
 
 An archive is built in the sandbox, by the toolchain alone, when it is needed for the first time. It is kept under
-``<shelf>/<key>-<digest of the command and the tool>``. Compilations that need it meanwhile wait.
+``<cache_dir>/<key>-<digest of the command and the tool>``. Compilations that need it meanwhile wait.
 
 What if we die here? An archive appears by a rename, completely or not at all; the next compilation that needs it
 builds it. Two nodes on one workspace may both build it: the later one replaces the other's by an equal one.
@@ -35,7 +35,7 @@ class ToolchainCache:
     """The toolchain archives of one node."""
 
     box: Box
-    shelf: Path
+    cache_dir: Path
     settings: JudgeSettings
     _making: dict[str, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
 
@@ -44,12 +44,12 @@ class ToolchainCache:
 
         Raises:
           BoxBroken: as the box does.
-          OSError: ``shelf`` cannot be read or written.
+          OSError: ``cache_dir`` cannot be read or written.
         """
         archive = language.archive
         if archive is None:
             return None
-        path = await trio.to_thread.run_sync(_place, self.shelf, language, archive, self.settings)
+        path = await trio.to_thread.run_sync(_place, self.cache_dir, language, archive, self.settings)
         async with self._making[path.name]:
             if not await trio.Path(path).is_file():
                 trouble = await self._make(language, archive, path)
@@ -73,13 +73,13 @@ class ToolchainCache:
         )
 
 
-def _place(shelf: Path, language: Language, archive: ToolchainArchive, settings: JudgeSettings) -> Path:
+def _place(cache_dir: Path, language: Language, archive: ToolchainArchive, settings: JudgeSettings) -> Path:
     """Return the archive's path, whose name is a digest of all that decides it: a tool by path, size and mtime."""
     tool = Path(language.tool(settings.toolchain)).resolve()
     stat = tool.stat() if tool.exists() else None
     made_by = [str(tool), *((stat.st_size, stat.st_mtime_ns) if stat else ())]
     parts = [settings.toolchain.fill(archive.make), archive.env, made_by]
-    return shelf / f"{language.key}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
+    return cache_dir / f"{language.key}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"
 
 
 def _make_room(path: Path, language: Language) -> None:

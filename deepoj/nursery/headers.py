@@ -14,9 +14,9 @@ from deepoj.execution.header_cache import HeaderCache
 class Precompile:
     """The child. A header that cannot be built does not end it: the cache bounds how often a build is tried."""
 
-    shelf: HeaderCache
+    cache: HeaderCache
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
         while True:
-            await self.shelf.build(await self.shelf.next())
+            await self.cache.build(await self.cache.next())

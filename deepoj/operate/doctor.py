@@ -318,8 +318,8 @@ async def _canaries(cfg: Config) -> Finding:
             mounts=cfg.path.mount_dirs,
             rates=rates(cfg),
         ) as box:
-            with tempfile.TemporaryDirectory(prefix="deepoj-canaries-") as shelf:
-                found = await judge_canaries(box, shelf=Path(shelf), settings=judging(cfg))
+            with tempfile.TemporaryDirectory(prefix="deepoj-canaries-") as cache_dir:
+                found = await judge_canaries(box, cache_dir=Path(cache_dir), settings=judging(cfg))
     except (StartRefused, Breakage) as error:
         return Finding("canaries", lacks, str(error))
     said = [f"{found.as_expected} of {found.of} as expected", *map(str, found.differing)]

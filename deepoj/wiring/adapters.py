@@ -20,7 +20,7 @@ from deepoj.adapters.sandbox.quiet_box import QuietBox
 from deepoj.adapters.testdata import TestDataCache
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
-from deepoj.execution.header_cache import make_shelf
+from deepoj.execution.header_cache import make_cache_dir
 from deepoj.judging.exec_rules import MIB
 from deepoj.observe.metrics import ISOLATION_LEVELS
 from deepoj.ports.accounts import Github
@@ -130,7 +130,7 @@ async def _open_box(cfg: Config, stack: AsyncExitStack) -> tuple[Box, tuple[str,
     headers = settings.headers_dir(cfg)
     if headers is not None:
         try:
-            await trio.to_thread.run_sync(make_shelf, headers)
+            await trio.to_thread.run_sync(make_cache_dir, headers)
         except OSError as error:
             raise StartRefused(f"WORKSPACE: {headers} cannot be made: {error.strerror or error}", 2) from error
     box = await stack.enter_async_context(

@@ -105,7 +105,7 @@ class Judge:
     def __init__(self, box: LinuxBox, shelf: Path, directory: Path, key: str) -> None:
         self._box, self._dir, self._key = box, directory, key
         self._metrics = Metrics()
-        toolchain_cache = ToolchainCache(box=box, shelf=shelf / "kits", settings=SETTINGS)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=shelf / "kits", settings=SETTINGS)
         self.cache = DiskCompileCache(shelf / "compiled", metrics=self._metrics)
         self._compiler = Compiler(
             box, settings=SETTINGS, metrics=self._metrics, cache=self.cache, toolchain_cache=toolchain_cache

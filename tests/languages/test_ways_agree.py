@@ -164,7 +164,7 @@ async def judged(row: Row, directory: Path, home: Path) -> dict[str, str]:
     async with open_box(1) as box, AsyncExitStack() as stack:
         # what gets the same names is compiled once
         cache = stack.enter_context(closing(DiskCompileCache(directory / "compiled", metrics=metrics)))
-        toolchain_cache = ToolchainCache(box=box, shelf=home / "workspace" / "kits", settings=SETTINGS)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=home / "workspace" / "kits", settings=SETTINGS)
         compiler = Compiler(box, settings=SETTINGS, metrics=metrics, cache=cache, toolchain_cache=toolchain_cache)
         for way, sources in sent(row).items():
             claim = replace(

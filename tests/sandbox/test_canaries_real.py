@@ -69,7 +69,7 @@ class Witness:
 
 async def judged(box: Witness, shelf: Path) -> CanaryRound:
     with trio.fail_after(PATIENCE_S):
-        return await judge_canaries(box, shelf=shelf, settings=judge_settings())
+        return await judge_canaries(box, cache_dir=shelf, settings=judge_settings())
 
 
 def cpu_s() -> float:
@@ -102,7 +102,7 @@ async def test_a_sandbox_that_lies_stops_a_node_and_a_healed_one_lets_it_go_on(b
     witness = Witness(box)
 
     async def judge_round() -> CanaryRound:
-        return await judge_canaries(witness, shelf=shelf, settings=judge_settings())
+        return await judge_canaries(witness, cache_dir=shelf, settings=judge_settings())
 
     fake = FakeNode(
         store=MemoryStore(), stream=MemoryStream(), metrics=Metrics(), judge_s=0.01, judge_round=judge_round,

@@ -13,7 +13,7 @@ import trio
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled, Compiler
-from deepoj.execution.header_cache import HeaderCache, make_shelf
+from deepoj.execution.header_cache import HeaderCache, make_cache_dir
 from deepoj.judging.headers import first_include
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
@@ -110,7 +110,7 @@ class Place:
 async def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     #: one for the session: what is made once is found there by the next test, as by the next start of a node
     shelf = tmp_path_factory.getbasetemp() / "headers"
-    make_shelf(shelf)
+    make_cache_dir(shelf)
     async with LinuxBox.open(1, headers=shelf) as box:
         if box.isolation is Isolation.WEAK:
             pytest.fail("these tests need mounts")

@@ -31,7 +31,7 @@ def box() -> CanaryBox:
 
 
 async def judged(box: CanaryBox, tmp_path: Path, tools: Toolchain = TOOLS) -> CanaryRound:
-    return await judge_canaries(box, shelf=tmp_path / "shelf", settings=judge_settings(toolchain=tools))
+    return await judge_canaries(box, cache_dir=tmp_path / "shelf", settings=judge_settings(toolchain=tools))
 
 
 @pytest.mark.parametrize("isolation", Isolation)
@@ -191,7 +191,7 @@ async def test_a_compiler_that_is_stopped_says_nothing_about_verdicts(
 
 async def test_compiling_does_not_depend_on_the_operators_limits(box: CanaryBox, tmp_path: Path) -> None:
     settings = judge_settings(toolchain=TOOLS, compile_cpu_ms=1, compile_wall_ms=1)
-    await judge_canaries(box, shelf=tmp_path / "shelf", settings=settings)
+    await judge_canaries(box, cache_dir=tmp_path / "shelf", settings=settings)
     compiling = [spec.limits for spec in box.specs if spec.policy is Policy.COMPILE]
     assert {limits.cpu_ms for limits in compiling} == {step.COMPILE_CPU_MS}
     assert {limits.wall_ms for limits in compiling} == {step.COMPILE_WALL_MS}

@@ -31,7 +31,7 @@ class Bench:
         self.into = tmp_path / "attempt"
         self.into.mkdir()
         settings = judge_settings()
-        toolchain_cache = ToolchainCache(box=self.box, shelf=tmp_path / "kits", settings=settings)
+        toolchain_cache = ToolchainCache(box=self.box, cache_dir=tmp_path / "kits", settings=settings)
         self.compiler = Compiler(self.box, settings=settings, metrics=metrics, toolchain_cache=toolchain_cache)
         self._tmp_path = tmp_path
 

@@ -25,7 +25,7 @@ def box() -> ScriptedBox:
 
 @pytest.fixture
 def toolchain_cache(box: ScriptedBox, tmp_path: Path) -> ToolchainCache:
-    return ToolchainCache(box=box, shelf=tmp_path / "kits", settings=judge_settings())
+    return ToolchainCache(box=box, cache_dir=tmp_path / "kits", settings=judge_settings())
 
 
 async def test_toolchain_archive_is_made_once(box: ScriptedBox, toolchain_cache: ToolchainCache) -> None:
@@ -44,7 +44,7 @@ async def test_toolchain_archive_is_made_once(box: ScriptedBox, toolchain_cache:
 
     assert len(set(found)) == 1
     assert isinstance(found[0], Path)
-    assert [path.name for path in toolchain_cache.shelf.iterdir()] == [found[0].name]
+    assert [path.name for path in toolchain_cache.cache_dir.iterdir()] == [found[0].name]
     (spec,) = box.specs
     assert spec.policy is Policy.COMPILE
     assert [file.name for file in spec.files_out] == ["go-std.tar"]
@@ -84,9 +84,9 @@ def _made(_spec: RunSpec, _stdin: bytes) -> RunOutcome:
 
 
 async def test_toolchain_archive_of_a_removed_toolchain_is_deleted(toolchain_cache: ToolchainCache) -> None:
-    toolchain_cache.shelf.mkdir()
+    toolchain_cache.cache_dir.mkdir()
     for name, age_s in (("go-old", FORGOTTEN_S * 2), ("go-new", FORGOTTEN_S / 2), ("other-old", FORGOTTEN_S * 2)):
-        path = toolchain_cache.shelf / name
+        path = toolchain_cache.cache_dir / name
         path.write_bytes(b"")
         stamp = path.stat().st_mtime - age_s
         os.utime(path, (stamp, stamp))
@@ -94,4 +94,4 @@ async def test_toolchain_archive_of_a_removed_toolchain_is_deleted(toolchain_cac
     made = await toolchain_cache.get(GO)
 
     assert isinstance(made, Path)
-    assert {path.name for path in toolchain_cache.shelf.iterdir()} == {made.name, "go-new", "other-old"}
+    assert {path.name for path in toolchain_cache.cache_dir.iterdir()} == {made.name, "go-new", "other-old"}

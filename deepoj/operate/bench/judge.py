@@ -33,7 +33,7 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiled, Compiler
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.header_cache import HeaderCache, make_shelf
+from deepoj.execution.header_cache import HeaderCache, make_cache_dir
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
@@ -184,8 +184,8 @@ class _Cases:
 
 async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bool) -> JudgeFigures:
     rounds, large_tests = counts
-    shelf = scratch / "headers"
-    make_shelf(shelf)
+    cache_dir = scratch / "headers"
+    make_cache_dir(cache_dir)
     metrics = Metrics()
     async with LinuxBox.open(
         1,
@@ -193,9 +193,9 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
         run_gid=cfg.security.run_as_gid,
         min_isolation=cfg.sandbox_min_isolation,
         mounts=cfg.path.mount_dirs,
-        headers=shelf,
+        headers=cache_dir,
     ) as box:
-        headers = HeaderCache(box, shelf, metrics=metrics)
+        headers = HeaderCache(box, cache_dir, metrics=metrics)
         cache = DiskCompileCache(scratch / "compiled", metrics=metrics)
         compiler = Compiler(box, settings=_patient(cfg), metrics=metrics, cache=cache, headers=headers)
         keeps_nothing = Compiler(box, settings=_patient(cfg), metrics=metrics, headers=headers)

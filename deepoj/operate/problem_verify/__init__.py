@@ -96,7 +96,7 @@ async def verify_package(
         there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
         # each submission requests the checker again
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
-        toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=knobs)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=knobs)
         compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
         context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
         bench = Bench(context=context, package=package, versions=there)

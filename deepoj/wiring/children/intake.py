@@ -79,7 +79,7 @@ class _CanaryRounds:
 
     async def judge_round(self) -> CanaryRound:
         cfg = self.parts.cfg
-        return await judge_canaries(self.jobs.box, shelf=cfg.workspace / "canaries", settings=settings.judging(cfg))
+        return await judge_canaries(self.jobs.box, cache_dir=cfg.workspace / "canaries", settings=settings.judging(cfg))
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def job_parts(
         return None
     headers = _headers(cfg, box, metrics)
     options = settings.judging(cfg)
-    toolchain_cache = ToolchainCache(box=box, shelf=cfg.workspace / "kits", settings=options)
+    toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=options)
     compiler = Compiler(
         box,
         settings=options,
