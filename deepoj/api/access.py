@@ -50,7 +50,7 @@ async def _submitter(guards: Guards) -> User:
     try:
         user = await guards.auth.user()
     except Refused:
-        await guards.limits.turned_away(guards.auth.claims())
+        await guards.limits.count_refused_submission(guards.auth.claims())
         raise
     await guards.limits.submit(user)
     return user

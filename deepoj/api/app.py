@@ -24,7 +24,7 @@ from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
 from deepoj.api.errors import ApiError, Refused, prefers_chinese, refusal_of
 from deepoj.api.http.address import networks
-from deepoj.api.http.exchange import MeasuredApp, Starts, request_id
+from deepoj.api.http.exchange import MeasuredApp, StartScheduler, request_id
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, limit_of
@@ -59,7 +59,7 @@ class Api(MeasuredApp):
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
-        self.starts = Starts(networks(settings.trusted_proxies))
+        self.starts = StartScheduler(networks(settings.trusted_proxies))
         # API clients should not be redirected to a path with or without a trailing slash
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False

@@ -163,7 +163,7 @@ class Auth:
         except TooManyWaiting:
             raise Refused(ApiError.TOO_MANY_LOGINS) from None
 
-    async def hashed(self, password: str) -> str:
+    async def hash(self, password: str) -> str:
         """Return the hash of the password. Raises Refused when too many hashes are waiting."""
         try:
             return await self._passwords.hash(password, client_of(request, self._trusted))

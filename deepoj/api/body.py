@@ -69,7 +69,7 @@ async def read_json[T: pydantic.BaseModel](model: type[T], *, timeout_s: float, 
     if not request.is_json:
         raise Refused(ApiError.WRONG_TYPE, wanted="application/json")
     too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
-    raw = request.body.whole()
+    raw = request.body.take_rest()
     if raw is None:
         raw = await _arriving(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s)
     elif len(raw) > max_bytes:

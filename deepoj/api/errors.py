@@ -480,7 +480,7 @@ def prefers_chinese(accepted: LanguageAccept) -> bool:
 
 
 def refusal_of(error: HTTPException) -> Refused:
-    """Translate an error raised by the web framework to one of ours."""
+    """Translate an error raised by the web framework to a ``Refused``."""
     if isinstance(error, Refused):
         return error
     status = error.code or 500

@@ -92,16 +92,20 @@ def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
             return example_of(schema[several][0], schemas)
     if "enum" in schema:
         return schema["enum"][0]
-    made: Any = {"boolean": False, "null": None, "string": "text"}.get(schema.get("type", "string"))
+    example: Any = {"boolean": False, "null": None, "string": "text"}.get(schema.get("type", "string"))
     match schema.get("type"):
         case "object":
-            wanted = schema.get("properties", {})
-            made = {name: example_of(one, schemas, name) for name, one in wanted.items() if not one.get("deprecated")}
+            properties = schema.get("properties", {})
+            example = {
+                name: example_of(field, schemas, name)
+                for name, field in properties.items()
+                if not field.get("deprecated")
+            }
         case "array":
-            made = [example_of(schema["items"], schemas)]
+            example = [example_of(schema["items"], schemas)]
         case "integer" | "number":
-            made = max(1, schema.get("minimum", 1))
-    return made
+            example = max(1, schema.get("minimum", 1))
+    return example
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:

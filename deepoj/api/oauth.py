@@ -45,7 +45,7 @@ class LoginState:
         return _text(hashlib.sha256(self.verifier.encode()).digest())
 
 
-class States:
+class LoginStates:
     """Creates and verifies states. Nodes with the same JWT_SECRET accept each other's states."""
 
     def __init__(self, jwt_secret: str) -> None:

@@ -17,7 +17,7 @@ Generated from the settings model by `deepoj config reference`; do not edit. Fla
 environment overrides `config.yaml`, and that overrides the default. `deepoj config show` prints the effective settings
 and their sources. `config.example.yaml` has every setting in the form of the file.
 """
-#: defaults in words, of settings whose default ``config/derived.py`` derives from others
+#: defaults in words, for settings whose default is derived from other settings
 FOLLOWS: Mapping[str, str] = {
     "home": "`./.deepoj`",
     "path.workspace_root": "`<home>/workspace`",

@@ -34,7 +34,7 @@ from deepoj.operate.drill.drills import drill as play
 from deepoj.operate.drill.live import live_drill, refuse_impossible, what_it_does
 from deepoj.operate.drill.live_canaries import System
 from deepoj.operate.drill.schedule import FaultKind
-from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, what_is_missing
+from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, missing_faults
 from deepoj.operate.drill.soak import soak as play_soak
 from deepoj.operate.drill.stage import Timing, slowness
 from deepoj.operate.drill.victim import find_victim
@@ -160,7 +160,7 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
     """Submit jobs to three nodes during a schedule of faults, and check the history."""
     chosen = secrets.randbelow(_SEEDS) if seed is None else seed
     console = Console(stderr=True)
-    missing = what_is_missing()
+    missing = missing_faults()
     for kind, why in missing.items():
         errors.say(f"without {kind}: {why}")
     plan = SoakPlan(seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()))

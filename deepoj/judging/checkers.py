@@ -120,7 +120,7 @@ class Ruling:
 #: language key of programs of ICPC/Kattis packages that a script ``build`` makes or a script ``run`` starts; never of
 #: contestants' programs
 BUILT_KEY = "build"
-_MADE = "made.tar"
+_ARTIFACT = "made.tar"
 #: The shell runs a script without a ``#!`` line. The node's files are executable (``brought_for``), because at `weak`
 #: chmod does nothing; therefore the archive marks all files as executable. A run must not make symbolic links, so the
 #: archive contains their targets instead.
@@ -128,7 +128,7 @@ _BUILD = f"""
 if [ -e build ]; then ./build || exit 1; fi
 chmod +x run 2>/dev/null
 if ! [ -f run ]; then echo "the script 'build' has made no file 'run'" >&2; exit 1; fi
-tar -chf {_MADE} --mode=a+x --exclude=./{_MADE} .
+tar -chf {_ARTIFACT} --mode=a+x --exclude=./{_ARTIFACT} .
 """
 #: The program is unpacked to a folder of its own, so that its files cannot be confused with the test's. Arguments that
 #: are files become absolute paths, because the program may change its directory. `languages.row.steps` says why the
@@ -148,8 +148,8 @@ BUILT = Language(
     package="",
     source_name="build",
     compile=("/bin/sh", "-c", _BUILD),
-    artifact=_MADE,
-    run=("/bin/sh", "-c", _RUN, f"{PROGRAM_DIR}/{_MADE}"),
+    artifact=_ARTIFACT,
+    run=("/bin/sh", "-c", _RUN, f"{PROGRAM_DIR}/{_ARTIFACT}"),
     version=("/bin/sh", "-c", "echo sh"),
     accepts=("/bin/sh", "-c", ":"),
     compile_env=COMPILE_ENV,

@@ -18,7 +18,7 @@ import trio
 from quart import Response
 
 from deepoj.adapters.github import GithubOverHttp
-from deepoj.api.oauth import States
+from deepoj.api.oauth import LoginStates
 from deepoj.words.errors import GithubUnavailable
 from tests.api.house import PASSWORD, PATIENCE_S, SECRET, House, client, house, served
 from tests.fakes.github import CLIENT_ID, CLIENT_SECRET, FakeGithub, Mood, fake_github, send, send_json
@@ -309,7 +309,7 @@ async def test_a_state_is_spent_even_by_a_login_that_fails(tmp_path: Path, githu
 
 
 def test_states_tell_nothing_and_differ() -> None:
-    states = States(SECRET)
+    states = LoginStates(SECRET)
     many = [states.new(1000.0) for _ in range(50)]
     assert len({state.text for state in many}) == len({state.verifier for state in many}) == 50
     for state in many:

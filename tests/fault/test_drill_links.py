@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from deepoj.operate.drill.proxy import Link, Trick
-from deepoj.operate.drill.wire import PostgresTalk, RedisTalk, WireParser
+from deepoj.operate.drill.wire import PostgresParser, RedisParser, WireParser
 from tests.unit.test_drill_parts import IDLE, PARSE, RUN, STARTUP, SYNC
 
 LATEST_S = 300.0
@@ -47,7 +47,7 @@ class Server:
 
 
 @asynccontextmanager
-async def linked(answer: bytes, talk: type[PostgresTalk] | None = None) -> AsyncGenerator[tuple[Link, Server]]:
+async def linked(answer: bytes, talk: type[PostgresParser] | None = None) -> AsyncGenerator[tuple[Link, Server]]:
     server = Server(answer)
     async with trio.open_nursery() as tasks:
         listeners = await tasks.start(trio.serve_tcp, server.serve, 0)
@@ -57,7 +57,7 @@ async def linked(answer: bytes, talk: type[PostgresTalk] | None = None) -> Async
             return await trio.open_tcp_stream("127.0.0.1", port)
 
         def made() -> WireParser:
-            return talk() if talk is not None else RedisTalk("secret")
+            return talk() if talk is not None else RedisParser("secret")
 
         link = Link("the link", dial, made)
         await tasks.start(link.serve, tasks)
@@ -132,7 +132,7 @@ async def test_a_redis_request_is_said_twice_and_answered_once() -> None:
 
 
 async def test_a_statement_is_said_twice_and_answered_once() -> None:
-    async with linked(IDLE, PostgresTalk) as (link, server), await client(link) as stream:
+    async with linked(IDLE, PostgresParser) as (link, server), await client(link) as stream:
         for request in (STARTUP, PARSE + SYNC):
             await stream.send_all(request)
             with trio.fail_after(LATEST_S):

@@ -14,7 +14,7 @@ import trio
 
 from deepoj.operate.drill import clocks
 from deepoj.operate.drill.schedule import FaultKind
-from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, soak, what_is_missing
+from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakProgress, missing_faults, soak
 from deepoj.operate.drill.stage import slowness
 
 SEED = 20_240
@@ -26,7 +26,7 @@ AGAIN = f"play it again: make soak SEED={SEED} JOBS={JOBS} FAULTS={FAULTS}"
 def test_this_host_can_play_every_kind() -> None:
     """Only a disk cannot be filled by everybody."""
     assert clocks.compiler() is not None
-    missing = what_is_missing()
+    missing = missing_faults()
     assert set(missing) <= (set() if os.geteuid() == 0 else {FaultKind.DISK_FULL})
     if missing:
         pytest.skip(f"the soak goes without {', '.join(f'{kind}: {why}' for kind, why in missing.items())}")
@@ -39,7 +39,7 @@ def test_leases_are_of_fractions_of_a_second() -> None:
 
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     """A minute and a half on two quiet cores; what ends it on any other machine are the soak's own limits."""
-    missing = what_is_missing()
+    missing = missing_faults()
     plan = SoakPlan(seed=SEED, jobs=JOBS, faults=FAULTS, without=missing, timing=SOAK_TIMING.scaled(slowness()))
     directory = tmp_path / "soak"
     directory.mkdir(mode=0o711)

@@ -9,7 +9,7 @@ import pytest
 from deepoj.operate.drill import programs, schedule
 from deepoj.operate.drill.schedule import FaultKind
 from deepoj.operate.drill.stage import Timing
-from deepoj.operate.drill.wire import HttpTalk, PostgresTalk, RedisTalk
+from deepoj.operate.drill.wire import HttpParser, PostgresParser, RedisParser
 
 
 def test_a_seed_is_a_schedule() -> None:
@@ -56,7 +56,7 @@ IDLE, _IN_TRANSACTION = _message("Z", b"I"), _message("Z", b"T")
 
 
 def test_a_write_is_known_by_the_statement_it_runs() -> None:
-    talk = PostgresTalk()
+    talk = PostgresParser()
     assert talk.asked(STARTUP) == []
     assert talk.answered(IDLE) == 1
     prepared = talk.asked(PARSE + SYNC)
@@ -66,14 +66,14 @@ def test_a_write_is_known_by_the_statement_it_runs() -> None:
 
 
 def test_a_statement_of_a_transaction_is_not_said_twice() -> None:
-    talk = PostgresTalk()
+    talk = PostgresParser()
     talk.asked(STARTUP + PARSE + SYNC)
     talk.answered(_IN_TRANSACTION)
     assert [request.repeatable for request in talk.asked(RUN)] == [False]
 
 
 def test_bytes_come_in_any_portions() -> None:
-    talk = PostgresTalk()
+    talk = PostgresParser()
     whole = STARTUP + PARSE + SYNC + RUN
     found = [request for byte in whole for request in talk.asked(bytes([byte]))]
     assert len(found) == 2
@@ -86,13 +86,13 @@ def test_bytes_come_in_any_portions() -> None:
 
 
 def test_redis_requests_are_known_by_their_words() -> None:
-    talk = RedisTalk("secret")
+    talk = RedisParser("secret")
     assert talk.asked(b"*5\r\n$4\r\nXADD\r\n")[0].words == {"XADD"}
     assert not talk.asked(b"*1\r\n$4\r\nPING\r\n")[0].repeatable
 
 
 def test_http_requests_end_with_their_bodies() -> None:
-    talk = HttpTalk()
+    talk = HttpParser()
     head = b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k\r\nContent-Length: 4\r\n\r\n"
     assert talk.asked(head) == []
     (request,) = talk.asked(b"{..}GET / HTTP/1.1\r\n")
@@ -101,5 +101,5 @@ def test_http_requests_end_with_their_bodies() -> None:
     assert request.repeatable
     (request,) = talk.asked(b"Host: x\r\n\r\n")
     assert request.words == {"GET"}
-    (request,) = HttpTalk().asked(b"POST /x HTTP/1.1\r\nHost: x\r\n\r\n")
+    (request,) = HttpParser().asked(b"POST /x HTTP/1.1\r\nHost: x\r\n\r\n")
     assert not request.repeatable

@@ -98,15 +98,18 @@ class RequestBody:
     def __init__(self, _content_length: int | None = None, _max_content_length: int | None = None) -> None:
         """Has quart's signature; the connection then calls ``attach``."""
         self._receive: Callable[[], Awaitable[bytes]] | None = None
-        self._take_whole: Callable[[], bytes | None] | None = None
+        self._take_rest: Callable[[], bytes | None] | None = None
 
-    def attach(self, receive: Callable[[], Awaitable[bytes]], take_whole: Callable[[], bytes | None]) -> None:
-        """``receive``: waits for the next piece and returns it, empty at the end; ``take_whole``: see ``whole``."""
-        self._receive, self._take_whole = receive, take_whole
+    def attach(self, receive: Callable[[], Awaitable[bytes]], take_rest: Callable[[], bytes | None]) -> None:
+        """Connect the body to its connection.
 
-    def whole(self) -> bytes | None:
+        ``receive``: waits for the next piece and returns it, empty at the end. ``take_rest``: see the method.
+        """
+        self._receive, self._take_rest = receive, take_rest
+
+    def take_rest(self) -> bytes | None:
         """Return the unread rest of the body if all of it has arrived; else return None and take nothing."""
-        return self._take_whole() if self._take_whole is not None else b""
+        return self._take_rest() if self._take_rest is not None else b""
 
     def __aiter__(self) -> RequestBody:
         return self

@@ -56,7 +56,7 @@ class Request(TrioRequest):
         return parse_accept_header(sent if len(sent) <= _MAX_LANGUAGES_CHARS else "", LanguageAccept)
 
 
-class Starts:
+class StartScheduler:
     """Spreads the start of many requests over several scheduler turns; addresses take turns.
 
     All runnable tasks run in one scheduler turn: 600 simultaneous requests took 2 s, and ``/health`` waited for all of
@@ -69,11 +69,11 @@ class Starts:
         self._trusted = trusted
         self._turns = FairTurns(_BEGIN_AT_ONCE)
         #: number of requests in progress
-        self.under_way = 0
+        self.in_progress = 0
 
     async def turn(self, request: QuartRequest) -> None:
         """Wait until ``request`` may start."""
-        if self.under_way < _BEGIN_FREELY or request.path in PROBES:
+        if self.in_progress < _BEGIN_FREELY or request.path in PROBES:
             return
         async with self._turns.turn(client_of(request, self._trusted)):
             await trio.lowlevel.checkpoint()
@@ -84,7 +84,7 @@ class MeasuredApp(QuartTrio):
 
     request_class = Request
     metrics: Metrics
-    starts: Starts
+    starts: StartScheduler
     #: called when the server begins to drain: ends requests that would never end by themselves
     on_drain: Callable[[], None] | None = None
 
@@ -111,7 +111,7 @@ class Exchange:
         """Wait for the request's turn and return the application's response."""
         starts = self._app.starts
         await starts.turn(self.request)
-        starts.under_way += 1
+        starts.in_progress += 1
         self.is_begun = True
         response = await self._app.handle_request(self.request)
         self.status = str(response.status_code)
@@ -122,7 +122,7 @@ class Exchange:
 
     def end(self) -> None:
         """Finish the request, after its answer was sent or given up."""
-        self._app.starts.under_way -= self.is_begun
+        self._app.starts.in_progress -= self.is_begun
         for call in self._at_end:
             call()
         method = self.request.method if self.request.method in _METHODS else "OTHER"

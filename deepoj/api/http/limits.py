@@ -71,7 +71,7 @@ class RequestLimits:
         elif limit is Limit.API:
             await self._take(_by_token(self._settings.rate, claims))
 
-    async def turned_away(self, claims: Claims | None) -> None:
+    async def count_refused_submission(self, claims: Claims | None) -> None:
         """Count a submission with a revoked token or of a disabled account, which ``submit`` does not count.
 
         Without a valid token, its address was counted before.

@@ -29,7 +29,7 @@ def user_id_of(raw: str) -> int | None:
     return int(raw) if 0 < int(raw) < 2**63 else None
 
 
-def word(name: str, max_chars: int) -> str:
+def query_text(name: str, max_chars: int) -> str:
     """Return a text of the query string, empty if missing. Raises Refused."""
     value = text(name, request.args.get(name, ""))
     if len(value) > max_chars:
@@ -37,7 +37,7 @@ def word(name: str, max_chars: int) -> str:
     return value
 
 
-def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
+def query_number[T: int | None](name: str, default: T, maximum: int) -> int | T:
     """Return a positive integer of the query string. Raises Refused."""
     raw = request.args.get(name)
     if raw is None:
@@ -48,7 +48,7 @@ def whole[T: int | None](name: str, default: T, maximum: int) -> int | T:
     return number
 
 
-def flag(name: str) -> bool:
+def query_flag(name: str) -> bool:
     """Return a flag of the query string: ``?name``, ``?name=true`` or ``?name=false``. Raises Refused."""
     word = request.args.get(name, "false").lower()
     if word not in {"true", "false", "1", "0", ""}:
@@ -56,7 +56,7 @@ def flag(name: str) -> bool:
     return word in {"true", "1", ""}
 
 
-def moment(name: str) -> dt.datetime | None:
+def query_time(name: str) -> dt.datetime | None:
     """Return a time of the query string, in UTC. Raises Refused."""
     raw = request.args.get(name)
     if raw is None:

@@ -1,9 +1,9 @@
 """Event streams (``text/event-stream``) of jobs and runs.
 
-A route creates a ``Feed`` and answers with ``Live.answer(user_id, topic, feed, …)``. The stream asks the feed for news
-at the start, after each notification for its topic, and periodically. The feed reads the stored state and remembers
-only its client's position. So there is no queue that could grow, a lost notification is harmless, and a slow client
-only delays its own next read::
+A route creates a ``Feed`` and answers with ``Live.answer(user_id, topic, feed, …)``. The stream asks the feed for new
+events at the start, after each notification for its topic, and periodically. The feed reads the stored state and
+remembers only its client's position. So there is no queue that could grow, a lost notification is harmless, and a slow
+client only delays its own next read::
 
     judge node ─ NOTIFY ─▶ listener (one connection per node) ─▶ Live.ring(topic) ─▶ each stream of the topic reads
 
@@ -85,11 +85,11 @@ class Feed(Protocol):
     """The events of one client, and its position in them."""
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Return whether there will be no more events, so that the stream ends."""
         ...
 
-    async def news(self) -> Sequence[LiveEvent]:
+    async def events(self) -> Sequence[LiveEvent]:
         """Return the events since the last call.
 
         Raises StoreUnavailable; the next call then returns the events since the last successful one.
@@ -227,22 +227,22 @@ class Live:
         yield _HEAD
         began = answered_at = checked_at = trio.current_time()
         while not (self._closed or stream.is_displaced):
-            news: Sequence[LiveEvent] = ()
+            events: Sequence[LiveEvent] = ()
             has_answered = True
             try:
                 if trio.current_time() - checked_at >= RECHECK_S:
                     if not await is_allowed():
                         return
                     checked_at = trio.current_time()
-                news = await feed.news()
+                events = await feed.events()
                 answered_at = trio.current_time()
             except StoreUnavailable:  # retried for up to AWAY_S
                 has_answered = False
-            if news:
-                self._metrics.live_events.inc(len(news))
-                yield b"".join(event.encoded() for event in news)
+            if events:
+                self._metrics.live_events.inc(len(events))
+                yield b"".join(event.encoded() for event in events)
             now = trio.current_time()
-            if feed.over or now - answered_at >= AWAY_S or now - began >= MAX_AGE_S:
+            if feed.is_over or now - answered_at >= AWAY_S or now - began >= MAX_AGE_S:
                 return
             interval_s = KEEP_ALIVE_S if has_answered and self._is_notified else DEAF_LOOK_S
             if not await stream.wait(interval_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret

@@ -70,10 +70,10 @@ class JobFeed:
         self._over = False
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self._over
 
-    async def news(self) -> Sequence[LiveEvent]:
+    async def events(self) -> Sequence[LiveEvent]:
         job = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
         if job is not None and job.attempt_id == self._at.attempt_id and job.judging != self._at.judging:
             # an attempt belongs to exactly one judging: the client's id is forged

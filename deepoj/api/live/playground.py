@@ -34,10 +34,10 @@ class RunFeed:
         self._over = False
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self._over
 
-    async def news(self) -> Sequence[LiveEvent]:
+    async def events(self) -> Sequence[LiveEvent]:
         run = await self._runs.custom_run(self._run_id, self._keep_s)
         if run is None:
             self._over = True  # the run has expired: a client that reconnects gets 404

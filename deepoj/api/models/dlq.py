@@ -54,7 +54,7 @@ class LedgerEventView(ResponseModel):
     created_at: str
 
 
-class LetterTold(ResponseModel):
+class LetterHistory(ResponseModel):
     """A dead letter and its history."""
 
     letter: LetterView

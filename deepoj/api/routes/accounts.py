@@ -48,7 +48,7 @@ class AccountRoutes:
         reserved = is_reserved(username, self._settings.admin_users)
         if reserved and not self._settings.admin_registration_open:
             raise Refused(ApiError.USERNAME_RESERVED)
-        password_hash = await self._auth.hashed(password)
+        password_hash = await self._auth.hash(password)
         user = await self._accounts.create_user(username, password_hash, email, is_admin=reserved)
         if isinstance(user, AccountRefusal):
             raise Refused(ApiError.USERNAME_TAKEN)

@@ -9,14 +9,14 @@ from deepoj.api.access import ADMIN
 from deepoj.api.body import read_json, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import whole
+from deepoj.api.http.paths import query_number
 from deepoj.api.models.dlq import (
     DecisionBody,
     DecisionView,
     LedgerEventView,
+    LetterHistory,
     LetterPage,
     LetterQuery,
-    LetterTold,
     LetterView,
 )
 from deepoj.api.route import route
@@ -49,12 +49,13 @@ class LetterRoutes:
 
         For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
-        page = await dlq.page(self._letters, whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID))
+        limit, before = query_number("limit", _PAGE, _MAX_PAGE), query_number("before", None, _MAX_ID)
+        page = await dlq.page(self._letters, limit, before)
         after = None if page.next_before is None else str(page.next_before)
         return LetterPage(letters=[_view(letter) for letter in page.letters], next=after)
 
-    @route("GET", "/api/v1/admin/dlq/<job_id>", access=ADMIN, responses={200: LetterTold})
-    async def letter(self, _admin: User, job_id: str) -> LetterTold:
+    @route("GET", "/api/v1/admin/dlq/<job_id>", access=ADMIN, responses={200: LetterHistory})
+    async def letter(self, _admin: User, job_id: str) -> LetterHistory:
         """Return one dead letter with its events in the ledger.
 
         For administrators.
@@ -63,7 +64,7 @@ class LetterRoutes:
         if history is None:
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         events = [LedgerEventView(**dataclasses.asdict(event)) for event in history.events]
-        return LetterTold(letter=_view(history.letter), events=events)
+        return LetterHistory(letter=_view(history.letter), events=events)
 
     @route(
         "POST",

@@ -25,7 +25,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
 from deepoj.api.models.accounts import LoggedIn
 from deepoj.api.models.oauth import CallbackQuery, Redirected
-from deepoj.api.oauth import LoginState, States, usernames
+from deepoj.api.oauth import LoginState, LoginStates, usernames
 from deepoj.api.route import Described, route
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.accounts import Github
@@ -41,7 +41,7 @@ class GithubRoutes:
 
     def __init__(self, context: ApiContext, auth: Auth) -> None:
         self._context, self._settings, self._auth = context, context.settings, auth
-        self._states = States(context.settings.jwt_secret)
+        self._states = LoginStates(context.settings.jwt_secret)
 
     @route(
         "GET",
@@ -114,7 +114,7 @@ def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age
     )
 
 
-async def _spent_state(context: ApiContext, states: States) -> LoginState:
+async def _spent_state(context: ApiContext, states: LoginStates) -> LoginState:
     """Return the state that the browser brought back, and mark it as used. Raises Refused if it is not valid."""
     state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
     if state is None or not await context.accounts.spend_oauth_state(state.nonce, state.expires_at_s):

@@ -11,7 +11,7 @@ from deepoj.api.access import ADMIN, PUBLIC
 from deepoj.api.body import current_request, text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import flag, problem_id_of, whole
+from deepoj.api.http.paths import problem_id_of, query_flag, query_number
 from deepoj.api.http.upload import Form, received_form
 from deepoj.api.models.base import reply
 from deepoj.api.models.problems import (
@@ -91,7 +91,7 @@ class ProblemRoutes:
     @route("GET", "/api/v1/problems", access=PUBLIC, query=ProblemQuery, responses={200: ProblemPage})
     async def problems(self) -> ProblemPage:
         """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page."""
-        limit, after = whole("limit", _PAGE, _MAX_PAGE), whole("after", 0, _MAX_AFTER)
+        limit, after = query_number("limit", _PAGE, _MAX_PAGE), query_number("after", 0, _MAX_AFTER)
         problems = await self._problems.problems(after, limit + 1)
         items = [
             ProblemItem(
@@ -153,7 +153,7 @@ class ProblemRoutes:
 
         For administrators.
         """
-        force, number = flag("force"), problem_id_of(problem_id)
+        force, number = query_flag("force"), problem_id_of(problem_id)
         if number is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         match await retire(self._problems, number, force=force):

@@ -7,7 +7,7 @@ import re
 from deepoj.api.access import ADMIN
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import flag, problem_id_of, whole
+from deepoj.api.http.paths import problem_id_of, query_flag, query_number
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.api.route import route
 from deepoj.pipeline import rejudge as step
@@ -45,7 +45,7 @@ class RejudgeRoutes:
         For administrators. Only tests whose data, checker or limits changed are run, unless ``full``. The previous
         verdict stays readable under ``judgings``.
         """
-        judging, in_full = whole("judging", None, _MAX_JUDGING), flag("full")
+        judging, in_full = query_number("judging", None, _MAX_JUDGING), query_flag("full")
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(ApiError.NO_SUCH_JOB)
         rejudged = await step.rejudge(
@@ -75,7 +75,7 @@ class RejudgeRoutes:
         For administrators. It runs in the background, with lower priority than contestants' submissions. A repeated
         request, while it is in progress and the problem is unchanged, returns its progress.
         """
-        in_full, number = flag("full"), problem_id_of(problem_id)
+        in_full, number = query_flag("full"), problem_id_of(problem_id)
         order = None
         if number is not None:
             order = await step.order(self._rejudges, number, by=admin.username, in_full=in_full)

@@ -9,7 +9,7 @@ from quart import request
 from deepoj.api.access import USER
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import moment, whole
+from deepoj.api.http.paths import query_number, query_time
 from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
 from deepoj.api.route import route
@@ -45,7 +45,7 @@ class SubmissionListRoutes:
         Users see their own submissions; administrators see all. Send ``next`` of a page as ``before`` to get the
         following page.
         """
-        limit, before = whole("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
+        limit, before = query_number("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
         page = await self._lists.submissions(_query(user), limit, before)
         items = [item_for(item, is_admin=user.is_admin, steps=self._hidden_steps) for item in page.items]
         after = None if page.next is None else f"{page.next.created_us}-{page.next.id}"
@@ -53,14 +53,14 @@ class SubmissionListRoutes:
 
 
 def _query(user: User) -> SubmissionQuery:
-    owner = whole("user_id", None, _MAX_ID)
+    owner = query_number("user_id", None, _MAX_ID)
     query = SubmissionQuery(
         user_id=owner if user.is_admin else user.id,
-        problem_id=whole("problem_id", None, _MAX_ID),
+        problem_id=query_number("problem_id", None, _MAX_ID),
         language=_language(request.args.get("language")),
         verdict=_verdict(request.args.get("verdict")),
-        since=moment("since"),
-        until=moment("until"),
+        since=query_time("since"),
+        until=query_time("until"),
     )
     if owner not in (None, query.user_id):
         raise Refused(ApiError.OTHERS_SUBMISSIONS)

@@ -13,7 +13,7 @@ from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits, password_subject
-from deepoj.api.http.paths import user_id_of, whole, word
+from deepoj.api.http.paths import query_number, query_text, user_id_of
 from deepoj.api.models.accounts import LoggedIn, PasswordBody
 from deepoj.api.models.users import AccountPage, AccountQuery, AccountView, PasswordReset, PasswordResetBody
 from deepoj.api.route import route
@@ -64,7 +64,7 @@ class UserRoutes:
                 await attempt.begin(password_subject(account.user.username, account))
                 if not await self._auth.verify(account, body.old_password):
                     raise Refused(ApiError.WRONG_OLD_PASSWORD)
-        password_hash = await self._auth.hashed(password)
+        password_hash = await self._auth.hash(password)
         epoch = await self._accounts.change_password(account.user.id, password_hash, epoch=account.token_epoch)
         if epoch is None:  # the token was revoked meanwhile, by another password change or an administrator
             raise Refused(ApiError.BAD_TOKEN)
@@ -78,8 +78,8 @@ class UserRoutes:
 
         For administrators.
         """
-        limit = whole("limit", _PAGE, _MAX_PAGE)
-        after, prefix = word("after", _MAX_NAME_CHARS), clean_prefix(word("name", _MAX_NAME_CHARS))
+        limit = query_number("limit", _PAGE, _MAX_PAGE)
+        after, prefix = query_text("after", _MAX_NAME_CHARS), clean_prefix(query_text("name", _MAX_NAME_CHARS))
         accounts = await self._accounts.accounts(limit + 1, after=after, prefix=prefix)
         page = [_view(account) for account in accounts[:limit]]
         return AccountPage(users=page, next=page[-1].username if len(accounts) > limit else None)
@@ -149,7 +149,7 @@ class UserRoutes:
         if account.user.id == admin.id:
             raise Refused(ApiError.OWN_ACCOUNT)
         generated = None if chosen is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
-        password_hash = await self._auth.hashed(chosen or generated or "")
+        password_hash = await self._auth.hash(chosen or generated or "")
         await self._accounts.set_password(account.user.id, password_hash, temporary=True)
         _log_change("password", account.user, admin)
         return PasswordReset(id=account.user.id, username=account.user.username, password=generated)

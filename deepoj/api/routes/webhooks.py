@@ -10,7 +10,7 @@ from deepoj.api.access import ADMIN, USER
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
-from deepoj.api.http.paths import whole
+from deepoj.api.http.paths import query_number
 from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
 from deepoj.api.route import route
 from deepoj.observe import logger
@@ -70,7 +70,7 @@ class WebhookRoutes:
 
         For administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
-        limit, before = whole("limit", _PAGE, _MAX_PAGE), whole("before", None, _MAX_ID)
+        limit, before = query_number("limit", _PAGE, _MAX_PAGE), query_number("before", None, _MAX_ID)
         deliveries = await self._webhooks.given_up_webhooks(limit + 1, before)
         page = deliveries[:limit]
         after = str(page[-1].id) if len(deliveries) > limit else None

@@ -125,19 +125,19 @@ class Violation:
 
 def check(history: History) -> list[Violation]:
     """Return every violation once. Empty: nothing was lost or duplicated."""
-    found: set[Violation] = set()
-    found.update(_accepted(history))
-    found.update(_refused(history))
-    found.update(_watched(history))
+    violations: set[Violation] = set()
+    violations.update(_accepted(history))
+    violations.update(_refused(history))
+    violations.update(_watched(history))
     lines: dict[str, list[Line]] = defaultdict(list)
     for line in sorted(history.ledger, key=lambda line: line.id):
         lines[line.job_id].append(line)
     rows = {row.job_id: row for row in history.rows}
     for job_id in lines.keys() | rows.keys():
-        found.update(_verdict(job_id, rows.get(job_id), lines[job_id]))
-        found.update(_leases(job_id, lines[job_id]))
-        found.update(_writes(job_id, lines[job_id]))
-    return sorted(found)
+        violations.update(_verdict(job_id, rows.get(job_id), lines[job_id]))
+        violations.update(_leases(job_id, lines[job_id]))
+        violations.update(_writes(job_id, lines[job_id]))
+    return sorted(violations)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

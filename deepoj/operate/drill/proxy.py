@@ -46,7 +46,7 @@ class _Pair:
 
     client: trio.SocketStream
     server: trio.abc.Stream
-    talk: WireParser
+    parser: WireParser
     #: number of answers that the client does not get; the connection is cut when the last of them arrives
     lose: int = 0
     #: number of answers to forward before those of a duplicated request, and number of answers to discard
@@ -66,11 +66,11 @@ class Link:
     It opens no nursery: ``serve`` starts its tasks in the nursery passed to it.
     """
 
-    def __init__(self, name: str, dial: Dial, talk: Callable[[], WireParser]) -> None:
+    def __init__(self, name: str, dial: Dial, make_parser: Callable[[], WireParser]) -> None:
         self.name = name
         self.port = 0
         self._dial = dial
-        self._talk = talk
+        self._make_parser = make_parser
         self._pairs: set[_Pair] = set()
         self._stalled = 0
         self._flows = trio.Event()
@@ -136,7 +136,7 @@ class Link:
         except BaseException:
             client.socket.close()
             raise
-        pair = _Pair(client, server, self._talk())
+        pair = _Pair(client, server, self._make_parser())
         self._pairs.add(pair)
         tasks.start_soon(self._ended, pair, self._up, tasks, name=f"{self.name} up")
         tasks.start_soon(self._ended, pair, self._down, tasks, name=f"{self.name} down")
@@ -166,17 +166,17 @@ class Link:
         while data := await pair.client.receive_some(_CHUNK_BYTES):
             await self._pass()
             again = b""
-            for request in pair.talk.asked(data):
+            for request in pair.parser.asked(data):
                 trick = self._fitting(request)
                 if trick is None:
                     continue
                 if not trick.twice:
                     pair.lose = 1
-                elif pair.talk.same_connection:
+                elif pair.parser.same_connection:
                     pair.hear, pair.swallow = 1, 1
                     again = request.raw
                 else:
-                    tasks.start_soon(self._echo, request.raw, pair.talk.hello, trick, name=f"{self.name} again")
+                    tasks.start_soon(self._echo, request.raw, pair.parser.hello, trick, name=f"{self.name} again")
                     continue
                 trick.played.set()
             await pair.server.send_all(data)
@@ -193,7 +193,7 @@ class Link:
 
     async def _down(self, pair: _Pair, tasks: trio.Nursery) -> None:
         while data := await pair.server.receive_some(_CHUNK_BYTES):
-            answers = pair.talk.answered(data)
+            answers = pair.parser.answered(data)
             if pair.lose:
                 if answers:
                     pair.reset()

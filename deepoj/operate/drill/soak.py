@@ -92,7 +92,7 @@ class SoakOutcome:
         return not self.violations
 
 
-def what_is_missing() -> dict[FaultKind, str]:
+def missing_faults() -> dict[FaultKind, str]:
     """Return the kinds of faults that this host cannot cause, with the reason."""
     missing = {}
     if clocks.compiler() is None:
@@ -168,11 +168,11 @@ async def _play(
         done()
 
     async def play_all() -> None:
-        under_way = [len(faults)]
+        unfinished = [len(faults)]
 
         def done() -> None:
-            under_way[0] -= 1
-            if not under_way[0]:
+            unfinished[0] -= 1
+            if not unfinished[0]:
                 all_played.set()
 
         for fault in faults:

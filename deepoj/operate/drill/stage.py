@@ -32,7 +32,7 @@ from deepoj.operate.drill.nodes import NodeProcess, Setup
 from deepoj.operate.drill.objects import Objects
 from deepoj.operate.drill.proxy import Dial, Link
 from deepoj.operate.drill.schedule import Wire
-from deepoj.operate.drill.wire import HttpTalk, PostgresTalk, RedisTalk
+from deepoj.operate.drill.wire import HttpParser, PostgresParser, RedisParser
 from deepoj.words.errors import StartRefused
 
 if TYPE_CHECKING:
@@ -254,10 +254,10 @@ def _links(name: str, home: EmbeddedHome, process: NodeProcess, objects: Objects
         return await trio.open_tcp_stream(_HOST, objects.port)
 
     return {
-        Wire.POSTGRES: Link(f"{name} postgres", _to_socket(home.postgres_socket), PostgresTalk),
-        Wire.REDIS: Link(f"{name} redis", _to_socket(home.valkey_socket), partial(RedisTalk, home.valkey_password)),
-        Wire.HTTP: Link(f"{name} http", to_node, HttpTalk),
-        Wire.OBJECTS: Link(f"{name} objects", to_objects, HttpTalk),
+        Wire.POSTGRES: Link(f"{name} postgres", _to_socket(home.postgres_socket), PostgresParser),
+        Wire.REDIS: Link(f"{name} redis", _to_socket(home.valkey_socket), partial(RedisParser, home.valkey_password)),
+        Wire.HTTP: Link(f"{name} http", to_node, HttpParser),
+        Wire.OBJECTS: Link(f"{name} objects", to_objects, HttpParser),
     }
 
 

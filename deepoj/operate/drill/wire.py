@@ -44,7 +44,7 @@ _STARTUP_BYTES = 8
 _OUTSIDE_TRANSACTION = b"I"
 
 
-class PostgresTalk:
+class PostgresParser:
     """A request is a batch of the extended protocol that executes a statement and ends in Sync, or a simple query.
 
     A duplicate on the same connection gives a second answer, which ends in ReadyForQuery too. Inside a transaction it
@@ -128,7 +128,7 @@ class _Messages:
 _REDIS_WORDS = ("XADD", "XACK", "XREADGROUP", "XAUTOCLAIM")
 
 
-class RedisTalk:
+class RedisParser:
     """A request is what a client sends at once. A duplicate is sent over a separate connection: it duplicates a stream
     entry, or delivers one to a consumer that never learns of it."""
 
@@ -151,7 +151,7 @@ class RedisTalk:
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
 
 
-class HttpTalk:
+class HttpParser:
     """A request is an HTTP request. The duplicate of a submission has the same Idempotency-Key."""
 
     same_connection = False
