@@ -1,4 +1,4 @@
-"""The HTTP API (contract §2): a quart-trio application over a server of our own.
+"""The HTTP API: a quart-trio application over a server of our own.
 
 From outside in::
 

@@ -83,7 +83,7 @@ class Api(MeasuredApp):
 
 
 def create_app(context: ApiContext) -> Api:
-    """Build the API of contract §2.
+    """Build the API.
 
     Raises:
       ValueError: an empty JWT secret.

@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 
 class Code(enum.StrEnum):
-    """The error codes of contract §2; clients branch on them."""
+    """The error codes. Clients branch on them, so they never change."""
 
     BAD_REQUEST = "BAD_REQUEST"
     INVALID_PARAM = "INVALID_PARAM"

@@ -37,7 +37,7 @@ _ROUNDED = {
     "memory_used": "kb", "memory_kb": "kb", "measured_kb": "kb",
 }  # fmt: skip
 _COMPILE = ("ok", "time_ms", "output")
-#: the contract's fields of a test, in order, and whether their values are shown
+#: the fields of a test in the result, in order, and whether their values are shown
 _TEST: Mapping[str, bool] = {
     "name": True, "group": True, "status": True, "score": True, "cpu_ms": True,
     # a program can set it freely by sleeping: a second channel beside the CPU time

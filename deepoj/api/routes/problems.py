@@ -75,7 +75,7 @@ class ProblemRoutes:
                     id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
                 )
                 answer = reply(created)
-                if problem.unchecked is None:  # keep the contract's shape of the usual response
+                if problem.unchecked is None:  # clients know the usual response without this key
                     del answer["unchecked"]
                 return answer
 

@@ -1,4 +1,4 @@
-"""``deepoj bench queue``: verifies that operations do not slow down with the number of jobs (architecture §5).
+"""``deepoj bench queue``: verifies that operations do not slow down with the number of jobs.
 
 Compares three temporary homes, each with a node that serves the API: one with empty tables, one with waiting jobs, one
 with finished jobs. Each round performs the same operations in each home in turn, so that other load on the host affects
