@@ -15,7 +15,7 @@ from deepoj.ports.blobs import Blobs
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
-from deepoj.ports.playground import CustomRuns, RunBell
+from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.stream import JobStream
@@ -38,7 +38,7 @@ class ApiContext:
     #: the event streams of this node
     live: Live
     runs: CustomRuns
-    run_bell: RunBell
+    run_bell: RunNotifier
     webhooks: Webhooks
     blobs: Blobs
     #: rate limit counters shared by all nodes; None: this node counts on its own

@@ -28,7 +28,7 @@ from deepoj.playground.lease import keep_runs
 from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.playground import CustomRuns
-from deepoj.ports.stream import JobStream, OutboxBell
+from deepoj.ports.stream import JobStream, OutboxNotifications
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
 from deepoj.words.readiness import PartState
 from deepoj.words.stream import BadEntry, Entry
@@ -69,7 +69,7 @@ class Dispatch:
 
     outbox: Outbox
     stream: JobStream
-    bell: OutboxBell
+    bell: OutboxNotifications
     settings: OutboxSettings
     metrics: observe.Metrics
     stop_deadline: StopDeadline

@@ -24,7 +24,7 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.playground import lease as run_lease
-from deepoj.ports.playground import CustomRuns, RunBell
+from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import FinalizeRefusal
 from deepoj.words.playground import CustomClaim, CustomReport
@@ -41,7 +41,7 @@ class RunWork:
     """Judges a claimed custom run and writes its result (``tree.JobHandler``)."""
 
     runs: CustomRuns
-    bell: RunBell
+    bell: RunNotifier
     run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
     metrics: observe.Metrics
     #: how many bytes of results are kept per user
@@ -91,7 +91,7 @@ class RunWork:
             )  # fmt: skip
 
 
-async def release(runs: CustomRuns, bell: RunBell, claim: CustomClaim) -> None:
+async def release(runs: CustomRuns, bell: RunNotifier, claim: CustomClaim) -> None:
     """Give back a run of a node that is shutting down, and notify the other nodes.
 
     Raises:
@@ -115,7 +115,7 @@ class RunIntake:
     def __init__(
         self,
         runs: CustomRuns,
-        bell: RunBell,
+        bell: RunNotifier,
         leases: Leases,
         settings: run_lease.RunLeasing,
         metrics: observe.Metrics,

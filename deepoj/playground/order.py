@@ -17,7 +17,7 @@ from __future__ import annotations
 import trio
 
 from deepoj.observe import Metrics
-from deepoj.ports.playground import CustomRuns, RunBell
+from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.playground import CustomDraft, CustomReceipt, CustomRefusal
 
@@ -26,7 +26,7 @@ RING_S = 2.0
 
 
 async def order_run(
-    runs: CustomRuns, bell: RunBell, draft: CustomDraft, *, per_user: int, metrics: Metrics
+    runs: CustomRuns, bell: RunNotifier, draft: CustomDraft, *, per_user: int, metrics: Metrics
 ) -> CustomReceipt | CustomRefusal:
     """Store a well-formed draft, or refuse it. ``per_user``: how many unfinished runs an author may have.
 

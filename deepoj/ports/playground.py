@@ -76,7 +76,7 @@ class CustomRuns(Protocol):
         ...
 
 
-class RunBell(Protocol):
+class RunNotifier(Protocol):
     """Announces in the stream that a custom run waits in the store. Raises StreamUnavailable."""
 
     async def ring_run(self, run_id: str, at_ms: int) -> str:

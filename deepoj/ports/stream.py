@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from deepoj.ports.playground import RunBell
+from deepoj.ports.playground import RunNotifier
 from deepoj.words.outbox import OutboxEvent
 from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
 
 
-class OutboxBell(Protocol):
+class OutboxNotifications(Protocol):
     """Wakes the dispatcher after a commit. A lost notification is harmless, because the dispatcher also polls
     slowly."""
 
@@ -19,7 +19,7 @@ class OutboxBell(Protocol):
         ...
 
 
-class JobStream(RunBell, Protocol):
+class JobStream(RunNotifier, Protocol):
     """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""
 
     async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:

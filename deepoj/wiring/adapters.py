@@ -12,7 +12,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.blobs.directory import DirectoryBlobs
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.embedded import EmbeddedHome
-from deepoj.adapters.pg import PgBell, PgLiveBell, PgStore
+from deepoj.adapters.pg import PgLiveNotifications, PgOutboxNotifications, PgStore
 from deepoj.adapters.pg.migrations import Migrator
 from deepoj.adapters.redis.counters import RedisCounters
 from deepoj.adapters.redis.stream import RedisStream
@@ -42,8 +42,8 @@ class Adapters:
 
     home: EmbeddedHome | None
     store: PgStore
-    bell: PgBell
-    live_bell: PgLiveBell
+    bell: PgOutboxNotifications
+    live_bell: PgLiveNotifications
     migrator: Migrator
     stream: RedisStream
     counters: RedisCounters
@@ -104,8 +104,8 @@ async def open_adapters(
                 max_idle_s=cfg.postgres.max_conn_idle_min * 60,
             )
         ),
-        bell=PgBell(bridge, database_url),
-        live_bell=PgLiveBell(bridge, database_url),
+        bell=PgOutboxNotifications(bridge, database_url),
+        live_bell=PgLiveNotifications(bridge, database_url),
         migrator=Migrator(bridge, database_url),
         stream=await stack.enter_async_context(_stream(cfg, home, bridge)),
         counters=await stack.enter_async_context(_counters(cfg, home, bridge)),

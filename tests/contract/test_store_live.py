@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg import PgLiveBell
+from deepoj.adapters.pg import PgLiveNotifications
 from deepoj.judging.result import as_test
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, State
@@ -180,12 +180,12 @@ class Ears:
 
 
 @pytest.fixture
-async def bell(postgres: PostgresServer, database: str, bridge: AioBridge) -> PgLiveBell:
-    return PgLiveBell(bridge, postgres.dsn(database))
+async def bell(postgres: PostgresServer, database: str, bridge: AioBridge) -> PgLiveNotifications:
+    return PgLiveNotifications(bridge, postgres.dsn(database))
 
 
 @asynccontextmanager
-async def listening(bell: PgLiveBell) -> AsyncIterator[Ears]:
+async def listening(bell: PgLiveNotifications) -> AsyncIterator[Ears]:
     ears = Ears()
     async with trio.open_nursery() as nursery:
         await nursery.start(bell.serve, ears)
@@ -193,7 +193,7 @@ async def listening(bell: PgLiveBell) -> AsyncIterator[Ears]:
         nursery.cancel_scope.cancel()
 
 
-async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell: PgLiveBell) -> None:
+async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell: PgLiveNotifications) -> None:
     async with listening(bell) as ears:
         assert ears.well == [True]
         job_id, other = await new_job(real), await new_job(real, "bob")
@@ -224,7 +224,7 @@ async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell
     assert ears.well == [True, False]
 
 
-async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveBell) -> None:
+async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveNotifications) -> None:
     """NOTIFY takes 8000 bytes; a batch is far longer."""
     won = await claim(real, await new_job(real))
     long = ({**a_test(1), "name": "x" * 100_000},)
@@ -233,7 +233,9 @@ async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveBel
         await ears.until(won.job_id)
 
 
-async def test_ears_are_told_when_nobody_listens(real: PgLab, bell: PgLiveBell, postgres: PostgresServer) -> None:
+async def test_ears_are_told_when_nobody_listens(
+    real: PgLab, bell: PgLiveNotifications, postgres: PostgresServer
+) -> None:
     ears = Ears()
     with pytest.RaisesGroup(StoreUnavailable):
         async with trio.open_nursery() as nursery:

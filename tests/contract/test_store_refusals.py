@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg import PgBell, PgStore
+from deepoj.adapters.pg import PgOutboxNotifications, PgStore
 from deepoj.adapters.pg.errors import place_of
 from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
 from deepoj.words.submissions import Submission
@@ -45,7 +45,7 @@ async def test_a_server_that_refuses_us_says_why_and_no_secret(
         with pytest.raises(StoreRefused):
             await store.warm()
     with pytest.raises(StoreRefused, match=reason):
-        await PgBell(bridge, dsn).serve()
+        await PgOutboxNotifications(bridge, dsn).serve()
 
 
 async def test_the_right_password_opens(postgres: PostgresServer, bridge: AioBridge) -> None:

@@ -28,7 +28,7 @@ from deepoj.pipeline.repair import RepairSettings
 from deepoj.pipeline.submit import submit
 from deepoj.playground.lease import RunKeeping, RunLeasing, sweep_runs
 from deepoj.ports.live import Progress
-from deepoj.ports.stream import OutboxBell
+from deepoj.ports.stream import OutboxNotifications
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim, State
 from deepoj.words.playground import CustomClaim, CustomReport
@@ -53,7 +53,7 @@ class FakeNode:
     stream: MemoryStream
     metrics: Metrics
     #: what wakes the dispatcher, if not the store
-    bell: OutboxBell | None = None
+    bell: OutboxNotifications | None = None
     reclaim_s: float = 5.0
     #: told of every change of a job in hand
     progress: Progress | None = None

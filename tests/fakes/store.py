@@ -134,7 +134,7 @@ class OrderRow:
 
 @dataclass
 class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
-    """Implements every port of the database (``ports``) and ``OutboxBell``. ``clock`` counts seconds."""
+    """Implements every port of the database (``ports``) and ``OutboxNotifications``. ``clock`` counts seconds."""
 
     down: bool = False
     rows: dict[str, Row] = field(default_factory=dict)

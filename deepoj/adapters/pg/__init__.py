@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg, which runs in the asyncio bridge."""
 
-from deepoj.adapters.pg.bell import PgBell, PgLiveBell
+from deepoj.adapters.pg.notifications import PgLiveNotifications, PgOutboxNotifications
 from deepoj.adapters.pg.store import PgStore
 
-__all__ = ["PgBell", "PgLiveBell", "PgStore"]
+__all__ = ["PgLiveNotifications", "PgOutboxNotifications", "PgStore"]

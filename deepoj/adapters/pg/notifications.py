@@ -1,8 +1,8 @@
-"""``PgBell``: a commit wakes the dispatcher within a millisecond. ``PgLiveBell``: it wakes the watchers of a job, too.
+"""Notifications of commits: they wake the dispatcher within a millisecond, and the event streams of a job.
 
-``serve`` is a child of the tree (see ``listening``). Whenever the dispatcher's listener connects again, it wakes the
+``serve`` is a child of the tree (see ``listening``). When the dispatcher's listener connects again, it wakes the
 dispatcher once, because of commits meanwhile. While it is disconnected, ``wait`` times out and the slow poll does the
-work. Watchers are told whether the listener works, and poll more often while it does not.
+work. Event streams learn whether the listener is connected, and poll more often while it is not.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ CHANNEL = "deepoj_outbox"
 LIVE_CHANNEL = "deepoj_live"
 
 
-class PgBell:
-    """Wake-ups by the outbox (``ports.OutboxBell``), for one waiter at a time."""
+class PgOutboxNotifications:
+    """Notifications of new outbox events (``ports.OutboxNotifications``), for one waiter at a time."""
 
     def __init__(self, bridge: AioBridge, dsn: str) -> None:
         self._listener = Listener(bridge, dsn, CHANNEL, "deepoj-bell")
-        self._rung = trio.Event()
+        self._notified = trio.Event()
 
     async def wait(self, timeout_s: float) -> bool:
-        rung = self._rung
+        notified = self._notified
         with trio.move_on_after(timeout_s):
-            await rung.wait()
-        if rung.is_set() and rung is self._rung:
-            self._rung = trio.Event()
-        return rung.is_set()
+            await notified.wait()
+        if notified.is_set() and notified is self._notified:
+            self._notified = trio.Event()
+        return notified.is_set()
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
         """Listen until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
-        await self._listener.serve(lambda _payload: self._ring(), self._ring, task_status=task_status)
+        await self._listener.serve(lambda _payload: self._notify(), self._notify, task_status=task_status)
 
-    def _ring(self) -> None:
-        self._rung.set()
+    def _notify(self) -> None:
+        self._notified.set()
 
 
-class PgLiveBell:
-    """Wake-ups by live results of any node."""
+class PgLiveNotifications:
+    """Notifications of live results of any node."""
 
     def __init__(self, bridge: AioBridge, dsn: str) -> None:
         self._listener = Listener(bridge, dsn, LIVE_CHANNEL, "deepoj-live")

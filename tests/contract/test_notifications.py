@@ -1,4 +1,4 @@
-"""``PgBell`` against real servers."""
+"""``PgOutboxNotifications`` against real servers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg import PgBell
+from deepoj.adapters.pg import PgOutboxNotifications
 from deepoj.words.errors import StoreUnavailable
 from tests.contract.labs import (
     SOON_S,
@@ -24,7 +24,7 @@ from tests.sessions import NAME as OURS
 async def test_the_bell_rings_for_each_way_to_the_outbox(
     real: PgLab, postgres: PostgresServer, database: str, bridge: AioBridge
 ) -> None:
-    bell = PgBell(bridge, postgres.dsn(database))
+    bell = PgOutboxNotifications(bridge, postgres.dsn(database))
     async with trio.open_nursery() as nursery:
         await nursery.start(bell.serve)
         assert await bell.wait(SOON_S)  # for what was committed before it listened
@@ -45,7 +45,7 @@ async def test_the_bell_rings_for_each_way_to_the_outbox(
 async def test_a_bell_whose_connection_is_lost_raises_and_rings_when_it_listens_again(
     postgres: PostgresServer, database: str, bridge: AioBridge
 ) -> None:
-    bell = PgBell(bridge, postgres.dsn(database))
+    bell = PgOutboxNotifications(bridge, postgres.dsn(database))
     with pytest.RaisesGroup(StoreUnavailable):
         async with trio.open_nursery() as nursery:
             await nursery.start(bell.serve)
@@ -68,7 +68,7 @@ async def test_a_cancelled_bell_leaves_no_connection(
 ) -> None:
     for _ in range(5):
         async with trio.open_nursery() as nursery:
-            await nursery.start(PgBell(bridge, postgres.dsn(database)).serve)
+            await nursery.start(PgOutboxNotifications(bridge, postgres.dsn(database)).serve)
             nursery.cancel_scope.cancel()
     with trio.fail_after(SOON_S):
         while (
