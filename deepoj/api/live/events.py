@@ -100,25 +100,25 @@ class Feed(Protocol):
 class _WakeUps:
     """The wake-ups of one stream. Wake-ups while the stream is busy are remembered as one."""
 
-    __slots__ = ("_rung", "address", "is_displaced", "user_id")
+    __slots__ = ("_woken", "address", "is_displaced", "user_id")
 
     def __init__(self, user_id: int, address: str) -> None:
         self.user_id, self.address = user_id, address
         #: a new stream has replaced it
         self.is_displaced = False
-        self._rung = trio.Event()
+        self._woken = trio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def wake(self) -> None:
+        self._woken.set()
 
     async def wait(self, timeout_s: float) -> bool:
         """Return whether a wake-up came within ``timeout_s``."""
         with trio.move_on_after(timeout_s):
-            await self._rung.wait()
-        rung = self._rung.is_set()
-        if rung:
-            self._rung = trio.Event()
-        return rung
+            await self._woken.wait()
+        is_woken = self._woken.is_set()
+        if is_woken:
+            self._woken = trio.Event()
+        return is_woken
 
 
 class Live:
@@ -140,21 +140,21 @@ class Live:
 
     def ring(self, topic: str) -> None:
         for stream in self._streams.get(topic, ()):
-            stream.ring()
+            stream.wake()
 
     def listens(self, *, well: bool) -> None:
         self._is_notified = well
-        self._ring_all()
+        self._wake_all()
 
     def close(self) -> None:
         """End all streams now, and future ones as soon as they start."""
         self._closed = True
-        self._ring_all()
+        self._wake_all()
 
-    def _ring_all(self) -> None:
+    def _wake_all(self) -> None:
         for streams in self._streams.values():
             for stream in streams:
-                stream.ring()
+                stream.wake()
 
     # -- streams
 
@@ -187,7 +187,7 @@ class Live:
             self._metrics.live_streams_refused.labels(reason="displaced").inc()
             displaced.is_displaced = True
             self._uncount(displaced)
-            displaced.ring()
+            displaced.wake()
         self._streams.setdefault(topic, set()).add(stream)
         self._counted[stream] = None
         self._of_user[user_id] += 1
