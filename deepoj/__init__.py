@@ -8,7 +8,8 @@ The pipeline of a submission::
                         recovery paths: reclaim, repair, gc
 
 A playground run (``POST /run``) waits in a table of its own; its stream entry is only a notification. ``playground``
-holds its pipeline: order ─▶ lease (claim) ─▶ attempt ─▶ lease (finish, or give back; the sweeper).
+holds its pipeline: order ─▶ lease (claim) ─▶ attempt ─▶ lease (finish, or give back; the sweeper). Slots, heartbeat
+and drain are those of submissions (``nursery``).
 
 The packages, and which of them each may import (``tests/unit/test_house.py`` checks this)::
 

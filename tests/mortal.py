@@ -32,7 +32,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus
-from deepoj.nursery.tree import Node, run
+from deepoj.nursery.tree import LeasedWork, Node, run
 from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import JobIntake, Judge, Work
 from deepoj.observe import Metrics
@@ -193,7 +193,7 @@ def node(
     """A node with these roles and no other: what is mended, they have mended."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
     job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
-    beat = loops.Heartbeat(jobs=store.leases, leases=leases, owner=name, metrics=metrics)
+    beat = loops.Heartbeat(leases=leases, stores={Claim: store.leases}, owner=name, metrics=metrics)
     keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, beat.once), restart_on=AWAY)]
     intake = []
     if "dispatcher" in roles:
@@ -223,11 +223,11 @@ def node(
             block_ms=200,
         )
         intake.append(Child(name="consumer", run=consume, restart_on=AWAY))
+    work = Work(jobs=store.leases, stream=stream, judge_claim=judge, metrics=metrics)
     return Node(
         keepers=keepers,
         intake=intake,
-        work=Work(jobs=store.leases, stream=stream, judge_claim=judge, metrics=metrics),
-        job_intake=job_intake,
+        work=[LeasedWork(kind="job", intake=job_intake, handler=work)],
         child_status=ChildStatus(),
         metrics=metrics,
         drain_s=5.0,

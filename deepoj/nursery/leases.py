@@ -77,13 +77,9 @@ class Leases:
         self._changed.set()
         self._changed = trio.Event()
 
-    def held(self) -> list[Held]:
-        """The leases of submissions."""
-        return [held for held, lease in self._held.items() if isinstance(lease.claim, Claim)]
-
-    def held_runs(self) -> list[Held]:
-        """The leases of custom runs."""
-        return [held for held, lease in self._held.items() if isinstance(lease.claim, CustomClaim)]
+    def held(self, kind: type[Claim | CustomClaim] = Claim) -> list[Held]:
+        """The leases of submissions, or of custom runs."""
+        return [held for held, lease in self._held.items() if isinstance(lease.claim, kind)]
 
     def extended(self, asked: Iterable[Held], lost: set[Held], sent_at: float) -> None:
         """Apply the answer to a heartbeat that was sent at ``sent_at`` for the leases in ``asked``."""
@@ -113,7 +109,7 @@ class Leases:
     async def wait_free_for_run(self, share: int) -> None:
         """Park until a custom run may use a slot: at most ``share`` runs at a time, and a second run only while a slot
         is left for a submission."""
-        while not (len(runs := self.held_runs()) < share and self.free > (1 if runs else 0)):
+        while not (len(runs := self.held(CustomClaim)) < share and self.free > (1 if runs else 0)):
             await self._changed.wait()
 
     def _believed_until(self, sent_at: float) -> float:

@@ -24,12 +24,13 @@ from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.pipeline.stream import left_behind, read
-from deepoj.playground.lease import keep_runs
-from deepoj.ports.jobs import JobLeases, Retention, Strays
+from deepoj.ports.jobs import Retention, Strays
+from deepoj.ports.leases import LeaseStore
 from deepoj.ports.outbox import Outbox
-from deepoj.ports.playground import CustomRuns
 from deepoj.ports.stream import JobStream, OutboxNotifications
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim
 from deepoj.words.readiness import PartState
 from deepoj.words.stream import BadEntry, Entry
 
@@ -144,13 +145,13 @@ class Consume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """One round extends all leases of the node. ``runs``: None on a node without custom runs."""
+    """One round extends all leases of the node, kind by kind."""
 
-    jobs: JobLeases
     leases: Leases
+    #: kind of claim → its leases in the database
+    stores: Mapping[type[Claim | CustomClaim], LeaseStore]
     owner: str
     metrics: observe.Metrics
-    runs: CustomRuns | None = None
 
     def child(self, period_s: float) -> Child:
         """Return the supervised child. Its pauses after a breakage grow only to ``period_s``: the leases run on
@@ -167,13 +168,9 @@ class Heartbeat:
         )
 
     async def once(self) -> None:
-        held = self.leases.held()
-        sent_at = trio.current_time()
-        lost = await heartbeat(self.jobs, held, self.owner, self.leases.lease_s, self.metrics)
-        self.leases.extended(held, lost, sent_at)
-        if self.runs is not None:
-            held, sent_at = self.leases.held_runs(), trio.current_time()
-            lost = await keep_runs(self.runs, held, self.owner, self.leases.lease_s, self.metrics)
+        for kind, store in self.stores.items():
+            held, sent_at, of_runs = self.leases.held(kind), trio.current_time(), kind is CustomClaim
+            lost = await heartbeat(store, held, self.owner, self.leases.lease_s, self.metrics, of_runs=of_runs)
             self.leases.extended(held, lost, sent_at)
 
 

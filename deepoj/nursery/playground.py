@@ -21,12 +21,12 @@ import trio
 
 from deepoj import observe
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.intake import DRAINED, Intake
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.playground import lease as run_lease
-from deepoj.ports.playground import CustomRuns, RunNotifier
-from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
-from deepoj.words.jobs import FinalizeRefusal
+from deepoj.ports.playground import RunNotifier, RunLeases
+from deepoj.words.errors import BoxAway, BoxBroken, StreamUnavailable
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Infra
 
@@ -40,14 +40,11 @@ AGAIN_S = 2.0
 class RunWork:
     """Judges a claimed custom run and writes its result (``tree.JobHandler``)."""
 
-    runs: CustomRuns
-    bell: RunNotifier
+    runs: RunLeases
     run_claim: Callable[[CustomClaim], Awaitable[CustomReport | Infra]]
     metrics: observe.Metrics
     #: how many bytes of results are kept per user
     user_max_bytes: int = 8 * 1024 * 1024
-    #: pause between two tries to write a result while the database is away
-    retry_s: float = 0.5
 
     async def judge(self, claim: CustomClaim) -> CustomReport | Infra:
         """Run it. A declared breakage becomes an ``Infra``: a reason to try again."""
@@ -60,61 +57,29 @@ class RunWork:
             self.metrics.custom_run_duration_seconds.observe(trio.current_time() - started)
 
     async def conclude(self, lease: Lease[CustomClaim], outcome: CustomReport | Infra) -> None:
-        """Write the result or give the run back. Try again while the database is away, within the caller's deadline:
-        the end of the lease."""
-        while True:
-            try:
-                await self._write(lease.claim, outcome)
-                return
-            except StoreUnavailable:
-                await trio.sleep(self.retry_s)
+        """Write the result or give the run back.
 
-    async def _write(self, claim: CustomClaim, outcome: CustomReport | Infra) -> FinalizeRefusal | None:
+        Raises:
+          StoreUnavailable: the result may or may not be stored; repeating is safe.
+        """
+        claim = lease.claim
         if isinstance(outcome, CustomReport):
-            return await run_lease.finish_run(
-                self.runs, claim, outcome, self.metrics, user_max_bytes=self.user_max_bytes
-            )
-        return await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
-
-    async def hand_back(self, claim: CustomClaim) -> None:
-        """Give back a run that a drain cut: another node may start it at once, and the attempt does not count.
-
-        What if we die between releasing it and the notification? The run is due, and the next poll of any node
-        finds it."""
-        try:
-            await release(self.runs, self.bell, claim)
-        except StoreUnavailable as error:
-            # the lease runs out by itself
-            observe.log(
-                "run_give_back_failed", level="warning", job_id=claim.run_id, attempt_id=claim.attempt_id,
-                reason=str(error),
-            )  # fmt: skip
+            await run_lease.finish_run(self.runs, claim, outcome, self.metrics, user_max_bytes=self.user_max_bytes)
+        else:
+            await run_lease.give_back_run(self.runs, claim, outcome, counts=not outcome.outage, delay_s=AGAIN_S)
 
 
-async def release(runs: CustomRuns, bell: RunNotifier, claim: CustomClaim) -> None:
-    """Give back a run of a node that is shutting down, and notify the other nodes.
-
-    Raises:
-      StoreUnavailable
-    """
-    why = Infra("drained", "the node is shutting down")
-    if await run_lease.give_back_run(runs, claim, why, counts=False, delay_s=0.0) is None:
-        try:
-            await bell.ring_run(claim.run_id, claim.at_ms)
-        except StreamUnavailable as error:
-            observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
-
-
-class RunIntake:
-    """Claims custom runs and starts them. It is open while the tree's job nursery takes work, behind the same gate as
-    the intake of submissions.
+class RunIntake(Intake[CustomClaim]):
+    """Claims custom runs, behind the same gate as the intake of submissions.
 
     ``share``: how many of the node's slots custom runs may use at most.
     """
 
+    _not_given_back = "run_give_back_failed"
+
     def __init__(
         self,
-        runs: CustomRuns,
+        runs: RunLeases,
         bell: RunNotifier,
         leases: Leases,
         settings: run_lease.RunLeasing,
@@ -123,17 +88,10 @@ class RunIntake:
         share: int,
         gate: Gate | None = None,
     ) -> None:
-        self._runs, self._bell, self._leases = runs, bell, leases
+        super().__init__(leases, gate)
+        self._runs, self._bell = runs, bell
         self._settings, self._metrics, self._share = settings, metrics, share
-        self._gate = gate or Gate()
         self._rung = trio.Event()
-        self._start: Callable[[Lease[CustomClaim]], None] | None = None
-
-    def open(self, start: Callable[[Lease[CustomClaim]], None]) -> None:
-        self._start = start
-
-    def close(self) -> None:
-        self._start = None
 
     def ring(self) -> None:
         """Wake the waiter: a run may be due."""
@@ -147,36 +105,34 @@ class RunIntake:
 
     async def wait_room(self) -> None:
         """Park until the gate is open and a run may use a slot."""
-        while True:
-            await self._gate.wait_open()
-            await self._leases.wait_free_for_run(self._share)
-            if self._gate.is_open:  # it may have been shut while this waited for a slot
-                return
+        await self._wait_room(self._wait_slot)
+
+    async def _wait_slot(self) -> None:
+        await self.leases.wait_free_for_run(self._share)
 
     async def take(self) -> bool:
-        """Claim the next run and start it. Return whether there was one.
+        """Claim the next run and start it. Return whether one was started.
 
         Raises:
           StoreUnavailable: a run that was claimed comes back when its lease runs out.
         """
         sent_at = trio.current_time()
         claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)
-        if claim is None:
-            return False
-        if self._start is None:  # the drain began while the claim was under way
-            await release(self._runs, self._bell, claim)
-            return False
-        self._start(self._leases.add(claim, sent_at))
-        self._gauge()
-        return True
+        return claim is not None and await self._begin(claim, sent_at)
 
-    def done(self, lease: Lease[CustomClaim]) -> None:
-        """Release the slot of a run that has ended, in any way."""
-        self._leases.drop(lease)
-        self._gauge()
+    async def _release(self, claim: CustomClaim) -> None:
+        """Give the run back, and notify the other nodes.
+
+        What if we die between the two? The run is due, and the next poll of any node finds it.
+        """
+        if await run_lease.give_back_run(self._runs, claim, DRAINED, counts=False, delay_s=0.0) is None:
+            try:
+                await self._bell.ring_run(claim.run_id, claim.at_ms)
+            except StreamUnavailable as error:
+                observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
 
     def _gauge(self) -> None:
-        self._metrics.custom_runs_inflight.set(len(self._leases.held_runs()))
+        self._metrics.custom_runs_inflight.set(len(self.leases.held(CustomClaim)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

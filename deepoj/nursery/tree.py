@@ -31,18 +31,40 @@ from __future__ import annotations
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 
 from deepoj import observe
+from deepoj.nursery.intake import Intake, names
 from deepoj.nursery.leases import Lease
-from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.supervise import Child, ChildStatus, kept
-from deepoj.nursery.work import JobIntake, Work, names
-from deepoj.words.errors import LeaseLost
+from deepoj.words.errors import LeaseLost, StoreUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
+
+#: pause between two tries to write an outcome while the database is away
+RETRY_S = 0.5
+
+
+class JobHandler[C: (Claim, CustomClaim), O](Protocol):
+    """The handler of a claim: judge it and write its outcome. Implemented by ``Work`` and ``RunWork``."""
+
+    async def judge(self, claim: C) -> O: ...
+
+    async def conclude(self, lease: Lease[C], outcome: O) -> None:
+        """Raises StoreUnavailable; it is repeated then, within the lease."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasedWork[C: (Claim, CustomClaim), O]:
+    """A kind of work that nodes claim: submissions, or playground runs."""
+
+    #: begins the names of its tasks
+    kind: str
+    intake: Intake[C]
+    handler: JobHandler[C, O]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +77,7 @@ class Node:
       keepers: started in order once prepared.
       intake: the same, for the children that let work in.
       guests: run once everything is up; may end; may call the ``stop`` that they are given.
-      work, job_intake: None on a node that does not judge.
-      run_work, run_intake: the same for custom runs.
+      work: the kinds of leased work that the node takes; none on a node that does not judge.
       drain_s: how long claimed jobs may go on after a stop was asked for.
       give_back_s: how long writing a finished verdict, or giving a job back, may take after that.
       on_up, on_stop: called when everything is up, and when the shutdown begins.
@@ -67,10 +88,7 @@ class Node:
     keepers: Sequence[Child]
     intake: Sequence[Child]
     guests: Sequence[Callable[[Callable[[], None]], Awaitable[None]]] = ()
-    work: Work | None
-    job_intake: JobIntake | None
-    run_work: RunWork | None = None
-    run_intake: RunIntake | None = None
+    work: Sequence[LeasedWork[Any, Any]] = ()
     child_status: ChildStatus
     metrics: observe.Metrics
     drain_s: float
@@ -95,7 +113,8 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
             async with trio.open_nursery() as keepers:
                 await _start(node, node.keepers, keepers)
                 async with trio.open_nursery() as jobs:
-                    _open_intakes(node, jobs, stop)
+                    for work in node.work:
+                        work.intake.open(_JobStarter(node=node, jobs=jobs, stop=stop, work=work).start)
                     async with trio.open_nursery() as intake:
                         await _start(node, node.intake, intake)
                         up.set()
@@ -108,7 +127,8 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
                         observe.log("node_stopping")
                         node.on_stop()
                         intake.cancel_scope.cancel()  # step 1: no new work
-                    _close_intakes(node)
+                    for work in node.work:
+                        work.intake.close()
                 # step 2: each job watches the stop itself (``_drain``)
                 keepers.cancel_scope.cancel()  # step 3: keepers, and then the servers they used
             servers.cancel_scope.cancel()
@@ -116,18 +136,8 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
     observe.log("node_down")
 
 
-class JobHandler[C: (Claim, CustomClaim), O](Protocol):
-    """The handler of a claim: judge it, write its outcome, or give it back. Implemented by ``Work`` and ``RunWork``."""
-
-    async def judge(self, claim: C) -> O: ...
-
-    async def conclude(self, lease: Lease[C], outcome: O) -> None: ...
-
-    async def hand_back(self, claim: C) -> None: ...
-
-
 async def one_job[C: (Claim, CustomClaim), O](
-    node: Node, work: JobHandler[C, O], lease: Lease[C], done: Callable[[Lease[C]], None], stop: trio.Event
+    node: Node, work: LeasedWork[C, O], lease: Lease[C], stop: trio.Event
 ) -> None:
     """Handle one claimed job or custom run: judge it while its lease is watched, then write the verdict in a shield.
 
@@ -142,22 +152,31 @@ async def one_job[C: (Claim, CustomClaim), O](
             job.start_soon(lease.watch, name="lease")
             job.start_soon(_drain, stop, node.drain_s, job.cancel_scope, name="drain")
             try:
-                outcome = await work.judge(lease.claim)
+                outcome = await work.handler.judge(lease.claim)
             except trio.Cancelled:
                 if not lease.lost:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + node.give_back_s):
-                        await work.hand_back(lease.claim)
+                        await work.intake.hand_back(lease.claim)
                 raise
             with trio.CancelScope(shield=True, deadline=lease.deadline) as writing:
                 job.start_soon(_hurry, writing, node.give_back_s, name="hurry")
-                await work.conclude(lease, outcome)
+                await _conclude(work.handler, lease, outcome)
             if writing.cancelled_caught:
                 observe.log("outcome_unwritten", level="warning", **names(lease.claim))
             job.cancel_scope.cancel()
     except* LeaseLost as lost:
         observe.log("lease_lost", **names(lease.claim), reason=str(lost.exceptions[0]))
     finally:
-        done(lease)
+        work.intake.done(lease)
+
+
+async def _conclude[C: (Claim, CustomClaim), O](handler: JobHandler[C, O], lease: Lease[C], outcome: O) -> None:
+    """Write the outcome. Try again while the database is away, within the caller's deadline: the end of the lease."""
+    while True:
+        try:
+            return await handler.conclude(lease, outcome)
+        except StoreUnavailable:
+            await trio.sleep(RETRY_S)
 
 
 async def _drain(stop: trio.Event, drain_s: float, job: trio.CancelScope) -> None:
@@ -186,31 +205,11 @@ class _JobStarter[C: (Claim, CustomClaim), O]:
     node: Node
     jobs: trio.Nursery
     stop: trio.Event
-    work: JobHandler[C, O]
-    done: Callable[[Lease[C]], None]
-    #: begins the task's name
-    kind: str
+    work: LeasedWork[C, O]
 
     def start(self, lease: Lease[C]) -> None:
-        name = f"{self.kind} {lease.claim.job_id}"
-        self.jobs.start_soon(one_job, self.node, self.work, lease, self.done, self.stop, name=name)
-
-
-def _open_intakes(node: Node, jobs: trio.Nursery, stop: trio.Event) -> None:
-    if node.work is not None and node.job_intake is not None:
-        done = node.job_intake.done
-        starter = _JobStarter(node=node, jobs=jobs, stop=stop, work=node.work, done=done, kind="job")
-        node.job_intake.open(starter.start)
-    if node.run_work is not None and node.run_intake is not None:
-        done_run = node.run_intake.done
-        run_starter = _JobStarter(node=node, jobs=jobs, stop=stop, work=node.run_work, done=done_run, kind="run")
-        node.run_intake.open(run_starter.start)
-
-
-def _close_intakes(node: Node) -> None:
-    for intake in (node.job_intake, node.run_intake):
-        if intake is not None:
-            intake.close()
+        name = f"{self.work.kind} {lease.claim.job_id}"
+        self.jobs.start_soon(one_job, self.node, self.work, lease, self.stop, name=name)
 
 
 async def _signals(

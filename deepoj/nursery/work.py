@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
 
 import trio
 
 from deepoj import observe
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.intake import DRAINED, Intake, names
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
@@ -31,9 +31,8 @@ from deepoj.pipeline import finalize as finalize_step
 from deepoj.ports.jobs import JobLeases
 from deepoj.ports.live import Progress
 from deepoj.ports.stream import JobStream
-from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StreamUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal
-from deepoj.words.playground import CustomClaim
 from deepoj.words.results import Infra, Report
 from deepoj.words.stream import BadEntry, Entry
 
@@ -61,8 +60,6 @@ class Work:
     metrics: observe.Metrics
     #: notified when a job has ended here; None: progress is not published
     progress: Progress | None = None
-    #: pause between two tries to write a verdict while the database is away
-    retry_s: float = 0.5
 
     async def judge(self, claim: Claim) -> Report | Infra:
         """Judge it. A declared breakage becomes an ``Infra``: a reason to try again."""
@@ -78,35 +75,19 @@ class Work:
         return outcome
 
     async def conclude(self, lease: Lease, outcome: Report | Infra) -> None:
-        """Write the verdict (or give the job back), then ack.
+        """Write the verdict (or give the job back), then ack. If the stream is away only the ack is missing: reclaim
+        finds the row done and acks then.
 
-        Tries again while the database is away, until the caller's deadline: the end of the lease. If the stream is
-        away only the ack is missing: reclaim finds the row done and acks then.
+        Raises:
+          StoreUnavailable: the verdict may or may not be written; repeating is safe.
         """
-        while True:
-            try:
-                ending = await self._write(lease.claim, outcome)
-                break
-            except StoreUnavailable:
-                await trio.sleep(self.retry_s)
+        ending = await self._write(lease.claim, outcome)
         if self.progress is not None:
             self.progress.changed(lease.claim.job_id, over=ending is ack_step.Settled.FINALIZED)
         if ending is ack_step.Settled.FINALIZED:
             waited_s = lease.claim.waited_ms / 1000
             self.metrics.end_to_end_seconds.observe(waited_s + trio.current_time() - lease.granted_at)
-        await self._ack(lease.claim, ending)
-
-    async def hand_back(self, claim: Claim) -> None:
-        """Give back a job that a drain cut: another node may start it at once, and the attempt does not count."""
-        why = Infra("drained", "the node is shutting down")
-        try:
-            refusal = await finalize_step.give_back(
-                self.jobs, claim, why, counts=False, delay_s=0.0, metrics=self.metrics
-            )
-        except StoreUnavailable as error:
-            observe.log("give_back_failed", level="warning", **names(claim), reason=str(error))
-            return  # the lease runs out by itself
-        await self._ack(claim, refusal or ack_step.Settled.GIVEN_BACK)
+        await _ack(self.stream, lease.claim, ending)
 
     async def _write(self, claim: Claim, outcome: Report | Infra) -> ack_step.Settled | FinalizeRefusal:
         if isinstance(outcome, Report):
@@ -124,21 +105,11 @@ class Work:
         )
         return refusal or ack_step.Settled.GIVEN_BACK
 
-    async def _ack(self, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
-        try:
-            await _ack(self.stream, claim, ending)
-        except StreamUnavailable as error:
-            observe.log(
-                "xack_failed", level="warning", **names(claim), stream_entry_id=claim.entry_id, reason=str(error)
-            )
 
+class JobIntake(Intake[Claim]):
+    """Turns stream entries into claimed jobs."""
 
-class JobIntake:
-    """Turns stream entries into claimed jobs. Open while the tree's job nursery takes work; closed while draining.
-
-    ``gate``: shut while this node's verdicts are not known to be right (``nursery.canaries``). It holds back new work,
-    so a caller that brings entries waits with ``wait_room`` first. On a node without canaries it is always open.
-    """
+    _not_given_back = "give_back_failed"
 
     def __init__(
         self,
@@ -153,36 +124,19 @@ class JobIntake:
         #: called when an entry announces custom runs, which wait in the store
         on_run: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__(leases, gate)
         self._progress = progress
-        self._jobs, self._stream, self.leases, self._settings, self._metrics = jobs, stream, leases, settings, metrics
-        self.gate = gate or Gate()
+        self._jobs, self._stream, self._settings, self._metrics = jobs, stream, settings, metrics
         self._on_run = on_run
-        self._start: Callable[[Lease], None] | None = None
-
-    def open(self, start: Callable[[Lease], None]) -> None:
-        self._start = start
-
-    def close(self) -> None:
-        self._start = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._start is not None
 
     async def wait_room(self) -> int:
         """Park until the gate is open and a slot is free. Return the number of free slots."""
-        while True:
-            await self.gate.wait_open()
-            if not self.leases.free:  # during a backlog this is logged before every read
-                observe.log("backpressure_pause", often=True, in_hand=len(self.leases.held()), reason="no_free_slot")
-            free = await self.leases.wait_free()
-            if self.gate.is_open:  # it may have been shut while this waited for a slot
-                return free
+        return await self._wait_room(self._wait_slot)
 
-    def done(self, lease: Lease) -> None:
-        """Release the slot of a job that has ended, in any way."""
-        self.leases.drop(lease)
-        self._gauge()
+    async def _wait_slot(self) -> int:
+        if not self.leases.free:  # during a backlog this is logged before every read
+            observe.log("backpressure_pause", often=True, in_hand=len(self.leases.held()), reason="no_free_slot")
+        return await self.leases.wait_free()
 
     def _gauge(self) -> None:
         self._metrics.stream_inflight.set(len(self.leases.held()))
@@ -291,34 +245,19 @@ class JobIntake:
     async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:
         won = [answer for answer in answers.values() if isinstance(answer, Claim)]
         for claim in won:
-            await self._begin(claim, sent_at, reclaimed)
+            if await self._begin(claim, sent_at, reclaimed=reclaimed) and self._progress is not None:
+                self._progress.changed(claim.job_id)
         return len(won)
 
-    async def _begin(self, claim: Claim, sent_at: float, reclaimed: bool) -> None:
-        if self._start is not None:
-            if self._progress is not None:
-                self._progress.changed(claim.job_id)
-            self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
-            self._gauge()
-            return
-        # The drain began during the claim: give the job back, as if the drain had cut it.
-        why = Infra("drained", "the node is shutting down")
+    async def _release(self, claim: Claim) -> None:
         refusal = await finalize_step.give_back(
-            self._jobs, claim, why, counts=False, delay_s=0.0, metrics=self._metrics
+            self._jobs, claim, DRAINED, counts=False, delay_s=0.0, metrics=self._metrics
         )
         await _ack(self._stream, claim, refusal or ack_step.Settled.GIVEN_BACK)
 
 
 async def _ack(stream: JobStream, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
-    await ack_step.ack(stream, claim.entry_id, ending, **names(claim))
-
-
-def names(claim: Claim | CustomClaim) -> Names:
-    """Return the log fields that name the attempt."""
-    return {"job_id": claim.job_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id}
-
-
-class Names(TypedDict):
-    job_id: str
-    attempt_id: int
-    trace_id: str
+    try:
+        await ack_step.ack(stream, claim.entry_id, ending, **names(claim))
+    except StreamUnavailable as error:
+        observe.log("xack_failed", level="warning", **names(claim), stream_entry_id=claim.entry_id, reason=str(error))

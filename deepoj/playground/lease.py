@@ -1,4 +1,5 @@
-"""The life of a custom run: claim, extend, finish, give back; and the sweeper for runs that no node finishes.
+"""The life of a custom run: claim, finish, give back; and the sweeper for runs that no node finishes. Its lease is
+extended by the heartbeat of submissions (``pipeline.heartbeat``).
 
 What if we die during a run? Its lease runs out, and the next node claims it as attempt+1. After at most two attempts
 the sweeper ends it with ``ATTEMPTS_EXHAUSTED``. A run that no node has room for ends as ``RUN_EXPIRED``: its author is
@@ -7,14 +8,14 @@ long gone, and must not be kept from sending another.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from deepoj import observe
 from deepoj.playground.rules import as_result
-from deepoj.ports.playground import CustomRuns
-from deepoj.words.jobs import FinalizeRefusal, Held
+from deepoj.ports.playground import CustomRuns, RunLeases
+from deepoj.words.jobs import FinalizeRefusal
 from deepoj.words.playground import CustomClaim, CustomReport, CustomSwept
 from deepoj.words.results import Infra
 
@@ -43,39 +44,21 @@ class RunKeeping:
     max_attempts: int = MAX_ATTEMPTS
 
 
-async def claim_run(runs: CustomRuns, settings: RunLeasing, metrics: observe.Metrics) -> CustomClaim | None:
+async def claim_run(leases: RunLeases, settings: RunLeasing, metrics: observe.Metrics) -> CustomClaim | None:
     """Claim the next run, if one waits.
 
     Raises:
       StoreUnavailable: a run may have been claimed; its lease runs out.
     """
-    claim = await runs.claim_run(settings.owner, settings.lease_s, settings.max_attempts, settings.languages)
+    claim = await leases.claim_run(settings.owner, settings.lease_s, settings.max_attempts, settings.languages)
     if claim is not None:
         metrics.custom_run_wait_seconds.observe(claim.waited_ms / 1000)
         _log_run("run_claim", claim)
     return claim
 
 
-async def keep_runs(
-    runs: CustomRuns, held: Sequence[Held], owner: str, lease_s: float, metrics: observe.Metrics
-) -> set[Held]:
-    """Extend every lease that this node still holds. Return those that it has lost.
-
-    Raises:
-      StoreUnavailable: the outcome is unknown; the leases run on until their last known end.
-    """
-    if not held:
-        return set()
-    alive = await runs.extend_runs(held, owner, lease_s)
-    lost = {one for one in held if one.job_id not in alive}
-    metrics.lease_heartbeat.labels(status="ok", reason="custom_run").inc(len(held) - len(lost))
-    if lost:
-        metrics.lease_heartbeat.labels(status="lost", reason="custom_run").inc(len(lost))
-    return lost
-
-
 async def finish_run(
-    runs: CustomRuns, claim: CustomClaim, report: CustomReport, metrics: observe.Metrics, *, user_max_bytes: int
+    leases: RunLeases, claim: CustomClaim, report: CustomReport, metrics: observe.Metrics, *, user_max_bytes: int
 ) -> FinalizeRefusal | None:
     """Write the result. Return None if it is stored, else the reason. ``user_max_bytes``: for all results of the
     author together; older ones are deleted to make room.
@@ -84,7 +67,7 @@ async def finish_run(
       StoreUnavailable: the result may or may not be stored; repeating is safe.
     """
     outcome = report.outcome
-    refusal = await runs.finish_run(
+    refusal = await leases.finish_run(
         claim,
         report.status,
         as_result(claim, report),
@@ -98,14 +81,20 @@ async def finish_run(
 
 
 async def give_back_run(
-    runs: CustomRuns, claim: CustomClaim, why: Infra, *, counts: bool, delay_s: float, max_attempts: int = MAX_ATTEMPTS
+    leases: RunLeases,
+    claim: CustomClaim,
+    why: Infra,
+    *,
+    counts: bool,
+    delay_s: float,
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> FinalizeRefusal | None:
     """Release the run for another try, or end it after its last attempt.
 
     Raises:
       StoreUnavailable: not given back; the lease runs out.
     """
-    refusal = await runs.give_back_run(claim, counts=counts, delay_s=delay_s, max_attempts=max_attempts)
+    refusal = await leases.give_back_run(claim, counts=counts, delay_s=delay_s, max_attempts=max_attempts)
     _log_run("run_give_back", claim, reason=why.code if refusal is None else refusal.value, error=why.message)
     return refusal
 

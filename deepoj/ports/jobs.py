@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, Stray
+from deepoj.ports.leases import LeaseStore
+from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Stray
 from deepoj.words.results import Report
 from deepoj.words.stream import Entry
 
 
-class JobLeases(Protocol):
+class JobLeases(LeaseStore, Protocol):
     """Claims, leases and verdicts of submissions, in the database, which decides everything. Raises StoreUnavailable.
 
-    The lease contract. Only the database's clock counts. A lease is valid while ``lease_until > now()``; at equality it
-    is over. ``attempt_id`` grows by one with every won claim and never falls. Only the holder of the current attempt
-    with a valid lease may extend, finalize or give back; every other caller is refused and the row stays unchanged.
     Each claim and each outcome appends one ledger row in the same transaction as the change itself.
     """
 
@@ -36,10 +34,6 @@ class JobLeases(Protocol):
         ``yields``: a row that this owner has given back for others (``give_back``'s ``avoid_s``) is AVOIDED while that
         holds, and stays unchanged. ``languages``: a row in any other language is UNFIT, and stays unchanged; None: all
         languages are judged here."""
-        ...
-
-    async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
-        """Extend the node's leases in one statement. Return the job ids whose lease was valid; the others are lost."""
         ...
 
     async def finalize(self, claim: Claim, report: Report, result: Mapping[str, object]) -> FinalizeRefusal | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from deepoj.words.jobs import FinalizeRefusal, Held
+from deepoj.ports.leases import LeaseStore
+from deepoj.words.jobs import FinalizeRefusal
 from deepoj.words.playground import (
     CustomClaim,
     CustomDraft,
@@ -18,12 +19,8 @@ from deepoj.words.playground import (
 
 
 class CustomRuns(Protocol):
-    """Custom runs, which wait here until a node has room, and their results for some minutes. Raises StoreUnavailable.
-
-    The lease contract is that of ``JobLeases``, without a ledger: attempts are numbered, a lease is valid by the
-    database's clock, and only the holder of the current attempt with a valid lease may extend, finish or give back. A
-    claim counts against ``max_attempts``, unless it is given back with ``counts=False``.
-    """
+    """Custom runs, which wait here until a node has room, and their results for some minutes. Raises
+    StoreUnavailable."""
 
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
         """Store a run. It is refused while the author has ``per_user`` unfinished runs, however many are sent at
@@ -39,15 +36,23 @@ class CustomRuns(Protocol):
         """Return the run; None also if this is no run's id, or if the run ended ``keep_s`` ago."""
         ...
 
+    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
+        """Finish due runs as a System Error that have used up their attempts or are older than ``max_wait_s``. Delete
+        runs that ended ``keep_s`` ago. At most ``limit`` of each."""
+        ...
+
+
+class RunLeases(LeaseStore, Protocol):
+    """Claims, leases and results of custom runs, without a ledger. Raises StoreUnavailable.
+
+    A claim counts against ``max_attempts``, unless it is given back with ``counts=False``.
+    """
+
     async def claim_run(
         self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
     ) -> CustomClaim | None:
         """Claim the run that has been due longest in one of these languages; None: there is none. A run that has used
         up its attempts is never claimed."""
-        ...
-
-    async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
-        """As ``JobLeases.extend``."""
         ...
 
     async def finish_run(
@@ -68,11 +73,6 @@ class CustomRuns(Protocol):
         self, claim: CustomClaim, *, counts: bool, delay_s: float, max_attempts: int
     ) -> FinalizeRefusal | None:
         """Make it due again after ``delay_s``; if the attempt counts and was the last, finish it as a System Error."""
-        ...
-
-    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
-        """Finish due runs as a System Error that have used up their attempts or are older than ``max_wait_s``. Delete
-        runs that ended ``keep_s`` ago. At most ``limit`` of each."""
         ...
 
 

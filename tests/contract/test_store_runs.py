@@ -36,7 +36,7 @@ async def new_run(lab: Lab, name: str = "alice") -> str:
 
 
 async def claimed(lab: Lab, node: str = NODE) -> CustomClaim | None:
-    return await lab.store.runs.claim_run(node, LEASE_S, ATTEMPTS, ALL)
+    return await lab.store.run_leases.claim_run(node, LEASE_S, ATTEMPTS, ALL)
 
 
 async def won(lab: Lab, node: str = NODE) -> CustomClaim:
@@ -54,7 +54,7 @@ async def seen(lab: Lab, run_id: str) -> CustomRun:
 async def finish(
     lab: Lab, claim: CustomClaim, stdout: bytes = b"3\n", stderr: bytes = b"", *, user_max_bytes: int = 10**6
 ) -> FinalizeRefusal | None:
-    return await lab.store.runs.finish_run(
+    return await lab.store.run_leases.finish_run(
         claim, CustomStatus.FINISHED, {"time_used": 7}, stdout, stderr, user_max_bytes=user_max_bytes
     )
 
@@ -123,7 +123,7 @@ async def test_dropped_in_somebodys_hand(lab: Lab) -> None:
     run_id = await new_run(lab)
     claim = await won(lab)
     await lab.store.runs.drop_run(run_id)
-    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    assert await lab.store.run_leases.extend([Held(run_id, 1)], NODE, LEASE_S) == set()
     assert await finish(lab, claim) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
     assert await lab.store.runs.custom_run(run_id, KEEP_S) is None
 
@@ -143,26 +143,27 @@ async def test_only_in_a_language_that_the_node_has(lab: Lab) -> None:
     await taken(lab, draft(user_id, language="python3"))
     lab.advance(1)
     second = await taken(lab, draft(user_id, language="cpp17"))
-    claim = await lab.store.runs.claim_run(NODE, LEASE_S, ATTEMPTS, {"cpp17"})
+    claim = await lab.store.run_leases.claim_run(NODE, LEASE_S, ATTEMPTS, {"cpp17"})
     assert claim is not None
     assert claim.run_id == second
-    assert await lab.store.runs.claim_run(NODE, LEASE_S, ATTEMPTS, set()) is None
+    assert await lab.store.run_leases.claim_run(NODE, LEASE_S, ATTEMPTS, set()) is None
 
 
 async def test_a_lease_that_is_kept_and_one_that_is_over(lab: Lab) -> None:
     run_id = await new_run(lab)
     claim = await won(lab)
     lab.advance(LEASE_S - MARGIN_S)
-    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
+    assert await lab.store.run_leases.extend([Held(run_id, 1)], NODE, LEASE_S) == {run_id}
     lab.advance(LEASE_S - MARGIN_S)
     assert await claimed(lab, OTHER) is None
-    assert await lab.store.runs.extend_runs([Held(run_id, 1)], OTHER, LEASE_S) == set()
-    assert await lab.store.runs.extend_runs([Held(run_id, 2)], NODE, LEASE_S) == set()
+    assert await lab.store.run_leases.extend([Held(run_id, 1)], OTHER, LEASE_S) == set()
+    assert await lab.store.run_leases.extend([Held(run_id, 2)], NODE, LEASE_S) == set()
     lab.advance(2 * MARGIN_S)
-    assert await lab.store.runs.extend_runs([Held(run_id, 1)], NODE, LEASE_S) == set()
+    assert await lab.store.run_leases.extend([Held(run_id, 1)], NODE, LEASE_S) == set()
     assert await finish(lab, claim) is FinalizeRefusal.LEASE_LOST
     assert (
-        await lab.store.runs.give_back_run(claim, counts=True, delay_s=0, max_attempts=9) is FinalizeRefusal.LEASE_LOST
+        await lab.store.run_leases.give_back_run(claim, counts=True, delay_s=0, max_attempts=9)
+        is FinalizeRefusal.LEASE_LOST
     )
 
 
@@ -174,7 +175,7 @@ async def test_the_second_attempt_wins_over_the_first(lab: Lab) -> None:
     assert (second.run_id, second.attempt_id) == (run_id, 2)
     assert await finish(lab, first, b"first") is FinalizeRefusal.STALE_ATTEMPT
     assert (
-        await lab.store.runs.give_back_run(first, counts=False, delay_s=0, max_attempts=9)
+        await lab.store.run_leases.give_back_run(first, counts=False, delay_s=0, max_attempts=9)
         is FinalizeRefusal.STALE_ATTEMPT
     )
     assert await finish(lab, second, b"second") is None
@@ -188,7 +189,7 @@ async def test_a_result_that_is_told_twice_by_its_attempt_stands_once(lab: Lab) 
     assert await finish(lab, claim, b"once") is None
     assert await finish(lab, claim, b"twice") is None
     assert (await seen(lab, run_id)).stdout == b"once"
-    refused = await lab.store.runs.give_back_run(claim, counts=True, delay_s=0, max_attempts=ATTEMPTS)
+    refused = await lab.store.run_leases.give_back_run(claim, counts=True, delay_s=0, max_attempts=ATTEMPTS)
     assert refused is FinalizeRefusal.ALREADY_FINISHED
 
 
@@ -210,13 +211,14 @@ async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
 async def test_given_back_it_is_due_again_after_a_pause(lab: Lab) -> None:
     run_id = await new_run(lab)
     assert (
-        await lab.store.runs.give_back_run(await won(lab), counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
+        await lab.store.run_leases.give_back_run(await won(lab), counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
+        is None
     )
     assert (await seen(lab, run_id)).state is State.PENDING
     assert await claimed(lab) is None
     lab.advance(MARGIN_S)
     last = await won(lab)
-    assert await lab.store.runs.give_back_run(last, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
+    assert await lab.store.run_leases.give_back_run(last, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).error_code == "ATTEMPTS_EXHAUSTED"
 
 
@@ -225,7 +227,7 @@ async def test_an_attempt_that_does_not_count(lab: Lab) -> None:
     for number in range(1, 6):
         claim = await won(lab)
         assert claim.attempt_id == number
-        assert await lab.store.runs.give_back_run(claim, counts=False, delay_s=0.0, max_attempts=ATTEMPTS) is None
+        assert await lab.store.run_leases.give_back_run(claim, counts=False, delay_s=0.0, max_attempts=ATTEMPTS) is None
     assert (await seen(lab, run_id)).state is State.PENDING
 
 
@@ -343,7 +345,7 @@ async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None
             await listening.wait()
             claim = await won(real)
             await until_told(run_id)
-            await real.store.runs.give_back_run(claim, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
+            await real.store.run_leases.give_back_run(claim, counts=True, delay_s=MARGIN_S, max_attempts=ATTEMPTS)
             await until_told(run_id, run_id)
             await finish(real, await won(real))
             await until_told(run_id, run_id, other, other)

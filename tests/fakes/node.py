@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import trio
 
@@ -18,7 +19,7 @@ from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork, TakeRuns
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus
-from deepoj.nursery.tree import Node, run
+from deepoj.nursery.tree import LeasedWork, Node, run
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
@@ -120,7 +121,10 @@ class FakeNode:
             progress=self.progress,
         )
         beat = loops.Heartbeat(
-            jobs=ports.leases, leases=leases, owner=self.owner, metrics=self.metrics, runs=ports.runs
+            leases=leases,
+            stores={Claim: ports.leases, CustomClaim: ports.run_leases},
+            owner=self.owner,
+            metrics=self.metrics,
         )
         back = loops.Reclaim(
             stream=self.stream,
@@ -167,10 +171,7 @@ class FakeNode:
                 *self._runs(run_intake),
                 *self.intake_extra,
             ],
-            work=work,
-            job_intake=job_intake,
-            run_work=self._run_work(),
-            run_intake=run_intake,
+            work=[LeasedWork(kind="job", intake=job_intake, handler=work), *self._run_work(run_intake)],
             child_status=self.child_status,
             metrics=self.metrics,
             drain_s=self.drain_s,
@@ -180,12 +181,14 @@ class FakeNode:
         if self.run_custom is None:
             return None
         leasing = RunLeasing(self.owner, self.lease_s, self.languages or LANGUAGES)
-        return RunIntake(self._ports.runs, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
+        run_leases = self._ports.run_leases
+        return RunIntake(run_leases, self.stream, leases, leasing, self.metrics, share=self.run_share, gate=gate)
 
-    def _run_work(self) -> RunWork | None:
-        if self.run_custom is None:
-            return None
-        return RunWork(runs=self._ports.runs, bell=self.stream, run_claim=self.run_custom, metrics=self.metrics)
+    def _run_work(self, run_intake: RunIntake | None) -> list[LeasedWork[Any, Any]]:
+        if self.run_custom is None or run_intake is None:
+            return []
+        run_work = RunWork(runs=self._ports.run_leases, run_claim=self.run_custom, metrics=self.metrics)
+        return [LeasedWork(kind="run", intake=run_intake, handler=run_work)]
 
     def _runs(self, run_intake: RunIntake | None) -> list[Child]:
         if run_intake is None:

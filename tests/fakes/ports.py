@@ -9,12 +9,13 @@ from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.ledger import Auditor, DeadLetters
 from deepoj.ports.live import LiveResults
 from deepoj.ports.outbox import Outbox
-from deepoj.ports.playground import CustomRuns
+from deepoj.ports.playground import CustomRuns, RunLeases
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.roster import Roster
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
+from tests.fakes.runs import MemoryRunLeases
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -42,6 +43,8 @@ class Store(Protocol):
     @property
     def runs(self) -> CustomRuns: ...
     @property
+    def run_leases(self) -> RunLeases: ...
+    @property
     def letters(self) -> DeadLetters: ...
     @property
     def rejudges(self) -> Rejudges: ...
@@ -68,6 +71,7 @@ class MemoryPorts:
         self.strays: Strays = memory
         self.retention: Retention = memory
         self.runs: CustomRuns = memory
+        self.run_leases: RunLeases = MemoryRunLeases(memory)
         self.letters: DeadLetters = memory
         self.rejudges: Rejudges = memory
         self.audit: Auditor = memory

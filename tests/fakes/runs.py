@@ -50,7 +50,7 @@ class RunRow:
 
 @dataclass
 class MemoryRuns:
-    """``ports.CustomRuns``; a base of ``MemoryStore``, which has the faults."""
+    """``ports.CustomRuns``, and what ``MemoryRunLeases`` needs; a base of ``MemoryStore``, which has the faults."""
 
     clock: Callable[[], float] = trio.current_time
     runs: dict[str, RunRow] = field(default_factory=dict)
@@ -193,6 +193,14 @@ class MemoryRuns:
         for run_id in stale:
             del self.runs[run_id]
         return self._answer(CustomSwept(tuple(row.run_id for row in over), len(stale)), lost)
+
+
+class MemoryRunLeases:
+    """``ports.RunLeases`` of a store, whose own ``extend`` is that of submissions."""
+
+    def __init__(self, memory: MemoryRuns) -> None:
+        self.claim_run, self.extend = memory.claim_run, memory.extend_runs
+        self.finish_run, self.give_back_run = memory.finish_run, memory.give_back_run
 
 
 def _refusal(row: RunRow | None, attempt_id: int, owner: str, now: float) -> FinalizeRefusal | None:

@@ -103,6 +103,25 @@ MUTANTS = (
         "tests/contract/test_store_leases.py::test_a_dead_job_says_what_it_was_given_back_for",
     ),
     Mutant(
+        "deepoj/nursery/intake.py",
+        ("            await self._release(claim)\n"
+         "            return False"),
+        "            return False",
+        "tests/unit/test_intake.py::test_a_claim_won_after_the_close_is_given_back_without_counting",
+    ),
+    Mutant(
+        "deepoj/nursery/intake.py",
+        "if self.gate.is_open:",
+        "if True:",
+        "tests/unit/test_intake.py::test_a_gate_shut_during_the_wait_for_a_slot_is_waited_for_again",
+    ),
+    Mutant(
+        "deepoj/nursery/loops.py",
+        "for kind, store in self.stores.items():",
+        "for kind, store in list(self.stores.items())[:1]:",
+        "tests/unit/test_custom_runs_node.py::test_a_long_run_keeps_its_lease",
+    ),
+    Mutant(
         "deepoj/nursery/leases.py",
         "return sent_at + self.lease_s * (1 - MARGIN)",
         "return sent_at + self.lease_s",
@@ -275,8 +294,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/nursery/leases.py",
-        "len(runs := self.held_runs()) < share and self.free > (1 if runs else 0)",
-        "len(runs := self.held_runs()) < share and self.free > 0",
+        "len(runs := self.held(CustomClaim)) < share and self.free > (1 if runs else 0)",
+        "len(runs := self.held(CustomClaim)) < share and self.free > 0",
         "tests/unit/test_leases.py::test_a_second_custom_run_leaves_a_slot_for_a_submission",
     ),
     Mutant(

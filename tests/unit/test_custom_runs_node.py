@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from deepoj.nursery.playground import POLL_S
+from deepoj.nursery.work import JobIntake
 from deepoj.observe import Metrics
 from deepoj.playground.order import order_run
 from deepoj.words.errors import BoxAway, BoxBroken, Breakage
@@ -178,8 +179,8 @@ async def test_an_entry_that_a_dead_node_left_pending_goes_with_the_next_look_at
 
 async def test_a_node_that_leaves_sends_no_run_through_the_outbox(autojump_clock: object, fake: FakeNode) -> None:
     await ordered(fake)
-    job_intake = fake.node().job_intake
-    assert job_intake is not None
+    job_intake = fake.node().work[0].intake
+    assert isinstance(job_intake, JobIntake)
     fake.store.break_next("send_again", applied=False)  # it is not asked
     await job_intake.hand_over(await fake.stream.read(10, 0))
     assert pending(fake) == 0

@@ -10,6 +10,7 @@ import trio
 
 from deepoj.nursery.leases import MARGIN
 from deepoj.nursery.loops import LOOKS, Reclaim
+from deepoj.nursery.work import JobIntake
 from deepoj.observe import Metrics
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.words.errors import StreamUnavailable
@@ -69,11 +70,11 @@ async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNo
                 raise StreamUnavailable("away for a moment")
             return "0-0" if len(asked) in (5, 7) else f"{len(asked)}-0", []
 
-    made = fake.node()
-    assert made.job_intake is not None
-    made.job_intake.open(lambda lease: None)
+    job_intake = fake.node().work[0].intake
+    assert isinstance(job_intake, JobIntake)
+    job_intake.open(lambda lease: None)
     loop = Reclaim(
-        stream=Long(), job_intake=made.job_intake, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
+        stream=Long(), job_intake=job_intake, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
         stop_deadline=fake.stop_deadline,
     )  # fmt: skip
     with pytest.raises(StreamUnavailable):

@@ -74,8 +74,6 @@ class Recorder:
             "prepare": [self.step("schema")],
             "keepers": [self.child("gc")],
             "intake": [self.child("api"), self.child("consumer")],
-            "work": None,
-            "job_intake": None,
             "child_status": ChildStatus(),
             "metrics": metrics,
             "drain_s": 5.0,

@@ -83,6 +83,20 @@ class PgRuns:
             stderr=row["stderr"] or b"",
         )
 
+    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
+        """End and delete runs, as the port says; a repeated call reports only what it did itself."""
+        row = await self._pool.row("sweep_runs", max_attempts, max_wait_s, keep_s, limit, repeatable=True)
+        if row is None:
+            return CustomSwept((), 0)
+        return CustomSwept(tuple(map(run_id_of, row["ended"])), row["deleted"])
+
+
+class PgRunLeases:
+    """Claims, leases and results of custom runs (``ports.RunLeases``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
     async def claim_run(
         self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
     ) -> CustomClaim | None:
@@ -92,7 +106,7 @@ class PgRuns:
         fields = {name: value for name, value in row.items() if name != "told"}
         return CustomClaim(lease_owner=owner, **fields | {"run_id": run_id_of(row["run_id"])})
 
-    async def extend_runs(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
+    async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
         known = [(uuid_text, one.attempt_id) for one in held if (uuid_text := uuid_of_run(one.job_id))]
         if not known:
             return set()
@@ -138,10 +152,3 @@ class PgRuns:
             repeatable=True,
         )
         return FinalizeRefusal(row["refusal"]) if row is not None and row["refusal"] is not None else None
-
-    async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
-        """End and delete runs, as the port says; a repeated call reports only what it did itself."""
-        row = await self._pool.row("sweep_runs", max_attempts, max_wait_s, keep_s, limit, repeatable=True)
-        if row is None:
-            return CustomSwept((), 0)
-        return CustomSwept(tuple(map(run_id_of, row["ended"])), row["deleted"])

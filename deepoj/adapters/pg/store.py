@@ -14,7 +14,7 @@ from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.leases import PgJobLeases
 from deepoj.adapters.pg.live import PgLive
 from deepoj.adapters.pg.outbox import PgOutbox
-from deepoj.adapters.pg.playground import PgRuns
+from deepoj.adapters.pg.playground import PgRunLeases, PgRuns
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import PgProblems
 from deepoj.adapters.pg.rejudges import PgRejudges
@@ -45,6 +45,7 @@ class PgStore:
         self.strays = PgStrays(pool)
         self.retention = PgRetention(pool)
         self.runs = PgRuns(pool)
+        self.run_leases = PgRunLeases(pool)
         self.letters = PgDeadLetters(pool)
         self.rejudges = PgRejudges(pool)
         self.audit = PgAudit(pool)

@@ -3,8 +3,9 @@ them. ``nursery/tree.py`` starts a task for each in the nursery of the jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from deepoj import observe
 from deepoj.config.model import Config
@@ -15,6 +16,7 @@ from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
+from deepoj.nursery.tree import LeasedWork
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.progress import ProgressBuffer
@@ -43,12 +45,12 @@ class JobParts:
     #: closed until the canaries pass
     gate: Gate
     job_intake: JobIntake
-    work: Work
     #: progress of judging, on its way to watchers
     progress: ProgressBuffer
     #: None where custom runs are disabled
     run_intake: RunIntake | None
-    run_work: RunWork
+    #: the kinds of work that the node takes, with their intakes
+    work: Sequence[LeasedWork[Any, Any]]
     #: precompiled headers; None where they are disabled
     headers: HeaderCache | None
 
@@ -103,7 +105,7 @@ def job_parts(
     run_intake = None
     if cfg.api.limits.run_enabled:
         run_intake = RunIntake(
-            store.runs,
+            store.run_leases,
             stream,
             leases,
             settings.run_leasing(cfg, languages),
@@ -111,32 +113,36 @@ def job_parts(
             share=cfg.worker.run_slots,
             gate=gate,
         )
+    job_intake = JobIntake(
+        store.leases,
+        stream,
+        leases,
+        settings.leasing(cfg, languages),
+        metrics,
+        gate=gate,
+        progress=progress,
+        on_run=_ignore_run if run_intake is None else run_intake.ring,
+    )
+    judging = Work(
+        jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress
+    )
+    work: list[LeasedWork[Any, Any]] = [LeasedWork(kind="job", intake=job_intake, handler=judging)]
+    if run_intake is not None:
+        running = RunWork(
+            runs=store.run_leases,
+            run_claim=judge_of.run_claim,
+            metrics=metrics,
+            user_max_bytes=cfg.api.limits.run_kept_max_bytes,
+        )
+        work.append(LeasedWork(kind="run", intake=run_intake, handler=running))
     return JobParts(
         box=box,
         compiler=compiler,
         gate=gate,
-        job_intake=JobIntake(
-            store.leases,
-            stream,
-            leases,
-            settings.leasing(cfg, languages),
-            metrics,
-            gate=gate,
-            progress=progress,
-            on_run=_ignore_run if run_intake is None else run_intake.ring,
-        ),
-        work=Work(
-            jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress
-        ),
+        job_intake=job_intake,
         progress=progress,
         run_intake=run_intake,
-        run_work=RunWork(
-            runs=store.runs,
-            bell=stream,
-            run_claim=judge_of.run_claim,
-            metrics=metrics,
-            user_max_bytes=cfg.api.limits.run_kept_max_bytes,
-        ),
+        work=work,
         headers=headers,
     )
 

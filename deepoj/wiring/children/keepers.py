@@ -25,6 +25,8 @@ from deepoj.wiring.adapters import KEEPS
 from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
 from deepoj.wiring.children.webhooks import webhook_sender
+from deepoj.words.jobs import Claim
+from deepoj.words.playground import CustomClaim
 
 HEALTH_PERIOD_S = 2.0
 #: period of counting the dead letters
@@ -96,7 +98,10 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     """Return the children of every node that judges."""
     cfg, store, metrics = parts.cfg, parts.adapters.store, parts.metrics
     heartbeat = loops.Heartbeat(
-        jobs=store.leases, leases=jobs.job_intake.leases, owner=cfg.consumer, metrics=metrics, runs=store.runs
+        leases=jobs.job_intake.leases,
+        stores={Claim: store.leases, CustomClaim: store.run_leases},
+        owner=cfg.consumer,
+        metrics=metrics,
     )
     publisher = TellProgress(live=store.live, progress=jobs.progress, metrics=metrics)
     rounds = _JobRounds(parts, jobs, _revet(parts))
