@@ -25,7 +25,7 @@ from deepoj.nursery.intake import DRAINED, Intake
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.playground import lease as run_lease
-from deepoj.ports.playground import RunNotifier, RunLeases
+from deepoj.ports.playground import RunLeases, RunNotifier
 from deepoj.words.errors import BoxAway, BoxBroken, StreamUnavailable
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Infra
