@@ -111,7 +111,7 @@ lint: ## ruff, mypy, cppcheck, and the house's rules
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(CPPCHECK) sandbox_ext tests/fuzz deepoj/operate/drill deepoj/adapters
-	$(PY) -m pytest -q tests/unit/test_house.py tests/unit/test_plain_words.py
+	$(PY) -m pytest -q tests/unit/test_house.py
 
 lint-c: lint ## lint, and clang-tidy on the C
 	@command -v clang-tidy >/dev/null || { echo "make lint-c needs clang-tidy: apt-get install clang-tidy" >&2; exit 2; }

@@ -16,7 +16,7 @@ pool. Trio then sees:
 So a cancelled crossing takes as long as its clean-up: all work on the bridge needs timeouts of its own.
 
 This is the only file that imports asyncio. Adapters with coroutines for the loop import what they need from here:
-``sleep``, ``timeout``, ``Lock``, ``Event``, ``wait_first``, ``telling_resets``, ``AioCancelled``. Expired deadlines
+``sleep``, ``timeout``, ``Lock``, ``Event``, ``telling_resets``, ``AioCancelled``. Expired deadlines
 raise the builtin ``TimeoutError``.
 
 ``autojump_clock`` takes a crossing for idleness and fires every deadline at once: use fakes there, real time here.
@@ -46,17 +46,6 @@ timeout = asyncio.timeout
 
 class BridgeClosed(Breakage):
     """The bridge was closed during a crossing, or before it began."""
-
-
-async def wait_first(*events: Event) -> None:
-    """Return as soon as one of the asyncio events is set; leave no waiter behind."""
-    waiters = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for waiter in waiters:
-            waiter.cancel()
-        await asyncio.gather(*waiters, return_exceptions=True)
 
 
 @contextlib.contextmanager

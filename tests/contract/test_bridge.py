@@ -186,17 +186,6 @@ async def test_work_that_swallows_its_cancellation_is_told_of() -> None:
     assert not bridge._thread.is_alive()
 
 
-async def test_wait_first_returns_with_the_first_and_leaves_no_task() -> None:
-    async def work() -> tuple[bool, bool]:
-        early, late = aio_bridge.Event(), aio_bridge.Event()
-        early.set()
-        await aio_bridge.wait_first(early, late)
-        return early.is_set(), late.is_set()
-
-    async with AioBridge.open() as bridge:
-        assert await bridge.run(work) == (True, False)
-
-
 def test_one_process_several_trio_runs() -> None:
     async def main() -> int:
         async with AioBridge.open() as bridge:

@@ -30,7 +30,7 @@ from tests.e2e import runbook
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until
 from tests.e2e.places import CGROUPS_OF_OTHERS, NO_CGROUPS, place, small_disk
-from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Block, Shell
+from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Shell
 from tests.e2e.test_canary import LYING
 from tests.e2e.test_without_root import without_namespaces
 from tests.e2e.typed import typed
@@ -138,25 +138,6 @@ def test_what_cannot_run_here_is_at_least_right() -> None:
     assert [problem for block in checked for problem in problems(block.text)] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("docker compose -f deploy/compose.yaml up -d nobody", "nobody is no service"),
-        ("docker compose -f deploy/nothing.yaml ps", "deploy/nothing.yaml"),
-        ("docker exec oj-nobody true", "oj-nobody is no container"),
-        ("systemctl restart deepoj-nobody.service", "deepoj-nobody.service"),
-        ("kubectl apply --kustomize=deploy/nowhere", "deploy/nowhere"),
-        ("kubectl --namespace=nowhere get pods", "namespace nowhere"),
-        ("make nothing", "no target nothing"),
-        ("deepoj nothing", "no command nothing"),
-        ("if true", "syntax error"),
-    ],
-)
-def test_a_wrong_name_is_seen(text: str, says: str) -> None:
-    (found,) = problems(text)
-    assert says in found
-
-
 def problems(text: str) -> list[str]:
     """What is wrong with commands that are not run."""
     parsed = subprocess.run(["/bin/bash", "-n"], input=text, capture_output=True, text=True, check=False)
@@ -236,16 +217,6 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
     provoked = {name.removeprefix("test_row_").split("_")[0] for name in globals() if name.startswith("test_row_")}
     assert {f"4.{number}" for number in provoked} == set(sections)
-
-
-def test_a_shell_that_shows_something_else_fails(tmp_path: Path) -> None:
-    shell = Shell(tmp_path, {})
-    shell.run(Block("x", EXECUTED, 'A=5; f() { echo "$A"; }; export A\n', 1))
-    assert shell.run(Block("x", EXECUTED, "f\n", 1, ["5"])).strip() == "5"
-    with pytest.raises(AssertionError, match="does not show"):
-        shell.run(Block("x", EXECUTED, "f\n", 1, ["6"]))
-    with pytest.raises(AssertionError, match="false"):
-        shell.run(Block("x", EXECUTED, "false\n", 1))
 
 
 # -- the table, row by row: provoked, looked at, and well again

@@ -12,7 +12,7 @@ import trio.testing
 
 from deepoj.operate.drill.proxy import Link, Trick
 from deepoj.operate.drill.wire import PostgresParser, RedisParser, WireParser
-from tests.unit.test_drill_parts import IDLE, PARSE, RUN, STARTUP, SYNC
+from tests.unit.test_drill import IDLE, PARSE, RUN, STARTUP, SYNC
 
 LATEST_S = 300.0
 PATIENT_S = 3600.0

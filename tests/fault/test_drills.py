@@ -11,16 +11,6 @@ DEEPOJ = Path(sys.executable).parent / "deepoj"
 #: a machine that is busy with something else takes its time; the drill's own limits end it before
 DRILL_S = 900.0
 
-CONTRACT = (
-    "worker-kill", "redis-down", "redis-wipe", "postgres-restart", "stream-trim", "partition", "clock-skew",
-    "queue-flood",
-)  # fmt: skip
-
-
-def test_the_contracts_drills_are_there() -> None:
-    said = subprocess.run([DEEPOJ, "drill", "--help"], capture_output=True, text=True, check=True).stdout
-    assert [name for name in CONTRACT if name not in said] == []
-
 
 def test_a_killed_and_a_stopped_worker_lose_nothing() -> None:
     """How quickly a busy machine recovers is not asserted; that the figure is there, and decides, is."""

@@ -628,5 +628,53 @@ MUTANTS = (
          "    async def count_refused_submission"),
         "tests/api/test_limits.py::test_class_behind_one_address_logs_in_and_reads",
     ),
+    Mutant(
+        "deepoj/words/stream.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\ndef planted() -> None: import deepoj.adapters.pg\n",
+        "tests/unit/test_house.py::test_imports_and_names_are_where_the_rules_allow_them",
+    ),
+    Mutant(
+        "deepoj/pipeline/claim.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\ndef planted() -> None: from deepoj.pipeline import ack\n",
+        "tests/unit/test_house.py::test_imports_and_names_are_where_the_rules_allow_them",
+    ),
+    Mutant(
+        "deepoj/nursery/loops.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\ndef planted() -> None: import asyncio\n",
+        "tests/unit/test_house.py::test_imports_and_names_are_where_the_rules_allow_them",
+    ),
+    Mutant(
+        "deepoj/pipeline/repair.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\nclass Metrics: pass\n",
+        "tests/unit/test_house.py::test_a_class_name_is_declared_once",
+    ),
+    Mutant(
+        "deepoj/pipeline/repair.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\ndef planted() -> None: pass\n",
+        "tests/unit/test_house.py::test_every_function_and_class_is_used_by_the_program",
+    ),
+    Mutant(
+        "deepoj/pipeline/repair.py",
+        "from __future__ import annotations\n",
+        "from __future__ import annotations\n# whoever asks\n",
+        "tests/unit/test_house.py::test_sources_use_no_tell_tale_words_beyond_the_allowed_ones",
+    ),
+    Mutant(
+        "deepoj/wiring/settings.py",
+        "compile_output_bytes=cfg.compile.log_max_size_mb * MIB,",
+        "compile_output_bytes=1 * MIB,",
+        "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
+    ),
+    Mutant(
+        "deepoj/judging/exec_rules.py",
+        "scratch_bytes=settings.run_scratch_bytes,",
+        "scratch_bytes=settings.compile_scratch_bytes,",
+        "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
+    ),
 )
 # fmt: on

@@ -1,4 +1,4 @@
-"""What the figures of ``deepoj bench sandbox`` come to, and which other sandboxes are tried: nothing is measured."""
+"""Figures of ``deepoj bench``: missed bounds, ratios and tables; and other sandboxes. Nothing is measured."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ import pytest
 from rich.console import Console
 
 from deepoj.operate.bench import rivals
+from deepoj.operate.bench.api import ApiComparison, ApiFigures, Load
+from deepoj.operate.bench.api_load import Loaded
 from deepoj.operate.bench.judge import REQUIRED as JUDGE_REQUIRED
 from deepoj.operate.bench.judge import JudgeFigures, JudgeTimes
 from deepoj.operate.bench.judge import show as show_judging
+from deepoj.operate.bench.queue import STEPS
+from deepoj.operate.bench.queue import figures_of as queue_figures_of
 from deepoj.operate.bench.rivals import Rival, ready
 from deepoj.operate.bench.sandbox_figures import REQUIRED, Flood, Other, SandboxFigures, Scaling, Trivial, show
 from deepoj.words.sandbox import Isolation
@@ -33,37 +37,107 @@ def figures(ratio_python: float = 2.0, growth_mib: float = 1.0, **trivial: Trivi
     )
 
 
-def test_a_figure_at_its_bound_is_met() -> None:
-    assert figures(static=FAST, dynamic=FAST).flat()["missed"] == []
+def judge_figures(**ours: float) -> JudgeFigures:
+    names = ("compile", "cached", "fresh_iostream", "fresh_all", "large")
+    return JudgeFigures(
+        rounds=3,
+        isolation="namespaces",
+        headers=("iostream",),
+        pairs={name: JudgeTimes([ours.get(name, 10.0)] * 3, [100.0] * 3) for name in names},
+        large_tests=100,
+        large_growth_mib=ours.get("growth", 0.0),
+    )
 
 
-def test_what_is_missed_is_named() -> None:
-    flat = figures(3.001, 2.0, static=SLOW, dynamic=SLOW).flat()
-
-    assert flat["missed"] == ["ratio_static", "ratio_static_python", "flood_growth_mib"]
+def loaded(answers: int = 1, ms: float = 1.0) -> Loaded:
+    return Loaded(answers=answers, seconds=1.0, median_ms=ms, p99_ms=ms, max_ms=ms, cpu_s=0.1)
 
 
-def test_the_same_keys_whatever_was_measured() -> None:
+def api_figures(
+    submits: int = 350, status_ms: float = 2.0, steady: Loaded | None = None, streams_mib: float | None = 59.9
+) -> ApiFigures:
+    """Figures against a bare application whose median of five rounds is 1,000 answers per second."""
+    bare = [loaded(answers) for answers in (999, 1000, 1, 2000, 1001)]
+    return ApiFigures(
+        load=Load(),
+        submit=ApiComparison(bare=bare, ours=[loaded(submits, 3.0)]),
+        status=ApiComparison(bare=bare[:3], ours=[loaded(1, status_ms)]),
+        status_alone=ApiComparison(bare=bare[:3], ours=[loaded(1, 9.0)]),
+        steady=steady or loaded(2000, 99.9),
+        steady_judged=3,
+        streams_mib=streams_mib,
+        streams_seconds=None,
+    )
+
+
+REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
+
+
+@pytest.mark.parametrize(
+    ("figures_", "missed"),
+    [
+        # each figure at its bound, and just past it
+        (figures(static=FAST, dynamic=FAST), []),
+        (figures(3.001, 2.0, static=SLOW, dynamic=SLOW), ["ratio_static", "ratio_static_python", "flood_growth_mib"]),
+        (figures(3.001, program=SLOW), []),  # a program that the user names has no bound
+        (judge_figures(compile=35.0, cached=200.0, fresh_iostream=110.0, large=130.0), []),
+        (
+            judge_figures(compile=35.1, cached=200.1, fresh_iostream=110.1, fresh_all=40.1, large=130.1, growth=8.1),
+            list(JUDGE_REQUIRED),
+        ),
+        (api_figures(), []),
+        (
+            api_figures(349, 2.001, REFUSED, 60.0),
+            ["submit_ratio", "status_ratio", "steady_p99_ms", "steady_refused", "streams_mib"],
+        ),
+        (api_figures(steady=loaded(), streams_mib=None), []),  # streams were not measured
+    ],
+)
+def test_missed_are_the_figures_past_their_bounds(
+    figures_: SandboxFigures | JudgeFigures | ApiFigures, missed: list[str]
+) -> None:
+    assert figures_.flat()["missed"] == missed
+
+
+def test_keys_are_the_same_for_our_programs_and_for_one_that_the_user_names() -> None:
     trivial, given = figures(static=FAST, dynamic=FAST).flat(), figures(program=SLOW).flat()
 
     assert list(trivial) == list(given)
     assert set(trivial) >= set(REQUIRED)
     assert (trivial["ratio_static"], trivial["ratio_static_python"], trivial["ratio_program"]) == (1.5, 2.0, None)
     assert (given["ratio_static"], given["ratio_program"], given["ratio_program_python"]) == (None, 1.75, 2.0)
-    assert given["missed"] == [], "of the program given nothing is required"
 
 
-def test_the_table_says_what_is_met(capsys: pytest.CaptureFixture[str]) -> None:
+def test_table_of_the_sandbox_marks_each_figure_as_met_or_missed(capsys: pytest.CaptureFixture[str]) -> None:
     show(figures(3.5, static=FAST, dynamic=FAST))
 
-    said = capsys.readouterr().out
-    rows = {line.split("│")[1].strip(): line for line in said.splitlines() if line.count("│") > 3}
-    assert "≤ 1.6 ✓" in rows["… whole run ÷ bare"] or said.count("≤ 1.6 ✓") == 1
-    assert said.count("✗") == 1
-    assert said.count("≤ 3 ✗") == 1
-    assert said.count("✓") == len(REQUIRED) - 1
+    table = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line for line in table.splitlines() if line.count("│") > 3}
+    assert "≤ 1.6 ✓" in rows["… whole run ÷ bare"] or table.count("≤ 1.6 ✓") == 1
+    assert table.count("✗") == 1
+    assert table.count("≤ 3 ✗") == 1
+    assert table.count("✓") == len(REQUIRED) - 1
     assert "not installed" in rows["static in isolate ÷ bare"]
     assert "9.90" in rows["static in bubblewrap ÷ bare"]
+
+
+def test_table_of_judging_marks_what_is_missed(capsys: pytest.CaptureFixture[str]) -> None:
+    slow = judge_figures(compile=35.1, cached=200.1, fresh_iostream=110.1, fresh_all=40.1, large=130.1, growth=8.1)
+
+    show_judging(slow, Console())
+
+    assert capsys.readouterr().out.count("MISSED") == len(JUDGE_REQUIRED)
+
+
+def test_ratios_of_the_api_and_the_queue_are_of_medians() -> None:
+    flat = api_figures().flat()
+    assert (flat["submit_ratio"], flat["status_ratio"]) == (0.35, 2.0)
+
+    rounds = {"empty": (1, 2, 90), "waiting": (3, 3, 3), "finished": (2, 2, 1)}
+    times = {kind: {step: [float(ms) for ms in found] for step in STEPS} for kind, found in rounds.items()}
+    queue = queue_figures_of(times, rounds=3, waiting=7, finished=8)
+    assert set(queue.waiting_ratio.values()) == {1.5}
+    assert set(queue.finished_ratio.values()) == {1.0}
 
 
 # -- other sandboxes
@@ -110,24 +184,3 @@ def test_every_command_names_the_program(rival: Rival) -> None:
 
     assert any("static" in word for word in words)
     assert not any("{" in word for word in words)
-
-
-def judge_figures(**ours: float) -> JudgeFigures:
-    names = ("compile", "cached", "fresh_iostream", "fresh_all", "large")
-    return JudgeFigures(
-        rounds=3,
-        isolation="namespaces",
-        headers=("iostream",),
-        pairs={name: JudgeTimes([ours.get(name, 10.0)] * 3, [100.0] * 3) for name in names},
-        large_tests=100,
-        large_growth_mib=ours.get("growth", 0.0),
-    )
-
-
-def test_of_judging_the_same_holds(capsys: pytest.CaptureFixture[str]) -> None:
-    assert judge_figures(compile=35.0, cached=200.0, fresh_iostream=110.0, large=130.0).flat()["missed"] == []
-    slow = judge_figures(compile=35.1, cached=200.1, fresh_iostream=110.1, fresh_all=40.1, large=130.1, growth=8.1)
-    assert slow.flat()["missed"] == list(JUDGE_REQUIRED)
-
-    show_judging(slow, Console())
-    assert capsys.readouterr().out.count("MISSED") == len(JUDGE_REQUIRED)

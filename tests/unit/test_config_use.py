@@ -31,32 +31,6 @@ def test_every_setting_does_something_or_is_said_to_do_nothing_yet() -> None:
     assert sorted(idle) == sorted(NO_EFFECT_YET)
 
 
-def test_the_reading_of_the_source_sees_what_it_should(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(
-        "class A:\n"
-        "    def f(self):\n"
-        "        told, other = self._cfg.api.timeouts, 1\n"
-        "        def g():\n"
-        "            return told.read_sec\n"
-        "        return parts.cfg.worker.id.upper()\n"
-        "def h(settings: Config):\n"
-        "    told = settings.minio\n"
-        "    return told.bucket, settings.api.limits\n"
-        "def i():\n"
-        "    return told.write_sec, cfg.roles.x\n"
-    )
-    assert _read(tmp_path) == {"api.timeouts.read_sec", "worker.id", "roles"} | {
-        f"api.minio.{name}" for name in ("endpoint", "access_key", "secret_key", "bucket", "secure")
-    }
-
-
-def test_what_is_handed_on_and_then_forgotten_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "wiring").mkdir()
-    (tmp_path / "wiring" / "settings.py").write_text("def f(cfg):\n    return S(a_s=cfg.api.port, b_s=cfg.api.host)\n")
-    (tmp_path / "part.py").write_text("def g(settings):\n    return settings.b_s\n")
-    assert _read(tmp_path) == {"api.host"}
-
-
 def _used(package: Path) -> set[str]:
     """Keys that are read, and those that a read one follows."""
     read = _read(package)

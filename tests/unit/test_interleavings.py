@@ -23,7 +23,6 @@ from tests.interleaving import (
     EXPIRE,
     GRACE_S,
     LEASE_S,
-    Broken,
     Do,
     Move,
     Noted,
@@ -235,18 +234,6 @@ def expected(first: Iterable[Sequence[Do]], second: Iterable[Sequence[Do]], *, e
     return sum(how_many(len(mine), len(other), expiries) for mine, other in itertools.product(first, second))
 
 
-def test_the_shuffling_leaves_nothing_out_and_repeats_nothing() -> None:
-    """The count of a small case by hand, every count by the formula, and no schedule twice."""
-    rows = [Move("a", do) for do in (Do.CLAIM, Do.ACK)], [Move("b", Do.CLAIM)], [EXPIRE]
-    assert len(set(merges(*rows))) == how_many(2, 1, 1) == 12
-    assert [len(FIRST), len(SECOND)] == [8, 9]
-    every = list(shuffled(FIRST, SECOND, expiries=1))
-    assert len(every) == len(set(every)) == expected(FIRST, SECOND, expiries=1)
-    for schedule in every:
-        for who, walks in (("a", FIRST), ("b", SECOND)):
-            assert tuple(move.do for move in schedule if move.who == who) in walks
-
-
 def test_what_is_played_once_comes_to_the_same_as_played_anew(at_once: None, metrics: Metrics) -> None:
     """A sample, each schedule of it in a world of its own."""
     sample = [*itertools.islice(shuffled(FIRST, SECOND, expiries=1), 0, None, 151)]
@@ -264,25 +251,6 @@ def test_what_is_played_once_comes_to_the_same_as_played_anew(at_once: None, met
 
     trio.run(both)
     assert len(sample) > 300
-
-
-def test_a_broken_invariant_names_the_whole_schedule(
-    at_once: None, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where its first moves had been played before."""
-    first, second = shuffled(SHORT[:1], SHORT_TAKEN[:1], expiries=1), shuffled(SHORT[:1], SHORT_TAKEN[:1], expiries=1)
-
-    async def spoil() -> None:
-        plays = Plays(metrics)
-        await plays.prepare()
-        await plays.play(next(first))
-        monkeypatch.setattr(MemoryStore, "_leased", lambda _store, _row: False)
-        for schedule in second:
-            await plays.play(schedule)
-
-    with pytest.raises(Broken) as caught:
-        trio.run(spoil)
-    assert str(caught.value).splitlines()[1:3] == ["a:take → read", "a:claim → attempt 1"]
 
 
 # The figures stand here as numbers too: a change to the moves must be a decision, not an accident.

@@ -1,7 +1,9 @@
-"""Stages, quarantine and failures of ``tests/conftest.py``, and the rows of ``tests/mutants``."""
+"""Stages, quarantine and report of ``tests/conftest.py``; names in CONTRIBUTING's fault table and ``tests/mutants``."""
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,19 +18,48 @@ FAILS = "def test_fails():\n    assert False\n"
 PASSES = "def test_passes():\n    pass\n"
 
 
-def test_every_path_of_the_stages_exists() -> None:
+def functions(file: str) -> set[str]:
+    """Names of the functions of a file; empty if it does not exist."""
+    path = conftest.ROOT / file
+    nodes = ast.walk(ast.parse(path.read_text())) if path.exists() else ()
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def fault_table() -> dict[int, list[str]]:
+    """CONTRIBUTING's table of faults: number → the tests that it names."""
+    text = (
+        (conftest.ROOT / "CONTRIBUTING.md").read_text().split("\n## Faults that must not return\n")[1].split("\n## ")[0]
+    )
+    rows = re.findall(r"^\| (\d+)\. [^|]+\| ([^|]+) \|$", text, re.MULTILINE)
+    return {int(number): re.findall(r"`([\w/.]+::\w+)`", cell) for number, cell in rows}
+
+
+def test_fault_table_names_tests_for_each_fault() -> None:
+    faults = fault_table()
+    assert list(faults) == list(range(1, 32))
+    assert [number for number, tests in faults.items() if not tests] == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [name for tests in fault_table().values() for name in tests],
+        list(conftest.quarantined()),
+        [mutant.test for mutant in MUTANTS],
+    ],
+    ids=["CONTRIBUTING", "quarantine", "mutants"],
+)
+def test_tests_that_are_named_exist(names: list[str]) -> None:
+    split = {name: name.partition("[")[0].partition("::") for name in names}
+    assert [name for name, (file, _, function) in split.items() if function not in functions(file)] == []
+
+
+def test_paths_of_the_stages_exist() -> None:
     paths = (*conftest.FULL, *conftest.ALONE, *conftest.LONGEST)
     assert [path for path in paths if not (conftest.ROOT / path).exists()] == []
 
 
-def test_every_quarantined_test_exists() -> None:
-    files = {name: conftest.ROOT / name.partition("::")[0] for name in conftest.quarantined()}
-    functions = {name: name.rpartition("::")[2].partition("[")[0] for name in files}
-    missing = [name for name, file in files.items() if f"def {functions[name]}(" not in file.read_text()]
-    assert missing == []
-
-
-def test_every_planted_fault_names_one_line_of_the_product() -> None:
+def test_planted_fault_names_one_line_of_the_product() -> None:
     counts = {(one.file, one.was): (conftest.ROOT / one.file).read_text().count(one.was) for one in MUTANTS}
     assert [place for place, count in counts.items() if count != 1] == []
 
