@@ -13,6 +13,8 @@ failure is printed and does not fail the session. The list is meant to be empty.
 
 *Not shown.* A skipped test is one that this host cannot run. A table at the end names each with its reason. CI runs
 with ``--all-shown``: then a skipped test fails the session.
+
+*Failures.* Each is printed in one line when it happens, whether or not there are workers.
 """
 
 from __future__ import annotations
@@ -76,10 +78,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-shown", action="store_true", help="fail if this host cannot run a test")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     # A shell starts background jobs with SIGINT ignored, and each program that a test starts would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.pluginmanager.register(FailureLines(config))
+
+
+class FailureLines:
+    """Prints a line for each failure as it happens; pytest's own summary comes at the end of the session."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        # workers of pytest-xdist have no terminal: they send their reports to the main process, which prints
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            begin = "FAILED" if report.when == "call" else f"ERROR in {report.when} of"
+            crash = getattr(report.longrepr, "reprcrash", None)
+            reason = f": {crash.message.splitlines()[0]}" if crash and crash.message else ""
+            terminal.write_line(f"\n{begin} {report.nodeid}{reason}", red=True)
 
 
 def quarantined() -> dict[str, str]:

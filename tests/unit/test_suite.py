@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,16 @@ from tests.mutants.table import MUTANTS
 
 SKIPS = "import pytest\n\ndef test_skips():\n    pytest.skip('no second core')\n"
 FAILS = "def test_fails():\n    assert False\n"
+BREAKS = """
+import pytest
+
+@pytest.fixture
+def server():
+    raise RuntimeError("no server")
+
+def test_breaks(server):
+    pass
+"""
 PASSES = "def test_passes():\n    pass\n"
 
 
@@ -77,16 +88,40 @@ def test_planted_fault_names_one_line_of_the_product() -> None:
 def test_session_ends_by_the_rules(
     tmp_path: Path, *, source: str, options: list[str], quarantine: str, code: int, printed: str
 ) -> None:
-    directory = tmp_path / "tests"
-    directory.mkdir()
-    (directory / "conftest.py").write_text(Path(conftest.__file__).read_text())
-    (directory / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
-    (directory / "test_one.py").write_text(source)
-
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-ra", "-n", "1", "--dist", "loadfile", *options, "tests"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = session(tmp_path, source, *options, quarantine=quarantine)
 
     assert done.returncode == code, done.stdout + done.stderr
     assert printed in done.stdout
+
+
+@pytest.mark.parametrize(
+    "workers", [["-n", "2", "--dist", "loadfile"], ["-p", "no:xdist"]], ids=["two workers", "none"]
+)
+def test_failure_is_printed_once_as_it_happens(tmp_path: Path, workers: list[str]) -> None:
+    done = session(tmp_path, FAILS + PASSES + BREAKS, workers=workers)
+
+    before_the_end, _, _ = done.stdout.partition("= ERRORS =")
+    lines = [line for line in before_the_end.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    assert sorted(lines) == [
+        "ERROR in setup of tests/test_one.py::test_breaks: RuntimeError: no server",
+        "FAILED tests/test_one.py::test_fails: assert False",
+    ]
+
+
+def session(
+    directory: Path,
+    source: str,
+    *options: str,
+    quarantine: str = "",
+    workers: Sequence[str] = ("-n", "1", "--dist", "loadfile"),
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest with our conftest over one file of tests."""
+    tests = directory / "tests"
+    tests.mkdir()
+    (tests / "conftest.py").write_text(Path(conftest.__file__).read_text())
+    (tests / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
+    (tests / "test_one.py").write_text(source)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-ra", *workers, *options, "tests"],
+        cwd=directory, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
