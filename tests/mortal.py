@@ -61,6 +61,8 @@ HOOK_LEASE_S = 600.0
 AT_HOME: dict[str, Any] = {"enabled": True, "hosts": (), "networks": ("127.0.0.0/8",)}
 #: nobody loses a lease because the machine is slow: tests let one run out by moving it into the past
 MIN_IDLE_MS = 1500
+#: of a job
+MAX_ATTEMPTS = 5
 #: of linux/prctl.h
 PR_SET_PDEATHSIG = 1
 
@@ -192,7 +194,7 @@ def node(
 ) -> Node:
     """A node with these roles and no other: what is mended, they have mended."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
-    job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, 5), metrics)
+    job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, MAX_ATTEMPTS), metrics)
     beat = loops.Heartbeat(leases=leases, stores={Claim: store.leases}, owner=name, metrics=metrics)
     keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, beat.once), restart_on=AWAY)]
     intake = []

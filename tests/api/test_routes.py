@@ -23,6 +23,7 @@ from deepoj.words.results import CompileResult, Verdict
 from deepoj.words.sources import SourceFile, Sources
 from tests.api.house import PASSWORD, form, house, package, submission
 from tests.fakes.settings import hidden_steps
+from tests.fakes.store import MemoryStore
 from tests.unit.makers import a_claim, a_report
 
 CREDENTIALS = {"username": "alice", "password": PASSWORD}
@@ -332,6 +333,32 @@ async def test_submit_and_follow_to_the_verdict(tmp_path: Path) -> None:
     row.state, row.status, row.error_code = State.DEAD, "System Error", "ATTEMPTS_EXHAUSTED"
     found = await (await home.ask("GET", path, token=token)).get_json()
     assert (found["status"], found["state"]) == ("System Error", "dead")
+
+
+async def test_status_has_the_same_fields_in_every_state_at_every_node_and_an_hour_later(tmp_path: Path) -> None:
+    now = 1000.0
+    store = MemoryStore(clock=lambda: now)
+    home, other = house(tmp_path, store=store), house(tmp_path, store=store)
+    token, problem = await home.token("alice"), await home.problem()
+    job = await submission(home, token, problem)
+    row = home.store.rows[job]
+    answers = []
+    for state, status in (
+        (State.PENDING, "pending"), (State.PROCESSING, "running"), (State.DEAD, "System Error"),
+        (State.DONE, "Wrong Answer"),
+    ):  # fmt: skip
+        row.state, row.status = state, status
+        row.result = RESULT if state is State.DONE else None
+        answers += [
+            await (await one.ask("GET", f"/api/v1/status/{job}", token=token)).get_json() for one in (home, other)
+        ]
+    assert {tuple(answer) for answer in answers} == {("job_id", "status", "state", "data")}
+    now += 3600
+    for one in (home, other):
+        answers.append(await (await one.ask("GET", f"/api/v1/status/{job}", token=token)).get_json())
+    first, *later = answers[-4:]
+    assert first["status"] == "Wrong Answer"
+    assert later == [first] * 3
 
 
 #: what judging makes, with the secret of a hidden test in every place where one could stand

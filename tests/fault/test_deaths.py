@@ -8,6 +8,7 @@ then a node that has only the mending role shows that this role mends it.
 | XADD applied, answer lost            | test_the_answer_of_xadd_is_lost                                            |
 | XREADGROUP and claim                 | test_between_read_and_claim                                                |
 | claim and finalize                   | test_between_claim_and_finalize                                            |
+| claim and finalize, at every attempt | test_a_job_that_kills_every_node_is_dead_after_its_attempts                |
 | finalize and XACK                    | test_between_finalize_and_ack                                              |
 | entry trimmed, Redis wiped, …        | test_without_an_entry, test_without_a_group                                |
 | node killed while a sandbox runs     | tests/sandbox/test_life.py::test_a_killed_node_leaves_nothing,             |
@@ -33,6 +34,7 @@ from deepoj.words.rejudges import Rejudged
 from deepoj.words.stream import Entry
 from tests.contract.labs import LEASE_S, claim, draft, report, send
 from tests.fault.scene import SOON_S, Scene
+from tests.mortal import MAX_ATTEMPTS
 
 CLAIMED_AND_JUDGED = [("claimed", "healer"), ("finalized", "healer")]
 
@@ -121,6 +123,25 @@ async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
     assert await scene.lab.store.leases.finalize(late, report(), {}) is FinalizeRefusal.STALE_ATTEMPT
     assert scene.ledger() == [*told, ("refused", "mortal")]
     assert scene.state() == "done"
+
+
+async def test_a_job_that_kills_every_node_is_dead_after_its_attempts(scene: Scene) -> None:
+    """No node takes it a sixth time, and its entry is acked."""
+    await scene.submit_and_deliver()
+    await scene.dies("after:claim", "consumer")
+    for _ in range(MAX_ATTEMPTS - 1):
+        scene.lab.advance(LEASE_S)
+        await scene.dies("after:claim", "reclaim")
+    scene.lab.advance(LEASE_S)
+    async with scene.mending("reclaim"):
+        with trio.fail_after(SOON_S):
+            while scene.state() != "dead" or scene.group()["pending"]:
+                await trio.sleep(0.05)
+    events = [event for event, _ in scene.ledger()]
+    assert events == ["claimed", "lost"] * MAX_ATTEMPTS + ["dead"]
+    seen = await scene.lab.store.submission(scene.job_id)
+    assert seen is not None
+    assert (seen.status, seen.error_code) == ("System Error", "ATTEMPTS_EXHAUSTED")
 
 
 @pytest.mark.parametrize("point", ["before:put_down", "after:put_down"])

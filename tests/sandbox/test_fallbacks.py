@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ CALLS = {
     "pivot_root": 155,
     "sethostname": 170,
     "unshare": 272,
+    "prlimit64": 302,
     "clone3": 435,
     "epoll_create1": 291,
     "fsopen": 430,
@@ -37,14 +39,18 @@ NO_HOSTNAME = "programs see the host's name, since a box cannot have one of its 
 
 @dataclass(frozen=True)
 class Refused:
-    """One call, or those whose first argument has one of ``bits``."""
+    """One call, or those whose first argument has one of ``bits``.
+
+    ``second``: only those whose second argument is this and whose third is not NULL.
+    """
 
     call: str
     errno: int = errno.EPERM
     bits: int = 0
+    second: int = -1
 
     def __str__(self) -> str:
-        return f"{CALLS[self.call]}:{self.errno}:{self.bits}"
+        return f"{CALLS[self.call]}:{self.errno}:{self.bits}:{self.second}"
 
 
 NO_NAMESPACES = Refused("unshare", bits=NEWUSER | NEWNS)
@@ -132,6 +138,16 @@ async def test_preflight_where_namespaces_or_mounts_are_refused_is_weak_and_says
     assert found.isolation is Isolation.WEAK
     assert found.reasons[0].startswith("the set-up of a run fails at '"), found
     assert "files, signals and sockets are kept apart by Landlock and seccomp alone" in found.reasons
+
+
+async def test_open_where_a_limit_of_programs_cannot_be_set_is_refused(
+    monkeypatch: pytest.MonkeyPatch, refuse: Path
+) -> None:
+    """A program whose limits could not be set would run without them."""
+    host_that_refuses(monkeypatch, refuse, Refused("prlimit64", second=resource.RLIMIT_MSGQUEUE))
+    with pytest.raises(StartRefused, match="the set-up of a run fails at 'limits'"):
+        async with LinuxBox.open(1, min_isolation=Isolation.WEAK):
+            pass
 
 
 def root_that_lacks(monkeypatch: pytest.MonkeyPatch, refuse: Path, capability: str) -> None:

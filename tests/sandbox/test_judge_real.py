@@ -12,7 +12,7 @@ import trio
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.result import as_result
 from deepoj.pipeline.judge import judge
-from deepoj.words.results import Report, Verdict
+from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sources import SourceFile
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
@@ -210,3 +210,32 @@ async def test_a_missing_compiler_is_ours(box: LinuxBox, tmp_path: Path) -> None
         found = await judge(attempt_context(box, tmp_path / "w", settings), PlainTestData(data, CASES), a_claim())
     assert isinstance(found, Infra)
     assert found.code == "sandbox"
+
+
+async def test_jobs_of_a_problem_at_the_same_time_share_no_stderr_and_leave_its_data_alone(
+    box: LinuxBox, tmp_path: Path
+) -> None:
+    """A stderr file of both, or one beside the test data, would show in the counts or in the directory."""
+    data = tmp_path / "data"
+    data.mkdir()
+    tests = PlainTestData(data, CASES[:1])
+    before = sorted((path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in data.iterdir())
+    directory_changed_ns = data.stat().st_mtime_ns
+    reports: dict[int, Report | Infra] = {}
+
+    async def one(number: int) -> None:
+        code = CPP % f"cerr << string({number}, 'x') << flush; usleep(300'000); cout << a+b << endl;"
+        claim = replace(a_claim(f"job-{number}"), language="cpp17", code=code, problem=a_problem())
+        context = attempt_context(box, tmp_path / f"workspace-{number}", judge_settings(compile_wall_ms=100_000))
+        reports[number] = await judge(context, tests, claim)
+
+    with trio.fail_after(240):
+        async with trio.open_nursery() as nursery:
+            for number in (1000, 3000):
+                nursery.start_soon(one, number)
+
+    for number, report in reports.items():
+        assert isinstance(report, Report), report
+        assert [(test.status, test.stderr_len) for test in report.tests] == [(V.ACCEPTED, number)]
+    assert sorted((path.name, path.stat().st_mtime_ns, path.read_bytes()) for path in data.iterdir()) == before
+    assert data.stat().st_mtime_ns == directory_changed_ns

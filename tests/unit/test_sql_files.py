@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+import deepoj
 from deepoj.adapters.pg.sql_files import SqlFilesBroken, parse_queries, queries, read_migrations, read_queries, sql_root
 
 
-def test_every_query_of_the_program_has_a_name_a_purpose_and_one_statement() -> None:
+def test_every_query_is_used_and_has_a_name_a_purpose_and_one_statement() -> None:
     found = queries()
+    sources = "\n".join(path.read_text() for path in Path(deepoj.__file__).parent.rglob("*.py"))
+    assert [name for name in found if f'"{name}"' not in sources] == []
     assert {"submit", "claim", "extend", "finalize", "give_back", "repair", "take_outbox"} <= found.keys()
     for name, query in found.items():
         assert query.name == name
