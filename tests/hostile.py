@@ -1,6 +1,6 @@
 """The hostile table many times in a row, as a table for people: `make hostile`.
 
-    python -m tests.hostile --rounds 20          here, at whatever level this host has
+    python -m tests.hostile --rounds 20          here, at the level of this host
     python -m tests.hostile --rounds 20 --vm     in a virtual machine, at level full
 
 Each round runs every row on one slot in an order of its own, then all of them again beside an innocent neighbour. The

@@ -1,15 +1,13 @@
 """Two workers over one job, a statement at a time, in an order that the test chooses.
 
-A schedule is a row of moves. A worker's move is one statement of the walk, made by the real step over whatever store
-and stream the world has; ``Clock.EXPIRE`` lets every lease run out and every pending entry grow old enough for reclaim.
-The workers are the worst there are: they look at no clock of their own and finish what they began although a heartbeat
-told them that it is lost, like a process that was stopped for longer than its lease. So nothing but the database's
-fencing stands between them.
+A schedule is a sequence of moves. A worker's move is one statement of the pipeline, made by the real step over the
+store and stream of the world. ``Clock.EXPIRE`` lets every lease run out and every pending entry become old enough for
+reclaim. The workers never look at a clock and go on after a heartbeat reported a lost lease, like a process that was
+stopped for longer than its lease. So only the fence of the database keeps them apart.
 
-A worker that was cut short (killed) is one whose moves end early. When a schedule is over, a third worker that does
-everything right mends what is left.
+A killed worker is one whose moves end early. At the end of a schedule a third, healthy worker finishes the job.
 
-The same schedules run over fakes, all of them, and over real servers, a sample.
+All schedules run over fakes, and a sample runs over real servers.
 """
 
 from __future__ import annotations
@@ -46,10 +44,10 @@ _RECLAIM = ReclaimSettings(MIN_IDLE_MS, 16)
 class Do(enum.StrEnum):
     """The statements of a worker."""
 
-    #: reclaim, and if that brings nothing the dispatcher's round and a read: one move, for each alone changes no row
+    #: reclaim and, if it finds no entry, a dispatcher round and a read: one move, since each alone changes no row
     TAKE = "take"
     CLAIM = "claim"
-    #: the judge begins; no statement, but what must not happen without a won claim
+    #: the judge begins: no statement, but it must not happen without a won claim
     START = "start"
     HEARTBEAT = "heartbeat"
     FINALIZE = "finalize"
@@ -63,7 +61,7 @@ class Clock(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Move:
-    """``who`` does it; the clock's move is nobody's."""
+    """A move of the worker ``who``; the clock's move has none."""
 
     who: str
     do: Do | Clock
@@ -77,13 +75,13 @@ Schedule = tuple[Move, ...]
 
 
 def programs(first: Sequence[Do]) -> list[tuple[Do, ...]]:
-    """What a worker may get done: all of a walk that ends in a verdict or in giving back, cut short anywhere."""
+    """Return the sequences of a worker: up to a verdict or to giving back, and each of their beginnings."""
     walks = [(*first, end, Do.ACK) for end in (Do.FINALIZE, Do.GIVE_BACK)]
     return sorted({walk[:length] for walk in walks for length in range(len(walk) + 1)})
 
 
 def merges(left: Sequence[Move], right: Sequence[Move], third: Sequence[Move] = ()) -> Iterator[Schedule]:
-    """Every way to shuffle the rows into each other, each once (moves of different rows differ)."""
+    """Yield every merge of the sequences once; moves of different sequences differ."""
     total = len(left) + len(right) + len(third)
     for mine in itertools.combinations(range(total), len(left)):
         others = [place for place in range(total) if place not in mine]
@@ -96,8 +94,8 @@ def merges(left: Sequence[Move], right: Sequence[Move], third: Sequence[Move] = 
             yield tuple(next(rest) if move is None else move for move in row)
 
 
-def how_many(left: int, right: int, third: int = 0) -> int:
-    """How many merges there are of rows of these lengths: the multinomial coefficient."""
+def number_of_merges(left: int, right: int, third: int = 0) -> int:
+    """Return the number of merges of sequences of these lengths: the multinomial coefficient."""
     return math.factorial(left + right + third) // (
         math.factorial(left) * math.factorial(right) * math.factorial(third)
     )
@@ -105,7 +103,7 @@ def how_many(left: int, right: int, third: int = 0) -> int:
 
 @dataclass(frozen=True)
 class Row:
-    """What the database says of the job."""
+    """The job's row in the database."""
 
     state: str
     status: str
@@ -126,15 +124,15 @@ class Noted:
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything there is to see of the job between two moves."""
+    """The visible state of the job between two moves."""
 
     row: Row
-    #: whether a lease is valid now, by the clock that counts
+    #: whether a lease is valid now, by the database's clock
     leased: bool
     ledger: tuple[Noted, ...]
-    #: events that wait, entries undelivered or pending: what brings the job to a claim without repair
+    #: waiting events and unacked entries: each brings the job to a claim without repair
     ways_back: int
-    #: entries that were delivered and that nobody has acked
+    #: entries that were delivered and not acked
     pending: int
 
     def events(self) -> list[str]:
@@ -142,7 +140,7 @@ class Seen:
 
 
 class World(Protocol):
-    """A store and a stream with one submitted job, and eyes on both."""
+    """A store and a stream with one submitted job, and queries of both."""
 
     @property
     def store(self) -> Store: ...
@@ -156,7 +154,7 @@ class World(Protocol):
     def stream(self, who: str) -> JobStream: ...
 
     async def expire(self) -> None:
-        """Every lease runs out, every pending entry has been idle for long enough."""
+        """End every lease and make every pending entry idle for long enough."""
         ...
 
     async def look(self) -> Seen: ...
@@ -168,7 +166,7 @@ class Broken(AssertionError):
 
 @dataclass
 class Worker:
-    """What one node has in its hands."""
+    """The entry and the claim that one node holds."""
 
     name: str
     verdict: Verdict
@@ -179,7 +177,7 @@ class Worker:
 
 @dataclass
 class Play:
-    """One schedule on one world: makes the moves, looks at the invariants after each, and keeps the answers."""
+    """One schedule on one world: makes the moves, checks the invariants after each, and records the answers."""
 
     world: World
     workers: dict[str, Worker] = field(default_factory=dict)
@@ -188,7 +186,7 @@ class Play:
     ended: list[tuple[Claim, str]] = field(default_factory=list)
     refused: int = 0
     final: tuple[str, str] | None = None
-    #: as it was when the last move was over
+    #: state after the last move
     seen: Seen = field(init=False)
 
     def worker(self, name: str) -> Worker:
@@ -207,7 +205,7 @@ class Play:
         self.seen = await self.world.look()
 
     async def go_on(self, move: Move | None) -> None:
-        """Makes one move; None: the schedule is over, and what is left is mended."""
+        """Make one move; None: the schedule is over, and a healthy node finishes the job."""
         try:
             await (self._mend() if move is None else self._make(move))
         except AssertionError as broken:
@@ -220,7 +218,7 @@ class Play:
         self._check()
 
     async def make(self, move: Move) -> str:
-        """Makes one move; ``seen`` is what there is to see afterwards. Returns the answer, as a word."""
+        """Make one move, set ``seen`` to the state after it, and return the answer as a word."""
         answer = await self._answer(move)
         before, self.seen = self.seen, await self.world.look()
         if (move.do is Do.FINALIZE or move.do is Do.GIVE_BACK) and self.workers[move.who].claim is not None:
@@ -288,7 +286,7 @@ class Play:
         return "started"
 
     def _holds(self, held: Claim, seen: Seen) -> bool:
-        """Whether the database would say that this claim's lease is valid."""
+        """Whether the lease of this claim is valid in the database."""
         mine = (seen.row.attempt_id, seen.row.lease_owner) == (held.attempt_id, held.lease_owner)
         return seen.row.state == "processing" and mine and seen.leased
 
@@ -312,7 +310,7 @@ class Play:
         return worker.ending.value
 
     def _check_end(self, worker: Worker, how: Do, before: Seen) -> None:
-        """Whether the ending was taken or refused as it had to be, and did what it said."""
+        """Check that the ending was accepted or refused as required, and changed the row accordingly."""
         held, ending, after = worker.claim, worker.ending, self.seen
         assert held is not None
         assert isinstance(ending, Settled) == self._holds(held, before), f"{how} is answered {ending}"
@@ -334,18 +332,18 @@ class Play:
         assert done == settles(worker.ending)
         return "acked" if done else "kept"
 
-    # -- what must hold
+    # -- invariants
 
     def _check(self) -> None:
-        """Architecture §5, after every move."""
+        """Check the invariants of architecture §5, after every move."""
         row, ledger, events = self.seen.row, self.seen.ledger, self.seen.events()
         verdicts = [noted for noted in ledger if noted.event == "finalized"]
         assert len(verdicts) <= 1, "two verdicts"
-        # 1: complete is done, by the attempt that the row names
+        # 1: done means complete, by the attempt that the row names
         assert (row.state == "done") == bool(verdicts), "done without a verdict, or a verdict that is not done"
         if verdicts:
             assert (verdicts[0].attempt_id, verdicts[0].outcome) == (row.attempt_id, row.status)
-        # what a client has once seen as final stays
+        # a final state that a client has seen stays
         if self.final is not None:
             assert (row.state, row.status) == self.final, "a verdict changed"
         self.final = (row.state, row.status) if row.state in {"done", "dead"} else None
@@ -357,7 +355,7 @@ class Play:
             (one.attempt_id, event) for one, event in self.ended
         ]
         assert events.count("refused") == self.refused
-        # every attempt has one fate: its own ending, or being lost; the last one may be without
+        # every attempt has one end: its own, or lost; the last one may have none yet
         for attempt in range(1, row.attempt_id + 1):
             fates = [
                 noted.event
@@ -366,14 +364,14 @@ class Play:
             ]
             open_end = attempt == row.attempt_id and row.state == "processing"
             assert len(fates) == (0 if open_end else 1), f"attempt {attempt} has the fates {fates}"
-        # 8: bounded
+        # 8: attempts are bounded
         assert row.judging_attempts <= self.world.max_attempts
-        # 2, 4: whoever acked, the job can still be brought back
+        # 2, 4: after any ack, the job can still be brought back
         if row.state in {"pending", "processing"}:
             assert self.seen.ways_back >= 1, "the job is lost: nothing brings it back but repair"
 
     async def _mend(self) -> None:
-        """A healthy node comes; everything is over after a bounded number of rounds."""
+        """Let a healthy node finish the job in a bounded number of rounds."""
         for _ in range(8):
             if self.final is not None and self.seen.ways_back == 0:
                 break
@@ -385,4 +383,4 @@ class Play:
                 await self._make(Move("c", do))
         assert self.final is not None, "no verdict in the end"
         assert self.seen.events().count("finalized") == (self.final[0] == "done")
-        assert self.seen.ways_back == 0, "an entry stays for ever"
+        assert self.seen.ways_back == 0, "an entry stays"

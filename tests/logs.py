@@ -1,4 +1,4 @@
-"""Logs are the process's: a test whose command sets them up has to put them back."""
+"""Logging is configured per process: a test whose command configures it must restore it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 
 @contextlib.contextmanager
 def logs_put_back() -> Iterator[None]:
-    """Whatever is set up inside is undone."""
+    """Restore the logging configuration on exit."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     try:

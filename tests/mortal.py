@@ -1,11 +1,11 @@
 """A node that kills itself at a named point.
 
-``python -m tests.mortal`` reads a :class:`Spec` a line (JSON), plays each in a process of its own and says a line about
-each, its exit code. Such a process is a fork: loading the program takes most of a start.
+``python -m tests.mortal`` reads a :class:`Spec` a line (JSON), plays each in a process of its own and prints a line for
+each, its exit code. A process is a fork, because loading the program takes most of a start.
 
-The tree, the loops and the steps are the real ones, and so are PostgreSQL and Valkey behind them; between the steps and
-the servers stands a wrapper that sends SIGKILL to its own process just before a call of a port, or just after it was
-answered. Judging takes no sandbox: it says Accepted. ``node`` makes the same node without a wish to die.
+The tree, the loops and the steps are real, and so are PostgreSQL and Valkey. Between the steps and the servers a
+wrapper sends SIGKILL to its own process just before a call of a port, or just after its answer. Judging needs no
+sandbox: every program is Accepted. ``node`` makes the same node without the kill.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ from tests.unit.makers import a_report
 
 AWAY = (StoreUnavailable, StreamUnavailable)
 HOOK_SECRET = b"a secret for webhooks of tests"
-#: nobody waits for it: tests move it into the past
+#: tests move its end into the past instead of waiting
 HOOK_LEASE_S = 600.0
-#: callbacks on the own host
+#: callbacks to this host
 AT_HOME: dict[str, Any] = {"enabled": True, "hosts": (), "networks": ("127.0.0.0/8",)}
-#: nobody loses a lease because the machine is slow: tests let one run out by moving it into the past
+#: long, so that a slow machine loses no lease: tests let one run out by moving it into the past
 MIN_IDLE_MS = 1500
 #: of a job
 MAX_ATTEMPTS = 5
@@ -69,14 +69,14 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """What the process is told.
+    """The order for one process.
 
     Args:
       point: ``before:METHOD``, ``after:METHOD`` of a port, or ``lost:METHOD``: the call was applied, its answer is lost
-        (the caller sees a breakage), and it dies at what it does next with the same port or the other.
+        (the caller sees a breakage), and the process dies at its next call of that port or the other.
       roles: some of dispatcher, consumer, reclaim, rejudges, webhooks.
-      user_id, problem_id: whose submission it takes, to which problem; 0: it takes none.
-      rejudges: the job that it is asked to rejudge; empty: none.
+      user_id, problem_id: author and problem of the submission that it accepts; 0: none.
+      rejudges: the job of the rejudge that it accepts; empty: none.
     """
 
     dsn: str
@@ -98,7 +98,7 @@ def die() -> None:
 
 
 class Mortal:
-    """A port whose named method ends the process."""
+    """A port at whose named method the process is killed."""
 
     def __init__(self, inner: object, point: str) -> None:
         self._inner = inner
@@ -114,7 +114,7 @@ class Mortal:
             if self._when == "before" or self._lost:
                 die()
             answer = await call(*args, **named)
-            if answer == []:  # a look that found nothing is not the point meant
+            if answer == []:  # a call that found nothing does not count
                 return answer
             if self._when == "lost":
                 self._lost = True
@@ -139,7 +139,7 @@ class MortalStore:
 
 
 class Silent:
-    """A bell that nobody rings: the dispatcher polls."""
+    """Notifications that never come: the dispatcher polls."""
 
     async def wait(self, timeout_s: float) -> bool:
         await trio.sleep(timeout_s)
@@ -192,7 +192,7 @@ def node(
     judge: Judge = accept,
     sender: HookSender | None = None,
 ) -> Node:
-    """A node with these roles and no other: what is mended, they have mended."""
+    """Return a node with these roles and no other."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
     job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, MAX_ATTEMPTS), metrics)
     beat = loops.Heartbeat(leases=leases, stores={Claim: store.leases}, owner=name, metrics=metrics)
@@ -260,13 +260,13 @@ async def main(spec: Spec) -> None:
 
 
 def play(line: str) -> int:
-    """Plays a spec in a child; returns its exit code, negative for a signal."""
+    """Play a spec in a child process. Return its exit code, negative for a signal."""
     mother = os.getpid()
     child = os.fork()
     if child == 0:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == mother:
-            os.dup2(2, 1)  # what is printed is for whoever wonders; our stdout is for the codes
+            os.dup2(2, 1)  # output of the process goes to stderr; our stdout is for the codes
             trio.run(main, Spec(**json.loads(line)))
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,7 +1,7 @@
 """Ports for the servers that tests start.
 
-A port that ``bind(0)`` gave and that was freed again may be anybody's a moment later: the kernel gives outgoing
-connections theirs out of the same range. So ports are chosen where the kernel chooses none, and none twice.
+A port that ``bind(0)`` gave and that was closed may be in use a moment later: the kernel takes the ports of outgoing
+connections from the same range. So ports are chosen outside of that range, and each only once.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import random
 import socket
 from pathlib import Path
 
-#: below it stand the well-known services of a machine
+#: ports below it belong to well-known services
 LOWEST = 10_240
-#: a range that holds fewer than this is not worth choosing from
+#: a smaller range has too few ports
 FEW = 4_000
 HOST = "127.0.0.1"
 
 
 def kernels_own() -> tuple[int, int]:
-    """The lowest and the highest port that the kernel gives to whoever asks for just any."""
+    """Return the lowest and the highest port that the kernel gives to a socket bound to port 0."""
     low, high = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     return low, high
 
 
 def outside(low: int, high: int) -> range:
-    """Ports that are none of ``low`` to ``high``; when that leaves too few, all but the well-known ones."""
+    """Return the larger range outside of ``low`` to ``high``; if it is too small, all but the well-known ports."""
     for ports in (range(LOWEST, low), range(high + 1, 65_536)):
         if len(ports) >= FEW:
             return ports
@@ -33,19 +33,19 @@ def outside(low: int, high: int) -> range:
 
 
 def share(ports: range, number: int, count: int) -> range:
-    """The ``number``-th (from 0) of ``count`` equal parts of the ports."""
+    """Return part ``number`` (from 0) of ``count`` equal parts of the ports."""
     size = len(ports) // count
     return ports[number * size : (number + 1) * size]
 
 
 def own_share(ports: range) -> range:
-    """The part of this pytest-xdist worker; all ports in a session without workers."""
+    """Return the part of this pytest-xdist worker; all ports in a session without workers."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return share(ports, number, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 class Ports:
-    """Hands out ports of the loopback, each once. Two test runs beside each other begin at different places."""
+    """Gives each port of the loopback once. Concurrent test runs begin at different ports."""
 
     def __init__(self, ports: range) -> None:
         self._ports = ports
@@ -53,7 +53,7 @@ class Ports:
         self._left = len(ports)
 
     def take(self) -> int:
-        """A port that nobody holds now. Raises AssertionError when every one has been looked at."""
+        """Return a free port. Raises AssertionError when all have been given or are in use."""
         while self._left:
             port = self._ports[self._next]
             self._next = (self._next + 1) % len(self._ports)
@@ -64,7 +64,7 @@ class Ports:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there, one without SO_REUSEADDR too."""
+    """Whether a server can listen on the port, also without SO_REUSEADDR."""
     with socket.socket() as probe:
         try:
             probe.bind((HOST, port))
@@ -73,12 +73,12 @@ def is_free(port: int) -> bool:
     return True
 
 
-#: one for the process: what was handed out must be remembered somewhere
+#: one for the process, which remembers given ports
 _PORTS = Ports(own_share(outside(*kernels_own())))
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, and that nobody else in this process is given."""
+    """Return a free port of 127.0.0.1 that no other caller in this process gets."""
     return _PORTS.take()
 
 

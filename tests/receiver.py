@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real HTTP server on the loopback that keeps what it was sent and answers as it is told."""
+"""A receiver of webhooks: a real HTTP server on the loopback that records requests and gives scripted answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-#: what takes a moment may take this long on a busy machine
+#: deadline of short waits, on a busy machine
 PATIENCE_S = 60.0
 
 type Reply = Callable[[trio.abc.Stream], Awaitable[None]]
@@ -17,17 +17,17 @@ type Reply = Callable[[trio.abc.Stream], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Received:
-    """One request, as it came over the wire."""
+    """One request, as received."""
 
     method: str
     path: str
-    #: names in small letters
+    #: with lower-case names
     headers: Mapping[str, str]
     body: bytes
 
 
 def says(status: int, *headers: str, body: bytes = b"") -> Reply:
-    """An ordinary answer."""
+    """Reply with a well-formed answer."""
 
     async def reply(stream: trio.abc.Stream) -> None:
         head = [f"HTTP/1.1 {status} Status", *headers, f"Content-Length: {len(body)}", "", ""]
@@ -37,7 +37,7 @@ def says(status: int, *headers: str, body: bytes = b"") -> Reply:
 
 
 def sends(data: bytes) -> Reply:
-    """These bytes, whatever they are."""
+    """Reply with these bytes, also if they are no HTTP."""
 
     async def reply(stream: trio.abc.Stream) -> None:
         await stream.send_all(data)
@@ -46,12 +46,12 @@ def sends(data: bytes) -> Reply:
 
 
 async def hangs(_stream: trio.abc.Stream) -> None:
-    """It never answers."""
+    """Never reply."""
     await trio.sleep_forever()
 
 
-async def drips_for_ever(stream: trio.abc.Stream) -> None:
-    """A 200 at once, and a body that never ends."""
+async def drips_without_end(stream: trio.abc.Stream) -> None:
+    """Reply with a 200 at once and a body that never ends."""
     await stream.send_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
         await stream.send_all(b"1\r\nx\r\n")
@@ -60,7 +60,7 @@ async def drips_for_ever(stream: trio.abc.Stream) -> None:
 
 @dataclass
 class Receiver:
-    """``replies``: by path (without query); 204 for any other. ``received``: what has come, in its order."""
+    """``replies``: path without query → reply; 204 for others. ``received``: the requests in order."""
 
     port: int
     scheme: str = "http"
@@ -72,7 +72,7 @@ class Receiver:
         return f"{self.scheme}://{host}:{self.port}{path}"
 
     async def until(self, count: int) -> list[Received]:
-        """Waits until so many requests have come."""
+        """Wait until that many requests have come."""
         with trio.fail_after(PATIENCE_S):
             while len(self.received) < count:
                 await self._came.wait()
@@ -91,7 +91,7 @@ class Receiver:
                 if isinstance(stream, trio.SocketStream):
                     await stream.send_eof()
         except (trio.BrokenResourceError, trio.ClosedResourceError):
-            return  # whoever has heard enough hangs up
+            return  # the client closed the connection
 
 
 async def _request(stream: trio.abc.Stream) -> Received | None:
@@ -112,7 +112,7 @@ async def _request(stream: trio.abc.Stream) -> Received | None:
 
 @asynccontextmanager
 async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    """A receiver on a free port, until the end of the block."""
+    """Run a receiver on a free port until the end of the block."""
     async with trio.open_nursery() as nursery:
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         receiver = Receiver(listener.socket.getsockname()[1], "https" if tls else "http")

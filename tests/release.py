@@ -1,10 +1,10 @@
-"""What must hold before a release, one after the other, and one table: `make release-check`.
+"""Run all checks of a release one after the other and show one table: `make release-check`.
 
     python -m tests.release                        everything
     python -m tests.release --only canaries        one check (repeatable)
 
-Each check is a program by itself; it holds if it ends with 0, and, where it tells what it found as JSON, if that says
-so too. What a check that failed had said follows the table. Exit 1 if one failed.
+Each check is a program. It holds if it exits with 0 and, where it prints JSON, if that says so, too. The output of
+failed checks follows the table. Exit 1 if one failed.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ DRILLS = (
     "clock-skew",
     "queue-flood",
 )
-#: lines of a failed check that are shown
+#: most lines shown of a failed check
 TAIL = 40
-#: of any check, on a machine that is busy
+#: deadline of a check, on a busy machine
 CHECK_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """One row. ``reads``: what is said of its stdout, and whether it is as it should be."""
+    """One check. ``reads`` returns whether its stdout is good, and a summary."""
 
     name: str
     command: tuple[str, ...]
@@ -52,7 +52,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Row:
-    """How one check ended."""
+    """The result of one check."""
 
     name: str
     good: bool
@@ -69,7 +69,7 @@ def of_drill(out: str) -> tuple[bool, str]:
 
 
 def of_doctor(out: str) -> tuple[bool, str]:
-    """Only what the host judges by; servers are not asked for."""
+    """Read the findings of ``doctor`` about judging; servers do not count."""
     found = {one["what"]: one for one in json.loads(out)["findings"]}
     wanted = [found.get(what, {"state": "lacks", "detail": f"{what}: not looked at"}) for what in WANTED]
     return all(one["state"] == "ok" for one in wanted), wanted[0]["detail"]
@@ -84,7 +84,7 @@ def last_line(out: str) -> tuple[bool, str]:
 
 
 def passed(out: str) -> tuple[bool, str]:
-    """pytest's last line; a suite that skips proves nothing."""
+    """Read pytest's last line; a skipped test is a failure."""
     good, line = last_line(out)
     return good and " passed" in line and "skipped" not in line, line
 
@@ -104,7 +104,7 @@ CHECKS = (
 
 def play(check: Check, *, within_s: float = CHECK_S) -> Row:
     began = time.monotonic()
-    # TERM: a check ends what it has started
+    # TERM: a check then ends its children
     command = tied(*check.command, death_signal="TERM")
     try:
         done = subprocess.run(
@@ -116,7 +116,7 @@ def play(check: Check, *, within_s: float = CHECK_S) -> Row:
     output = done.stdout + done.stderr
     try:
         good, told = check.reads(done.stdout)
-    except (ValueError, KeyError, TypeError):  # it did not come to its answer
+    except (ValueError, KeyError, TypeError):  # it printed no result
         good, told = False, (last_line(done.stderr)[1])
     if done.returncode:
         good, told = False, f"exit {done.returncode}: {told}"

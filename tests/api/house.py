@@ -1,4 +1,4 @@
-"""An API over fakes: the application, a client to talk to it, and its accounts."""
+"""An API over fakes: the application, requests to it, and its accounts."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ from tests.fakes.stream import MemoryStream
 
 SECRET = "a secret for tests that is long enough"
 PASSWORD = "correct horse"
-#: what takes a moment may take this long on a busy machine
+#: deadline of short waits, on a busy machine
 PATIENCE_S = 300
 
 
 @dataclass
 class House[S = MemoryStore]:
-    """The application and everything behind it."""
+    """The application and the fakes behind it."""
 
     app: Api
     store: S
@@ -61,19 +61,19 @@ class House[S = MemoryStore]:
     blobs: MemoryBlobs
     metrics: Metrics
     settings: ApiSettings
-    #: its event streams; the store rings them
+    #: its event streams; the store notifies them
     streams: Live
     parts: dict[str, PartState] = field(default_factory=lambda: {"postgres": PartState.UP})
-    #: what live nodes have; None: no node is known
+    #: languages of live nodes; None: no node is known
     live: list[Mapping[str, tuple[str, ...]] | None] = field(default_factory=lambda: [None])
-    #: where custom runs are rung
+    #: stream that is notified of custom runs
     stream: MemoryStream = field(default_factory=MemoryStream)
-    #: what becomes of the programs in packages that are brought
+    #: result of compiling the programs of an uploaded package
     vetted: list[Vetted | PackageFault] = field(default_factory=lambda: [Vetted()])
 
-    #: the last look at what waits, if there is one
+    #: the last pressure snapshot, if there is one
     pressed: list[PressureSnapshot] = field(default_factory=list)
-    #: a look at too much
+    #: a snapshot above all thresholds
     backlog = PressureSnapshot(
         ts_ms=0, stream_key="s", group="g", xlen=9, pending=0, lag=9, oldest_age_ms=0, oldest_age_source="backlog",
         approx=True,
@@ -90,7 +90,7 @@ class House[S = MemoryStore]:
         json: object = None,
         data: bytes | str = b"",
     ) -> Response:
-        """One request on a connection of its own. ``peer``: whose address the server sees."""
+        """Send one request on a connection of its own. ``peer``: the client address that the server sees."""
         body = data.encode() if isinstance(data, str) else data
         sent = {"Host": "localhost", "Connection": "close", **(headers or {})}
         if json is not None:
@@ -106,7 +106,7 @@ class House[S = MemoryStore]:
 
     @asynccontextmanager
     async def connected(self, peer: str = "127.0.0.1") -> AsyncIterator[trio.SocketStream]:
-        """A connection to the server, which no port was listened on for."""
+        """Open a connection to the server over a socket pair, without a port."""
         near, far = socket.socketpair()
         async with trio.open_nursery() as nursery:
             server = Server(self.app, self.settings, max_connections=1)
@@ -121,7 +121,7 @@ class House[S = MemoryStore]:
         return user
 
     async def token(self, name: str, *, is_admin: bool = False) -> str:
-        """A token of a new account."""
+        """Create an account and return its token."""
         await self.account(name, is_admin=is_admin)
         return await self.token_of(name)
 
@@ -153,7 +153,7 @@ def as_json(value: object) -> bytes:
 
 
 async def _answer(stream: trio.SocketStream, request: h11.Request, body: bytes) -> Response:
-    """What comes back for ``request``, which is sent while the answer is read."""
+    """Send ``request`` while reading, and return the answer."""
     protocol = h11.Connection(h11.CLIENT)
     raw = protocol.send(request) + protocol.send(h11.Data(data=body)) + protocol.send(h11.EndOfMessage())
 
@@ -177,7 +177,7 @@ async def _answer(stream: trio.SocketStream, request: h11.Request, body: bytes) 
 
 
 def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
-    """Cheap hashes, everything under ``tmp_path``, as many requests as a test likes."""
+    """Return settings with cheap hashes, all files under ``tmp_path`` and no rate limits."""
     lifted = RateLimit(ip_limit=0, user_limit=0, window_s=60.0)
     base = api_settings(
         SECRET,
@@ -199,7 +199,7 @@ def house(
     store: MemoryStore | None = None,
     **changes: Any,
 ) -> House:
-    """An application whose settings differ from the default by ``changes``. ``store``: that of another house."""
+    """Return an application with ``changes`` to the default settings. ``store``: shared with another house."""
     memory = store or MemoryStore()
     home = _house(tmp_path, memory, memory.ports, outbox=outbox, github=github, **changes)
     home.store.ears.append(home.streams.ring)
@@ -207,7 +207,7 @@ def house(
 
 
 def house_on(tmp_path: Path, store: Store, **changes: Any) -> House[Store]:
-    """The same over a store that is there."""
+    """Return the same over an existing store."""
     return _house(tmp_path, store, store, outbox=True, github=None, **changes)
 
 
@@ -250,7 +250,7 @@ def _house[S](
 
 @asynccontextmanager
 async def served[S](home: House[S], *, patience_s: float = PATIENCE_S) -> AsyncIterator[tuple[str, trio.CancelScope]]:
-    """The application on a real socket: its URL, and the scope whose cancel is the drain. All in ``patience_s``."""
+    """Serve the application on a real socket: its URL, and the scope whose cancel starts the drain."""
     with trio.fail_after(patience_s):
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
@@ -267,12 +267,12 @@ async def served[S](home: House[S], *, patience_s: float = PATIENCE_S) -> AsyncI
 
 
 def client(url: str) -> httpx.AsyncClient:
-    """A patient client on trio."""
+    """Return a client on trio with long timeouts."""
     return httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
 
 
 def package(files: Mapping[str, str] | None = None) -> bytes:
-    """A zip of tests."""
+    """Return a zip of tests."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for name, content in (files or {"1.in": "1 2\n", "1.out": "3\n"}).items():
@@ -281,7 +281,7 @@ def package(files: Mapping[str, str] | None = None) -> bytes:
 
 
 def form(fields: Mapping[str, str], file: bytes | None = None, *, boundary: str = "frontier") -> tuple[bytes, str]:
-    """A multipart body and its content type."""
+    """Return a multipart body and its content type."""
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
         for name, value in fields.items()

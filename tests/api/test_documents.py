@@ -96,7 +96,7 @@ async def test_every_answer_tells_its_headers(home: House) -> None:
 
 
 async def test_every_sentence_is_in_it(home: House) -> None:
-    """A sentence whose status no route documents would be one that nobody expects."""
+    """Each error must be documented by some route: clients would not expect another."""
     told = json.dumps((await document_of(home))["components"]["responses"])
     assert [api_error.name for api_error in ApiError if f'"{api_error.name}"' not in told] == []
 

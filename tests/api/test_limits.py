@@ -103,9 +103,9 @@ async def test_address_that_failed_often_goes_on_slowly(tmp_path: Path, autojump
     assert 'auth_429_total{instance="",reason="address",service="deep-oj-api"} 8.0' in shown(home)
 
 
-@pytest.mark.parametrize("name", ["alice", "nobody", "NOBODY"])
+@pytest.mark.parametrize("name", ["alice", "stranger", "STRANGER"])
 async def test_wrong_passwords_are_bounded_by_account(tmp_path: Path, name: str, autojump_clock: object) -> None:
-    """From however many addresses: then each has a few tries an hour. A name that nobody has answers alike."""
+    """From any number of addresses: then each has a few tries an hour. A name without an account answers alike."""
     home = await registered(tmp_path, auth_rate=limit(user=20))
     for number in range(20):
         assert await login(home, f"192.0.2.{number}", wrong(name)) == 401
@@ -240,7 +240,7 @@ async def test_submitting_is_counted_by_user_and_by_address(tmp_path: Path) -> N
         assert f'submit_429_total{{instance="",reason="{reason}",service="deep-oj-api"}} 1.0' in shown(home)
 
 
-async def test_who_may_not_submit_uses_up_nobodys_quota(tmp_path: Path) -> None:
+async def test_requests_with_a_revoked_token_count_for_that_token(tmp_path: Path) -> None:
     home = house(tmp_path, submit_rate=limit(user=1), rate=limit(user=2))
     token, problem = await home.token("alice"), await home.problem()
     user = await home.store.credentials("alice")
@@ -249,7 +249,7 @@ async def test_who_may_not_submit_uses_up_nobodys_quota(tmp_path: Path) -> None:
     revoked = await ask(home, 5, "POST", "/api/v1/submit", token=token, json={})
     assert revoked.statuses == [401, 401, 429, 429, 429]
     read = await ask(home, 2, "GET", "/api/v1/users/me", token=token)
-    assert read.statuses == [429, 429], "the token's own, whatever it is sent to"
+    assert read.statuses == [429, 429], "the token's own limit, on every route"
     fresh = await home.token_of("alice")
     assert (await home.ask("GET", "/api/v1/users/me", token=fresh)).status_code == 200
     await submission(home, fresh, problem)
@@ -318,7 +318,7 @@ async def test_one_customer_is_one_address(tmp_path: Path, first: str, second: s
     assert (await home.ask("GET", "/api/v1/problems", peer=second)).status_code == (429 if is_same else 200)
 
 
-async def test_behind_a_proxy_its_word_counts_and_nobody_elses(tmp_path: Path) -> None:
+async def test_forwarded_address_counts_from_trusted_proxies_only(tmp_path: Path) -> None:
     home = house(tmp_path, rate=limit(ip=1), trusted_proxies=("10.0.0.0/8",))
 
     async def from_(peer: str, forwarded: str) -> int:

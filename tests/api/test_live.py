@@ -72,7 +72,7 @@ class Scene:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is seen is seen because of a ring, unless a test says otherwise."""
+    """Streams are read only after a notification, unless a test says otherwise."""
     monkeypatch.setattr(wire, "KEEP_ALIVE_S", 3600.0)
     monkeypatch.setattr(wire, "DEAF_LOOK_S", 3600.0)
 
@@ -202,7 +202,7 @@ async def test_what_was_not_told_comes_from_the_result(scene: Scene) -> None:
 # Attempts
 
 
-async def test_a_new_attempt_begins_anew_and_the_old_one_is_not_heard(scene: Scene) -> None:
+async def test_stream_of_a_new_attempt_starts_over_and_ignores_the_old_one(scene: Scene) -> None:
     async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
         first = await scene.claim()
         await scene.tell(first, 1, 2)
@@ -340,7 +340,7 @@ async def hoard(stack: AsyncExitStack, http: httpx.AsyncClient, path: str, token
 
 
 async def test_account_without_streams_gets_one_of_those_who_hoard(tmp_path: Path) -> None:
-    """Until all have as many; then nobody gains by coming again."""
+    """Until all have as many; then a user gains nothing by a new connection."""
     scene = await Scene(tmp_path, max_streams=8, max_streams_per_user=3).begin()
     hoarders = [await scene.home.token(f"hoarder{number}", is_admin=True) for number in range(3)]
     others = [await scene.home.token(f"other{number}", is_admin=True) for number in range(5)]

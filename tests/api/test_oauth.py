@@ -235,7 +235,7 @@ async def test_an_account_without_a_password_takes_as_long_as_any(
         return bool(verify(self, hashed, password))
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", spy)
-    for name in ("octocat", "nobody"):
+    for name in ("octocat", "stranger"):
         await home.ask("POST", "/api/v1/auth/login", json={"username": name, "password": "wrong horse"})
     assert len(seen) == 2
     assert seen[0] == seen[1], "the same cost parameters"
@@ -286,7 +286,7 @@ async def test_a_state_must_come_back_by_both_ways(tmp_path: Path, github: FakeG
     for sent, cookie in tries:
         status, refused = await returns(home, sent, cookie)
         assert (status, refused["code"]) == (400, "OAUTH_STATE_INVALID"), (sent, cookie)
-    assert "/login/oauth/access_token" not in github.asked, "the provider is asked by nobody but a browser we sent"
+    assert "/login/oauth/access_token" not in github.asked, "we ask the provider only after a browser that we sent"
     assert (await returns(home, back, state))[0] == 200, "none of these has spent it"
 
 
@@ -412,7 +412,7 @@ NO_TOKEN: dict[str, Mood] = {
     "not ASCII": _says({"access_token": "tökén"}),
     "long": _says({"access_token": "x" * 5000}),
 }
-NOBODY: dict[str, Mood] = {
+NO_USER: dict[str, Mood] = {
     "401": _says({"message": "Bad credentials"}, 401),
     "no id": _says({"login": "x"}),
     "id is text": _says({"id": "1", "login": "x"}),
@@ -425,7 +425,7 @@ NOBODY: dict[str, Mood] = {
 }
 BROKEN = (
     [("token", name, mood) for name, mood in (NONSENSE | NO_TOKEN).items()]
-    + [("user", name, mood) for name, mood in (NONSENSE | NOBODY).items()]
+    + [("user", name, mood) for name, mood in (NONSENSE | NO_USER).items()]
 )  # fmt: skip
 
 
@@ -469,7 +469,7 @@ async def test_a_provider_that_is_not_there_is_a_502(tmp_path: Path) -> None:
     assert (status, refused["code"]) == (502, "OAUTH_PROVIDER_ERROR")
 
 
-async def test_the_secret_goes_to_nobody_else(tmp_path: Path, github: FakeGithub) -> None:
+async def test_client_secret_is_sent_to_the_provider_only(tmp_path: Path, github: FakeGithub) -> None:
     """A redirect is not followed, wherever it leads."""
     with fake_github(REDIRECT) as other:
         home = at_home(tmp_path, github)

@@ -1,4 +1,4 @@
-"""Judging anew over HTTP, and what becomes of problems: who may, what is answered, and that twice is once."""
+"""Rejudges over HTTP: who may ask, the answers, deleted problems, and that a repeated request changes nothing."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_a_double_click_is_one(setting: Setting) -> None:
     assert (await setting.ask("POST", f"{path}?judging=2"))[1] == {"job_id": job_id, "judging": 3, "repeated": False}
 
 
-async def test_what_cannot_be_judged_anew(setting: Setting) -> None:
+async def test_rejudge_of_an_unfinished_or_unknown_job_is_refused(setting: Setting) -> None:
     waiting = await submission(setting.home, setting.owner, setting.problem, "waits")
     status, body = await setting.ask("POST", f"/submissions/{waiting}/rejudge")
     assert (status, body["code"]) == (409, "NOT_FINISHED")
@@ -136,7 +136,7 @@ async def test_a_database_that_is_away(setting: Setting) -> None:
 # -- a whole problem
 
 
-async def test_a_problem_is_judged_anew_and_says_how_far_it_is(setting: Setting) -> None:
+async def test_rejudge_of_a_problem_reports_its_progress(setting: Setting) -> None:
     jobs = [await setting.done(f"// {n}") for n in range(3)]
     waiting = await submission(setting.home, setting.owner, setting.problem, "waits")
     path = f"/problems/{setting.problem}/rejudge"

@@ -138,7 +138,7 @@ async def test_an_unknown_user_costs_a_verification_too(tmp_path: Path, monkeypa
         return bool(verify(self, hashed, password))
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", spy)
-    for name in ("alice", "nobody"):
+    for name in ("alice", "stranger"):
         await home.ask("POST", "/api/v1/auth/login", json={"username": name, "password": "wrong horse"})
     assert len(seen) == 2
     assert seen[0] == seen[1], "the same cost parameters"
@@ -245,7 +245,7 @@ async def test_a_checker_that_does_not_compile_is_refused(tmp_path: Path) -> Non
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-async def test_programs_that_nobody_has_compiled_are_told_of(tmp_path: Path) -> None:
+async def test_upload_whose_programs_were_not_compiled_says_so(tmp_path: Path) -> None:
     home = house(tmp_path)
     admin = await home.token("root", is_admin=True)
     home.vetted[0] = Vetted(unchecked="No sandbox.")
@@ -737,7 +737,7 @@ async def test_ready(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "raw", ["0", "-1", "007x", "1e3", "x", "%00", "%ff", "%2e%2e", "99999999999999999999", "١", "2147483648"]
 )
-async def test_unknown_ids_are_404_whatever_they_look_like(tmp_path: Path, raw: str) -> None:
+async def test_unknown_id_of_any_form_is_404(tmp_path: Path, raw: str) -> None:
     home = house(tmp_path)
     token = await home.token("alice")
     for path in ("/api/v1/problems/", "/api/v1/status/", "/api/v1/submissions/"):

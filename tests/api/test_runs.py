@@ -154,7 +154,7 @@ async def test_the_largest_of_everything_is_taken(setting: Setting) -> None:
     assert (status, answer["code"]) == (413, "BODY_TOO_LARGE")
 
 
-async def test_nobody_has_more_than_two_unfinished(setting: Setting) -> None:
+async def test_third_unfinished_run_of_a_user_is_refused(setting: Setting) -> None:
     bob = await setting.home.token("bob")
     await setting.taken()
     await setting.taken()
@@ -242,7 +242,7 @@ KEPT = 262_144
     [b"x", b"\n", b'"', "é".encode(), "漢".encode(), "\U0001f600".encode(), b"\0", b"\x1b", b"\xff", b"\xff\0",
      b"\\\x7f", b"\0" + b"x" * 5],
 )  # fmt: skip
-async def test_an_answer_is_bounded_whatever_was_printed(setting: Setting, unit: bytes) -> None:
+async def test_answer_of_a_run_is_bounded_for_any_output(setting: Setting, unit: bytes) -> None:
     raw = (unit * KEPT)[:KEPT]
     run_id = await setting.taken()
     claim = await setting.claimed()

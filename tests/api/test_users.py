@@ -215,7 +215,7 @@ async def test_a_disabled_account_stops_at_once_on_every_node(setting: Setting) 
     status, body = await setting.login()
     assert (status, body["code"]) == (403, "ACCOUNT_DISABLED")
     status, body = await setting.login("wrong horse")
-    assert (status, body["code"]) == (401, "BAD_CREDENTIALS"), "told to nobody who does not know the password"
+    assert (status, body["code"]) == (401, "BAD_CREDENTIALS"), "a disabled account is reported only with its password"
     status, body = await setting.act("enable")
     assert (status, body["is_disabled"]) == (200, False)
     assert not await setting.works(setting.alice), "older tokens stay revoked"

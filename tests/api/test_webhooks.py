@@ -111,7 +111,7 @@ async def test_what_is_plainly_wrong_is_refused(
     assert (await submitted(home, token, callback_url="https://a.example.org/"))[0] == 200
 
 
-async def test_switched_off_nobody_is_called(tmp_path: Path) -> None:
+async def test_callback_is_refused_where_webhooks_are_disabled(tmp_path: Path) -> None:
     home = house(tmp_path)
     token = await home.token("alice")
     await home.problem()

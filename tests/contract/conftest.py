@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: the same tests over a fake and over the real thing."""
+"""Fixtures of the contract tests, which run over a fake and over real servers."""
 
 from tests.contract.labs import lab, real
 from tests.postgres import bridge, database, postgres, postgres_debian, postgres_embedded

@@ -1,4 +1,4 @@
-"""``Lab``: a store under test, hands to move its clock and eyes for its tables, alike for the fake and for real."""
+"""``Lab``: a store under test, with access to its clock and tables; the same for the fake and for PostgreSQL."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from tests.fakes.store import MemoryStore
 from tests.postgres import fresh_database, server_of
 from tests.servers import POSTGRES_KINDS, PostgresServer
 
-#: of nothing; fixed, since parameters of tests must be the same in every worker
+#: an unknown id; fixed, since parameters of tests must be the same in every worker
 UNKNOWN_ID = "00000000-0000-4000-8000-00000000abcd"
 NODE = "node-a"
 OTHER = "node-b"
-#: what is to be over is moved into the past; what is not yet over must stay so however slow the machine is
+#: long, so that it does not end on a slow machine; tests end a lease by moving it into the past
 LEASE_S = 600.0
 MARGIN_S = 60.0
 MAX_ATTEMPTS = 3
-#: for waiting on a condition: generous, for the machine may be loaded
+#: deadline of waits for a condition, on a loaded machine
 SOON_S = 60.0
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """A ledger row, as far as both kinds of store have it."""
+    """The columns of a ledger row that both kinds of store have."""
 
     event: str
     judging: int
@@ -54,7 +54,7 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Outbox:
-    """An outbox row, as far as both kinds of store have it."""
+    """The columns of an outbox row that both kinds of store have."""
 
     id: int
     event_type: str
@@ -70,7 +70,7 @@ class Lab(Protocol):
     def store(self) -> Store: ...
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass for everything that is stored."""
+        """Let time pass for all stored rows."""
         ...
 
     def ledger(self, job_id: str) -> list[Ledger]: ...
@@ -78,11 +78,11 @@ class Lab(Protocol):
     def outbox(self, job_id: str) -> list[Outbox]: ...
 
     def delay_s(self, job_id: str) -> float:
-        """In what time after it was written the job's latest event is due."""
+        """Return the seconds from creation to due time of the job's latest event."""
         ...
 
     def move_to_background(self, *job_ids: str) -> None:
-        """Makes a second judging of each, and what its events are then."""
+        """Turn each job into a second judging, with events in the rejudge lane."""
         ...
 
 
@@ -135,7 +135,7 @@ class MemoryLab:
                 event.priority = Priority.REJUDGE
 
 
-#: every point in time that the program compares with now()
+#: all timestamps that statements compare with now()
 _TIMES = {
     "submissions": ("created_at", "updated_at", "lease_until", "avoid_until"),
     "outbox_events": ("created_at", "next_attempt_at", "dispatched_at"),
@@ -165,7 +165,7 @@ class PgLab:
         return found
 
     def advance(self, seconds: float) -> None:
-        # all in one: most of a statement's time is psql's own start
+        # in one call: most of its time is the start of psql
         self.sql(
             "; ".join(
                 f"UPDATE {table} SET "
@@ -215,7 +215,7 @@ async def lab(request: pytest.FixtureRequest, bridge: AioBridge) -> AsyncIterato
 
 @pytest.fixture
 async def real(postgres: PostgresServer, database: str, bridge: AioBridge) -> AsyncIterator[PgLab]:
-    """A lab for tests that only the real store can pass."""
+    """A lab over PostgreSQL, for tests that the fake cannot pass."""
     async with PgStore.open(bridge, postgres.dsn(database), max_conns=8) as store:
         yield PgLab(postgres, database, store)
 
@@ -250,7 +250,7 @@ def draft(user_id: int, problem_id: int, code: str = "int main(){}", *, key: str
 
 
 async def submit(store: Store, one: Draft, *, cap: int = 500, user_cap: int | None = None) -> Receipt | SubmitRefusal:
-    """Submits a draft, deduplicated within ten minutes."""
+    """Submit a draft, with deduplication within ten minutes."""
     return await store.submissions.submit(
         one,
         inflight_cap=cap,
@@ -262,14 +262,14 @@ async def submit(store: Store, one: Draft, *, cap: int = 500, user_cap: int | No
 
 
 async def send(store: Store, one: Draft, *, cap: int = 500) -> str:
-    """Submits a draft that must be taken; returns its job id."""
+    """Submit a draft that must be accepted. Return its job id."""
     receipt = await submit(store, one, cap=cap)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
 
 async def new_job(lab: Lab, name: str = "alice", code: str = "int main(){}") -> str:
-    """A fresh submission of a fresh user to a fresh problem."""
+    """Submit as a new user to a new problem. Return the job id."""
     user_id, problem = await new_user(lab.store, name), await new_problem(lab.store)
     return await send(lab.store, draft(user_id, problem.id, code))
 
@@ -279,7 +279,7 @@ def entry(job_id: str, entry_id: str = "1-1") -> Entry:
 
 
 async def claim(lab: Lab, job_id: str, node: str = NODE, entry_id: str = "1-1", lease_s: float = LEASE_S) -> Claim:
-    """A claim that must be won."""
+    """Claim a job; the claim must be won."""
     answers = await lab.store.leases.claim([entry(job_id, entry_id)], node, lease_s, MAX_ATTEMPTS)
     won = answers[entry_id]
     assert isinstance(won, Claim), won
@@ -301,7 +301,7 @@ def report(status: Verdict = Verdict.ACCEPTED) -> Report:
 
 
 async def deliver(lab: Lab) -> list[str]:
-    """Brings every due event to an imaginary stream; returns the entry ids."""
+    """Mark every due event as delivered to an imaginary stream. Return the entry ids."""
     events = await lab.store.outbox.take_outbox(100, 0.5, 10.0)
     await lab.store.outbox.mark_delivered([(event.id, f"{event.id}-0") for event in events])
     await trio.lowlevel.checkpoint()
@@ -310,7 +310,7 @@ async def deliver(lab: Lab) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def holding(real: PgLab, statement: str) -> AsyncIterator[Callable[[str], None]]:
-    """Another session that has run ``statement`` and has not ended; end it with ``commit`` or ``rollback``."""
+    """Hold an open transaction of another session that has run ``statement``; end it by ``commit`` or ``rollback``."""
     ready = trio.Event()
     token = trio.lowlevel.current_trio_token()
 
@@ -331,7 +331,7 @@ async def holding(real: PgLab, statement: str) -> AsyncIterator[Callable[[str], 
 
 
 class _Mailbox:
-    """Hands one word from Trio's thread to a coroutine in the bridge."""
+    """Passes one string from Trio's thread to a coroutine in the bridge."""
 
     def __init__(self) -> None:
         self._ours, self._theirs = socket.socketpair()

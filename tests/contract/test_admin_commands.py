@@ -71,7 +71,7 @@ def test_accounts_are_listed_in_pages_and_by_name(people: Place, admin: Callable
     assert "Albert@example.org" in out
     assert out.endswith("2 accounts, and more: --after alice\n")
     assert "hash" not in out
-    code, out, _ = admin("list-users", "--name", "nobody")
+    code, out, _ = admin("list-users", "--name", "ghost")
     assert (code, out) == (0, "0 accounts\n")
 
 
@@ -124,9 +124,9 @@ def test_a_password_that_can_be_none(people: Place, admin: Callable[..., Answer]
 @pytest.mark.parametrize("command", ["disable-user", "enable-user", "demote-user", "set-password"])
 def test_an_account_that_is_not_there(people: Place, admin: Callable[..., Answer], command: str) -> None:
     args = ["--password-stdin"] if command == "set-password" else []
-    code, out, err = admin(command, "nobody", *args)
+    code, out, err = admin(command, "ghost", *args)
     assert (code, out) == (1, "")
-    assert "no account nobody" in err
+    assert "no account ghost" in err
     code, _, err = admin(command, "x", *args)
     assert code == 2
     assert "username" in err

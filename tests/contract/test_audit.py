@@ -287,7 +287,7 @@ PLANTS: dict[str, tuple[str, str, Sequence[AuditFault]]] = {
         "UPDATE submissions SET attempt_id = 9 WHERE job_id = 'JOB'",
         [AuditFault.ATTEMPT_GAP],
     ),
-    "a lease nobody claimed": (
+    "a lease without a claim": (
         "claimed",
         "UPDATE submissions SET lease_owner = 'thief' WHERE job_id = 'JOB'",
         [AuditFault.LEASE_UNCLAIMED],
@@ -343,7 +343,7 @@ PLANTS: dict[str, tuple[str, str, Sequence[AuditFault]]] = {
         "UPDATE submissions SET judging = 2 WHERE job_id = 'JOB'",
         [AuditFault.JUDGING_ASTRAY, AuditFault.JUDGING_WITHOUT_VERDICT],
     ),
-    "a judging that nobody opened": (
+    "a judging that was never opened": (
         "rejudged",
         "DELETE FROM attempts WHERE job_id = 'JOB' AND event = 'rejudged'",
         [AuditFault.JUDGING_ASTRAY, AuditFault.JUDGING_ASTRAY],

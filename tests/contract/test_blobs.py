@@ -289,7 +289,7 @@ async def test_two_nodes_make_the_bucket_at_once(s3: S3Server, tmp_path: Path) -
         assert await fetched(nodes[1], "k", tmp_path) == b"x"
 
 
-@pytest.mark.parametrize("keys", [{"secret_key": "quite-wrong"}, {"access_key": "nobody"}])
+@pytest.mark.parametrize("keys", [{"secret_key": "quite-wrong"}, {"access_key": "unknown"}])
 async def test_wrong_keys_are_told_from_an_absence(s3: S3Server, keys: dict[str, str], tmp_path: Path) -> None:
     async with closing(bucket_of(s3, **keys)) as blobs:
         for attempt in (blobs.ping(), blobs.put("k", a_file(tmp_path, b"x")), blobs.fetch("k", tmp_path / "target")):
@@ -298,7 +298,7 @@ async def test_wrong_keys_are_told_from_an_absence(s3: S3Server, keys: dict[str,
             assert "quite-wrong" not in str(caught.value)
 
 
-async def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+async def test_closed_port_is_blobs_unavailable(tmp_path: Path) -> None:
     with socket.socket() as bound:  # bound and not listening: connections are refused
         bound.bind(("127.0.0.1", 0))
         endpoint = f"127.0.0.1:{bound.getsockname()[1]}"

@@ -24,7 +24,7 @@ async def _fail() -> None:
     raise LookupError("nothing there")
 
 
-async def _sleep_for_ever() -> None:
+async def _sleep_without_end() -> None:
     await aio_bridge.sleep(3600)
 
 
@@ -148,7 +148,7 @@ async def test_leaving_cancels_what_is_left_and_joins_the_thread() -> None:
 
         async def work() -> None:
             token.run_sync_soon(begun.set)
-            await _sleep_for_ever()
+            await _sleep_without_end()
 
         async def ask(bridge: AioBridge) -> None:
             with pytest.raises(BridgeClosed):

@@ -1,4 +1,4 @@
-"""What was compiled, on disk: whole or not there, whatever happened meanwhile."""
+"""The compile cache on disk: an entry is whole or absent, also after crashes and full disks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Lab:
 
     def program(self, data: bytes = b"\x7fELF program") -> Path:
         path = self.attempt / "main"
-        path.unlink(missing_ok=True)  # as a compilation does: nobody writes to a file that may have been kept
+        path.unlink(missing_ok=True)  # as a compilation does: it never writes into a file that the cache may hold
         path.write_bytes(data)
         return path
 

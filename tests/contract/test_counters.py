@@ -164,7 +164,7 @@ async def test_nodes_count_together(real: RealLab) -> None:
 
 
 async def test_a_counter_without_an_end_gets_one(real: RealLab) -> None:
-    """Whoever took it away: nobody is shut out for ever."""
+    """A counter that lost its expiry must not block an address for good."""
     node = real.nodes[0]
     with real.server.client() as client:
         client.set(f"{real.prefix}{ip().name}", 3)
@@ -186,9 +186,9 @@ async def test_a_server_that_forgot_the_script_is_told_it_again(real: RealLab) -
 
 
 async def test_a_server_that_is_away_is_a_breakage(servers: dict[str, RedisServer], tmp_path: Path) -> None:
-    async with AioBridge.open() as bridge, RedisCounters.open(bridge, f"unix://{tmp_path}/none.sock") as nobody:
+    async with AioBridge.open() as bridge, RedisCounters.open(bridge, f"unix://{tmp_path}/none.sock") as away:
         with pytest.raises(StreamUnavailable):
-            await nobody.take([ip()])
+            await away.take([ip()])
 
 
 async def test_a_server_that_does_not_answer_costs_little_and_lifts_no_limit(real: RealLab) -> None:

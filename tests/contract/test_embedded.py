@@ -37,7 +37,7 @@ from tests.servers import tied
 
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
-NOBODY = 65534
+USER_ID = 65534
 SOON_S = 300.0
 
 as_root = pytest.mark.skipif(not ROOT, reason="about what root must do differently")
@@ -586,7 +586,7 @@ def test_copy_locked_by_another_user_is_used_without_waiting(wheel: Wheel) -> No
     """What the servers' account can read every account can lock."""
     with wheel.closed().using() as top:
         pass
-    become = ["timeout", "20", "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    become = ["timeout", "20", "setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups"]
     locks = ["flock", "-x", str(top), "flock", "-x", str(top.parent), "sh", "-c", "echo && cat"]
     with subprocess.Popen([*become, *locks], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as locker:
         assert locker.stdout is not None
@@ -604,7 +604,7 @@ def test_unusable_place_is_passed_over(wheel: Wheel, public_dir: Path, fault: st
     first = wheel.places[0]
     if fault == "foreign":
         first.mkdir()
-        os.chown(first, NOBODY, NOBODY)
+        os.chown(first, USER_ID, USER_ID)
     elif fault == "writable":
         first.mkdir()
         first.chmod(0o1777)
@@ -672,14 +672,14 @@ async def test_start_is_refused_where_no_account_can_run_the_servers(
 @as_root
 async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> None:
     path = public_dir / "home"
-    os.chown(public_dir, NOBODY, NOBODY)
-    node = nodes(path, around=as_nobody())
+    os.chown(public_dir, USER_ID, USER_ID)
+    node = nodes(path, around=as_an_ordinary_user())
     await node.until("up")
     home = found(path)
-    assert {server.uids().real for server in node.servers()} == {NOBODY}
+    assert {server.uids().real for server in node.servers()} == {USER_ID}
     write(home, "a")
     await node.stop()
-    node = nodes(path, around=as_nobody())
+    node = nodes(path, around=as_an_ordinary_user())
     await node.until("up")
     assert read(home) == (["a"], 1)
     node.kill()
@@ -687,13 +687,13 @@ async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> Non
     # Now root: the data keeps its owner, and so the servers run as that one.
     async with serving(path) as home:
         assert home.account is not None
-        assert home.account.uid == NOBODY
+        assert home.account.uid == USER_ID
         assert read(home) == (["a"], 1)
 
 
-def as_nobody() -> tuple[str, ...]:
+def as_an_ordinary_user() -> tuple[str, ...]:
     """setpriv to an ordinary user; where the checkout lies below a private directory, with the right to read there."""
-    plain = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--")
+    plain = ("setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups", "--inh-caps=-all", "--")
     if (
         subprocess.run(
             [*plain, sys.executable, "-c", "import tests, trio"],
@@ -734,7 +734,7 @@ async def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 @as_root
 async def test_a_home_that_this_user_cannot_write_is_refused(public_dir: Path, nodes: Callable[..., Node]) -> None:
-    code, words = await nodes(public_dir / "home", around=as_nobody()).end()
+    code, words = await nodes(public_dir / "home", around=as_an_ordinary_user()).end()
     assert code == 2
     assert "Permission denied" in words
     assert len(words.strip().splitlines()) == 1

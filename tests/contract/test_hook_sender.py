@@ -14,7 +14,7 @@ import trio
 from deepoj.adapters import hook_sender
 from deepoj.adapters.hook_sender import MAX_RETRY_AFTER_S, HttpHookSender
 from deepoj.words.webhooks import HookAnswer, HookFailure, HookRequest
-from tests.receiver import PATIENCE_S, Receiver, drips_for_ever, hangs, receiving, says, sends
+from tests.receiver import PATIENCE_S, Receiver, drips_without_end, hangs, receiving, says, sends
 
 HEADERS = {"Content-Type": "application/json", "X-DeepOJ-Delivery": "d-1"}
 
@@ -122,8 +122,8 @@ async def test_what_is_not_http(receiver: Receiver, data: bytes) -> None:
     assert await post(receiver.url()) == HookAnswer(HookFailure.PROTOCOL)
 
 
-async def test_who_says_his_status_and_then_goes_on_for_ever_is_left(receiver: Receiver) -> None:
-    receiver.replies["/drip"] = drips_for_ever
+async def test_endless_answer_is_cut_after_its_status(receiver: Receiver) -> None:
+    receiver.replies["/drip"] = drips_without_end
     receiver.replies["/flood"] = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 5_000_000)
     receiver.replies["/cut"] = sends(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx")
     for path in ("/drip", "/flood", "/cut"):
@@ -149,8 +149,8 @@ async def test_a_resolver_that_hangs_is_left_after_the_timeout(monkeypatch: pyte
     ended.set()
 
 
-async def test_nobody_there() -> None:
-    with socket.socket() as held:  # bound and not listening: nobody else can take it
+async def test_closed_port_is_a_failed_try() -> None:
+    with socket.socket() as held:  # bound and not listening: no other process can take it
         held.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{held.getsockname()[1]}/"
         assert await post(url) == HookAnswer(HookFailure.CONNECTION)
@@ -188,7 +188,7 @@ async def test_every_address_of_a_name_has_to_be_permitted(receiver: Receiver, m
     assert receiver.received == []
 
 
-async def test_the_next_address_is_tried_where_nobody_listens(
+async def test_next_address_is_tried_after_a_refused_connection(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, {"two.example": ["127.0.0.2", "127.0.0.1"]})

@@ -110,7 +110,7 @@ async def test_repair(real: PgLab, left_us: int, valid: bool) -> None:
 
 @edges
 async def test_exactly_one_of_holder_and_taker_gets_it(real: PgLab, left_us: int, valid: bool) -> None:
-    """Whatever the moment: a verdict of the holder and a claim of another, run at one and the same ``now()``."""
+    """A verdict of the holder and a claim of another node at the same ``now()``: exactly one wins, at any moment."""
     job_id = await new_job(real)
     await claim(real, job_id)
 

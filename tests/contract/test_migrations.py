@@ -54,7 +54,7 @@ def without_positions(text: str) -> list[str]:
     ]
 
 
-async def test_up_down_up_comes_to_the_same_schema(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
+async def test_up_down_up_gives_the_same_schema(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
     nothing = schema(postgres, empty)
     assert await migrator.schema_version() == 0
@@ -184,7 +184,7 @@ async def test_a_step_that_fails_leaves_the_steps_before_it_and_nothing_of_itsel
     assert len(await Migrator(bridge, postgres.dsn(empty), migrations=[good, mended]).migrate()) == 1
 
 
-async def test_a_node_that_migrates_for_ever_is_waited_for_so_long_and_no_longer(
+async def test_wait_for_a_migrating_node_ends_at_its_deadline(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     slow = Migration(1, "slow", "SELECT pg_sleep(600);", "SELECT 1;")

@@ -95,7 +95,7 @@ async def test_disabling_revokes_tokens_once_and_enabling_brings_none_back(lab: 
     assert await credentials(lab, user_id) == Credentials(changed.user, "argon2id-hash", 1, is_disabled=False)
 
 
-async def test_nobody_takes_away_their_own_rights(lab: Lab) -> None:
+async def test_administrator_cannot_take_away_their_own_rights(lab: Lab) -> None:
     root, _ = await an_admin(lab), await an_admin(lab, "other")
     assert await lab.store.accounts.change_rights(root, is_admin=False, by=root) is RightsRefusal.OWN_ACCOUNT
     assert await lab.store.accounts.change_rights(root, is_disabled=True, by=root) is RightsRefusal.OWN_ACCOUNT
@@ -111,7 +111,7 @@ async def test_only_an_administrator_who_can_act_changes_rights(lab: Lab) -> Non
     assert await lab.store.accounts.change_rights(user_id + 77, is_admin=True, by=root) is RightsRefusal.UNKNOWN_USER
 
 
-async def test_the_last_administrator_stays_whoever_asks(lab: Lab) -> None:
+async def test_last_administrator_cannot_be_disabled_or_demoted(lab: Lab) -> None:
     root, other = await an_admin(lab), await an_admin(lab, "other")
     assert isinstance(await lab.store.accounts.change_rights(other, is_disabled=True, by=None), Account)
     # the disabled one does not count
@@ -138,7 +138,7 @@ async def test_two_administrators_who_demote_each_other_leave_one(lab: Lab) -> N
 
 
 async def test_a_change_of_rights_waits_for_the_one_before_it(real: PgLab) -> None:
-    """The interleaving that would leave nobody: each has read the administrators before the other has written."""
+    """The interleaving that would leave no administrator: each reads the administrators before the other writes."""
     one, two = await an_admin(real, "one"), await an_admin(real, "two")
     answers: list[Account | RightsRefusal] = []
     hold = (
@@ -182,7 +182,7 @@ async def test_accounts_whose_names_begin_so(lab: Lab) -> None:
     assert await named("al", "Al.Ice") == ["alfred", "Alice"]
     assert await named("al%") == []
     assert await named("zoë") == ["Zoë"]
-    assert await named("nobody") == []
+    assert await named("ghost") == []
     assert await named("a\0") == []
 
 

@@ -233,8 +233,8 @@ async def test_without_an_attempt_the_letter_is_taken_as_it_is(lab: Lab, decisio
     assert answer == Decided(job_id, MAX_ATTEMPTS)
     again = await dlq.decide(letters_of(lab), decision, job_id, by="root", stream_key=KEY)
     assert again is LetterRefusal.NOT_DEAD
-    nobody = await dlq.decide(letters_of(lab), decision, str(uuid.uuid4()), by="root", stream_key=KEY)
-    assert nobody is LetterRefusal.UNKNOWN_JOB
+    unknown = await dlq.decide(letters_of(lab), decision, str(uuid.uuid4()), by="root", stream_key=KEY)
+    assert unknown is LetterRefusal.UNKNOWN_JOB
 
 
 @BOTH
@@ -305,7 +305,7 @@ async def test_who_failed_leaves_the_job_to_others_for_a_while(lab: Lab) -> None
 async def test_another_node_may_have_it_at_once(lab: Lab) -> None:
     job_id = await failed_at(lab)
     assert isinstance(await tried(lab, job_id, OTHER), Claim)
-    lab.advance(LEASE_S)  # it died: nobody is avoided any more
+    lab.advance(LEASE_S)  # it died: no node is avoided any more
     assert isinstance(await tried(lab, job_id), Claim)
 
 
@@ -339,7 +339,7 @@ async def test_all_entries_of_an_avoided_job_say_so_and_others_of_the_batch_are_
 # -- handing over
 
 
-async def test_what_nobody_holds_is_sent_again_once(lab: Lab) -> None:
+async def test_send_again_of_a_pending_job_makes_one_event(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
     assert await lab.store.leases.send_again([job_id, job_id]) == {job_id: None}

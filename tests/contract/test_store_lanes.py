@@ -1,4 +1,4 @@
-"""The lanes of the outbox and the turns of users: a flood delays nobody by more than a few places."""
+"""The lanes of the outbox and the turns of users: a flood delays other users by a few places at most."""
 
 from __future__ import annotations
 

@@ -319,7 +319,7 @@ async def _refused(lab: Lab, end: End, won: Claim, why: FinalizeRefusal) -> None
 
 
 @both_ends
-async def test_an_older_attempt_is_refused_whatever_became_of_the_newer(lab: Lab, end: End) -> None:
+async def test_statement_of_an_older_attempt_is_refused_in_every_state(lab: Lab, end: End) -> None:
     job_id = await new_job(lab)
     old = await claim(lab, job_id)
     lab.advance(LEASE_S)
@@ -356,7 +356,7 @@ async def test_a_dead_job_takes_no_verdict(lab: Lab, end: End) -> None:
 
 
 @both_ends
-async def test_a_lease_that_is_over_is_refused_though_nobody_else_took_the_job(lab: Lab, end: End) -> None:
+async def test_statement_after_lease_expiry_is_refused_without_another_claim(lab: Lab, end: End) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     lab.advance(LEASE_S)

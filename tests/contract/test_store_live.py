@@ -144,7 +144,7 @@ async def test_leftovers_are_swept_oldest_first(lab: Lab) -> None:
     assert await indexes(lab, won.job_id) == []
 
 
-async def test_whatever_a_program_says_can_be_told(real: PgLab) -> None:
+async def test_live_results_with_nul_surrogates_and_nan_are_stored(real: PgLab) -> None:
     won = await claim(real, await new_job(real))
     strange = TestResult(name="\0\ud800", status=Verdict.ACCEPTED, score=float("nan"))
     tests = ({**as_test(strange), "name": "\0\ud800"},)
@@ -224,7 +224,7 @@ async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell
     assert ears.well == [True, False]
 
 
-async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveNotifications) -> None:
+async def test_notification_of_a_long_batch_is_short(real: PgLab, bell: PgLiveNotifications) -> None:
     """NOTIFY takes 8000 bytes; a batch is far longer."""
     won = await claim(real, await new_job(real))
     long = ({**a_test(1), "name": "x" * 100_000},)
@@ -233,7 +233,7 @@ async def test_a_ring_stays_small_whatever_was_told(real: PgLab, bell: PgLiveNot
         await ears.until(won.job_id)
 
 
-async def test_ears_are_told_when_nobody_listens(
+async def test_listeners_learn_that_the_connection_was_lost(
     real: PgLab, bell: PgLiveNotifications, postgres: PostgresServer
 ) -> None:
     ears = Ears()

@@ -14,7 +14,7 @@ async def unchecked(lab: Lab, why: str = "no sandbox") -> Problem:
     return made
 
 
-async def test_what_nobody_has_compiled_is_found_by_pages(lab: Lab) -> None:
+async def test_unchecked_problems_are_listed_by_pages(lab: Lab) -> None:
     made = [await unchecked(lab) for _ in range(3)]
     await new_problem(lab.store)
     start = made[0].id - 1
@@ -27,7 +27,7 @@ async def test_what_nobody_has_compiled_is_found_by_pages(lab: Lab) -> None:
 async def test_what_is_told_is_told_once_and_of_the_package_that_stands(lab: Lab) -> None:
     made = await unchecked(lab)
     await lab.store.problems.tell_programs(made.id, "another", "not this one")
-    await lab.store.problems.tell_programs(made.id + 99, made.data_hash, "nobody")
+    await lab.store.problems.tell_programs(made.id + 99, made.data_hash, "unknown problem")
     assert await lab.store.problems.problem(made.id) == made
     await lab.store.problems.tell_programs(made.id, made.data_hash, "it does not compile")
     told = replace(made, unchecked=None, broken="it does not compile")

@@ -56,7 +56,7 @@ async def test_the_right_password_opens(postgres: PostgresServer, bridge: AioBri
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port at which nobody listens, kept from others."""
+    """A bound port without a listener, so that no other process can take it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]

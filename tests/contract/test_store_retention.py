@@ -72,7 +72,7 @@ async def test_pages_go_by_id_and_end_with_what_is_young(lab: Lab) -> None:
 
 
 async def test_a_batch_looks_again(lab: Lab) -> None:
-    """A row that is finished no more, or anew, stays, whatever the plan said."""
+    """A row that was reopened, or finished again, since the plan stays."""
     one, other = await jobs(lab, 2)
     await finish(lab, one)
     lab.advance(100)

@@ -10,7 +10,7 @@ from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, 
 PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})
 
 
-async def test_nobody_is_not_the_same_as_nothing(lab: Lab) -> None:
+async def test_no_live_node_is_none_and_a_node_without_languages_is_empty(lab: Lab) -> None:
     assert await lab.store.roster.live_languages() is None
     await lab.store.roster.announce(NODE, {}, 30.0)
     assert await lab.store.roster.live_languages() == {}

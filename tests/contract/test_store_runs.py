@@ -86,7 +86,7 @@ async def test_what_is_no_run(lab: Lab, run_id: str) -> None:
     assert await claimed(lab) is not None
 
 
-async def test_nobody_has_more_unfinished_runs_than_allowed(lab: Lab) -> None:
+async def test_run_above_the_cap_of_a_user_is_refused(lab: Lab) -> None:
     alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
     for _ in range(2):
         await taken(lab, draft(alice))
@@ -111,7 +111,7 @@ async def test_nor_when_they_are_sent_at_one_moment(lab: Lab) -> None:
     assert sum(isinstance(answer, CustomReceipt) for answer in answers) == 2
 
 
-async def test_a_run_that_was_dropped_is_claimed_by_nobody_and_takes_no_place(lab: Lab) -> None:
+async def test_dropped_run_is_never_claimed_and_counts_for_no_cap(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     run_id = await taken(lab, draft(user_id), per_user=1)
     await lab.store.runs.drop_run(run_id)
@@ -231,7 +231,7 @@ async def test_an_attempt_that_does_not_count(lab: Lab) -> None:
     assert (await seen(lab, run_id)).state is State.PENDING
 
 
-async def test_nobody_waits_for_ever(lab: Lab) -> None:
+async def test_run_that_waits_too_long_expires(lab: Lab) -> None:
     user_id = await new_user(lab.store)
     old = await taken(lab, draft(user_id))
     lab.advance(WAIT_S - MARGIN_S)
@@ -309,7 +309,7 @@ async def test_a_finished_run_keeps_neither_code_nor_input(real: PgLab) -> None:
     assert run_id not in real.sql("SELECT coalesce(string_agg(payload::text, ''), '') FROM outbox_events")
 
 
-async def test_a_run_that_somebody_is_claiming_holds_nobody_up(real: PgLab) -> None:
+async def test_run_in_an_open_claim_blocks_no_other_claim(real: PgLab) -> None:
     user_id = await new_user(real.store)
     first, second = await taken(real, draft(user_id)), await taken(real, draft(user_id))
     locked = f"SELECT FROM runs WHERE run_id = '{first.removeprefix('run-')}' FOR UPDATE"
@@ -319,7 +319,7 @@ async def test_a_run_that_somebody_is_claiming_holds_nobody_up(real: PgLab) -> N
     assert (await won(real)).run_id == first
 
 
-async def test_whoever_watches_a_run_is_told_of_each_change(real: PgLab) -> None:
+async def test_each_change_of_a_run_notifies_its_watchers(real: PgLab) -> None:
     run_id, other = await new_run(real), await new_run(real, "bob")
     told: list[str] = []
     listening, over = trio.Event(), threading.Event()

@@ -112,7 +112,7 @@ async def test_a_single_source_has_no_files(lab: Lab) -> None:
     assert (found.entry_point, found.files, won.entry_point, won.files) == (None, (), None, ())
 
 
-async def test_a_task_that_is_built_anew_carries_the_files(lab: Lab) -> None:
+async def test_payload_built_by_repair_carries_the_files(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     one = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=(SourceFile("b.h", "b"),))
     job_id = await send(lab.store, one)
@@ -189,7 +189,7 @@ async def test_another_user_problem_language_or_code_is_another_job(lab: Lab) ->
     assert len(jobs) == 4
 
 
-async def test_an_idempotency_key_stands_for_one_job_for_ever(lab: Lab) -> None:
+async def test_idempotency_key_names_one_job_also_after_its_verdict(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     first = await send(lab.store, draft(user_id, problem.id, key="k1"))
     assert await lab.store.leases.finalize(await claim(lab, first), report(), {}) is None
@@ -200,7 +200,7 @@ async def test_an_idempotency_key_stands_for_one_job_for_ever(lab: Lab) -> None:
     assert len({first, other, theirs}) == 3
 
 
-async def test_a_key_that_an_unfinished_twin_answered_stands_for_the_twin(lab: Lab) -> None:
+async def test_key_that_an_unfinished_twin_answered_names_the_twin(lab: Lab) -> None:
     """Asked again after the twin has finished, it makes no second submission, and no other program goes under it."""
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     other_user = await new_user(lab.store, "bob")
@@ -247,8 +247,8 @@ async def test_a_key_of_a_twin_goes_with_its_submission(lab: Lab) -> None:
     assert not (await receipt_of(lab, draft(user_id, problem.id, key="c"))).repeated
 
 
-async def test_one_new_key_with_several_programs_at_once_stands_for_one(lab: Lab) -> None:
-    """Two of them are unfinished already; whichever comes first, the key never stands for two."""
+async def test_one_new_key_with_several_programs_at_once_names_one_job(lab: Lab) -> None:
+    """Two of them are unfinished already; in either order, the key names one job."""
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     for number in range(2):
         await send(lab.store, draft(user_id, problem.id, f"// {number}"))

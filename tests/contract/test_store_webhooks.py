@@ -99,7 +99,7 @@ async def test_without_a_callback_nothing_is_written(lab: Lab) -> None:
     assert await lab.store.webhooks.webhook_owners(0, 10) == {}
 
 
-async def test_a_verdict_that_is_refused_tells_nobody(lab: Lab) -> None:
+async def test_refused_verdict_creates_no_delivery(lab: Lab) -> None:
     job_id = await job(lab)
     won = await claim(lab, job_id, lease_s=1.0)
     lab.advance(2)
@@ -151,7 +151,7 @@ async def test_each_judging_is_told_with_its_own_result(lab: Lab) -> None:
 
 
 async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) -> None:
-    """Whoever dies between the taking and the settling, before or after the POST, only delays it."""
+    """A node that dies between taking and settling a delivery, before or after the POST, only delays it."""
     await finish(lab, await job(lab))
     (first,) = await take(lab)
     assert await take(lab) == []
@@ -449,7 +449,7 @@ async def test_another_callback_is_another_submission(lab: Lab) -> None:
     assert await submit(lab.store, one) == Receipt(jobs[1], repeated=True)
 
 
-async def test_a_key_stands_for_what_it_was_sent_with(lab: Lab) -> None:
+async def test_idempotency_key_with_another_request_is_refused(lab: Lab) -> None:
     user_id, problem, second = await new_user(lab.store), await new_problem(lab.store), await new_problem(lab.store)
     first = draft(user_id, problem.id, key="k1")
     job_id = await send(lab.store, first)

@@ -399,7 +399,7 @@ async def test_consumers_that_are_gone_and_owe_nothing_leave_the_group(lab: Lab)
     assert ids(await two.own_pending(10)) == published[1:]
 
 
-async def test_nobody_takes_itself_out_of_the_group(lab: Lab) -> None:
+async def test_consumer_does_not_remove_itself_from_the_group(lab: Lab) -> None:
     one = lab.consumer("one")
     await one.read(1, 0)
     assert await one.forget_consumers(0) == []
@@ -594,9 +594,9 @@ async def test_a_wrong_password_is_told_from_an_absence(real: RealLab) -> None:
     with pytest.raises(StreamRefused, match="REDIS_PASSWORD") as caught:
         await stream.ping()
     assert "quite-wrong" not in str(caught.value)
-    nobody = await real.make("nobody", password="")
+    unauthorized = await real.make("unauthorized", password="")
     with pytest.raises(StreamRefused):
-        await nobody.publish(events(1))
+        await unauthorized.publish(events(1))
 
 
 async def test_a_key_of_another_type_is_refused(real: RealLab) -> None:

@@ -471,7 +471,7 @@ async def test_two_nodes_with_one_root_do_not_meet(shelf: Shelf) -> None:
     assert {path.name for path in shelf.root.iterdir()} == {"0", "1"}
 
 
-async def test_an_entry_removed_behind_our_back_is_fetched_anew(shelf: Shelf) -> None:
+async def test_entry_removed_from_the_disk_is_fetched_again(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
     await cases_of(cache, problem)
     shutil.rmtree(shelf.root / "0" / problem.data_hash)

@@ -1,6 +1,6 @@
 """A clean Debian in a directory: the smallest system and g++, and nothing of ours.
 
-Whoever enters it sees it read-only, apart from ``/srv``, ``/tmp`` and ``/var/cache``: it stays as clean as it was made.
+A process in it sees it read-only, apart from ``/srv``, ``/tmp`` and ``/var/cache``: it stays as clean as it was made.
 Unlike in ``roots.Within`` a command is the very process that was started, with this machine's /dev, /proc and /sys: as
 a file that somebody copied there and starts, no container.
 """
@@ -19,7 +19,7 @@ from tests.deploy import roots
 PACKAGES = ("g++",)
 TOOLS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
-# Not by chroot: whoever lives in one may make no user namespaces. The host's /dev, /proc and /sys as they are; no name
+# Not by chroot: the kernel allows no user namespace in one. The host's /dev, /proc and /sys as they are; no name
 # of our environment but the settings that we were given.
 _ENTER = """set -eu
 root=$1 place=$2

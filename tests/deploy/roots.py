@@ -3,8 +3,8 @@
 A root comes from the archive that apt on this machine gets its packages from. What was fetched is kept in
 ``DEEPOJ_TEST_ROOTS`` (``/var/tmp/deepoj-roots-UID``): a finished base for a week, packages for good. Needs root.
 
-A command runs in mount, process and IPC namespaces of its own, so that nothing of it stays, whatever becomes of the
-test: no mount, no process.
+A command runs in mount, process and IPC namespaces of its own, so that no mount and no process of it
+outlives the test.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def fetch_base(base: Path, source: Archive, include: Sequence[str], debs: Path) 
     ]
     with tempfile.TemporaryDirectory(dir=base.parent, prefix="making-") as scratch:
         root = Path(scratch) / "root"
-        # apart: what it mounts below its target, if it is killed, is not for whoever deletes that
+        # apart: what it mounts below its target, if it is killed, must not be reached by a deletion of that directory
         # named, dpkg's forces have no defaults: its own two, and that no file is synced to the disk by itself
         subprocess.run(
             [*APART, "debootstrap", *options, source.codename, root, source.url],
@@ -150,8 +150,8 @@ class Within:
     tmpfs: Sequence[str] = ()
 
     def command(self, *words: str) -> list[str]:
-        """``words``, to be started on this machine: they get SIGKILL when whoever starts them dies."""
-        # not chroot: the kernel lets nobody make a user namespace in one
+        """``words``, to be started on this machine: they get SIGKILL when their starter dies."""
+        # not chroot: the kernel allows no user namespace in one
         entered = ["cd " + shlex.quote(str(self.root)), "pivot_root . .", "umount -l .", "cd /"]
         script = " && ".join([*self._mounts(), *entered, f"exec {self._inner(words)}"])
         return tied(

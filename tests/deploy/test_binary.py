@@ -31,7 +31,7 @@ BUILD_S = 1800.0
 #: a first start that unpacks the program, creates a database and compiles
 DEMO_S = 600.0
 PROGRAM = "/srv/deepoj"
-NOBODY = ("/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+AS_A_USER = ("/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +184,12 @@ def test_another_user_unpacks_it_elsewhere(root: CleanRoot) -> None:
     """In their own cache; and where that cannot be, they are told what to say."""
     (root.srv / "theirs").mkdir(mode=0o777)
     (root.srv / "theirs").chmod(0o777)
-    done = root.run(*NOBODY, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/srv/theirs/cache"})
+    done = root.run(*AS_A_USER, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/srv/theirs/cache"})
     assert (done.returncode, done.stderr) == (0, "")
-    done = root.run(*NOBODY, PROGRAM, "--version")
+    done = root.run(*AS_A_USER, PROGRAM, "--version")
     assert (done.returncode, done.stdout) == (2, "")
     assert "HOME or DEEPOJ_CACHE" in done.stderr
-    done = root.run(*NOBODY, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/var/cache/deepoj"})
+    done = root.run(*AS_A_USER, PROGRAM, "--version", settings={"DEEPOJ_CACHE": "/var/cache/deepoj"})
     assert done.returncode == 0, "root's, whole: it can be used, not written"
 
 

@@ -85,7 +85,7 @@ def test_the_group_becomes_writable_and_the_engines_init_leaves_it(
     assert "1" not in there.split()
 
 
-def test_without_an_init_nobody_is_moved(group: Path, tmp_path: Path, granted: list[str]) -> None:
+def test_entrypoint_without_an_init_moves_no_process(group: Path, tmp_path: Path, granted: list[str]) -> None:
     seen = contained(group, tmp_path, init=False, capabilities=granted)
     assert "first /\n" in seen
     assert not (group / "init").exists()

@@ -134,7 +134,7 @@ def test_pods_are_told_settings_and_all_secrets(manifests: list[Manifest]) -> No
 def test_an_example_that_was_left_as_it_is_does_not_start(
     manifests: list[Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its token secret is known to everybody: whoever applies it unread must not get an API that anybody may enter."""
+    """The token secret of the example is public: with it, anybody could enter the API."""
     monkeypatch.chdir(tmp_path)  # where no settings file is
     data = next(one["data"] for one in manifests if one["kind"] == "Secret")
     secrets = {name: base64.b64decode(value).decode() for name, value in data.items()}

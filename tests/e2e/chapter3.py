@@ -1,4 +1,4 @@
-"""The runbook's chapter 3, as a client follows it: its commands, extracted from its text, and what they must print."""
+"""Follow chapter 3 of the runbook: run the commands of its text and check their output."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import subprocess
 from pathlib import Path
 
 CHAPTER = Path(__file__).with_name("runbook_chapter3.md")
-#: generous: thirty looks at the verdict, a loaded machine
+#: thirty requests for the verdict, on a loaded machine
 CHAPTER_S = 300.0
 
 
 def commands(*sections: str) -> str:
-    """The shell commands of the runbook's sections, as they stand there."""
+    """Return the shell commands of these sections of the runbook."""
     text = CHAPTER.read_text()
     found = []
     for section in sections:
@@ -23,8 +23,7 @@ def commands(*sections: str) -> str:
 
 
 def follow_chapter_3(base: str, directory: Path) -> None:
-    """Runs 3.2 to 3.5 in ``directory`` against the node at ``base``. AssertionError if that does not end in
-    *Accepted*."""
+    """Run 3.2 to 3.5 in ``directory`` against the node at ``base``. AssertionError if the verdict is not *Accepted*."""
     script = f"set -euo pipefail\nexport API_BASE={base}\n" + commands("3.2", "3.3", "3.4", "3.5")
     done = subprocess.run(
         ["/bin/bash", "-c", script], cwd=directory, capture_output=True, text=True, timeout=CHAPTER_S, check=False

@@ -1,4 +1,4 @@
-"""Servers of a deployment that several nodes share, each of which a test can take away."""
+"""Servers of a deployment that several nodes share; a test can stop each of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.servers_redis import RedisServer
 from tests.servers_redis import running as redis_running
 from tests.servers_s3 import S3Server, s3_running
 
-#: what these suites' nodes are told, beside their servers
+#: settings of the nodes, beside their servers
 SETTINGS = {
     "JWT_SECRET": "a-secret-of-the-tests-only-0123456789",
     "ADMIN_USERS": "admin",
@@ -35,7 +35,7 @@ class Servers:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One line of a job's ledger; ``at_s`` is the database's time."""
+    """One row of a job's ledger; ``at_s`` is the database's time."""
 
     event: str
     node: str
@@ -44,14 +44,14 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A database, names in Redis and a bucket of one deployment's own, on servers that others may use too."""
+    """One deployment: its database, Redis namespace and bucket, on servers that it may share."""
 
     servers: Servers
     database: str
 
     @property
     def env(self) -> dict[str, str]:
-        """What a node of this deployment is told."""
+        """Return the settings of a node of this deployment."""
         return SETTINGS | {
             "DATABASE_URL": self.servers.postgres.dsn(self.database),
             "REDIS_URL": self.servers.redis.url,
@@ -71,7 +71,7 @@ class Deployment:
         port: str = "api",
         around: Sequence[str] = (),
     ) -> contextlib.AbstractContextManager[Node]:
-        """A running ``deepoj node``. ``port``: which of its ports tells that it is up. ``around``: as ``running``."""
+        """Run ``deepoj node`` until the end of the block. ``port`` and ``around``: see ``running``."""
         command = [str(DEEPOJ), "node", "--log", "json"]
         if not around:
             furnish(home, PROGRAMS)
@@ -81,7 +81,7 @@ class Deployment:
         return self.servers.postgres.psql(sql, self.database)
 
     def ledger(self, job_id: str) -> list[Attempt]:
-        """A job's attempts, in order."""
+        """Return the ledger rows of a job, in order."""
         lines = self.ask(
             "SELECT event, coalesce(node, ''), extract(epoch FROM created_at) FROM attempts"
             f" WHERE job_id = '{job_id}' ORDER BY id"
@@ -93,8 +93,7 @@ class Deployment:
         return [attempt.event for attempt in self.ledger(job_id)]
 
     def leases_run_out(self) -> None:
-        """Of all jobs in hand, whose holder is gone: nobody waits for it, and leases can be so long that no node loses
-        one because the machine is slow."""
+        """End the leases of all jobs in hand in the database: leases are long, so that a slow machine loses none."""
         self.ask("UPDATE submissions SET lease_until = now() WHERE state = 'processing'")
         key, group = f"{self.database}:jobs", f"{self.database}:workers"
         with self.servers.redis.client() as client:
@@ -103,13 +102,13 @@ class Deployment:
                 client.xclaim(key, group, one["consumer"], 0, [one["message_id"]], **idle)
 
     def becomes(self, job_id: str, code: str) -> None:
-        """From its next attempt on: a job can be long until its node is taken away, and short afterwards."""
+        """Replace the job's program, from the next attempt on: long until its node is killed, short afterwards."""
         self.ask(f"UPDATE submissions SET code = $code${code}$code$ WHERE job_id = '{job_id}'")
 
 
 @contextlib.contextmanager
 def servers_running(directory: Path) -> Iterator[Servers]:
-    """All three, the object store's data in ``directory``."""
+    """Run all three servers; the object store's data is in ``directory``."""
     with contextlib.ExitStack() as stack:
         short = Path(tempfile.mkdtemp(prefix="ojout", dir="/tmp"))
         stack.callback(shutil.rmtree, short, ignore_errors=True)
@@ -121,8 +120,8 @@ def servers_running(directory: Path) -> Iterator[Servers]:
 
 
 def deployed(servers: Servers) -> Deployment:
-    """A new one."""
+    """Create a new deployment on these servers."""
     database = servers.postgres.create_database()
-    # The tests' servers are fast and forgetful; these are killed and must know what they have said.
+    # the tests' servers do not sync to disk by default; these are killed and must keep answered writes
     servers.postgres.psql(f"ALTER DATABASE {database} SET synchronous_commit = on")
     return Deployment(servers, database)

@@ -20,15 +20,14 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """``deepoj up``, shared by a module's tests. Its heart beats fast, so that ordinary jobs last for some beats."""
+    """``deepoj up``, shared by the tests of a module, with frequent heartbeats, so that ordinary jobs have some."""
     with running(tmp_path_factory.mktemp("shared") / "home", env={"JOB_HEARTBEAT_SEC": "0.2"}) as up:
         yield up
 
 
 @dataclass(frozen=True)
 class House:
-    """A node that is up for all modules which only talk to it, where people may come from a provider, and callbacks go
-    to this host."""
+    """A node for all modules that only talk to it; it takes logins by a fake GitHub and callbacks to this host."""
 
     node: Node
     home: Path
@@ -56,6 +55,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Whoever takes one away puts it back."""
+    """Shared servers: a test that stops one starts it again."""
     with servers_running(tmp_path_factory.mktemp("objects")) as found:
         yield found

@@ -1,4 +1,4 @@
-"""What a node could leave behind on the machine, told from what others have there (a developer's node, say)."""
+"""Processes, sockets, mounts and cgroups that a node left behind, told apart from those of other nodes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _SOON_S = 120.0
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What is there and belongs to one home, or to nobody who lives.
+    """Processes, sockets and mounts of one home, or of no living process.
 
-    processes: pid and command of whoever stands in the home, has something of it open, or was told of it
+    processes: pid and command of each process that is in the home, has a file of it open, or names it
     mounts: lines of mountinfo that lead into the home or out of it
     sockets: unix sockets of the home, on the disk or bound
     cgroups: directories of launchers that are gone
@@ -41,7 +41,7 @@ class Leftovers:
         )
 
     def __sub__(self, before: Leftovers) -> list[str]:
-        """What is here and was not there before."""
+        """Return what is in this count and not in the earlier one."""
         return sorted(
             (self.processes - before.processes)
             | (self.mounts - before.mounts)
@@ -51,7 +51,7 @@ class Leftovers:
 
 
 def nothing_left(home: Path, before: Leftovers) -> None:
-    """What ends a moment after its node may; AssertionError naming what does not."""
+    """Wait until nothing new is left of the home. AssertionError names what stays."""
     deadline = time.monotonic() + _SOON_S
     while found := Leftovers.count(home) - before:
         assert time.monotonic() < deadline, f"left behind: {found}"
@@ -59,9 +59,9 @@ def nothing_left(home: Path, before: Leftovers) -> None:
 
 
 def standing_at(home: Path) -> list[int]:
-    """The pids of those who have to do with ``home``, whoever their parent is by now; not ourselves.
+    """Return the pids of processes that use ``home``, with any parent, without our own.
 
-    Not by descent: whoever outlives the node is a child of init. A node and its launcher carry the home in their
+    Not by descent: a process that outlives the node is a child of init. A node and its launcher carry the home in their
     environment, a server stands in it, a sandbox has its files open.
     """
     named = re.compile(re.escape(os.fsencode(home)) + rb"(?![\w.-])")
@@ -74,7 +74,7 @@ def _was_told(pid: int, named: re.Pattern[bytes]) -> bool:
         try:
             if named.search((_PROC / str(pid) / source).read_bytes()):
                 return True
-        except OSError:  # gone meanwhile, or somebody else's
+        except OSError:  # it has ended, or is another user's
             continue
     return False
 
@@ -84,7 +84,7 @@ def _has_of(pid: int, home: Path) -> bool:
 
 
 def _links(process: Path) -> Iterator[str]:
-    """Where the process's directories, program and descriptors lead."""
+    """Return the targets of the process's directory, root, program and descriptor links."""
     links = [process / name for name in ("cwd", "root", "exe")]
     try:
         links += list((process / "fd").iterdir())
@@ -109,7 +109,7 @@ def _described(pid: int) -> str:
 
 
 def mounts_of(home: Path, mountinfo: str) -> Iterator[str]:
-    """The lines that have the home, or what is below it, as root, mount point or source."""
+    """Return the lines of mountinfo whose root, mount point or source is the home or below it."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         _, _, _, root, point, *_ = before.split()
@@ -128,13 +128,13 @@ def _sockets(home: Path) -> Iterator[str]:
 
 
 def launcher_lives(group: Path) -> bool:
-    """The directory is called after the launcher's pid."""
+    """Whether the launcher of this cgroup directory lives; its pid is in the name."""
     pid = group.name.removeprefix("deepoj.")
     return pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 def gone(processes: Sequence[psutil.Process]) -> bool:
-    """None of them runs any more (a zombie whose parent has not looked yet does not run)."""
+    """Whether none of them runs any more; a zombie does not run."""
     return not [one for one in processes if runs(one)]
 
 

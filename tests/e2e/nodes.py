@@ -1,4 +1,4 @@
-"""Real nodes as real processes, seen from outside: started, spoken to over HTTP, killed, and counted afterwards."""
+"""Real nodes as processes: start them, talk to them over HTTP, stop or kill them."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from tests.servers import tied
 ROOT = Path(__file__).parents[2]
 DEEPOJ = Path(sys.executable).parent / "deepoj"
 
-#: a test is one very busy user at one address
+#: no rate limits: a test is one busy user at one address
 LIFTED = {
     f"{kind}RATE_LIMIT_{whose}_PER_WINDOW": "0" for kind in ("", "AUTH_", "SUBMIT_") for whose in ("IP", "USER")
 } | {"SUBMIT_MAX_INFLIGHT_PER_USER": "100000"}
 
-#: the runbook's first check
+#: the first check of the runbook
 E2E_SCRIPT = ROOT / "tests" / "integration" / "test_e2e.py"
 
-#: what a newcomer types
+#: the command of a newcomer
 MAKE_RUN = ("make", "--no-print-directory", "run")
 
 #: generous: a loaded machine, a first start that creates a database
@@ -57,10 +57,11 @@ ENDLESS = "int main(){ volatile int x = 0; for(;;) x = x + 1; }"
 
 
 def until[T](asked: Callable[[], T], *, within_s: float, what: str) -> T:
-    """Asks until the answer is true; the last answer. AssertionError naming ``what`` after the deadline.
+    """Call ``asked`` until it returns something true, and return that. AssertionError naming ``what`` at the deadline.
 
-    Often at first, and four times a second in the end: a question costs a request or a process, while what is asked for
-    wants the same CPUs."""
+    It asks often at first, later four times a second: each call may cost a request or a process on CPUs that the
+    awaited work needs.
+    """
     began = time.monotonic()
     while True:
         answer = asked()
@@ -72,7 +73,7 @@ def until[T](asked: Callable[[], T], *, within_s: float, what: str) -> T:
 
 
 def package(cases: Mapping[str, str] | None = None) -> bytes:
-    """A problem's zip; by default the runbook's A+B."""
+    """Return the zip of a problem; by default the runbook's A+B."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, text in (cases or {"1.in": "1 2\n", "1.out": "3\n"}).items():
@@ -85,7 +86,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def total(family: Metric) -> float:
-    """The sum over a metric's labels; of a histogram, how often it was fed."""
+    """Return the sum over the labels of a metric; of a histogram, the number of observations."""
     counts = family.type == "histogram"
     return math.fsum(sample.value for sample in family.samples if not counts or sample.name.endswith("_count"))
 
@@ -95,12 +96,12 @@ class Node:
     """One running node."""
 
     process: subprocess.Popen[bytes]
-    #: by what listens there when it is among the node's roles: ``api``, ``scheduler``, ``worker``
+    #: role (``api``, ``scheduler``, ``worker``) → the port at which it listens if the node has that role
     ports: Mapping[str, int]
     log: Path
     out: Path
     client: httpx.Client = field(repr=False)
-    #: what its metrics are guarded with, if they are
+    #: token of its metrics; empty: they need none
     metrics_token: str = field(default="", repr=False)
 
     @property
@@ -108,7 +109,7 @@ class Node:
         return f"http://127.0.0.1:{self.ports['api']}"
 
     def metrics(self, port: str = "api") -> str | None:
-        """What it tells Prometheus at that port; None when nobody listens there."""
+        """Return the metrics served at that port; None if nothing listens there."""
         headers = bearer(self.metrics_token) if self.metrics_token else {}
         try:
             answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics", headers=headers)
@@ -118,9 +119,9 @@ class Node:
         return answer.text
 
     def families(self, port: str = "api") -> dict[str, Metric]:
-        """The same, parsed, by the names of the contract."""
+        """Return the metrics at that port, parsed, by their names in the contract."""
         text = self.metrics(port)
-        assert text is not None, f"nobody listens on the port of {port}"
+        assert text is not None, f"nothing listens on the port of {port}"
         found = {}
         for family in text_string_to_metric_families(text):
             total = family.type == "counter" and not family.name.endswith("_total")
@@ -128,7 +129,7 @@ class Node:
         return found
 
     def measured(self, name: str, port: str = "api") -> float:
-        """The sum over a metric's labels; of a histogram, how often it was fed."""
+        """Return the sum over the labels of a metric; of a histogram, the number of observations."""
         return total(self.families(port)[name])
 
     def up(self, port: str) -> bool:
@@ -141,7 +142,7 @@ class Node:
             return False
 
     def token(self, username: str = "admin", password: str = "password") -> str:
-        """Registers (if new) and logs in."""
+        """Register the account, if it is new, log in and return the token."""
         account = {"username": username, "password": password}
         made = self.client.post("/api/v1/auth/register", json=account)
         assert made.status_code in {201, 409}, made.text
@@ -174,7 +175,7 @@ class Node:
         return seen
 
     def verdict(self, token: str, job_id: str) -> dict[str, Any]:
-        """The status once it is final."""
+        """Wait until the job is done or dead, and return its status."""
 
         def final() -> dict[str, Any] | None:
             seen = self.status(token, job_id)
@@ -188,7 +189,7 @@ class Node:
         return self.verdict(token, self.submit(token, problem_id, code, language))
 
     def passes_e2e_script(self) -> None:
-        """AssertionError unless the runbook's own first check passes here."""
+        """Run the first check of the runbook against this node. AssertionError if it fails."""
         env = {"API_BASE": self.base, "E2E_TIMEOUT_S": str(VERDICT_S)}
         done = subprocess.run(
             [sys.executable, "-I", E2E_SCRIPT],
@@ -205,19 +206,19 @@ class Node:
         return self.log.read_text(errors="replace")[-size:]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks the node to stop, waits, returns its exit code."""
+        """Send the signal, wait for the end and return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(STOP_S)
 
 
-#: of what a first start makes: the programs of the canaries, and the database with its password
+#: parts of a home that a first start makes: the programs of the canaries; the database with its password
 PROGRAMS, DATABASE = ("workspace/canaries",), ("postgres", "secrets")
 
 
 @functools.cache
 def _first_home() -> Path:
-    """What a node has made at its first start, and nobody has used; for one run of pytest."""
+    """Return a home as a first start leaves it, made once for each run of pytest."""
     place = Path(tempfile.mkdtemp(prefix="ojfirst", dir="/tmp"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     with running(place / "home", first=True) as node:
@@ -227,8 +228,7 @@ def _first_home() -> Path:
 
 
 def furnish(home: Path, what: Sequence[str]) -> None:
-    """Brings there what a first start would make, if nothing is there yet. Making it is most of such a start: the same
-    for all, and waited for."""
+    """Copy parts of a finished home to ``home``, if it does not exist: making them is most of a first start."""
     if home.exists():
         return
     for name in what:
@@ -238,7 +238,7 @@ def furnish(home: Path, what: Sequence[str]) -> None:
 
 
 def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], dict[str, int]]:
-    """A node's environment with a home and ports of its own, and these ports (see :class:`Node`)."""
+    """Return the environment of a node with this home and free ports, and these ports by role."""
     ports = dict(zip(("api", "scheduler", "worker"), free_ports(3), strict=True))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {
@@ -260,9 +260,12 @@ def running(
     around: Sequence[str] = (),
     first: bool = False,
 ) -> Iterator[Node]:
-    """``deepoj up`` (or ``command``) until the end of the block; up inside, told by its ``port``. Its own process
-    group. It limits no requests unless ``env`` says so, or it is what a newcomer starts. ``around``: words that bring
-    it to another place; they must become it. ``first``: it makes its home itself, as ``command`` always does."""
+    """Run ``deepoj up`` (or ``command``) in a process group of its own until the end of the block.
+
+    The block begins when ``port`` answers. Rate limits are off unless ``env`` or MAKE_RUN says otherwise. ``around``:
+    words before the command that exec it in another place, such as another mount namespace. ``first``: the node makes
+    its home itself, as ``command`` always does.
+    """
     if not (first or command or around):
         furnish(home, PROGRAMS + DATABASE)
     settings, ports = environment(home, env if command == MAKE_RUN else LIFTED | dict(env or {}))
@@ -270,7 +273,7 @@ def running(
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
     with log.open("ab") as err, out.open("wb") as stdout:
         process = subprocess.Popen(
-            # TERM: a node stops its servers, a make its node
+            # TERM: a node then stops its servers, and make its node
             [*around, *tied(*(command or [str(DEEPOJ), "up", "--log", "json"]), *args, death_signal="TERM")],
             env=settings,
             cwd=ROOT,
@@ -300,12 +303,12 @@ def running(
 
 
 def family(root: psutil.Process) -> list[psutil.Process]:
-    """A process and everything below it."""
+    """Return a process and all its descendants."""
     return [root, *root.children(recursive=True)]
 
 
 def children_named(process: subprocess.Popen[bytes], name: str) -> list[psutil.Process]:
-    """Direct or deeper children whose program is called ``name``; some may end while one looks."""
+    """Return the descendants whose program name begins with ``name``; some may end meanwhile."""
     found = []
     for one in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):

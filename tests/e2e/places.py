@@ -1,6 +1,6 @@
-"""Mount namespaces of a test's own: a small disk, a host without cgroups. Nobody else sees them; they go with the test.
+"""Mount namespaces for one test: a small disk, a host without cgroups. They end with its processes.
 
-Whoever is not root makes them in a user namespace.
+Without root they are made in a user namespace.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from tests.servers import tied
 
 OF_ROOT = os.geteuid() == 0
 
-#: what has no cgroup v2 to find
+#: no cgroup v2 at all
 NO_CGROUPS = "mount -t tmpfs none /sys/fs/cgroup"
-#: what has one that nobody may write to. It is the host's own: another mount of it, or a remount without ``bind``,
-#: would change options that the whole host shares
+#: a cgroup v2 that this user may not write to. It is the host's own: another mount of it, or a remount without
+#: ``bind``, would change options that the whole host shares
 CGROUPS_OF_OTHERS = (
     "there=/sys/fs/cgroup; test -f $there/cgroup.controllers || there=$there/unified;"
     " mount --rbind $there /sys/fs/cgroup && mount -o remount,bind,ro /sys/fs/cgroup"
@@ -27,14 +27,13 @@ CGROUPS_OF_OTHERS = (
 
 
 def small_disk(directory: Path, mb: int) -> str:
-    """A file system of that size, at that directory."""
+    """Return the commands that mount a file system of that size at the directory."""
     return f"mount -t tmpfs -o size={mb}m,mode=0755 none {directory}"
 
 
 @contextlib.contextmanager
 def place(mounts: str) -> Iterator[list[str]]:
-    """The words before a command that make it run where these mounts are made. They live until the end of the block,
-    and no longer than this process."""
+    """Yield words that run a command in a mount namespace with these mounts, until the end of the block."""
     rights = () if OF_ROOT else ("--user", "--map-root-user")
     script = f"{{ {mounts}; }} >&2 && echo made && exec cat"
     command = tied("unshare", *rights, "--mount", "--propagation", "private", "sh", "-c", script)
@@ -48,4 +47,4 @@ def place(mounts: str) -> Iterator[list[str]]:
         try:
             yield ["nsenter", f"--target={holder.pid}", *enter, f"--wd={ROOT}", "--"]
         finally:
-            holder.stdin.close()  # cat ends; with another process of the place in it, the mounts last as long as that
+            holder.stdin.close()  # cat ends; the mounts last as long as any other process of the namespace

@@ -1,4 +1,4 @@
-"""The runbooks as what they are made of: headings, blocks, what blocks show, rows of the symptoms' table."""
+"""Read the runbooks: headings, blocks of commands with their expected output, rows of the symptoms' table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.nodes import DEEPOJ, ROOT
 ENGLISH = ROOT / "deploy" / "runbook.md"
 CHINESE = ROOT / "deploy" / "runbook.zh.md"
 
-#: what a block is for; see the runbook's head
+#: kinds of blocks; see the head of the runbook
 EXECUTED, LOOKED, CHECKED = "sh run", "sh look", "sh check"
 SHOWS = "text shows"
 BLOCK_S = 600.0
@@ -23,7 +23,7 @@ BLOCK_S = 600.0
 
 @dataclass
 class Block:
-    """A fenced block: the number of its section, its kind and text, and the lines that what it prints must contain."""
+    """A fenced block: the number of its section, its kind and text, and lines that its output must contain."""
 
     section: str
     kind: str
@@ -33,7 +33,7 @@ class Block:
 
 
 def blocks(path: Path) -> list[Block]:
-    """All commands of a runbook in their order. AssertionError for a fence of no known kind."""
+    """Return all blocks of a runbook in order. AssertionError for a fence of an unknown kind."""
     found: list[Block] = []
     section, kind, inside = "", None, list[str]()
     for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -55,12 +55,12 @@ def blocks(path: Path) -> list[Block]:
 
 
 def headings(path: Path) -> list[str]:
-    """The numbers of chapters and sections."""
+    """Return the numbers of chapters and sections."""
     return re.findall(r"^#{2,3} (\d+(?:\.\d+)?)", path.read_text(), flags=re.MULTILINE)
 
 
 def rows(path: Path) -> list[list[str]]:
-    """The cells of the symptoms' table."""
+    """Return the cells of the symptoms' table, row by row."""
     text = path.read_text()
     table = text[text.index("\n## 4.") : text.index("\n### 4.1")]
     lines = [line for line in table.splitlines() if line.startswith("|")][2:]
@@ -68,13 +68,13 @@ def rows(path: Path) -> list[list[str]]:
 
 
 def shown(wanted: str, said: str) -> bool:
-    """Whether a line of ``text shows`` is in what was said; ``…`` is anything within a line."""
+    """Whether a line of ``text shows`` is in an output; ``…`` matches anything within a line."""
     pattern = ".*?".join(re.escape(part.strip()) for part in wanted.split("…"))
     return re.search(pattern, said) is not None
 
 
 class Shell:
-    """Blocks one after the other, as in one shell: names, exports and functions live on."""
+    """Runs blocks as one shell does: variables, exports and functions stay for later blocks."""
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         path = f"{DEEPOJ.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
@@ -83,8 +83,10 @@ class Shell:
         self._state.touch()
 
     def run(self, block: Block, extra: Mapping[str, str] | None = None, around: Sequence[str] = ()) -> str:
-        """What it prints. ``extra``: more of the environment, for this block alone; ``around``: words before its shell,
-        to have it in another place. AssertionError if it fails, or does not show what the text says."""
+        """Run a block and return its output. AssertionError if it fails or does not show the expected lines.
+
+        ``extra``: environment for this block alone. ``around``: words that run its shell in another place.
+        """
         given = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in (extra or {}).items())
         kept = "" if given else f"{{ export -p; declare -f; }} > {self._state}\n"
         script = f"set -euo pipefail\n. {self._state}\n{given}{block.text}\n{kept}"

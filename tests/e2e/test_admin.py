@@ -18,7 +18,7 @@ PLAIN = {"PATH": "/usr/bin:/bin"}
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Path]]:
-    """A node on which nobody becomes an administrator by registering."""
+    """A node on which no registration makes an administrator."""
     home = tmp_path_factory.mktemp("admin") / "home"
     with running(home, env={"ADMIN_REGISTRATION": "closed"}) as node:
         yield node, home

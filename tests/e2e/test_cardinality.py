@@ -37,7 +37,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 def hostile_requests(node: Node, token: str, number: int) -> None:
-    """Each a path, a method, a header and values that nobody has sent before."""
+    """Requests whose path, method, header and values are all new."""
     word = f"{MARK}{number:05d}"
     client, known = node.client, bearer(token)
     client.get(f"/{word}/{number}")

@@ -107,7 +107,7 @@ def test_a_broken_one_shows_the_compilers_words(type_: Type, config: Path, probl
     assert done.stdout.splitlines()[-1].startswith("Compile Error")
 
 
-def test_several_files_and_what_nobody_has(type_: Type, config: Path, problem_id: int) -> None:
+def test_submit_of_several_files_and_to_an_unknown_problem(type_: Type, config: Path, problem_id: int) -> None:
     files = [
         source(config, "sum.h", "int sum(int, int);"),
         source(config, "sum.cpp", '#include "sum.h"\nint sum(int a, int b) { return a + b; }'),
@@ -139,7 +139,7 @@ def test_what_there_is(type_: Type, problem_id: int) -> None:
     assert {"cpp17", "python3"} <= {one["key"] for one in known}
 
 
-def test_nobody_there_is_3(type_: Type, config: Path) -> None:
+def test_closed_port_exits_3(type_: Type, config: Path) -> None:
     done = type_("problems", "--url", "http://127.0.0.1:9", "--retry-for", "0")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("deepoj: http://127.0.0.1:9 cannot be reached")
@@ -185,7 +185,7 @@ def test_on_a_terminal_the_password_is_not_shown_and_the_verdict_is_in_colour(
     assert seen.count(b"\x1b[32mAccepted") == 3
 
 
-def test_whoever_has_logged_out_is_told_to_log_in(type_: Type, node: Node) -> None:
+def test_command_after_logout_says_to_log_in(type_: Type, node: Node) -> None:
     """Last: it costs the token."""
     assert type_("logout").returncode == 0
     done = type_("status", "some-job")

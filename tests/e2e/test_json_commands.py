@@ -1,4 +1,4 @@
-"""``--json`` of the commands that look at a deployment: exactly one line on stdout, whatever they found."""
+"""``--json`` of the commands that look at a deployment: exactly one line on stdout, also for a failure."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ SETTINGS = {
 SLEEPER = (
     '#include <unistd.h>\n#include <cstdio>\nint main(){int a,b;scanf("%d%d",&a,&b);usleep(a*1000);printf("%d",a+b);}'
 )
-#: what a test of a problem sleeps while we look: a client on a loaded machine is late, and a job that has ended tells
-#: whoever comes then nothing but its end
+#: sleep of a program during a test of the stream. A client on a loaded machine is late, and a stream of a job that
+#: has ended reports only the end
 LONG_MS = 6000
 #: the client reads for so long without a byte; a keep-alive comes every 15 s
 SILENT_S = 300.0

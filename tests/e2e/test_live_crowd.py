@@ -76,7 +76,7 @@ def crowd(node: Node, token: str, job_id: str) -> Iterator[Crowd]:
 
 @pytest.fixture
 def front(servers: Servers, tmp_path: Path) -> Iterator[Node]:
-    """Nobody judges: what is submitted waits."""
+    """A node without worker: submissions wait."""
     env = dict.fromkeys(("API_LIVE_MAX_STREAMS_PER_USER", "API_LIVE_MAX_STREAMS_PER_ADDRESS"), str(STREAMS))
     with deployed(servers).node(tmp_path / "front", "--roles", "api,scheduler", env=env) as node:
         yield node

@@ -78,7 +78,7 @@ def test_a_mended_test_is_run_and_the_others_are_taken_over(place: tuple[Node, P
     assert audited(home)["exceptions"] == []
 
 
-def test_a_whole_problem_is_judged_anew(place: tuple[Node, Path]) -> None:
+def test_rejudge_of_a_whole_problem(place: tuple[Node, Path]) -> None:
     node, home = place
     token = node.token()
     problem_id = node.problem(token, data=package(CASES))

@@ -61,7 +61,7 @@ def test_a_verdict_comes_through_two_nodes(split: Split, token: str) -> None:
 
 
 def brought(split: Split, token: str, name: str, source: str) -> httpx.Response:
-    """A package with a checker comes to the node that judges nothing, and has no C++ compiler either."""
+    """A package with a checker is uploaded to a node without worker and C++ compiler."""
     files = {"1.in": "1 2\n", "1.out": "3\n", "deepoj.yaml": f"title: x\nchecker: {{files: [{name}]}}", name: source}
     upload = {"file": ("p.zip", package(files))}
     return split.front.client.post("/api/v1/problems", files=upload, headers=bearer(token))
@@ -166,7 +166,7 @@ def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token
     victim.process.wait(30)
     until(lambda: gone(below), within_s=120, what="the launcher and the program follow their node")
     deployment.becomes(job_id, ACCEPTED)
-    assert deployment.events(job_id) == ["claimed"]  # nobody takes it as long as the lease lasts
+    assert deployment.events(job_id) == ["claimed"]  # no node takes it as long as the lease lasts
     deployment.leases_run_out()
 
     assert front.verdict(token, job_id)["status"] == "Accepted"

@@ -514,7 +514,7 @@ def test_row_19_clients_hold_all_connections(over_tcp: Servers, tmp_path_factory
 
 @contextlib.contextmanager
 def weak(deployment: Deployment) -> Iterator[Node]:
-    """A worker of an ordinary user where nobody can make a namespace."""
+    """A worker of an ordinary user where namespaces are refused."""
     with tempfile.TemporaryDirectory(prefix="ojweak", dir="/tmp") as directory:
         Path(directory).chmod(0o777)
         env = {"SANDBOX_MIN_ISOLATION": "weak", "HOME": directory}
@@ -535,7 +535,7 @@ def test_row_3_the_backlog_grows(deserted: Deserted) -> None:
     found.look("4.3")
 
 
-def test_row_4_nobody_takes_jobs(deserted: Deserted) -> None:
+def test_row_4_no_worker_takes_jobs(deserted: Deserted) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     url = f"http://127.0.0.1:{deserted.site.node.ports['scheduler']}/metrics"
     none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)

@@ -196,7 +196,7 @@ def test_where_runs_are_disabled_none_is_taken_and_none_is_run(
 # What is taken away
 
 
-#: whatever a start of a worker takes on a loaded machine
+#: as long as a start of a worker takes on a loaded machine
 PATIENT = {"RUN_MAX_WAIT_SEC": "3600"}
 #: what a run sleeps that is not to come to its end, in seconds; its wall limit is 27
 LONG = "25"
@@ -233,7 +233,7 @@ class Front:
         until(lambda: self.stands() == where, within_s=120, what=f"the run is {where}")
 
     def lease_runs_out(self) -> None:
-        """Of the run that is under way: nobody waits for it, and no worker loses one because the machine is slow."""
+        """End the lease of the current run in the database: leases are long, so that a slow machine loses none."""
         self.deployment.ask("UPDATE runs SET due_at = now() WHERE state = 'processing'")
 
 

@@ -165,7 +165,7 @@ def test_b2_fails_where_a_list_or_a_result_is_in_redis(site: Site) -> None:
 
 def test_b2_fails_without_the_stream_or_the_group(site: Site) -> None:
     assert "is not a stream" in site.script_fails("b2", STREAM_KEY=f"{site.deployment.database}:elsewhere")
-    assert "has no group nobody" in site.script_fails("b2", GROUP="nobody")
+    assert "has no group unknown" in site.script_fails("b2", GROUP="unknown")
 
 
 def test_b2_fails_where_sources_speak_of_a_queue_beside_the_stream(site: Site, tmp_path: Path) -> None:

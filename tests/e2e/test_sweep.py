@@ -28,7 +28,7 @@ def test_what_a_killed_node_was_running_is_swept_at_the_next_start(servers: Serv
         node.process.kill()
         node.process.wait(30)
         until(lambda: gone(below), within_s=120, what="everything that the node had started is gone")
-        assert attempt.is_dir(), "nobody was there to remove it"
+        assert attempt.is_dir(), "no node ran that could remove it"
     deployment.becomes(job_id, ACCEPTED)
     with deployment.node(home, env=SETTINGS) as node:
         assert not attempt.exists()

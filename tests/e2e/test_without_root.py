@@ -16,64 +16,64 @@ from tests.e2e.leftovers import Leftovers, nothing_left
 from tests.e2e.nodes import DEEPOJ, environment
 
 
-def as_nobody() -> list[str]:
+def as_ordinary_user() -> list[str]:
     """What makes a command run as an ordinary user: nothing if we are one; another uid if it can reach the program (a
-    checkout below a private home cannot be reached); else a user namespace in which we are nobody."""
+    checkout below a private home cannot be reached); else a user namespace with the uid of the user nobody."""
     if os.geteuid() != 0:
         return []
-    nobody = pwd.getpwnam("nobody")
-    switched = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    account = pwd.getpwnam("nobody")
+    switched = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     reached = subprocess.run([*switched, str(DEEPOJ), "--version"], cwd="/", capture_output=True, check=False)
     if reached.returncode == 0:
         return switched
-    return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}"]
+    return ["unshare", "--user", f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}"]
 
 
 @pytest.fixture
-def nobodys_home() -> Iterator[Path]:
+def home_of_ordinary_user() -> Iterator[Path]:
     place = Path(tempfile.mkdtemp(prefix="ojnr", dir="/tmp"))
-    if as_nobody()[:1] == ["setpriv"]:
-        nobody = pwd.getpwnam("nobody")
-        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+    if as_ordinary_user()[:1] == ["setpriv"]:
+        account = pwd.getpwnam("nobody")
+        os.chown(place, account.pw_uid, account.pw_gid)
     yield place / "home"
     shutil.rmtree(place)
 
 
-def test_the_sample_is_accepted_twice(nobodys_home: Path) -> None:
-    before = Leftovers.count(nobodys_home)
+def test_the_sample_is_accepted_twice(home_of_ordinary_user: Path) -> None:
+    before = Leftovers.count(home_of_ordinary_user)
     for _ in range(2):
-        settings, _ports = environment(nobodys_home, {"HOME": str(nobodys_home.parent)})
+        settings, _ports = environment(home_of_ordinary_user, {"HOME": str(home_of_ordinary_user.parent)})
         done = subprocess.run(
-            [*as_nobody(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
-            env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=600, check=False,
+            [*as_ordinary_user(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
+            env=settings, cwd=home_of_ordinary_user.parent, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Result: Accepted" in done.stdout
-    nothing_left(nobodys_home, before)
+    nothing_left(home_of_ordinary_user, before)
 
 
-#: as in a container that lets nobody make a user namespace: we are in one in which no more can be made
+#: as in a container that refuses user namespaces: we are in one in which no more can be made
 _SHUT = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --bounding-set=-all --inh-caps=-all "$@"'
 
 
 def without_namespaces() -> list[str]:
-    """What makes a command run as an ordinary user in such a place; how that user is become: see ``as_nobody``."""
-    become = as_nobody() or ["unshare", "--user", "--map-current-user"]
+    """Return words that run a command as an ordinary user without namespaces; ``as_ordinary_user`` gives the user."""
+    become = as_ordinary_user() or ["unshare", "--user", "--map-current-user"]
     if become[0] == "setpriv":
         place = ["unshare", "--user", "--map-users", "0:0:65536", "--map-groups", "0:0:65536"]
         return [*place, "sh", "-ec", _SHUT, "sh", *become[1:]]
     return [*become, "--keep-caps", "sh", "-ec", _SHUT, "sh", "--ambient-caps=-all"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="not root: such a place cannot be made")
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: user namespaces cannot be forbidden")
 @pytest.mark.parametrize("least", ["namespaces", "weak"])
-def test_without_namespaces_only_whoever_asks_for_it_is_served(nobodys_home: Path, least: str) -> None:
-    before = Leftovers.count(nobodys_home)
-    more = {"HOME": str(nobodys_home.parent), "SANDBOX_MIN_ISOLATION": least}
-    settings, _ports = environment(nobodys_home, more)
+def test_node_without_namespaces_starts_only_with_weak_allowed(home_of_ordinary_user: Path, least: str) -> None:
+    before = Leftovers.count(home_of_ordinary_user)
+    more = {"HOME": str(home_of_ordinary_user.parent), "SANDBOX_MIN_ISOLATION": least}
+    settings, _ports = environment(home_of_ordinary_user, more)
     done = subprocess.run(
         [*without_namespaces(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
-        env=settings, cwd=nobodys_home.parent, capture_output=True, text=True, timeout=600, check=False,
+        env=settings, cwd=home_of_ordinary_user.parent, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
 
     if least == "weak":
@@ -82,4 +82,4 @@ def test_without_namespaces_only_whoever_asks_for_it_is_served(nobodys_home: Pat
     else:
         assert done.returncode == 2, done.stdout + done.stderr
         assert "offers only 'weak' isolation where SANDBOX_MIN_ISOLATION=namespaces" in done.stderr
-    nothing_left(nobodys_home, before)
+    nothing_left(home_of_ordinary_user, before)

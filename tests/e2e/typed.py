@@ -1,9 +1,8 @@
-"""The program's commands as somebody types them, without a new interpreter for each: most of what a command costs is
-what it imports.
+"""Run commands of ``deepoj`` without a new interpreter for each: most of the time of a command is its imports.
 
-``python -m tests.e2e.typed`` has imported it and forks for each command that it is told. The fork becomes the command:
-its words, environment, directory and streams, through ``deepoj.__main__`` to the interpreter's own end. That the
-program also starts by itself is what every node of these tests shows, and the commands that they run in scripts.
+``python -m tests.e2e.typed`` imports the program once and forks for each command. The fork takes over the words,
+environment, directory and streams and runs ``deepoj.__main__`` to the end of the interpreter. That the program also
+starts by itself is shown by the nodes and scripts of these tests.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from deepoj.cli import COMMANDS
 from tests.e2e.nodes import DEEPOJ, ROOT
 from tests.servers import tied
 
-#: more than any command's own limits, on a loaded machine
+#: longer than the deadlines of all commands, on a loaded machine
 COMMAND_S = 600.0
 
 
 @dataclass(frozen=True)
 class Order:
-    """One command; the files are what it has as stdin, stdout and stderr."""
+    """One command; the files are its stdin, stdout and stderr."""
 
     words: list[str]
     env: dict[str, str]
@@ -47,8 +46,11 @@ class Order:
 def typed(
     *words: str, env: Mapping[str, str], cwd: Path = ROOT, given: str = "", within_s: float = COMMAND_S
 ) -> subprocess.CompletedProcess[str]:
-    """``deepoj WORDS`` with this environment and nothing else of ours; ``given`` is what it reads. Raises
-    TimeoutExpired, with the command ended."""
+    """Run ``deepoj WORDS`` with exactly this environment; ``given`` is its stdin.
+
+    Raises:
+      TimeoutExpired: the command was killed.
+    """
     with tempfile.TemporaryDirectory(prefix="ojtyped", dir="/tmp") as place:
         files = [Path(place) / name for name in ("in", "out", "err")]
         files[0].write_text(given, encoding="utf-8")
@@ -66,7 +68,7 @@ def typed(
 
 @functools.cache
 def _server() -> subprocess.Popen[bytes]:
-    # what it says is read by lines and waited for by the descriptor: nothing may be read ahead
+    # its lines are read after a wait on the descriptor, so no data may be buffered
     command = tied(sys.executable, "-m", "tests.e2e.typed")
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
     atexit.register(process.communicate)
@@ -90,10 +92,10 @@ def _told(server: subprocess.Popen[bytes], line: str) -> bytes:
 
 
 def serve() -> None:
-    """Says each command's pid and then its exit code. Also a fork of it returns from here, as the command."""
+    """Print the pid and then the exit code of each command. A fork returns from here, too, as the command."""
     for module in {place.partition(":")[0] for place, _ in COMMANDS.values()}:
         importlib.import_module(module)
-    gc.freeze()  # what is there for good need not be looked at, and thereby copied, in each fork
+    gc.freeze()  # permanent objects are left out of collections, which would copy their pages in each fork
     while line := sys.stdin.buffer.readline():
         pid = os.fork()
         if not pid:
@@ -109,7 +111,7 @@ def say(number: int) -> None:
 
 
 def become(order: Order) -> None:
-    """Nothing has been read ahead or kept back: the streams are as a new interpreter has them on files."""
+    """Set environment, directory and streams as a new interpreter with these files has them."""
     for number, (path, flags) in enumerate(
         zip(order.files, (os.O_RDONLY, *(os.O_WRONLY | os.O_CREAT,) * 2), strict=True)
     ):

@@ -1,4 +1,4 @@
-"""The part of ``MemoryStore`` that is what people and administrators do to accounts, and accounts from GitHub."""
+"""Accounts in ``MemoryStore``: rights, passwords, deletion, and accounts from GitHub."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRe
 
 @dataclass(kw_only=True)
 class Record:
-    """What a row of ``users`` has beside its credentials; times are readings of the injected clock, in seconds."""
+    """Columns of a row of ``users`` beside its credentials; times are readings of the injected clock, in seconds."""
 
     created_at: float
     updated_at: float
@@ -22,7 +22,7 @@ class Record:
 
 @dataclass(kw_only=True)
 class MemoryAccountRecords:
-    """The part of ``ports.Accounts`` beyond making and finding an account."""
+    """``ports.Accounts`` without the methods that create and find an account."""
 
     clock: Callable[[], float]
     _users: dict[int, Credentials] = field(default_factory=dict)

@@ -20,7 +20,7 @@ def attempt_context(
     metrics: Metrics | None = None,
     compiler: Compiler | None = None,
 ) -> AttemptContext:
-    """A context with the settings of a node that has none of its own, and with a compiler without caches."""
+    """Return a context with default settings and a compiler without caches."""
     settings, metrics = settings or judge_settings(), metrics or Metrics()
     compiler = compiler or Compiler(box, settings=settings, metrics=metrics)
     return AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=settings, metrics=metrics)

@@ -1,4 +1,4 @@
-"""An object store in memory that keeps the contract of ``ports.Blobs``."""
+"""An object store in memory with the contract of ``ports.Blobs``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deepoj.words.errors import BlobMissing, BlobsUnavailable
 
 
 class MemoryBlobs:
-    """``ports.Blobs``. Set ``down`` to make every call raise BlobsUnavailable; ``fetches`` counts what was fetched."""
+    """``ports.Blobs``. Set ``down`` to make every call raise BlobsUnavailable; ``fetches`` counts fetched objects."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}

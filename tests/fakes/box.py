@@ -1,8 +1,8 @@
-"""A scripted sandbox that keeps the contract of ``ports.Box`` and runs nothing.
+"""A scripted sandbox with the contract of ``ports.Box``, which runs no program.
 
-Without a script it compiles whatever it is given (the artifact is the source) and every program adds the integers it
-reads, so that the A+B sample is Accepted. ``on`` gives sources that contain a marker another fate; ``hold`` makes runs
-wait until ``release``.
+Without a script every compilation succeeds (the artifact is the source) and every program adds the integers it
+reads, so that the A+B sample is Accepted. ``on`` scripts another outcome for sources with a marker; ``hold`` makes
+runs wait until ``release``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import trio
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import Isolation, Joined, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 
-#: what a run comes to: fixed, computed from the spec and its stdin, or raised
+#: outcome of a run: fixed, computed from the spec and its stdin, or raised
 Reply = RunOutcome | BoxBroken | OSError | Callable[[RunSpec, bytes], RunOutcome]
 
 
@@ -36,7 +36,7 @@ def outcome(
     files_out: tuple[str, ...] | None = None,
     sandbox_error: SandboxError | None = None,
 ) -> RunOutcome:
-    """An outcome with everything filled in. ``files_out=None``: all that the spec asks for, if the verdict is OK."""
+    """Return an outcome with default figures. ``files_out=None``: all files of the spec if the verdict is OK."""
     rules = {RunVerdict.OK: "ok", RunVerdict.TLE: "cpu", RunVerdict.MLE: "memory", RunVerdict.OLE: "output"}
     if verdict is RunVerdict.SE and sandbox_error is None:
         sandbox_error = SandboxError("scripted", 5)
@@ -72,7 +72,7 @@ def joined(
     unread_by_program: int = 0,
     program_cut: bool = False,
 ) -> Joined:
-    """Two outcomes of a pair."""
+    """Return the outcomes of a program and its interactor as one result."""
     return Joined(
         program=program,
         interactor=interactor,
@@ -95,7 +95,7 @@ class _Rule:
 
 
 class ScriptedBox:
-    """``ports.Box``. ``specs`` records what was asked, ``running`` counts runs under way, ``cancelled`` cut ones."""
+    """``ports.Box``. ``specs`` records the requests, ``running`` counts current runs, ``cancelled`` cancelled ones."""
 
     def __init__(self, isolation: Isolation = Isolation.NAMESPACES) -> None:
         self._isolation = isolation
@@ -103,7 +103,7 @@ class ScriptedBox:
         self._gate: trio.Event | None = None
         self._changed = trio.Condition()
         self.specs: list[RunSpec] = []
-        #: what two that are joined come to; it may leave the interactor's files itself
+        #: outcome of two joined runs; the function may write the files of the interactor
         self.pair: Callable[[RunSpec, RunSpec], Joined] | None = None
         self.pairs: list[tuple[RunSpec, RunSpec]] = []
         self.running = 0
@@ -114,11 +114,11 @@ class ScriptedBox:
         return self._isolation
 
     def on(self, policy: Policy, marker: bytes, reply: Reply) -> None:
-        """Sources that contain ``marker`` get this reply; of several that match, the latest rule wins."""
+        """Reply so to runs of sources that contain ``marker``; of several matching rules the latest wins."""
         self._rules.insert(0, _Rule(policy, marker, reply))
 
     def hold(self) -> None:
-        """From now on every run waits for ``release``."""
+        """Make every later run wait for ``release``."""
         self._gate = trio.Event()
 
     def release(self) -> None:
@@ -127,7 +127,7 @@ class ScriptedBox:
             self._gate = None
 
     async def wait_running(self, count: int) -> None:
-        """Until at least ``count`` runs are under way at the same time."""
+        """Return when at least ``count`` runs are under way at the same time."""
         async with self._changed:
             while self.running < count:
                 await self._changed.wait()
@@ -154,7 +154,7 @@ class ScriptedBox:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        """What ``pair`` makes of it."""
+        """Return what ``pair`` returns for the two specs."""
         self.pairs.append((program, interactor))
         await self._count(1)
         try:
@@ -171,7 +171,7 @@ class ScriptedBox:
             self._changed.notify_all()
 
     def _end(self, spec: RunSpec) -> RunOutcome:
-        """Plain file access: fakes may block for the few microseconds that it takes."""
+        """Write the output files of a run. Plain file access: fakes may block for some microseconds."""
         if spec.stdin is not None and not spec.stdin.exists():
             return outcome(RunVerdict.SE, sandbox_error=SandboxError("open_stdin", 2), files_out=())
         stdin = spec.stdin.read_bytes() if spec.stdin is not None else b""
@@ -189,7 +189,7 @@ class ScriptedBox:
         if names == _EVERYTHING:
             names = wanted if ended.verdict is RunVerdict.OK else ()
         for file in spec.files_out:
-            if file.name in names and not file.path.exists():  # the reply may have left it itself
+            if file.name in names and not file.path.exists():  # the reply may have written it
                 file.path.write_bytes(source)
         if spec.stdout_to is not None:
             spec.stdout_to.write_bytes(ended.stdout[: spec.limits.output_bytes])
@@ -197,7 +197,7 @@ class ScriptedBox:
 
 
 def _cut(ended: RunOutcome, spec: RunSpec, names: tuple[str, ...]) -> RunOutcome:
-    """What the caller asked to keep of the streams."""
+    """Return the part of each stream that the spec wants kept."""
     return replace(
         ended,
         files_out=names,

@@ -1,7 +1,7 @@
-"""A sandbox that knows what each canary must come to and says so, unless it is told to lie.
+"""A sandbox that gives each canary its expected outcome, unless ``lies`` says otherwise.
 
-It keeps the contract of ``ports.Box`` as far as ``execution.canary`` uses it: a compilation leaves its artifact, a
-run's output stands in ``stdout_to``. Which canary a run belongs to is seen from the name of its input.
+It has the contract of ``ports.Box`` as far as ``execution.canary`` uses it: a compilation writes its artifact, a run
+writes its output to ``stdout_to``. The name of its input tells to which canary a run belongs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from deepoj.words.sandbox import Isolation, Joined, Policy, RunOutcome, RunSpec,
 from tests.fakes.box import outcome
 
 BY_NAME = {canary.name: canary for canary in CANARIES}
-#: what a lie is: another outcome, a breakage, or either made from the specification
+#: a lie: another outcome, a breakage, or a function of the spec that returns or raises one
 Lie = RunOutcome | BoxBroken | Callable[[RunSpec], RunOutcome]
 
 _RUN_VERDICTS = {
@@ -33,7 +33,8 @@ _RUN_VERDICTS = {
 
 
 class CanaryBox:
-    """``lies``: canary → what to say instead of the truth, as often as ``times`` says (always, if it does not).
+    """``lies``: canary → its wrong outcome, given as often as ``times`` says (always by default).
+
     ``compiled`` and ``judged`` count; ``specs`` are the runs in order."""
 
     def __init__(self, isolation: Isolation = Isolation.NAMESPACES) -> None:
@@ -62,7 +63,7 @@ class CanaryBox:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        raise AssertionError("canaries speak with nobody")
+        raise AssertionError("no canary has an interactor")
 
     def _compile(self, spec: RunSpec) -> RunOutcome:
         source = spec.files_in[0].path.read_bytes()
@@ -105,7 +106,7 @@ class CanaryBox:
 
 
 def truth(canary: Canary, isolation: Isolation) -> RunOutcome:
-    """An outcome that is as the canary's row says."""
+    """Return an outcome as the canary's row expects it."""
     fate = canary.fates_at(isolation)[0]
     killed = fate.rule in ("cpu", "wall", "memory", "output")
     return outcome(

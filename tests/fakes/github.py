@@ -1,4 +1,4 @@
-"""GitHub as an OAuth 2 provider, over real HTTP on the loopback: it checks what GitHub checks, and can misbehave."""
+"""An OAuth 2 provider like GitHub, over real HTTP on the loopback. It checks what GitHub checks, and can misbehave."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 CLIENT_ID = "Iv1.test"
 CLIENT_SECRET = "the client's secret"
 
-#: answers a request by itself
+#: a handler that replaces the right answer
 type Mood = Callable[[BaseHTTPRequestHandler], None]
 
 
 @dataclass
 class FakeGithub:
-    """The provider. ``moods`` maps ``token`` and ``user`` to how these are answered instead of rightly."""
+    """The provider. ``moods`` maps ``token`` and ``user`` to handlers that misbehave."""
 
     url: str = ""
     redirect_url: str = ""
@@ -36,11 +36,11 @@ class FakeGithub:
     tokens: set[str] = field(default_factory=set)
     #: path of each request, in their order
     asked: list[str] = field(default_factory=list)
-    #: set when the test is over: whoever hangs may go
+    #: set when the test is over: hanging requests may end
     over: threading.Event = field(default_factory=threading.Event)
 
     def authorize(self, query: dict[str, str]) -> str:
-        """Where the browser is sent back to once the person has agreed."""
+        """Return the address to which the browser is redirected after the user has agreed."""
         assert query["client_id"] == CLIENT_ID
         assert query["redirect_uri"] == self.redirect_url
         assert query["code_challenge_method"] == "S256"
@@ -110,7 +110,7 @@ def _handler(fake: FakeGithub) -> type[BaseHTTPRequestHandler]:
 
         def _or_mood(self, what: str, rightly: Callable[[], None]) -> None:
             mood = fake.moods.get(what)
-            # a client that has gone away in the middle of what it is sent is what some moods are for
+            # some moods are tests of a client that closes the connection within the answer
             with contextlib.suppress(ConnectionError):
                 if mood is None:
                     rightly()
@@ -118,14 +118,14 @@ def _handler(fake: FakeGithub) -> type[BaseHTTPRequestHandler]:
                     mood(self)
 
         def log_message(self, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     return Handler
 
 
 @contextlib.contextmanager
 def fake_github(redirect_url: str) -> Iterator[FakeGithub]:
-    """A provider whose application comes back to ``redirect_url``."""
+    """Run a provider for an application whose callback is ``redirect_url``."""
     fake = FakeGithub(redirect_url=redirect_url)
     with ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake)) as server:
         fake.url = f"http://127.0.0.1:{server.server_port}"

@@ -1,5 +1,7 @@
-"""A whole node over fakes: the real tree, the real steps, a store and a stream in memory, a judge that is told what
-to find. Several nodes may share one store and one stream server."""
+"""A whole node over fakes: the real tree and steps, a store and a stream in memory, and a scripted judge.
+
+Several nodes may share one store and one stream server.
+"""
 
 from __future__ import annotations
 
@@ -46,20 +48,20 @@ STREAM_KEY = "deepoj:jobs"
 
 @dataclass(kw_only=True)
 class FakeNode:
-    """Put together like ``wiring`` does it, with short periods."""
+    """Builds its parts as ``wiring`` does, with short periods."""
 
     store: MemoryStore
     #: another database; None: ``store``
     database: Store | None = None
     stream: MemoryStream
     metrics: Metrics
-    #: what wakes the dispatcher, if not the store
+    #: wakes the dispatcher; None: the store does
     bell: OutboxNotifications | None = None
     reclaim_s: float = 5.0
-    #: told of every change of a job in hand
+    #: receives every change of a job in hand
     progress: Progress | None = None
     owner: str = "node-a"
-    #: what it can judge; None: everything
+    #: languages that it can judge; None: all
     languages: frozenset[str] | None = None
     slots: int = 2
     lease_s: float = 60.0
@@ -67,14 +69,14 @@ class FakeNode:
     grace_s: float = 15.0
     drain_s: float = 30.0
     judge_s: float = 2.0
-    #: what judging finds; replaced by tests
+    #: result of judging; None: Accepted after ``judge_s``
     judge: Callable[[Claim], Awaitable[Report | Infra]] | None = None
-    #: what running a custom run finds; None: a node without custom runs
+    #: result of a custom run; None: a node without custom runs
     run_custom: Callable[[CustomClaim], Awaitable[CustomReport | Infra]] | None = None
     run_share: int = 1
-    #: how a round of canaries is judged; None: a node without canaries
+    #: result of a round of canaries; None: a node without canaries
     judge_round: Callable[[], Awaitable[CanaryRound]] | None = None
-    #: between two rounds, instead of the usual periods
+    #: period of the rounds, instead of the usual ones
     canary_s: float | None = None
     judged: list[tuple[str, int]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
@@ -215,7 +217,7 @@ class FakeNode:
 
 
 async def submitted(store: MemoryStore, metrics: Metrics, code: str = "int main(){}") -> str:
-    """A submission of user 1001 to problem 2001, through the step; returns its job id."""
+    """Submit a program of user 1001 to problem 2001 by the submit step. Return its job id."""
     problem = a_problem()
     if await store.problem(problem.id) is None:
         await store.insert_problem(problem)
@@ -226,7 +228,7 @@ async def submitted(store: MemoryStore, metrics: Metrics, code: str = "int main(
 
 
 async def until_done(store: MemoryStore, *job_ids: str, within_s: float = 600.0) -> float:
-    """Jumps the clock until all jobs are done; returns trio's clock then."""
+    """Wait, with a jumping clock, until all jobs are done. Return trio's time then."""
     with trio.fail_after(within_s):
         while any(store.rows[job_id].state is not State.DONE for job_id in job_ids):
             await trio.sleep(0.05)

@@ -50,7 +50,8 @@ class RunRow:
 
 @dataclass
 class MemoryRuns:
-    """``ports.CustomRuns``, and what ``MemoryRunLeases`` needs; a base of ``MemoryStore``, which has the faults."""
+    """``ports.CustomRuns``, and what ``MemoryRunLeases`` needs, as a base class of ``MemoryStore``, which simulates
+    outages."""
 
     clock: Callable[[], float] = trio.current_time
     runs: dict[str, RunRow] = field(default_factory=dict)

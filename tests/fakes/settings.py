@@ -1,4 +1,4 @@
-"""Settings of the parts as a node without any setting of its own has them; tests change what they are about."""
+"""Default settings of each part, as a node without any setting has them; tests change single fields."""
 
 from __future__ import annotations
 

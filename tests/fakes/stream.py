@@ -1,7 +1,7 @@
-"""A stream in memory that keeps the contract of ``ports.JobStream``, faults on order included.
+"""A stream in memory with the contract of ``ports.JobStream``, and with faults on demand.
 
-One :class:`MemoryStreamServer` plays the Redis server; each :class:`MemoryStream` over it is one consumer. Time is
-Trio's clock by default, so tests under ``autojump_clock`` cost none; any other clock (milliseconds) can be put in.
+One :class:`MemoryStreamServer` plays the Redis server; each :class:`MemoryStream` over it is one consumer. Its
+clock is Trio's by default, which ``autojump_clock`` lets jump; any other clock (milliseconds) can be given.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ class _Group:
 
 
 class MemoryStreamServer:
-    """What the consumers share. Set ``down`` to make every call raise StreamUnavailable; ``wipe`` is FLUSHALL."""
+    """State that all consumers share. Set ``down`` to make every call raise StreamUnavailable; ``wipe`` is FLUSHALL."""
 
     def __init__(self, *, clock_ms: Callable[[], int] = trio_clock_ms, maxlen: int = 200_000) -> None:
         self.clock_ms = clock_ms
         self.maxlen = maxlen
         self.down = False
-        #: applied but not answered: the next ``publish`` stores everything and raises all the same
+        #: the next ``publish`` stores its events and then raises: the answer is lost
         self.lose_next_publish_answer = False
         self.entries: dict[EntryId, Mapping[str, str]] = {}
-        #: when each consumer last asked for entries
+        #: time of the last read of each consumer
         self.seen_ms: dict[str, int] = {}
         #: payload envelopes by key
         self.payloads: dict[str, str] = {}
@@ -68,14 +68,14 @@ class MemoryStreamServer:
         self._arrived = trio.Event()
 
     def wipe(self) -> None:
-        """Everything is gone, the group too."""
+        """Remove all data, the group included."""
         self.entries.clear()
         self.payloads.clear()
         self.group = None
         self._last_id = _ZERO
 
     def add(self, fields: Mapping[str, str]) -> str:
-        """XADD of raw fields: also for making undecodable entries."""
+        """XADD of raw fields, which may be undecodable."""
         millis, sequence = max((self.clock_ms(), 0), (self._last_id[0], self._last_id[1] + 1))
         self._last_id = (millis, sequence)
         self.entries[self._last_id] = dict(fields)
@@ -86,11 +86,11 @@ class MemoryStreamServer:
         return _text(self._last_id)
 
     def delete(self, entry_id: str) -> None:
-        """XDEL, or a trim that went past an unfinished entry."""
+        """XDEL, or a trim that removes an unfinished entry."""
         self.entries.pop(_parse(entry_id), None)
 
     def acked(self, entry_id: str) -> bool:
-        """Whether the group neither waits for this entry's ack nor has yet to deliver it."""
+        """Whether the entry was delivered and acked."""
         group = self.group
         parsed = _parse(entry_id)
         return group is not None and parsed <= group.last_delivered and parsed not in group.pending
@@ -125,7 +125,7 @@ class MemoryStream:
         self.payload_prefix = payload_prefix
 
     def beside(self, consumer: str) -> MemoryStream:
-        """Another consumer on the same server."""
+        """Return another consumer on the same server."""
         return MemoryStream(
             self.server,
             consumer=consumer,
@@ -203,12 +203,12 @@ class MemoryStream:
         self.server.seen_ms[self.consumer] = now_ms
         taken: list[Entry | BadEntry] = []
         for looked, entry_id in enumerate(sorted(i for i in group.pending if i >= _parse(cursor))):
-            # As the server does: it looks at ten times as many as it is asked for.
+            # as the server: it examines up to ten times COUNT entries
             if len(taken) >= count or looked >= 10 * count:
                 return _text(entry_id), taken
             pending = group.pending[entry_id]
             if entry_id not in self.server.entries:
-                # As the server does: what was deleted leaves the pending list with this look at it.
+                # as the server: XAUTOCLAIM removes deleted entries from the pending list
                 del group.pending[entry_id]
             elif now_ms - pending.delivered_ms >= min_idle_ms:
                 group.pending[entry_id] = _Pending(self.consumer, now_ms, pending.deliveries + 1)

@@ -1,4 +1,4 @@
-"""A problem's files in a plain folder, kept with the contract of ``ports.TestData``."""
+"""A problem's files in a plain folder, with the contract of ``ports.TestData``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PlainPackage:
 
     plan: Plan
     directory: Path
-    #: of files that may be lost later; of others it is looked at
+    #: digests known in advance, of files that a test removes; others are computed
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def path(self, name: str) -> Path:
@@ -33,9 +33,9 @@ class PlainPackage:
 
 
 class PlainTestData:
-    """``ports.TestData`` that serves the same package for every problem; ``held`` counts what was not released.
+    """``ports.TestData`` that serves one package for every problem; ``held`` counts packages that are not released.
 
-    Either cases, which are named 1, 2, …, or a plan and its files.
+    It gets cases, which are named 1, 2, …, or a plan and its files.
     """
 
     def __init__(

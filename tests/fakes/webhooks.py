@@ -15,7 +15,7 @@ from deepoj.words.webhooks import DueHooks, Hook, HookFailure, HookStanding, Hoo
 if TYPE_CHECKING:
     from tests.fakes.store import KeptRow, Row
 
-#: what the clock's 0 is as a date
+#: the date of the clock's 0
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -44,7 +44,7 @@ class HookRow:
 
 
 async def take_due(store: Webhooks, *, limit: int = 100, each: int = 100, lease_s: float = 40.0) -> list[Hook]:
-    """Takes ``limit`` due deliveries of any account, earliest first of each target."""
+    """Take up to ``limit`` due deliveries of any account, the earliest of each target first."""
     owners = await store.webhook_owners(0, 100)
     found = await store.due_webhooks(dict.fromkeys(owners, ""), targets=100, each=each, without=())
     return await store.take_webhooks([number for one in found for number in one.ids][:limit], lease_s)
@@ -52,7 +52,7 @@ async def take_due(store: Webhooks, *, limit: int = 100, each: int = 100, lease_
 
 @dataclass
 class MemoryWebhooks:
-    """What it needs of the store stands here as the store has it."""
+    """``ports.Webhooks``, as a base class of ``MemoryStore``; the fields that it needs are declared as there."""
 
     hooks: dict[int, HookRow] = field(default_factory=dict, init=False)
     #: user → rotations of the signing secret
@@ -69,7 +69,7 @@ class MemoryWebhooks:
         def _answer[T](answer: T, lost: bool) -> T: ...
 
     def _call_back(self, row: Row) -> None:
-        """The trigger: called wherever a judging ends."""
+        """Create the deliveries of a judging that ended, as the database's trigger does."""
         url = row.draft.callback_url
         if url is None:
             return

@@ -1,4 +1,4 @@
-"""One job on real servers: a process that dies with it, a node that mends it, and eyes on both stores."""
+"""One job on real servers: a process that is killed with it, a node that repairs it, and queries of both stores."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from tests.servers_redis import RedisServer, grow_old
 #: a loaded machine is slow, not wrong
 SOON_S = 300.0
 ROOT = Path(__file__).parents[2]
-#: longer than any reclaim of the tests waits
+#: longer than the idle time after which nodes reclaim
 LONG_MS = 3_600_000
 
 
 class Mortals:
-    """``tests.mortal``: each spec is a process that lives until it kills itself."""
+    """The server of ``tests.mortal``, which runs a process for each spec until that kills itself."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
         self._process, self._log = process, log
 
     async def play(self, spec: Spec) -> None:
-        """Raises AssertionError with its last words if it ended in any other way."""
+        """Run a spec. AssertionError with its log if it ended in any other way than by SIGKILL."""
         asked, told = self._process.stdin, self._process.stdout
         assert asked is not None
         assert told is not None
@@ -67,7 +67,7 @@ def mortals(directory: Path) -> Iterator[Mortals]:
 
 
 class Scene:
-    """One job's world: the servers, the process that dies, and the node that mends."""
+    """One job, its servers, the process that is killed and the node that repairs."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Scene:
         self.job_id = ""
 
     async def submit_and_deliver(self) -> None:
-        """One submission whose only entry is in the stream, and whose event is marked so."""
+        """Submit, publish the event as one stream entry and mark it as delivered."""
         draft = Draft(user_id=self.user_id, problem_id=self.problem_id, language="cpp17", code="// x", trace_id="trace")
         taken = await self.lab.store.submissions.submit(
             draft, inflight_cap=9, dedup_window_s=9, payload={}, stream_key=self.stream.stream_key
@@ -99,7 +99,7 @@ class Scene:
         await self.lab.store.outbox.mark_delivered([(event.id, entry_id)])
 
     async def dies(self, point: str, *roles: str, submits: bool = False, rejudges: bool = False) -> None:
-        """A process with these roles that is killed at ``point``."""
+        """Run a process with these roles that is killed at ``point``."""
         spec = Spec(
             dsn=self.lab.server.dsn(self.lab.database),
             redis_url=self.valkey.url,
@@ -117,13 +117,13 @@ class Scene:
             self.job_id = self.lab.sql("SELECT job_id FROM submissions")
 
     def grow_old(self) -> None:
-        """What was read and not acked has been so for long: nobody waits for it."""
+        """Make unacked entries look idle for an hour, so that no test waits for a reclaim."""
         with self.valkey.client() as client:
             grow_old(client, self.stream.stream_key, self.stream.group, LONG_MS)
 
     @contextlib.asynccontextmanager
     async def mending(self, *roles: str) -> AsyncIterator[None]:
-        """A healthy node with these roles and no other."""
+        """Run a healthy node with these roles and no other."""
         stop = trio.Event()
         made = node(self.lab.store, self.stream, self.metrics, name="healer", roles=roles)
         async with trio.open_nursery() as nursery:
@@ -132,7 +132,7 @@ class Scene:
             stop.set()
 
     async def mended_by(self, *roles: str) -> None:
-        """Until the job is done, no entry of it is left and (there is a dispatcher) no event, by these roles."""
+        """Run a healthy node with these roles until the job is done and no entry (dispatcher: no event) is left."""
         async with self.mending(*roles):
             with trio.fail_after(SOON_S):
                 while not self.is_over(events_too="dispatcher" in roles):
@@ -142,7 +142,7 @@ class Scene:
         events = ("submit", "pending") in self.outbox() and events_too
         return self.state() == "done" and not events and self.group()["pending"] == self.group()["lag"] == 0
 
-    # -- eyes
+    # -- state of both stores
 
     def state(self) -> str:
         return self.lab.sql(f"SELECT state FROM submissions WHERE job_id = '{self.job_id}'")

@@ -169,7 +169,7 @@ async def test_cancelled_while_waiting_for_a_connection(lab: PgLab) -> None:
 
 async def test_cancelled_while_connecting_to_a_server_that_does_not_answer(lab: PgLab) -> None:
     assert lab.server.process is not None
-    os.kill(lab.server.process.pid, signal.SIGSTOP)  # the socket takes the connection, nobody speaks on it
+    os.kill(lab.server.process.pid, signal.SIGSTOP)  # the kernel accepts the connection, no answer comes
     try:
         with trio.fail_after(SOON_S), trio.move_on_after(0.2) as scope:
             await ask(lab, 1, 0.0, {})
@@ -213,7 +213,7 @@ Step = Callable[[], Awaitable[object]]
 
 @pytest.mark.parametrize(("postgres", "seed"), [("embedded", 3), ("debian", 4)], indirect=["postgres"])
 async def test_the_walk_cancelled_at_random_times_is_never_half_done(lab: PgLab, seed: int) -> None:
-    """Whatever was cut: each row of submissions has its event, each state its ledger rows, each verdict one."""
+    """After any cut: each row of submissions has its event, each state its ledger rows, each verdict one."""
     chance = random.Random(seed)
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
 

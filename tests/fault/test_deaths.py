@@ -113,7 +113,7 @@ async def test_between_claim_and_finalize(scene: Scene, point: str) -> None:
     await scene.mended_by("reclaim")
     told = [("claimed", "mortal"), ("lost", "mortal"), ("claimed", "healer"), ("finalized", "healer")]
     assert scene.ledger() == told
-    # whoever was only thought dead is refused
+    # a holder that was only thought dead is refused
     problem = await scene.lab.store.problems.problem(scene.problem_id)
     assert problem is not None
     late = Claim(
@@ -146,7 +146,7 @@ async def test_a_job_that_kills_every_node_is_dead_after_its_attempts(scene: Sce
 
 @pytest.mark.parametrize("point", ["before:put_down", "after:put_down"])
 async def test_between_looking_at_a_held_job_and_putting_it_down(scene: Scene, point: str) -> None:
-    """The holder is dead and nobody knows it yet; whoever looked for it dies as well."""
+    """The holder is dead, its lease still runs, and the node that looked at the entry dies, too."""
     await scene.submit_and_deliver()
     await scene.dies("after:claim", "consumer")
     await scene.dies(point, "reclaim")
@@ -247,7 +247,7 @@ async def test_between_a_rejudge_and_its_entry(scene: Scene, point: str) -> None
     assert scene.outbox() == [("submit", "delivered"), ("rejudge", "pending")]
     await scene.mended_by("dispatcher", "consumer")
     assert scene.ledger() == CLAIMED_AND_JUDGED + REJUDGED
-    # whoever did not hear the answer asks again
+    # a client that got no answer asks again
     again = await rejudge(scene.lab.store.rejudges, scene.job_id, judging=1, by="root", in_full=False, stream_key="s")
     assert again == Rejudged(scene.job_id, 2, repeated=True)
     assert (await audit(scene.lab.store.audit)).clean
@@ -269,7 +269,7 @@ async def test_between_claim_and_finalize_of_a_rejudge(scene: Scene) -> None:
 
 @pytest.mark.parametrize("point", ["before:go_on_rejudging", "after:go_on_rejudging"])
 async def test_between_two_pages_of_a_rejudge(scene: Scene, point: str) -> None:
-    """A page is one submission here; whoever takes the order next goes on exactly after the last one."""
+    """A page is one submission here; the next node goes on exactly after the last page."""
     store = scene.lab.pg_store
     jobs = [await send(store, draft(scene.user_id, scene.problem_id, f"// {number}")) for number in range(3)]
     for job_id in jobs:

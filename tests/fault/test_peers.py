@@ -1,6 +1,6 @@
 """Losses of the original that cannot happen here (items 14–23 of the list of its faults): for each the test.
 
-14  a reclaimed entry that nobody had claimed is acked        test_deaths.py::test_between_read_and_claim
+14  a reclaimed entry without a claim is acked                test_deaths.py::test_between_read_and_claim
     … expiry judged by two clocks                             contract/test_lease_edges.py, all of it
 15  an error while the payload is fetched poisons the job     here, test_the_payload_is_not_needed,
     … and unfenced                                            here, test_poison_finishes_no_job
@@ -51,7 +51,7 @@ async def claimed(scene: Scene, owner: str, lease_s: float = 60.0) -> Claim:
 
 
 async def test_the_payload_is_not_needed(scene: Scene) -> None:
-    """15: whether it can be fetched is nobody's verdict; the claim brings what is judged."""
+    """15: a payload that cannot be fetched decides nothing; the claim brings the program."""
     await scene.submit_and_deliver()
     with scene.valkey.client() as client:
         client.delete(f"{scene.namespace}:task:payload:{scene.job_id}")
@@ -66,7 +66,7 @@ async def test_poison_finishes_no_job(scene: Scene) -> None:
     won = await claimed(scene, "node-a")
     with scene.valkey.client() as client:
         client.xadd(scene.stream.stream_key, {"job_id": scene.job_id, "enqueue_ts": "not a number"})
-        client.xadd(scene.stream.stream_key, {"task": "whatever"})
+        client.xadd(scene.stream.stream_key, {"task": "anything"})
     async with scene.mending("consumer"):
         with trio.fail_after(SOON_S):
             while scene.group()["pending"] != 1 or scene.group()["lag"]:

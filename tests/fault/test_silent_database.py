@@ -37,7 +37,7 @@ def servers() -> Iterator[list[PostgresServer]]:
 
 
 def stopped(server: PostgresServer) -> Callable[[], None]:
-    """Falls silent, connections open: nobody is told. Returns what wakes it."""
+    """Stop every server process and leave connections open. Return what lets them go on."""
     assert server.process is not None
     pids = [server.process.pid, *server.backends()]
     for pid in pids:
@@ -72,7 +72,7 @@ class Kept:
             await trio.sleep_forever()
         finally:
             self.stopped_at[claim.job_id] = time.time()  # the database runs on this machine: its clock is this one
-        raise AssertionError("it slept for ever")
+        raise AssertionError("sleep_forever returned")
 
     async def serve(
         self,

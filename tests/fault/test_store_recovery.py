@@ -1,4 +1,4 @@
-"""The database dies, comes back, or falls silent under a warm pool: nobody notices once the server is up again."""
+"""The database dies, comes back, or stops answering under a warm pool: once it is up again, calls work."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ async def test_while_the_server_is_away_every_call_says_so_and_afterwards_every_
 
 
 async def test_connections_that_fell_silent_are_replaced(mortal: PostgresServer) -> None:
-    """A link that was cut without a word: the connection looks open, and nobody answers on it any more."""
+    """A link that was cut without a reset: the connection looks open, and no answer comes on it."""
     if mortal.process is None:
         mortal.start()
     database = mortal.create_database(TEMPLATE)

@@ -1,6 +1,6 @@
 """libFuzzer on every target: ``python -m tests.fuzz [--seconds N]``. Needs clang.
 
-What it finds stands in the working directory as ``crash-…``, ``timeout-…`` or the like; what covers more than the
+What it finds stands in the working directory as ``crash-…``, ``timeout-…`` or ``leak-…``; what covers more than the
 corpus is kept in ``.fuzz/<target>``, so that the next time goes on from there.
 """
 

@@ -1,4 +1,4 @@
-/* Feeds wire.c: whatever comes is refused or is a message, and what is a message is encoded to the very same bytes. */
+/* Feeds wire.c: any input is refused or is a message, and a message is encoded to the very same bytes. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static void feed_request(const uint8_t *data, size_t size) {
     if (size > sizeof again)
         return;
     must(doj_encode_request(&request, again, sizeof again) == (long)size && memcmp(again, data, size) == 0);
-    /* with too little room, whatever it would cut, nothing is written beyond it */
+    /* with too little room nothing is written beyond it, at any length */
     for (size_t room = 0; room < size; room += 1 + size / 16) {
         unsigned char *tight = malloc(room + 1);
 

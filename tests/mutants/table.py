@@ -84,7 +84,7 @@ MUTANTS = (
          "           CASE\n               WHEN attempt_id <> $2 THEN"),
         ("is then its own.\nWITH\ntarget AS MATERIALIZED (\n    SELECT id, lease_until,\n"
          "           CASE\n               WHEN false THEN"),
-        "tests/contract/test_store_leases.py::test_an_older_attempt_is_refused_whatever_became_of_the_newer",
+        "tests/contract/test_store_leases.py::test_statement_of_an_older_attempt_is_refused_in_every_state",
     ),
     Mutant(
         "sql/queries/leases.sql",
@@ -147,7 +147,7 @@ MUTANTS = (
          "            return False"),
         ("        case ClaimRefusal.LEASED | ClaimRefusal.AVOIDED | ClaimRefusal.UNFIT:\n"
          "            return True"),
-        "tests/unit/test_interleavings.py::test_what_is_played_once_comes_to_the_same_as_played_anew",
+        "tests/unit/test_interleavings.py::test_shared_play_gives_the_same_as_a_separate_one",
     ),
     Mutant(
         "deepoj/pipeline/ack.py",
@@ -155,7 +155,7 @@ MUTANTS = (
          "            return False"),
         ("FinalizeRefusal.LEASE_LOST:\n"
          "            return True"),
-        "tests/unit/test_interleavings.py::test_what_is_played_once_comes_to_the_same_as_played_anew",
+        "tests/unit/test_interleavings.py::test_shared_play_gives_the_same_as_a_separate_one",
     ),
     Mutant(
         "deepoj/pipeline/finalize.py",
@@ -249,7 +249,7 @@ MUTANTS = (
         "sql/queries/submit.sql",
         "WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key(",
         "WHEN word = 'raced' AND $8 IS NOT NULL AND NOT keep_submission_key(",
-        "tests/contract/test_store_submit.py::test_a_key_that_an_unfinished_twin_answered_stands_for_the_twin",
+        "tests/contract/test_store_submit.py::test_key_that_an_unfinished_twin_answered_names_the_twin",
     ),
     Mutant(
         "deepoj/nursery/webhooks.py",
@@ -488,7 +488,7 @@ MUTANTS = (
         "deepoj/api/http/address.py",
         "    for hop in reversed(hops):",
         "    for hop in hops:",
-        "tests/api/test_limits.py::test_behind_a_proxy_its_word_counts_and_nobody_elses",
+        "tests/api/test_limits.py::test_forwarded_address_counts_from_trusted_proxies_only",
     ),
     Mutant(
         "deepoj/api/http/address.py",
@@ -610,7 +610,7 @@ MUTANTS = (
          "        return cell_fail(cell, \"death_signal\", -errno);\n"
          "    return getppid()"),
         "    return getppid()",
-        "tests/sandbox/test_life.py::test_whoever_is_killed_nothing_lives_on",
+        "tests/sandbox/test_life.py::test_kill_of_launcher_slot_init_or_payload_leaves_no_process",
     ),
     Mutant(
         "sandbox_ext/run_limits.c",

@@ -1,4 +1,4 @@
-"""Running a test program in the box in one line."""
+"""Run a test program in the box in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIB = 1024 * 1024
 
 @asynccontextmanager
 async def open_box(slots: int, **more: Any) -> AsyncIterator[LinuxBox]:
-    """The strongest that this host has; or exactly ``DEEPOJ_TEST_ISOLATION``."""
+    """Open a box with the strongest isolation of this host, or with exactly ``DEEPOJ_TEST_ISOLATION``."""
     wanted = os.environ.get("DEEPOJ_TEST_ISOLATION")
     if wanted is not None:
         more = {"at_most": Isolation(wanted), "min_isolation": Isolation(wanted), **more}
@@ -30,12 +30,12 @@ async def open_box(slots: int, **more: Any) -> AsyncIterator[LinuxBox]:
 
 
 def is_counted(level: str | None) -> bool:
-    """Whether too many processes are not refused, but end the run: without namespaces and without root."""
+    """Whether too many processes end the run instead of being refused: without namespaces and root."""
     return level == Isolation.WEAK and os.geteuid() != 0
 
 
 def limits(**changed: int) -> RunLimits:
-    """Generous: what a row is about is set in the row. Loaded two-core machines and emulated ones run these too."""
+    """Return generous limits, for loaded and emulated machines; a test sets the limit that it is about."""
     generous: dict[str, int] = {
         "cpu_ms": 20_000,
         "wall_ms": 60_000,
@@ -47,7 +47,7 @@ def limits(**changed: int) -> RunLimits:
 
 @dataclass(frozen=True)
 class Bench:
-    """A box with programs to run in it."""
+    """A box and the programs to run in it."""
 
     box: LinuxBox | LentBox
     programs: Path
@@ -76,5 +76,5 @@ class Bench:
 
 
 def said(outcome: RunOutcome) -> dict[str, str]:
-    """The program's lines ``name value``."""
+    """Return the output lines ``name value`` of a program as a dict."""
     return dict(line.split(" ", 1) for line in outcome.stdout.decode().splitlines())

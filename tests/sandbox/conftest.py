@@ -1,8 +1,8 @@
 """The box and the programs of the sandbox tests.
 
-The programs are compiled once a session by the host's compiler. ``DEEPOJ_TEST_PROGRAMS`` names a directory where they
-stand already: a virtual machine and an unprivileged user run the same tests with what the host has compiled.
-``DEEPOJ_TEST_ISOLATION`` is the level that the box must then have, ``DEEPOJ_TEST_LAUNCHER`` another launcher to use.
+The host's compiler compiles the programs once a session. ``DEEPOJ_TEST_PROGRAMS`` names a directory with compiled
+programs: a virtual machine and an unprivileged user run the same tests with the programs of the host.
+``DEEPOJ_TEST_ISOLATION`` is the level that the box must have, ``DEEPOJ_TEST_LAUNCHER`` another launcher to use.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def compile_programs(directory: Path) -> None:
-    """Leaves ``probe``, ``probe-static``, ``ordinary`` and ``talk`` in the directory."""
+    """Compile ``probe``, ``probe-static``, ``ordinary`` and ``talk`` into the directory."""
     commands = (
         ("gcc", "-O1", "-pthread", "-o", directory / "probe", HERE / "probe.c"),
         ("gcc", "-O1", "-pthread", "-static", "-o", directory / "probe-static", HERE / "probe.c"),
@@ -78,7 +78,7 @@ def bench(box: LinuxBox, programs: Path, tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def no_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cgroup counts the CPU time of a box that is opened after this."""
+    """Let no cgroup count the CPU time of boxes that are opened later."""
     wrapper = tmp_path / "launcher"
     wrapper.write_text(f'#!/bin/sh\nexec {launching.LAUNCHER} --no-counting "$@"\n')
     wrapper.chmod(0o755)
@@ -87,8 +87,10 @@ def no_counting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a launcher is given up is a choice for nodes, and tested where it is set. A host under load must not make it
-    for a test: a launcher that was replaced looks like one that broke."""
+    """Let a launcher answer late: on a loaded host it would be replaced, which looks like a crash of it.
+
+    Tests of that deadline set it themselves.
+    """
     monkeypatch.setattr(launching, "HELLO_S", 120.0)
     monkeypatch.setattr(launching, "LEAVE_S", 120.0)
     monkeypatch.setattr(talk, "CANCEL_S", 120.0)

@@ -2,7 +2,7 @@
  *
  *     hogs work N          a fixed amount of work; prints a sum
  *     hogs KIND COUNT      COUNT workers of a kind; says "ready" when all are started, and goes on until it is ended
- *     hogs crowd COUNT     COUNT processes that burn CPU_MS each, and compete with nobody but each other
+ *     hogs crowd COUNT     COUNT processes that burn CPU_MS each, and compete only with each other
  *     hogs mob COUNT       the same of threads
  *     hogs litter COUNT    COUNT processes that burn less than a tick each, and stay zombies while their parent burns
  *     hogs naps COUNT      sleeps so many moments; prints for how long it has run and waited, and how often it ran */

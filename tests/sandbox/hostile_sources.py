@@ -1,6 +1,6 @@
 """Sources that mean harm to their compiler, as data: what each is, and how it has to end.
 
-``CE``: a Compile Error, whatever the compiler's version. ``HARMLESS``: the compiler may accept it, and the row's
+``CE``: a Compile Error in every version of the compiler. ``HARMLESS``: the compiler may accept it, and the row's
 comment says why that is no harm; it must be a verdict all the same, within the limits.
 """
 
@@ -163,7 +163,7 @@ OBJECTS = (
     asm("a macro that calls itself", ".macro m\nm\nm\n.endm\nm"),
     asm("org", ".data\n.org 1 << 40"),
     asm("an alignment", ".data\n.byte 1\n.balign 1 << 30\n.byte 1"),
-    # sixteen tebibytes that are nobody's: no kernel maps them, so the program cannot even start
+    # 16 TiB of common symbols: no kernel maps them, so the program cannot even start
     Hostile("common", f'__asm__(".comm huge, 1 << 44, 1");\n{MAIN}', HARMLESS),
     Hostile("sections", "".join(f'__asm__(".section s{n},\\"a\\"\\n.quad 1\\n.text");\n' for n in range(70_000))
             + "int x = ;\n"),
@@ -214,7 +214,7 @@ PYTHON = (
     Hostile("lambdas", "x = " + "lambda: " * 100_000 + "\n", language="python3"),
     Hostile("a number", "x = " + "9" * 1_000_000 + "\n", language="python3", says="Exceeds the limit"),
     Hostile("NULs", "x = 1\0\n", language="python3", says="null bytes"),
-    Hostile("an encoding that nobody has", "# coding: evil\n", language="python3", says="unknown encoding"),
+    Hostile("an unknown encoding", "# coding: evil\n", language="python3", says="unknown encoding"),
     Hostile("an encoding that is none", "# coding: zlib_codec\n", language="python3", says="encod"),
     Hostile("a name of a mebibyte", "n" * 1_000_000 + " = = 1\n", language="python3"),
     Hostile("strings in strings", 'f"' + "{f'" * 200 + "\n", language="python3"),

@@ -1,7 +1,7 @@
-"""One box for many tests: it lives in a thread with an event loop of its own, as each test has one, too.
+"""One box for many tests, in a thread with an event loop of its own, since each test has its own loop.
 
-Opening a box costs as much as ten runs, on an emulated processor seconds. Whoever cancels runs, or ends a launcher,
-wants a box of his own.
+Opening a box costs as much as ten runs, on an emulated processor seconds. A test that cancels runs, or ends a launcher,
+needs a box of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.sandbox.bench import open_box
 
 @dataclass(frozen=True)
 class LentBox:
-    """What tests use of a ``LinuxBox``. A run that is cancelled runs to its end."""
+    """The part of ``LinuxBox`` that tests use. A cancelled run goes on to its end."""
 
     _portal: BlockingPortal
     _box: LinuxBox

@@ -17,7 +17,7 @@ def told_by(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def assert_all_held(done: subprocess.CompletedProcess[str]) -> None:
-    """A skip in there is seen by nobody, so there may be none: what cannot be is deselected by name."""
+    """No report shows a skip in there, so there may be none: impossible tests are deselected by name."""
     told = told_by(done)
     assert done.returncode == 0, told
     assert " skipped" not in done.stdout.splitlines()[-1], told

@@ -242,7 +242,7 @@ static int daemonize(long ms) {
     return 0;
 }
 
-/* Children that nobody waits for burn in turn: their CPU time is added to no parent. */
+/* Children that are never waited for burn in turn: their CPU time is added to no parent. */
 static int burn_unwaited(void) {
     signal(SIGCHLD, SIG_IGN);
     for (;;) {
@@ -303,7 +303,7 @@ static int burn_unseen(long total_ms) {
             burn(1);
             _exit(0);
         }
-        waitpid(child, NULL, 0); /* until it is gone: there is nobody to wait for */
+        waitpid(child, NULL, 0); /* returns when the child is gone, with ECHILD, since SIGCHLD is ignored */
     }
     return 0;
 }
@@ -710,7 +710,7 @@ int main(int argc, char **argv) {
         (void)!link(argv[2], "mine");
         return 0;
     }
-    if (strcmp(mode, "touch") == 0) { /* "now" may be set by whoever may write */
+    if (strcmp(mode, "touch") == 0) { /* "now" may be set with the right to write */
         utimensat(AT_FDCWD, argv[2], NULL, 0);
         utimes(argv[2], NULL);
         futimens(open(argv[2], O_RDWR), NULL);

@@ -77,7 +77,7 @@ int main(void) {
         else if (WIFSIGNALED(status))
             printf("%ld signal %d\n", number, WTERMSIG(status));
         else
-            printf("%ld ended\n", number); /* exit and the like */
+            printf("%ld ended\n", number); /* exit, exit_group, … */
         while (sigtimedwait(&child, NULL, &(struct timespec){0, 0}) > 0 || waitpid(-1, NULL, WNOHANG) > 0)
             ;
     }

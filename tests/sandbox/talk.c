@@ -98,13 +98,13 @@ static int shut(const char *how, char **argv) {
         }
         close(1);
     } else if (strcmp(how, "shut_anew") == 0) { /* another description of the same pipe */
-        int anew = open("/dev/stdout", O_WRONLY);
+        int again = open("/dev/stdout", O_WRONLY);
 
         close(1);
         rest(100);
-        if (anew < 0 || write(anew, "late\n", 5) != 5)
+        if (again < 0 || write(again, "late\n", 5) != 5)
             return 0;
-        close(anew);
+        close(again);
     } else if (strcmp(how, "shut_thread") == 0) { /* after the first thread has ended */
         pthread_create(&thread, NULL, shut_late, NULL);
         pthread_exit(NULL);
@@ -168,7 +168,7 @@ static int player(const char *how, long number) {
 
     if (strcmp(how, "play") == 0)
         return play(100) ? 0 : 9;
-    if (strcmp(how, "wrong") == 0) { /* asks the same for ever, until nobody answers */
+    if (strcmp(how, "wrong") == 0) { /* asks the same question until the partner is gone */
         while (ask(1001, line))
             ;
         return 0;
@@ -205,7 +205,7 @@ static int player(const char *how, long number) {
             ;
         spin();
     }
-    if (strcmp(how, "late") == 0) { /* after the other has ended, whatever the host does */
+    if (strcmp(how, "late") == 0) { /* after the other has ended, on a host of any speed */
         play(100);
         while (getchar() != EOF)
             ;
@@ -218,7 +218,7 @@ static int player(const char *how, long number) {
             ;
         spin();
     }
-    if (strcmp(how, "trailing") == 0) { /* and still has something to say when nobody is there */
+    if (strcmp(how, "trailing") == 0) { /* and still writes when the partner is gone */
         play(100);
         while (getchar() != EOF)
             ;
@@ -234,7 +234,7 @@ static int player(const char *how, long number) {
     }
     if (strcmp(how, "reopen") == 0)
         return freopen("/dev/stdin", "r", stdin) != NULL && freopen("/dev/stdout", "w", stdout) != NULL && play(100) ? 0 : 6;
-    if (strcmp(how, "listen") == 0) { /* for ever, if they like */
+    if (strcmp(how, "listen") == 0) { /* without an end */
         while (read(0, line, sizeof line) > 0)
             ;
         return 0;
@@ -278,7 +278,7 @@ static int judge(const char *how, long number) {
         referee(number, 1000);
         spin();
     }
-    if (strcmp(how, "blind") == 0) { /* writes before it reads, to whoever is there */
+    if (strcmp(how, "blind") == 0) { /* writes before it reads, without looking who reads */
         rest(50);
         printf("more\n");
         fflush(stdout);

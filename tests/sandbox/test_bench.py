@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deepoj.operate.bench.meter import METER, BadRunError, Stretch, metering
-from tests.e2e.test_without_root import as_nobody
+from tests.e2e.test_without_root import as_ordinary_user
 
 FEW = ("--rounds", "3")
 MEASURED = {
@@ -84,7 +84,7 @@ def test_an_ordinary_user_has_a_table() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as place:  # where anybody gets to
         directory = Path(place)
         directory.chmod(0o755)
-        code, stdout, stderr = bench_sandbox(directory, *FEW, "--program", "/bin/true", become=as_nobody())
+        code, stdout, stderr = bench_sandbox(directory, *FEW, "--program", "/bin/true", become=as_ordinary_user())
 
     assert code == 0, stderr
     assert "program: posix_spawn and wait" in stdout

@@ -59,7 +59,7 @@ class Witness:
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:
-        raise AssertionError("canaries speak with nobody")
+        raise AssertionError("no canary has an interactor")
 
     @property
     def compiled(self) -> list[str]:

@@ -84,7 +84,7 @@ async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: Judge
 
 
 @pytest.mark.parametrize("name", SOURCES)
-async def test_a_hostile_source_comes_to_a_verdict(box: LinuxBox, tmp_path: Path, name: str) -> None:
+async def test_hostile_source_gets_its_verdict(box: LinuxBox, tmp_path: Path, name: str) -> None:
     source = SOURCES[name]
     await standing(box.launcher_pid, SLOTS)  # a box is open before the last of its processes is born
     before = traces(box.launcher_pid)
@@ -99,7 +99,7 @@ async def test_a_hostile_source_comes_to_a_verdict(box: LinuxBox, tmp_path: Path
         assert report.status is not Verdict.SYSTEM_ERROR, report
     assert source.says in report.compile.output
     assert not any(line in report.compile.output for line in secrets())
-    # what looks after runs may be made anew after one that was killed
+    # the init of a cell may be replaced after a run that was killed
     await until(lambda: traces(box.launcher_pid) == before, f"{traces(box.launcher_pid)} as {before}")
 
 

@@ -125,7 +125,7 @@ ROWS += [("cpp23", "containers")]  # the largest header there is
 
 @pytest.mark.parametrize(("key", "name"), ROWS)
 async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name: str) -> None:
-    """A program is the same byte by byte, and whatever the compiler says it says as without."""
+    """The program and the compiler's output are byte by byte the same as without."""
     text = EVERYTHING[name]
     header = first_include(text.encode())
     assert header is not None
@@ -165,7 +165,7 @@ async def test_a_header_that_is_gone_costs_time_alone(place: Place, tmp_path: Pa
     assert quick == await place.compile(place.plain, "cpp17", ACCEPTED["textbook"])
 
 
-async def test_a_header_that_was_tampered_with_is_made_anew(place: Place) -> None:
+async def test_changed_header_is_compiled_again(place: Place) -> None:
     language = LANGUAGES["cpp17"]
     assert await place.quick.precompile(language, "iostream")
     (key,) = place.shelf._ready
@@ -180,7 +180,7 @@ async def test_a_header_that_was_tampered_with_is_made_anew(place: Place) -> Non
 
 
 @pytest.mark.parametrize("policy", Policy)
-async def test_nobody_in_the_box_writes_where_headers_stand(place: Place, policy: Policy) -> None:
+async def test_program_in_the_box_cannot_write_to_the_header_cache(place: Place, policy: Policy) -> None:
     (place.directory / "note").write_text("seen")
     for argv, exit_code, said in (
         (("/bin/cat", "/h/note"), 0, b"seen"),

@@ -18,7 +18,7 @@ from tests.sandbox.lent import LentBox
 FILE = Path("/usr/bin/env")
 ROOT_IN_MEMORY = Path(__file__).parents[2] / "deploy" / "scripts" / "root_in_memory.sh"
 BY_NAME = {channel.name: channel for channel in CHANNELS}
-#: a receiver feels the same whatever was sent, or is refused
+#: a receiver sees the same for every message, or is refused
 CLOSED_EVERYWHERE = ("files", "atime", "sysv", "mqueue", "abstract", "ports")
 BITS = "01" * 12
 #: bits of which both ends know what they are, and as many again

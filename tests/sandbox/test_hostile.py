@@ -59,7 +59,7 @@ async def test_a_daemon_does_not_outlive_its_run_nor_hang_it(bench: Bench) -> No
 async def test_killing_everybody_kills_only_itself(bench: Bench) -> None:
     outcome = await bench.run("kill_all", lim=limits(wall_ms=500))
 
-    # kill(-1) spares its caller and init; the caller then waits for ever
+    # kill(-1) spares its caller and init; the caller then waits without end
     assert (outcome.verdict, outcome.rule) == (TLE, "wall")
     assert (await bench.run("ok")).verdict is OK
 
@@ -227,7 +227,7 @@ def pages_taken(launcher: int) -> int:
 
 async def test_no_program_can_tell_by_its_weight_that_another_wrote_much(bench: Bench) -> None:
     """The kernel's peak for a program begins with that of the slot in whose memory it was born: a slot's grows by its
-    first run, whatever that is, and no more. Sanitizers take some pages in every run."""
+    first run, of any program, and no more. Sanitizers take some pages in every run."""
     for _ in range(3):
         await bench.run("ok")
     before = pages_taken(bench.box.launcher_pid)

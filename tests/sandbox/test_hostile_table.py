@@ -41,7 +41,7 @@ def ring(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ri
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
-def test_a_hostile_program_comes_to_what_it_should_and_harms_nothing(ring: Ring, row: Row) -> None:
+def test_hostile_program_gets_its_verdict_and_harms_nothing(ring: Ring, row: Row) -> None:
     assert ring.check(row) == []
 
 

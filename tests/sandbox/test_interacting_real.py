@@ -241,7 +241,7 @@ async def test_what_programs_come_to(code: str, verdict: Verdict, rule: str, roo
         ("import os\nwhile True: os.fork()", ""),
     ],
 )
-async def test_an_interactor_that_fails_is_nobodys_fault_but_the_setters(code: str, words: str, room: Room) -> None:
+async def test_failing_interactor_is_a_fault_of_the_setter(code: str, words: str, room: Room) -> None:
     room.settings = replace(room.settings, check_cpu_ms=1000, check_memory_bytes=256 << 20)
     room.limits = limits(cpu_ms=1000)
     if words == "had not ended":

@@ -1,4 +1,4 @@
-"""Two programs joined by pipes: what each comes to, who was first, and that nothing is left of either."""
+"""Two programs joined by pipes: the outcome of each, which ended first, and that nothing is left of either."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ async def test_a_game_by_the_book(table: Table) -> None:
     assert joined.program.isolation is table.box.isolation
 
 
-async def test_a_side_may_open_its_streams_anew(table: Table) -> None:
+async def test_program_may_open_its_streams_again(table: Table) -> None:
     joined = await table.play(("reopen",), ("referee", 500))
 
     assert codes(joined) == (0, RIGHT)
 
 
 async def test_who_only_follows_is_never_the_first(table: Table) -> None:
-    """Each pair many times, on a host of which nobody knows who runs when."""
+    """Each pair many times, under a scheduler that picks a different order each time."""
     for _ in range(5 if table.bench.full else 20):  # `full` is tested in an emulated machine
         followed = await table.play(("crash",), ("referee", 1))
         assert not followed.interactor_first
@@ -113,7 +113,7 @@ async def test_a_program_that_is_accepted_has_all_its_time(table: Table) -> None
     assert not beyond.program_cut
 
 
-async def test_what_is_said_to_nobody_ends_nobody(table: Table) -> None:
+async def test_write_to_a_partner_that_has_exited_kills_no_program(table: Table) -> None:
     """Whether a last line comes before or after the other's exit is chance: it must not show."""
     joined = await table.play(("trailing",), ("referee", 500))
     assert codes(joined) == (0, RIGHT)
@@ -179,7 +179,7 @@ async def test_waiting_for_the_other_is_no_cpu_time(table: Table) -> None:
     assert joined.interactor.cpu_ms < 300
 
 
-async def test_what_nobody_has_read_is_told(table: Table) -> None:
+async def test_unread_bytes_of_each_pipe_are_reported(table: Table) -> None:
     """It says who had to go on."""
     deaf = await table.play(("stare",), ("blind", 7), lim=limits(cpu_ms=200))
     assert (deaf.program.rule, deaf.unread_by_program, deaf.unread_by_interactor) == ("cpu", len("more\n"), 0)
@@ -222,7 +222,7 @@ async def test_an_interactor_that_floods_a_reader_is_over_its_limit(table: Table
 
 
 @pytest.mark.parametrize("bomber", ["program", "interactor"])
-async def test_a_bomb_on_either_side_reaches_nobody_else(bomber: str, table: Table) -> None:
+async def test_bomb_on_either_side_leaves_the_partner_alone(bomber: str, table: Table) -> None:
     small = limits(cpu_ms=500, wall_ms=3000, processes=8)
     before = await standing(table.box.launcher_pid, 2)
     if bomber == "program":
@@ -303,7 +303,7 @@ def sides_of(launcher: int) -> dict[str, psutil.Process]:
 
 
 @pytest.mark.parametrize("victim", ["program", "interactor", "launcher"])
-async def test_whoever_is_killed_the_other_ends_too(victim: str, lone: Table) -> None:
+async def test_kill_of_one_side_ends_the_other(victim: str, lone: Table) -> None:
     broken: list[BoxBroken] = []
     ended: list[Joined] = []
     forever = limits(wall_ms=3_000_000, cpu_ms=3_000_000)

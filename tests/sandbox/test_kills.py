@@ -1,8 +1,8 @@
 """kill -9 of the node, the launcher, a slot or an init, at any moment, some of them stopped: nothing lives on, and the
 next start works.
 
-Whoever belongs to a test carries its mark in the command line: the launcher's path (which slots and inits share) and a
-word of each payload. So nobody is missed who was born between a look and a kill.
+Each process of a test carries its mark in the command line: the launcher's path (which slots and inits share) and a
+word of each payload. So a process that is born between a look and a kill is found, too.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ async def an_innocent_run(bench: Bench) -> RunOutcome:
     pytest.fail("no run works any more")
 
 
-async def test_whoever_is_killed_at_any_moment_nothing_lives_on(herd: Herd, programs: Path) -> None:
+async def test_kill_of_any_process_at_any_moment_leaves_no_process(herd: Herd, programs: Path) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201  # shown when the test fails
     dice = random.Random(seed)
@@ -294,7 +294,7 @@ async def payload_and_init(box: LinuxBox) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("ending", ["cancel", "limit", "itself"])
-async def test_an_init_that_hangs_holds_nobody(herd: Herd, programs: Path, ending: str) -> None:
+async def test_hung_init_delays_no_run(herd: Herd, programs: Path, ending: str) -> None:
     """The slot does without: the kernel empties the cell, and the launcher and its other runs stay."""
     async with open_box(1) as box:
         bench = Bench(box, programs, herd.launcher.parent)

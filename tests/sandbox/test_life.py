@@ -30,7 +30,7 @@ STANDING = 6
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """Waits for a state of the host that announces itself to nobody."""
+    """Poll for a state of the host that sends no event."""
     with trio.move_on_after(DEADLINE_S):
         while not condition():
             await trio.sleep(0.01)
@@ -82,7 +82,7 @@ async def standing(launcher: int, slots: int) -> list[psutil.Process]:
         before, seen[:] = list(seen), [turns(process) for process in found]
         return len(found) == STANDING * slots and 0 not in seen and seen == before
 
-    await until(complete, "all cells, and nobody else")
+    await until(complete, "all cells, and no other process")
     return found
 
 
@@ -121,7 +121,7 @@ async def test_a_cancelled_run_leaves_no_process(bench: Bench, words: tuple[str 
 
     assert named_main(launcher) == []
     after = await standing(launcher, 2)
-    # without a pid namespace a slot whose run was killed is made anew
+    # without a pid namespace a slot whose run was killed is replaced
     assert bench.weak or {process.pid for process in after} == {process.pid for process in before}
     assert (await bench.run("ok")).verdict is RunVerdict.OK
     assert bench.box.launcher_pid == launcher, "the slot came clean, no new launcher was needed"
@@ -159,7 +159,7 @@ async def test_runs_of_two_slots_run_at_the_same_time(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("victim", ["launcher", "slot", "init"])
-async def test_whoever_is_killed_nothing_lives_on(bench: Bench, victim: str) -> None:
+async def test_kill_of_launcher_slot_init_or_payload_leaves_no_process(bench: Bench, victim: str) -> None:
     launcher = bench.box.launcher_pid
     broken: list[BoxBroken] = []
 
@@ -192,7 +192,9 @@ async def test_whoever_is_killed_nothing_lives_on(bench: Bench, victim: str) -> 
     assert (await bench.run("ok")).verdict is RunVerdict.OK, "a broken launcher is replaced"
 
 
-async def test_an_answer_for_another_run_is_nobodys(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_answer_with_the_serial_of_another_run_is_box_broken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         asked = talk.request
         patch.setattr(talk, "request", lambda serial, spec: asked(serial + 1, spec))
@@ -201,7 +203,7 @@ async def test_an_answer_for_another_run_is_nobodys(bench: Bench, monkeypatch: p
     assert (await bench.run("ok")).verdict is RunVerdict.OK
 
 
-async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(
+async def test_launcher_that_keeps_crashing_is_restarted_a_bounded_number_of_times(
     bench: Bench, box: LinuxBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linux_box, "RESTART_WINDOW_S", 3600.0)  # a loaded host takes long for five
@@ -216,9 +218,7 @@ async def test_a_launcher_that_keeps_falling_is_not_started_for_ever(
         await bench.run("ok")
 
 
-async def test_a_launcher_that_hangs_does_not_hold_a_run_for_ever(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_run_of_a_hung_launcher_ends_with_box_broken(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "LEAVE_S", 0.5)
     launcher = bench.box.launcher_pid
     everything = [psutil.Process(launcher), *await standing(launcher, 2)]
@@ -357,7 +357,7 @@ def slots_on_one_core(launcher: int, core: int) -> Iterator[list[psutil.Process]
         yield slots
     finally:
         for slot, cores in zip(slots, before, strict=True):
-            with suppress(psutil.NoSuchProcess):  # made anew, if a bomb took long to end
+            with suppress(psutil.NoSuchProcess):  # replaced, if a bomb took long to end
                 slot.cpu_affinity(cores)
 
 
@@ -366,8 +366,8 @@ async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> N
     which has nothing to do between runs."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) == 1:
-        pytest.skip("this host has one core, and nobody can move")
-    await standing(bench.box.launcher_pid, 2)  # whoever is born of a slot later stays where that is
+        pytest.skip("this host has one core, so no process can move")
+    await standing(bench.box.launcher_pid, 2)  # a process that a slot starts later stays on its core
     with slots_on_one_core(bench.box.launcher_pid, everywhere[-1]) as slots:
         inits = [child for slot in slots for child in slot.children()]
 
@@ -395,7 +395,7 @@ async def test_process_numbers_do_not_tell_what_ran_before(bench: Bench, words: 
 
 
 async def test_launchers_that_start_together_do_not_sweep_each_other(bench: Bench) -> None:
-    """A directory is made first and locked then; whoever sees it in between takes it for a dead launcher's."""
+    """A directory is made first and locked then; a launcher that sees it in between takes it for a dead one's."""
     setting = launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=(), weak=bench.weak)
     hellos: list[launching.Hello] = []
 
@@ -502,7 +502,7 @@ async def test_what_a_host_without_memory_kills_is_ours(programs: Path, tmp_path
     assert (own.verdict, own.rule, own.exit_signal) == (RunVerdict.RE, "signal", signal.SIGKILL)
 
 
-async def test_the_largest_request_has_room_whatever_the_hosts_default(box: LinuxBox) -> None:
+async def test_largest_request_fits_with_any_socket_buffer_of_the_host(box: LinuxBox) -> None:
     """One that did not go out would make the launcher look fallen, and end every other run on it."""
     async with box.lend() as slot:
         room = [sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for sock in slot.socks.values()]

@@ -1,5 +1,7 @@
-"""Small packages of every format, a shape each, through ``deepoj problem verify``: every submission comes to what its
-folder promises. A shape that is refused stands in ``tests/unit/packages``."""
+"""Small packages of every format, each of another shape, through ``deepoj problem verify``.
+
+Every submission gets the verdict that its folder promises. Shapes that are refused are in ``tests/unit/packages``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ import pytest
 from deepoj import cli
 from tests.logs import logs_put_back
 
-#: what a submission prints, whatever it reads
+#: output of a submission, for any input
 SAYS = "import sys\nsys.stdout.write({!r})\n"
 ECHO = "import sys\nsys.stdout.write(sys.stdin.read())\n"
 READS_LINES = "import sys\nprint(repr(sys.stdin.buffer.read()))\n"

@@ -28,7 +28,7 @@ ARGUMENTS: dict[str, tuple[int, ...]] = {
     "wait4": (-1, 0, 0, 0),
     "getpriority": (0, 0),
 }
-#: Calls that newer kernels ask no filter about, whatever the filter says, and what they then answer: outside of the
+#: Calls that newer kernels ask no filter about, and their answers then: outside of the
 #: trampolines that the kernel itself puts into a process, nothing. Their numbers are those of x86_64.
 UNFILTERED = {335: "signal 4", 336: str(errno.ENXIO)}
 SHUT = frozenset({str(errno.EPERM), str(errno.ENOSYS)})
@@ -200,7 +200,7 @@ async def test_every_line_of_the_text_holds(
 
 
 @pytest.mark.parametrize("policy", list(Policy))
-async def test_calls_that_nobody_named_do_not_exist(
+async def test_calls_that_the_policy_does_not_name_give_enosys(
     box: LinuxBox, probe: Path, numbers: dict[str, int], tmp_path: Path, policy: Policy
 ) -> None:
     named = {numbers[call.name] for call in POLICY.calls if call.name in numbers}

@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parents[1] / "packages"
 DECIDES = {"kattis-checker", "kattis-floats", "own-checker", "polygon-checker"}
 RIGHT = "print(sum(map(int, input().split())))\n"
 WRONG = "print(-1)\n"
-#: folder → a submission that comes to what the folder says, and one that does not
+#: folder → a submission that gets the verdict of the folder, and one that does not
 FOLDERS: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = {
     "accepted": (("a.py", RIGHT), ("b.py", WRONG)),
     "wrong_answer": (("a.py", WRONG), ("b.py", RIGHT)),

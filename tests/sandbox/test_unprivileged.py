@@ -25,7 +25,7 @@ TABLE = "test_hostile_table.py"
 SIDES = ("program", "interactor")
 ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py")
 
-#: of memory an ordinary user without a delegated group can deprive nobody
+#: an ordinary user without a delegated group cannot take memory from others
 NOT_HIS = ("--deselect", "tests/sandbox/test_life.py::test_what_a_host_without_memory_kills_is_ours")
 #: at `weak` all his runs are his, and the kernel counts them as one
 HIS_ARE_ONE = ("--deselect", "tests/sandbox/test_life.py::test_boxes_of_one_host_share_no_limit_on_processes")
@@ -126,7 +126,7 @@ def test_everything_holds_without_proc(programs: Path) -> None:
     seen = (
         "test_hostile.py::test_a_program_sees_only_itself",
         "test_life.py::test_process_numbers_do_not_tell",
-        "test_joined.py::test_a_side_may_open_its_streams_anew",
+        "test_joined.py::test_program_may_open_its_streams_again",
         *(
             f"test_joined.py::test_an_output_closed_by_a_living_side_ends_the_others_input[{side}-shut_anew]"
             for side in SIDES
@@ -143,7 +143,7 @@ def test_everything_holds_without_proc(programs: Path) -> None:
 @as_root
 @pytest.mark.parametrize("user", ["root", "ordinary"])
 def test_everything_holds_without_namespaces(programs: Path, user: str) -> None:
-    """Level ``weak``: as in a container that lets nobody make a user namespace."""
+    """Level ``weak``: as in a container that refuses user namespaces."""
     become = ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps=-sys_admin"]
     if user == "ordinary":
         become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]

@@ -164,13 +164,13 @@ async def test_the_cpu_of_children_counts(bench: Bench) -> None:
     assert outcome.cpu_ms > 500
 
 
-async def test_the_cpu_of_children_that_nobody_sees_counts(bench: Bench) -> None:
+async def test_cpu_of_children_shorter_than_a_sample_counts(bench: Bench) -> None:
     outcome = await bench.run("burn_unseen", 2000, lim=limits(cpu_ms=500))
 
     assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
 
 
-async def test_the_cpu_of_children_that_nobody_waits_for_counts(bench: Bench) -> None:
+async def test_cpu_of_children_without_wait_counts(bench: Bench) -> None:
     outcome = await bench.run("burn_unwaited", lim=limits(cpu_ms=500))
 
     assert (outcome.verdict, outcome.rule) == (TLE, "cpu")
@@ -190,7 +190,7 @@ async def test_growth_of_any_kind_is_a_memory_limit(bench: Bench, mode: str) -> 
     assert bench.full == (outcome.oom_kill > 0)
 
 
-async def test_a_vector_that_grows_for_ever_is_a_memory_limit(bench: Bench) -> None:
+async def test_endlessly_growing_vector_is_a_memory_limit(bench: Bench) -> None:
     outcome = await bench.run("bad_alloc", program="ordinary")
 
     assert (outcome.verdict, outcome.rule) == (MLE, "memory")
@@ -310,8 +310,8 @@ def large_and_cold() -> Path:
 
 
 @pytest.mark.parametrize("code", [0, 7])
-async def test_input_that_nobody_has_read_yet_is_not_the_programs_memory(bench: Bench, code: int) -> None:
-    """Under a cgroup whoever reads a file first pays for its pages in the host's cache: up to its limit, and an exit
+async def test_page_cache_of_unread_input_is_not_the_programs_memory(bench: Bench, code: int) -> None:
+    """Under a cgroup the first reader of a file pays for its pages in the host's cache: up to its limit, and an exit
     code other than 0 would then look like a lack of memory."""
     outcome = await bench.run("swallow", code, stdin=large_and_cold(), lim=limits(memory_bytes=16 * MIB))
 

@@ -171,7 +171,7 @@ async def _play(desk: Desk, listed: Listed, limit: int, begin: int, acts: Sequen
 
 @pytest.mark.parametrize("listed", LISTS.values(), ids=LISTS)
 async def test_pages_beside_writers(postgres: PostgresServer, database: str, tmp_path: Path, listed: Listed) -> None:
-    """The same with writers that nobody times."""
+    """The same with writers that run on their own."""
     async with desk_on(postgres, database, tmp_path) as desk:
         await _beside_writers(desk, listed)
 

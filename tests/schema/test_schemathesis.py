@@ -1,7 +1,7 @@
-"""schemathesis over the whole document, against a real server: what it says holds, whoever asks.
+"""schemathesis over the whole document, against a real server: each answer is as documented, for every role.
 
-As nobody and over the store in memory; as a contestant and as an administrator over PostgreSQL. Data are the same every
-time. Each run is some thousand requests.
+Without a token over the store in memory; as a contestant and as an administrator over PostgreSQL. Data are the same
+every time. Each run is some thousand requests.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepoj.api.live.events.MAX_AGE_S", 0.0)
 
 
-async def test_as_nobody(tmp_path: Path) -> None:
+async def test_answers_without_a_token_are_as_documented(tmp_path: Path) -> None:
     home = house(tmp_path)
     await _furnish(home)
     await _holds(home, None, tmp_path)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that need nothing but the package."""
+"""Fixtures of the unit tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """A port of 127.0.0.1 that is taken and refuses connections."""
+    """A bound port of 127.0.0.1 that refuses connections."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Messages for tests, with everything filled in."""
+"""Messages for tests with default values."""
 
 from __future__ import annotations
 

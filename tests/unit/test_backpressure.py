@@ -80,7 +80,7 @@ def outbox(**lanes: int) -> OutboxPending:
 
 
 def test_what_waits_in_the_outbox_counts_as_lag_but_no_rejudges() -> None:
-    """The stream holds a small window, so its own lag never comes to a threshold."""
+    """The stream holds a small window, so its own lag never reaches a threshold."""
     door = Door()
     assert door.after(look(lag=4, outbox=outbox(interactive=95, rejudge=10_000))) is None
     assert door.after(look(lag=4, outbox=outbox(interactive=90, contest=3, batch=3))) is Pressed.LAG
@@ -118,7 +118,7 @@ def test_a_look_that_is_too_old_is_not_believed() -> None:
     door = Door()
     assert door.after(look(lag=1000)) is Pressed.LAG
     assert door.after(None) is None
-    assert door.after(look(lag=90)) is None, "and it begins anew"
+    assert door.after(look(lag=90)) is None, "it was open meanwhile, and 90 is below the upper threshold"
 
 
 def test_without_thresholds_nothing_closes() -> None:
@@ -172,7 +172,7 @@ def test_low_follows_high_and_may_not_be_above_it() -> None:
 
 
 def test_an_ordinary_node_never_refuses() -> None:
-    """As much as the cap lets be under way, for a quarter of an hour; and one job that nobody can judge, for a year."""
+    """Also with jobs up to the cap for a quarter of an hour, and one job that no node can judge for a year."""
     cfg = load({}, {})
     settings = wired.pressing(cfg)
     cap = cfg.api.limits.submit_max_inflight

@@ -1,4 +1,4 @@
-"""Calls that come at one moment are done together, each gets its own answer, and nobody waits for company."""
+"""Calls of one moment run as one batch, each gets its own answer, and no call waits for others to come."""
 
 from __future__ import annotations
 

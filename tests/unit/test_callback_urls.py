@@ -174,7 +174,7 @@ def test_nothing_private_is_permitted(address: ipaddress.IPv4Address | ipaddress
 
 @given(st.one_of(st.text(max_size=60), st.text("htps:/.@#?[]%\\0127ax-", max_size=40).map("http://".__add__)))
 @example("http://a.example:80")
-def test_whatever_is_taken_means_one_host_to_everybody(url: str) -> None:
+def test_accepted_url_means_the_same_host_to_another_parser(url: str) -> None:
     """What is stored is read by another parser when it is sent: both see the same host, port and path."""
     found = PUBLIC.read(url)
     if isinstance(found, Callback):

@@ -49,7 +49,7 @@ async def test_only_the_first_round_compiles(box: CanaryBox, tmp_path: Path) -> 
     assert again.compiled == {"broken": 1}
 
 
-async def test_another_compiler_compiles_anew(box: CanaryBox, tmp_path: Path) -> None:
+async def test_other_compiler_version_compiles_canaries_again(box: CanaryBox, tmp_path: Path) -> None:
     tool = tmp_path / "gcc"
     tool.write_text("one")
     tool.chmod(0o755)
@@ -149,7 +149,7 @@ async def test_a_limit_that_is_looked_at_stays_as_it_is(box: CanaryBox, tmp_path
     assert limits == {20}
 
 
-async def test_a_spoilt_program_is_compiled_anew(box: CanaryBox, tmp_path: Path) -> None:
+async def test_spoilt_program_is_compiled_again(box: CanaryBox, tmp_path: Path) -> None:
     """A disk that lost it must not stop a node for good."""
     await judged(box, tmp_path)
     for program in (tmp_path / "shelf").glob("*/main"):

@@ -76,7 +76,7 @@ def test_every_row_is_tested_and_every_other_code_is_a_failure() -> None:
 @pytest.mark.parametrize(("run", "rule"), [*sorted(verdicts.RUN_TABLE), (R.OK, "a new rule"), (R.RE, "cpu")])
 @pytest.mark.parametrize("protocol", Protocol)
 def test_a_run_that_ended_otherwise_says_nothing(run: RunVerdict, rule: str, protocol: Protocol) -> None:
-    """Whatever its exit code would mean."""
+    """With any exit code."""
     for code in (0, 1, 2, 42, 43):
         found = ends(run, rule, code, 0, protocol)
         speaks = (run, rule) in ((R.OK, "ok"), (R.RE, "exit"))

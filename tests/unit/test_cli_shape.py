@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 #: commands without --json, and why
 NO_JSON = {
-    "node": "it runs for ever; --log json makes its log JSON",
+    "node": "it runs until it is stopped; --log json makes its log JSON",
     "up": "as node",
     "judge": "its answer always is one JSON line (judge protocol v1)",
     "completion": "it prints code for a shell",

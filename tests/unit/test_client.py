@@ -638,7 +638,7 @@ def test_what_others_wrote_does_not_steer_the_terminal(play: Play, capsys: pytes
     assert out.splitlines()[1] == "x"
 
 
-def test_whoever_stops_waiting_is_told_how_to_go_on(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lost_wait_prints_the_command_that_goes_on(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     play(queued(), httpx.ConnectError("down"))
     assert run([*SUBMIT, "--wait", "--json"]) == 3
     told = capsys.readouterr()

@@ -219,7 +219,7 @@ async def test_what_may_come_out_otherwise_is_not_kept(keeping: Keeping, ended: 
 
 
 async def test_all_that_goes_in_is_in_the_key(keeping: Keeping) -> None:
-    """Nobody gets a program that another compiler, command, limit or source made."""
+    """A program made by another compiler, command, limit or source is never taken from the cache."""
     default = keeping.settings
     await keeping.compile()
     await keeping.compile("cpp20")

@@ -25,7 +25,7 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def test_without_a_client_nobody_logs_in_with_github() -> None:
+def test_login_with_github_is_off_without_a_client() -> None:
     cfg = load({}, {"JWT_SECRET": ASKED["JWT_SECRET"], "GITHUB_CLIENT_SECRET": "s3cret"})
     require_startable(cfg)
     assert github_of(cfg) is None
@@ -70,7 +70,7 @@ def test_a_login_that_could_not_work_or_would_leak_is_refused(told: dict[str, st
     with pytest.raises(ConfigError, match=says) as refused:
         require_startable(cfg)
     assert "hunter2" not in str(refused.value)
-    # a node without the API has nobody to log in
+    # a node without the API logs no user in
     require_startable(load({"roles": "worker"}, {**ASKED, **told}))
 
 

@@ -263,7 +263,7 @@ def test_a_trusted_proxy_is_an_address_or_a_network(told: str) -> None:
     assert told.rpartition(" ")[2] in refusal(TRUSTED_PROXIES=told)
 
 
-# -- what nobody reads yet
+# -- settings without an effect yet
 
 
 def test_a_setting_without_effect_is_told_to_who_sets_it(yaml: Path) -> None:

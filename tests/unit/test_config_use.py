@@ -64,7 +64,7 @@ def _loads(tree: ast.AST) -> Iterator[ast.Attribute]:
 
 
 def _forgotten(tree: ast.AST, parts_read: set[str]) -> frozenset[ast.AST]:
-    """What is handed on under a name that nobody reads."""
+    """Values that are passed on under a name that no code reads."""
     return frozenset(
         node.value
         for node in ast.walk(tree)

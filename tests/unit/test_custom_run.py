@@ -175,7 +175,7 @@ async def test_a_run_that_is_taken_is_rung_and_nothing_of_it_goes_through_the_st
     assert stream.server.payloads == {}
 
 
-async def test_too_many_ring_nobody(autojump_clock: object, metrics: Metrics) -> None:
+async def test_refused_run_sends_no_notification(autojump_clock: object, metrics: Metrics) -> None:
     store, stream = MemoryStore(), MemoryStream()
     answers = [await ordered(store, stream, metrics) for _ in range(3)]
     assert answers[2] is CustomRefusal.INFLIGHT_CAP_REACHED

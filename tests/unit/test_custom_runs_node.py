@@ -282,7 +282,7 @@ async def test_an_outage_is_waited_out(autojump_clock: object, fake: FakeNode, r
     assert runner.ran[-1] == (run_id, 6)
 
 
-async def test_nobody_to_run_it(autojump_clock: object, fake: FakeNode) -> None:
+async def test_run_in_a_language_of_no_node_expires(autojump_clock: object, fake: FakeNode) -> None:
     async with running(fake):
         run_id = await ordered(fake, language="cobol")
         assert 119 < await until_ended(fake, run_id) < 125

@@ -61,7 +61,7 @@ def test_everything_imported_is_declared_and_everything_declared_is_imported() -
     by_module = {module: {normal(name) for name in providers.get(module, ())} for module in imported()}
     undeclared = {module: imported()[module] for module, names in by_module.items() if not names & set(declared())}
     assert undeclared == {}, "imported, but only there because something else needs it"
-    assert set(declared()) - set().union(*by_module.values()) == set(), "declared, but nobody imports it"
+    assert set(declared()) - set().union(*by_module.values()) == set(), "declared, but never imported"
 
 
 @pytest.mark.parametrize("name", HELD)

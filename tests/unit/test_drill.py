@@ -193,7 +193,7 @@ def test_a_node_is_known_by_its_command(words: str, is_node: bool) -> None:
     assert is_node_command(words.split(" ")) is is_node
 
 
-def test_a_process_that_nobody_named_is_killed_only_where_there_is_no_other() -> None:
+def test_process_without_pid_is_killed_only_if_it_is_the_only_one() -> None:
     assert only_one([7]) == 7
     with pytest.raises(StartRefused, match="none runs: say which with --pid"):
         only_one([])

@@ -21,7 +21,7 @@ CAP = 20
 
 
 class _Silent:
-    """A pool whose answers nobody hears: lost, or (``waits``) not waited for."""
+    """A pool whose answers are lost or, with ``waits``, not waited for."""
 
     def __init__(self, *, waits: bool) -> None:
         self._waits = waits
@@ -34,7 +34,7 @@ class _Silent:
 
 @pytest.mark.parametrize("is_direct", [False, True])
 @pytest.mark.parametrize("waits", [False, True])
-async def test_what_may_stand_although_nobody_heard_is_counted(waits: bool, is_direct: bool) -> None:
+async def test_submit_with_a_lost_answer_is_counted(waits: bool, is_direct: bool) -> None:
     jobs = PgSubmissions(cast(PgPool, _Silent(waits=waits)))
 
     async def submit() -> None:
@@ -81,7 +81,7 @@ def test_what_entered_while_it_was_counted_is_not_forgotten() -> None:
     assert estimate.inflight == 3
 
 
-def test_nobody_counts_while_nobody_submits() -> None:
+def test_estimate_needs_a_count_only_after_submissions() -> None:
     estimate = InflightEstimate()
     assert estimate.needs_count(CAP)
     estimate.counted(17, estimate.begin_count())

@@ -194,7 +194,7 @@ async def test_an_interactor_that_fails_is_the_setters_with_evidence(interactor:
     assert not trouble.outage
 
 
-async def test_one_that_let_the_program_wait_is_to_blame_whatever_it_says(bench: Bench) -> None:
+async def test_interactor_that_did_not_read_is_a_fault_with_any_exit_code(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(outcome(R.TLE, rule="wall"), leaving(exits(43), spec), unread_by_interactor=9))
     trouble = await bench.interacting().judge(bench.talk())
 

@@ -71,12 +71,12 @@ ROWS: list[tuple[str, str, RunOutcome, RunOutcome, Verdict | None, Verdict]] = [
     ("never flushes, and the interactor cannot bear the end", "program", WALL, ABORT, NOTHING, V.TIME_LIMIT_EXCEEDED),
     ("waits for an interactor that hangs", "program", WALL, WALL, NOTHING, INFRA),
     # accepted first: the program has to come to an end
-    ("accepted, and goes on for ever", "interactor", WALL, SAID, AC, V.TIME_LIMIT_EXCEEDED),
+    ("accepted, and goes on without end", "interactor", WALL, SAID, AC, V.TIME_LIMIT_EXCEEDED),
     ("accepted, and spins", "interactor", CPU, SAID, AC, V.TIME_LIMIT_EXCEEDED),
     ("accepted, and eats memory", "interactor", MEMORY, SAID, AC, V.MEMORY_LIMIT_EXCEEDED),
     ("accepted, and crashes", "interactor", SEGV, SAID, AC, V.RUNTIME_ERROR),
     ("accepted, and floods", "interactor", FLOOD, SAID, AC, V.OUTPUT_LIMIT_EXCEEDED),
-    ("points, and goes on for ever", "interactor", WALL, SAID, V.PARTIAL, V.TIME_LIMIT_EXCEEDED),
+    ("points, and goes on without end", "interactor", WALL, SAID, V.PARTIAL, V.TIME_LIMIT_EXCEEDED),
     # the interactor fails: never the contestant's fault
     ("the interactor crashes", "interactor", WELL, ABORT, NOTHING, INFRA),
     ("the interactor crashes, the program for want of input", "interactor", SEGV, ABORT, NOTHING, INFRA),
@@ -187,7 +187,7 @@ def pairs(draw: st.DrawFn) -> Joined:
 
 @given(pairs(), st.sampled_from([None, V.SYSTEM_ERROR]))
 def test_an_interactor_that_says_nothing_never_condemns(pair: Joined, word: Verdict | None) -> None:
-    """Without its word nobody is accepted, and only who failed by himself, or left early, is blamed."""
+    """Without its verdict no program is accepted, and only one that failed by itself, or left early, is blamed."""
     verdict, _ = interactive.verdict(pair, word)
 
     assert verdict in CONTESTANTS | {INFRA}
@@ -199,13 +199,13 @@ def test_an_interactor_that_says_nothing_never_condemns(pair: Joined, word: Verd
 
 
 @given(pairs(), st.sampled_from([None, *Verdict]))
-def test_a_sandbox_that_failed_is_nobodys_fault(pair: Joined, word: Verdict | None) -> None:
+def test_failed_sandbox_blames_no_program(pair: Joined, word: Verdict | None) -> None:
     if R.SE in (pair.program.verdict, pair.interactor.verdict):
         assert interactive.verdict(pair, word)[0] is INFRA
 
 
 @given(pairs(), st.sampled_from([None, *Verdict]))
-def test_nobody_is_accepted_who_did_not_end_well(pair: Joined, word: Verdict | None) -> None:
+def test_accepted_only_if_the_program_ended_well(pair: Joined, word: Verdict | None) -> None:
     if interactive.verdict(pair, word)[0] in (AC, V.PARTIAL):
         assert pair.program.verdict is R.OK
         assert word in (AC, V.PARTIAL)

@@ -30,8 +30,8 @@ from tests.interleaving import (
     Row,
     Schedule,
     Seen,
-    how_many,
     merges,
+    number_of_merges,
     programs,
 )
 from tests.unit.makers import a_problem
@@ -40,7 +40,7 @@ from tests.unit.makers import a_problem
 FIRST_WALK = (Do.CLAIM, Do.START, Do.HEARTBEAT)
 FIRST = programs(FIRST_WALK)
 SECOND = programs([Do.TAKE, *FIRST_WALK])
-#: nobody is killed, and the start, which is no statement, is left out
+#: no worker is killed, and the start, which is no statement, is left out
 SHORT = [(Do.CLAIM, Do.HEARTBEAT, end, Do.ACK) for end in (Do.FINALIZE, Do.GIVE_BACK)]
 SHORT_TAKEN = [(Do.TAKE, *walk) for walk in SHORT]
 
@@ -98,7 +98,7 @@ class MemoryWorld:
 
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fakes yield to nobody and the steps log nothing: there is one task, and some hundred thousand schedules."""
+    """The fakes never yield and the steps log nothing: there is one task, and some hundred thousand schedules."""
 
     async def go_on() -> None:
         pass
@@ -152,7 +152,7 @@ class State:
 
 @dataclass
 class Plays:
-    """Plays every schedule from the start, but a move from one and the same state only once: what it comes to, and
+    """Plays every schedule from the start, but each move from the same state only once: its result, and
     whether the invariants hold then, depends on nothing else."""
 
     metrics: Metrics
@@ -231,10 +231,10 @@ def shuffled(first: Iterable[Sequence[Do]], second: Iterable[Sequence[Do]], *, e
 
 def expected(first: Iterable[Sequence[Do]], second: Iterable[Sequence[Do]], *, expiries: int) -> int:
     """By the formula; the schedules themselves are counted beside it."""
-    return sum(how_many(len(mine), len(other), expiries) for mine, other in itertools.product(first, second))
+    return sum(number_of_merges(len(mine), len(other), expiries) for mine, other in itertools.product(first, second))
 
 
-def test_what_is_played_once_comes_to_the_same_as_played_anew(at_once: None, metrics: Metrics) -> None:
+def test_shared_play_gives_the_same_as_a_separate_one(at_once: None, metrics: Metrics) -> None:
     """A sample, each schedule of it in a world of its own."""
     sample = [*itertools.islice(shuffled(FIRST, SECOND, expiries=1), 0, None, 151)]
 
@@ -244,9 +244,9 @@ def test_what_is_played_once_comes_to_the_same_as_played_anew(at_once: None, met
         for schedule in sample:
             world = MemoryWorld(metrics, entries=1, max_attempts=9)
             await world.prepare()
-            anew = Play(world)
-            await anew.run((Move("a", Do.TAKE), *schedule))
-            assert await plays.play(schedule) == anew.seen, schedule
+            separate = Play(world)
+            await separate.run((Move("a", Do.TAKE), *schedule))
+            assert await plays.play(schedule) == separate.seen, schedule
         assert len(plays.states) > 50
 
     trio.run(both)
@@ -283,7 +283,7 @@ def test_two_leases_run_out(at_once: None, metrics: Metrics) -> None:
 
 @pytest.mark.parametrize("max_attempts", [1, 2])
 def test_attempts_that_are_used_up(at_once: None, metrics: Metrics, max_attempts: int) -> None:
-    """The last attempt is lost or given back: the job is dead, and nobody's late verdict raises it again."""
+    """The last attempt is lost or given back: the job is dead, and no late verdict changes it."""
     tally = played(shuffled(SHORT, SHORT_TAKEN, expiries=1), metrics, max_attempts=max_attempts)
     assert tally.schedules == expected(SHORT, SHORT_TAKEN, expiries=1) == 5040
     assert set(tally.ends) == {"done", "dead"}

@@ -125,7 +125,7 @@ troubles = st.sampled_from([None, None, BoxBroken("gone"), OSError(5, "disk"), o
 def test_nothing_of_ours_or_of_the_checkers_is_a_contestants_verdict(
     said: RunOutcome, protocol: Protocol, trouble: RunOutcome | Exception | None, where: str
 ) -> None:
-    """Whatever a checker's run comes to, and wherever the box or the disk fails: a verdict stands only if all was well
+    """For every outcome of a checker, and every failure of the box or the disk: a verdict is given only if all was well
     and the checker said it."""
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory), protocol)

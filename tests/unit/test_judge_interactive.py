@@ -90,7 +90,7 @@ async def test_a_program_over_its_time_is_told_with_its_figures(tmp_path: Path) 
     assert report.explanation[1]["limit_ms"] == program.limits.wall_ms
 
 
-async def test_an_interactor_that_fails_is_nobodys_verdict(tmp_path: Path) -> None:
+async def test_failing_interactor_is_infra(tmp_path: Path) -> None:
     bench = Bench(tmp_path, checked=False)
     bench.plays(lambda _: (outcome(), outcome(R.RE, exit_code=3, stderr=b"FAIL no input")), interactor_first=True)
 
@@ -120,7 +120,7 @@ async def test_a_checker_looks_at_what_the_interactor_wrote(tmp_path: Path) -> N
 
 async def test_a_refused_program_needs_no_checker(tmp_path: Path) -> None:
     bench = Bench(tmp_path, checked=True)
-    bench.box.on(Policy.RUN, CHECKER, OSError("nobody asked for it"))
+    bench.box.on(Policy.RUN, CHECKER, OSError("no checker may run"))
     bench.plays(lambda _: (outcome(), outcome(R.RE, exit_code=1)))
 
     report = await bench.judge()
@@ -130,7 +130,7 @@ async def test_a_refused_program_needs_no_checker(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [True, False])
-async def test_refused_first_whatever_comes_of_the_program(cut: bool, tmp_path: Path) -> None:
+async def test_refusal_of_the_interactor_decides_over_the_programs_end(cut: bool, tmp_path: Path) -> None:
     bench = Bench(tmp_path, checked=False)
     bench.plays(
         lambda _: (outcome(R.RE, exit_signal=9 if cut else 11), outcome(R.RE, exit_code=1)),

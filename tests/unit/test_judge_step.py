@@ -405,7 +405,7 @@ async def test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_ho
         assert ("by signal" in report.compile.output) == bool(ended.exit_signal)
 
 
-async def test_a_source_that_kills_its_compiler_at_full_is_a_compile_error_whatever_else_was_killed(
+async def test_a_source_that_kills_its_compiler_at_full_is_a_compile_error_beside_other_kills(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One user's memory hogs, killed by their own groups, excuse no other program of his."""
@@ -451,7 +451,7 @@ async def test_a_sandbox_that_fails_in_a_run_is_infra(bench: Bench) -> None:
         ("keep_output", errno.ENOSPC, True),
         ("namespaces", errno.EAGAIN, True),
         ("init_died", errno.ECHILD, False),
-        # a program might bring it about: it must not be tried for ever
+        # a program might cause it: its attempts must be counted
         ("exec", errno.ENOMEM, False),
     ],
 )
@@ -896,7 +896,7 @@ async def test_a_plan_that_cannot_be_is_infra(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("place", [b"1 2\n", b"5 5\n", b"0 0\n"])
-async def test_a_sandbox_that_fails_is_no_verdict_whatever_else_was_scored(bench: Bench, place: bytes) -> None:
+async def test_failing_sandbox_is_infra_beside_any_other_results(bench: Bench, place: bytes) -> None:
     def reply(spec: object, stdin: bytes) -> object:
         return outcome(R.SE) if stdin == place else outcome(stdout=b"wrong")
 
@@ -944,7 +944,7 @@ def _took(cpu_ms: int, stdout: bytes = b"10", **more: object) -> RunOutcome:
         (_took(990), _took(1001), V.TIME_LIMIT_EXCEEDED, 1001),
         (_took(990), outcome(R.TLE, cpu_ms=1051), V.TIME_LIMIT_EXCEEDED, 1051),
         (_took(1050), _took(900, b"11"), V.WRONG_ANSWER, 900),
-        # over the limit is over the limit, whatever else it came to
+        # a run over the limit is over the limit, with any verdict
         (outcome(R.RE, exit_code=3, cpu_ms=1040), _took(990), V.ACCEPTED, 990),
     ],
 )

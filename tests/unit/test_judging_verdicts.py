@@ -12,7 +12,7 @@ R, V = RunVerdict, Verdict
 
 ROWS = [
     (R.OK, "ok", 0, 0, None),
-    # a program that says it failed has failed, whatever it printed
+    # a program that exits with a failure has failed, also after a right output
     (R.OK, "ok", 1, 0, V.RUNTIME_ERROR),
     (R.OK, "ok", 255, 0, V.RUNTIME_ERROR),
     (R.OK, "ok", 0, 11, V.RUNTIME_ERROR),
@@ -29,7 +29,7 @@ ROWS = [
     (R.RE, "exec", 0, 0, V.RUNTIME_ERROR),
     (R.RE, "processes", 0, 9, V.RUNTIME_ERROR),
     (R.SE, "sandbox", 0, 0, V.SYSTEM_ERROR),
-    # nobody's fault by default
+    # no fault is assumed by default
     (R.OK, "no such rule", 0, 0, V.SYSTEM_ERROR),
     (R.TLE, "memory", 0, 0, V.SYSTEM_ERROR),
 ]

@@ -203,8 +203,8 @@ ARRIVALS = st.lists(
 
 
 @given(ARRIVALS)
-def test_nobody_starves(arrivals: list[tuple[int, Priority, int, int]]) -> None:
-    """Whoever floods whichever lane: the first waiting event of a user goes within a bound of places.
+def test_flood_delays_other_users_by_a_bounded_number_of_places(arrivals: list[tuple[int, Priority, int, int]]) -> None:
+    """With any user flooding any lane, the first waiting event of another user goes within a bound of places.
 
     In its lane at most two events of each other user go before it (the rest of the round being served, and the next
     one). A lane has three places of four, one below it three of four of what that leaves, and so on."""

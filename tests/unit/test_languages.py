@@ -158,7 +158,7 @@ def test_last_words_that_were_lost_are_replaced_by_the_weight(memory_mb: int, ru
     assert at_heap_limit(replace(ended, stderr_len=1 << 20), language, limits).rule == rule
 
 
-def test_nothing_but_a_runtime_error_is_read_anew() -> None:
+def test_only_a_runtime_error_can_become_a_memory_limit() -> None:
     """A program that ended well, or at a limit of the box, has said all that counts."""
     language = LANGUAGES["java"]
     limits = run_limits(a_problem(), judge_settings(), language)

@@ -116,7 +116,7 @@ async def test_without_redis_the_outbox_is_told_all_the_same(autojump_clock: obj
     assert loop.latest.get(60) is None
 
 
-def test_what_nobody_has_measured_is_unknown(metrics: Metrics) -> None:
+def test_metrics_without_a_measurement_are_nan(metrics: Metrics) -> None:
     """A worker tells all metrics of the process; that nothing waits it does not know."""
     for name in ("api_outbox_pending", "stream_lag", "oldest_age_seconds", "scheduler_active_workers", "dlq_size"):
         assert math.isnan(value(metrics, name)), name

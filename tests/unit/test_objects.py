@@ -52,7 +52,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-async def test_an_older_package_goes_once_nobody_can_want_it(desk: Desk) -> None:
+async def test_older_package_is_deleted_once_no_job_can_need_it(desk: Desk) -> None:
     number = await desk.made()
     await desk.put(number, "2\n")
     older, newer = desk.blobs.objects

@@ -418,7 +418,7 @@ def test_a_repeated_traceback_is_counted_by_its_kind(lines: io.StringIO, style: 
     assert re.search(r'"count": 1|count=1', lines.getvalue().splitlines()[-1])
 
 
-def test_many_different_complaints_do_not_grow_for_ever(throttled: Throttled) -> None:
+def test_memory_for_different_complaints_is_bounded(throttled: Throttled) -> None:
     for number in range(3000):
         for _ in range(2):
             log("child_restart", level="warning", child="api", reason=str(number))

@@ -96,7 +96,7 @@ def test_next_attempt_at_weak_gives_up_root_once_and_only_where_there_is_one(mon
 
 
 @pytest.mark.parametrize("step", ["hostname", "proc", "process_quota", "user", "scratch", "exec", "user_namespace"])
-def test_next_attempt_where_a_step_always_fails_comes_to_an_end_at_weak(step: str) -> None:
+def test_next_attempt_where_a_step_always_fails_ends_at_weak(step: str) -> None:
     attempts = all_attempts(step)
     assert attempts[-1].weak
     assert len(set(attempts)) == len(attempts)

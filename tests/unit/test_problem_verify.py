@@ -143,7 +143,7 @@ def test_a_language_that_is_not_here_is_a_skip(bench: Bench, name: str, why: str
     assert (code, why in out, "--allow-skips" in err) == (1, True, True)
 
 
-def test_what_cannot_be_judged_differs_whatever_was_promised(bench: Bench) -> None:
+def test_submission_that_cannot_be_judged_differs_from_any_promise(bench: Bench) -> None:
     bench.box.on(Policy.RUN, b"ODD", outcome(RunVerdict.SE))
     code, told = bench.told(bench.package({"submissions/rejected/a.cpp": "ODD", f"{AC}b.cpp": "x"}), "--allow-skips")
     assert (code, told["matched"]) == (1, 1)

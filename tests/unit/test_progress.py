@@ -1,4 +1,4 @@
-"""What judging comes to, on its way to those who watch: batched, bounded, and never in judging's way."""
+"""Live results on their way to the store: batched and bounded, and judging never waits for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Listener:
         self.at.append(trio.current_time())
 
     async def live(self, job_id: str, attempt_id: int, after: int) -> LiveJob | None:
-        raise AssertionError("nobody looks here")
+        raise AssertionError("no test reads events")
 
     async def sweep_live(self, keep_s: float, limit: int) -> int:
         assert keep_s == KEEP_S

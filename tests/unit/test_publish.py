@@ -60,7 +60,7 @@ async def test_the_upload_rules_where_it_says_something(desk: Desk) -> None:
     assert (made.title, made.time_limit_ms, made.memory_limit_mb, made.compare) == ("Mine", 10, 20, "exact")
 
 
-async def test_the_defaults_rule_where_nobody_says_anything(desk: Desk) -> None:
+async def test_defaults_hold_where_package_and_upload_say_nothing(desk: Desk) -> None:
     made = await desk.problem(CASE, title="x")
     assert (made.time_limit_ms, made.memory_limit_mb) == (RULES.default_time_limit_ms, RULES.default_memory_limit_mb)
 

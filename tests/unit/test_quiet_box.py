@@ -1,4 +1,4 @@
-"""One run alone in a box that others use: who waits for whom, how long, and that nobody is kept out for ever."""
+"""A run that is alone in a shared box: who waits for whom, how long, and that no run waits without end."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ async def test_an_empty_box_is_quiet(autojump_clock: trio.testing.MockClock) -> 
 
 
 async def test_patience_ends(autojump_clock: trio.testing.MockClock) -> None:
-    """It runs all the same, beside the others, and says so; whoever waited behind it goes on too."""
+    """It runs all the same, beside the others, and says so; runs that waited behind it go on, too."""
     async with scene() as s:
         await s.ask("long", 100)
         await s.ask("quiet", 1, within_s=2)
@@ -130,7 +130,7 @@ async def test_two_that_ask_come_one_after_the_other(autojump_clock: trio.testin
 
 
 @pytest.mark.parametrize("cut_at", [0.5, 3.5])
-async def test_a_cancelled_one_keeps_nobody_out(autojump_clock: trio.testing.MockClock, cut_at: float) -> None:
+async def test_cancelled_run_alone_lets_others_in(autojump_clock: trio.testing.MockClock, cut_at: float) -> None:
     """Whether it was cut while it waited or while it ran."""
     async with scene() as s:
         await s.ask("a", 3)
@@ -146,7 +146,7 @@ async def test_a_cancelled_one_keeps_nobody_out(autojump_clock: trio.testing.Moc
     assert s.ended.keys() == {"a", "late", "after"}
 
 
-async def test_a_run_that_breaks_keeps_nobody_out(autojump_clock: trio.testing.MockClock) -> None:
+async def test_broken_run_alone_lets_others_in(autojump_clock: trio.testing.MockClock) -> None:
     async with scene() as s:
         with pytest.raises(ValueError, match="could not convert"):
             await s.box.run(RunSpec(argv=("broken", "x"), limits=LIMITS, alone_within_s=1))
@@ -162,7 +162,7 @@ async def test_a_pair_shares_the_box_as_one_run_does(autojump_clock: trio.testin
     assert s.began == {"quiet": 0.0, "pair": 2.0}
 
 
-async def test_time_alone_is_free_while_nobody_waits(autojump_clock: trio.testing.MockClock) -> None:
+async def test_time_alone_is_free_without_waiting_runs(autojump_clock: trio.testing.MockClock) -> None:
     async with scene() as s:
         for number in range(3):
             await s.ask(f"alone{number}", 3, within_s=100, user_id=1)

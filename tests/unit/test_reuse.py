@@ -206,7 +206,7 @@ async def test_only_the_test_that_changed_is_run(bench: Bench) -> None:
     assert third["explanation"] == second["explanation"]
 
 
-async def test_another_testlib_judges_anew(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_other_testlib_runs_all_tests_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = {name: text for number in "12" for name, text in ((f"{number}.in", b"1 2"), (f"{number}.out", b"3"))}
     cases = tuple(Case(name=number, input=f"{number}.in", answer=f"{number}.out") for number in "12")
     (bench.directory / "checked").mkdir()
@@ -276,7 +276,7 @@ async def test_the_weakest_isolation_stays_on_the_result(bench: Bench) -> None:
 
 
 async def test_a_broken_box_is_no_reason_to_forget_what_is_known(bench: Bench) -> None:
-    """One that fails at the test that changed brings no verdict, whatever was taken over."""
+    """A judging that fails at the changed test gives no verdict, however many results were taken over."""
     _, first = await bench.judge(1, None)
     bench.data = bench.package((b"7 7\n", b"14\n"))
     bench.box.on(Policy.RUN, b"int", outcome(RunVerdict.SE))
@@ -359,7 +359,7 @@ def test_reasons_are_those_of_the_test_alone() -> None:
 # -- the step that asks for it
 
 
-async def test_a_first_judging_asks_nobody_and_a_database_that_is_away_costs_only_time() -> None:
+async def test_former_results_of_a_first_judging_or_without_database_are_none() -> None:
     store = MemoryStore(down=True)
     assert await former(store, a_claim()) is None
     assert await former(store, replace(a_claim(), judging=2)) is None

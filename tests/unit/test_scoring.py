@@ -164,7 +164,7 @@ def test_aggregates(aggregate: Aggregate, fates: dict[str, str | float], status:
             [0.0, 70.0],
             70.0,
         ),
-        # the whole says what it is worth, whatever its parts add up to
+        # the group's own points count, not the sum of its parts
         (
             [case("a", score=1.0), case("b", score=4.0)],
             (Group(name="", parent=None, max_score=10.0),),
@@ -453,7 +453,7 @@ def test_every_test_is_judged_at_most_once_and_the_score_is_in_its_range(plan: P
 
 @given(plans(), ROLLS)
 def test_the_verdict_is_that_of_a_test(plan: Plan, rolls: Rolls) -> None:
-    """Nobody gets a verdict that none of the tests gave, and nobody is accepted unless every test that counts is."""
+    """The verdict is that of some test, and Accepted only if every test that counts is."""
     judged, outcome = roll(plan, rolls)
     failed = {rolls[number][0] for number in judged} - {V.ACCEPTED}
     if outcome.status is V.ACCEPTED:
@@ -496,8 +496,8 @@ def test_an_accepted_test_more_never_costs_anything(plan: Plan, rolls: Rolls, pl
 
 
 @given(plans(), ROLLS, st.integers(0, 7), st.sampled_from([V.SYSTEM_ERROR, V.INVALID]))
-def test_a_failure_of_ours_is_nobodys_verdict(plan: Plan, rolls: Rolls, place: int, ours: Verdict) -> None:
-    """Wherever it is met, whatever else there is: System Error, and no score."""
+def test_failure_of_the_host_is_system_error_without_score(plan: Plan, rolls: Rolls, place: int, ours: Verdict) -> None:
+    """At any place, beside any other results: System Error, and no score."""
     rolls = [*rolls[:place], (ours, 1.0), *rolls[place + 1 :]]
     judged, outcome = roll(plan, rolls)
     if place in judged:

@@ -1,4 +1,4 @@
-"""A system error is nobody's last word before another node has tried; a stop leaves nothing behind; repair in pages.
+"""System Error is reported only after a second node has failed, too; a stop leaves nothing behind; repair in pages.
 
 Over fakes, on a clock that jumps; ``tests/fault/test_second_node_real.py`` has the same on real servers.
 """
@@ -107,7 +107,7 @@ async def test_all_nodes_are_asked_in_turn_and_only_then_is_the_job_dead(
     assert all(before != after for before, after in itertools.pairwise(took))
 
 
-async def test_who_is_alone_tries_again_without_waiting_for_nobody(autojump_clock: object, fake: FakeNode) -> None:
+async def test_single_node_retries_without_avoid_delay(autojump_clock: object, fake: FakeNode) -> None:
     tries: list[int] = []
 
     async def judge(claim: Claim) -> Report | Infra:
@@ -337,7 +337,7 @@ async def test_jobs_in_hand_are_not_handed_over(fake: FakeNode) -> None:
 
 
 @pytest.mark.parametrize("breaks", ["stream", "database", "claim"])
-async def test_what_was_won_is_begun_though_nobody_can_be_asked_about_the_rest(fake: FakeNode, breaks: str) -> None:
+async def test_won_claims_begin_although_the_other_claims_break(fake: FakeNode, breaks: str) -> None:
     failed, fresh = await left_waiting(fake, 2)
     settings = LeaseSettings("node-a", 60.0, 5)
     begun: list[str] = []
@@ -415,7 +415,7 @@ async def test_a_stop_waits_for_no_stream_that_hangs(autojump_clock: object, met
 
 
 async def test_a_round_that_is_slow_is_not_broken_off_without_a_stop(autojump_clock: object, metrics: Metrics) -> None:
-    """Published and never marked, its events would be sent again for ever."""
+    """Published and never marked, its events would be sent again without end."""
     fake = FakeNode(store=MemoryStore(), stream=SlowStream(), metrics=metrics)
     mark = fake.store.mark_delivered
 

@@ -54,7 +54,7 @@ async def test_free_slots_are_filled_by_one_claim_and_kept_by_one_heartbeat(
     assert claims[0] == 8
     # all jobs last as long as each other; two may end in the same instant and be followed one by one all the same
     assert sum(claims) == 20
-    # every ten seconds one, whatever is in hand; 20 jobs of 25 s on 8 slots are some 75 s
+    # one every ten seconds, for all jobs in hand; 20 jobs of 25 s on 8 slots are some 75 s
     assert max(beats) == 8
     assert len(beats) <= 9
 
@@ -100,11 +100,11 @@ async def test_a_node_without_its_database_stops_every_judge_before_the_lease_en
             await trio.sleep_forever()
         finally:
             stopped.append(trio.current_time())
-        raise AssertionError("it slept for ever")
+        raise AssertionError("sleep_forever returned")
 
     async def hangs(*_args: Any) -> set[str]:
         await trio.sleep_forever()
-        raise AssertionError("it slept for ever")
+        raise AssertionError("sleep_forever returned")
 
     fake.judge = judge
     jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(3)]

@@ -54,7 +54,7 @@ async def test_declared_breakage_restarts_the_child(autojump_clock: object, metr
 
 
 def _labels(metrics: Metrics, name: str) -> dict[str, str]:
-    """The constant labels of a metric, whatever they are."""
+    """The constant labels of a metric."""
     for family in metrics.registry.collect():
         for sample in family.samples:
             if sample.name == name:

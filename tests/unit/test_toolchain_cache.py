@@ -1,4 +1,4 @@
-"""Toolchain archives: made once, in the box, whoever asks; what cannot be made is trouble of ours."""
+"""Toolchain archives: made once, in the box, for all jobs; a failure to make one is a fault of the host."""
 
 from __future__ import annotations
 

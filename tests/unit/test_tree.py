@@ -304,7 +304,7 @@ async def test_a_breakage_that_no_child_declared_is_let_out(autojump_clock: obje
     async def falls(*, task_status: trio.TaskStatus[None]) -> None:
         task_status.started()
         await trio.sleep(3)
-        raise StoreUnavailable("nobody declared me")
+        raise StoreUnavailable("not declared by the child")
 
     node = notes.node(metrics, keepers=[Child(name="gc", run=falls)])
     with pytest.RaisesGroup(StoreUnavailable, flatten_subgroups=True):
@@ -315,7 +315,7 @@ async def test_a_breakage_that_no_child_declared_is_let_out(autojump_clock: obje
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_asks_for_the_drain(fake: FakeNode, number: signal.Signals) -> None:
     fake.judge_s = 0.2
-    before = signal.signal(number, signal.SIG_DFL)  # whoever runs the suite by nohup has us ignore one
+    before = signal.signal(number, signal.SIG_DFL)  # a suite that runs under nohup ignores SIGHUP
     try:
         with trio.fail_after(60):
             async with trio.open_nursery() as nursery:

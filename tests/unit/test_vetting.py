@@ -309,7 +309,7 @@ async def test_few_are_compiled_at_a_time(tmp_path: Path) -> None:
     assert desk.compiled() == 5
 
 
-async def test_nobody_waits_for_ever(desk: Desk) -> None:
+async def test_upload_that_waits_too_long_is_published_unchecked(desk: Desk) -> None:
     """The patience is for the turn: who has it is compiled however long that takes."""
     desk.vetting.patience_s = 0.05
     desk.box.hold()
@@ -403,7 +403,7 @@ async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk:
     assert said == replace(made.problem, title="y"), "a change of the title says nothing about programs"
     desk.versions["cpp20"] = "g++ 14"
     again = await put(desk, number, CPP)
-    assert again == replace(made.problem, title="y", unchecked=None), "the same package, looked at anew"
+    assert again == replace(made.problem, title="y", unchecked=None), "the same package, vetted again"
 
 
 @pytest.mark.parametrize("other", [{"1.in": "2\n", "1.out": "2\n"}, {**CPP, "check.cpp": "// theirs"}])

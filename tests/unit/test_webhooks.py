@@ -1,4 +1,4 @@
-"""Telling callbacks: what is sent, what comes of a try, and that one dead target holds nobody else up."""
+"""Webhook deliveries: the request, the result of a try, and that a dead target delays no other one."""
 
 from __future__ import annotations
 
@@ -313,7 +313,9 @@ async def times_out() -> HookAnswer:
     return HookAnswer(HookFailure.TIMEOUT)
 
 
-async def test_a_dead_target_starves_nobody(autojump_clock: object, metrics: Metrics, logged: io.StringIO) -> None:
+async def test_dead_target_delays_no_other_target(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO
+) -> None:
     """Its deliveries are many and older, and each runs into its timeout; the others' are told as if it was not."""
     store, sender = MemoryStore(), Sender({DEAD: times_out})
     await told(store, *[DEAD] * 300, *[ALIVE] * 20, *(f"https://t{number}.example" for number in range(30)))

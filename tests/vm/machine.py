@@ -2,7 +2,7 @@
 and an emulated processor takes ten seconds of a real one for every boot.
 
 ``vmrun`` boots Debian's kernel with this host's root read-only and cgroup v2 alone. Each command finds what the only
-one in a machine would: a cgroup right below the root with nobody else in it, a mount namespace, and an empty
+one in a machine would: a cgroup right below the root without other processes, a mount namespace, and an empty
 ``TMPDIR``, in memory. When it has ended, what it left running is ended too, and its groups, mounts and temporary files
 are gone. What it did to the kernel stays: a module that it loaded, say.
 """
@@ -75,7 +75,7 @@ def missing() -> list[str]:
 
 @dataclass(eq=False)
 class Machine:
-    """Boots with its first command, and anew after one that did not end. ``directory``: for the kernel and a log."""
+    """Boots with its first command, and again after one that did not end. ``directory``: for the kernel and a log."""
 
     directory: Path
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)

@@ -22,7 +22,7 @@ USER = 65533
 
 
 def settings(programs: Path | str) -> str:
-    """For whatever runs rows, as words for ``env``."""
+    """Environment of the process that runs the rows, as words for ``env``."""
     told = {
         "PYTHONDONTWRITEBYTECODE": 1,
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": 1,

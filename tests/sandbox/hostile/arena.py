@@ -29,7 +29,7 @@ from tests.sandbox.hostile.table import Row
 
 HERE = Path(__file__).parent
 PROGRAMS = ("bombs", "processes", "streams", "files", "escapes", "inspector")
-#: what removes cgroups and the like may do so off the critical path
+#: cgroups may be removed with a delay, off the critical path
 SETTLE_S = 30.0
 #: a host that did not change for so long is taken to be at rest
 STEADY_S = 0.2
@@ -48,11 +48,11 @@ OF_THE_USER = ("SigQ:",)
 OF_THE_HOST = ("file system ",)
 #: and what it finds out about names: that they are there
 OF_NAMES = ("stat ", "name ")
-#: what the kernel counts by user, where a run has nobody's uid but the node's
+#: counted by the kernel per user, where a run has the node's uid
 OF_ONE_USER = ("limit 6 ", "timer ", "passing a descriptor ")
-#: how large a pipe is made: as the quota of whoever makes it has room, which all that he runs on this host share
+#: how large a pipe is made: by the room left in the quota of its maker, which all processes of that user share
 PIPE_SIZE = re.compile(rb" pipe (?:4096|8192|65536|1048576) ")
-SECRET = "the answer is forty-two, and nobody shall know"
+SECRET = "the answer is forty-two, and it is secret"
 GXX = ("/usr/bin/g++", "-O0", "-std=gnu++17", "-o", "main", "main.cpp")
 _ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C"), ("TMPDIR", "."))
 
@@ -87,7 +87,7 @@ class Arena:
     launcher: int
     #: of the programs, as the box numbers it
     uid: int
-    #: sockets of the host, to be found by nobody
+    #: sockets of the host, which no program may find
     words: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -195,7 +195,7 @@ class Arena:
         """By how much two weights of one program may differ: a memory controller charges every CPU's stock ahead."""
         if self.box.isolation is Isolation.FULL:
             return MEMORY_KB + (os.cpu_count() or 1) * CHARGED_AHEAD_KB
-        # Of a vfork child the kernel takes the parent's weight for its peak. At weak a slot is made anew after a run
+        # Of a vfork child the kernel takes the parent's weight for its peak. At weak a slot is replaced after a run
         # that was killed, and has touched its buffers or not.
         return MEMORY_KB + (512 if self.box.isolation is Isolation.WEAK else 0)
 

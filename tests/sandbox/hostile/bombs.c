@@ -28,7 +28,7 @@ DEED(fork_exec) {
     return 3;
 }
 
-/* Whoever has forked dies: the process to kill is never the one that was just seen. The first one has ended at once. */
+/* Each process dies after its fork: the process to kill is never the one that was just seen. The first one has ended at once. */
 DEED(comet) {
     for (;;)
         if (fork() > 0)
@@ -562,7 +562,7 @@ DEED(hold_pipe_pages) {
     return 0;
 }
 
-DEED(hold_flights) { /* descriptors on their way, which nobody receives */
+DEED(hold_flights) { /* descriptors in flight that are never received */
     int fds[200];
     char room[CMSG_SPACE(sizeof fds)] = {0};
     struct iovec part = {"x", 1};

@@ -134,7 +134,7 @@ DEED(special) {
     return 0;
 }
 
-DEED(links_run) { /* whatever a policy lets it do to its own files; nothing to others' */
+DEED(links_run) { /* all that a policy allows with its own files; nothing with others' */
     symlink("/etc/passwd", "symbolic");
     link("main", "hard");
     chmod("main", 04777);
@@ -192,7 +192,7 @@ DEED(who) {
     return 0;
 }
 
-DEED(unnamed) { /* no name, in nobody's listing; and names for what must have none */
+DEED(unnamed) { /* files without a name, which no listing shows; and names for what must have none */
     int fd = open(".", O_TMPFILE | O_RDWR, 0600);
     char path[32];
 

@@ -1,5 +1,5 @@
 /* An innocent program that tells everything it can see, in an order and a form that do not change from run to run: what
- * it prints in a fresh sandbox it must print, byte for byte, after and beside whatever else has run.
+ * it prints in a fresh sandbox it must print, byte for byte, after and beside every other program.
  *
  * Left out is what differs between any two honest runs: process numbers, addresses, inode numbers, clocks. All output
  * is collected and written at the end, so that the first look at stdout sees it as it was given. */
@@ -130,7 +130,7 @@ static void tell_file_system(const char *path, int exact) {
     }
     tell("file system %s type %lx flags %lx mode %o uid %d gid %d", path, (unsigned long)system.f_type,
          (unsigned long)system.f_flags, status.st_mode, (int)status.st_uid, (int)status.st_gid);
-    if (exact) /* what earlier runs had and nobody gave back would be missing here */
+    if (exact) /* resources that earlier runs did not give back would be missing here */
         tell(" links %ld blocks %ld free %ld inodes %ld free %ld", (long)status.st_nlink, (long)system.f_blocks,
              (long)system.f_bfree, (long)system.f_files, (long)system.f_ffree);
     tell("\n");
@@ -154,7 +154,7 @@ static void tell_files(void) {
     tell("var/tmp %d, sys %d, run %d\n", access("/var/tmp", F_OK), access("/sys", F_OK), access("/run", F_OK));
 }
 
-/* Without the numbers that each mount namespace gives anew. */
+/* Without the numbers that differ in each mount namespace. */
 static void tell_mounts(void) {
     char *line = load("/proc/self/mountinfo");
 

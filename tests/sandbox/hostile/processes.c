@@ -143,7 +143,7 @@ DEED(kill_group_from_child) {
     sleep_forever();
 }
 
-/* All signals, all ways, to whoever has the low numbers. Init must not mind; it may be out of reach altogether. */
+/* All signals, by all calls, to the low process numbers. Init must survive; it may be out of reach altogether. */
 DEED(signal_init) {
     siginfo_t info = {.si_code = SI_QUEUE};
 
@@ -240,7 +240,7 @@ DEED(lower_limits) { /* of its own, allowed; must not stick to the slot */
 }
 
 DEED(weird_clones) {
-    /* children that send no signal, or a strange one, when they end; that share everything; that are nobody's */
+    /* children that send no signal, or a strange one, when they end; that share everything; that have no parent */
     static const unsigned long allowed[] = {0, SIGKILL, SIGSTOP, CLONE_FILES | CLONE_FS, CLONE_VFORK, CLONE_UNTRACED,
                                             CLONE_SYSVSEM | CLONE_IO | SIGUSR1};
 

@@ -49,7 +49,7 @@ DEED(forge) { /* what another sandbox would have believed */
     return 125;
 }
 
-/* Whatever can be set on a descriptor is set: what lies in the open file description lives as long as that does. */
+/* Sets all that can be set on a descriptor: what lies in the open file description lives as long as that does. */
 DEED(flags) {
     for (int fd = 0; fd < 3; fd++) {
         fcntl(fd, F_SETFL, O_NONBLOCK | O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME);
@@ -122,7 +122,7 @@ DEED(leases) {
     return 0;
 }
 
-DEED(cycles) { /* descriptors of our pipes in flight in a circle of sockets that nobody can reach any more */
+DEED(cycles) { /* descriptors of our pipes in flight in a cycle of unreachable sockets */
     int fds[4] = {1, 2};
     char room[CMSG_SPACE(sizeof fds)] = {0};
     struct iovec part = {"x", 1};

@@ -115,7 +115,7 @@ BOMBS = group(
         "stack, untouched", "RE signal", "MLE memory", program="sparse_stack", limits=SMALL, why="its end is the limit"
     ),
     row("memory of a family", "MLE memory", program="family_memory", limits=SMALL),
-    row("memory nobody may look at", "MLE memory", program="undumpable_memory", limits=SMALL),
+    row("memory that cannot be inspected", "MLE memory", program="undumpable_memory", limits=SMALL),
     row("memory under a false name", "MLE memory", program="disguised_memory", limits=SMALL),
     row("memory without a head", "MLE memory", program="headless_memory", limits=SMALL),
     row("memory of the stopped", "MLE memory", program="stopped_memory", limits=SMALL),
@@ -170,10 +170,10 @@ PROCESSES = group(
     row("daemon with files", "OK", program="daemon_holding_files"),
     row("stops itself", "TLE wall", program="stop_self", limits=SLEEPS),
     row("stopped children", "OK", program="stopped_children"),
-    row("sleeps for ever", "TLE wall", program="sleeper", limits=SLEEPS),
+    row("sleeps without end", "TLE wall", program="sleeper", limits=SLEEPS),
     # by the CPU alone: on a host under load 4 s may not hold its 250 ms
     row("deaf", "TLE cpu", limits={**BURNS, "wall_ms": 60_000}),
-    row("futex for ever", "TLE wall", program="futex_forever", limits=SLEEPS),
+    row("futex without end", "TLE wall", program="futex_forever", limits=SLEEPS),
     row("uninterruptible", "TLE wall", limits=SLEEPS),
     row("headless", "TLE wall", limits=SLEEPS),
     row("kill(-1)", "TLE wall", program="kill_everybody", limits=SLEEPS),
@@ -294,7 +294,7 @@ FILES = group(
         why=_ROOM,
     ),
     row(
-        "removed files of a program that nobody may read",
+        "removed files of an unreadable program",
         "OK",
         "RE exit",
         program="hoard",

@@ -181,7 +181,7 @@ def test_case_without_points_is_worth_one() -> None:
     assert [case.score for case in found.cases] == [1, 4]
 
 
-def test_pretest_is_worth_nothing_whatever_it_says() -> None:
+def test_pretest_scores_0_with_any_points() -> None:
     text = "pretest_test_cases: [{in: 1.in, out: 1.out, points: 50}]\ntest_cases: [{in: 2.in, out: 2.out, points: 4}]"
     assert [case.score for case in plan({**CASES, "init.yml": text}).cases] == [0, 4]
 

@@ -34,7 +34,7 @@ CONTINUE = "on_reject: continue"
 @dataclass(frozen=True)
 class Row:
     """``tests``: names below ``data``, blank-separated. ``groups``: the YAML of folders below ``data``. ``fates``: what
-    a test comes to: a verdict's initials, the points of a validator that accepts, or both, as ``WA 3``."""
+    a test gets: a verdict's initials, the points of a validator that accepts, or both, as ``WA 3``."""
 
     name: str
     yaml: str
@@ -344,7 +344,7 @@ ROWS = [
         "an unbounded pass-fail group", STABLE, "secret/a/1", {"secret": "max_score: unbounded"},
         refused="pass-fail group", more=VALIDATOR,
     ),
-    Row("a system error is nobody's score", STABLE, "secret/1 secret/2", {}, {"secret/2": "SE"}, "SE", 0, 100),
+    Row("a system error gives no score", STABLE, "secret/1 secret/2", {}, {"secret/2": "SE"}, "SE", 0, 100),
 ]  # fmt: skip
 
 
@@ -503,6 +503,6 @@ def test_random_packages_are_graded_as_kattis_grades_them(seed: int) -> None:
             assert (outcome.status, outcome.score) == (WORDS[verdict], 0)
         else:
             assert outcome.score == pytest.approx(score)
-            # nothing at all is no acceptance, whatever the grader forgives
+            # no output of the grader is no acceptance, also with its flags
             is_nothing = score == 0 and any(fate != "AC" for fate in tests.values())
             assert is_nothing or outcome.status in (V.ACCEPTED, V.PARTIAL)

@@ -124,7 +124,7 @@ def test_submissions_are_not_tests() -> None:
     assert len(found.cases) == 1
 
 
-def test_languages_by_whatever_name() -> None:
+def test_language_is_found_by_key_and_by_name() -> None:
     """Each key is a name of its own language, JavaScript none of Java's."""
     for key in LANGUAGES:
         assert language_named(key) == key
