@@ -220,7 +220,7 @@ def postgres_server(kind: str) -> Iterator[PostgresServer]:
     if os.geteuid() == 0:
         account = pwd.getpwnam("nobody")
         os.chown(root, account.pw_uid, account.pw_gid)
-        if not _reachable_by_all(bin_dir / "postgres"):  # a checkout below /root is unreadable to that user is unreadable to that user
+        if not _reachable_by_all(bin_dir / "postgres"):  # a checkout below /root is unreadable to that user
             bin_dir = _copy_wheel(bin_dir, root / "site")
     server = PostgresServer(kind, bin_dir, root)
     options = ["-U", server.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]

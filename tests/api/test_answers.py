@@ -204,7 +204,7 @@ def home(tmp_path: Path) -> House:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200) | _VALUES.map(lambda value: json.dumps(value).encode()))
-def test_no_body_is_a_500(raw: bytes, home: House) -> None:
+def test_any_body_gives_no_500(raw: bytes, home: House) -> None:
     import trio
 
     async def ask() -> None:
@@ -221,7 +221,7 @@ def test_no_body_is_a_500(raw: bytes, home: House) -> None:
         {}, optional={"problem_id": _VALUES, "language": _VALUES | st.just(1), "code": _VALUES, "extra": _VALUES}
     )
 )
-def test_no_submission_is_a_500(body: dict[str, Any], home: House) -> None:
+def test_any_submission_gives_no_500(body: dict[str, Any], home: House) -> None:
     import trio
 
     async def ask() -> None:
@@ -235,7 +235,7 @@ def test_no_submission_is_a_500(body: dict[str, Any], home: House) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_form_is_a_500(data: st.DataObject, home: House) -> None:
+def test_any_form_gives_no_500(data: st.DataObject, home: House) -> None:
     """Good forms, cut, flipped and stuffed with line ends."""
     import trio
 
@@ -270,7 +270,7 @@ def test_no_form_is_a_500(data: st.DataObject, home: House) -> None:
         b'{"a":' + b"9" * 5000 + b"}", "{}".encode("utf-16"),
     ],
 )  # fmt: skip
-def test_what_is_no_json_object(raw: bytes) -> None:
+def test_body_that_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         parse_object(raw)
     assert refused.value.api_error in {ApiError.BAD_JSON, ApiError.NOT_AN_OBJECT}
@@ -359,7 +359,7 @@ def test_client_address(peer: str | None, forwarded: list[str], expected: str | 
     assert found == (parse(expected) if expected else None)
 
 
-def test_a_wrong_trusted_proxy_is_told() -> None:
+def test_malformed_trusted_proxy_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"proxy\.example"):
         networks(["proxy.example"])
 

@@ -109,7 +109,7 @@ async def test_a_decision_twice_is_one(setting: Setting, verb: str, state: State
     assert (status, body["code"]) == (409, "NOT_A_DEAD_LETTER")
 
 
-async def test_what_a_contestant_sees_of_a_discarded_one(setting: Setting) -> None:
+async def test_discarded_job_is_system_error_to_its_author(setting: Setting) -> None:
     job_id = await setting.dead()
     await setting.post(f"/{job_id}/discard", {"note": "a word among us"})
     answer = await setting.home.ask("GET", f"/api/v1/submissions/{job_id}", token=setting.owner)

@@ -41,7 +41,7 @@ def operations_of(document: dict[str, Any]) -> list[tuple[str, str, dict[str, An
     ]
 
 
-async def test_it_is_openapi(home: House) -> None:
+async def test_document_is_valid_openapi_3_1(home: House) -> None:
     document = await document_of(home)
     assert document["openapi"].startswith("3.1")
     assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
@@ -49,7 +49,7 @@ async def test_it_is_openapi(home: House) -> None:
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) != [], "the validator can find something"
 
 
-async def test_every_route_is_in_it(home: House) -> None:
+async def test_document_has_every_route(home: House) -> None:
     there = {
         (method, re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule))
         for rule in home.app.url_map.iter_rules()
@@ -58,7 +58,7 @@ async def test_every_route_is_in_it(home: House) -> None:
     assert {(method, path) for method, path, _ in operations_of(await document_of(home))} == there
 
 
-async def test_every_operation_tells_all_its_statuses(home: House) -> None:
+async def test_every_operation_lists_all_its_statuses(home: House) -> None:
     document = await document_of(home)
     for method, path, operation in operations_of(document):
         statuses, where = set(operation["responses"]), f"{method} {path}"
@@ -82,7 +82,7 @@ async def test_every_operation_tells_all_its_statuses(home: House) -> None:
     assert len(ids) == len(set(ids))
 
 
-async def test_every_answer_tells_its_headers(home: House) -> None:
+async def test_every_answer_lists_its_headers(home: House) -> None:
     document = await document_of(home)
     more = {"307": "Location", "401": "WWW-Authenticate", "405": "Allow", "429": "Retry-After", "503": "Retry-After"}
     for method, path, operation in operations_of(document):
@@ -95,7 +95,7 @@ async def test_every_answer_tells_its_headers(home: House) -> None:
             assert (status >= "400") is ("$ref" in response), "refusals are told once for all"
 
 
-async def test_every_sentence_is_in_it(home: House) -> None:
+async def test_document_has_every_error(home: House) -> None:
     """Each error must be documented by some route: clients would not expect another."""
     told = json.dumps((await document_of(home))["components"]["responses"])
     assert [api_error.name for api_error in ApiError if f'"{api_error.name}"' not in told] == []
@@ -143,7 +143,7 @@ async def test_uploads_and_links(home: House) -> None:
     assert not re.search(r"http://\w", json.dumps(document)), "it names no host"
 
 
-async def test_it_is_not_sent_twice(home: House) -> None:
+async def test_document_with_matching_etag_is_304(home: House) -> None:
     for path in ("/openapi.json", "/docs"):
         first = await home.ask("GET", path)
         again = await home.ask("GET", path, headers={"If-None-Match": first.headers["ETag"]})
@@ -183,7 +183,7 @@ class _Page(HTMLParser):
             self.text += data
 
 
-async def test_the_page_needs_nothing_else(home: House) -> None:
+async def test_page_loads_no_other_resource(home: House) -> None:
     answer = await home.ask("GET", "/docs")
     assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
     page = _Page()
@@ -215,6 +215,6 @@ async def test_the_page_shows_every_route_and_code(home: House) -> None:
     assert "curl -sS" in page.text
 
 
-async def test_people_are_led_to_the_page(home: House) -> None:
+async def test_root_redirects_to_the_page(home: House) -> None:
     answer = await home.ask("GET", "/")
     assert (answer.status_code, answer.headers["Location"]) == (307, "/docs")

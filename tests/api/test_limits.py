@@ -181,7 +181,7 @@ async def test_class_that_registers_behind_one_address_logs_in_at_once(tmp_path:
     assert statuses == [200] * 30
 
 
-async def test_who_has_a_token_does_not_guess_the_password_either(tmp_path: Path) -> None:
+async def test_password_change_limits_guesses_of_the_old_password(tmp_path: Path) -> None:
     home = await registered(tmp_path, auth_rate=limit(user=2))
     token = await home.token_of("alice")
     statuses = []
@@ -276,7 +276,7 @@ async def test_strangers_are_counted_by_address(tmp_path: Path, method: str, pat
     assert other.status_code == many.statuses[0]
 
 
-async def test_who_is_known_is_counted_by_name(tmp_path: Path) -> None:
+async def test_requests_with_a_token_are_counted_by_user(tmp_path: Path) -> None:
     """A class behind one address reads on; one of them alone does not read for all."""
     home = house(tmp_path, rate=limit(ip=1, user=3))
     alice, bob = await home.token("alice"), await home.token("bob")
@@ -285,7 +285,7 @@ async def test_who_is_known_is_counted_by_name(tmp_path: Path) -> None:
     assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
 
 
-async def test_what_watches_the_node_is_not_counted(tmp_path: Path) -> None:
+async def test_health_and_metrics_are_not_counted(tmp_path: Path) -> None:
     home = house(
         tmp_path, rate=limit(ip=1, user=1), auth_rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"})
     )

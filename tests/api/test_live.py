@@ -183,7 +183,7 @@ async def test_a_job_too_quick_to_watch_shows_its_tests_all_the_same(scene: Scen
     ]  # fmt: skip
 
 
-async def test_what_was_not_told_comes_from_the_result(scene: Scene) -> None:
+async def test_dropped_test_events_are_taken_from_the_result(scene: Scene) -> None:
     """The second of three tests was dropped on its way."""
     claim = await scene.claim()
     await scene.tell(claim, 1, 1)
@@ -238,7 +238,7 @@ async def test_stream_of_a_new_attempt_starts_over_and_ignores_the_old_one(scene
         ("-1-1-1", [1, 2]),
     ],
 )
-async def test_who_comes_again_is_sent_what_came_after(scene: Scene, last: str | None, tests: list[int]) -> None:
+async def test_reconnected_stream_sends_later_events(scene: Scene, last: str | None, tests: list[int]) -> None:
     claim = await scene.claim()
     await scene.tell(claim, 1, 2)
     async with (
@@ -417,7 +417,7 @@ async def test_without_ears_streams_look_more_often(scene: Scene, monkeypatch: p
         assert brief(await stream.next()) == ("1-1-0", "state", "processing")
 
 
-async def test_who_listens_again_has_missed_nothing(scene: Scene) -> None:
+async def test_listener_that_reconnects_catches_up(scene: Scene) -> None:
     scene.home.store.ears.clear()
     async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
         await stream.next()

@@ -72,7 +72,7 @@ async def test_a_finished_run_is_told_at_once(setting: Setting) -> None:
         assert [got.event for got in await stream.rest()] == ["state", "done"]
 
 
-async def test_who_comes_again_is_shown_what_is_new(setting: Setting) -> None:
+async def test_reconnected_stream_sends_only_new_events(setting: Setting) -> None:
     run_id = await setting.taken()
     path = f"/api/v1/run/{run_id}/events"
     shown = {}

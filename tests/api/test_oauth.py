@@ -106,7 +106,7 @@ async def test_a_browser_goes_there_and_back(tmp_path: Path, github: FakeGithub)
     assert github.asked == ["/login/oauth/authorize", "/login/oauth/access_token", "/api/user"]
 
 
-async def test_what_is_sent_to_github(tmp_path: Path, github: FakeGithub) -> None:
+async def test_login_redirects_to_github_with_state_and_challenge(tmp_path: Path, github: FakeGithub) -> None:
     _, query = await begun(at_home(tmp_path, github))
     assert set(query) == {
         "client_id", "redirect_uri", "response_type", "state", "code_challenge", "code_challenge_method",

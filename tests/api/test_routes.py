@@ -72,7 +72,7 @@ async def test_names_are_taken_without_regard_to_case(tmp_path: Path) -> None:
         {"email": "a@" + "b" * 300}, {"email": 3},
     ],
 )  # fmt: skip
-async def test_what_cannot_be_registered(tmp_path: Path, change: dict[str, Any]) -> None:
+async def test_malformed_registration_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     home = house(tmp_path)
     answer = await home.ask("POST", "/api/v1/auth/register", json={**CREDENTIALS, **change})
     assert answer.status_code == 400
@@ -211,7 +211,9 @@ async def test_a_package_brings_its_own_title_and_limits(tmp_path: Path) -> None
         ({"title": "t", "compare": "vibes"}, package(), "INVALID_PARAM", "compare"),
     ],
 )
-async def test_bad_uploads(tmp_path: Path, fields: dict[str, str], file: bytes | None, code: str, says: str) -> None:
+async def test_malformed_upload_is_refused(
+    tmp_path: Path, fields: dict[str, str], file: bytes | None, code: str, says: str
+) -> None:
     home = house(tmp_path)
     admin = await home.token("root", is_admin=True)
     body, content_type = form(fields, file)
@@ -497,7 +499,7 @@ async def test_same_program_while_unfinished_is_the_same_job(tmp_path: Path) -> 
     assert await submission(home, alice, problem) != first
 
 
-async def test_what_the_draft_carries(tmp_path: Path) -> None:
+async def test_draft_has_every_field_of_the_request(tmp_path: Path) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -532,7 +534,7 @@ async def test_what_the_draft_carries(tmp_path: Path) -> None:
         ({"code": "é" * 32_769}, "CODE_TOO_LARGE"),
     ],
 )  # fmt: skip
-async def test_bad_submissions(tmp_path: Path, change: dict[str, Any], code: str) -> None:
+async def test_malformed_submission_is_refused(tmp_path: Path, change: dict[str, Any], code: str) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
     body = {"problem_id": problem, "language": 1, "code": "x", **change}
@@ -634,7 +636,7 @@ async def test_outputs_need_no_entry_point(tmp_path: Path) -> None:
         ({"archive": zipped({f"f{n}.h": b"" for n in range(200)})}, "INVALID_PARAM", "200 entries"),
     ],
 )  # fmt: skip
-async def test_bad_files(tmp_path: Path, sent: dict[str, Any], code: str, word: str) -> None:
+async def test_malformed_files_are_refused(tmp_path: Path, sent: dict[str, Any], code: str, word: str) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
     body = {"problem_id": problem, "language": "cpp17", **sent}
@@ -692,7 +694,7 @@ async def test_a_user_at_the_cap_is_told_so_and_others_are_not(tmp_path: Path) -
     await submission(home, bob, problem, "one more")
 
 
-async def test_stores_that_are_away(tmp_path: Path) -> None:
+async def test_routes_without_their_store_answer_503(tmp_path: Path) -> None:
     home = house(tmp_path)
     admin, problem = await home.token("root", is_admin=True), await home.problem()
     body, content_type = form({"title": "t"}, package())

@@ -88,7 +88,7 @@ async def test_a_run_from_its_sending_to_its_end(setting: Setting) -> None:
     assert (data["error_code"], "status" in data) == (None, False)
 
 
-async def test_it_is_nowhere_in_the_history(setting: Setting) -> None:
+async def test_custom_run_is_no_submission(setting: Setting) -> None:
     run_id = await setting.taken()
     assert setting.home.store.rows == {}
     answer = await setting.home.ask("GET", f"/api/v1/status/{run_id}", token=setting.token)
@@ -133,7 +133,7 @@ async def test_limits_are_held_within_the_operators(
         ({"stdin": "é" * 131_073}, "STDIN_TOO_LARGE"),
     ],
 )
-async def test_what_is_refused(setting: Setting, changes: dict[str, Any], code: str) -> None:
+async def test_malformed_run_is_refused(setting: Setting, changes: dict[str, Any], code: str) -> None:
     status, answer, _ = await setting.send(**changes)
     assert (status, answer["code"]) == (400, code)
     assert setting.home.store.runs == {}
@@ -200,7 +200,7 @@ async def test_only_its_author_may_look(setting: Setting) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["1", "run-1", "run-" + "0" * 36, "%00", "run-00000000-0000-0000-0000-000000000000"])
-async def test_what_is_no_run(setting: Setting, run_id: str) -> None:
+async def test_unknown_run_is_404(setting: Setting, run_id: str) -> None:
     await setting.taken()
     status, answer = await setting.look(run_id)
     assert (status, answer["code"]) == (404, "RUN_NOT_FOUND")

@@ -242,7 +242,9 @@ async def test_administrators_do_not_lock_themselves_out(setting: Setting) -> No
     assert await setting.works(setting.admin)
 
 
-async def test_who_has_just_lost_the_rights_takes_none_away(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_administrator_who_was_demoted_meanwhile_changes_nothing(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between the question who asks and the change, somebody else was faster."""
     store = setting.home.store
     await setting.act("promote")

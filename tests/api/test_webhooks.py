@@ -91,9 +91,7 @@ async def test_the_owner_and_administrators_see_what_became_of_it(tmp_path: Path
         ("http://169.254.169.254/latest", "CALLBACK_NOT_ALLOWED", "public", "公网"),
     ],
 )
-async def test_what_is_plainly_wrong_is_refused(
-    tmp_path: Path, url: str, code: str, english: str, chinese: str
-) -> None:
+async def test_malformed_callback_is_refused(tmp_path: Path, url: str, code: str, english: str, chinese: str) -> None:
     hosts = ("*.example.org", "169.254.169.254")
     home = calling(tmp_path, callbacks=CallbackRules.of(enabled=True, hosts=hosts, networks=()))
     token = await home.token("alice")

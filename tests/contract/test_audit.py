@@ -357,7 +357,7 @@ PLANTS: dict[str, tuple[str, str, Sequence[AuditFault]]] = {
 
 
 @pytest.mark.parametrize("plant", PLANTS)
-async def test_what_is_planted_is_named(real: PgLab, plant: str) -> None:
+async def test_audit_names_each_planted_violation(real: PgLab, plant: str) -> None:
     kind, statements, faults = PLANTS[plant]
     job_id = (await history(real))[kind]
     before = {one.job_id: one.fault for one in (await audit(auditor_of(real))).found if one.job_id != job_id}
@@ -405,7 +405,7 @@ async def test_a_drill_is_told_what_the_audit_names(real: PgLab) -> None:
 # -- beside retention
 
 
-async def test_what_retention_deleted_is_no_exception(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_audit_after_retention_finds_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even when somebody writes late about it, which leaves a line of the ledger without a row."""
     monkeypatch.setattr(step, "LINES", 3)
     jobs = await history(lab)

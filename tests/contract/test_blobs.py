@@ -76,7 +76,7 @@ async def fetched(blobs: Blobs, key: str, directory: Path) -> bytes:
     return target.read_bytes()
 
 
-async def test_what_is_deleted_is_gone_and_may_be_deleted_again(blobs: Blobs, tmp_path: Path) -> None:
+async def test_deleted_object_is_missing_and_delete_repeats(blobs: Blobs, tmp_path: Path) -> None:
     await blobs.delete("problems/never.zip")
     for key in ("problems/1.zip", "problems/2.zip"):
         await blobs.put(key, a_file(tmp_path, key.encode()))
@@ -97,7 +97,7 @@ def files_in(directory: Path) -> list[str]:
 # Every store
 
 
-async def test_what_is_put_is_fetched(blobs: Blobs, tmp_path: Path) -> None:
+async def test_put_object_is_fetched(blobs: Blobs, tmp_path: Path) -> None:
     await blobs.put("problems/1.zip", a_file(tmp_path, b"one"))
     await blobs.put("problems/2.zip", a_file(tmp_path, b""))
     await blobs.put("a", a_file(tmp_path, b"plain"))
@@ -119,7 +119,7 @@ async def test_a_large_object_is_whole(blobs: Blobs, tmp_path: Path) -> None:
     assert hashlib.sha256(found).digest() == hashlib.sha256(content).digest()
 
 
-async def test_what_is_not_there_is_missing_and_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
+async def test_fetch_of_a_missing_object_leaves_no_file(blobs: Blobs, tmp_path: Path) -> None:
     await blobs.put("problems/1.zip", a_file(tmp_path, b"x"))
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -244,7 +244,7 @@ async def test_the_directory_is_private_and_left_tidy(tmp_path: Path) -> None:
     assert files_in(root / ".incoming") == []
 
 
-async def test_what_killed_writers_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
+async def test_old_leftovers_of_killed_writers_are_swept(tmp_path: Path) -> None:
     incoming = tmp_path / "objects" / ".incoming"
     incoming.mkdir(parents=True)
     for name, age_s in (("old", 48 * 3600), ("young", 60)):
@@ -411,7 +411,7 @@ async def test_endpoints(endpoint: str, secure: bool, host: str, tls: bool) -> N
 @pytest.mark.parametrize(
     "bucket", ["Bad Bucket!", "UPPER", "a", "a" * 64, "-ab", "ab-", "a..b", "a.-b", "192.168.5.4", "under_score"]
 )
-async def test_what_cannot_be_a_bucket_is_refused(bucket: str) -> None:
+async def test_malformed_bucket_name_is_refused(bucket: str) -> None:
     with pytest.raises(StartRefused, match="MINIO_BUCKET") as caught:
         S3Blobs("h:9000", access_key="a", secret_key="b", bucket=bucket)
     assert caught.value.exit_code == 2

@@ -63,7 +63,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made.close()
 
 
-async def test_what_is_kept_is_taken(lab: Lab) -> None:
+async def test_kept_entry_is_taken(lab: Lab) -> None:
     cache = lab.cache()
     assert await cache.take(key("a"), lab.later) is None
     await cache.keep(key("a"), GOOD, [lab.program()])
@@ -83,7 +83,7 @@ async def test_taking_twice_into_one_place(lab: Lab) -> None:
         assert (lab.later / "main").read_bytes() == b"\x7fELF program"
 
 
-async def test_it_outlives_a_restart_in_its_order(lab: Lab) -> None:
+async def test_order_of_entries_survives_a_restart(lab: Lab) -> None:
     first = lab.cache()
     for name in "abc":
         await first.keep(key(name), GOOD, [lab.program(b"x" * 50_000)])
@@ -97,7 +97,7 @@ async def test_it_outlives_a_restart_in_its_order(lab: Lab) -> None:
     assert lab.counted("evicted") == 2
 
 
-async def test_what_was_evicted_stays_with_who_took_it(lab: Lab) -> None:
+async def test_evicted_program_stays_in_the_attempt_that_took_it(lab: Lab) -> None:
     cache = lab.cache(max_bytes=70_000)
     await cache.keep(key("a"), GOOD, [lab.program(b"x" * 50_000)])
     assert await cache.take(key("a"), lab.later) == GOOD
@@ -168,7 +168,7 @@ async def test_a_ruin_is_never_used(lab: Lab, harm: Callable[[Path], None], *, r
     assert await cache.take(key("a"), lab.later) == GOOD
 
 
-async def test_what_was_half_made_goes_at_the_next_start(lab: Lab) -> None:
+async def test_half_made_entries_are_removed_at_the_next_start(lab: Lab) -> None:
     first = lab.cache()
     slot = await first.start()
     first.close()

@@ -18,7 +18,7 @@ def used(server: PostgresServer, *statements: str) -> str:
     return name
 
 
-def test_what_has_had_rows_is_handed_out_as_new(postgres: PostgresServer) -> None:
+def test_database_with_rows_is_emptied_for_reuse(postgres: PostgresServer) -> None:
     name = used(postgres, USER)
     with fresh_database(postgres) as again:
         assert again == name
@@ -26,7 +26,7 @@ def test_what_has_had_rows_is_handed_out_as_new(postgres: PostgresServer) -> Non
         assert postgres.psql(f"{USER} RETURNING id", again) == str(FIRST_IDS["users"])
 
 
-def test_so_are_the_numbers_of_what_was_refused(postgres: PostgresServer) -> None:
+def test_sequences_are_reset_for_reuse(postgres: PostgresServer) -> None:
     """An insert that fails has taken its number and left no row."""
     name = used(postgres, "SELECT nextval('users_id_seq')", "SELECT nextval('runs_id_seq')")
     with fresh_database(postgres) as again:
@@ -57,7 +57,7 @@ def test_so_are_the_numbers_of_what_was_refused(postgres: PostgresServer) -> Non
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 64', current_database()); END $$",
     ],
 )
-def test_what_was_changed_is_thrown_away(postgres: PostgresServer, change: str) -> None:
+def test_database_with_a_changed_schema_is_dropped(postgres: PostgresServer, change: str) -> None:
     name = used(postgres, change)
     assert name not in postgres.emptied
     assert postgres.psql(f"SELECT count(*) FROM pg_database WHERE datname = '{name}'") == "0"

@@ -54,7 +54,7 @@ def names(monkeypatch: pytest.MonkeyPatch, known: Mapping[str, Sequence[str]]) -
     return asked
 
 
-async def test_what_goes_over_the_wire(receiver: Receiver) -> None:
+async def test_post_sends_body_headers_and_signature(receiver: Receiver) -> None:
     assert await post(receiver.url("/judge/%E4%BD%A0?token=a%20b")) == HookAnswer(None, 204)
     (found,) = receiver.received
     assert (found.method, found.path, found.body) == ("POST", "/judge/%E4%BD%A0?token=a%20b", b'{"a":1}')
@@ -117,7 +117,7 @@ async def test_no_proxy_of_the_environment_is_used(receiver: Receiver, monkeypat
     ],
     ids=["nothing", "ssh", "no status", "zeros", "bad header", "long header"],
 )  # fmt: skip
-async def test_what_is_not_http(receiver: Receiver, data: bytes) -> None:
+async def test_answer_that_is_not_http_is_a_failed_try(receiver: Receiver, data: bytes) -> None:
     receiver.replies["/hook"] = sends(data)
     assert await post(receiver.url()) == HookAnswer(HookFailure.PROTOCOL)
 
@@ -131,7 +131,7 @@ async def test_endless_answer_is_cut_after_its_status(receiver: Receiver) -> Non
             assert await post(receiver.url(path)) == HookAnswer(None, 200), path
 
 
-async def test_who_never_answers_is_left_after_the_timeout(receiver: Receiver) -> None:
+async def test_silent_target_is_a_failed_try_after_the_timeout(receiver: Receiver) -> None:
     receiver.replies["/hook"] = hangs
     assert await post(receiver.url(), timeout_s=0.3) == HookAnswer(HookFailure.TIMEOUT)
 
@@ -195,7 +195,7 @@ async def test_next_address_is_tried_after_a_refused_connection(
     assert await post(receiver.url(host="two.example")) == HookAnswer(None, 204)
 
 
-async def test_who_may_have_heard_it_is_not_asked_at_another_address(
+async def test_other_address_is_not_tried_after_a_connection(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, {"two.example": ["127.0.0.1", "127.0.0.1"]})

@@ -102,7 +102,7 @@ async def test_each_file_can_be_run_twice(postgres: PostgresServer, empty: str) 
         assert schema(postgres, empty) == once, migration.title
 
 
-async def test_what_was_applied_by_hand_is_applied_again_without_harm(
+async def test_migrations_applied_by_hand_are_applied_again_without_harm(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
@@ -231,7 +231,7 @@ def test_the_command_goes_up_says_so_and_comes_back(
     assert run_command(monkeypatch, dsn, "--rollback", "--to", "0")[1].endswith("at version 0\n")
 
 
-async def test_who_loses_files_in_a_rollback_is_not_judged_without_them(
+async def test_rollback_that_drops_files_leaves_no_job_to_judge_without_them(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))

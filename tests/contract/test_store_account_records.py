@@ -186,7 +186,7 @@ async def test_accounts_whose_names_begin_so(lab: Lab) -> None:
     assert await named("a\0") == []
 
 
-async def test_what_is_made_while_somebody_reads_is_neither_lost_nor_doubled(lab: Lab) -> None:
+async def test_accounts_created_between_two_pages_are_listed_at_most_once(lab: Lab) -> None:
     for name in ("bbb", "ddd", "fff"):
         await new_user(lab.store, name)
     first = [account.user.username for account in await lab.store.accounts.accounts(2)]

@@ -113,7 +113,7 @@ async def test_pages_go_on_where_the_last_one_ended(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["no job id", UNKNOWN_ID])
-async def test_what_is_no_submission(lab: Lab, job_id: str) -> None:
+async def test_decision_about_an_unknown_job_is_refused(lab: Lab, job_id: str) -> None:
     assert await letters_of(lab).dead_letter(job_id) is None
     assert await letters_of(lab).ledger_of(job_id, 10) == []
     for decision in Decision:
@@ -184,7 +184,7 @@ async def test_a_decision_about_an_earlier_death_hits_no_later_one(lab: Lab, dec
 
 
 @BOTH
-async def test_what_is_alive_or_done_is_left_alone(lab: Lab, decision: Decision) -> None:
+async def test_decision_about_a_job_that_is_not_dead_is_refused(lab: Lab, decision: Decision) -> None:
     job_id = await new_job(lab)
     assert await decide(lab, decision, job_id, 0) is LetterRefusal.NOT_DEAD
     won = await claim(lab, job_id)
@@ -292,7 +292,7 @@ async def tried(lab: Lab, job_id: str, node: str = NODE, *, yields: bool = True)
     return (await lab.store.leases.claim([entry(job_id)], node, LEASE_S, MAX_ATTEMPTS, yields=yields))["1-1"]
 
 
-async def test_who_failed_leaves_the_job_to_others_for_a_while(lab: Lab) -> None:
+async def test_node_that_failed_avoids_the_job_for_a_while(lab: Lab) -> None:
     job_id = await failed_at(lab)
     assert await tried(lab, job_id) is ClaimRefusal.AVOIDED
     assert events(lab, job_id) == ["claimed", "given_back"]
@@ -309,7 +309,7 @@ async def test_another_node_may_have_it_at_once(lab: Lab) -> None:
     assert isinstance(await tried(lab, job_id), Claim)
 
 
-async def test_who_is_alone_takes_it_all_the_same(lab: Lab) -> None:
+async def test_single_node_claims_a_job_that_it_failed(lab: Lab) -> None:
     assert isinstance(await tried(lab, await failed_at(lab), yields=False), Claim)
 
 
@@ -362,7 +362,7 @@ async def test_an_entry_whose_event_is_not_marked_yet_is_sent_again_all_the_same
     ]
 
 
-async def test_what_somebody_holds_or_has_ended_is_not_sent(lab: Lab) -> None:
+async def test_send_again_of_a_held_or_finished_job_is_refused(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     held, done, dead = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(3)]
     await deliver(lab)

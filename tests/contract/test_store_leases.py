@@ -294,7 +294,7 @@ async def test_invalid_is_no_verdict(lab: Lab) -> None:
     assert await _finalize(lab, won) is None
 
 
-async def test_what_is_given_back_is_pending_and_can_be_claimed_at_once(lab: Lab) -> None:
+async def test_give_back_makes_the_job_claimable_at_once(lab: Lab) -> None:
     job_id = await new_job(lab)
     won = await claim(lab, job_id)
     assert await _give_back(lab, won) is None

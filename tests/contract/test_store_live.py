@@ -66,7 +66,7 @@ async def test_a_job_that_waits(lab: Lab) -> None:
         assert await lab.store.live.live(unknown, 0, 0) is None
 
 
-async def test_what_was_told_is_shown_after_where_one_is(lab: Lab) -> None:
+async def test_live_tests_are_listed_after_an_index(lab: Lab) -> None:
     won = await claim(lab, await new_job(lab))
     await tell(lab, told(won, 1, 3))
     await tell(lab, told(won, 4, 4), told(won, 6, 7))
@@ -108,7 +108,7 @@ async def test_an_attempt_that_is_not_under_way_is_not_heard(lab: Lab) -> None:
     assert await lab.store.live.sweep_live(-1, 100) == 2
 
 
-async def test_what_is_over_is_forgotten(lab: Lab) -> None:
+async def test_live_tests_of_a_finished_job_are_deleted(lab: Lab) -> None:
     first = await claim(lab, await new_job(lab))
     await tell(lab, told(first, 1, 5))
     assert await lab.store.leases.finalize(first, report(), {"tests": []}) is None
@@ -118,7 +118,7 @@ async def test_what_is_over_is_forgotten(lab: Lab) -> None:
     assert await lab.store.live.sweep_live(-1.0, 100) == 0
 
 
-async def test_what_is_over_late_takes_nothing_from_the_next_attempt(lab: Lab) -> None:
+async def test_late_end_of_an_attempt_keeps_tests_of_the_next(lab: Lab) -> None:
     first = await claim(lab, await new_job(lab))
     await tell(lab, told(first, 1, 5))
     assert await lab.store.leases.finalize(first, report(), {"tests": []}) is None

@@ -18,7 +18,7 @@ async def loose(lab: Lab, keep_s: float = 50.0) -> list[str]:
     return [key for key in await lab.store.problems.loose_objects(keep_s, 100) if key.startswith("t/")]
 
 
-async def test_what_was_stored_and_never_named(lab: Lab) -> None:
+async def test_stored_object_without_a_problem_is_loose(lab: Lab) -> None:
     await lab.store.problems.note_object("t/first")
     lab.advance(100)
     await lab.store.problems.note_object("t/second")
@@ -29,14 +29,14 @@ async def test_what_was_stored_and_never_named(lab: Lab) -> None:
     assert await loose(lab) == ["t/second"], "somebody is storing it again"
 
 
-async def test_what_is_named_is_not_loose(lab: Lab) -> None:
+async def test_object_of_a_problem_is_not_loose(lab: Lab) -> None:
     await lab.store.problems.note_object("t/1")
     await named(lab, "t/1")
     lab.advance(100)
     assert await loose(lab) == []
 
 
-async def test_what_another_package_took_the_place_of(lab: Lab) -> None:
+async def test_object_of_a_replaced_package_becomes_loose_later(lab: Lab) -> None:
     made = await named(lab, "t/old")
     await lab.store.problems.note_object("t/new")
     change = ProblemChange(data_path="t/new", data_hash="beef")
@@ -63,14 +63,14 @@ async def test_an_object_of_the_same_package_that_came_again(lab: Lab) -> None:
     assert await loose(lab) == ["t/again"]
 
 
-async def test_what_a_problem_that_is_gone_had(lab: Lab) -> None:
+async def test_object_of_a_deleted_problem_is_loose(lab: Lab) -> None:
     made = await named(lab, "t/gone")
     assert await lab.store.problems.delete_problem(made.id) is None
     lab.advance(100)
     assert await loose(lab) == ["t/gone"]
 
 
-async def test_what_two_problems_name_is_not_loose_when_one_is_gone(lab: Lab) -> None:
+async def test_object_of_two_problems_is_not_loose_after_deleting_one(lab: Lab) -> None:
     first, _second = await named(lab, "t/both"), await named(lab, "t/both")
     await lab.store.problems.delete_problem(first.id)
     lab.advance(100)

@@ -99,7 +99,7 @@ async def test_the_names_of_the_original_are_there(real: PgLab) -> None:
 # -- texts
 
 
-async def test_what_programs_print_never_breaks_a_verdict(real: PgLab) -> None:
+async def test_output_of_any_text_never_breaks_a_verdict(real: PgLab) -> None:
     job_id = await new_job(real)
     nasty: dict[str, Any] = {
         "compile": {"output": "nul \0, lone \ud800 and \udfff, pair \U0001f600, escaped \\u0000"},

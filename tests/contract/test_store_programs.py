@@ -24,7 +24,7 @@ async def test_unchecked_problems_are_listed_by_pages(lab: Lab) -> None:
     assert made[0] in await lab.store.problems.problems(start, 10)
 
 
-async def test_what_is_told_is_told_once_and_of_the_package_that_stands(lab: Lab) -> None:
+async def test_vetting_result_is_stored_once_for_the_current_package_only(lab: Lab) -> None:
     made = await unchecked(lab)
     await lab.store.problems.tell_programs(made.id, "another", "not this one")
     await lab.store.problems.tell_programs(made.id + 99, made.data_hash, "unknown problem")

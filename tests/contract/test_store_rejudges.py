@@ -148,7 +148,7 @@ async def test_of_nothing(lab: Lab, job_id: str) -> None:
     assert await rejudges_of(lab).former_result(job_id, 2) is None
 
 
-async def test_what_has_no_verdict_is_refused(lab: Lab) -> None:
+async def test_rejudge_without_a_verdict_is_refused(lab: Lab) -> None:
     _, jobs = await class_of(lab, 3)
     await claim(lab, jobs[1])
     for _ in range(MAX_ATTEMPTS):
@@ -168,7 +168,7 @@ async def test_what_has_no_verdict_is_refused(lab: Lab) -> None:
     assert (kept.status, kept.error_code) == ("System Error", "DISCARDED")
 
 
-async def test_it_has_its_whole_bound_of_attempts_and_takes_no_twins_place(lab: Lab) -> None:
+async def test_rejudge_has_all_attempts_and_does_not_replace_a_twin(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     one = draft(user_id, problem.id)
     job_id = await send(lab.store, one)
@@ -286,7 +286,7 @@ async def test_a_problem_without_submissions_is_done_at_once(lab: Lab) -> None:
     assert await rejudges_of(lab).order_rejudge(problem.id + 77, by="root", in_full=False) is None
 
 
-async def test_who_is_being_judged_is_looked_at_again(lab: Lab) -> None:
+async def test_rejudge_of_a_problem_lists_running_jobs_to_check_again(lab: Lab) -> None:
     """Perhaps by what the problem was before; who waits will be judged by what it is now."""
     problem, jobs = await class_of(lab, 4)
     judging, given_back, waiting, dead = jobs
@@ -380,7 +380,7 @@ async def test_two_nodes_at_one_order_open_each_judging_once(lab: Lab) -> None:
 # -- the problem itself
 
 
-async def test_what_decides_verdicts_makes_a_version(lab: Lab) -> None:
+async def test_change_that_affects_verdicts_makes_a_version(lab: Lab) -> None:
     problem = await new_problem(lab.store)
     changes: Sequence[tuple[ProblemChange, int]] = [
         (ProblemChange(title="B+A", difficulty="hard", description=""), 3),

@@ -16,7 +16,7 @@ async def test_no_live_node_is_none_and_a_node_without_languages_is_empty(lab: L
     assert await lab.store.roster.live_languages() == {}
 
 
-async def test_what_live_nodes_have(lab: Lab) -> None:
+async def test_live_languages_are_those_of_all_live_nodes(lab: Lab) -> None:
     await lab.store.roster.announce(NODE, {"cpp17": "g++ 14", "python3": "Python 3.13"}, 30.0)
     await lab.store.roster.announce(OTHER, {"python3": "Python 3.11"}, 300.0)
     assert await lab.store.roster.live_languages() == {"cpp17": ("g++ 14",), "python3": ("Python 3.11", "Python 3.13")}
@@ -46,7 +46,7 @@ async def test_a_job_in_a_language_that_the_node_lacks_stays_as_it_is(lab: Lab, 
     assert won.attempt_id == 1
 
 
-async def test_what_somebody_holds_or_has_done_is_told_as_ever(lab: Lab) -> None:
+async def test_unfit_claim_of_a_held_or_finished_job_is_refused_as_such(lab: Lab) -> None:
     job_id = await new_job(lab)
     await claim(lab, job_id)
     assert await tried(lab, job_id, PYTHON) is ClaimRefusal.LEASED
@@ -64,7 +64,7 @@ async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> No
     assert await tried(lab, job_id, PYTHON) is ClaimRefusal.DEAD
 
 
-async def test_who_cannot_judge_it_sends_it_on_less_and_less_often(lab: Lab) -> None:
+async def test_unfit_job_is_sent_again_with_growing_delay(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
     assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}

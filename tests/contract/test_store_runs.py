@@ -79,7 +79,7 @@ async def test_a_run_from_its_taking_to_its_end(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("run_id", ["", "run-", "run-1", UNKNOWN_ID, f"run-{UNKNOWN_ID}", "run-\0"])
-async def test_what_is_no_run(lab: Lab, run_id: str) -> None:
+async def test_unknown_run_is_none(lab: Lab, run_id: str) -> None:
     await new_run(lab)
     assert await lab.store.runs.custom_run(run_id, KEEP_S) is None
     await lab.store.runs.drop_run(run_id)

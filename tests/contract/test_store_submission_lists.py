@@ -78,7 +78,7 @@ async def test_filters(lab: Lab) -> None:
     assert await found(since=times[jobs[3]], until=times[jobs[1]]) == []
 
 
-async def test_what_a_list_says(lab: Lab) -> None:
+async def test_list_items_have_state_score_and_figures(lab: Lab) -> None:
     alice, problem = await new_user(lab.store), await new_problem(lab.store)
     job_id = await send(lab.store, draft(alice, problem.id))
     (waiting,) = (await lists_of(lab).submissions(ALL, 1)).items

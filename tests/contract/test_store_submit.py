@@ -55,7 +55,7 @@ async def test_a_draft_that_is_taken_can_be_read_back(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("job_id", ["", "nonsense", "' OR 1=1 --", UNKNOWN_ID.upper() + "x", "a\0b"])
-async def test_what_is_no_job_id_is_no_submission(lab: Lab, job_id: str) -> None:
+async def test_malformed_job_id_is_no_submission(lab: Lab, job_id: str) -> None:
     assert await lab.store.submissions.submission(job_id) is None
 
 
@@ -552,7 +552,7 @@ async def test_many_repairs_at_once_send_each_job_once(lab: Lab) -> None:
     assert (await lab.store.outbox.outbox_pending()).total == 5
 
 
-async def test_what_is_given_back_comes_by_the_stream_it_came_by(lab: Lab) -> None:
+async def test_given_back_job_is_sent_by_its_own_stream(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
     won = await claim(lab, job_id)
@@ -590,7 +590,7 @@ async def test_a_direct_submit_leaves_nothing_to_dispatch(lab: Lab) -> None:
     assert again == Receipt(receipt.job_id, repeated=True)
 
 
-async def test_what_was_sent_directly_is_in_the_outbox_as_delivered(lab: Lab) -> None:
+async def test_direct_submission_is_in_the_outbox_as_delivered(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipt = await direct(lab, draft(user_id, problem.id))
     assert receipt.event is not None
@@ -603,7 +603,7 @@ async def test_what_was_sent_directly_is_in_the_outbox_as_delivered(lab: Lab) ->
     assert await lab.store.strays.repair({receipt.job_id}, 60.0, 9, "deepoj:jobs") == []
 
 
-async def test_what_was_not_sent_is_repairs(lab: Lab) -> None:
+async def test_direct_submission_that_was_not_sent_is_repaired(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipt = await direct(lab, draft(user_id, problem.id))
     assert await lab.store.strays.repair(set(), 60.0, 9, "deepoj:jobs") == []
@@ -613,7 +613,7 @@ async def test_what_was_not_sent_is_repairs(lab: Lab) -> None:
     assert (event.job_id, event.event_type) == (receipt.job_id, "repair")
 
 
-async def test_what_is_deleted_before_it_is_marked_is_no_breakage(lab: Lab) -> None:
+async def test_mark_sent_of_a_deleted_submission_does_nothing(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     receipt = await direct(lab, draft(user_id, problem.id))
     assert receipt.event is not None

@@ -150,7 +150,7 @@ async def test_each_judging_is_told_with_its_own_result(lab: Lab) -> None:
     assert [one.judging for one in await lab.store.webhooks.webhooks_of_job(job_id, 1)] == [2]
 
 
-async def test_what_is_taken_is_hidden_and_comes_again_under_its_id(lab: Lab) -> None:
+async def test_taken_delivery_is_hidden_until_its_lease_ends_and_keeps_its_id(lab: Lab) -> None:
     """A node that dies between taking and settling a delivery, before or after the POST, only delays it."""
     await finish(lab, await job(lab))
     (first,) = await take(lab)
@@ -265,7 +265,7 @@ async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("delivery_id", [UNKNOWN_ID, "nonsense", "", "' OR 1=1 --", "-" * 36])
-async def test_what_is_no_delivery_is_not_sent(lab: Lab, delivery_id: str) -> None:
+async def test_redelivery_of_an_unknown_id_is_none(lab: Lab, delivery_id: str) -> None:
     assert await lab.store.webhooks.redeliver_webhook(delivery_id) is None
 
 

@@ -180,7 +180,7 @@ def ids(found: list[Entry | BadEntry]) -> list[str]:
 # Publish and read
 
 
-async def test_what_is_published_is_read_in_order_with_all_its_fields(lab: Lab) -> None:
+async def test_published_events_are_read_in_order_with_all_fields(lab: Lab) -> None:
     stream = lab.consumer("one")
     published = await stream.publish([event(7, "job-a", priority=3), event(8, "job-b")])
     first, second = entries_of(await stream.read(10, 0))
@@ -190,7 +190,7 @@ async def test_what_is_published_is_read_in_order_with_all_its_fields(lab: Lab) 
     assert second.job_id == "job-b"
 
 
-async def test_what_is_published_before_the_first_consumer_came_is_read(lab: Lab) -> None:
+async def test_events_published_before_the_first_consumer_are_read(lab: Lab) -> None:
     lab.add({"job_id": "early", "enqueue_ts": "1"})
     assert [entry.job_id for entry in entries_of(await lab.consumer("one").read(10, 0))] == ["early"]
 
@@ -303,7 +303,7 @@ async def test_reclaim_clears_deleted_entries_away(lab: Lab) -> None:
     assert (await one.pressure()).pending == 2
 
 
-async def test_what_is_put_down_counts_as_idle_for_so_long(lab: Lab) -> None:
+async def test_put_down_sets_the_idle_time_of_pending_entries(lab: Lab) -> None:
     one, two = lab.consumer("one"), lab.consumer("two")
     published = await one.publish(events(4))
     await one.read(4, 0)
@@ -335,7 +335,7 @@ async def test_reclaim_of_nothing(lab: Lab) -> None:
         ({"job_id": "a", "enqueue_ts": "1", "event_id": ""}, "not a number"),
     ],
 )
-async def test_what_cannot_be_decoded_is_a_bad_entry(lab: Lab, fields: dict[str, str], reason: str) -> None:
+async def test_undecodable_entry_is_a_bad_entry(lab: Lab, fields: dict[str, str], reason: str) -> None:
     one, two = lab.consumer("one"), lab.consumer("two")
     bad_id = lab.add(fields)
     good_id = lab.add({"job_id": "good", "enqueue_ts": "1"})

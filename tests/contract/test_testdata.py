@@ -261,7 +261,7 @@ async def test_a_cancelled_fetch_is_taken_over_by_who_waits(shelf: Shelf) -> Non
     assert shelf.on_disk() == {problem.data_hash}
 
 
-async def test_who_waits_shares_the_failure(shelf: Shelf) -> None:
+async def test_waiters_of_a_failed_fetch_fail_too(shelf: Shelf) -> None:
     problem, cache = shelf.put(1, FILES), shelf.cache()
     shelf.blobs.gate = trio.Event()
     shelf.blobs.down = True
@@ -392,7 +392,7 @@ async def test_the_least_recently_used_goes(shelf: Shelf, mock_clock: trio.testi
     assert shelf.counted("evicted") == 1
 
 
-async def test_what_is_pinned_stays(shelf: Shelf) -> None:
+async def test_pinned_data_is_not_evicted(shelf: Shelf) -> None:
     problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(3)]
     cache = shelf.cache(max_problems=1)
     held = [await cases_of(cache, problem) for problem in problems]
@@ -410,7 +410,7 @@ async def test_bytes_are_bounded(shelf: Shelf) -> None:
     assert len(shelf.on_disk()) == 2
 
 
-async def test_what_was_not_used_for_long_goes(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
+async def test_least_recently_used_data_is_evicted(shelf: Shelf, mock_clock: trio.testing.MockClock) -> None:
     problems = [shelf.put(n, {"1.in": b"%d" % n, "1.out": b""}) for n in range(2)]
     cache = shelf.cache(ttl_s=100)
     await _use(cache, problems[0])

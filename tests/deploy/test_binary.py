@@ -172,7 +172,7 @@ def test_a_submission_of_the_sample(root: CleanRoot) -> None:
     assert "Result: Accepted" in done.stdout
 
 
-def test_it_passes_the_runbooks_first_check(root: CleanRoot, tmp_path: Path) -> None:
+def test_single_file_build_passes_the_runbooks_first_check(root: CleanRoot, tmp_path: Path) -> None:
     served = root.command(PROGRAM, "up", "--log", "json")
     with running(tmp_path / "node", env={"DEEPOJ_HOME": "/srv/node"}, command=served) as node:
         assert str(Path(f"/proc/{node.process.pid}/exe").readlink()).startswith("/var/cache/deepoj/")

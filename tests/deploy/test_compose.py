@@ -218,7 +218,7 @@ def test_the_dockerfile_is_to_the_linters_liking() -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def test_what_the_images_copy_is_there_and_sent_to_the_builder() -> None:
+def test_files_that_the_images_copy_exist_and_are_sent_to_the_builder() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     sent = {line[1:] for line in (DEPLOY / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = [words.split()[:-1] for words in re.findall(r"^COPY (?!--from)(.*)$", text, re.M)]

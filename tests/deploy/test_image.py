@@ -145,7 +145,7 @@ def test_each_image_has_what_it_is_for_and_no_more(images: Mapping[str, Image]) 
         assert (package / name).exists(), name
 
 
-def test_what_was_built_here_does_not_go_in() -> None:
+def test_local_build_results_are_not_in_the_image() -> None:
     assert ignored("deepoj/_launcher")
     assert ignored("deepoj/cli/__pycache__/x.pyc")
     assert ignored("tests/conftest.py")
@@ -187,7 +187,7 @@ def test_the_program_is_there_and_is_an_ordinary_user_without_capabilities(
     assert plain.run("touch", "/opt/x").returncode != 0
 
 
-def test_it_judges_at_the_level_that_compose_asks_for(images: Mapping[str, Image], plain: roots.Within) -> None:
+def test_image_judges_at_the_level_of_compose(images: Mapping[str, Image], plain: roots.Within) -> None:
     answer = json.loads(run(images["worker"], plain, "judge", "--self_test").splitlines()[-1])
     assert answer["verdict"] == "OK", answer
     seen = json.loads(plain.run(*images["worker"].entrypoint, "doctor", "--roles", "worker", "--json").stdout)

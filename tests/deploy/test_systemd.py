@@ -23,14 +23,14 @@ def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return target
 
 
-def test_systemd_has_nothing_to_say_against_it(unit: Path) -> None:
+def test_systemd_verifies_each_unit(unit: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False, timeout=120
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_it_is_exposed_no_more_than_it_must(unit: Path) -> None:
+def test_exposure_of_each_unit_is_ok(unit: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--no-pager", "--offline=true", str(unit)],
         capture_output=True, text=True, check=False, timeout=120,
@@ -40,7 +40,7 @@ def test_it_is_exposed_no_more_than_it_must(unit: Path) -> None:
     assert float(level[1]) <= EXPOSURE
 
 
-def test_the_worker_gets_its_cgroup() -> None:
+def test_worker_unit_delegates_its_cgroup() -> None:
     text = (UNITS / "deepoj-worker.service").read_text()
     assert re.search(r"^Delegate=memory pids cpu io$", text, re.M)
     assert re.search(r"^CapabilityBoundingSet=$", text, re.M)

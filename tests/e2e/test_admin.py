@@ -57,7 +57,7 @@ def test_a_promotion_keeps_the_password(closed: tuple[Node, Path]) -> None:
 @pytest.mark.parametrize(
     ("name", "password", "says"), [("x", "long enough", "username"), ("fine", "short", "password")]
 )
-def test_what_cannot_be_an_account(closed: tuple[Node, Path], name: str, password: str, says: str) -> None:
+def test_malformed_account_is_refused(closed: tuple[Node, Path], name: str, password: str, says: str) -> None:
     _node, home = closed
     code, out, err = create_user(home, name, password)
     assert (code, out) == (2, "")
@@ -103,7 +103,7 @@ def test_a_package_is_imported_without_an_account(closed: tuple[Node, Path], tmp
         ({"1.in": "", "1.out": "", "deepoj.yaml": "title: x\ncompare: exact"}, ["--compare", "tokens"], 1, "--compare"),
     ],
 )
-def test_what_is_not_imported(  # noqa: PLR0917 - a row of the table
+def test_malformed_package_is_not_imported(  # noqa: PLR0917 - a row of the table
     closed: tuple[Node, Path], tmp_path: Path, files: dict[str, str], args: list[str], code: int, says: str
 ) -> None:
     _node, home = closed

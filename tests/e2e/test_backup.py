@@ -39,7 +39,7 @@ def wipe(deployment: Deployment) -> None:
             client.delete(key)
 
 
-def test_what_was_wiped_is_restored_and_goes_on(servers: Servers, tmp_path: Path) -> None:
+def test_wiped_deployment_is_restored_and_judges(servers: Servers, tmp_path: Path) -> None:
     deployment, saved = deployed(servers), tmp_path / "saved"
     with deployment.node(tmp_path / "before") as node:
         token = node.token()
@@ -75,7 +75,7 @@ def test_what_was_wiped_is_restored_and_goes_on(servers: Servers, tmp_path: Path
     assert json.loads(deepoj(deployment.env, "audit", "--json"))["clean"] is True
 
 
-def test_what_is_unfinished_at_the_backup_is_judged_after_the_restore(servers: Servers, tmp_path: Path) -> None:
+def test_job_unfinished_at_the_backup_is_judged_after_the_restore(servers: Servers, tmp_path: Path) -> None:
     """Its entry was in a stream that is gone: repair puts it back."""
     deployment, saved = deployed(servers), tmp_path / "saved"
     with deployment.node(tmp_path / "before", "--roles", "api") as node:
@@ -89,7 +89,7 @@ def test_what_is_unfinished_at_the_backup_is_judged_after_the_restore(servers: S
         assert node.verdict(token, job_id)["status"] == "Accepted"
 
 
-def test_it_refuses_what_would_destroy_or_deceive(servers: Servers, tmp_path: Path) -> None:
+def test_backup_over_a_backup_and_restore_over_tables_are_refused(servers: Servers, tmp_path: Path) -> None:
     deployment, saved = deployed(servers), tmp_path / "saved"
     with deployment.node(tmp_path / "home", "--roles", "api") as node:
         node.problem(node.token())

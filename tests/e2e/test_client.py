@@ -132,7 +132,7 @@ def test_a_run_is_as_if_it_were_here(type_: Type, config: Path) -> None:
     assert json.loads(fails.stdout)["status"] == "Runtime Error"
 
 
-def test_what_there_is(type_: Type, problem_id: int) -> None:
+def test_problems_and_languages_are_listed(type_: Type, problem_id: int) -> None:
     assert f"{problem_id} " in type_("problems").stdout
     assert "cpp17" in type_("languages").stdout
     known = json.loads(type_("languages", "--json").stdout)["languages"]

@@ -148,7 +148,7 @@ def test_connections_to_the_database_that_were_cut_off_are_made_again(system: Sy
     assert system.front.ready()
 
 
-def test_what_a_killed_node_had_in_hand_is_taken_over(system: System) -> None:
+def test_jobs_of_a_killed_node_are_taken_over(system: System) -> None:
     with system.start("worker-c") as node:
         pid = str(node.process.pid)
         recovery = recovered(system.drill("worker-kill", "--yes", "--json", "--pid", pid, "--node", "worker-c"))

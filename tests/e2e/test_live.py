@@ -142,7 +142,7 @@ def test_each_test_is_seen_as_it_ends_at_whichever_node_one_asks(split: Split, t
     until(lambda: split.deployment.ask("SELECT count(*) FROM live_tests") == "0", within_s=60, what="forgotten")
 
 
-def test_who_comes_again_misses_nothing_also_at_another_node(split: Split, token: str) -> None:
+def test_reconnected_stream_misses_nothing_also_at_another_node(split: Split, token: str) -> None:
     job_id = split.front.submit(token, problem(split, token, 50, 50, LONG_MS, 50, 50, 50), SLEEPER + "// again")
     with watching(split.front, token, job_id) as first:
         indexes = [first.until("test")["index"] for _ in range(2)]

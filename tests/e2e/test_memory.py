@@ -17,7 +17,7 @@ def test_jobs_leave_nothing_in_the_node() -> None:
     assert done.stdout.count("descriptors") == 2, done.stdout
 
 
-def test_what_has_grown_is_told() -> None:
+def test_growth_of_the_node_is_a_complaint() -> None:
     first = Weight(rss_mib=100.0, descriptors=40, tasks=30, threads=5)
     assert Weight(100.0 + GROWTH_MIB, 40, 30, 9).complaints(first) == []
     assert len(Weight(101.0 + GROWTH_MIB, 41, 31, 5).complaints(first)) == 3

@@ -79,7 +79,7 @@ def test_a_node_that_judges_nothing_compiles_what_it_can(split: Split, token: st
     ("source", "broken"),
     [("int main() { return x; }\n", "The checker 'check.cpp' does not compile."), ("int main() {}\n", None)],
 )
-def test_what_it_cannot_compile_a_node_that_judges_looks_at(
+def test_checker_that_the_front_cannot_compile_is_vetted_by_a_worker(
     split: Split, token: str, source: str, broken: str | None
 ) -> None:
     made = brought(split, token, "check.cpp", source).json()

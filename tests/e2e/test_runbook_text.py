@@ -132,7 +132,7 @@ def test_every_command_does_what_the_text_says(there: Site) -> None:
         there.shell.run(block)
 
 
-def test_what_cannot_run_here_is_at_least_right() -> None:
+def test_blocks_that_cannot_run_here_name_existing_things() -> None:
     checked = [block for block in BLOCKS if block.kind == CHECKED]
     assert len(checked) > 8
     assert [problem for block in checked for problem in problems(block.text)] == []

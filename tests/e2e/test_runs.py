@@ -97,7 +97,7 @@ def test_too_much_memory(node: Node, token: str) -> None:
     assert seen["data"]["memory_limit"] == 32_768
 
 
-def test_what_the_compiler_says(node: Node, token: str) -> None:
+def test_compile_error_shows_the_compilers_output(node: Node, token: str) -> None:
     seen = ran(node, token, BROKEN, 1)
     assert seen["status"] == "Compile Error"
     assert "undeclared_name" in seen["data"]["compile"]["output"]
@@ -130,7 +130,7 @@ def test_the_same_program_is_compiled_once(node: Node, token: str) -> None:
     assert sum(hits) >= 1
 
 
-def test_it_is_streamed_to_its_end(node: Node, token: str) -> None:
+def test_events_of_a_run_are_streamed_to_its_end(node: Node, token: str) -> None:
     run_id = sent(node, token, ECHO, stdin="you")
     with node.client.stream("GET", f"/api/v1/run/{run_id}/events", headers=bearer(token)) as stream:
         text = stream.read().decode()
@@ -294,7 +294,7 @@ def test_a_worker_that_drains_gives_it_back(front: Front) -> None:
     assert (seen["status"], seen["data"]["attempt_id"]) == ("Finished", 2)
 
 
-def test_what_kills_two_workers_ends_with_a_word(front: Front) -> None:
+def test_run_that_kills_two_workers_fails_with_a_reason(front: Front) -> None:
     front.worker()
     run_id = sent(front.node, front.token, SLEEPS, time_limit=9000, stdin=LONG)
     for attempt in (1, 2):

@@ -274,7 +274,7 @@ def test_d1_fails_where_a_submission_has_no_event(site: Site) -> None:
 
 
 @pytest.mark.parametrize("check", ["c1", "d1"])
-def test_who_does_not_say_which_problem_is_told_so(site: Site, check: str) -> None:
+def test_script_without_problem_id_says_so(site: Site, check: str) -> None:
     assert "PROBLEM_ID" in site.script_fails(check, code=2, PROBLEM_ID="")
     assert "PROBLEM_NOT_FOUND" in site.fails(check, PROBLEM_ID="999999")
 

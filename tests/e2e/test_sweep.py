@@ -13,7 +13,7 @@ from tests.e2e.nodes import ACCEPTED, SLEEPS, family, until
 SETTINGS = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
 
 
-def test_what_a_killed_node_was_running_is_swept_at_the_next_start(servers: Servers, home: Path) -> None:
+def test_attempts_of_a_killed_node_are_swept_at_the_next_start(servers: Servers, home: Path) -> None:
     deployment = deployed(servers)
     with deployment.node(home, env=SETTINGS) as node:
         token = node.token()

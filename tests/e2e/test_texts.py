@@ -70,7 +70,9 @@ def test_bytes_are_judged_as_they_are(node: Node, author: str, exact: int) -> No
 
 
 @pytest.mark.parametrize("where", ["stdout", "stderr"])
-def test_what_is_printed_never_breaks_an_answer(node: Node, token: str, author: str, exact: int, where: str) -> None:
+def test_output_of_any_bytes_never_breaks_an_answer(
+    node: Node, token: str, author: str, exact: int, where: str
+) -> None:
     code = f"import sys\nsys.{where}.buffer.write({BYTES!r} * 40)\nsys.exit({int(where == 'stderr')})\n"
     job_id = node.submit(author, exact, code, "python3")
     seen = node.verdict(author, job_id)
@@ -94,7 +96,7 @@ def test_source_is_kept_byte_for_byte(node: Node, author: str, exact: int, langu
     assert back["code"] == code
 
 
-def test_what_a_compiler_says_of_such_texts(node: Node, author: str, exact: int) -> None:
+def test_compiler_output_of_any_text_never_breaks_an_answer(node: Node, author: str, exact: int) -> None:
     job_id = node.submit(author, exact, f"#error {PLANES}\nint \U0001f600 = ;\n", "cpp17")
     seen = node.verdict(author, job_id)
     assert seen["status"] == "Compile Error"
@@ -103,7 +105,7 @@ def test_what_a_compiler_says_of_such_texts(node: Node, author: str, exact: int)
 
 
 @pytest.mark.parametrize("code", ["a\0b", "\ud800", "int main(){}\udfff"], ids=["NUL", "high half", "low half"])
-def test_what_cannot_be_kept_is_refused(node: Node, author: str, exact: int, code: str) -> None:
+def test_code_that_cannot_be_stored_is_refused(node: Node, author: str, exact: int, code: str) -> None:
     body = json.dumps({"problem_id": exact, "language": "cpp17", "code": code})
     headers = {**bearer(author), "Content-Type": "application/json"}
     answer = node.client.post("/api/v1/submit", content=body, headers=headers)

@@ -6,7 +6,7 @@
     … and unfenced                                            here, test_poison_finishes_no_job
 16  a failed XADD takes the payload with it                   test_deaths.py::test_the_answer_of_xadd_is_lost
 17  a group made at $ never sees what was there before        contract/test_stream.py::
-                                                              test_what_is_published_before_the_first_consumer_came_is_read
+                                                              test_events_published_before_the_first_consumer_are_read
     … and is not made again                                   test_deaths.py::test_without_a_group,
                                                               contract/test_stream.py::test_a_wiped_server_is_taken_up_again
 18  a running job whose entry was trimmed is stuck            test_deaths.py::test_without_an_entry[after:claim-trimmed]

@@ -172,7 +172,7 @@ async def test_the_second_attempt_is_another_nodes(place: Place) -> None:
     await place.clean()
 
 
-async def test_who_is_alone_tries_again_and_a_person_decides_in_the_end(place: Place) -> None:
+async def test_single_node_retries_until_the_job_is_a_dead_letter(place: Place) -> None:
     jobs = await place.submits(1)
     place.lab.sql("UPDATE submissions SET judging_attempts = 3")
     fake = await place.node("one", sick)

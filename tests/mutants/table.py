@@ -64,7 +64,7 @@ MUTANTS = (
         "sql/queries/leases.sql",
         "WHEN $6::boolean AND avoid_owner = $3 AND avoid_until > now() THEN 'avoided'",
         "WHEN $6::boolean AND avoid_owner = $3 THEN 'avoided'",
-        "tests/contract/test_store_dead_letters.py::test_who_failed_leaves_the_job_to_others_for_a_while",
+        "tests/contract/test_store_dead_letters.py::test_node_that_failed_avoids_the_job_for_a_while",
     ),
     Mutant(
         "sql/queries/leases.sql",
@@ -314,7 +314,7 @@ MUTANTS = (
         "deepoj/adapters/sandbox/verdict.py",
         "_HOST_IS_SHORT = frozenset({errno.EAGAIN,",
         "_HOST_IS_SHORT = frozenset({errno.EIO, errno.EAGAIN,",
-        "tests/sandbox/test_decide.py::test_whose_fault_a_program_that_cannot_start_is",
+        "tests/sandbox/test_decide.py::test_program_that_cannot_start_is_blamed_on_program_or_host",
     ),
     Mutant(
         "deepoj/adapters/sandbox/verdict.py",
@@ -379,7 +379,7 @@ MUTANTS = (
         "deepoj/judging/scoring/submission.py",
         "        if any(graded.status in OURS for graded in self._graded.values()) or verdict is None or not is_complete:",
         "        if any(graded.status in OURS for graded in self._graded.values()) or verdict is None:",
-        "tests/unit/test_scoring.py::test_what_was_not_judged_to_its_end_is_not_accepted",
+        "tests/unit/test_scoring.py::test_incomplete_judging_is_not_accepted",
     ),
     Mutant(
         "deepoj/judging/compare_floats.py",
@@ -415,7 +415,7 @@ MUTANTS = (
         "deepoj/execution/compiling.py",
         "    return compiled.reason.get(\"why\") == \"exit\" and not _PERHAPS_OURS.search(result.output)",
         "    return not _PERHAPS_OURS.search(result.output)",
-        "tests/unit/test_compiling.py::test_what_may_come_out_otherwise_is_not_kept",
+        "tests/unit/test_compiling.py::test_compilation_that_might_end_otherwise_is_not_kept",
     ),
     Mutant(
         "deepoj/execution/compiling.py",
@@ -506,7 +506,7 @@ MUTANTS = (
         "deepoj/api/http/limits.py",
         "        if limit in {Limit.NONE, Limit.PASSWORD}:",
         "        if limit is Limit.PASSWORD:",
-        "tests/api/test_limits.py::test_what_watches_the_node_is_not_counted",
+        "tests/api/test_limits.py::test_health_and_metrics_are_not_counted",
     ),
     Mutant(
         "deepoj/accounts/passwords.py",
@@ -560,13 +560,13 @@ MUTANTS = (
         "deepoj/webhooks/callback_urls.py",
         "        return (address.ipv4_mapped,)",
         "        return (address,)",
-        "tests/unit/test_callback_urls.py::test_what_the_operator_allows_may_be_called_and_nothing_beside_it",
+        "tests/unit/test_callback_urls.py::test_only_hosts_and_networks_that_the_operator_allows_may_be_called",
     ),
     Mutant(
         "deepoj/webhooks/callback_urls.py",
         "return address.is_global and not special",
         "return address.is_global",
-        "tests/unit/test_callback_urls.py::test_what_is_plainly_wrong",
+        "tests/unit/test_callback_urls.py::test_malformed_callback_url_is_refused",
     ),
     Mutant(
         "deepoj/packages/formats/archive.py",
@@ -584,7 +584,7 @@ MUTANTS = (
         "sandbox_ext/policy.c",
         "MAP_HUGETLB, 3, 0)",
         "MAP_HUGETLB, 2, 0)",
-        "tests/sandbox/test_policy.py::test_what_arguments_decide",
+        "tests/sandbox/test_policy.py::test_calls_are_decided_by_their_arguments",
     ),
     Mutant(
         "sandbox_ext/stream.c",
@@ -596,7 +596,7 @@ MUTANTS = (
         "sandbox_ext/policy.c",
         "CLONE_VM, 2, 0)",
         "CLONE_VM, 3, 0)",
-        "tests/sandbox/test_policy.py::test_what_arguments_decide",
+        "tests/sandbox/test_policy.py::test_calls_are_decided_by_their_arguments",
     ),
     Mutant(
         "sandbox_ext/run.c",

@@ -78,7 +78,7 @@ def test_judging_knows_every_rule(verdict: RunVerdict, rule: str) -> None:
         ("scratch", errno.ENOENT, "./main", False),
     ],
 )
-def test_whose_fault_a_program_that_cannot_start_is(step: str, error: int, argv: str, unfit: bool) -> None:
+def test_program_that_cannot_start_is_blamed_on_program_or_host(step: str, error: int, argv: str, unfit: bool) -> None:
     files = (FileIn("main", Path("program"), executable=True), FileIn("main.py", Path("source")))
 
     assert is_unfit(step, error, RunSpec(argv=(argv,), limits=LIMITS, files_in=files)) is unfit

@@ -45,7 +45,7 @@ def test_hostile_program_gets_its_verdict_and_harms_nothing(ring: Ring, row: Row
     assert ring.check(row) == []
 
 
-async def test_what_is_looked_for_would_be_seen(hostile: Path, tmp_path: Path) -> None:
+async def test_arena_reports_each_kind_of_harm(hostile: Path, tmp_path: Path) -> None:
     async with Arena.open(hostile, tmp_path) as arena:
         assert await arena.harm() == []
         (tmp_path / "secret").write_text("another answer")

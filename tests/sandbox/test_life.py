@@ -482,7 +482,7 @@ def starve(launcher: int, processes: list[psutil.Process], limit: int) -> Path |
     return made
 
 
-async def test_what_a_host_without_memory_kills_is_ours(programs: Path, tmp_path: Path) -> None:
+async def test_kill_by_a_host_without_memory_is_a_system_error(programs: Path, tmp_path: Path) -> None:
     """Not a Runtime Error for a SIGKILL that the program never saw, nor a Memory Limit Exceeded below the limit."""
     async with open_box(1) as box:
         processes = await standing(box.launcher_pid, 1)

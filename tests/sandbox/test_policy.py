@@ -212,7 +212,7 @@ async def test_calls_that_the_policy_does_not_name_give_enosys(
 
 
 @pytest.mark.parametrize("policy", list(Policy))
-async def test_what_arguments_decide(
+async def test_calls_are_decided_by_their_arguments(
     box: LinuxBox, probe: Path, numbers: dict[str, int], tmp_path: Path, policy: Policy
 ) -> None:
     rows = WEAK_ROWS if box.isolation is Isolation.WEAK else ROWS

@@ -26,7 +26,7 @@ SIDES = ("program", "interactor")
 ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py")
 
 #: an ordinary user without a delegated group cannot take memory from others
-NOT_HIS = ("--deselect", "tests/sandbox/test_life.py::test_what_a_host_without_memory_kills_is_ours")
+NOT_HIS = ("--deselect", "tests/sandbox/test_life.py::test_kill_by_a_host_without_memory_is_a_system_error")
 #: at `weak` all his runs are his, and the kernel counts them as one
 HIS_ARE_ONE = ("--deselect", "tests/sandbox/test_life.py::test_boxes_of_one_host_share_no_limit_on_processes")
 #: nor can anybody move on a host with one core

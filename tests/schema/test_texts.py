@@ -178,7 +178,7 @@ async def test_names_and_words_are_kept_or_refused(desk: Desk, what: str) -> Non
 
 
 @pytest.mark.parametrize("what", TEXTS)
-async def test_what_programs_print_never_breaks_an_answer(desk: Desk, what: str) -> None:
+async def test_output_of_any_text_never_breaks_an_answer(desk: Desk, what: str) -> None:
     """A result with such texts everywhere, as judging hands it to the database."""
     text, can_be_kept = TEXTS[what]
     status, found = await desk.json(

@@ -120,11 +120,11 @@ def test_forms_and_targets(url: str, form: str, target: str) -> None:
         ("http://metadata.google.internal/", CallbackRefusal.ADDRESS),
     ],
 )
-def test_what_is_plainly_wrong(url: str, refusal: CallbackRefusal) -> None:
+def test_malformed_callback_url_is_refused(url: str, refusal: CallbackRefusal) -> None:
     assert PUBLIC.read(url) is refusal
 
 
-def test_what_the_operator_allows_may_be_called_and_nothing_beside_it() -> None:
+def test_only_hosts_and_networks_that_the_operator_allows_may_be_called() -> None:
     for url in ("http://localhost:8080/", "http://127.0.0.1:9999/x", "http://10.1.255.1/", "http://[fd00::7]/"):
         assert isinstance(AT_HOME.read(url), Callback), url
     for url in ("http://10.2.0.1/", "http://192.168.0.1/", "http://[::1]/", "http://169.254.169.254/"):
@@ -158,7 +158,7 @@ def test_switched_off_nothing_is_taken() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "nonsense", "1.2.3", "fe80::1%eth0", "127.0.0.1\0", "::ffff:169.254.169.254"])
-def test_what_is_no_public_address_is_not_called(address: str) -> None:
+def test_address_that_is_not_public_is_not_called(address: str) -> None:
     assert not PUBLIC.permits(address)
 
 

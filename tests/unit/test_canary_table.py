@@ -31,7 +31,7 @@ def test_every_program_is_there_and_used() -> None:
     assert set(PROGRAMS.values()) <= set(LANGUAGES)
 
 
-def test_what_the_original_got_wrong_is_all_there() -> None:
+def test_canaries_cover_every_program_that_the_original_judged_wrong() -> None:
     """A CPU loop, late with exit code 0, return -1, an uncaught exception, growth of memory, the weight of nothing."""
     assert {
         "cpu-loop", "late-but-clean", "return-minus-one", "uncaught-exception", "heap-growth", "vector-growth",

@@ -209,7 +209,7 @@ async def test_a_refusal_is_kept_with_its_words(keeping: Keeping, words: str) ->
     ],
     ids=["time", "memory", "output", "ours", "signal", "host-memory", "disk", "processes", "bug", "killed", "nothing"],
 )
-async def test_what_may_come_out_otherwise_is_not_kept(keeping: Keeping, ended: RunOutcome) -> None:
+async def test_compilation_that_might_end_otherwise_is_not_kept(keeping: Keeping, ended: RunOutcome) -> None:
     keeping.box.on(Policy.COMPILE, b"int", ended)
     for _ in range(2):
         found = await keeping.compile()

@@ -27,13 +27,13 @@ CONTRACT = {
 }  # fmt: skip
 
 
-def test_a_seed_is_a_schedule() -> None:
+def test_same_seed_draws_the_same_schedule() -> None:
     assert schedule.draw(7, 50, 3) == schedule.draw(7, 50, 3)
     assert schedule.draw(7, 50, 3) != schedule.draw(8, 50, 3)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_kind_is_there_and_nothing_that_cannot_be_played(seed: int) -> None:
+def test_schedule_has_every_playable_kind_and_no_other(seed: int) -> None:
     drawn = schedule.draw(seed, 30, 3)
     assert len(drawn) == 30
     assert {fault.kind for fault in drawn} == set(FaultKind)
@@ -148,28 +148,28 @@ def test_every_drill_of_the_contract_is_there_and_played_live_or_refused() -> No
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_what_cannot_be_played_from_outside_is_refused_with_the_reason(drill: Drill, name: str) -> None:
+def test_drill_that_cannot_run_live_is_refused_with_the_reason(drill: Drill, name: str) -> None:
     code, said = drill(name, "--live", "--yes")
     assert code == 2
     assert len(said.splitlines()) == 1
     assert IMPOSSIBLE[name] in said
 
 
-def test_it_says_what_it_would_do_and_does_nothing_without_a_yes(drill: Drill) -> None:
+def test_live_drill_without_yes_only_says_what_it_would_do(drill: Drill) -> None:
     code, said = drill("redis-wipe", "--live")
     assert code == 2
     assert "deletes the stream" in said.splitlines()[0]
     assert "--yes" in said.splitlines()[1]
 
 
-def test_without_a_system_it_says_so(drill: Drill) -> None:
+def test_live_drill_without_a_system_exits_3(drill: Drill) -> None:
     code, said = drill("redis-wipe", "--live", "--yes")
     assert code == 3
     assert "there is no system at http://127.0.0.1:1" in said
 
 
 @pytest.mark.parametrize("option", [("--yes",), ("--pid", "77"), ("--api", "http://127.0.0.1:1")])
-def test_what_is_for_a_running_system_needs_the_word(drill: Drill, option: tuple[str, ...]) -> None:
+def test_option_of_a_live_drill_without_live_is_refused(drill: Drill, option: tuple[str, ...]) -> None:
     code, said = drill("worker-kill", *option)
     assert code == 2
     assert "--live" in said
@@ -201,7 +201,7 @@ def test_process_without_pid_is_killed_only_if_it_is_the_only_one() -> None:
         only_one([9, 7])
 
 
-def test_what_is_no_node_is_not_killed_though_it_was_named() -> None:
+def test_named_process_that_is_no_node_is_not_killed() -> None:
     with pytest.raises(StartRefused, match="is no deepoj node"):
         find_victim(os.getpid(), str)
     ended = subprocess.Popen(["true"])

@@ -121,7 +121,7 @@ async def test_accepted(bench: Bench) -> None:
     assert _sample(bench.metrics, "worker_compile_duration_seconds_count") == 1
 
 
-async def test_what_the_box_is_asked(bench: Bench) -> None:
+async def test_runs_in_the_box_have_the_limits_of_the_problem(bench: Bench) -> None:
     claim = a_claim()
     claim = replace(claim, problem=replace(claim.problem, time_limit_ms=1500, memory_limit_mb=64))
     await bench.report(claim)

@@ -74,7 +74,7 @@ def test_a_problem_that_is_not_scored(fates: dict[str, str | float], status: Ver
 
 
 @pytest.mark.parametrize("points", Points)
-def test_what_was_not_judged_to_its_end_is_not_accepted(points: Points) -> None:
+def test_incomplete_judging_is_not_accepted(points: Points) -> None:
     scoring = Scoring(replace(plain(("1", "2")), points=points))
     scoring.record(0, V.ACCEPTED)
     assert scoring.outcome().status is V.SYSTEM_ERROR

@@ -122,7 +122,7 @@ async def test_single_node_retries_without_avoid_delay(autojump_clock: object, f
     assert tries == [1, 2]
 
 
-async def test_who_fails_takes_it_back_when_no_other_does(autojump_clock: object, fake: FakeNode) -> None:
+async def test_node_that_failed_retries_when_no_other_node_does(autojump_clock: object, fake: FakeNode) -> None:
     """The other node is there and never has room: the wait has an end."""
     seen: list[str] = []
 

@@ -191,9 +191,7 @@ async def test_infra_trouble_is_tried_again_and_never_the_contestants(autojump_c
 
 
 @pytest.mark.parametrize("away", [BlobsUnavailable("the object store is away"), BoxAway("no launcher can be had")])
-async def test_what_is_away_for_an_hour_uses_up_no_attempts(
-    autojump_clock: object, fake: FakeNode, away: Breakage
-) -> None:
+async def test_outage_of_an_hour_uses_up_no_attempts(autojump_clock: object, fake: FakeNode, away: Breakage) -> None:
     back_at = trio.current_time() + 3600
 
     async def judge(claim: Claim) -> Report:
