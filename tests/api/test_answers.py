@@ -129,7 +129,7 @@ async def test_messages_in_chinese_when_preferred(tmp_path: Path, header: str, c
 
 
 async def test_accept_language_that_is_too_long_counts_as_none(tmp_path: Path) -> None:
-    """Reading 1,600 wishes takes 10 ms, in which no other request is answered."""
+    """Parsing 1,600 languages takes 10 ms, in which no other request is answered."""
     answer = await house(tmp_path).ask("GET", "/nothing", headers={"Accept-Language": "zh," * 342})
     plain = await house(tmp_path).ask("GET", "/nothing")
     assert await answer.get_json() == await plain.get_json()
@@ -186,7 +186,7 @@ async def test_metrics_carry_templates_and_never_ids(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Torture
+# Random input
 
 
 _TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)
@@ -236,7 +236,7 @@ def test_any_submission_gives_no_500(body: dict[str, Any], home: House) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_form_gives_no_500(data: st.DataObject, home: House) -> None:
-    """Good forms, cut, flipped and stuffed with line ends."""
+    """Valid forms that are cut, have bits flipped or get more line ends."""
     import trio
 
     whole, content_type = form({"title": "t", "compare": "tokens"}, package())
@@ -301,7 +301,7 @@ _SPAN = "00f067aa0ba902b7"
     [
         (f"00-{_TRACE}-{_SPAN}-01", "01"),
         (f"00-{_TRACE}-{_SPAN}-00", "00"),
-        (f"00-{_TRACE}-{_SPAN}-ff", "01"),  # of a later level: only "sampled" is ours to say
+        (f"00-{_TRACE}-{_SPAN}-ff", "01"),  # flags of a later level of the standard: we set only "sampled"
         (f"cc-{_TRACE}-{_SPAN}-01-more", "01"),
         (f"00-{_TRACE}-{_SPAN}-01-more", None),
         (f"ff-{_TRACE}-{_SPAN}-01", None),
@@ -365,7 +365,7 @@ def test_malformed_trusted_proxy_is_an_error() -> None:
 
 
 def test_name_that_is_far_too_long_is_not_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One letter becomes 18, and marks are sorted in a time that grows with the square of their number."""
+    """NFKC turns one letter into up to 18 and sorts marks in quadratic time."""
     longest = unicodedata.normalize("NFD", "\u1f82") * 32
     assert len(longest) == 128
     assert clean_username(longest) == "\u1f82" * 32

@@ -1,4 +1,4 @@
-"""Dead letters over HTTP: who may, what is answered, and that a decision twice is one."""
+"""Dead letters over HTTP: rights, answers, and that a repeated decision changes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEASE_S = 60.0
 
 
 async def dies(home: House, job_id: str, attempts: int = 2) -> None:
-    """Uses up a job's attempts."""
+    """Use up the attempts of a job."""
     for _ in range(attempts):
         won = (await home.store.claim([an_entry(job_id)], "node-a", LEASE_S, attempts))["1-0"]
         assert isinstance(won, Claim)

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page: valid, complete, and true without the internet."""
+"""The OpenAPI document and its page: valid and complete, and the page loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from deepoj.api.errors import ApiError
 from tests.api.house import House, house
 
-#: what every route can answer beside its own
+#: statuses that every route can answer
 _ALWAYS = {"400", "405", "431", "500", "501", "503"}
 
 

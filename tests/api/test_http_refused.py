@@ -20,7 +20,7 @@ _LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: applicat
 _BODY = b'{"username":"x","password":"y"}'
 _CHUNKED = _LOGIN + b"Transfer-Encoding: chunked\r\n\r\n"
 _KIB = 1024
-#: a connection that the server should have closed is waited for this long; one that it closes takes milliseconds
+#: deadline for the server to close a connection, which takes milliseconds
 _GIVEN_UP_S = 30.0
 
 
@@ -123,7 +123,7 @@ HEADS: dict[str, tuple[bytes, int]] = {
     "a request line without an end": (b"GET /" + b"a" * 17 * _KIB, 431),
 }
 
-#: what the application answers before it has read the body may come first: then nothing else does
+#: an answer that the application gives before it reads the body may come instead of the refusal
 BODIES: dict[str, bytes] = {
     "size 0x1f": b"0x1f\r\n" + _BODY + b"\r\n0\r\n\r\n",
     "size +1f": b"+1f\r\n" + _BODY + b"\r\n0\r\n\r\n",
@@ -152,7 +152,7 @@ BODIES: dict[str, bytes] = {
 
 
 async def _answers(tmp_path: Path, raw: bytes, *, byte_by_byte: bool = False) -> list[int]:
-    """The statuses that the server gave before it closed."""
+    """Return the statuses that the server sent before it closed the connection."""
     home = house(tmp_path, read_header_timeout_s=_GIVEN_UP_S, idle_timeout_s=_GIVEN_UP_S, read_timeout_s=_GIVEN_UP_S)
     async with served(home) as (url, _), await dial(url) as stream:
         try:

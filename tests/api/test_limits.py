@@ -1,4 +1,4 @@
-"""How often somebody may ask: what is counted, by whom, and what a refusal says."""
+"""Rate limits: which requests count, for which address, user or account, and what a refusal says."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOGIN = {"username": "alice", "password": "wrong password"}
 
 @dataclass
 class Asked:
-    """What came of some requests that are alike."""
+    """The answers to several equal requests."""
 
     answers: list[Response]
 
@@ -126,7 +126,7 @@ async def test_owner_logs_in_while_strangers_guess(tmp_path: Path, autojump_cloc
 
 
 async def test_owner_logs_in_while_somebody_guesses_at_the_same_address(tmp_path: Path, autojump_clock: object) -> None:
-    """Guesses go on one after the other; so do the owner's."""
+    """Logins at one address wait for each other, so the owner's gets its turn among the guesses."""
     home = await registered(tmp_path, auth_rate=limit(ip=60, user=120))
     guesses = 0
 
@@ -194,7 +194,7 @@ async def test_password_change_limits_guesses_of_the_old_password(tmp_path: Path
 
 
 async def test_class_behind_one_address_logs_in_and_reads(tmp_path: Path) -> None:
-    """With the limits of the contract; all at once."""
+    """With the default limits, and all at the same time."""
     rates: dict[str, Any] = {name: rate_limit() for name in ("auth_rate", "submit_rate", "rate")}
     home = house(tmp_path, **rates)
     await home.ask("POST", "/api/v1/auth/register", json=RIGHT["json"])
@@ -277,7 +277,7 @@ async def test_strangers_are_counted_by_address(tmp_path: Path, method: str, pat
 
 
 async def test_requests_with_a_token_are_counted_by_user(tmp_path: Path) -> None:
-    """A class behind one address reads on; one of them alone does not read for all."""
+    """A class behind one address can go on reading, and one user of it does not use up the others' requests."""
     home = house(tmp_path, rate=limit(ip=1, user=3))
     alice, bob = await home.token("alice"), await home.token("bob")
     assert (await ask(home, 4, "GET", "/api/v1/problems", token=alice)).statuses == [200] * 3 + [429]

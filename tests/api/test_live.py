@@ -34,7 +34,7 @@ TESTS = (
 
 
 class Scene:
-    """An application with a job of alice's."""
+    """An application in which alice has submitted a job."""
 
     def __init__(self, tmp_path: Path, **changes: Any) -> None:
         self.home = house(tmp_path, **changes)
@@ -89,7 +89,7 @@ def brief(got: Got | None) -> tuple[str, str, object]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is shown
+# Events of a stream
 
 
 async def test_a_job_from_its_wait_to_its_verdict(scene: Scene) -> None:
@@ -262,7 +262,7 @@ async def test_a_deleted_job_ends_its_streams(scene: Scene) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Who, and how many
+# Rights and limits
 
 
 async def test_rights_and_ids(scene: Scene) -> None:
@@ -330,7 +330,7 @@ async def test_one_node_has_so_many_streams_and_goes_on_answering(tmp_path: Path
 
 
 async def hoard(stack: AsyncExitStack, http: httpx.AsyncClient, path: str, token: str, count: int) -> list[Stream]:
-    """Streams of one account that have begun; they stay until ``stack`` ends."""
+    """Open streams of one account that stay until ``stack`` ends."""
     streams: list[Stream] = []
     stack.callback(streams.clear)  # else they close as garbage
     for _ in range(count):
@@ -386,7 +386,7 @@ async def test_many_accounts_of_one_address_leave_room_for_another_address(tmp_p
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Time, and what breaks
+# Timeouts and outages
 
 
 @pytest.fixture
@@ -427,7 +427,7 @@ async def test_listener_that_reconnects_catches_up(scene: Scene) -> None:
 
 
 async def first_after_an_outage(scene: Scene, stream: Stream, then: Callable[[], Awaitable[object]]) -> Got:
-    """What a stream shows of that which happens once the database is back; it has looked in vain before."""
+    """Return the first event of a stream after an outage of the database during which it failed to read."""
     scene.home.store.down = True
     so_far = len(stream.comments)
     reader = stream._events
@@ -466,7 +466,7 @@ async def test_a_database_that_stays_away_ends_it_and_the_client_is_told_why(
 
 @pytest.mark.parametrize("change", ["password", "disabled"])
 async def test_a_revoked_token_ends_its_stream(scene: Scene, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
-    """Not at once, but before what comes next is shown."""
+    """Not at once, but before the next event is shown."""
     monkeypatch.setattr(wire, "RECHECK_S", 0.0)
     user = await scene.home.store.credentials("alice")
     assert user is not None
@@ -504,7 +504,7 @@ async def test_a_token_that_cannot_be_looked_at_is_looked_at_later(
 
 
 async def test_rights_are_looked_at_again(scene: Scene, hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stream ends by and by, and who comes again with a revoked token is refused."""
+    """The stream of a revoked token ends within a while, and a new one with that token is refused."""
     monkeypatch.setattr(wire, "MAX_AGE_S", 0.2)
     user = await scene.home.store.credentials("alice")
     assert user is not None
@@ -525,7 +525,7 @@ async def test_a_drain_ends_streams_at_once(tmp_path: Path) -> None:
     ):
         await stream.next()
         drain.cancel()
-        assert await stream.next() is None  # as an answer that is complete: no error
+        assert await stream.next() is None  # the body ends properly: no error
 
 
 async def test_timeouts_of_requests_do_not_cut_a_stream(tmp_path: Path, hasty: None) -> None:
@@ -545,7 +545,7 @@ async def test_timeouts_of_requests_do_not_cut_a_stream(tmp_path: Path, hasty: N
 
 
 async def dialled(url: str, scene: Scene) -> trio.SocketStream:
-    """A client that has asked for the stream and reads what it likes."""
+    """Connect to the stream by a raw socket, from which the test reads as it likes."""
     host, _, port = url.removeprefix("http://").partition(":")
     sock = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -574,7 +574,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_can_resume(tmp_path: P
     async with served(scene.home) as (url, _), client(url) as http:
         async with await dialled(url, scene), streaming(http, scene.path, scene.token) as other:
             await until(lambda: open_streams(scene.home) == 2)
-            # more than the kernel keeps for it
+            # more than the socket buffers hold
             long = TestResult(name="x" * 200_000, status=Verdict.ACCEPTED)
             index = 0
 
@@ -588,7 +588,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_can_resume(tmp_path: P
             assert brief(await other.next())[1] == "state"
             while open_streams(scene.home) == 2:
                 await tell_more()
-                # who reads is not held up by who does not
+                # a client that reads is not delayed by one that does not
                 assert brief(await other.next()) == (f"1-1-{index}", "test", index)
             assert index > 3
         async with streaming(http, scene.path, scene.token, last=f"1-1-{index - 1}") as again:
@@ -597,7 +597,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_can_resume(tmp_path: P
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The wire itself
+# Format
 
 
 async def test_the_bytes(scene: Scene) -> None:
@@ -605,7 +605,7 @@ async def test_the_bytes(scene: Scene) -> None:
     answer = await scene.home.ask("GET", scene.path, token=scene.token)
     body = await answer.get_data(as_text=False)
     assert body.startswith(b"retry: 2000\n\n")
-    # no line ends but those of the format
+    # no line ends beside those of the format
     assert b"\r" not in body
     blocks = body.decode().removeprefix("retry: 2000\n\n").removesuffix("\n\n").split("\n\n")
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Logging in with GitHub, against a provider over real HTTP."""
+"""Login with GitHub, against a provider over real HTTP."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def cookie_of(answer: Response) -> SimpleCookie:
 
 
 async def begun(home: House) -> tuple[str, dict[str, str]]:
-    """A login under way: the state, and GitHub's address with its query."""
+    """Begin a login. Return the state, and the query of GitHub's address."""
     answer = await home.ask("GET", LOGIN)
     assert answer.status_code == 307
     query = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["Location"]).query).items()}
@@ -60,7 +60,7 @@ async def begun(home: House) -> tuple[str, dict[str, str]]:
 
 
 def agreed(fake: FakeGithub, query: Mapping[str, str]) -> dict[str, str]:
-    """The person agrees; the query that the browser is sent back with."""
+    """Agree at the provider. Return the query of the redirect to the callback."""
     back = fake.authorize(dict(query))
     return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
 
@@ -76,11 +76,11 @@ async def entered(home: House, fake: FakeGithub) -> tuple[int, dict[str, Any]]:
     return await returns(home, agreed(fake, query), state)
 
 
-# -- the way in
+# -- login
 
 
 async def test_a_browser_goes_there_and_back(tmp_path: Path, github: FakeGithub) -> None:
-    """The whole way over sockets, with a client that keeps cookies as a browser does."""
+    """The whole login over sockets, with a client that keeps cookies as a browser does."""
     home = at_home(tmp_path, github)
     async with served(home) as (url, _), client(url) as browser:
         sent = await browser.get(LOGIN)
@@ -343,7 +343,7 @@ async def test_a_login_without_a_good_code(tmp_path: Path, github: FakeGithub, s
 
 
 async def test_a_code_of_another_login_is_no_good(tmp_path: Path, github: FakeGithub) -> None:
-    """A code that was slipped in (RFC 7636's attack): the verifier is not what its challenge was made of."""
+    """An injected code (the attack of RFC 7636): its challenge was not made of our verifier."""
     home = at_home(tmp_path, github)
     mine, _ = await begun(home)
     _, theirs = await begun(home)
@@ -352,7 +352,7 @@ async def test_a_code_of_another_login_is_no_good(tmp_path: Path, github: FakeGi
 
 
 def _drips(handler: BaseHTTPRequestHandler) -> None:
-    """A byte now and then, each well within a read's timeout."""
+    """Answer byte by byte, each within the timeout of a read."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000000")
     handler.end_headers()
@@ -384,7 +384,7 @@ def _says(value: object, status: int = 200) -> Mood:
     return lambda handler: send_json(handler, value, status)
 
 
-#: what breaks either answer
+#: ways to break the token answer and the user answer
 NONSENSE: dict[str, Mood] = {
     "500": _says({"message": "x"}, 500),
     "503": _says({}, 503),
@@ -470,7 +470,7 @@ async def test_a_provider_that_is_not_there_is_a_502(tmp_path: Path) -> None:
 
 
 async def test_client_secret_is_sent_to_the_provider_only(tmp_path: Path, github: FakeGithub) -> None:
-    """A redirect is not followed, wherever it leads."""
+    """Redirects are not followed."""
     with fake_github(REDIRECT) as other:
         home = at_home(tmp_path, github)
         for status in (301, 302, 303, 307, 308):

@@ -1,4 +1,4 @@
-"""Who may do what, as one table; and rights come before anything is validated."""
+"""The rights of each kind of caller on each route, as one table; rights are checked before the request."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/admin/dlq/{job}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/admin/dlq/{job}/requeue", (401, 401, 403, 403, 409)),
     ("POST", "/api/v1/admin/dlq/{job}/discard", (401, 401, 403, 403, 409)),
-    ("GET", "/api/v1/users/me/webhook-secret", (401, 401, 404, 404, 404)),  # switched off in this house
+    ("GET", "/api/v1/users/me/webhook-secret", (401, 401, 404, 404, 404)),  # disabled in this application
     ("POST", "/api/v1/users/me/webhook-secret/rotate", (401, 401, 404, 404, 404)),
     ("GET", "/api/v1/admin/webhooks", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/webhooks/{job}/redeliver", (401, 401, 403, 403, 404)),
@@ -87,7 +87,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     subject = await home.account("subject")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id),
-        # streams of what has ended end at once
+        # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
 
@@ -119,7 +119,7 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
     if path.endswith("/run"):
         return {"json": {"language": "python3", "code": "x"}}
     if "/auth/" in path:
-        # a name that is taken, a password that is wrong
+        # the name is taken, the password is wrong
         return {"json": {"username": "owner", "password": "not the password"}}
     if path.endswith(("/requeue", "/discard", "/password")):
         return {"json": {}}
@@ -165,7 +165,7 @@ def _unsigned(claims: dict[str, Any], algorithm: str) -> str:
 
 
 def _resigned(header: dict[str, Any], claims: dict[str, Any], key: str) -> str:
-    """HMAC-SHA256 by ``key`` under any header: what a verifier that believes the header would let pass."""
+    """Sign by HMAC-SHA256 with ``key`` under any header, which a verifier that trusts the header would accept."""
     head, body, _ = _unsigned(claims, "").split(".")
     head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode()
     mac = hmac.new(key.encode(), f"{head}.{body}".encode(), "sha256").digest()
@@ -173,7 +173,7 @@ def _resigned(header: dict[str, Any], claims: dict[str, Any], key: str) -> str:
 
 
 async def _bad_tokens(home: House, root: User) -> dict[str, str]:
-    """What must not pass for ``root``'s token, each by what is wrong with it."""
+    """Return forged tokens of ``root`` by their defect."""
     revoked = await home.token_of(root.username)
     await home.store.set_password(root.id, "no password either")
     account = await home.store.credentials(root.username)
@@ -242,7 +242,7 @@ async def test_no_forged_token_passes(tmp_path: Path) -> None:
 
 
 async def test_no_forged_token_opens_any_route(tmp_path: Path) -> None:
-    """Each bad token × each route: as without one."""
+    """Each forged token gets, on each route, the answer of a request without token."""
     home = house(tmp_path)
     tokens, ids = await _setting(home)
     root = await home.store.credentials("root")
@@ -314,7 +314,7 @@ async def test_metrics_guard(
 
 
 async def test_a_token_of_a_node_whose_clock_is_ahead_passes(tmp_path: Path) -> None:
-    """Nodes' clocks differ; what is issued minutes from now, by ours, is issued none the less."""
+    """The clocks of nodes differ, so a token that is issued in the future by our clock is valid."""
     home = house(tmp_path)
     user = await home.account("ahead")
     account = await home.store.credentials("ahead")

@@ -1,4 +1,4 @@
-"""Each route does what the contract says, over fakes."""
+"""Routes of accounts, problems and submissions, over fakes."""
 
 from __future__ import annotations
 
@@ -296,7 +296,7 @@ async def test_a_language_that_no_node_has_is_refused(tmp_path: Path) -> None:
     assert found["code"] == "LANGUAGE_UNAVAILABLE"
     assert "cpp17" in found["error"]
     assert home.store.rows == {}
-    # without any node there is nothing to compare with: one may be about to come
+    # with no node known, every language is accepted: a node may be about to start
     home.live[0] = None
     assert (await home.ask("POST", "/api/v1/submit", token=token, json=body)).status_code == 200
 
@@ -363,7 +363,7 @@ async def test_status_has_the_same_fields_in_every_state_at_every_node_and_an_ho
     assert later == [first] * 3
 
 
-#: what judging makes, with the secret of a hidden test in every place where one could stand
+#: a result with the secret of a hidden test in every place where one could be
 RESULT: dict[str, Any] = {
     "job_id": "j", "attempt_id": 1, "status": "Wrong Answer", "score": 0.0, "time_used": 3, "memory_used": 900,
     "wall_time": 5, "language": "cpp17", "trace_id": "t", "problem_version": "v", "isolation": "full",
@@ -400,7 +400,7 @@ RESULT: dict[str, Any] = {
     ],
     "host_path": "SECRET",
 }  # fmt: skip
-#: the same as its author sees it
+#: the same result as its author sees it
 HERS: dict[str, Any] = {
     **{name: RESULT[name] for name in list(RESULT)[:11]},
     "time_used": 100, "memory_used": 16_384, "wall_time": 100,
@@ -467,7 +467,7 @@ async def test_a_list_rounds_figures_except_for_administrators(tmp_path: Path) -
 
 
 async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path: Path) -> None:
-    """Also of a field that judging gains later: it comes with its place in the allow-list, shown or hidden."""
+    """A field that judging gains later must be added to the allow-list, as shown or hidden."""
     report = replace(
         a_report(Verdict.COMPILE_ERROR), compile=CompileResult(ok=False, time_ms=7, output="a.cpp:1: error")
     )
@@ -731,7 +731,7 @@ async def test_ready(tmp_path: Path) -> None:
         "error": "This node is not ready: redis.",
         "details": {"postgres": {"state": "up"}, "redis": {"state": "restarting", "reason": "on purpose"}},
     }
-    assert list(found["details"]) == ["redis", "postgres"]  # what somebody at 3 a.m. looks for comes first
+    assert list(found["details"]) == ["redis", "postgres"]  # the fields that an operator needs at 3 a.m. come first
     ErrorBody.model_validate(found)
     assert int(answer.headers["Retry-After"]) > 0
 

@@ -1,4 +1,4 @@
-"""Custom runs over HTTP: what is taken, what is refused and how, and what an author is shown."""
+"""Custom runs over HTTP: accepted and refused requests, and what their author sees."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Setting:
         return claim
 
     async def finished(self, stdout: bytes = b"1\n", **changes: Any) -> dict[str, Any]:
-        """A run to its end, as its author sees it."""
+        """Finish a run and return it as its author sees it."""
         run_id = await self.taken()
         await self.home.store.finish_run(
             await self.claimed(), CustomStatus.FINISHED, MEASURES | changes, stdout, b"", user_max_bytes=10**6

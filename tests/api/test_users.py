@@ -1,4 +1,4 @@
-"""Accounts over HTTP: one's own password, and what administrators do to others'."""
+"""Accounts over HTTP: one's own password, and how administrators change other accounts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NEW = "a newer horse"
 
 @dataclass
 class Setting:
-    """An administrator and a person who has registered, on a site of two nodes."""
+    """An administrator and a registered user at two nodes."""
 
     home: House
     other_node: House
@@ -44,7 +44,7 @@ class Setting:
         return await self.ask("POST", "/api/v1/auth/login", None, {"username": name, "password": password})
 
     async def works(self, token: str) -> bool:
-        """Whether both nodes take a token; they must agree."""
+        """Whether both nodes accept a token; they must agree."""
         answers = {(await self.ask("GET", "/api/v1/users/me", token, home=home))[0] for home in self.nodes}
         assert answers in ({200}, {401})
         return answers == {200}
@@ -112,7 +112,7 @@ async def test_a_password_that_is_not_changed(setting: Setting, body: object, st
 async def test_of_two_changes_at_once_the_later_one_is_told_so(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While the second is hashing, the first has come through: its token is revoked."""
+    """The first finishes while the second hashes, and revokes the token of the second."""
     store = setting.home.store
     change = store.change_password
 
@@ -245,7 +245,7 @@ async def test_administrators_do_not_lock_themselves_out(setting: Setting) -> No
 async def test_administrator_who_was_demoted_meanwhile_changes_nothing(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the question who asks and the change, somebody else was faster."""
+    """Another administrator demotes the caller between the check of rights and the change."""
     store = setting.home.store
     await setting.act("promote")
     change = store.change_rights
@@ -310,7 +310,7 @@ async def test_a_temporary_password_that_can_be_none(setting: Setting, password:
 
 # -- names that look like an administrator's
 
-#: how "admin" and others can be written so that they look, or compare, the same
+#: spellings that look like, or compare equal to, "admin" and others
 LOOKALIKES = [
     ("admin", "ADMIN"),
     ("admin", "ａｄｍｉｎ"),
@@ -357,7 +357,7 @@ def test_other_names_are_free(name: str) -> None:
     assert not is_reserved(name, frozenset({"admin"}))
 
 
-# -- what is written about it
+# -- log lines
 
 _STATUSES = {
     ("get", "/api/v1/auth/github/login"): {307, 404, 503},

@@ -1,4 +1,4 @@
-"""Callbacks over HTTP: what is taken, who sees what became of it, and the secret that they are signed with."""
+"""Callbacks over HTTP: accepted addresses, who sees deliveries, and the signing secret."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ async def test_a_key_with_another_body_is_refused(tmp_path: Path) -> None:
     status, first = await submitted(home, alice, key="k-1")
     assert status == 200
     assert await submitted(home, alice, key="k-1") == (200, first)
-    # what is ignored does not make another submission
+    # an ignored field makes no other submission
     assert await submitted(home, alice, key="k-1", time_limit=5, language="cpp17") == (200, first)
     for change in ({"code": "other"}, {"language": "python3"}, {"callback_url": URL}, {"problem_id": 999}):
         status, refused = await submitted(home, alice, key="k-1", **change)

@@ -21,7 +21,7 @@ PASSWORD = "a good password"
 
 @pytest.fixture
 def admin(deepoj: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    """``deepoj admin …`` with this password on standard input."""
+    """Run ``deepoj admin`` with this password on stdin."""
 
     def call(*args: str, password: str = PASSWORD) -> Answer:
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))

@@ -1,4 +1,4 @@
-"""The audit: finds nothing in legal histories, however wild, and names each illegal thing that is planted."""
+"""The audit finds nothing in legal histories and names each planted violation."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def finish(lab: Lab, won: Claim, status: Verdict = Verdict.ACCEPTED) -> No
 
 
 class Author:
-    """Makes submissions, each another one."""
+    """Submits programs that all differ."""
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.user_id, self.problem_id, self.count = lab, 0, 0, 0
@@ -74,7 +74,7 @@ class Author:
 
 
 async def history(lab: Lab) -> dict[str, str]:
-    """One job of every legal kind; by kind."""
+    """Make a job with each kind of legal history, by kind."""
     author = Author(lab)
     kinds = (
         "fresh", "claimed", "done", "lost_then_done", "given_back", "dead", "discarded", "requeued", "refused",
@@ -142,7 +142,7 @@ async def test_pages_are_read_to_the_end_and_what_is_kept_is_bounded(lab: Lab, m
 
 # -- planted
 
-#: the ledger's append-only trigger, the CHECKs and the unique index keep most of this out by themselves
+#: trigger, CHECKs and unique index, which prevent most of these, are switched off
 DISARM = """
     ALTER TABLE attempts DISABLE TRIGGER attempts_append_only;
     DROP INDEX idx_attempts_one_verdict;
@@ -152,12 +152,12 @@ COPIED = "job_id, judging, attempt_id, event, node, lease_until, stream_entry_id
 
 
 def again(event: str, /, **changed: str) -> str:
-    """A second row of the ledger like the one of ``event``, but for ``changed``."""
+    """Return SQL that copies the ledger row of ``event`` with ``changed`` columns."""
     values = ", ".join(changed.get(name, name) for name in COPIED.split(", "))
     return f"INSERT INTO attempts ({COPIED}) SELECT {values} FROM attempts WHERE job_id = 'JOB' AND event = '{event}'"
 
 
-#: name: (of which kind of job, what is done to it, what is named)
+#: name: (kind of job, SQL of the violation, violation that the audit names)
 PLANTS: dict[str, tuple[str, str, Sequence[AuditFault]]] = {
     "no verdict though done": (
         "done",
@@ -374,7 +374,7 @@ async def test_audit_names_each_planted_violation(real: PgLab, plant: str) -> No
 
 
 def _rearm(real: PgLab, job_id: str) -> None:
-    """The database is used again by other tests."""
+    """Switch the guards on again: other tests use the database."""
     real.sql(
         f"DELETE FROM attempts; DELETE FROM submissions WHERE job_id = '{job_id}'; "
         "ALTER TABLE attempts ENABLE TRIGGER attempts_append_only"
@@ -406,7 +406,7 @@ async def test_a_drill_is_told_what_the_audit_names(real: PgLab) -> None:
 
 
 async def test_audit_after_retention_finds_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even when somebody writes late about it, which leaves a line of the ledger without a row."""
+    """Also after a late statement of a deleted job, which leaves a ledger row without a submission."""
     monkeypatch.setattr(step, "LINES", 3)
     jobs = await history(lab)
     slow = await claim(lab, jobs["fresh"], NODE, lease_s=1.0)
@@ -428,7 +428,7 @@ async def test_audit_after_retention_finds_nothing(lab: Lab, monkeypatch: pytest
 
 
 async def test_each_history_without_a_row_is_named_once(real: PgLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many of its lines there are, and pages of them; with its first line since then, if a time was said."""
+    """With any number of ledger rows and pages; with ``since``, by its first row after that time."""
     monkeypatch.setattr(step, "LINES", 2)
     jobs = await history(real)
     real.sql("DELETE FROM outbox_events; DELETE FROM submissions")
@@ -451,7 +451,7 @@ async def test_since_takes_what_was_submitted_or_has_happened_since(lab: Lab, mo
     old = [await author.submits() for _ in range(5)]
     for job_id in old:
         await claim(lab, job_id)
-    if isinstance(lab, PgLab):  # the ledger is not moved by the lab's clock, rows are: bring both into the past
+    if isinstance(lab, PgLab):  # the lab's clock moves rows but not the ledger: move both into the past
         lab.sql(
             "ALTER TABLE attempts DISABLE TRIGGER attempts_append_only;"
             "UPDATE attempts SET created_at = created_at - interval '1000 s', lease_until = lease_until - interval"
@@ -494,7 +494,7 @@ STEPS = st.lists(
 
 
 async def live(lab: Lab, steps: Sequence[tuple[str, int, str]]) -> None:
-    """Does everything that nodes and persons may do, in any order, also what will be refused."""
+    """Make random calls of nodes and users in any order, also some that are refused."""
     author = Author(lab)
     jobs = [await author.submits()]
     claims: list[Claim] = []
@@ -568,7 +568,7 @@ def test_a_legal_history_of_a_real_database_is_clean(
 
 
 async def test_races_of_many_nodes_are_clean(real: PgLab) -> None:
-    """Claims, verdicts, releases and decisions at the same moments, with leases that run out under them."""
+    """Concurrent claims, verdicts, releases and decisions, with leases that end meanwhile."""
     author = Author(real)
     jobs = [await author.submits() for _ in range(12)]
     store = real.store
@@ -581,7 +581,7 @@ async def test_races_of_many_nodes_are_clean(real: PgLab) -> None:
                 if turn % 3 == 0:
                     await store.leases.give_back(answer, reason="x", counts=True)
                 elif turn % 3 == 1:
-                    await trio.sleep(0.06)  # not for a state: past the lease, on purpose
+                    await trio.sleep(0.06)  # waits for no state, but for the lease to end
                     await store.leases.finalize(answer, report(), {"status": "Accepted"})
                 else:
                     await store.leases.finalize(answer, report(), {"status": "Accepted"})

@@ -329,7 +329,7 @@ async def test_somebody_who_never_answers_is_unavailable(tmp_path: Path) -> None
 
 
 async def test_somebody_who_is_no_object_store_is_unavailable(tmp_path: Path) -> None:
-    """A proxy's page under the word XML: minio-py's parser falls over it."""
+    """A proxy answers with a page that claims to be XML, over which minio-py's parser fails."""
     page = b"<html><br></html>"
     head = b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
 

@@ -1,4 +1,4 @@
-"""The bridge by itself: what comes back over it, what cancellation means, how it ends."""
+"""The bridge: results and exceptions of coroutines, cancellation, and closing."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _gone(entry: Path) -> None:
 @pytest.mark.parametrize("harm", [_cut, _zeroed, _without_program, _index_cut, _index_empty, _index_other, _gone])
 @pytest.mark.parametrize("restarted", [False, True])
 async def test_a_ruin_is_never_used(lab: Lab, harm: Callable[[Path], None], *, restarted: bool) -> None:
-    """A power cut keeps names and loses bytes."""
+    """A power cut can leave files with names but without content."""
     cache = lab.cache()
     await cache.keep(key("a"), GOOD, [lab.program()])
     harm(lab.entry("a"))

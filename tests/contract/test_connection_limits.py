@@ -58,7 +58,7 @@ async def test_a_redis_that_does_not_answer_is_waited_for_longer_than_the_write_
 
 
 async def backend(pool: PgPool) -> int:
-    """The server's process for the connection that was used."""
+    """Return the pid of the server process of the pool's connection."""
 
     async def ask(connection: object, _again: bool) -> int:
         found: int = await connection.fetchval("SELECT pg_backend_pid()")  # type: ignore[attr-defined]

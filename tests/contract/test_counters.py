@@ -1,4 +1,4 @@
-"""The contract of ``ports.Counters``: the same tests over one node's own, the wheel's Valkey and Debian's Redis."""
+"""The contract of ``ports.Counters``: the same tests over counters in memory, Valkey and Debian's Redis."""
 
 from __future__ import annotations
 

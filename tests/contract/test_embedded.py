@@ -1,4 +1,4 @@
-"""The embedded servers, for real: what a start makes, what a stop and a kill -9 leave, what is refused."""
+"""The embedded servers: what a start creates, what a stop and a SIGKILL leave, and refused starts."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ as_root = pytest.mark.skipif(not ROOT, reason="about what root must do different
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Hands
+# Helpers
 
 
 class Node:
@@ -64,7 +64,7 @@ class Node:
         self.pid = self._process.pid
 
     async def until(self, word: str) -> None:
-        """Raises AssertionError with the node's last words if it ends without having said ``word``."""
+        """Wait until the node prints ``word``. AssertionError with its stderr if it ends before."""
         assert self._process.stdout is not None
         with trio.fail_after(SOON_S):
             line = await trio.to_thread.run_sync(self._process.stdout.readline, abandon_on_cancel=True)
@@ -79,7 +79,7 @@ class Node:
         return self._process.returncode, words
 
     def kill(self) -> None:
-        """kill -9 of the node alone."""
+        """Kill the node alone by SIGKILL."""
         self._process.kill()
         self._process.wait()
 
@@ -134,7 +134,7 @@ def nodes() -> Iterator[Callable[..., Node]]:
 
 @pytest.fixture
 def public_dir() -> Iterator[Path]:
-    """Where every account can walk to, unlike pytest's own directories."""
+    """Return a directory that every user can reach, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="oj-", dir="/tmp") as path:
         Path(path).chmod(0o711)
         yield Path(path)
@@ -142,7 +142,7 @@ def public_dir() -> Iterator[Path]:
 
 @contextlib.asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[EmbeddedHome]:
-    """Both servers inside this process."""
+    """Run both servers as children of this process."""
     with hold_home(path) as home:
         async with trio.open_nursery() as nursery:
             with trio.fail_after(SOON_S):
@@ -154,13 +154,13 @@ async def serving(path: Path) -> AsyncIterator[EmbeddedHome]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the first who needs one leaves a home whose servers have run; see ``used``."""
+    """Directory for the home that ``used`` copies, made by the first test that needs it."""
     return tmp_path_factory.mktemp("made") / "home"
 
 
 @pytest.fixture
 async def used(made: Path, tmp_path: Path) -> Path:
-    """A home whose servers have run before, and have been stopped: to make a cluster takes most of a first start."""
+    """Return a home whose servers ran before and were stopped: creating a cluster is most of a first start."""
     if EmbeddedHome.find(made) is None:
         async with serving(made):
             pass
@@ -168,7 +168,7 @@ async def used(made: Path, tmp_path: Path) -> Path:
 
 
 def copied(home: Path, path: Path) -> Path:
-    """A home like that one, but for what was said there."""
+    """Return a copy of that home without its logs."""
     subprocess.run(["cp", "-a", home, path], check=True)
     for log in (path / "log").iterdir():
         log.unlink()
@@ -176,7 +176,7 @@ def copied(home: Path, path: Path) -> Path:
 
 
 def sql(home: EmbeddedHome, statement: str) -> str:
-    """By PostgreSQL's own client, which reads the same address as asyncpg."""
+    """Run a statement by psql, which takes the same address as asyncpg."""
     command = [
         str(find_install() / "bin" / "psql"),
         home.database_url,
@@ -199,7 +199,7 @@ def write(home: EmbeddedHome, word: str) -> None:
     sql(home, f"CREATE TABLE IF NOT EXISTS kept (word text); INSERT INTO kept VALUES ('{word}')")
     with valkey(home) as client:
         client.execute_command("XADD", "kept", "*", "word", word)
-        # The file is synced every second; a kill of the process alone loses nothing that was written to it.
+        # the file is synced every second; killing the process alone loses no written byte
         client.execute_command("SET", "last", word)
 
 
@@ -236,13 +236,13 @@ def accounts() -> list[bytes]:
 
 
 def sleeper(cwd: str | Path = "/", account: HostAccount | None = None) -> subprocess.Popen[bytes]:
-    """Somebody else's process."""
+    """Return a process of another user."""
     user, group = (account.uid, account.gid) if account else (None, None)
     return subprocess.Popen(["/bin/sleep", "1000"], cwd=cwd, user=user, group=group)
 
 
 def snapshot(path: Path, top: Path) -> dict[Path, tuple[int, int, int]]:
-    """Mode and owners of a path and what is above it, below ``top``."""
+    """Return mode and owners of a path and its parents below ``top``."""
     wanted = [p for p in (path, *path.parents) if p.is_relative_to(top)]
     return {p: (p.stat().st_mode, p.stat().st_uid, p.stat().st_gid) for p in wanted}
 
@@ -256,7 +256,7 @@ async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
 ) -> None:
     parent = tmp_path / "private"
     parent.mkdir(mode=0o700)
-    parents = partial(snapshot, parent, tmp_path.parent)  # other test runs have a say in what is above
+    parents = partial(snapshot, parent, tmp_path.parent)  # other test runs change the directories above
     before = parents(), mounts(), accounts()
     assert EmbeddedHome.find(parent / "home") is None
     node = nodes(parent / "home")
@@ -389,7 +389,7 @@ async def test_a_lock_file_whose_pid_means_somebody_else_now(used: Path) -> None
         write(home, "a")
         account = home.account
         lines = (home.postgres_dir / "postmaster.pid").read_text().splitlines()
-    # A process of the servers' own account: PostgreSQL takes it for a postmaster and refuses to start.
+    # a process of the servers' user: PostgreSQL takes it for a postmaster and refuses to start
     other = sleeper(account=account)
     try:
         lines[0] = str(other.pid)
@@ -416,14 +416,14 @@ async def test_a_start_cancelled_at_any_moment_leaves_nothing_running(tmp_path: 
     for after_s in (0.0, 0.05, 0.2, 0.4, 0.8):
         with hold_home(path) as home, trio.move_on_after(after_s):
             await run_postgres(home)
-        # A process that was being started when its parent was killed takes a moment to see that it is.
+        # a process that was just starting when its parent was killed needs a moment to notice
         await until_gone(path)
     async with serving(path) as home:
         write(home, "a")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Places
+# Directories and accounts
 
 
 @pytest.mark.parametrize("name", ["x" * 120, "with space, comma & ümlaut"])
@@ -446,7 +446,7 @@ async def test_a_home_whose_path_is_no_good_for_sockets(tmp_path: Path, name: st
 
 @as_root
 async def test_servers_run_in_a_home_closed_to_their_account(used: Path) -> None:
-    """Its owner made it so, and the directory above it is closed, too."""
+    """The home and the directory above it are closed to other users."""
     set_mode(used, 0o700)
     async with serving(used) as home:
         assert home.account is not None
@@ -459,7 +459,7 @@ async def test_servers_run_in_a_home_closed_to_their_account(used: Path) -> None
 async def test_servers_run_from_copies_when_their_programs_are_closed_to_their_account(
     used: Path, public_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a checkout below /root, or one made under a tight umask."""
+    """As in a checkout below /root or with a strict umask."""
     install, program = find_install(), find_program()
     closed = public_dir / "closed"
     closed.mkdir(mode=0o700)
@@ -481,7 +481,7 @@ async def test_servers_run_from_copies_when_their_programs_are_closed_to_their_a
 
 
 class Wheel:
-    """A server's programs, made of shell scripts, and two places for copies of them."""
+    """Fake server programs (shell scripts) and two directories for copies of them."""
 
     def __init__(self, path: Path) -> None:
         self.home = path / "home"
@@ -497,7 +497,7 @@ class Wheel:
             file.chmod(0o755 if file.name == "server" else 0o644)
 
     def closed(self) -> Wheel:
-        """The account may no longer read one of the files."""
+        """Make one of the files unreadable to the account."""
         (self.programs.top / "lib" / "data").chmod(0o600)
         return self
 
@@ -583,7 +583,7 @@ def test_older_copies_are_removed_unless_a_node_uses_them(wheel: Wheel) -> None:
 
 @as_root
 def test_copy_locked_by_another_user_is_used_without_waiting(wheel: Wheel) -> None:
-    """What the servers' account can read every account can lock."""
+    """Every user can lock a file that the servers' user can read."""
     with wheel.closed().using() as top:
         pass
     become = ["timeout", "20", "setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups"]
@@ -613,7 +613,7 @@ def test_unusable_place_is_passed_over(wheel: Wheel, public_dir: Path, fault: st
         first.symlink_to(public_dir / "elsewhere")
     elif fault == "file":
         first.write_bytes(b"")
-    else:  # found out by trying, as a noexec mount is
+    else:  # found by trying to execute, as a noexec mount is
         first.parent.chmod(0o700)
     with wheel.using() as top:
         assert top.parent == wheel.places[1]
@@ -645,7 +645,7 @@ ONE_UID = ("unshare", "--user", "--map-root-user")
 
 
 def without(capability: str) -> tuple[str, ...]:
-    """Makes root a container's root that lacks it."""
+    """Return words that run a command as a root without this capability, as in a container."""
     return ("setpriv", f"--bounding-set=-{capability}", f"--inh-caps=-{capability}", "--")
 
 
@@ -684,7 +684,7 @@ async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> Non
     assert read(home) == (["a"], 1)
     node.kill()
     await until_gone(path)
-    # Now root: the data keeps its owner, and so the servers run as that one.
+    # now as root: the data keeps its owner, and the servers run as that user
     async with serving(path) as home:
         assert home.account is not None
         assert home.account.uid == USER_ID
@@ -692,7 +692,7 @@ async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> Non
 
 
 def as_an_ordinary_user() -> tuple[str, ...]:
-    """setpriv to an ordinary user; where the checkout lies below a private directory, with the right to read there."""
+    """Return setpriv words for an ordinary user, with the right to read a checkout below a private directory."""
     plain = ("setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups", "--inh-caps=-all", "--")
     if (
         subprocess.run(
@@ -710,7 +710,7 @@ def as_an_ordinary_user() -> tuple[str, ...]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Refusals and falls
+# Refused starts and crashes
 
 
 async def test_a_second_node_on_one_home_is_refused(used: Path, nodes: Callable[..., Node]) -> None:
@@ -792,7 +792,7 @@ async def test_a_server_that_falls_is_told_and_can_be_started_again(used: Path, 
 
 
 def kill_server(home: EmbeddedHome, victim: str) -> None:
-    """The one process that is our child: the postmaster, or Valkey."""
+    """Kill the server process that is our child: the postmaster, or Valkey."""
     mine = {child.pid for child in psutil.Process().children()}
     (pid,) = mine & set(orphans_of(home.home / victim))
     os.kill(pid, signal.SIGKILL)

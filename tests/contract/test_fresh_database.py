@@ -1,4 +1,4 @@
-"""A database that a test has used is handed out again when it is as new, and thrown away when it is not."""
+"""A used test database is reused if it can be emptied, and dropped if its schema was changed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ USER = "INSERT INTO users (username, password_hash) VALUES ('somebody', 'x')"
 
 
 def used(server: PostgresServer, *statements: str) -> str:
-    """The name of a database in which these were run."""
+    """Run statements in a test database. Return its name."""
     with fresh_database(server) as name:
         for statement in statements:
             server.psql(statement, name)
@@ -27,7 +27,7 @@ def test_database_with_rows_is_emptied_for_reuse(postgres: PostgresServer) -> No
 
 
 def test_sequences_are_reset_for_reuse(postgres: PostgresServer) -> None:
-    """An insert that fails has taken its number and left no row."""
+    """A failed insert takes a number of the sequence without leaving a row."""
     name = used(postgres, "SELECT nextval('users_id_seq')", "SELECT nextval('runs_id_seq')")
     with fresh_database(postgres) as again:
         assert again == name

@@ -1,4 +1,4 @@
-"""``ports.HookSender`` against a real receiver: what is sent, what is heard, and where it never goes."""
+"""``ports.HookSender`` against a real receiver: the request, the answer, and addresses that are never called."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def post(
 
 
 def names(monkeypatch: pytest.MonkeyPatch, known: Mapping[str, Sequence[str]]) -> list[str]:
-    """A name server that knows these; returns what it is asked."""
+    """Replace name resolution by these names. Return the list of resolved names."""
     asked: list[str] = []
 
     def addresses(host: str, _port: int) -> list[str]:
@@ -174,7 +174,7 @@ async def test_the_resolver_of_the_system() -> None:
 
 
 async def test_every_address_of_a_name_has_to_be_permitted(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name with a public address first and a private one behind it is no way in."""
+    """A name with a public and a private address must not lead to the private one."""
     known = {
         "127.0.0.1": ["127.0.0.1"],
         "mixed.example": ["127.0.0.1", "10.0.0.1"],
@@ -206,7 +206,7 @@ async def test_other_address_is_not_tried_after_a_connection(
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Of hooks.example, signed by itself, and its key."""
+    """Return a self-signed certificate of hooks.example and its key."""
     place = tmp_path_factory.mktemp("tls")
     cert, key = place / "cert.pem", place / "key.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
@@ -230,6 +230,6 @@ async def test_tls_is_spoken_with_the_name_and_checked_against_it(
         assert asked == ["hooks.example"]
         assert receiver.received[0].headers["host"] == f"hooks.example:{receiver.port}"
         assert await post(receiver.url(host="other.example"), tls=trusting) == HookAnswer(HookFailure.TLS)
-        # the roots of the world know nothing of it
+        # the public roots do not contain it
         assert await post(receiver.url(host="hooks.example")) == HookAnswer(HookFailure.TLS)
     assert len(receiver.received) == 1

@@ -38,7 +38,7 @@ def valkey() -> Iterator[RedisServer]:
 
 
 class RealWorld:
-    """``tests.interleaving.World`` over PostgreSQL and Valkey. Time passes by moving what is stored into the past."""
+    """``tests.interleaving.World`` over PostgreSQL and Valkey. Time passes by moving stored times into the past."""
 
     def __init__(
         self, lab: PgLab, server: RedisServer, streams: dict[str, RedisStream], metrics: Metrics, max_attempts: int
@@ -51,7 +51,7 @@ class RealWorld:
         self._key, self._group = streams["a"].stream_key, streams["a"].group
 
     async def prepare(self, user_id: int, problem_id: int, code: str, *, entries: int) -> None:
-        """One job, with this many entries in the stream."""
+        """Submit one job with this many stream entries."""
         receipt = await self.store.submissions.submit(
             draft(user_id, problem_id, code), inflight_cap=500, dedup_window_s=60, payload={}, stream_key=self._key
         )
@@ -66,7 +66,7 @@ class RealWorld:
         return self._streams[who]
 
     async def _ask(self, sql: str) -> Any:
-        """Over the store's own connections: a psql for each look costs ten times the schedule."""
+        """Query by the store's own connections: a psql for each query would cost ten times the schedule."""
 
         async def work(connection: Any, _again: bool) -> Any:
             return await connection.fetchval(sql)
@@ -124,7 +124,7 @@ def sampled(schedules: Iterator[Schedule], chance: random.Random) -> list[Schedu
     return chance.sample(list(schedules), SAMPLE)
 
 
-#: what is sampled: the schedules, the job's entries, the attempts it has
+#: sampled schedules, the number of the job's entries and of its attempts
 KINDS: dict[str, tuple[Callable[[], Iterator[Schedule]], int, int]] = {
     "reclaimed": (lambda: shuffled(FIRST, SECOND, expiries=1), 1, 9),
     "doubled": (lambda: shuffled(SHORT, SHORT_TAKEN, expiries=1), 2, 9),

@@ -1,4 +1,4 @@
-"""The edge of a lease, to the microsecond, in SQL: over at ``now() = lease_until``, valid one microsecond before.
+"""The end of a lease, to the microsecond, in SQL: over at ``now() = lease_until``, valid one microsecond before.
 
 The statements compare with the database's ``now()`` and with nothing else, and ``now()`` stands still inside a
 transaction: so ``lease_until`` is set to it, exactly, in the transaction in which the statement then runs.
@@ -23,7 +23,7 @@ edges = pytest.mark.parametrize(("left_us", "valid"), EDGES.values(), ids=EDGES.
 
 
 async def at_the_edge(real: PgLab, job_id: str, left_us: int, query: str, *args: object) -> list[Any]:
-    """The rows of a query that runs when the lease of ``job_id`` has ``left_us`` left."""
+    """Run a query when the lease of ``job_id`` has ``left_us`` left. Return its rows."""
 
     async def work(connection: Any, _again: bool) -> list[Any]:
         async with connection.transaction():
@@ -48,7 +48,7 @@ def row(real: PgLab, job_id: str) -> str:
 
 @edges
 async def test_claim(real: PgLab, left_us: int, valid: bool) -> None:
-    """Also reclaim's: what it takes over goes through this statement and no other."""
+    """Reclaim uses this statement, too, and no other."""
     job_id = await new_job(real)
     await claim(real, job_id)
     args = ["2-2"], [job_id], OTHER, LEASE_S, MAX_ATTEMPTS, True, None
@@ -131,8 +131,7 @@ async def test_exactly_one_of_holder_and_taker_gets_it(real: PgLab, left_us: int
 
 
 def test_no_statement_asks_another_clock() -> None:
-    """Invariant 6. ``now()`` is the transaction's, the same for everything in it; the others move within a statement,
-    and no point in time comes in as a parameter."""
+    """Invariant 6. ``now()`` is fixed within a transaction; other clocks move, and no time is a parameter."""
     for query in queries().values():
         lowered = query.sql.lower()
         for other in ("clock_timestamp", "statement_timestamp", "current_timestamp", "localtimestamp", "timeofday"):

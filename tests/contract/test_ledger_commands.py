@@ -37,7 +37,7 @@ def _logs_as_they_were() -> Iterator[None]:
 def deepoj(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Answer]:
-    """Runs a command line: exit code, stdout, stderr."""
+    """Run a command line. Return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
 
     def call(*args: str) -> Answer:
@@ -50,7 +50,7 @@ def deepoj(
 
 
 class Place:
-    """A database, and a way to do something in it."""
+    """A database and its store."""
 
     def __init__(self, server: PostgresServer, database: str) -> None:
         self.server, self.database = server, database

@@ -1,4 +1,4 @@
-"""Migrations against real servers: up, down, up; each file twice; one at a time; nothing changed behind our back."""
+"""Migrations on real servers: up, down, up; each file twice; one node at a time; changed files are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def empty(postgres: PostgresServer) -> Iterator[str]:
 
 
 def schema(server: PostgresServer, database: str) -> str:
-    """Everything that a migration can make, in one comparable text."""
+    """Return all that a migration can create as one text."""
     selects = [
         "SELECT table_name, ordinal_position, column_name, data_type, is_nullable, column_default, is_identity "
         "FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migrations'",
@@ -42,12 +42,12 @@ def schema(server: PostgresServer, database: str) -> str:
         "AND relname NOT LIKE 'schema_migrations%'",
     ]
     texts = [f"(SELECT string_agg(r::text, E'\\n' ORDER BY r::text) FROM ({one}) AS r)" for one in selects]
-    # all in one: most of a statement's time is psql's own start
+    # in one call: most of its time is the start of psql
     return server.psql(f"SELECT concat_ws(E'\\n\\n', {', '.join(texts)})", database)
 
 
 def without_positions(text: str) -> list[str]:
-    """A dropped column leaves its number behind; the order of columns is what counts."""
+    """Remove column numbers, of which a dropped column leaves a gap; the order of columns counts."""
     lines = [line.split(",") for line in text.splitlines()]
     return [
         ",".join(line[:1] + line[2:]) if len(line) > 2 and line[1].isdecimal() else ",".join(line) for line in lines
@@ -254,7 +254,7 @@ async def test_rollback_that_drops_files_leaves_no_job_to_judge_without_them(
 
 
 async def test_deliveries_that_wait_get_their_owner(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
-    """Deliveries of before the migration, of after it, and of after its rollback."""
+    """Deliveries from before the migration, after it, and after its rollback."""
     migrator = Migrator(bridge, postgres.dsn(empty))
     await migrator.migrate(22)
     postgres.psql(

@@ -27,7 +27,7 @@ async def test_the_bell_rings_for_each_way_to_the_outbox(
     bell = PgOutboxNotifications(bridge, postgres.dsn(database))
     async with trio.open_nursery() as nursery:
         await nursery.start(bell.serve)
-        assert await bell.wait(SOON_S)  # for what was committed before it listened
+        assert await bell.wait(SOON_S)  # for commits before it listened
         assert not await bell.wait(0)
         job_id = await new_job(real)
         assert await bell.wait(SOON_S)

@@ -1,4 +1,4 @@
-"""What tests ask PostgreSQL by: as if each question were a ``psql`` of its own."""
+"""Sessions by which tests query PostgreSQL behave like a ``psql`` for each query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of ``ports.Accounts`` beyond making and finding an account: rights, passwords, lists, GitHub."""
+"""The contract of ``ports.Accounts``: rights, passwords, lists, GitHub."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ async def test_an_account_from_github_is_found_by_its_number_alone(lab: Lab) -> 
     account = await lab.store.accounts.account(made.user.id)
     assert account is not None
     assert (account.github_id, account.avatar_url, account.has_password) == ("583231", "https://a/2", False)
-    # another name changes nothing: the number is who it is
+    # another name changes nothing: the number identifies the account
     assert await lab.store.accounts.create_github_user("elsewhere", "583231", None) == made
     assert await lab.store.accounts.credentials("elsewhere") is None
 

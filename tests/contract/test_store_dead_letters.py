@@ -1,4 +1,4 @@
-"""The contract of ``ports.DeadLetters``, and of what keeps a node from its own failures and hands entries over."""
+"""The contract of ``ports.DeadLetters``, of avoiding a node's own failures, and of handing entries over."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def letters_of(lab: Lab) -> DeadLetters:
 
 
 async def die(lab: Lab, job_id: str) -> Claim:
-    """Uses up the attempts of a job; returns its last claim."""
+    """Use up the attempts of a job. Return its last claim."""
     last = None
     for _ in range(MAX_ATTEMPTS):
         last = await claim(lab, job_id)
@@ -214,7 +214,7 @@ async def test_a_requeue_beside_an_identical_submission_that_is_under_way(lab: L
 
 
 async def test_an_old_entry_that_was_never_acked_does_no_harm_after_a_requeue(lab: Lab) -> None:
-    """Its node died between the answer "dead" and the ack; reclaim brings it when the letter lives again."""
+    """The node died between the answer "dead" and the ack; reclaim reads the entry after the requeue."""
     job_id = await dead_job(lab)
     await decide(lab, Decision.REQUEUE, job_id, MAX_ATTEMPTS)
     [new] = await deliver(lab)
@@ -351,7 +351,7 @@ async def test_send_again_of_a_pending_job_makes_one_event(lab: Lab) -> None:
 
 
 async def test_an_entry_whose_event_is_not_marked_yet_is_sent_again_all_the_same(lab: Lab) -> None:
-    """Published, read and handed over before its dispatcher has marked it: the mark must not be the end of it."""
+    """An entry can be published, read and handed over before its event is marked: the mark must not end the job."""
     job_id = await new_job(lab)
     [event] = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     assert await lab.store.leases.send_again([job_id]) == {job_id: None}

@@ -58,7 +58,7 @@ async def test_a_claim_that_waited_for_another_sees_how_that_ended(real: PgLab, 
 
 @pytest.mark.parametrize("ending", ["commit", "rollback"])
 async def test_a_verdict_that_waited_for_a_reclaim_sees_how_that_ended(real: PgLab, ending: str) -> None:
-    """The lease is valid when the verdict's statement begins; what counts is the row once the lock is had."""
+    """The lease is valid when the verdict's statement begins; the row counts as it is once the lock is taken."""
     job_id = await new_job(real)
     won = await claim(real, job_id)
     answers: list[Any] = []
@@ -99,7 +99,7 @@ async def test_an_identical_draft_that_waited_for_the_first_to_commit_finds_it(r
 
 
 def lose_the_next_answer(real: PgLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next piece of work is done and committed, and then its connection breaks."""
+    """Let the next statement commit and then break its connection."""
     pool = real.pg_store._pool
     original = pool.do
 

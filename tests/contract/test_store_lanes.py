@@ -26,7 +26,7 @@ from tests.contract.test_store_plans import session_settings
 from tests.contract.test_store_runs import draft as run_draft
 from tests.servers_redis import running
 
-#: what the outbox is asked in one round of the dispatcher, with nothing but its limits to bound it
+#: parameters of the statement that one round of the dispatcher runs
 ROUND = {
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "4, 0.5, 10, '{1,0,-1,-2}', '{4,4,4,4}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 4"),
@@ -34,7 +34,7 @@ ROUND = {
 
 
 def rejudged(lab: PgLab, count: int) -> None:
-    """``count`` rejudges in the outbox, older than anything that comes now."""
+    """Put ``count`` rejudges into the outbox, older than all later events."""
     lab.sql(
         "WITH job AS (INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit,"
         " judging) SELECT gen_random_uuid(), 2000, 1000, 'x', 'cpp17', 1, 1, 2"
@@ -81,7 +81,7 @@ async def test_take_outbox_takes_users_in_turn(lab: Lab) -> None:
 
 
 async def test_a_round_of_turns_ends_although_another_user_comes_again_and_again(lab: Lab) -> None:
-    """One who sends the next program as soon as the last one has gone does not stay before one who has many waiting."""
+    """A user who submits again after each delivery does not stay before a user with many waiting programs."""
     problem = await new_problem(lab.store)
     alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
     many = [await send(lab.store, draft(alice, problem.id, f"// {number}")) for number in range(5)]
@@ -164,7 +164,7 @@ async def test_rejudges_take_no_place_from_contestants(lab: Lab) -> None:
 
 
 def scans(plan: dict[str, Any], table: str) -> Iterator[dict[str, Any]]:
-    """Every scan of a table in a plan."""
+    """Yield every scan of a table in a plan."""
     if plan.get("Relation Name") == table and "Scan" in plan["Node Type"]:
         yield plan
     for below in plan.get("Plans", ()):
@@ -172,7 +172,7 @@ def scans(plan: dict[str, Any], table: str) -> Iterator[dict[str, Any]]:
 
 
 async def planned(real: PgLab, name: str, types: str | None, values: str) -> Callable[[str], list[dict[str, Any]]]:
-    """Runs a query as the program does and undoes it; its scans of a table, with what they came to."""
+    """Run a query as the program does and roll it back. Return its scans of a table, with their row counts."""
     settings = await session_settings(real.pg_store)
     head = f"PREPARE p{f' ({types})' if types else ''} AS {queries()[name].sql};"
     call = f"p({values})" if types else "p"
@@ -221,7 +221,7 @@ async def test_with_five_thousand_rejudges_waiting_a_submission_is_among_the_nex
 
 
 async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLab) -> None:
-    """Migration 021 and its rollback over a database with events that wait."""
+    """Migration 021 and its rollback over a database with waiting events."""
     alice, bob = await new_user(real.store, "alice"), await new_user(real.store, "bob")
     problem = await new_problem(real.store)
     rejudges = [await send(real.store, draft(alice, problem.id, f"// old {number}")) for number in range(2)]

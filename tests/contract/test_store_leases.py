@@ -94,7 +94,7 @@ async def test_each_entry_of_a_batch_gets_its_own_answer(lab: Lab) -> None:
         ClaimRefusal.UNKNOWN_JOB,
         ClaimRefusal.ALREADY_DONE,
         ClaimRefusal.DEAD,
-        ClaimRefusal.LEASED,  # its first entry in the batch has won
+        ClaimRefusal.LEASED,  # its first entry in the batch won
         ClaimRefusal.LEASED,
     ]
     won = {word.entry_id: (word.job_id, word.code) for word in words if isinstance(word, Claim)}
@@ -224,7 +224,7 @@ async def test_only_the_holder_of_the_current_attempt_extends(lab: Lab) -> None:
 
 
 async def _as_claim(lab: Lab, job_id: str) -> Claim:
-    """A claim as the node that holds ``job_id`` has it in its hands."""
+    """Return the claim of the node that holds ``job_id``."""
     found = await lab.store.submissions.submission(job_id)
     assert found is not None
     problem = await lab.store.problems.problem(found.problem_id)
@@ -308,7 +308,7 @@ async def test_give_back_makes_the_job_claimable_at_once(lab: Lab) -> None:
 
 
 async def _refused(lab: Lab, end: End, won: Claim, why: FinalizeRefusal) -> None:
-    """Ending ``won`` is refused for that reason, changes nothing, and leaves a ledger row that tells of it."""
+    """Assert that ending ``won`` is refused for that reason, changes nothing and leaves a ledger row."""
     before, sent = await lab.store.submissions.submission(won.job_id), lab.outbox(won.job_id)
     ledger = lab.ledger(won.job_id)
     assert await end(lab, won) is why

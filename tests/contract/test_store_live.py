@@ -1,4 +1,4 @@
-"""The contract of ``ports.LiveResults``, and that every change which somebody may watch rings."""
+"""The contract of ``ports.LiveResults``, and that every visible change sends a notification."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_an_attempt_that_is_not_under_way_is_not_heard(lab: Lab) -> None:
     await tell(lab, told(first, 1, 2))
     lab.advance(LEASE_S)
     second = await claim(lab, job_id, OTHER)
-    # what the first has told is not the second's, and it is told nothing more
+    # tests of the first attempt are not the second's, and the first can store no more
     assert await indexes(lab, job_id) == []
     await tell(lab, told(first, 3, 3), told(second, 1, 1))
     assert await indexes(lab, job_id) == [1]
@@ -104,7 +104,7 @@ async def test_an_attempt_that_is_not_under_way_is_not_heard(lab: Lab) -> None:
     assert await lab.store.leases.give_back(second, reason="x", counts=True) is None
     await tell(lab, told(second, 2, 2))
     assert await indexes(lab, job_id) == []
-    # nor is it kept: two portions were in time
+    # nor is it stored: two batches were in time
     assert await lab.store.live.sweep_live(-1, 100) == 2
 
 
@@ -154,11 +154,11 @@ async def test_live_results_with_nul_surrogates_and_nan_are_stored(real: PgLab) 
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Rings
+# Notifications
 
 
 class Ears:
-    """Notes what is heard."""
+    """Records notifications."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -171,7 +171,7 @@ class Ears:
         self.well.append(well)
 
     async def until(self, *topics: str) -> None:
-        """These and no others have been heard since the last call."""
+        """Wait until exactly these were notified since the last call."""
         with trio.fail_after(SOON_S):
             while len(self.heard) < len(topics):
                 await trio.sleep(0.01)

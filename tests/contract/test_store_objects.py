@@ -1,4 +1,4 @@
-"""The contract of ``ports.Problems``: objects that no problem names are known, and no others."""
+"""The contract of ``ports.Problems``: it lists exactly the objects that no problem names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_object_of_a_replaced_package_becomes_loose_later(lab: Lab) -> Non
     made = await named(lab, "t/old")
     await lab.store.problems.note_object("t/new")
     change = ProblemChange(data_path="t/new", data_hash="beef")
-    for _ in range(2):  # said twice it is once
+    for _ in range(2):  # twice is the same as once
         await lab.store.problems.update_problem(made.id, change)
     await lab.store.problems.update_problem(made.id, ProblemChange(title="x", time_limit_ms=77))
     assert await loose(lab) == [], "nodes may be fetching it"
@@ -51,7 +51,7 @@ async def test_object_of_a_replaced_package_becomes_loose_later(lab: Lab) -> Non
 
 
 async def test_an_object_of_the_same_package_that_came_again(lab: Lab) -> None:
-    """Its row keeps the object that it has."""
+    """The problem keeps its object."""
     made = await named(lab, "t/has")
     await lab.store.problems.note_object("t/again")
     found = await lab.store.problems.update_problem(

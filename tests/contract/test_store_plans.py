@@ -1,4 +1,4 @@
-"""Depth must not cost: what is on the path of a request or a job reaches its rows by index, however full the tables."""
+"""Statements on the path of a request or a job find their rows by index, in tables of any size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepoj.adapters.pg.sql_files import queries
 from tests.contract.labs import PgLab, draft, new_problem, new_user, send
 from tests.contract.test_store_runs import draft as run_draft
 
-#: how the statements on the path are called, as the types of their parameters and one set of values
+#: statements on the path: the types of their parameters and one set of values
 ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "credentials": ("text", "'alice'"),
     "credentials_by_ids": ("bigint[]", "'{1000,1001}'"),
@@ -116,9 +116,9 @@ async def session_settings(store: PgStore) -> str:
     return "".join(f"SET {name} = {value}; " for name, value in zip(names, values, strict=True))
 
 
-#: the planner does not take a table of so many rows for a small one
+#: enough rows that the planner does not choose a scan of the table
 ROWS = 5_000
-#: state, status and result of so many jobs, and what became of their events
+#: state, status, result and event status of that many jobs
 FILLS = {
     "new": None,
     "finished": ("'done', 'Accepted', '{}'::jsonb", "'delivered', now(), '1-1'"),
@@ -162,7 +162,7 @@ def fill(real: PgLab, job: str, event: str) -> None:
 
 
 def plans(real: PgLab, settings: str, called: Mapping[str, tuple[str | None, str]]) -> dict[str, str]:
-    """The plan of each statement, called so; all asked for at once."""
+    """Return the plan of each statement with these values, by one query."""
     asked = [settings]
     for name, (types, values) in called.items():
         asked.append(f"SELECT '== {name}'; PREPARE p_{name}{f' ({types})' if types else ''} AS {queries()[name].sql};")
@@ -195,7 +195,7 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
         assert unbounded == [], f"{name}:\n{plan}"
 
 
-#: how they find the rows that they change
+#: statements that change rows → the table
 CHANGED = {
     "take_outbox": "outbox_events",
     "mark_delivered": "outbox_events",
@@ -216,8 +216,9 @@ CHANGED = {
 
 
 async def test_a_plan_of_an_empty_table_serves_a_full_one(real: PgLab) -> None:
-    """A session keeps the plan of its first call. Where the table had one row then, a walk through all of it was as
-    good as an index; with 50,000 rows it took ten seconds to mark a thousand."""
+    """A session keeps the plan of its first call, perhaps of a table with one row, for which a scan is as good as an
+    index. With 50,000 rows that plan took ten seconds to mark a thousand.
+    """
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     await send(real.store, draft(user_id, problem.id))
     await real.store.runs.take_run(run_draft(user_id), per_user=1)

@@ -1,4 +1,4 @@
-"""What only the real store has: the database's own guards, and what it can hold of texts."""
+"""Properties of PostgreSQL alone: constraints of the tables, and texts that it can store."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_ledger_takes_no_change_and_no_second_verdict(real: PgLab) -> 
         "state = 'done', status = 'Accepted'",  # without a result
         "state = 'done', status = 'Invalid', result = '{}'",
         "state = 'processing', status = 'running'",  # without a lease
-        "lease_owner = 'me', lease_until = now()",  # a lease of a row that is not judged
+        "lease_owner = 'me', lease_until = now()",  # a lease of a row that is not being judged
         "status = 'running'",
         "state = 'dead', status = 'Accepted'",
         "attempt_id = -1",

@@ -1,4 +1,4 @@
-"""The contract of ``ports.Problems``: what is known of the programs in packages."""
+"""The contract of ``ports.Problems``: results of compiling the programs in packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the real store raises, when, and in which words: never a secret, nothing foreign."""
+"""Exceptions of the real store and their sentences: without secrets, and no exception of asyncpg."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def test_a_statement_that_takes_too_long_is_given_up(
 
 
 async def answered(store: PgStore, job_id: str) -> Submission | None:
-    """None on a machine so slow that its time was over again."""
+    """Return the answer; None if the machine is so slow that the deadline passed again."""
     try:
         return await store.submissions.submission(job_id)
     except StoreUnavailable:

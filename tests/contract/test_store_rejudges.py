@@ -1,4 +1,4 @@
-"""The contract of ``ports.Rejudges``, and of what becomes of a problem while it has submissions."""
+"""The contract of ``ports.Rejudges``, and of changes to problems that have submissions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rejudges_of(lab: Lab) -> Rejudges:
 
 
 async def finish(lab: Lab, job_id: str, status: Verdict = Verdict.WRONG_ANSWER, **result: Any) -> Claim:
-    """Claims and finalizes."""
+    """Claim and finalize a job."""
     won = await claim(lab, job_id)
     told = {"status": status.value, "job_id": job_id, "attempt_id": won.attempt_id} | result
     assert await lab.store.leases.finalize(won, report(status), told) is None
@@ -71,7 +71,7 @@ async def order(lab: Lab, problem_id: int, *, in_full: bool = False) -> RejudgeO
 
 
 async def class_of(lab: Lab, count: int) -> tuple[Problem, list[str]]:
-    """So many submissions to one problem."""
+    """Submit that many programs to one problem."""
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     return problem, [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(count)]
 
@@ -158,7 +158,7 @@ async def test_rejudge_without_a_verdict_is_refused(lab: Lab) -> None:
     assert await rejudge(lab, jobs[1]) is RejudgeRefusal.NOT_FINISHED
     assert await rejudge(lab, jobs[2]) is RejudgeRefusal.DEAD
     assert all("rejudged" not in events(lab, job_id) for job_id in jobs)
-    # a person's word is a verdict, too
+    # a verdict that an administrator set counts, too
     await lab.store.letters.decide(Decision.DISCARD, jobs[2], MAX_ATTEMPTS, by="root", note="", stream_key=KEY)
     assert await rejudge(lab, jobs[2]) == Rejudged(jobs[2], 2)
     found = await lab.store.submissions.submission(jobs[2])
@@ -220,11 +220,11 @@ async def test_which_result_tests_may_be_taken_from(lab: Lab) -> None:
     assert await seen(2) == "one"
     await finish(lab, job_id, Verdict.SYSTEM_ERROR, mark="two")
     await rejudge(lab, job_id)
-    assert await seen(3) == "one"  # nothing of an error of ours
+    assert await seen(3) == "one"  # no message of a fault of the host
     await finish(lab, job_id, mark="three")
     await rejudge(lab, job_id, in_full=True)
     assert await seen(4) is None
-    assert await seen(3) == "one"  # an attempt of before is told what it was told
+    assert await seen(3) == "one"  # an earlier attempt gets the same answer as before
     await finish(lab, job_id, Verdict.SYSTEM_ERROR, mark="four")
     await rejudge(lab, job_id)
     assert await seen(5) is None
@@ -234,7 +234,7 @@ async def test_which_result_tests_may_be_taken_from(lab: Lab) -> None:
 
 
 async def test_a_verdict_that_falls_at_that_moment_is_the_one_that_is_kept(real: PgLab) -> None:
-    """The rejudge waits for the row's lock and must not keep what the row was before."""
+    """The rejudge waits for the row's lock and must not keep the row's values from before."""
     job_id = await new_job(real)
     await claim(real, job_id)
     answer: list[object] = []
@@ -287,7 +287,7 @@ async def test_a_problem_without_submissions_is_done_at_once(lab: Lab) -> None:
 
 
 async def test_rejudge_of_a_problem_lists_running_jobs_to_check_again(lab: Lab) -> None:
-    """Perhaps by what the problem was before; who waits will be judged by what it is now."""
+    """Running jobs may be judged by the old version of the problem; waiting jobs get the new one."""
     problem, jobs = await class_of(lab, 4)
     judging, given_back, waiting, dead = jobs
     won = await claim(lab, judging)
@@ -334,10 +334,10 @@ async def test_a_double_click_is_one_order_and_a_new_version_another(lab: Lab) -
     assert (newer.id != first.id, newer.problem_version, newer.in_full, newer.repeated) == (True, 4, True, False)
     done = await go_on(lab, 10)
     assert done is not None
-    # the first page's is still waiting, and will be judged by the newest version
+    # the job of the first page still waits, and will be judged by the newest version
     assert (done.id, done.opened, done.passed, done.finished) == (newer.id, 2, 1, True)
     assert await go_on(lab) is None
-    # a plain order that stands is not enough for who wants all tests run
+    # a pending rejudge is not enough for a caller who wants all tests run
     plain = await order(lab, problem.id)
     full = await order(lab, problem.id, in_full=True)
     assert (plain.in_full, full.in_full, full.repeated, full.id != plain.id) == (False, True, False, True)
@@ -388,7 +388,7 @@ async def test_change_that_affects_verdicts_makes_a_version(lab: Lab) -> None:
         (ProblemChange(time_limit_ms=900), 4),
         (ProblemChange(memory_limit_mb=64, compare="exact"), 5),
         (ProblemChange(data_path="problems/1.cd.zip", data_hash="cd" * 32), 6),
-        (ProblemChange(data_path="problems/other.zip", data_hash="cd" * 32), 6),  # the object that has it stays named
+        (ProblemChange(data_path="problems/other.zip", data_hash="cd" * 32), 6),  # the object in use stays named
     ]
     for change, version in changes:
         found = await lab.store.problems.update_problem(problem.id, change)

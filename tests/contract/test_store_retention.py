@@ -1,4 +1,4 @@
-"""Retention: what is past it is found from the oldest on and goes in batches; nothing else goes."""
+"""Retention deletes expired rows in batches, oldest first, and no others."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_a_batch_looks_again(lab: Lab) -> None:
 
 
 async def test_a_round_that_breaks_has_deleted_whole_batches(autojump_clock: object) -> None:
-    """What if we die between two batches: one stands, and the next round does the rest."""
+    """If we die between two batches, the first stays deleted, and the next round does the rest."""
 
     class Breaking(MemoryStore):
         left = 1

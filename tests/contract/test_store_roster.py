@@ -68,7 +68,7 @@ async def test_unfit_job_is_sent_again_with_growing_delay(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
     assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
-    assert lab.delay_s(job_id) < 2.0  # soon, for it has not waited long
+    assert lab.delay_s(job_id) < 2.0  # soon: it has not waited long
     lab.advance(2)
     assert len(await deliver(lab)) == 1
     lab.advance(18)

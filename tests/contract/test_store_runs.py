@@ -198,7 +198,7 @@ async def test_two_attempts_and_then_an_end_that_says_so(lab: Lab) -> None:
     for number in (1, 2):
         assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
         assert (await won(lab)).attempt_id == number
-        if number == 2:  # in somebody's hand it is left alone
+        if number == 2:  # a claimed run is left alone
             assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == ()
         lab.advance(LEASE_S)
     assert await claimed(lab) is None
@@ -251,7 +251,7 @@ async def test_a_result_is_kept_for_its_time_and_then_gone(lab: Lab) -> None:
     assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 0
     assert (await seen(lab, run_id)).status == "Finished"
     lab.advance(MARGIN_S)
-    assert await lab.store.runs.custom_run(run_id, KEEP_S) is None  # also before anybody has swept
+    assert await lab.store.runs.custom_run(run_id, KEEP_S) is None  # also before a sweep
     assert (await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).deleted == 1
     assert await lab.store.runs.custom_run(run_id, 1e6) is None
 

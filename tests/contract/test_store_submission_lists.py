@@ -1,4 +1,4 @@
-"""The contract of ``ports.SubmissionLists``: what is listed, and that pages leave nothing out and say nothing twice."""
+"""The contract of ``ports.SubmissionLists``: filters, and that each row is in exactly one page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lists_of(lab: Lab) -> SubmissionLists:
 
 
 async def pages(lists: SubmissionLists, query: SubmissionQuery, limit: int) -> list[SubmissionItem]:
-    """All pages; none of them but the last may be empty here."""
+    """Return all pages; only the last may be empty here."""
     found: list[SubmissionItem] = []
     place: ListPlace | None = None
     while True:
@@ -104,7 +104,7 @@ async def test_list_items_have_state_score_and_figures(lab: Lab) -> None:
 
 
 async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
-    """What is rare among many is found all the same, over pages that may be empty."""
+    """Rare rows among many are found over pages that may be empty."""
     alice, problem = await new_user(real.store), await new_problem(real.store)
     rare = await send(real.store, draft(alice, problem.id))
     real.advance(86_400)
@@ -117,7 +117,7 @@ async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
     assert (first.items, first.next is None) == ((), False)
     second = await real.pg_store.lists.submissions(query, 10, first.next)
     assert ([item.job_id for item in second.items], second.next) == ([rare], None)
-    # all of one moment: the id decides
+    # all with the same time: the id decides
     everything = await real.pg_store.lists.submissions(SubmissionQuery(language="python3"), 200)
     assert len(everything.items) == 200
     following = await real.pg_store.lists.submissions(SubmissionQuery(language="python3"), 200, everything.next)
@@ -126,7 +126,7 @@ async def test_a_list_looks_at_a_bounded_number(real: PgLab) -> None:
 
 @pytest.mark.parametrize("query", [ALL, SubmissionQuery(problem_id=2000), SubmissionQuery(user_id=1000)])
 async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) -> None:
-    """No branch sorts, and those that are not asked for are never begun."""
+    """No branch of the query sorts, and branches of other filters are not executed."""
     from deepoj.adapters.pg.sql_files import queries
     from tests.contract.test_store_plans import session_settings
 

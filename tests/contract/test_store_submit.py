@@ -1,4 +1,4 @@
-"""The contract of ``ports.Jobs``: taking drafts, and the way of their events to the stream."""
+"""The contract of ``ports.Jobs``: submitting drafts, the outbox and repair."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_files_that_differ_in_anything_are_another_submission(lab: Lab) ->
     ]
     jobs = [await send(lab.store, each) for each in drafts]
     assert len(set(jobs)) == len(drafts)
-    # the order of the files is nothing
+    # the order of the files does not count
     turned = replace(one, entry_point="main.cpp", beside=(c, b))
     assert await submit(lab.store, turned) == Receipt(jobs[6], repeated=True)
 
@@ -201,7 +201,7 @@ async def test_idempotency_key_names_one_job_also_after_its_verdict(lab: Lab) ->
 
 
 async def test_key_that_an_unfinished_twin_answered_names_the_twin(lab: Lab) -> None:
-    """Asked again after the twin has finished, it makes no second submission, and no other program goes under it."""
+    """After the twin has finished, the key makes no second submission and is refused for another program."""
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     other_user = await new_user(lab.store, "bob")
     first = await send(lab.store, draft(user_id, problem.id, key="a"))
@@ -269,7 +269,7 @@ async def test_one_new_key_with_several_programs_at_once_names_one_job(lab: Lab)
 
 
 async def test_a_key_waits_for_another_transaction_that_takes_it(real: PgLab) -> None:
-    """Under one key: a twin's answer in a transaction that has not ended, and another program meanwhile."""
+    """A twin's answer under the key is in an open transaction while another program comes under the same key."""
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     first = await send(real.store, draft(user_id, problem.id))
     keeps = (
@@ -296,7 +296,7 @@ def submit_values(user_id: int, problem_id: int, key: str, code_hash: str) -> st
 
 
 async def test_keys_cost_nothing_without_a_key_and_little_in_full_tables(real: PgLab) -> None:
-    """A draft without a key asks for no key; one with a key reads a few pages among 5,000 keys of each kind."""
+    """A draft without a key reads no key; one with a key reads a few pages among 5,000 keys of each kind."""
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     real.sql(
         "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, "
@@ -452,7 +452,7 @@ async def test_two_dispatchers_never_take_the_same_event(lab: Lab) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(4):
             nursery.start_soon(dispatcher)
-    # with SKIP LOCKED a dispatcher may see nothing while the others hold the rest: what is left comes at the next poll
+    # with SKIP LOCKED a dispatcher may get no row while the others hold the rest; the next poll gets them
     taken += [event.job_id for event in await lab.store.outbox.take_outbox(20, 60.0, 60.0)]
     assert sorted(taken) == sorted(jobs)
 
@@ -623,7 +623,7 @@ async def test_mark_sent_of_a_deleted_submission_does_nothing(lab: Lab) -> None:
 
 
 async def test_drafts_of_one_moment_are_each_decided_by_themselves(lab: Lab) -> None:
-    """Whether they share a transaction or not: twins, keys, unknown problems and what is plainly taken."""
+    """In one transaction or several: twins, keys, unknown problems and plain drafts."""
     alice, bob = await new_user(lab.store), await new_user(lab.store, "bob")
     problem = await new_problem(lab.store)
     drafts = [draft(user, problem.id, f"// {number}") for user in (alice, bob) for number in range(12)]
@@ -669,7 +669,7 @@ async def test_the_cap_holds_among_drafts_of_one_moment(lab: Lab) -> None:
         for number in range(20):
             nursery.start_soon(one, number)
     refused = [answer for answer in answers if answer is SubmitRefusal.INFLIGHT_CAP_REACHED]
-    # soft by the number under way at one moment, of which two groups go beside each other
+    # the cap is exceeded by at most the concurrent submits, of which two batches run at once
     assert 20 - 4 <= len(refused) <= 18
 
 
@@ -718,9 +718,9 @@ async def test_a_users_cap_counts_what_is_unfinished_and_no_rejudges(lab: Lab) -
     first, second = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(2)]
     more = draft(user_id, problem.id, "// more")
     assert await submit(lab.store, more, user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
-    # what is sent again is answered all the same
+    # a repeated submission is answered all the same
     assert await submit(lab.store, draft(user_id, problem.id, "// 0"), user_cap=2) == Receipt(first, repeated=True)
-    # his own reason before that of all
+    # the reason of the user comes before that of the common cap
     assert await submit(lab.store, more, cap=2, user_cap=2) is SubmitRefusal.USER_INFLIGHT_CAP_REACHED
     lab.move_to_background(first)
     assert isinstance(await submit(lab.store, more, user_cap=2), Receipt)

@@ -1,4 +1,4 @@
-"""The contract of ``ports.Webhooks``: a delivery for each end of a judging, taken by one, told at least once."""
+"""The contract of ``ports.Webhooks``: one delivery for each ended judging, taken by one node, sent at least once."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_dead_letter_and_what_becomes_of_it_are_told(lab: Lab) -> None:
     }
     assert done[discarded].error_code == "DISCARDED"
     assert done[discarded].result is not None
-    # told late, the dead letter is still one
+    # the delivery of a dead letter, also when it is late
     lab.advance(LEASE_S)
     again = {hook.delivery_id: hook for hook in await take(lab)}
     assert (again[one.delivery_id].event, again[one.delivery_id].result) == ("dead", None)
@@ -189,7 +189,7 @@ async def test_many_nodes_never_take_the_same(lab: Lab) -> None:
     async with trio.open_nursery() as nursery:
         for _ in range(4):
             nursery.start_soon(node)
-    # with SKIP LOCKED a node may see nothing while the others hold the rest
+    # with SKIP LOCKED a node may get no row while the others hold the rest
     taken += [hook.id for hook in await take(lab)]
     assert len(taken) == len(set(taken)) == 20
 
@@ -260,7 +260,7 @@ async def test_an_administrator_sends_it_round_again(lab: Lab) -> None:
     assert await lab.store.webhooks.given_up_webhooks(10) == []
     (again,) = await take(lab)
     assert (again.delivery_id, again.attempts, again.tries) == (hook.delivery_id, 2, 1)
-    # all its time is before it again
+    # it has its full time again
     assert await settle(lab, again, HookStatus.PENDING, delay_s=10, give_up_s=60) is HookStatus.PENDING
 
 
@@ -299,7 +299,7 @@ async def test_owners_in_their_order_and_whether_they_have_something_due(lab: La
 
 
 async def due_of(lab: Lab, *owners: int, after: str = "", **limits: Any) -> list[DueHooks]:
-    """By account and target."""
+    """Return due deliveries by account and target."""
     asked: dict[str, Any] = {"targets": 10, "each": 10, "without": ()}
     found = await lab.store.webhooks.due_webhooks(dict.fromkeys(owners, after), **asked | limits)
     return sorted(found, key=lambda one: (one.user_id, one.target))
@@ -324,7 +324,7 @@ async def test_due_deliveries_of_an_owner_by_target(lab: Lab) -> None:
     assert await due_of(lab, user_id, each=1) == [replace(every[0], ids=every[0].ids[:1]), *every[1:]]
     assert await due_of(lab, user_id, after=a) == every[1:]
     assert await due_of(lab, user_id, without=(b, "https://x.example")) == [every[0], every[2]]
-    # where the search has ended before the last target is said, even if nothing is due there
+    # the answer says where the search ended, also if nothing is due there
     assert await due_of(lab, user_id, targets=2) == [every[0], replace(every[1], is_last=True)]
     assert await due_of(lab, user_id, targets=2, without=(b,)) == [every[0], DueHooks(user_id, b, (), is_last=True)]
     both = await due_of(lab, user_id, other)
@@ -422,7 +422,7 @@ async def test_the_dispatcher_and_repair_do_not_see_them(lab: Lab) -> None:
 
 
 async def test_verdict_and_delivery_are_one_transaction(real: PgLab) -> None:
-    """What if we die before the commit: neither is there."""
+    """If we die before the commit, neither exists."""
     job_id = await job(real)
     await claim(real, job_id)
     done = (
@@ -456,7 +456,7 @@ async def test_idempotency_key_with_another_request_is_refused(lab: Lab) -> None
     assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
     await finish(lab, job_id)
     assert await submit(lab.store, first) == Receipt(job_id, repeated=True)
-    # the trace of a request is not what it asks for
+    # the trace id is no part of the request
     assert await submit(lab.store, replace(first, trace_id="another")) == Receipt(job_id, repeated=True)
     others = [
         replace(first, code="int main(){} "),
@@ -507,7 +507,7 @@ async def test_of_many_bodies_under_one_key_at_once_one_is_taken(lab: Lab) -> No
 # -- depth must not cost
 
 
-#: how the keeper calls them, as the types of their parameters
+#: parameter types of the statements of the delivery loop
 TYPES = {
     "webhook_owners": "bigint, bigint",
     "due_webhooks": "bigint[], text[], bigint, text[], bigint",
@@ -517,7 +517,7 @@ INDEXES = {"idx_webhook_pending_owner", "idx_webhook_pending_target", "webhook_d
 
 
 async def read(real: PgLab, name: str, values: str) -> float:
-    """Index entries that the statement reads."""
+    """Return the number of index entries that the statement reads."""
     plan = await planned(real, name, TYPES[name], values)
     scans = plan("webhook_deliveries")
     assert scans
@@ -528,8 +528,9 @@ async def read(real: PgLab, name: str, values: str) -> float:
 
 
 async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
-    """20,000 deliveries of one account wait for one target, due, and 5,000 of it for targets of their own; finding and
-    taking the few of another touches the few."""
+    """One account has 20,000 due deliveries for one target and 5,000 for other targets. Finding and taking the few
+    deliveries of another account reads only few rows.
+    """
     job_id = await job(real)
     await finish(real, job_id)
     other = await job(real, name="bob")
@@ -550,7 +551,7 @@ async def test_a_dead_target_costs_the_others_nothing(real: PgLab) -> None:
     assert await read(real, "take_webhooks", f"'{ids}', 40") <= 8
 
 
-#: the other statements, as the types of their parameters and one set of values
+#: the other statements: the types of their parameters and one set of values
 STATEMENTS = {
     "settle_webhook": (
         "bigint, int, text, int, text, float8, float8",

@@ -29,7 +29,7 @@ SOON_S = 60.0
 
 
 class Lab(Protocol):
-    """A stream with consumers, and hands to meddle with it from outside."""
+    """A stream with consumers, and operations on it from outside."""
 
     def consumer(self, name: str, **settings: Any) -> JobStream: ...
 
@@ -52,7 +52,7 @@ class MemoryLab:
 
 
 class RealLab:
-    """Each lab has a namespace of its own on a server that all tests share."""
+    """A lab with a namespace of its own on a server that all tests share."""
 
     def __init__(self, bridge: AioBridge, server: RedisServer, stack: contextlib.AsyncExitStack) -> None:
         self.namespace = f"test-{uuid.uuid4().hex}"
@@ -94,7 +94,7 @@ class RealLab:
 
 @pytest.fixture(scope="module")
 def short_dir() -> Iterator[Path]:
-    """pytest's own directories can be too long for a socket."""
+    """A directory with a short path, for a socket."""
     with tempfile.TemporaryDirectory(prefix="oj-") as path:
         yield Path(path)
 
@@ -310,10 +310,10 @@ async def test_put_down_sets_the_idle_time_of_pending_entries(lab: Lab) -> None:
     await one.ack(published[:1])
     lab.delete(published[1])
     await two.put_down([*published[:3], "1-1"], 3_600_000)
-    assert await one.ack(published[:1]) == 0  # put down is no delivery: what was done with stays so
+    assert await one.ack(published[:1]) == 0  # put_down delivers nothing: acked entries stay acked
     _, taken = await two.reclaim(3_599_000, "0-0", 10)
     assert ids(taken) == published[2:3]
-    assert await two.reclaim(3_599_000, "0-0", 10) == ("0-0", [])  # taken: idle for no time
+    assert await two.reclaim(3_599_000, "0-0", 10) == ("0-0", [])  # just taken: its idle time is 0
 
 
 async def test_reclaim_of_nothing(lab: Lab) -> None:
@@ -357,7 +357,7 @@ async def test_bytes_that_are_no_text_are_a_bad_entry(real: RealLab) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Looking and trimming
+# Length, lag and trimming
 
 
 async def test_live_entries_are_those_undelivered_or_pending_and_there(lab: Lab) -> None:
@@ -387,10 +387,10 @@ async def test_consumers_that_are_gone_and_owe_nothing_leave_the_group(lab: Lab)
     one, two = lab.consumer("one"), lab.consumer("two")
     published = await one.publish(events(2))
     await two.read(1, 0)
-    assert await one.forget_consumers(0) == []  # it owes an entry
+    assert await one.forget_consumers(0) == []  # it has a pending entry
     assert await one.live_consumers(60_000) >= 1
     await two.ack(published[:1])
-    assert await one.forget_consumers(60_000) == []  # it has just spoken
+    assert await one.forget_consumers(60_000) == []  # it has just read
     assert await two.live_entries(published) == {published[1]}
     assert await one.forget_consumers(0) == ["two"]
     assert await one.forget_consumers(0) == []
@@ -555,7 +555,7 @@ async def test_a_waiting_read_outlives_a_wipe(real: RealLab) -> None:
 
 
 async def blocked_clients(server: RedisServer, count: int) -> None:
-    """Returns when exactly so many clients are blocked at the server."""
+    """Return when exactly that many clients are blocked at the server."""
     with trio.fail_after(SOON_S), server.client() as client:
         while client.info("clients")["blocked_clients"] != count:
             await trio.sleep(0.01)
@@ -616,7 +616,7 @@ async def test_a_server_that_is_down_and_comes_back(own_server: RedisServer) -> 
             with pytest.raises(StreamUnavailable, match=r"cannot be used: .*; see that it is up, or set REDIS_URL$"):
                 await attempt()
         own_server.start()
-        # Stale connections in the pools must not show: the server is up.
+        # stale connections in the pools must cause no error: the server is up
         await one.ping()
         assert ids(await one.read(10, 100)) == published[1:]
         assert ids(await one.own_pending(10)) == published
@@ -661,7 +661,7 @@ async def test_a_server_that_hangs_is_unavailable_and_the_pool_recovers(own_serv
 
 
 async def until_answered[T](ask: Callable[[], Awaitable[T]]) -> T:
-    """By a stream whose patience is so short that a slow machine may wear it out now and then."""
+    """Repeat a call whose timeout is so short that a slow machine may exceed it now and then."""
     with trio.fail_after(SOON_S):
         while True:
             with contextlib.suppress(StreamUnavailable):

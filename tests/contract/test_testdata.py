@@ -43,7 +43,7 @@ def packed(files: Mapping[str, bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A case with the places of its files."""
+    """A case with the paths of its files."""
 
     name: str
     input: Path
@@ -51,7 +51,7 @@ class OnDisk:
 
 
 async def cases_of(data: TestData, problem: Problem) -> tuple[OnDisk, ...]:
-    """Prepares, and finds the cases."""
+    """Prepare the package and return its cases."""
     prepared = await data.prepare(problem)
     return tuple(
         OnDisk(case.name, prepared.path(case.input or ""), prepared.path(case.answer or ""))
@@ -67,7 +67,7 @@ def plan_of(files: Mapping[str, bytes]) -> Plan:
 
 
 class GatedBlobs(MemoryBlobs):
-    """An object store that can keep everybody waiting."""
+    """An object store whose fetches wait for a gate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class GatedBlobs(MemoryBlobs):
 
 
 class Shelf:
-    """A cache over an object store in memory."""
+    """A test data cache over an object store in memory."""
 
     def __init__(self, tmp_path: Path) -> None:
         self.blobs = GatedBlobs()
@@ -91,7 +91,7 @@ class Shelf:
         self.caches: list[TestDataCache] = []
 
     def put(self, problem_id: int, files: Mapping[str, bytes]) -> Problem:
-        """Uploads a package; returns the problem that names it."""
+        """Upload a package. Return the problem that names it."""
         data = packed(files)
         problem = a_problem(problem_id, data_hash=hashlib.sha256(data).hexdigest())
         self.blobs.objects[problem.data_path] = data
@@ -292,7 +292,7 @@ async def test_new_data_reaches_a_warm_node_at_once(shelf: Shelf) -> None:
     new = shelf.put(1, {"1.in": b"new", "1.out": b"new"})
     after = await cases_of(cache, new)
     assert [case.input.read_bytes() for case in after] == [b"new"]
-    assert before[0].input.read_bytes() == b"one"  # a run under way keeps its data
+    assert before[0].input.read_bytes() == b"one"  # a current run keeps its data
 
 
 async def test_missing_and_away_are_told_apart(shelf: Shelf) -> None:
@@ -488,7 +488,7 @@ async def test_a_root_that_cannot_be_is_told(shelf: Shelf) -> None:
 
 
 async def test_a_cancelled_unpacking_stops_and_leaves_nothing(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worker thread is told, between two chunks; it is not left behind writing."""
+    """The worker thread stops between two chunks and does not go on writing."""
     problem, cache = shelf.put(1, FILES), shelf.cache()
     inside, go_on = trio.Event(), threading.Event()
     token = trio.lowlevel.current_trio_token()

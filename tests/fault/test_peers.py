@@ -1,34 +1,4 @@
-"""Losses of the original that cannot happen here (items 14–23 of the list of its faults): for each the test.
-
-14  a reclaimed entry without a claim is acked                test_deaths.py::test_between_read_and_claim
-    … expiry judged by two clocks                             contract/test_lease_edges.py, all of it
-15  an error while the payload is fetched poisons the job     here, test_the_payload_is_not_needed,
-    … and unfenced                                            here, test_poison_finishes_no_job
-16  a failed XADD takes the payload with it                   test_deaths.py::test_the_answer_of_xadd_is_lost
-17  a group made at $ never sees what was there before        contract/test_stream.py::
-                                                              test_events_published_before_the_first_consumer_are_read
-    … and is not made again                                   test_deaths.py::test_without_a_group,
-                                                              contract/test_stream.py::test_a_wiped_server_is_taken_up_again
-18  a running job whose entry was trimmed is stuck            test_deaths.py::test_without_an_entry[after:claim-trimmed]
-19  repair sends the same backlog again and again             here, test_a_backlog_is_not_repaired
-    … on every node at once                                   contract/test_store_submit.py::
-                                                              test_many_repairs_at_once_send_each_job_once,
-                                                              contract/test_store_interleavings.py::
-                                                              test_one_node_repairs_at_a_time
-    … under a wrong label                                     contract/test_stream.py::
-                                                              test_payloads_come_as_envelopes_that_expire
-20  results travel through a key of the job, not the attempt  here, test_nothing_of_a_result_is_in_redis
-    … and so do its directories                               unit/test_judge_step.py::
-                                                              test_two_attempts_of_a_job_do_not_share_a_directory
-21  attempts without end                                      contract/test_store_leases.py::
-                                                              test_a_job_whose_attempts_are_used_up_is_dead,
-                                                              unit/test_interleavings.py::test_attempts_that_are_used_up
-22  identical code answers with somebody else's job           contract/test_store_submit.py::
-                                                              test_another_user_problem_language_or_code_is_another_job
-    … or with one that is finished                            here, test_a_finished_job_answers_for_nothing_new
-23  a status that changes its shape                           e2e/test_journey.py::test_a_second_look_is_the_same,
-                                                              unit/test_interleavings.py ("a verdict changed")
-"""
+"""Faults 15, 19, 20 and 22 of the table in CONTRIBUTING, as far as they need real servers."""
 
 from __future__ import annotations
 
