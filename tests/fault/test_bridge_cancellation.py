@@ -1,7 +1,7 @@
 """The contract of cancellation over the bridge, against real PostgreSQL.
 
-Whenever a caller is cancelled: the pool is whole afterwards, nothing of ours is left running on the server, no caller
-reads another's reply, and no transaction is half there.
+After a cancellation at any moment the pool is complete, no query of ours runs on the server, no caller reads another's
+reply, and no transaction is half done.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def lab(postgres: PostgresServer, database: str, bridge: AioBridge) -> Asy
 
 
 def backends(lab: PgLab, condition: str) -> int:
-    """How many of our sessions on this database are in that condition."""
+    """Return the number of our sessions on this database for which the condition holds."""
     return int(
         lab.sql(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'deepoj' "
@@ -63,7 +63,7 @@ async def until(lab: PgLab, condition: str, count: int) -> None:
 
 
 async def assert_whole(lab: PgLab) -> None:
-    """Every connection is back, open, and answers to the one who asked; at the server all of them are idle."""
+    """Assert that every connection is back in the pool, open, idle on the server, and answers its own query."""
     pool: Any = lab.pg_store._pool._pool
     assert pool._queue.qsize() == CONNECTIONS
     assert all(holder.is_idle() for holder in pool._holders)
@@ -77,7 +77,7 @@ async def assert_whole(lab: PgLab) -> None:
 
 
 async def ask(lab: PgLab, tag: int, sleep_s: float, answers: dict[int, int]) -> None:
-    """One query that takes ``sleep_s`` at the server and answers with its own tag."""
+    """Run a query that takes ``sleep_s`` on the server and returns its own tag."""
 
     async def work(connection: Any, _again: bool) -> int:
         value: int = await connection.fetchval("SELECT $1::int FROM pg_sleep($2)", tag, sleep_s)
@@ -181,7 +181,7 @@ async def test_cancelled_while_connecting_to_a_server_that_does_not_answer(lab: 
 
 @pytest.mark.parametrize(("postgres", "seed"), [("embedded", 1), ("debian", 2)], indirect=["postgres"])
 async def test_cancelled_at_random_times(lab: PgLab, seed: int) -> None:
-    """200 rounds of a dozen callers, each cancelled at some moment or not at all."""
+    """200 rounds of a dozen callers, each cancelled at a random moment or never."""
     chance = random.Random(seed)
     finished = cancelled = 0
     tags = iter(range(1_000_000))
@@ -203,7 +203,7 @@ async def test_cancelled_at_random_times(lab: PgLab, seed: int) -> None:
         pool: Any = lab.pg_store._pool._pool
         assert pool._queue.qsize() == CONNECTIONS
     await assert_whole(lab)
-    # it was a test of both: in thousands of calls many must have got through and many must not
+    # of thousands of calls many must have succeeded and many must have been cancelled
     assert finished > ROUNDS
     assert cancelled > ROUNDS
 

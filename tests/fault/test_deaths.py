@@ -1,5 +1,6 @@
-"""What if we die here? Architecture §5, row by row: a real process is killed at that very point, on real servers, and
-then a node that has only the mending role shows that this role mends it.
+"""What if we die here? Architecture §5, row by row, on real servers.
+
+A real process is killed at that point. Then a node that has only the role named in the row repairs the job.
 
 | between                              | test                                                                       |
 |--------------------------------------|----------------------------------------------------------------------------|
@@ -63,13 +64,13 @@ async def test_between_xadd_and_the_mark(scene: Scene, point: str) -> None:
 
 
 async def test_the_answer_of_xadd_is_lost(scene: Scene) -> None:
-    """The dispatcher believes that nothing arrived, records that, and dies when it tries again."""
+    """The dispatcher records a failed publish, although the entry arrived, and dies when it tries again."""
     await scene.dies("lost:publish", "dispatcher", submits=True)
     assert scene.entries() == 1
     assert scene.outbox() == [("submit", "pending")]
     assert scene.lab.outbox(scene.job_id)[0].last_error
     assert scene.payload(), "the delivered entry points to nothing"
-    # and were the payload gone all the same: the database is what is judged from
+    # without the payload, too, the job is judged: its program comes from the database
     with scene.valkey.client() as client:
         client.delete(f"{scene.namespace}:task:payload:{scene.job_id}")
     await scene.mended_by("consumer")
@@ -94,7 +95,7 @@ async def test_between_read_and_claim(scene: Scene, point: str) -> None:
 
 
 async def test_between_reclaim_and_claim(scene: Scene) -> None:
-    """A node that dies while it mends is mended the same way."""
+    """A node that dies during reclaim is repaired by another reclaim."""
     await scene.submit_and_deliver()
     await scene.dies("after:read", "consumer")
     await scene.dies("before:claim", "reclaim")
@@ -168,7 +169,7 @@ async def test_between_finalize_and_ack(scene: Scene, point: str) -> None:
 
 
 async def test_between_giving_back_and_ack(scene: Scene) -> None:
-    """The outbox brings the job back, and the entry that was not acked is one too many."""
+    """The outbox sends the job again; the entry that was not acked is refused."""
     await scene.submit_and_deliver()
     [entry] = [one for one in await scene.stream.read(1, 1000) if isinstance(one, Entry)]
     answers = await scene.lab.store.leases.claim([entry], "mortal", 60.0, 5)
@@ -185,13 +186,13 @@ async def test_between_giving_back_and_ack(scene: Scene) -> None:
 @pytest.mark.parametrize("how", ["trimmed", "wiped"])
 @pytest.mark.parametrize("point", ["before:claim", "after:claim"])
 async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
-    """A pending row and a running one; repair sends each round again, once."""
+    """With a pending row and a running one: repair sends each of them again, once."""
     await scene.submit_and_deliver()
     await scene.dies(point, "consumer")
     with scene.valkey.client() as client:
         if how == "trimmed":
             client.xtrim(scene.stream.stream_key, maxlen=0, approximate=False)
-            # what was trimmed leaves the pending list when somebody looks at it
+            # a trimmed entry leaves the pending list when a consumer reclaims it
             await scene.stream.reclaim(0, "0-0", 16)
         else:
             client.delete(scene.stream.stream_key)
@@ -211,7 +212,7 @@ async def test_without_an_entry(scene: Scene, point: str, how: str) -> None:
 
 
 async def test_without_a_group(scene: Scene) -> None:
-    """The entries are still there: the group is made again at 0, so they are undelivered once more."""
+    """The entries still exist: the group is created again at 0, so that they are delivered again."""
     await scene.submit_and_deliver()
     await scene.dies("before:claim", "consumer")
     with scene.valkey.client() as client:

@@ -1,4 +1,4 @@
-"""The links of a drill do to a connection what they say, and nothing else."""
+"""The links of a drill cut, stall, lose and repeat exactly as they say."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_a_statement_is_said_twice_and_answered_once() -> None:
             with trio.fail_after(LATEST_S):
                 assert await stream.receive_some(100) == IDLE
             await server.until_heard(RUN, 2)
-        # the next answer is the next request's, not the swallowed one's
+        # the next answer is that of the next request, not the dropped one
         await stream.send_all(RUN)
         await server.until_heard(RUN, 3)
         with trio.fail_after(LATEST_S):

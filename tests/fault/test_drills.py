@@ -1,4 +1,4 @@
-"""``deepoj drill``: a drill runs by itself, says what it measured, and its exit code is what it found."""
+"""``deepoj drill``: a drill needs no other process, prints its figures, and its exit code is its result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 DEEPOJ = Path(sys.executable).parent / "deepoj"
-#: a machine that is busy with something else takes its time; the drill's own limits end it before
+#: longer than the drill's own deadlines on a busy machine
 DRILL_S = 900.0
 
 
 def test_a_killed_and_a_stopped_worker_lose_nothing() -> None:
-    """How quickly a busy machine recovers is not asserted; that the figure is there, and decides, is."""
+    """The recovery time of a busy machine is not asserted, only that it is reported and decides the result."""
     ended = subprocess.run(
         [DEEPOJ, "drill", "worker-kill", "--json"], capture_output=True, text=True, timeout=DRILL_S, check=False
     )

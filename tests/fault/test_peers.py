@@ -13,7 +13,7 @@ from tests.fault.scene import SOON_S, Scene
 
 
 async def claimed(scene: Scene, owner: str, lease_s: float = 60.0) -> Claim:
-    """The claim of the next entry, won by ``owner``."""
+    """Claim the next entry as ``owner`` and return the claim."""
     [entry] = [one for one in await scene.stream.read(1, 5000) if isinstance(one, Entry)]
     won = (await scene.lab.store.leases.claim([entry], owner, lease_s, 5))[entry.entry_id]
     assert isinstance(won, Claim)
@@ -31,7 +31,7 @@ async def test_the_payload_is_not_needed(scene: Scene) -> None:
 
 
 async def test_poison_finishes_no_job(scene: Scene) -> None:
-    """15: an entry that cannot be decoded is acked and is nothing else, though its job is being judged."""
+    """15: an undecodable entry is acked and changes no job, also while its job is being judged."""
     await scene.submit_and_deliver()
     won = await claimed(scene, "node-a")
     with scene.valkey.client() as client:
@@ -46,7 +46,7 @@ async def test_poison_finishes_no_job(scene: Scene) -> None:
 
 
 async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
-    """19: what waits in the stream, or in the outbox, has a way to be judged, however old it is."""
+    """19: jobs with a stream entry or an outbox event are not repaired, at any age."""
     store = scene.lab.store
     for number in range(30):
         one = draft(scene.user_id, scene.problem_id, f"// {number}")
@@ -66,7 +66,7 @@ async def test_a_backlog_is_not_repaired(scene: Scene) -> None:
 
 
 async def test_nothing_of_a_result_is_in_redis(scene: Scene) -> None:
-    """20: a verdict of a stale attempt is written nowhere that anybody reads, and the new attempt finds its own."""
+    """20: the verdict of a stale attempt is stored nowhere, and the new attempt stores its own."""
     await scene.submit_and_deliver()
     stale = await claimed(scene, "node-a", lease_s=0.0)
     [entry] = [one for one in (await scene.stream.reclaim(0, "0-0", 1))[1] if isinstance(one, Entry)]

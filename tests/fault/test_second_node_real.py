@@ -1,5 +1,5 @@
-"""Two nodes on real servers: the second attempt is another node's; a clean stop leaves nothing behind; and repair finds
-what is lost among very many live entries. ``tests/unit/test_second_node.py`` has the corners, over fakes."""
+"""Two nodes on real servers: the second attempt is on another node; a clean stop leaves no entry behind; and repair
+finds lost jobs among many live entries. ``tests/unit/test_second_node.py`` has more cases, over fakes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ type Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
 
 class PollBell:
-    """Every node polls: what is tested here must not hang on a ring."""
+    """No notifications: these tests must not depend on them, so every node polls."""
 
     async def wait(self, timeout_s: float) -> bool:
         await trio.sleep(min(timeout_s, 0.05))
@@ -50,7 +50,7 @@ class PollBell:
 
 @dataclass
 class Place:
-    """A database and a stream of a test's own."""
+    """A database and a stream for one test."""
 
     lab: PgLab
     redis: RedisServer
@@ -99,7 +99,7 @@ class Place:
         return jobs
 
     async def read_by(self, fake: FakeNode) -> int:
-        """Everything submitted is read under this node's name, and not claimed; returns how much."""
+        """Read all entries as this node, without claiming them. Return their number."""
         store, stream = self.lab.pg_store, fake.stream
         events = await store.outbox.take_outbox(100, 0.5, 10.0)
         ids = await stream.publish(events)
@@ -110,9 +110,9 @@ class Place:
         return [(row.event, row.owner) for row in self.lab.ledger(job_id)]
 
     async def until(self, state: str, jobs: list[str]) -> None:
-        """Until all have that state.
+        """Return when all jobs have that state.
 
-        Asked through the pool, for the nodes run in this very loop: it shall not stand still meanwhile.
+        It queries through the pool, because the nodes run in this event loop, which must not block.
         """
 
         async def count(connection: Any, _again: bool) -> int:
@@ -188,7 +188,7 @@ async def test_single_node_retries_until_the_job_is_a_dead_letter(place: Place) 
 
 
 async def test_after_a_clean_stop_nothing_waits_for_reclaim(place: Place) -> None:
-    """Entries in hand, and entries that were read and not claimed. With leases so long reclaim would come too late."""
+    """Both claimed entries and entries that were only read. The leases are so long that reclaim would be too late."""
     jobs = await place.submits(40)
     stopped = await place.node("one", endless, drain_s=0.0, lease_s=2 * SOON_S)
     assert await place.read_by(stopped) == len(jobs)
@@ -202,7 +202,7 @@ async def test_after_a_clean_stop_nothing_waits_for_reclaim(place: Place) -> Non
 
 @pytest.mark.parametrize("redis", KINDS[:1], indirect=True)  # of the stream it asks what contract/test_stream.py asks
 async def test_repair_finds_what_is_lost_among_very_many_live_entries(place: Place) -> None:
-    """Where once there was a number above which it did nothing: what is lost is found in as many rounds as it takes."""
+    """Above a number of entries repair once did nothing: it finds lost jobs in as many rounds as it needs."""
     many = 20_500
     jobs = await place.submits(3)
     store, stream = place.lab.pg_store, await place.stream("one")
@@ -214,7 +214,7 @@ async def test_repair_finds_what_is_lost_among_very_many_live_entries(place: Pla
         "SELECT 'submit', job_id, stream_key, 1, '{}' FROM submissions AS s WHERE NOT EXISTS "
         "(SELECT FROM outbox_events AS e WHERE e.job_id = s.job_id)"
     )
-    # Entry ids are made of event ids, so that both sides are filled in one go each.
+    # entry ids are made of event ids, so that one statement fills each side
     place.lab.sql(
         "UPDATE outbox_events SET status = 'delivered', attempts = 1, dispatched_at = now(), "
         "stream_entry_id = (1700000000000 + id) || '-0'"

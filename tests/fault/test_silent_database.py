@@ -1,4 +1,4 @@
-"""A node that cannot reach PostgreSQL stops its judges before their leases end: by the database's own clock."""
+"""A node that cannot reach PostgreSQL stops judging before its leases end by the database's clock."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from tests.postgres import TEMPLATE, migrated_server
 from tests.servers import PostgresServer
 from tests.servers_redis import RedisServer
 
-#: long enough for a loaded machine to notice its end in time: a tenth of it is the margin
+#: long enough that a loaded machine stops in time: the margin is a tenth of it
 LEASE_S = 20.0
 
 
 @pytest.fixture
 def servers() -> Iterator[list[PostgresServer]]:
-    """Of their own, to be taken away."""
+    """Run servers of our own, which the test stops."""
     with migrated_server("embedded") as one, migrated_server("embedded") as other:
         yield [one, other]
 
@@ -57,7 +57,7 @@ def killed(server: PostgresServer) -> Callable[[], None]:
 
 
 class Kept:
-    """A node at work, and the database that keeps its leases."""
+    """A node that judges, and the database of its leases."""
 
     def __init__(self, server: PostgresServer) -> None:
         self.server = server
@@ -115,7 +115,7 @@ class Kept:
 async def test_judges_stop_before_their_leases_end(
     servers: list[PostgresServer], bridge: AioBridge, valkey: RedisServer
 ) -> None:
-    """Both kinds of absence at once: nearly all of it is the time that a lease takes to end."""
+    """A killed and a silent server in one test, because most of its time is that of a lease."""
     nodes = [Kept(server) for server in servers]
     async with trio.open_nursery() as nursery:
         over = trio.Event()
@@ -127,7 +127,7 @@ async def test_judges_stop_before_their_leases_end(
                 while any(len(one.stopped_at) < len(one.jobs) for one in nodes):
                     await trio.sleep(0.05)
         finally:
-            # not before both have stopped: a start keeps this whole process waiting, and its clocks are what counts
+            # not before both have stopped: a start blocks this process, whose clocks are under test
             for wake in wakes:
                 wake()
         over.set()

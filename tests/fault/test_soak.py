@@ -1,4 +1,4 @@
-"""The soak of CI: a fixed seed, three nodes, every kind of fault at least once; nothing lost, nothing doubled.
+"""The soak of CI: a fixed seed, three nodes, every kind of fault; no job is lost or judged twice.
 
 ``make soak`` is the long form, with a random seed. Leases are of fractions of a second, on a machine that can keep
 them; a slower one gets longer ones, so that what is tested is the product and not the machine.
@@ -24,7 +24,7 @@ AGAIN = f"play it again: make soak SEED={SEED} JOBS={JOBS} FAULTS={FAULTS}"
 
 
 def test_this_host_can_play_every_kind() -> None:
-    """Only a disk cannot be filled by everybody."""
+    """Only a full disk may be impossible here."""
     assert clocks.compiler() is not None
     missing = missing_faults()
     assert set(missing) <= (set() if os.geteuid() == 0 else {FaultKind.DISK_FULL})
@@ -38,7 +38,7 @@ def test_leases_are_of_fractions_of_a_second() -> None:
 
 
 def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
-    """A minute and a half on two quiet cores; what ends it on any other machine are the soak's own limits."""
+    """It takes 90 s on two idle cores; on other machines the deadlines of the soak end it."""
     missing = missing_faults()
     plan = SoakPlan(seed=SEED, jobs=JOBS, faults=FAULTS, without=missing, timing=SOAK_TIMING.scaled(slowness()))
     directory = tmp_path / "soak"

@@ -39,14 +39,14 @@ CONNECTIONS = 6
 
 @pytest.fixture(scope="module", params=POSTGRES_KINDS)
 def mortal(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
-    """A server of its own, to be killed."""
+    """Run a server of our own, which the tests kill."""
     with migrated_server(request.param) as server:
         yield server
 
 
 @contextlib.asynccontextmanager
 async def warmed(mortal: PostgresServer, bridge: AioBridge, *, connections: int) -> AsyncIterator[PgLab]:
-    """A database of its own, and a store whose pool is full of idle connections with it."""
+    """Return a new database and a store whose pool is full of idle connections."""
     if mortal.process is None:
         mortal.start()
     database = mortal.create_database(TEMPLATE)
@@ -58,7 +58,7 @@ async def warmed(mortal: PostgresServer, bridge: AioBridge, *, connections: int)
 
 @pytest.fixture
 async def warm(mortal: PostgresServer) -> AsyncIterator[PgLab]:
-    """See ``warmed``. A kill -9 is survived by what the server had made durable."""
+    """As ``warmed``, on the server that is killed; durable data survives."""
     async with AioBridge.open() as bridge, warmed(mortal, bridge, connections=CONNECTIONS) as lab:
         yield lab
 
@@ -68,7 +68,7 @@ def idle_connections(store: PgStore) -> int:
 
 
 def crash(lab: PgLab) -> None:
-    """Everything that was committed gets to the disk, then the server dies with all its backends, and is started."""
+    """Flush committed data to the disk, kill the server with all its backends, and start it again."""
     lab.sql("CHECKPOINT")
     lab.server.kill()
     lab.server.start()
@@ -86,7 +86,7 @@ async def test_after_a_crash_every_first_call_succeeds(warm: PgLab) -> None:
     assert isinstance(await submit(store, draft(user_id, problem.id, "// after")), Receipt)
 
 
-#: each as the first call after the crash; what is not repeatable must not need to be
+#: calls, each of which is the first one after the crash in some pool
 FIRST_CALLS: dict[str, Callable[[PgLab, int, int, Claim, str], Awaitable[object]]] = {
     "submit": lambda lab, user, problem, held, fresh: submit(lab.store, draft(user, problem, "// after")),
     "submission": lambda lab, user, problem, held, fresh: lab.store.submissions.submission(fresh),
@@ -104,7 +104,7 @@ FIRST_CALLS: dict[str, Callable[[PgLab, int, int, Claim, str], Awaitable[object]
 
 
 async def test_after_a_crash_the_first_call_succeeds_whichever_it_is(mortal: PostgresServer) -> None:
-    """One crash under as many pools as there are calls: of each pool another one is the first."""
+    """One crash under as many pools as there are calls: each call is the first one of its pool."""
     answers: dict[str, object] = {}
     async with AioBridge.open() as bridge, contextlib.AsyncExitStack() as stack:
         scenes = {}

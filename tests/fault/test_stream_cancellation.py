@@ -1,6 +1,6 @@
-"""Cancelling calls on the stream at any moment: nothing is lost, no reply goes astray, the pool stays whole.
+"""Cancelling calls on the stream at any moment: no entry is lost, no call gets another's reply, the pool is complete.
 
-The seeds are fixed; the moments are spread over all that happens between a call and its answer.
+The seeds are fixed; the moments are spread over the time between a call and its answer.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def ids(found: list[Entry | BadEntry]) -> list[str]:
 
 
 def clients(server: RedisServer) -> int:
-    """How many clients the server has, the one that asks left out."""
+    """Return the number of clients of the server, without this one."""
     with server.client() as client:
         return sum(not seen["cmd"].startswith("client") for seen in client.client_list())
 
 
 async def until_clients(server: RedisServer, most: int) -> None:
-    """The server notices a closed connection a moment later."""
+    """Wait for a number of clients: the server notices a closed connection a moment later."""
     with trio.fail_after(SOON_S):
         while clients(server) > most:
             await trio.sleep(0.02)
@@ -80,13 +80,13 @@ async def test_reads_cancelled_at_random_lose_nothing(bridge: AioBridge, server:
                         await trio.sleep(chance.uniform(0, 0.002))
                         published.extend(await stream.publish([event(number)]))
 
-                    if chance.random() < 0.5:  # the reads must catch up, or they find something at once and never wait
+                    if chance.random() < 0.5:  # reads must reach the end of the stream: before it they return at once
                         nursery.start_soon(publish, number)
                     with trio.move_on_after(chance.uniform(0, 0.004)) as scope:
                         seen += ids(await stream.read(3, 40))
                     cancelled += scope.cancelled_caught
             assert cancelled > 10, "the cancellations did not hit anything"
-            # Every entry was returned, or is yet to be delivered, or is pending here unseen: there is no fourth place.
+            # every entry was returned, is undelivered, or is pending here without being seen
             await until_clients(server, POOL + 1)  # a server that still has a closed reader could hand it an entry
             undelivered: list[str] = []
             while more := ids(await stream.read(100, 0)):
@@ -120,7 +120,7 @@ async def test_no_reply_is_read_by_a_wrong_caller(bridge: AioBridge, server: Red
                 for task in range(12):
                     patience_s = chance.choice([0.0, chance.uniform(0, 0.006), SOON_S])
                     nursery.start_soon(ask, f"{wave}-{task}", patience_s)
-        # The pool is whole: as many calls at once as it has places, all answered, and no connection more than that.
+        # the pool is complete: as many concurrent calls as it has connections, all answered, with no more connections
         async with trio.open_nursery() as nursery:
             for task in range(POOL * 3):
                 nursery.start_soon(ask, f"after-{task}", SOON_S)

@@ -1,4 +1,4 @@
-"""What if we die here? Telling a callback (``deepoj/webhooks/delivery.py``), row by row, as ``test_deaths.py``.
+"""What if we die here? Webhook deliveries (``deepoj/webhooks/delivery.py``), row by row, as ``test_deaths.py``.
 
 | between                          | test                                                                            |
 |----------------------------------|---------------------------------------------------------------------------------|
@@ -49,7 +49,7 @@ async def submit(scene: Scene, receiver: Receiver) -> None:
 
 
 async def judged(scene: Scene, receiver: Receiver) -> None:
-    """A submission with a callback there, and its verdict."""
+    """Submit with a callback and finalize the verdict."""
     await submit(scene, receiver)
     won = (await scene.lab.store.leases.claim([entry(scene.job_id)], "judge", 600.0, 5))["1-1"]
     assert isinstance(won, Claim)
@@ -134,7 +134,7 @@ async def judged_again(scene: Scene) -> None:
 
 
 async def test_a_verdict_whose_node_dies_with_it_is_told(scene: Scene, receiver: Receiver) -> None:
-    """The node that judged is killed the moment its verdict stands: another one tells of it."""
+    """The node is killed as soon as its verdict is stored: another node delivers."""
     await submit(scene, receiver)
     async with mending(scene, "dispatcher"):
         with trio.fail_after(SOON_S):

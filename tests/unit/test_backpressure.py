@@ -1,4 +1,4 @@
-"""D3: closed at the high mark, open again at the low one; what is unknown does neither."""
+"""D3: closed at the upper threshold, open again at the lower one; an unknown figure does neither."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def look(**changes: object) -> PressureSnapshot:
 
 @dataclass
 class Door:
-    """A door that is shown one look after the other."""
+    """Backpressure that gets one snapshot after the other."""
 
     settings: BackpressureSettings | None = SETTINGS
     seen: PressureSnapshot | None = None

@@ -13,7 +13,7 @@ from deepoj.words.errors import Breakage, StoreUnavailable
 
 
 class Work:
-    """Doubles numbers, when the test lets it; ``fails`` may raise for a group."""
+    """Doubles numbers when the test releases it; ``fails`` may raise for a batch."""
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
@@ -28,7 +28,7 @@ class Work:
 
 
 class Calls:
-    """Calls under way, and what came of each."""
+    """Concurrent calls and the result of each."""
 
     def __init__(self, batcher: Batcher[int, int], nursery: trio.Nursery) -> None:
         self._batcher, self._nursery = batcher, nursery
@@ -140,7 +140,7 @@ async def test_one_that_is_cancelled_as_its_turn_comes_hands_it_on() -> None:
     async with trio.open_nursery() as nursery:
         calls = Calls(batcher, nursery)
         await calls.begin(1, 2, 3)
-        # told and cancelled in one go, whichever it sees first
+        # answered and cancelled in the same moment, in either order
         work.may_go.set()
         calls.scopes[1].cancel()
         calls.scopes[2].cancel()

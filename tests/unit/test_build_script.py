@@ -25,7 +25,7 @@ TESTLIB = "deepoj/judging/testlib/testlib.h"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """The script in a tree of its own, with a virtual environment as it stands after a build."""
+    """The script in a copy of the tree, with a virtual environment as a build leaves it."""
     tree = tmp_path / "checkout"
     (tree / "deploy" / "scripts").mkdir(parents=True)
     (tree / "deploy" / "locks").mkdir()
@@ -43,7 +43,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def age(tree: Path, *names: str) -> None:
-    """Makes files clearly older than the stamp."""
+    """Make files clearly older than the stamp of the build."""
     built = (tree / ".venv" / ".built").stat().st_mtime
     for name in names:
         os.utime(tree / name, (built - 10, built - 10))
@@ -128,8 +128,10 @@ def test_tests_fail_rather_than_skip_where_a_system_package_is_missing(checkout:
 
 @pytest.fixture
 def changed(checkout: Path) -> Path:
-    """The tree with a newer source. Its Python does not install: it prints numbers and the file ``words`` and fails. It
-    waits instead where the file ``wait`` is."""
+    """The tree with a newer source and a fake Python, whose pip prints numbers and the file ``words`` and fails.
+
+    If the file ``wait`` exists, it waits instead of failing.
+    """
     python = checkout / ".venv" / "bin" / "python"
     python.unlink()
     python.write_text(

@@ -1,4 +1,4 @@
-"""Which callbacks may be called: what is plainly wrong is refused, and addresses decide."""
+"""Allowed callbacks: malformed URLs are refused, and the addresses of the host decide."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepoj.webhooks.callback_urls import MAX_CHARS, Callback, CallbackRules
 from deepoj.words.webhooks import CallbackRefusal
 
 PUBLIC = CallbackRules()
-#: an operator who calls services of the own network
+#: settings of an operator who allows services of the own network
 AT_HOME = CallbackRules.of(enabled=True, hosts=(), networks=("127.0.0.0/8", "10.1.0.0/16", "fd00::/8"))
 
 
@@ -148,7 +148,7 @@ def test_a_list_of_hosts_allows_these_and_no_others() -> None:
         "https://school.edu/", "https://evilschool.edu/", "https://other.example/", "https://8.8.8.8/",
     ]  # fmt: skip
     assert {rules.read(url) for url in others} == {CallbackRefusal.HOST}
-    # being on the list makes no private address public
+    # a listed host with a private address is refused
     private = CallbackRules.of(enabled=True, hosts=("10.0.0.1",), networks=())
     assert private.read("http://10.0.0.1/") is CallbackRefusal.ADDRESS
 
@@ -175,7 +175,7 @@ def test_nothing_private_is_permitted(address: ipaddress.IPv4Address | ipaddress
 @given(st.one_of(st.text(max_size=60), st.text("htps:/.@#?[]%\\0127ax-", max_size=40).map("http://".__add__)))
 @example("http://a.example:80")
 def test_accepted_url_means_the_same_host_to_another_parser(url: str) -> None:
-    """What is stored is read by another parser when it is sent: both see the same host, port and path."""
+    """The sender uses another parser than the check: both must see the same host, port and path."""
     found = PUBLIC.read(url)
     if isinstance(found, Callback):
         parts = urlsplit(found.url)

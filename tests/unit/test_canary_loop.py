@@ -1,4 +1,4 @@
-"""The canaries of a whole node over fakes: what they hold back, what they stop, and what opens again."""
+"""Canaries of a whole node over fakes: no claims before the first round, and closing and opening of the gate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AWAY = CanaryRound(as_expected=3, of=38, unjudged="the launcher cannot be starte
 
 
 class Sky:
-    """The rounds of one node: what they find, and a gate that holds them up."""
+    """Scripted rounds of one node, which wait while the test holds them."""
 
     def __init__(self) -> None:
         self.found = CLEAN
@@ -70,7 +70,7 @@ async def until(state: PartState, fake: FakeNode) -> None:
 
 
 async def next_round(sky: Sky) -> None:
-    """Waits until a round that begins from now on has ended."""
+    """Wait until a round that begins from now on has ended."""
     seen = sky.rounds
     with trio.fail_after(5000):
         while sky.rounds == seen:
@@ -87,7 +87,7 @@ async def test_nothing_is_judged_before_the_first_round_is_clean(
     autojump_clock: object, fake: FakeNode, sky: Sky
 ) -> None:
     sky.held.shut()
-    async with running(fake):  # and yet the node is up
+    async with running(fake):  # but the node is up
         job_id = await submitted(fake.store, fake.metrics)
         await trio.sleep(300)
         assert fake.store.rows[job_id].state is State.PENDING
@@ -124,7 +124,7 @@ async def test_a_box_that_lies_stops_the_node_and_a_healed_one_lets_it_go_on(
         refused = await submitted(fake.store, fake.metrics, "too late")
         await until_done(fake.store, in_hand)
         await trio.sleep(1000)
-        # jobs in hand have ended, nothing was claimed since
+        # jobs in hand have ended, and no job was claimed since
         assert fake.store.rows[refused].state is State.PENDING
         assert [job for job, _ in fake.judged].count(in_hand) == 1
         shown = fake.child_status.readiness()
@@ -146,7 +146,7 @@ async def test_a_box_that_lies_stops_the_node_and_a_healed_one_lets_it_go_on(
 
 
 async def test_reclaim_takes_nothing_over_either(autojump_clock: object, fake: FakeNode, sky: Sky) -> None:
-    """What a dead node left stays for nodes that judge right."""
+    """Entries of a dead node stay for nodes that judge right."""
 
     async def never(_claim: object) -> Report:
         await trio.sleep_forever()

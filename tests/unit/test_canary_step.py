@@ -1,4 +1,4 @@
-"""The canary step: what it takes for a difference, what for a host's trouble, and what it compiles."""
+"""The canary step: wrong verdicts, faults of the host, and compiled programs that are kept."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ WRONG: list[tuple[str, RunOutcome, str]] = [
 async def test_a_wrong_verdict_is_found(
     box: CanaryBox, tmp_path: Path, *, name: str, lie: RunOutcome, words: str
 ) -> None:
-    """Those of history, and some that could be."""
+    """Wrong verdicts that happened, and some that could happen."""
     box.lies[name] = lie
     found = await judged(box, tmp_path)
     assert [differs.name for differs in found.differing] == [name]
@@ -132,7 +132,7 @@ async def test_what_differs_once_or_twice_does_not_count(box: CanaryBox, tmp_pat
 
 
 async def test_a_slow_host_is_no_wrong_judge(box: CanaryBox, tmp_path: Path) -> None:
-    """Its interpreter takes half a second to start."""
+    """A slow host: its interpreter takes half a second to start."""
 
     def slow(spec: RunSpec) -> RunOutcome:
         late = spec.limits.cpu_ms < 500
@@ -150,7 +150,7 @@ async def test_a_limit_that_is_looked_at_stays_as_it_is(box: CanaryBox, tmp_path
 
 
 async def test_spoilt_program_is_compiled_again(box: CanaryBox, tmp_path: Path) -> None:
-    """A disk that lost it must not stop a node for good."""
+    """A program that the disk lost must not stop a node for good."""
     await judged(box, tmp_path)
     for program in (tmp_path / "shelf").glob("*/main"):
         program.write_bytes(b"")
@@ -181,7 +181,7 @@ async def test_what_the_host_cannot_do_says_nothing_about_verdicts(box: CanaryBo
 async def test_a_compiler_that_is_stopped_says_nothing_about_verdicts(
     box: CanaryBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its own generous limits: an overloaded host; by a signal: the host's memory killer."""
+    """A compiler stopped by its limits shows an overloaded host; one killed by a signal shows the OOM killer."""
     for ended in (outcome(TLE, rule="wall"), outcome(RE, exit_signal=9)):
         monkeypatch.setattr(box, "_compile", lambda _spec, ended=ended: ended)
         found = await judged(box, tmp_path)

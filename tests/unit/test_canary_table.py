@@ -1,4 +1,4 @@
-"""The canaries as a table: what every row must keep to, so that none fails a host that judges right."""
+"""The table of canaries: rules for every row, so that none fails on a host that judges right."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_program_is_there_and_used() -> None:
 
 
 def test_canaries_cover_every_program_that_the_original_judged_wrong() -> None:
-    """A CPU loop, late with exit code 0, return -1, an uncaught exception, growth of memory, the weight of nothing."""
+    """CPU loop, over the limit with exit code 0, return -1, uncaught exception, memory growth, empty program."""
     assert {
         "cpu-loop", "late-but-clean", "return-minus-one", "uncaught-exception", "heap-growth", "vector-growth",
         "static-array", "empty", "vectored-output", "resize", "threads", "nap",

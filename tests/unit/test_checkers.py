@@ -1,4 +1,4 @@
-"""What a checker's run says: the table row by row, the points, and that no failure of a checker blames a contestant."""
+"""Verdicts from a checker's run: the table, the points, and that a failing checker never blames the contestant."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_no_failure_of_a_checker_or_of_the_sandbox_is_a_verdict(
         assert found.message
         return
     if isinstance(found, Infra):
-        return  # it spoke, and left no points where some are due, or such as are none
+        return  # it accepted, but wrote no points or malformed ones
     assert found.verdict in (V.ACCEPTED, V.WRONG_ANSWER, V.PRESENTATION_ERROR, V.PARTIAL)
     if found.verdict is V.PARTIAL:
         points = found.points_of(10.0)
@@ -362,7 +362,7 @@ def test_words() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is asked of the box
+# The run in the box
 
 
 def asked(protocol: Protocol) -> RunSpec:

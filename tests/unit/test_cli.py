@@ -1,4 +1,4 @@
-"""The command line: what is loaded when, one line for each bad ending, and its exit code."""
+"""The command line: lazy imports, and one line and an exit code for each failure."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_commands_code_is_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_reader_that_goes_away_makes_no_noise() -> None:
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     assert reader.stdin is not None
-    reader.wait(60)  # now the pipe has no reader
+    reader.wait(60)  # the pipe now has no reader
     done = subprocess.run(
         [sys.executable, "-m", "deepoj", "config", "show", "--json"], stdout=reader.stdin, stderr=subprocess.PIPE,
         text=True, check=False, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -163,7 +163,7 @@ def test_a_reader_that_goes_away_makes_no_noise() -> None:
 
 
 def test_an_old_python_gets_one_clear_line() -> None:
-    """No old Python is at hand everywhere: the entry is run with a version it takes for old."""
+    """An old Python may be missing here, so the entry point runs with a faked version."""
     script = "import sys; sys.version_info = (3, 6, 9, 'final', 0)\nimport deepoj.__main__ as entry; entry.main()\n"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120,

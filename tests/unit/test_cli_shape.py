@@ -1,4 +1,4 @@
-"""What holds for every command: its help ends with examples that parse, it can answer in JSON, a shell completes it."""
+"""Rules for every command: its help ends with examples that parse, it has ``--json``, a shell completes it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NO_JSON = {
 
 
 def commands(command: click.Command = group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command below ``command`` by its path, groups included."""
+    """Yield every command below ``command`` with its path, groups included."""
     if not isinstance(command, click.Group):
         return
     context = click.Context(command)
@@ -44,7 +44,7 @@ ALL = dict(commands())
 
 
 def parse(args: list[str]) -> str:
-    """Reads a command line as click does, and stops before the command runs; the command's path."""
+    """Parse a command line as click does, without running it. Return the path of its command."""
     context = group.make_context("deepoj", args)
     command: click.Command = group
     while isinstance(command, click.Group):
@@ -104,7 +104,7 @@ def test_json_is_exactly_one_line(line: str, capsys: pytest.CaptureFixture[str])
 def completed(
     words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, shell: str = "bash"
 ) -> list[str]:
-    """What the shell is offered for a half-typed line."""
+    """Return the completions that a shell gets for a partial line."""
     monkeypatch.setenv("_DEEPOJ_COMPLETE", f"{shell}_complete")
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))

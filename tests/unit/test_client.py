@@ -1,4 +1,4 @@
-"""A person's side of the API against a server that is played: what is sent, sent again, taken up again, and shown."""
+"""The client commands against a scripted server: requests, retries, reconnects and output."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ type Answer = httpx.Response | Exception
 
 @dataclass
 class Played:
-    """Answers in the order of the script, the last again and again; remembers what it was asked. Its time passes only
-    while somebody sleeps."""
+    """A server that answers by its script, the last answer repeatedly, and records requests.
+
+    Its time passes only while the client sleeps.
+    """
 
     script: list[Answer]
     asked: list[httpx.Request] = field(default_factory=list)
@@ -74,7 +76,7 @@ def sent(name: str, id_: str, data: object) -> bytes:
 
 
 class Cut(httpx.SyncByteStream):
-    """A stream that breaks off after these."""
+    """A stream that breaks off after these bytes."""
 
     def __init__(self, *parts: bytes) -> None:
         self._parts = parts
@@ -140,7 +142,7 @@ def test_a_retry_after_behind_the_budget_is_not_waited_for(status: int, code: st
 
 @pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), refusal(503, "QUEUE_ERROR")])
 def test_what_may_have_been_taken_is_not_sent_twice(answer: Answer) -> None:
-    """A run carries no key."""
+    """A custom run has no idempotency key."""
     played = Played([answer])
     with pytest.raises((ServerAway, ServerRefused)):
         played.server().run({"code": ""})
@@ -179,7 +181,7 @@ def test_a_certificate_that_is_not_trusted_is_no_reason_to_wait() -> None:
     ],
 )
 def test_somebody_else_is_no_server_of_ours(answer: httpx.Response) -> None:
-    """In particular no token goes where a redirect says."""
+    """In particular the token is not sent to the target of a redirect."""
     played = Played([answer])
     with pytest.raises(ServerAway, match="does not answer like a Deep-OJ server"):
         played.server().submit({}, key="k")
@@ -255,7 +257,7 @@ def test_streams_that_bring_something_are_not_given_up_however_often_they_break(
 
 
 def test_a_stream_that_ends_whole_without_a_verdict_goes_on() -> None:
-    """A server that stops, or that wants to know again who is there."""
+    """The server stops, or ends the stream so that the client authenticates again."""
     played = Played([stream(sent("test", "1-1-1", a_test(1))), stream(sent("done", "1-1-2", DONE))])
     assert [event.name for event in watched(played)] == ["test", "done"]
 
@@ -500,7 +502,7 @@ type Play = Callable[..., Played]
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
-    """Commands speak to a played server, of whom they have a token. There is nothing on stdin."""
+    """Let commands talk to a scripted server with a token; stdin is empty."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("DEEPOJ_URL", raising=False)

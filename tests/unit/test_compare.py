@@ -30,7 +30,7 @@ def by_bytes(expected: bytes, got: bytes) -> Mismatch | None:
 
 
 def naive(expected: bytes, got: bytes) -> Mismatch | None:
-    """The same by splitting whole files."""
+    """Compare by splitting whole files."""
     left, right = expected.split(), got.split()
     if left == right:
         return None
@@ -90,7 +90,7 @@ def test_tokens_agree_with_the_reference_at_every_chunk_size(left: list[bytes], 
 @given(words, st.data(), st.integers(1, 9))
 @settings(max_examples=300)
 def test_one_changed_byte(parts: list[bytes], data: st.DataObject, chunk: int) -> None:
-    """Nearly equal files: the case that random pairs seldom meet."""
+    """Nearly equal files, which random pairs seldom are."""
     expected = b"".join(parts) + b"1"
     changed = bytearray(expected)
     at = data.draw(st.integers(0, len(changed) - 1))
@@ -114,7 +114,7 @@ def test_exact_says_where() -> None:
 
 
 def test_real_sizes_and_short_reads() -> None:
-    """Several chunks; a file object that gives less than it is asked for."""
+    """Several chunks, read from a file object that returns less than requested."""
 
     class Dribble(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
@@ -133,7 +133,7 @@ def test_real_sizes_and_short_reads() -> None:
 
 
 def test_a_huge_word_needs_little_memory(tmp_path: Path) -> None:
-    """16 MiB of one word; the outputs differ in layout, so that the slow way is taken, and in the last byte."""
+    """16 MiB of one word. The outputs differ in layout, so that the slow path runs, and in the last byte."""
     (tmp_path / "a").write_bytes(b"1 2 " + b"0" * (16 << 20) + b"1")
     (tmp_path / "b").write_bytes(b"1\n2\n" + b"0" * (16 << 20) + b"2")
     tracemalloc.start()
@@ -189,7 +189,7 @@ class Pair:
         return compare_files(how, self._answer, self._output)
 
     def peak_bytes(self, how: Compare) -> tuple[Mismatch | None, int]:
-        """And the most memory that comparing took."""
+        """Compare, and return the result and the peak memory."""
         tracemalloc.start()
         try:
             return self.compare(how), tracemalloc.get_traced_memory()[1]
@@ -209,7 +209,7 @@ def words_by_line(text: bytes) -> list[list[bytes]]:
 
 
 def model(how: Compare, expected: bytes, got: bytes) -> bool:
-    """Whether they agree, without tolerances."""
+    """Whether the files agree, without tolerances."""
     left, right = (expected, got) if how.case_sensitive else (expected.lower(), got.lower())
     if how.way == "unordered_lines":
         return lines_of(left, space_sensitive=how.space_sensitive) == lines_of(
@@ -237,7 +237,7 @@ ways = st.builds(
 def test_every_way_agrees_with_its_model(
     left: list[bytes], right: list[bytes], how: Compare, rng: random.Random, sizes: tuple[int, int]
 ) -> None:
-    """Also of nearly equal files: the same lines shuffled, another case, a blank more."""
+    """Also for nearly equal files: shuffled lines, other case, an additional blank."""
     expected = b"".join(left)
     shuffled = expected.split(b"\n")
     rng.shuffle(shuffled)
@@ -421,7 +421,7 @@ numbers = st.lists(st.tuples(finite, st.floats(-2, 2)), max_size=8)
 def test_tolerances_agree_with_the_reference(
     pairs: list[tuple[float, float]], absolute: float | None, relative: float | None, chunk: int
 ) -> None:
-    """Numbers that are off by a little, by a share, or not at all."""
+    """Numbers with a small absolute, a relative, or no difference."""
     wanted = [value for value, _ in pairs]
     found = [value + off if index % 2 else value * (1 + off) for index, (value, off) in enumerate(pairs)]
     agree = all(

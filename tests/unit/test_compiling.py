@@ -1,4 +1,4 @@
-"""Compiling against a scripted box: what is asked of it, what comes of the answers."""
+"""Compilation in a scripted box: its runs, and the results of their outcomes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_a_compiler_that_could_not_run_is_ours(bench: Bench) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is kept
+# The compile cache
 
 
 class Shelf:
@@ -240,7 +240,7 @@ async def test_all_that_goes_in_is_in_the_key(keeping: Keeping) -> None:
 
 
 async def test_sources_cannot_be_cut_another_way(keeping: Keeping) -> None:
-    """Names and contents that are the same one after the other."""
+    """File sets whose concatenated names and contents are equal have different keys."""
     await keeping.compile(a_cpp="int x;", ab_cpp="")
     await keeping.compile(a_cpp="int x;a", b_cpp="")
     assert len(keeping.shelf.kept) == 2

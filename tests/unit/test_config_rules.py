@@ -1,4 +1,4 @@
-"""What settings mean together: roles, repeated keys, defaults that follow others, contradictions."""
+"""Rules between settings: roles, repeated keys, defaults that follow others, contradictions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every setting does something, or is on the list of those that do not yet: read out of the source.
+"""Every setting has an effect or is in NO_EFFECT_YET, as read from the sources.
 
-A setting does something if code outside ``config/`` reads it as an attribute of the settings, or if a rule of
+A setting has an effect if code outside ``config/`` reads it as an attribute of the settings, or if a rule of
 ``config/derived.py`` makes another setting follow it that is read.
 """
 
@@ -18,7 +18,7 @@ from deepoj.config.model import Config
 from tests.unit.test_config import sample_of
 
 PACKAGE = Path(__file__).parents[2] / "deepoj"
-#: where settings are handed on under names of the parts'
+#: the file that passes settings on under other names
 HANDED_ON = Path("wiring/settings.py")
 
 #: an attribute path from the settings' root: ``("api", "port")``

@@ -19,7 +19,7 @@ LIMITS = RunLimits(cpu_ms=1000, wall_ms=3000, memory_bytes=1 << 20, output_bytes
 
 @dataclass(eq=False)
 class Scene:
-    """A box whose runs take as long as their name says, in the clock's seconds; ``seen`` is who ran beside whom."""
+    """A box whose runs take as many seconds as their argument; ``seen`` records which runs ran concurrently."""
 
     nursery: trio.Nursery
     slots: int = 2
@@ -61,7 +61,7 @@ class Scene:
     async def ask(
         self, name: str, takes_s: float, *, within_s: float | None = None, user_id: int | None = None
     ) -> None:
-        """Comes now, and goes on by itself."""
+        """Start a run now, in the background."""
         spec = RunSpec(argv=(name, str(takes_s)), limits=LIMITS, alone_within_s=within_s, user_id=user_id)
         self.nursery.start_soon(self._ask, spec)
         await trio.testing.wait_all_tasks_blocked()
@@ -131,7 +131,7 @@ async def test_two_that_ask_come_one_after_the_other(autojump_clock: trio.testin
 
 @pytest.mark.parametrize("cut_at", [0.5, 3.5])
 async def test_cancelled_run_alone_lets_others_in(autojump_clock: trio.testing.MockClock, cut_at: float) -> None:
-    """Whether it was cut while it waited or while it ran."""
+    """Cancelled while it waits or while it runs."""
     async with scene() as s:
         await s.ask("a", 3)
         with trio.move_on_after(cut_at):
@@ -171,7 +171,7 @@ async def test_time_alone_is_free_without_waiting_runs(autojump_clock: trio.test
 
 @pytest.mark.parametrize("slots", [2, 8])
 async def test_time_alone_is_rationed_and_others_pass(autojump_clock: trio.testing.MockClock, slots: int) -> None:
-    """A second of others' waiting costs its user a pause that grows with the slots; after it his run is alone."""
+    """Each second that others wait costs its user a pause that grows with the slots; then the run is alone."""
     pause_s = PAUSE * slots - 1
     async with scene(slots) as s:
         await s.ask("first", 3, within_s=100, user_id=1)
@@ -214,7 +214,7 @@ async def test_a_drain_that_was_given_up_is_charged_too(autojump_clock: trio.tes
 
 
 async def test_slots_that_are_all_paused_go_on(autojump_clock: trio.testing.MockClock) -> None:
-    """Or a user who fills the node would stop it for the length of his pause."""
+    """Otherwise a user who fills the node would stop it for the length of the pause."""
     async with scene(slots=2) as s:
         await s.ask("first", 10, within_s=100, user_id=1)
         await s.ask("other", 1, user_id=2)

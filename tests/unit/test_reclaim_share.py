@@ -21,7 +21,7 @@ def fake(metrics: Metrics) -> FakeNode:
 
 
 async def left_by_a_dead_node(fake: FakeNode, jobs: int) -> list[str]:
-    """Jobs whose entries a consumer has read that says nothing more."""
+    """Submit jobs whose entries a consumer reads and never acks."""
     job_ids = [await submitted(fake.store, fake.metrics, f"read by the dead {n}") for n in range(jobs)]
     dead = fake.stream.beside("dead")
     events = await fake.store.take_outbox(jobs, 0.5, 10.0)

@@ -1,4 +1,4 @@
-"""How much of a hidden test a program can tell its author by the figures of its run."""
+"""The number of bits of a hidden test that a program can tell its author by the figures of its run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hidden(**changes: Any) -> TestResult:
 
 
 def report_of(test: TestResult) -> Report:
-    """A report of one test with every figure of it wherever judging repeats it."""
+    """Return a report of one test with its figures in every place where judging repeats them."""
     figures = {"measured_ms": test.cpu_ms, "measured_kb": test.memory_kb, "exit_signal": test.exit_signal}
     return replace(
         a_report(Verdict.RUNTIME_ERROR),
@@ -44,7 +44,7 @@ def report_of(test: TestResult) -> Report:
 
 
 def views(test: TestResult, *, is_admin: bool = False, steps: HiddenSteps = STEPS) -> list[Any]:
-    """Everything that an author is shown of it: the result (also by webhook), the live event, the list."""
+    """Return all that its author sees: the result (also by webhook), the live event, the list item."""
     report = report_of(test)
     item = SubmissionItem(
         job_id="j", user_id=1, username="u", problem_id=1, language="cpp17", state=State.DONE, status="Runtime Error",
@@ -59,7 +59,7 @@ def views(test: TestResult, *, is_admin: bool = False, steps: HiddenSteps = STEP
 
 
 def bits(tests: Iterable[TestResult]) -> float:
-    """What an author learns at most of which of these it was."""
+    """Return the bits that an author can learn about which of these reports it was."""
     return math.log2(len({json.dumps(views(test)) for test in tests}))
 
 
@@ -143,7 +143,7 @@ def test_a_signal_of_a_hidden_test_is_told_by_its_class(number: int, name: str |
 
 
 def test_an_explanation_that_may_be_of_a_hidden_test_is_none_of_a_sample() -> None:
-    """Two tests of one name, in two folders of a package, say."""
+    """For example two tests of one name in two folders of a package."""
     sample = hidden(sample=True, memory_kb=12_345)
     report = replace(report_of(sample), tests=(sample, replace(sample, sample=False)))
     result = result_for(as_result(a_claim(), report), is_admin=False, steps=STEPS)

@@ -1,4 +1,4 @@
-"""What of an earlier judging stands: fingerprints, stored results, and the judge that takes tests over."""
+"""Results taken over from an earlier judging: fingerprints, stored results, and the judge step."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def plan(**changes: Any) -> Plan:
     return replace(PLAN, **changes)
 
 
-#: everything that decides a test, each a change of one of the others
+#: changes, each of one thing that decides a test
 DECIDES = {
     "as it was": (deciders(), CASE),
     "the program": (deciders(program="another"), CASE),

@@ -1,4 +1,4 @@
-"""What was taken unchecked is looked at by a node that can, and its word is for everybody."""
+"""Unchecked packages are compiled by a node that can, and all nodes use its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.test_vetting import CPP, REFUSED, Desk
 
 
 class Two(Desk):
-    """A desk whose packages were taken by another node, one that cannot compile."""
+    """A desk whose packages were uploaded to another node, which cannot compile."""
 
     def __init__(self, here: Path) -> None:
         super().__init__(here)

@@ -1,4 +1,4 @@
-"""Jobs go to nodes that have their language: who lacks it passes them on, without spinning and at no attempt's cost."""
+"""Jobs go to nodes that have their language: other nodes send them on with growing delay and without an attempt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.test_tree import running
 
 @pytest.fixture
 def fake(metrics: Metrics) -> FakeNode:
-    """A node without C++; everything that is submitted here is C++."""
+    """A node without C++; all submissions are C++."""
     return FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics, languages=frozenset({"python3"}))
 
 
@@ -43,7 +43,7 @@ async def test_without_such_a_node_nothing_spins_and_no_attempt_is_lost(autojump
     async with running(fake):
         await trio.sleep(600)
         sent = len(fake.store.outbox)
-        # offered again each time it has waited half as long again, and once in half a minute in the end
+        # offered again after delays that grow by half, at most half a minute
         assert 20 <= sent <= 60
         assert fake.store.rows[job].state is State.PENDING
         assert (fake.store.rows[job].attempt_id, fake.store.ledger) == (0, [])

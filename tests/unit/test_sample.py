@@ -1,5 +1,4 @@
-"""The bundled sample is a good package, the same one every time, and its program is right; what a start with it accepts
-and shows."""
+"""The bundled sample is a valid, reproducible package with a right program; and the output of a start with it."""
 
 from __future__ import annotations
 
@@ -65,7 +64,7 @@ def test_sample_start_accepts_weak_isolation_unless_a_setting_asks_for_more(
 
 
 def started(ready: Ready, *, shows_progress: bool) -> None:
-    """A start as the view follows it, with a server that is started again later."""
+    """Events of a start, with a server that is restarted later."""
     view = StartView(load({"embedded": True}, {}), shows_progress=shows_progress, stays=True)
     life = Life(on_stop=lambda: None)
     view.follow(life, has_sample=True)

@@ -1,4 +1,4 @@
-"""Scoring: each rule once, row by row, and what has to hold of any problem (properties over random trees)."""
+"""Scoring: each rule in a row, and properties of random problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deepoj.judging.scoring.submission import Scoring
 from deepoj.words.results import Verdict
 
 V, A = Verdict, Aggregate
-#: what a test may come to in the tables: a verdict's initials, or points
+#: results of a test in the tables: a verdict's initials, or points
 WORDS = {
     "AC": V.ACCEPTED, "WA": V.WRONG_ANSWER, "TLE": V.TIME_LIMIT_EXCEEDED, "RE": V.RUNTIME_ERROR, "SE": V.SYSTEM_ERROR,
 }  # fmt: skip
@@ -38,7 +38,7 @@ def scored(cases: list[Case], *groups: Group) -> Plan:
 
 
 def play(plan: Plan, fates: dict[str, str | float], *, hurry: bool = False) -> tuple[list[str], Outcome]:
-    """Judges with these fates (Accepted where there is none): the tests in their order, and the outcome."""
+    """Judge with these results (Accepted by default). Return the judged tests in order, and the outcome."""
     scoring = Scoring(plan)
     judged = []
     while (number := scoring.next(hurry=hurry)) is not None:
@@ -62,7 +62,7 @@ def play(plan: Plan, fates: dict[str, str | float], *, hurry: bool = False) -> t
         ({}, V.ACCEPTED, 100.0),
         ({"2": "TLE", "3": "WA"}, V.TIME_LIMIT_EXCEEDED, 0.0),
         ({"1": "WA", "3": "SE"}, V.SYSTEM_ERROR, 0.0),
-        # points say nothing where nothing is scored
+        # points do not count where nothing is scored
         ({"2": 50.0}, V.WRONG_ANSWER, 0.0),
     ],
 )
@@ -104,7 +104,7 @@ def test_the_first_that_is_not_accepted_decides(tests: list[Verdict], verdict: V
 
 
 def test_accepted_needs_every_test() -> None:
-    """Over all pairs and triples of verdicts."""
+    """For all pairs and triples of verdicts."""
     for length in (1, 2, 3):
         for tests in itertools.product(Verdict, repeat=length):
             assert (fold(tests) is V.ACCEPTED) == all(test is V.ACCEPTED for test in tests)
@@ -142,10 +142,10 @@ def test_aggregates(aggregate: Aggregate, fates: dict[str, str | float], status:
 @pytest.mark.parametrize(
     ("cases", "groups", "worth", "whole"),
     [
-        # nothing is said: a hundred, in equal shares
+        # no points are given: 100, in equal shares
         ([case("a"), case("b")], (), [50.0, 50.0], 100.0),
         ([case("a", score=1.0), case("b", score=4.0)], (), [1.0, 4.0], 5.0),
-        # who says nothing beside others gets one point, or what the group has left
+        # a test without points beside others gets one point, or the rest of the group's
         ([case("a"), case("b", score=4.0)], (), [1.0, 4.0], 5.0),
         ([case("a", "g"), case("b", "g", 4.0)], (Group(name="g", max_score=10.0),), [6.0, 4.0], 10.0),
         (
@@ -154,10 +154,10 @@ def test_aggregates(aggregate: Aggregate, fates: dict[str, str | float], status:
             [30.0, 35.0, 35.0],
             100.0,
         ),
-        # of the smallest, each has all of it, and the group is worth what the least of them is
+        # MIN: each test has all points, and the group gets the least of them
         ([case("a", "g", 10.0), case("b", "g", 20.0)], (Group(name="g", aggregate=A.MIN),), [10.0, 20.0], 10.0),
         ([case("a", "g"), case("b", "g")], (Group(name="g", max_score=30.0, aggregate=A.MIN),), [30.0, 30.0], 30.0),
-        # what does not count is worth nothing
+        # a test that does not count scores 0
         (
             [case("a", "s"), case("b", "g")],
             (Group(name="s", max_score=30.0, ignored=True), Group(name="g", max_score=70.0)),
@@ -306,7 +306,7 @@ def test_a_failure_inside_does_not_end_what_it_does_not_bring_to_nothing() -> No
 
 
 def test_hurrying_judges_what_others_depend_on() -> None:
-    """Of a group that has come to nothing, too: whether its part is accepted decides about another group."""
+    """Also tests of a group with score 0: another group depends on whether they are accepted."""
     groups = (
         Group(name="lost", aggregate=A.MIN),
         Group(name="part", parent="lost"),
@@ -361,7 +361,7 @@ def test_plans_that_cannot_be_scored(cases: list[Case], groups: tuple[Group, ...
 
 
 def test_many_groups_that_depend_on_all_before_them() -> None:
-    """Neither their number nor their depth is paid for more than once."""
+    """The time is linear in their number and depth."""
     names = [f"{number}" for number in range(1000)]
     groups = [
         Group(name=name, depends_on=tuple(names[max(0, number - 30) : number])) for number, name in enumerate(names)
@@ -373,12 +373,12 @@ def test_many_groups_that_depend_on_all_before_them() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Of any problem
+# Random problems
 
 
 @st.composite
 def plans(draw: st.DrawFn, *, is_scored: bool | None = None) -> Plan:
-    """A random tree: up to five groups, up to eight tests, dependencies on earlier groups that are not around them."""
+    """A random tree: up to five groups and eight tests, and dependencies on earlier groups that do not contain them."""
     groups: list[Group] = []
     for number in range(draw(st.integers(0, 5))):
         parent = draw(st.sampled_from(["", *(group.name for group in groups)]))
@@ -419,7 +419,7 @@ def _around(groups: list[Group], name: str | None) -> set[str]:
 
 
 FATES = st.sampled_from([V.ACCEPTED, V.ACCEPTED, V.WRONG_ANSWER, V.TIME_LIMIT_EXCEEDED, V.PARTIAL])
-#: a verdict and a share of the test's points for each place in a plan
+#: a verdict and a share of the points for each test of a plan
 ROLLS = st.lists(st.tuples(FATES, st.floats(0, 1)), min_size=8, max_size=8)
 Rolls = list[tuple[Verdict, float]]
 
@@ -477,7 +477,7 @@ def test_hurrying_changes_neither_the_verdict_nor_the_score(plan: Plan, rolls: R
 
 @given(plans(), ROLLS)
 def test_ending_early_changes_nothing_where_the_worst_counts(plan: Plan, rolls: Rolls) -> None:
-    """Groups of MIN and ALL: judged to the end, they come to the same."""
+    """Groups of MIN and ALL get the same result when all their tests are judged."""
     plan = replace(plan, groups=tuple(
         replace(group, judge_all=group.judge_all or group.aggregate is A.SUM) for group in plan.groups
     ))  # fmt: skip

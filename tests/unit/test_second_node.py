@@ -44,7 +44,7 @@ def fake(metrics: Metrics) -> FakeNode:
 
 
 def beside(fake: FakeNode, owner: str) -> FakeNode:
-    """Another node on the same servers."""
+    """Return another node on the same servers."""
     return replace(fake, owner=owner, stream=fake.stream.beside(owner), judged=[], cut=[])
 
 
@@ -123,7 +123,7 @@ async def test_single_node_retries_without_avoid_delay(autojump_clock: object, f
 
 
 async def test_node_that_failed_retries_when_no_other_node_does(autojump_clock: object, fake: FakeNode) -> None:
-    """The other node is there and never has room: the wait has an end."""
+    """The other node lives but never has room: the wait ends."""
     seen: list[str] = []
 
     async def judge(claim: Claim) -> Report | Infra:
@@ -193,7 +193,7 @@ async def test_a_death_between_requeue_and_verdict_loses_and_doubles_nothing(
         job_id = await dead_job(fake)
         fake.judge = sound_judge
         fake.store.break_next(method, applied=applied)
-        for _ in range(2):  # said again by somebody who got no answer
+        for _ in range(2):  # repeated by a caller that got no answer
             try:
                 await decide(
                     fake.store, Decision.REQUEUE, job_id, attempt_id=5, by="root", stream_key=STREAM_KEY
@@ -221,7 +221,7 @@ async def test_a_requeue_while_no_node_is_there_waits_for_one(autojump_clock: ob
 
 
 async def left_waiting(fake: FakeNode, count: int) -> list[str]:
-    """Entries that were read under the name of ``fake`` and not claimed."""
+    """Submit jobs whose entries are read as ``fake`` and not claimed."""
     jobs = [await submitted(fake.store, fake.metrics, f"left {n}") for n in range(count)]
     events = await fake.store.take_outbox(100, 0.5, 10.0)
     ids = await fake.stream.publish(events)
@@ -254,7 +254,7 @@ async def test_what_was_read_and_not_claimed_is_another_nodes_at_once_after_a_st
 async def test_a_hand_over_that_breaks_leaves_one_verdict_each(
     autojump_clock: object, fake: FakeNode, applied: bool
 ) -> None:
-    """Sent or not, the entries in hand are reclaim's: a doubled entry is no doubled verdict."""
+    """Whether it was sent or not, reclaim takes the entries; a doubled entry gives one verdict."""
     fake.judge_s, fake.drain_s = 1000.0, 0.0
     jobs = await left_waiting(fake, 6)
     async with running(fake):
@@ -369,7 +369,7 @@ async def test_won_claims_begin_although_the_other_claims_break(fake: FakeNode, 
 
 
 class SlowStream(MemoryStream):
-    """Its entries take a while to get there."""
+    """A stream whose publish is slow."""
 
     publish_s = 1.0
 
@@ -379,7 +379,7 @@ class SlowStream(MemoryStream):
 
 
 async def dispatching(fake: FakeNode, stop_after_s: float) -> float:
-    """A dispatcher of its own with one event to send, stopped soon after; how long the stop took."""
+    """Run a dispatcher with one event, stop it soon after, and return the time that the stop took."""
     await submitted(fake.store, fake.metrics)
     dispatcher = loops.Dispatch(
         outbox=fake.store, stream=fake.stream, bell=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
@@ -394,7 +394,7 @@ async def dispatching(fake: FakeNode, stop_after_s: float) -> float:
 
 
 async def test_a_stop_does_not_cut_a_round_of_dispatch(autojump_clock: object, metrics: Metrics) -> None:
-    """What it took would be hidden from the other nodes for its backoff."""
+    """Otherwise its taken events would be hidden from other nodes for their backoff."""
     fake = FakeNode(store=MemoryStore(), stream=SlowStream(), metrics=metrics)
     assert await dispatching(fake, 0.25) == pytest.approx(0.75)
     [event] = fake.store.outbox.values()
@@ -461,7 +461,7 @@ async def test_repair_finds_what_is_lost_among_more_than_it_looks_at_in_a_round(
         after_id = told.after_id
         counts.append(told.count)
     assert sum(counts) == 3
-    assert after_id == 0  # it has come round
+    assert after_id == 0  # one full round is done
     again = [event.job_id for event in fake.store.outbox.values() if event.event_type == "repair"]
     assert again == lost
     assert (await repair(fake.store, fake.stream, knobs, fake.metrics)).count == 0  # once
@@ -484,7 +484,7 @@ async def test_repair_puts_back_no_more_than_its_batch(fake: FakeNode) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 async def test_a_row_that_comes_of_age_while_repair_looks_at_its_page(fake: FakeNode, batch_size: int) -> None:
-    """It was not in the page, and may be the last that goes back, or the only one."""
+    """The row was not in the page, and may be the last one that is sent again, or the only one."""
     now = 1_000_000.0
     fake.store.clock = lambda: now
     jobs = await left_waiting(fake, 3)
@@ -497,7 +497,7 @@ async def test_a_row_that_comes_of_age_while_repair_looks_at_its_page(fake: Fake
     async def slow_look(entry_ids: Sequence[str]) -> set[str]:
         nonlocal now
         live = await look(entry_ids)
-        if batch_size == 1:  # somebody else has put this one back meanwhile
+        if batch_size == 1:  # another node sent this one again meanwhile
             first.updated_at = now
         now += 1
         return live
@@ -521,14 +521,14 @@ async def test_forgotten_consumers_are_counted(fake: FakeNode) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Reclaim keeps its promise
+# Deadline of reclaim
 
 
 @pytest.mark.parametrize("held_s", [1, 10, 20, 30, 50, 70, 79, 81, 100, 140, 155, 200])
 async def test_a_job_is_taken_over_in_time_however_long_it_has_been_in_hand(
     autojump_clock: object, fake: FakeNode, held_s: float
 ) -> None:
-    """Others look at the entry of a long job while its holder beats; that look must not put off the next one."""
+    """Other nodes reclaim the entry of a long job while its holder lives; that must not delay the next reclaim."""
     fake.judge_s = 9999.0
     other = beside(fake, "node-b")
     give_back = fake.store.give_back
@@ -578,7 +578,7 @@ async def test_a_round_of_reclaim_goes_through_all_that_is_in_hand(fake: FakeNod
 
 
 def open_intake(fake: FakeNode, *, slots: int) -> tuple[JobIntake, list[Lease]]:
-    """A job intake that notes what begins at it."""
+    """Return a job intake that records the claims that begin."""
     started: list[Lease] = []
     job_intake = JobIntake(
         fake.store, fake.stream, Leases(60.0, slots), LeaseSettings(fake.owner, 60.0, 5), fake.metrics, gate=Gate()

@@ -1,4 +1,4 @@
-"""What the files of a program are called in the scratch, however they were sent."""
+"""File names of a program in the scratch, for each form of a submission."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def test_public_class_of_a_java_source(code: str, name: str | None) -> None:
     "start", ["/*", '"', "'", '"""', '"\\', "'\\", '"""\\', "public ", "/**/", "//", "@", "class{", '"a', "/*/", '\\"']
 )
 def test_java_tokens_never_look_twice_at_a_character(start: str) -> None:
-    """What opens a comment or a literal is a token even if nothing closes it: no match is given up half-way, and so the
-    time is linear in the size of a hostile source."""
+    """An unclosed comment or literal is a token, too, so no match is abandoned and the time is linear."""
     code = start * 1_000
     covered = 0
     for token in sources._JAVA_TOKEN.finditer(code):
@@ -58,13 +57,13 @@ def test_java_tokens_never_look_twice_at_a_character(start: str) -> None:
 @pytest.mark.parametrize(
     ("language", "files", "beside", "names"),
     [
-        # one file is called as the language's lines call it, with or without a name
+        # a single file gets the name of the language's commands, with or without a name of its own
         ("cpp20", [("", "")], (), ["main.cpp"]),
         ("cpp20", [("solve.cc", "")], (), ["main.cc"]),
         ("python3", [("heapq.py", "")], (), ["main.py"]),
         ("javascript", [("a.mjs", "")], (), ["main.mjs"]),
         ("rust", [("lib.rs", "")], (), ["main.rs"]),
-        # where the problem's files stand beside it, they may refer to it by name
+        # beside files of the problem it keeps its name, by which they may refer to it
         ("python3", [("", "")], ("grader.py",), ["main.py"]),
         ("python3", [("", "")], ("main.py",), ["solution.py"]),
         ("python3", [("answer.py", "")], ("main.py",), ["answer.py"]),

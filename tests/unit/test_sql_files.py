@@ -1,4 +1,4 @@
-"""How SQL files are found and read."""
+"""SQL files: queries, migrations and rollbacks are found and read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many statements the walk costs, and what a node does when one gets no answer."""
+"""The number of statements that jobs cost, and a node whose statement gets no answer."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_free_slots_are_filled_by_one_claim_and_kept_by_one_heartbeat(
     async with running(fake):
         await until_done(fake.store, *jobs)
     assert claims[0] == 8
-    # all jobs last as long as each other; two may end in the same instant and be followed one by one all the same
+    # all jobs take the same time; two that end in the same instant may be followed one by one
     assert sum(claims) == 20
     # one every ten seconds, for all jobs in hand; 20 jobs of 25 s on 8 slots are some 75 s
     assert max(beats) == 8
@@ -60,7 +60,7 @@ async def test_free_slots_are_filled_by_one_claim_and_kept_by_one_heartbeat(
 
 
 async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNode) -> None:
-    """The cursor outlives a round, and the breakage that ended one: the loop's child is run again, not made again."""
+    """The cursor survives a round, and the breakage that ended one: the same object is run again."""
     asked: list[str] = []
 
     class Long(MemoryStream):
@@ -79,11 +79,11 @@ async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNo
     )  # fmt: skip
     with pytest.raises(StreamUnavailable):
         await loop.once()
-    await loop.once()  # to the end of the list, and once through it from its beginning
+    await loop.once()  # to the end of the list, then once through all of it
     assert asked == ["0-0", "1-0", "2-0", "2-0", "4-0", "0-0", "6-0"]
     await loop.once()
     assert asked[7:9] == ["0-0", "8-0"]
-    assert len(asked) == 7 + LOOKS  # no end of it is seen: the next round goes on
+    assert len(asked) == 7 + LOOKS  # no end was reached: the next round goes on
     await loop.once()
     assert asked[7 + LOOKS] == f"{7 + LOOKS}-0"
 
@@ -92,7 +92,7 @@ async def test_reclaim_goes_on_where_it_was(autojump_clock: object, fake: FakeNo
 async def test_a_node_without_its_database_stops_every_judge_before_the_lease_ends(
     autojump_clock: object, fake: FakeNode, monkeypatch: pytest.MonkeyPatch, silent: bool
 ) -> None:
-    """Also when the heartbeat's statement hangs: the end is kept by a clock of the node's, not by an answer."""
+    """Also when the heartbeat's statement hangs: the node's clock decides, not an answer."""
     stopped: list[float] = []
 
     async def judge(_claim: Claim) -> Report:
@@ -126,7 +126,7 @@ async def test_a_node_without_its_database_stops_every_judge_before_the_lease_en
 
 
 async def test_a_database_away_for_moments_costs_no_lease(autojump_clock: object, fake: FakeNode) -> None:
-    """Restarts of the heartbeat pause no longer than a heartbeat, however often it fell before."""
+    """Restarts of the heartbeat pause at most one period, after any number of failures."""
     fake.lease_s, fake.heartbeat_s, fake.judge_s = 0.9, 0.2, 30.0
     job_id = await submitted(fake.store, fake.metrics)
     async with running(fake):

@@ -15,7 +15,7 @@ from deepoj.words.readiness import PartState
 
 
 class Scripted:
-    """A child that does what its script says, run after run: an exception to raise after ``lives_s``, then rest."""
+    """A child that raises the exceptions of its script, one a run, after ``lives_s``, and then sleeps."""
 
     def __init__(self, *falls: Exception, lives_s: float = 1.0, starts: bool = True) -> None:
         self.falls = list(falls)
@@ -81,7 +81,7 @@ async def test_backoff_grows_to_its_cap(autojump_clock: object, metrics: Metrics
 
 
 async def test_a_run_that_has_settled_ends_the_row(autojump_clock: object, metrics: Metrics) -> None:
-    """A link that is cut every ten seconds: each time the child is back after the first pause, not the longest."""
+    """With a link that is cut every ten seconds the child restarts after the first pause each time, not the longest."""
     run = Scripted(*[StoreUnavailable("cut")] * 6, lives_s=10)
     await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=120)
     assert len(run.runs) == 7
@@ -89,7 +89,7 @@ async def test_a_run_that_has_settled_ends_the_row(autojump_clock: object, metri
 
 
 async def test_an_outage_of_an_hour_does_not_use_up_the_budget(autojump_clock: object, metrics: Metrics) -> None:
-    """The dependency is away; the child falls at once at every start. The pauses keep it inside the budget."""
+    """The child fails at once at every start, and the pauses keep it within the budget."""
     run = Scripted(*[StoreUnavailable("away")] * 3000, lives_s=0)
     await supervise(Child(name="x", run=run, restart_on=(StoreUnavailable,)), ChildStatus(), metrics, for_s=3600)
     assert len(run.runs) > 600

@@ -1,4 +1,4 @@
-"""The tree: what is started in which order, and how it goes down."""
+"""The nursery tree: order of starts, stop and drain."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fake(store: MemoryStore, metrics: Metrics) -> FakeNode:
 
 @asynccontextmanager
 async def running(fake: FakeNode) -> AsyncIterator[trio.Event]:
-    """The node is up inside; it is asked to stop at the end and waited for."""
+    """Run the node within the block, then stop it and wait for its end."""
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(fake.run, stop)
@@ -44,7 +44,7 @@ async def running(fake: FakeNode) -> AsyncIterator[trio.Event]:
 
 
 class Recorder:
-    """Children that note when they come and go."""
+    """Children that record their starts and ends."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -153,8 +153,8 @@ async def test_the_drain_deadline_gives_a_long_job_back_at_once(autojump_clock: 
     row = fake.store.rows[job_id]
     assert (row.state, row.lease_owner, row.judging_attempts) == (State.PENDING, None, 0)
     assert fake.cut == [job_id]
-    # Its outbox event stands, or was sent in this node's last round; and the old entry is acked: the next node needs no
-    # lease to run out.
+    # its outbox event waits or was sent in this node's last round, and the old entry is acked: the next node need not
+    # wait for a lease
     event = list(fake.store.outbox.values())[-1]
     assert event.event_type == "give_back"
     group = fake.stream.server.ready_group()
@@ -163,7 +163,7 @@ async def test_the_drain_deadline_gives_a_long_job_back_at_once(autojump_clock: 
 
 
 async def test_jobs_do_not_wait_for_connections_that_are_slow_to_end(autojump_clock: object, fake: FakeNode) -> None:
-    """Of an API that drains for a minute: the job is another node's long before."""
+    """While the API drains for a minute, another node gets the job at once."""
 
     async def slow(*, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -223,7 +223,7 @@ async def test_a_stop_during_finalize_still_writes_and_acks(autojump_clock: obje
 
 
 async def test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away(autojump_clock: object, fake: FakeNode) -> None:
-    """The verdict is there and cannot be written: the job is judged again once its lease is over."""
+    """The verdict cannot be written: the job is judged again once its lease has ended."""
     fake.drain_s = 5.0
     async with running(fake):
         job_id = await submitted(fake.store, fake.metrics)
@@ -243,7 +243,7 @@ async def test_a_lost_lease_stops_its_judge_and_only_that(autojump_clock: object
         lost = await submitted(fake.store, fake.metrics, "one")
         kept = await submitted(fake.store, fake.metrics, "two")
         await trio.sleep(1)
-        fake.store.rows[lost].lease_owner = "node-b"  # as if somebody had taken it over
+        fake.store.rows[lost].lease_owner = "node-b"  # as if another node had taken it over
         fake.store.rows[lost].attempt_id += 1
         await until_done(fake.store, kept)
         assert fake.cut == [lost]
@@ -284,7 +284,7 @@ async def test_an_undeclared_bug_ends_the_process_and_gives_other_jobs_back(
             await trio.sleep(9999)
     fine, bug = (fake.store.rows[job_id] for job_id in ids)
     assert fine.state is State.PENDING
-    assert bug.state is State.PROCESSING  # its lease runs out: a bounded number of nodes is asked
+    assert bug.state is State.PROCESSING  # its lease ends: a bounded number of statements
 
 
 async def test_declared_breakage_of_a_keeper_does_not_touch_jobs(autojump_clock: object, fake: FakeNode) -> None:
@@ -347,7 +347,7 @@ async def test_nohup_is_respected(fake: FakeNode) -> None:
 
 
 async def test_stop_beside_a_silent_database_ends_within_5_s(autojump_clock: object, fake: FakeNode) -> None:
-    """A claim of the intake and a round of the dispatcher hang one after the other: one deadline serves both."""
+    """A claim and a round of the dispatcher hang one after the other: one deadline holds for both."""
     hung = 0
 
     async def hang(*_: object, **__: object) -> Any:

@@ -1,5 +1,4 @@
-"""What is found wrong with a package's programs before it is taken, what cannot be found, and that neither leaves
-anything."""
+"""Vetting of a package's programs before it is published: refused, unchecked and accepted packages leave no file."""
 
 from __future__ import annotations
 
@@ -41,7 +40,7 @@ FAR_S = 600.0
 
 
 class Desk:
-    """Takes packages on a node with a scripted box, and shows what stands afterwards."""
+    """Uploads packages to a node with a scripted box, and shows the stored problem."""
 
     def __init__(self, here: Path, *, at_once: int = 1, sandbox: str = "") -> None:
         self.store, self.blobs, self.box, self._here = MemoryStore(), MemoryBlobs(), ScriptedBox(), here
@@ -171,7 +170,7 @@ async def test_a_package_s_own_testlib_wins(desk: Desk) -> None:
 
 
 async def test_the_next_upload_is_judged_by_itself(desk: Desk) -> None:
-    """A refusal that was kept is another source's."""
+    """A cached refusal belongs to another source."""
     desk.box.on(Policy.COMPILE, b"ours", REFUSED)
     await desk.refused(CPP)
     await desk.taken({**CPP, "check.cpp": "// mended"})
@@ -310,7 +309,7 @@ async def test_few_are_compiled_at_a_time(tmp_path: Path) -> None:
 
 
 async def test_upload_that_waits_too_long_is_published_unchecked(desk: Desk) -> None:
-    """The patience is for the turn: who has it is compiled however long that takes."""
+    """Only the wait for the turn is limited, not the compilation."""
     desk.vetting.patience_s = 0.05
     desk.box.hold()
     async with trio.open_nursery() as nursery:
@@ -325,7 +324,7 @@ async def test_upload_that_waits_too_long_is_published_unchecked(desk: Desk) -> 
 
 @pytest.mark.parametrize("before", [0, 1])
 async def test_a_request_is_not_held_for_long(desk: Desk, before: int) -> None:
-    """Neither by those who are compiled before it nor by its own compiler: a node looks at the package later."""
+    """Neither earlier uploads nor its own compiler delay the answer: a node vets the package later."""
     desk.box.hold()
     files = {**CPP, "check.cpp": "// slow"}
     async with trio.open_nursery() as nursery:
@@ -408,7 +407,7 @@ async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk:
 
 @pytest.mark.parametrize("other", [{"1.in": "2\n", "1.out": "2\n"}, {**CPP, "check.cpp": "// theirs"}])
 async def test_a_package_that_comes_while_another_is_looked_at(desk: Desk, other: Content) -> None:
-    """The later one stands, with its object and its way to compare, also where it is the one from before."""
+    """The later package is stored, with its object and comparison, also if it equals the earlier one."""
     for mine in ({"1.in": "1\n", "1.out": "1\n"}, CPP):
         made = await desk.bring(mine)
         assert isinstance(made, Published)
@@ -432,7 +431,7 @@ async def put(desk: Desk, number: int, files: Mapping[str, str | bytes]) -> obje
 
 
 async def test_no_header_is_made_for_a_checker(tmp_path: Path) -> None:
-    """It would be one for checkers alone, and its making, beside the vetting, took both slots of a small node."""
+    """Only checkers would use it, and making it beside the vetting took both slots of a small node."""
     box, metrics, source = ScriptedBox(), Metrics(), tmp_path / "check.cpp"
     source.write_text("#include <bits/stdc++.h>\nint main() {}\n")
     shelf = HeaderCache(box, tmp_path / "headers", metrics=metrics)

@@ -1,4 +1,4 @@
-"""The walk of a submission over fakes, with a death or a silence at every arrow: one verdict each, no entry left."""
+"""The pipeline of a submission over fakes, with a crash or an outage at every step: one verdict, no entry left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fake(metrics: Metrics) -> FakeNode:
 
 
 def verdicts(store: MemoryStore, job_id: str) -> list[str]:
-    """What the ledger says was finalized for a job."""
+    """Return the finalize events of a job in the ledger."""
     return [row.event for row in store.ledger if row.job_id == job_id and row.event == "finalized"]
 
 
@@ -33,7 +33,7 @@ def nothing_pending(fake: FakeNode) -> bool:
 
 
 async def settled(fake: FakeNode, within_s: float = 600) -> None:
-    """Until no entry is pending any more."""
+    """Wait until no entry is pending."""
     with trio.fail_after(within_s):
         while not nothing_pending(fake):
             await trio.sleep(0.1)
@@ -156,7 +156,7 @@ async def test_redis_away_at_the_ack_costs_only_the_ack(autojump_clock: object, 
 async def test_a_node_that_vanishes_is_followed_by_another(
     autojump_clock: object, fake: FakeNode, metrics: Metrics
 ) -> None:
-    """Cancelled without a word: nothing of the ladder runs, as after kill -9."""
+    """The node is cancelled without its stop sequence, as by SIGKILL."""
     fake.judge_s = 9999.0
     fake.store.give_back = None  # type: ignore[method-assign, assignment]
     with trio.move_on_after(5), pytest.raises(BaseExceptionGroup):
@@ -239,7 +239,7 @@ async def test_the_database_away_for_ten_minutes(autojump_clock: object, fake: F
 async def test_submit_counts_per_user_only_below_the_common_cap(
     fake: FakeNode, monkeypatch: pytest.MonkeyPatch, user_cap: int | None, counted_to: int | None
 ) -> None:
-    """The count is exact and reads as many rows as the user's cap allows: one that cannot bind must cost nothing."""
+    """The exact count reads as many rows as the user's cap: a cap that cannot be reached must cost nothing."""
     caps: list[object] = []
 
     async def note(_draft: Draft, **options: object) -> Receipt:

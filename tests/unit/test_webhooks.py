@@ -137,7 +137,7 @@ def test_a_dead_letter_has_no_result_and_a_lone_surrogate_breaks_nothing() -> No
 
 @dataclass
 class Sender:
-    """Answers by target; a target that is not named is alive."""
+    """A sender with scripted answers by target; other targets answer 204."""
 
     answers: dict[str, Callable[[], Any]] = field(default_factory=dict)
     sent: list[HookRequest] = field(default_factory=list)
@@ -178,7 +178,7 @@ async def test_a_callback_of_a_disabled_account_is_not_called() -> None:
 
 
 async def told(store: MemoryStore, *targets: str, user_id: int = 1001) -> None:
-    """A finished submission for each, with a callback there."""
+    """Finish a submission for each target, with a callback to it."""
     problem = a_problem()
     await store.insert_problem(problem)
     for number, target in enumerate(targets):
@@ -300,7 +300,7 @@ def delivered(store: MemoryStore, target: str) -> int:
 
 
 async def until(what: Callable[[], bool], within_s: float) -> float:
-    """Trio's seconds that it took."""
+    """Wait for a condition. Return the seconds of trio's clock that it took."""
     began = trio.current_time()
     with trio.fail_after(within_s):
         while not what():
@@ -316,7 +316,7 @@ async def times_out() -> HookAnswer:
 async def test_dead_target_delays_no_other_target(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO
 ) -> None:
-    """Its deliveries are many and older, and each runs into its timeout; the others' are told as if it was not."""
+    """Its deliveries are many and older, and each runs into its timeout; other targets get theirs at once."""
     store, sender = MemoryStore(), Sender({DEAD: times_out})
     await told(store, *[DEAD] * 300, *[ALIVE] * 20, *(f"https://t{number}.example" for number in range(30)))
     async with keeping(keeper(store, sender, metrics), metrics):
@@ -336,7 +336,7 @@ HONEST_TARGET = "https://m-honest.example"
 
 
 async def hang(store: MemoryStore, sender: Sender, user_id: int, count: int = 120) -> None:
-    """Deliveries of the account, each to a target of its own that runs into the timeout."""
+    """Make deliveries of the account, each to another target that runs into the timeout."""
     targets = [f"https://t{number}.u{user_id}.example" for number in range(count)]
     sender.answers |= dict.fromkeys(targets, times_out)
     await told(store, *targets, user_id=user_id)
@@ -352,7 +352,7 @@ async def delay_of_delivery(store: MemoryStore, target: str = HONEST_TARGET, use
 async def test_accounts_with_hung_receivers_do_not_delay_others(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO, hung: int
 ) -> None:
-    """Each has 120 targets, and they come one account after the other, so that the first ones find all places free."""
+    """Each has 120 targets. The accounts come one after the other, so that the first ones find all places free."""
     store, sender = MemoryStore(), Sender()
     async with keeping(keeper(store, sender, metrics, concurrency=16, per_target=4), metrics):
         for number in range(hung):
@@ -392,7 +392,7 @@ async def test_few_places_serve_every_account(
 async def test_accounts_that_are_behind_a_full_look_come_next(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO
 ) -> None:
-    """One place, three accounts with two targets each: neither an account nor a target comes twice in a round."""
+    """One place and three accounts with two targets each: no account and no target comes twice in a round."""
     store, sender = MemoryStore(), Sender()
     for number in range(3):
         targets = [f"https://{name}{number}.example" for name in "ab"]
@@ -407,7 +407,7 @@ async def test_accounts_that_are_behind_a_full_look_come_next(
 async def test_a_hung_target_of_many_accounts_does_not_delay_their_other_targets(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO
 ) -> None:
-    """300 accounts, more than two looks hold, wait for one dead receiver; it holds its few places and no more."""
+    """300 accounts, more than two pages hold, wait for one dead receiver, which takes only its few places."""
     store, sender = MemoryStore(), Sender({DEAD: times_out})
     for number in range(300):
         await told(store, DEAD, DEAD, user_id=1000 + 7 * number)
@@ -451,7 +451,7 @@ async def test_what_comes_later_is_found(autojump_clock: object, metrics: Metric
 async def test_an_outage_ends_nothing_but_the_round(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO
 ) -> None:
-    """The POST that was under way is written down; the keeper is started again by its supervision."""
+    """The current POST is recorded, and supervision restarts the loop."""
     store, sender = MemoryStore(), Sender({ALIVE: partial(slow, 2.0)})
     await told(store, ALIVE)
     async with keeping(keeper(store, sender, metrics), metrics):
