@@ -1,4 +1,4 @@
-"""``deepoj admin`` beside a running node, whose servers it finds without being told."""
+"""``deepoj admin`` beside a running node, whose embedded servers it finds without settings."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def import_(home: Path, *args: str) -> tuple[int, str, str]:
 
 
 def test_a_package_is_imported_without_an_account(closed: tuple[Node, Path], tmp_path: Path) -> None:
-    """A directory and a zip; the API shows both, and a submission to one is judged."""
+    """From a directory and a zip: the API shows both problems, and a submission to one is judged."""
     node, home = closed
     code, out, err = import_(home, str(PACKAGES / "own-sums"), "--json")
     assert (code, err) == (0, "")

@@ -1,4 +1,4 @@
-"""Backup, wipe, restore, audit: every verdict, account and package is there again, and judging goes on."""
+"""Backup, wipe, restore, audit: all verdicts, accounts and packages are restored, and judging goes on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def objects_of(deployment: Deployment) -> set[str]:
 
 
 def wipe(deployment: Deployment) -> None:
-    """Everything that the deployment had: rows, objects, the stream."""
+    """Delete all rows, objects and the stream of the deployment."""
     deployment.ask("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
     for key in objects_of(deployment):
         store_of(deployment).remove_object(deployment.env["MINIO_BUCKET"], key)
@@ -50,7 +50,7 @@ def test_wiped_deployment_is_restored_and_judges(servers: Servers, tmp_path: Pat
         files = {"file": ("problem.zip", package({"1.in": "4 4\n", "1.out": "8\n"}), "application/zip")}
         answer = node.client.put(f"/api/v1/problems/{replaced}", files=files, headers=bearer(token))
         assert answer.is_success, answer.text
-        made = json.loads(deepoj(deployment.env, "backup", str(saved), "--json"))  # the node runs meanwhile
+        made = json.loads(deepoj(deployment.env, "backup", str(saved), "--json"))  # the node runs during the backup
         assert made["objects"] == 3  # of two problems, and the older one that a dump might have named
         late = node.judged(token, problem_id, ACCEPTED + "// after the backup")
     before = objects_of(deployment)
@@ -76,7 +76,7 @@ def test_wiped_deployment_is_restored_and_judges(servers: Servers, tmp_path: Pat
 
 
 def test_job_unfinished_at_the_backup_is_judged_after_the_restore(servers: Servers, tmp_path: Path) -> None:
-    """Its entry was in a stream that is gone: repair puts it back."""
+    """Its stream entry is lost: repair sends the job again."""
     deployment, saved = deployed(servers), tmp_path / "saved"
     with deployment.node(tmp_path / "before", "--roles", "api") as node:
         token = node.token()

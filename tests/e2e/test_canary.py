@@ -1,6 +1,6 @@
 """A real node whose verdicts are wrong, by a compiler that miscompiles, takes no work until it is right again.
 
-That it takes none however often it is found again shows tests/unit/test_canary_loop.py, with a clock that jumps.
+That it still takes none after more bad rounds is shown by tests/unit/test_canary_loop.py, with a clock that jumps.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.nodes import ACCEPTED, Node, running, until
 
-#: what should abort ends well
+#: a compiler whose programs exit 0 instead of aborting
 LYING = "#!/bin/sh\nsed -i 's/ abort();/ return 0;/' main.cpp\nexec /usr/bin/g++ \"$@\"\n"
 HONEST = '#!/bin/sh\nexec /usr/bin/g++ "$@"\n'
 #: a few rounds and pauses on a loaded machine
@@ -23,7 +23,7 @@ ROUNDS_S = 300.0
 
 @pytest.fixture
 def compiler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A compiler that lies, in a directory that is shown in the box."""
+    """A miscompiling compiler, in a directory that is mounted in the box."""
     place = tmp_path_factory.mktemp("compiler")
     for path in (place, *place.parents):
         if str(path) not in ("/", "/tmp"):

@@ -1,5 +1,5 @@
-"""The live registry after a rough day: as many series as there are routes and reasons, not as there are people, jobs
-and things sent."""
+"""Metrics of a node after many odd requests: the number of series depends on routes and reasons, not on users, jobs or
+requests."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import pytest
 
 from tests.e2e.nodes import ACCEPTED, BROKEN, WRONG, Node, bearer, running, until
 
-#: people, problems and submissions of each
+#: number of users, problems, and submissions of each
 PEOPLE, PROBLEMS, EACH = 4, 4, 3
-#: unknown paths, methods and values, each sent once; more than a family may have of label sets
+#: unknown paths, methods and values, each sent once: more than the allowed label sets of a family
 HOSTILE = 70
-#: begins every name and value sent: none may come back as a label
+#: prefix of all sent names and values: no label may contain it
 MARK = "zq9mark"
-#: samples of the whole registry, buckets included; a day like this one ends far below it
+#: allowed samples of the registry, buckets included; these requests give far fewer
 SERIES_MAX = 3000
-#: label sets of one family, buckets not counted
+#: allowed label sets of one family, buckets not counted
 OF_ONE_MAX = 60
 
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-|[0-9a-f]{16,}|[0-9]{4,}")
@@ -54,7 +54,7 @@ def hostile_requests(node: Node, token: str, number: int) -> None:
 
 
 def garbage(node: Node, number: int) -> None:
-    """What is no HTTP at all is answered below the application."""
+    """Send bytes that are no HTTP, which the server answers without the application."""
     with socket.create_connection(("127.0.0.1", node.ports["api"]), timeout=30) as link:
         link.sendall(f"{MARK}{number} \x01 {MARK}\r\n\r\n".encode())
         link.recv(4096)
@@ -112,7 +112,7 @@ def test_series_stay_few_and_no_label_is_what_somebody_sent(node: Node) -> None:
     assert {name: count for name, count in of_one.items() if count > OF_ONE_MAX} == {}
     assert len(seen) <= SERIES_MAX
 
-    # the same again brings nothing new: what grows with use would
+    # the same requests again add no series
     before = {(name, tuple(sorted(own.items()))) for name, own in labels(node)}
     for number in range(HOSTILE, HOSTILE + 10):
         hostile_requests(node, admin, number)

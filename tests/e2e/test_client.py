@@ -1,4 +1,4 @@
-"""A person at a terminal and a real node: the commands as they are typed."""
+"""The client commands against a real node."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def type_(node: Node, config: Path) -> Type:
-    """Runs a command as its user, who has logged in."""
+    """Run a command as a logged-in user."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("DEEPOJ_")}
     environ |= {"XDG_CONFIG_HOME": str(config)}
 
@@ -146,7 +146,7 @@ def test_closed_port_exits_3(type_: Type, config: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-#: a terminal of one's own: what comes on stdin is typed, what it shows goes to stdout
+#: a pseudo-terminal: stdin is typed, its output goes to stdout
 TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
 
 
@@ -164,7 +164,7 @@ def test_on_a_terminal_the_password_is_not_shown_and_the_verdict_is_in_colour(
             assert process.stdin is not None
             assert process.stdout is not None
             seen = b""
-            # what is typed before the question would be shown by the terminal itself
+            # the terminal would echo input that is typed before the question
             while asked and asked not in seen and (part := os.read(process.stdout.fileno(), 4096)):
                 seen += part
             if typed:
@@ -186,7 +186,7 @@ def test_on_a_terminal_the_password_is_not_shown_and_the_verdict_is_in_colour(
 
 
 def test_command_after_logout_says_to_log_in(type_: Type, node: Node) -> None:
-    """Last: it costs the token."""
+    """The last test: it revokes the token."""
     assert type_("logout").returncode == 0
     done = type_("status", "some-job")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""``deploy/cluster``: a node per role, started from the very files, as its text says."""
+"""``deploy/cluster``: one node for each role, started from its files as its text says."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from tests.e2e.typed import typed
 
 CLUSTER = Path(__file__).parents[2] / "deploy" / "cluster"
 ROLES = ("api", "scheduler", "worker")
-#: what this host has in place of the example's: its own servers and level, and no other host that an admin comes from
+#: values in place of the example's: our servers and isolation level, and no other host of administrators
 OF_THIS_HOST = {"SANDBOX_MIN_ISOLATION": "namespaces", "ADMIN_REGISTRATION": "open"}
 METRICS_TOKEN = "the-token-of-the-tests"
 
 
 def listed(role: str) -> dict[str, str]:
-    """The role's environment, as systemd would read it."""
+    """Return the environment of a role, as systemd would read it."""
     lines = (CLUSTER / f"{role}.env").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
 def filled(role: str, deployment: Deployment) -> dict[str, str]:
-    """The same with this deployment's values; what the file does not name, a node is not told."""
+    """Return the same with the values of this deployment, for the names in the file alone."""
     ours = deployment.env | {"METRICS_TOKEN": METRICS_TOKEN}
     # whom this deployment shares its servers with, the example has not
     shared = {name: ours[name] for name in ("REDIS_KEY_PREFIX", "MINIO_BUCKET")}

@@ -1,6 +1,6 @@
-"""``deepoj drill NAME --live``: one fault in a system that runs, and that goes on running.
+"""``deepoj drill NAME --live``: one fault in a running system, which goes on.
 
-How quickly a busy machine recovers is not asserted; that the figure is there, and decides, is.
+The recovery time of a busy machine is not asserted, only that it is reported and decides the result.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ SETTINGS = {
     # two workers have room for four: the drills' twelve canaries wait for one another
     "WORKER_POOL_SIZE": "2",
 }
-#: more than the drill's own limits
+#: longer than the drill's own deadlines
 DRILL_S = 900.0
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a drill said and how it ended."""
+    """Output and exit code of a drill."""
 
     exit_code: int
     out: str
@@ -50,7 +50,7 @@ class Told:
 
 @dataclass(frozen=True)
 class System:
-    """One node in front and two that judge."""
+    """One node without worker and two workers."""
 
     deployment: Deployment
     front: Node
@@ -86,7 +86,7 @@ def system(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def recovered(told: Told) -> Mapping[str, Any]:
-    """The drill's one recovery; nothing was lost or doubled."""
+    """Return the only recovery of a drill. AssertionError if a job was lost or judged twice."""
     line = told.line
     assert line["violations"] == [], told.err
     assert line["finished"] == line["jobs"] > 0
@@ -144,7 +144,7 @@ def test_a_trimmed_stream_in_a_table_for_people_and_a_system_that_judges_afterwa
 
 def test_connections_to_the_database_that_were_cut_off_are_made_again(system: System) -> None:
     recovery = recovered(system.drill("postgres-restart", "--yes", "--json"))
-    assert int(recovery["what"].split()[0]) >= 3  # one of each node at least
+    assert int(recovery["what"].split()[0]) >= 3  # at least one of each node
     assert system.front.ready()
 
 
@@ -159,7 +159,7 @@ def test_jobs_of_a_killed_node_are_taken_over(system: System) -> None:
 
 
 def test_a_node_that_does_not_hold_the_canaries_is_left_alone(system: System) -> None:
-    """A front judges nothing, and a name that no node has takes nothing."""
+    """A node without worker holds no canary, and neither does an unknown name."""
     told = system.drill("worker-kill", "--yes", "--jobs", "2", "--pid", str(system.front.process.pid))
     assert told.exit_code == 2
     assert "was left alone" in told.err

@@ -24,7 +24,7 @@ from tests.servers import tied
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """Short, for a socket's path."""
+    """A home with a short path, for its sockets."""
     with tempfile.TemporaryDirectory(prefix="ojhlp", dir="/tmp") as place:
         made = Path(place) / "home"
         made.mkdir()
@@ -33,7 +33,7 @@ def home() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def orphan(*command: str, cwd: Path, env: dict[str, str] | None = None) -> Iterator[int]:
-    """A process whose parent is no longer its own: what an unclean end leaves. Its pid."""
+    """Run a process that outlives its parent, as after a crash. Yield its pid."""
     told = cwd / "pid"
     script = f'"$@" <&0 & echo $! > "{told}"'
     subprocess.run(["/bin/sh", "-c", script, "sh", *command], cwd=cwd, env=env, check=True)

@@ -1,4 +1,4 @@
-"""The main journey through a real node: what the runbook's chapter 3 says, and the verdicts people expect."""
+"""Submissions through a real node: each verdict, the trace, the weight of the node and its metrics."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_one_trace_from_the_request_to_the_ack(node: Node, token: str, problem_i
     walk = {"submit", "enqueue", "claim", "start_exec", "finish_exec", "db_finalize_ok", "xack_ok"}
 
     def seen() -> set[str]:
-        # The log is being written: its last line may be half there.
+        # the log is being written: its last line may be incomplete
         whole = [line for line in node.log.read_text().splitlines(keepends=True) if line.endswith("\n")]
         return {line["event"] for line in map(json.loads, whole) if line.get("trace_id") == trace_id}
 
@@ -96,7 +96,7 @@ def test_one_trace_from_the_request_to_the_ack(node: Node, token: str, problem_i
 
 
 def test_a_node_that_has_judged_weighs_little(node: Node, token: str, problem_id: int) -> None:
-    """The node and its launcher; what the embedded servers weigh is theirs."""
+    """The node and its launcher, without the embedded servers."""
     assert node.judged(token, problem_id, ACCEPTED + "// weighed")["status"] == "Accepted"
     assert len(ours(node.process.pid)) >= 2, "the launcher is missing"
     until(
@@ -107,14 +107,14 @@ def test_a_node_that_has_judged_weighs_little(node: Node, token: str, problem_id
 
 
 def weight_kb(pid: int) -> float:
-    """PSS of the node and of what it has started, its servers aside; infinite while one of them is just ending."""
+    """Return the PSS of the node and its processes without servers; infinite while one of them is just ending."""
     try:
         return sum(pss_kb_of(one) for one in ours(pid))
     except (FileNotFoundError, ProcessLookupError):
         return math.inf
 
 
-#: what an ordinary day moves
+#: metrics that ordinary submissions change
 MOVED = {
     "api_connections",
     "api_outbox_dispatch_latency_seconds",
@@ -151,7 +151,7 @@ MOVED = {
     "worker_unzip_duration_seconds",
 }
 
-#: what it does not, and why
+#: metrics that they do not change, and why
 STILL = {
     "api_connections_evicted_total": "connections are few",
     "api_connections_refused_total": "connections are few",
@@ -193,7 +193,7 @@ STILL = {
 
 
 def test_every_metric_of_an_ordinary_day_has_moved(node: Node, token: str) -> None:
-    """After all the others; alone it makes a day of its own."""
+    """The last test; alone it makes all the submissions that it needs."""
     problem_id = node.problem(token)
     job_id = node.submit(token, problem_id, ENDLESS + "// for some heartbeats")
     node.verdict(token, job_id)
@@ -203,7 +203,7 @@ def test_every_metric_of_an_ordinary_day_has_moved(node: Node, token: str) -> No
     def unmoved() -> list[str]:
         return sorted(name for name, family in node.families().items() if name in MOVED and not total(family) > 0)
 
-    # some are fed by loops that come around every few seconds
+    # loops with a period of some seconds feed some of them
     until(lambda: not unmoved(), within_s=300, what=f"all have moved; not yet: {unmoved()}")
     at_rest = [name for name, why in STILL.items() if why.startswith("0 ")]
     until(

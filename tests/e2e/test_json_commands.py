@@ -13,7 +13,7 @@ from tests.e2e.nodes import ACCEPTED, Node, package
 from tests.e2e.typed import typed
 from tests.unit.test_cli_shape import ALL, NO_JSON
 
-#: command line, and the exit codes it may end with on a healthy node whose dead letters are none
+#: command line, and its possible exit codes on a healthy node without dead letters
 COMMANDS = {
     "config show": {0},
     "config reference": {0},
@@ -35,7 +35,7 @@ COMMANDS = {
 }
 
 
-#: what needs more than this node: test_admin_commands.py, test_client.py, test_backup.py
+#: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py
 ELSEWHERE = {
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password", "backup", "restore", "login",
     "logout", "submit", "status", "run", "problems", "languages",
@@ -44,7 +44,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def used(node: Node) -> Node:
-    """Something has been judged: there is something to look at."""
+    """A node that has judged a submission."""
     token = node.token()
     assert node.judged(token, node.problem(token), ACCEPTED)["status"] == "Accepted"
     return node

@@ -1,4 +1,4 @@
-"""The runbook's D1 and D3 with real servers, and the limits that several nodes keep together."""
+"""D1 and D3 of the runbook on real servers, and limits that several nodes share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event streams of a deployment: the client at one node, the job at another, and what dies between them."""
+"""Event streams between nodes: the client at one node, the job at another, and crashes of both and of servers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import Node, bearer, package, until
 
-#: a lease is short for the test's sake, and beaten often so that a loaded machine keeps it
+#: short leases, and frequent heartbeats, so that a loaded machine keeps them
 SETTINGS = {
     "JOB_LEASE_SEC": "6",
     "JOB_HEARTBEAT_SEC": "0.4",
     "JOB_RECLAIM_GRACE_SEC": "1",
     "JOB_RECLAIM_INTERVAL_SEC": "0.5",
 }
-#: sleeps as many milliseconds as its first number says
+#: sleeps for its first number in milliseconds
 SLEEPER = (
     '#include <unistd.h>\n#include <cstdio>\nint main(){int a,b;scanf("%d%d",&a,&b);usleep(a*1000);printf("%d",a+b);}'
 )
@@ -35,7 +35,7 @@ SILENT_S = 300.0
 
 @dataclass(frozen=True)
 class Split:
-    """Two nodes that answer, two that judge (by their names in the ledger)."""
+    """Two API nodes, and two workers by their names in the ledger."""
 
     deployment: Deployment
     front: Node
@@ -66,7 +66,7 @@ def token(split: Split) -> str:
 
 @pytest.fixture(scope="module")
 def author(split: Split, token: str) -> str:
-    """Somebody who is no administrator."""
+    """The token of a user without rights."""
     return split.front.token("alice", "a password")
 
 
@@ -79,13 +79,13 @@ def problem(split: Split, token: str, *sleeps_ms: int) -> int:
 
 @dataclass
 class Watching:
-    """A stream being read; ``last_id`` is what its client would say when it comes again."""
+    """An open stream; ``last_id`` is the id with which its client would reconnect."""
 
     lines: Iterator[str]
     last_id: str = ""
 
     def next(self) -> tuple[str, dict[str, Any]] | None:
-        """The next event's name and data; None: the stream has ended, whole."""
+        """Return name and data of the next event; None: the stream ended properly."""
         fields: dict[str, str] = {}
         for line in self.lines:
             if line and not line.startswith(":"):
@@ -97,7 +97,7 @@ class Watching:
         return None
 
     def until(self, event: str) -> dict[str, Any]:
-        """The data of the next event of this name."""
+        """Return the data of the next event of this name."""
         while (got := self.next()) is not None:
             if got[0] == event:
                 return got[1]
@@ -123,7 +123,7 @@ def test_each_test_is_seen_as_it_ends_at_whichever_node_one_asks(split: Split, t
             while stream.until("state")["state"] != "processing":
                 pass
         seen = [here.until("test") for _ in range(4)]
-        # the long one and five more are yet to be run
+        # the long test and five more have not run yet
         assert split.front.status(author, job_id)["state"] == "processing"
         here_rest, there_rest = here.rest(), there.rest()
     assert [name for name, _ in here_rest][-2:] == ["state", "done"]
@@ -133,12 +133,12 @@ def test_each_test_is_seen_as_it_ends_at_whichever_node_one_asks(split: Split, t
     assert done["status"] == "Accepted"
     assert [(one["index"], one["count"], one["attempt_id"]) for one in seen] == [(n, 10, 1) for n in range(1, 11)]
     assert [one["test"] for one in seen] == done["data"]["tests"]
-    # the administrator at the other node has seen as much as the status shows him
+    # the administrator at the other node has seen all that the status shows
     of_admin = there_rest[-1][1]
     assert of_admin == split.other.status(token, job_id)
     assert [data["test"] for name, data in there_rest if name == "test"] == of_admin["data"]["tests"]
     assert of_admin["data"]["tests"] != done["data"]["tests"]
-    # nothing is left of it beside the result
+    # only the result is left
     until(lambda: split.deployment.ask("SELECT count(*) FROM live_tests") == "0", within_s=60, what="forgotten")
 
 
@@ -152,7 +152,7 @@ def test_reconnected_stream_misses_nothing_also_at_another_node(split: Split, to
 
 
 def test_a_database_that_is_killed_ends_no_stream(split: Split, token: str) -> None:
-    """Rings, what was told, and some tests of an attempt may be lost with it; no event is."""
+    """Notifications and live tests may be lost with it, but no event is."""
     job_id = split.front.submit(token, problem(split, token, *[500] * 12), SLEEPER + "// killed")
     postgres = split.deployment.servers.postgres
     with watching(split.other, token, job_id) as stream:
@@ -169,7 +169,7 @@ def test_a_database_that_is_killed_ends_no_stream(split: Split, token: str) -> N
 
 
 def test_the_new_attempts_events_follow_when_a_node_is_killed(split: Split, token: str) -> None:
-    """Before the last: it costs a worker."""
+    """The last test but one: it kills a worker."""
     job_id = split.front.submit(token, problem(split, token, 50, 50, 50, LONG_MS, 50), SLEEPER + "// dies")
     with watching(split.other, token, job_id) as stream:
         assert [stream.until("test")["index"] for _ in range(3)] == [1, 2, 3]
@@ -190,14 +190,14 @@ def test_the_new_attempts_events_follow_when_a_node_is_killed(split: Split, toke
 
 
 def test_a_node_that_stops_ends_its_streams_whole(split: Split, token: str) -> None:
-    """Last: it costs the workers and a node that answers."""
+    """The last test: it stops the workers and an API node."""
     for worker in split.workers.values():
         worker.stop()
     job_id = split.front.submit(token, problem(split, token, 1), SLEEPER + "// waits")
     with watching(split.other, token, job_id) as stream:
         assert stream.until("state")["state"] == "pending"
         assert split.other.stop() == 0
-        # one that was cut would break off in the middle of its chunks
+        # a cut stream would lack its last chunk
         assert stream.next() is None
     with watching(split.front, token, job_id, last_id=stream.last_id) as again:
         assert again.until("state")["state"] == "pending"

@@ -1,4 +1,4 @@
-"""Five hundred who watch: what they weigh while nothing happens, and that the node still answers and stops at once."""
+"""Five hundred open streams: their memory while idle, and that the node still answers and stops at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.e2e.nodes import ACCEPTED, Node, until
 
 STREAMS = 500
 MIB = 1024 * 1024
-#: for all of them together
+#: deadline for all streams together
 MOST_MIB = 60.0
 
 
@@ -28,7 +28,7 @@ def rss_mib(node: Node) -> float:
 
 
 class Crowd:
-    """Streams, each on a socket of its own, read as bytes."""
+    """Open streams, each on a socket of its own, read as bytes."""
 
     def __init__(self, node: Node, token: str, job_id: str) -> None:
         self._address = ("127.0.0.1", node.ports["api"])
@@ -46,7 +46,7 @@ class Crowd:
             self._selector.register(sock, selectors.EVENT_READ)
 
     def until_all(self, pattern: bytes, *, within_s: float) -> float:
-        """Reads until every stream has shown ``pattern``; how many seconds that took."""
+        """Read until every stream has shown ``pattern``. Return the seconds that it took."""
         began = time.monotonic()
         while not all(re.search(pattern, seen) for seen in self.seen.values()):
             assert time.monotonic() - began < within_s, f"not all have seen {pattern!r}"
@@ -96,14 +96,14 @@ def test_five_hundred_idle_streams_are_light(front: Node, capsys: pytest.Capture
         assert front.measured("api_live_streams") == STREAMS
         before_cpu = psutil.Process(front.process.pid).cpu_times()
         began = time.monotonic()
-        # each has looked once more by then
+        # each stream has queried once more by then
         all_of_them.until_all(b": keep-alive", within_s=300)
         grown = rss_mib(front) - before
         cpu = psutil.Process(front.process.pid).cpu_times()
         used = (cpu.user + cpu.system - before_cpu.user - before_cpu.system) / (time.monotonic() - began)
         with capsys.disabled():
             sys.stdout.write(f"\n{STREAMS} idle streams: {grown:.1f} MiB, {used:.1%} of a core ")
-        # ordinary requests have their places
+        # ordinary requests are served meanwhile
         assert front.status(token, job_id)["state"] == "pending"
         refused = front.client.get(f"/api/v1/status/{job_id}/events", headers={"Authorization": f"Bearer {token}"})
         assert refused.status_code == 429
@@ -111,6 +111,6 @@ def test_five_hundred_idle_streams_are_light(front: Node, capsys: pytest.Capture
         assert front.stop() == 0
         with capsys.disabled():
             sys.stdout.write(f"and a clean stop in {time.monotonic() - began:.1f} s ")
-        # each of them whole: one that was cut would lack the last chunk
+        # each ended properly: a cut one would lack the last chunk
         all_of_them.until_all(rb"\r\n0\r\n\r\n$", within_s=60)
     assert grown < MOST_MIB

@@ -1,5 +1,4 @@
-"""``make run`` and ``make demo`` as a newcomer uses them, with the runbook's first check and its chapter 3, executed as
-its text stands; and what they leave behind: nothing."""
+"""``make run`` and ``make demo``, with the runbook's first check and commands of chapter 3; they leave nothing behind."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ from tests.e2e.runbook import CHECKED, ENGLISH, blocks
 
 @pytest.fixture(scope="module")
 def kept_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One home through all of these: first start, second start, and after kill -9."""
+    """One home for all tests: first start, second start, and after SIGKILL."""
     yield tmp_path_factory.mktemp("make") / "home"
 
 
@@ -61,7 +60,7 @@ def test_run_shows_accepted_passes_the_runbooks_checks_and_ctrl_c_leaves_nothing
         follow_chapter_3(node.base, tmp_path)
         processes = family(psutil.Process(node.process.pid))
         assert len(processes) > 3
-        # What a terminal does on Ctrl-C: the whole foreground group gets it, make too.
+        # as a terminal does on Ctrl-C: the whole foreground group gets it, make included
         os.killpg(node.process.pid, signal.SIGINT)
         node.process.wait(STOP_S)
         until(lambda: gone(processes), within_s=120, what="every process is gone")
@@ -87,7 +86,7 @@ def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(ke
 
 
 def on_terminal(command: list[str], env: Mapping[str, str], *, within_s: float) -> tuple[int, str]:
-    """Run a command on a terminal of 24 lines of 80 columns. Its exit code and what it wrote."""
+    """Run a command on a terminal of 24 lines of 80 columns. Return exit code and output."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=theirs, stderr=theirs, start_new_session=True)
@@ -107,7 +106,7 @@ def on_terminal(command: list[str], env: Mapping[str, str], *, within_s: float) 
 
 
 def shown(written: str) -> list[str]:
-    """The lines that stay on the screen: a line that is cleared, or gone over from its beginning, does not."""
+    """Return the lines that stay on the screen, without cleared and overwritten ones."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", written)
     lines = [re.split(r"\r|\x1b\[K", line.rstrip("\r"))[-1] for line in plain.split("\n")]
     assert "\x1b" not in "".join(lines)
@@ -123,7 +122,7 @@ def test_first_demo_on_a_terminal_fits_the_screen(tmp_path: Path) -> None:
     assert len(lines) <= 24, written
     assert all(len(line) <= 80 for line in lines), written
     assert not [line for line in lines if line.startswith("{")], written
-    # progress is shown and goes
+    # progress is shown and cleared
     assert "creating the database cluster" in written
     assert "creating the database cluster" not in "\n".join(lines)
     assert re.search(r"^1 +Accepted +\d+ ms +\d+ KB$", "\n".join(lines), re.MULTILINE), written

@@ -1,4 +1,4 @@
-"""Logging in with GitHub on a running node, against a provider over HTTP."""
+"""Login with GitHub on a running node, against a provider over HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A start that cannot be: one clear line, exit code 2 or 3, nothing half-started."""
+"""Impossible starts: one clear line, exit code 2 or 3, and no process left."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SERVERS = {"JWT_SECRET": "a-secret-of-the-tests-only-0123456789"}
 
 
 def start(home: Path, env: Mapping[str, str], *args: str) -> tuple[int, list[str]]:
-    """Runs the command to its end; its exit code and the lines on stderr that are no log lines."""
+    """Run the command. Return its exit code and the lines on stderr that are no log lines."""
     settings, _ports = environment(home, env)
     done = typed(*args, env=settings)
     return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
@@ -52,14 +52,14 @@ def test_metrics_port_taken(home: Path) -> None:
 
 
 def test_unwritable_home(tmp_path: Path) -> None:
-    # A file in the way: root may write everywhere else.
+    # a file in the way: root may write everywhere else
     (tmp_path / "file").write_text("")
     home = tmp_path / "file" / "home"
     refused(home, {}, "up", code=2, says=str(home))
 
 
 def test_home_in_use(home: Path) -> None:
-    """By us, as a node holds it."""
+    """This process locks the home as a node does."""
     with hold_home(home):
         got, lines = start(home, {}, "up")
     assert got == 2
@@ -83,6 +83,6 @@ def test_no_jwt_secret_without_the_embedded_default(home: Path) -> None:
 
 
 def test_wrong_database_password(home: Path, servers: Servers) -> None:
-    """A server that asks for a password, and is told another one."""
+    """The server needs a password and gets a wrong one."""
     dsn = servers.postgres.dsn("postgres", user=STRANGER, password="a wrong one")
     refused(home, SERVERS | {"DATABASE_URL": dsn}, "node", code=3, says="password")

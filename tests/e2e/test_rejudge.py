@@ -1,4 +1,4 @@
-"""A teacher mends a test: the new version is judged, what did not change is taken over, and no verdict is lost."""
+"""After a test was changed, jobs are rejudged by the new version; unchanged tests are taken over."""
 
 from __future__ import annotations
 

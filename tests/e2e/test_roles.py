@@ -24,7 +24,7 @@ SETTINGS = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
 
 @dataclass(frozen=True)
 class Split:
-    """One node that takes submissions and keeps order, two that judge, by their names in the ledger."""
+    """One node without worker, and two workers by their names in the ledger."""
 
     deployment: Deployment
     front: Node
@@ -155,7 +155,7 @@ def test_the_scheduler_counts_the_workers(split: Split) -> None:
 
 
 def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token: str) -> None:
-    """Last: it costs a worker. How long it takes where leases run out by themselves, a drill holds (worker-kill)."""
+    """The last test: it kills a worker. The drill worker-kill checks the time of a recovery."""
     front, deployment = split.front, split.deployment
     job_id = front.submit(token, front.problem(token, time_limit_ms=10_000), SLEEPS)
     until(lambda: front.status(token, job_id)["status"] == "Judging", within_s=120, what="it is being judged")

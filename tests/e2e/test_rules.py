@@ -1,5 +1,7 @@
-"""What Prometheus and Grafana ask for: every name in their expressions is one that the program tells (a running node
-tells its whole registry: ``test_roles.py``), and the alerts ring when they should (``promtool``)."""
+"""Rules of Prometheus and dashboards of Grafana: their metrics exist, and alerts fire (``promtool``).
+
+That a running node exports all its metrics is tested in ``test_roles.py``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from tests.e2e.nodes import ROOT
 WHERE = ROOT / "deploy" / "observability"
 RULES = WHERE / "rules.yaml"
 DASHBOARD = WHERE / "grafana" / "dashboards" / "deepoj.json"
-#: words of PromQL, and what Prometheus itself tells
+#: words of PromQL, and metrics of Prometheus itself
 OTHERS = {
     "sum", "max", "min", "count", "by", "rate", "increase", "histogram_quantile", "vector", "offset", "unless", "or",
     "and", "up",
@@ -49,7 +51,7 @@ def labels(expression: str) -> set[str]:
 
 
 def declared() -> Mapping[str, set[str]]:
-    """Sample name → labels, of every metric that the program has."""
+    """Return the labels of each sample name of the program's metrics."""
     endings = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}
     found = {}
     for metric in vars(Metrics()).values():

@@ -1,7 +1,7 @@
-"""The runbook's commands, extracted from its text and executed against a real node; its symptoms, provoked on purpose.
+"""The runbook's commands, executed against a real node, and its symptoms, each provoked.
 
-What needs Docker, systemd or Kubernetes is not run here: its shell is parsed, and files, services and containers that
-it names are there.
+Commands of Docker, systemd and Kubernetes are not run here: their shell is parsed, and files, services and containers
+that they name exist.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ BLOCKS = runbook.blocks(ENGLISH)
 SECRETS = {"METRICS_TOKEN": TOKEN}
 HUNGRY = "#include <vector>\nint main(){ std::vector<char> a(400u << 20, 1); return a[12345] - 1; }"
 CHATTY = '#include <cstdio>\nint main(){ for (;;) std::puts("and so on and so on and so on and so on"); }'
-#: of a disk: more than a node needs, and soon filled
+#: size of a disk that holds a node and is soon filled
 SMALL_MB = 32
 
 
 @dataclass
 class Site:
-    """A node, its deployment, and a shell in which the runbook's names mean them."""
+    """A node, its deployment, and a shell with the runbook's variables."""
 
     node: Node
     deployment: Deployment
@@ -56,7 +56,7 @@ class Site:
     token: str
 
     def look(self, section: str, extra: Mapping[str, str] | None = None, around: Sequence[str] = ()) -> str:
-        """Runs the section's looks, in order; each must show what the text says."""
+        """Run the blocks ``sh look`` of a section in order. AssertionError if one does not show the expected lines."""
         found = [block for block in BLOCKS if block.section == section and block.kind == LOOKED]
         assert found, section
         return "\n".join(self.shell.run(block, extra, around) for block in found)
@@ -71,7 +71,7 @@ def site(
     port: str = "api",
     around: Sequence[str] = (),
 ) -> Iterator[Site]:
-    """A node that asks for a token at its metrics."""
+    """Run a node whose metrics need a token."""
     home = directory / "home"
     with deployment.node(home, *args, env=SECRETS | dict(env or {}), port=port, around=around) as node:
         token = node.token()
@@ -80,7 +80,7 @@ def site(
 
 
 def names(node: Node, deployment: Deployment, home: Path, token: str) -> dict[str, str]:
-    """What the runbook's reader has in his environment."""
+    """Return the environment of the runbook's reader."""
     namespace = deployment.database
     metrics = {f"{name.upper()}_METRICS_URL": f"http://127.0.0.1:{port}/metrics" for name, port in node.ports.items()}
     ours = {
@@ -97,7 +97,7 @@ def names(node: Node, deployment: Deployment, home: Path, token: str) -> dict[st
 
 @pytest.fixture(scope="module")
 def over_tcp(servers: Servers) -> Iterator[Servers]:
-    """Servers with a Redis at a port, as the runbook's ``redis-cli -h -p`` wants it."""
+    """Servers with Redis at a TCP port, as the runbook's ``redis-cli -h -p`` needs it."""
     with (
         tempfile.TemporaryDirectory(prefix="ojrb", dir="/tmp") as short,
         redis_running("valkey", Path(short), tcp=True) as redis,
@@ -107,7 +107,7 @@ def over_tcp(servers: Servers) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def there(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One site for all rows that leave it well."""
+    """One site for all tests that leave it healthy."""
     fast = {"SCHEDULER_REPAIR_INTERVAL_MS": "500", "SCHEDULER_GC_ENABLED": "true", "SCHEDULER_GC_INTERVAL_MS": "500"}
     with site(deployed(over_tcp), tmp_path_factory.mktemp("there"), env=fast) as found:
         prepare(found)
@@ -115,7 +115,7 @@ def there(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def prepare(found: Site) -> None:
-    """The names at the text's head."""
+    """Run the blocks at the head of the runbook, which set variables."""
     for block in BLOCKS:
         if block.section == "" and block.kind == EXECUTED:
             found.shell.run(block)
@@ -125,7 +125,7 @@ def prepare(found: Site) -> None:
 
 
 def test_every_command_does_what_the_text_says(there: Site) -> None:
-    """All of `sh run`, in the text's order."""
+    """Run all blocks `sh run` in order."""
     ran = [block for block in BLOCKS if block.kind == EXECUTED]
     assert len(ran) > 15
     for block in ran:
@@ -139,7 +139,7 @@ def test_blocks_that_cannot_run_here_name_existing_things() -> None:
 
 
 def problems(text: str) -> list[str]:
-    """What is wrong with commands that are not run."""
+    """Return the mistakes in commands that are not run."""
     parsed = subprocess.run(["/bin/bash", "-n"], input=text, capture_output=True, text=True, check=False)
     if parsed.returncode:
         return [parsed.stderr]
@@ -177,7 +177,7 @@ def services(*files: str) -> dict[str, dict[str, str]]:
 
 
 def composed(words: list[str]) -> list[str]:
-    """Files that are there, and services that they have."""
+    """Check that the compose files and the services in them exist."""
     files = []
     while words[:1] == ["-f"]:
         files.append(words[1])
@@ -187,7 +187,7 @@ def composed(words: list[str]) -> list[str]:
         return [f"no compose file: {missing}"]
     what, *rest = words
     named = [word for word in rest if not word.startswith("-")]
-    if what in ("exec", "run"):  # what follows is a command in it
+    if what in ("exec", "run"):  # the rest is a command in the container
         named = named[:1]
     known = services(*files)
     return [f"{name} is no service of {files}" for name in named if name not in known]
@@ -223,7 +223,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
 
 
 def judged(there: Site, code: str) -> str:
-    """The verdict of a program under a problem of its own."""
+    """Judge a program under a new problem. Return its verdict."""
     problem_id = there.node.problem(there.token)
     status: str = there.node.judged(there.token, problem_id, code)["status"]
     return status
@@ -268,7 +268,7 @@ def test_row_2_somebody_holds_a_lock(there: Site) -> None:
         looked = threading.Event()
 
         def submit() -> None:
-            """Again when it was given up: somebody waits as long as we look."""
+            """Submit repeatedly, so that one request waits for the lock as long as the commands run."""
             with httpx.Client(base_url=there.node.base, timeout=120, trust_env=False) as client:
                 while not (answers and looked.is_set()):
                     answers.append(client.post("/api/v1/submit", json=body, headers=bearer(there.token)))
@@ -331,7 +331,7 @@ def test_row_9_no_cgroups_or_somebody_elses(there: Site, mounts: str, says: str)
 
 
 def test_row_10_a_label_with_ids(there: Site) -> None:
-    """What a node serves, and one metric more, that somebody has declared without thinking."""
+    """The metrics of a node, and one more with a label of job ids."""
     found = Metrics()
     slow = Counter("worker_slow_jobs", "What must never be.", ["job_id"], registry=found.registry)
     for number in range(5000):
@@ -344,7 +344,7 @@ def test_row_10_a_label_with_ids(there: Site) -> None:
         server.server_close()
         thread.join(60)
     assert int(said.split()[0]) > 5000
-    # the row's measure holds for a real node
+    # the bound of the row holds for a real node
     assert len([line for line in lines_of(there, "worker") if not line.startswith("#")]) < 3000
 
 
@@ -364,7 +364,7 @@ def test_row_11_a_clock_that_is_off(there: Site, tmp_path: Path) -> None:
 
 
 def test_row_12_the_disk_is_full(over_tcp: Servers, tmp_path: Path) -> None:
-    """A node whose home is a small disk of its own; then what the table says is done about it."""
+    """A node whose home is a small, full disk; then the measure of the table helps."""
     deployment, home = deployed(over_tcp), tmp_path / "home"
     home.mkdir()
     workspace = home / "workspace"
@@ -406,7 +406,7 @@ def test_row_14_metrics_want_a_token(there: Site) -> None:
 
 @dataclass
 class Deserted:
-    """A site whose workers have gone, one of them while it judged a job that is dead now."""
+    """A site whose workers have ended, one of them while it judged a job that is dead now."""
 
     site: Site
     job_id: str
@@ -440,7 +440,7 @@ def deserted(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> Ite
             for one in everything:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
-        deployment.ask("UPDATE submissions SET judging_attempts = 1000")  # as many more have died before it
+        deployment.ask("UPDATE submissions SET judging_attempts = 1000")  # as if more nodes had died before
         deployment.leases_run_out()
         env = {"JOB_RECLAIM_INTERVAL_SEC": "0.5"}
         with deployment.node(place / "w2", "--roles", "worker", env=env, port="worker"):
@@ -477,7 +477,7 @@ def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.Temp
 
 
 def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path) -> None:
-    """A node that wants cgroups where there are none; and one that was allowed to do without namespaces."""
+    """A node that needs cgroups where there are none, and one that may run without namespaces."""
     wants = SECRETS | {"SANDBOX_MIN_ISOLATION": "full"}
     settings, _ports = environment(tmp_path / "refused", there.deployment.env | wants)
     with place(NO_CGROUPS) as around, weak(there.deployment) as node:
@@ -493,10 +493,10 @@ def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path)
 
 
 def test_row_19_clients_hold_all_connections(over_tcp: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """More connections of one address than it may have, and a password that is guessed."""
+    """One address opens more connections than it may, and guesses a password."""
     deployment, home = deployed(over_tcp), tmp_path_factory.mktemp("crowded") / "home"
     limits = {"API_MAX_CONNECTIONS_PER_ADDRESS": "4", "AUTH_RATE_LIMIT_USER_PER_WINDOW": "3"}
-    env = limits | {"TRUSTED_PROXIES": "192.0.2.1"}  # a trusted one may have as many connections as there are
+    env = limits | {"TRUSTED_PROXIES": "192.0.2.1"}  # a trusted proxy has no limit of connections
     with (
         deployment.node(home, "--roles", "api,scheduler", env=env) as node,
         tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room,
@@ -523,7 +523,7 @@ def weak(deployment: Deployment) -> Iterator[Node]:
             yield node
 
 
-# last, for it takes half a minute until workers that have gone count no more
+# last, because ended workers count for half a minute
 
 
 def test_row_3_the_backlog_grows(deserted: Deserted) -> None:
@@ -544,7 +544,7 @@ def test_row_4_no_worker_takes_jobs(deserted: Deserted) -> None:
 
 
 def test_row_18_one_user_sends_very_much(deserted: Deserted) -> None:
-    """Without a worker none is finished; another user is not refused."""
+    """Without a worker no job finishes; other users are not refused."""
     found = deserted.site
     problem_id = found.node.problem(found.token)
     flood, other = found.node.token("flood"), found.node.token("other")

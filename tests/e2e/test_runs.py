@@ -1,4 +1,4 @@
-"""Custom runs through real nodes: what programs do, what is taken away under them, and that nothing of them stays."""
+"""Custom runs through real nodes: outcomes of programs, crashes of nodes and servers, and clean-up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HUNGRY = "#include <vector>\n#include <cstring>\nint main(){ std::vector<char*> 
 CHATTY = "import sys\nfor _ in range(400): sys.stdout.write('x' * 1024)\n"
 BINARY = "import sys\nsys.stdout.buffer.write(b'\\xff\\x00\\xfe')\n"
 FLOOD = "import sys\nwhile True: sys.stdout.write('x' * 65536)\n"
-#: for as many seconds as its input says
+#: sleeps for as many seconds as its input says
 SLEEPS = "import time\ntime.sleep(float(input()))\nprint('done')\n"
 
 
@@ -155,7 +155,7 @@ def test_a_result_is_forgotten(node: Node, deployment: Deployment, token: str) -
     until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=120, what="the row is gone")
 
 
-#: as much as is kept, of either output, and none of it text
+#: bytes that are no text, as many as each output keeps
 NOISY = "import sys\nfor s in sys.stdout, sys.stderr: s.buffer.write(b'\\xff\\0' * 300_000)\n"
 
 
@@ -193,18 +193,18 @@ def test_where_runs_are_disabled_none_is_taken_and_none_is_run(
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is taken away
+# Crashes and outages
 
 
 #: as long as a start of a worker takes on a loaded machine
 PATIENT = {"RUN_MAX_WAIT_SEC": "3600"}
-#: what a run sleeps that is not to come to its end, in seconds; its wall limit is 27
+#: sleep of a run that must not end by itself, in seconds; its wall limit is 27
 LONG = "25"
 
 
 @dataclass
 class Front:
-    """A node that takes runs and runs none, its deployment, and at most one node that runs them."""
+    """A node without worker, its deployment, and at most one worker."""
 
     node: Node
     deployment: Deployment
@@ -214,7 +214,7 @@ class Front:
     _workers: list[Node] = field(default_factory=list)
 
     def worker(self) -> Node:
-        """The one that is up; another one, if the last was taken away."""
+        """Return the running worker, or start one."""
         if not self._workers or self._workers[-1].process.poll() is not None:
             home = self.place / f"worker-{len(self._workers)}"
             up = self.deployment.node(home, "--roles", "worker", env=PATIENT, port="worker")
@@ -226,7 +226,7 @@ class Front:
             self._workers[-1].stop()
 
     def stands(self) -> str:
-        """State and attempt of the run that is under way."""
+        """Return state and attempt of the current run."""
         return self.deployment.ask("SELECT state, attempt_id FROM runs WHERE state <> 'done'")
 
     def until_stands(self, where: str) -> None:
@@ -277,7 +277,7 @@ def test_redis_away_takes_nothing_and_loses_nothing(front: Front, servers: Serve
 
 
 def taken_again(front: Front) -> str:
-    """A run's id; empty while none is taken."""
+    """Return the id of a claimed run; empty if there is none."""
     answer = post(front.node, front.token, ECHO)
     return str(answer.json()["run_id"]) if answer.status_code == httpx.codes.ACCEPTED else ""
 

@@ -1,7 +1,7 @@
-"""The runbook's scripts: good on a good deployment, and each fails when what it verifies is broken.
+"""The runbook's scripts: each passes on a healthy deployment and fails when what it verifies is broken.
 
-A script is the command ``deepoj`` under a name and with names of settings that the runbook knows. It is run where that
-matters; what else can be broken, the command is asked.
+A script calls a command of ``deepoj`` with the runbook's names of settings. Tests run the script where that matters,
+otherwise the command.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.e2e.typed import typed
 from tests.servers_redis import RedisServer
 
 SCRIPTS = ROOT / "deploy" / "scripts"
-#: loops that come round while a test waits; what is finished is past its retention at once, and nothing is deleted
+#: short periods; finished jobs are past retention at once, and retention is a dry run
 SETTINGS = {
     "SCHEDULER_REPAIR_INTERVAL_MS": "300",
     "SCHEDULER_GC_ENABLED": "true",
@@ -61,15 +61,15 @@ class Site:
         return run(script, self.env | broken, *args)
 
     def asked(self, *args: str, **broken: str) -> subprocess.CompletedProcess[str]:
-        """The same, of the command that a script is."""
+        """Run the command of a script."""
         return typed(*args, env=self.env | broken)
 
     def fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
-        """The one line that a verification ends with."""
+        """Assert that the command of a verification fails. Return its line on stderr."""
         return line_of(self.asked("verify", check, *args, **broken), code)
 
     def script_fails(self, check: str, *args: str, code: int = 1, **broken: str) -> str:
-        """The same, of its script."""
+        """The same for its script."""
         return line_of(self.run(VERIFY[check], *args, **broken), code)
 
 
@@ -212,7 +212,7 @@ def test_b3_fails_where_repair_is_switched_off(site: Site, tmp_path: Path) -> No
 
 @pytest.fixture(scope="module")
 def silent(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A deployment that takes submissions and sends none to the stream."""
+    """A deployment without a dispatcher: submissions stay in the outbox."""
     deployment = deployed(servers)
     args = ("--roles", "api,scheduler,worker", "--no-dispatcher")
     with deployment.node(tmp_path_factory.mktemp("silent") / "home", *args) as node:
@@ -224,7 +224,7 @@ def test_c1_fails_where_no_entry_comes(silent: Site) -> None:
 
 
 def test_c1_fails_where_the_entry_is_not_what_it_should_be(silent: Site) -> None:
-    """Somebody else sends what the outbox holds, and leaves the payload out."""
+    """Another sender publishes entries without payload."""
     key = f"{silent.deployment.database}:jobs"
     done = threading.Event()
 
@@ -251,7 +251,7 @@ def test_d1_fails_where_an_event_stays(silent: Site) -> None:
 
 
 def test_d1_fails_where_events_are_stuck(silent: Site) -> None:
-    silent.fails("d1", "--within", "0.2")  # one more that waits
+    silent.fails("d1", "--within", "0.2")  # one more waiting event
     silent.deployment.ask(
         "UPDATE outbox_events SET attempts = 7, last_error = 'connection refused',"
         " created_at = now() - interval '2 min'"
@@ -346,7 +346,7 @@ def test_the_probe_says_so_when_nothing_is_there() -> None:
 
 
 def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
-    """What waits there waits in the outbox."""
+    """All waiting jobs are in the outbox."""
     silent.fails("d1", "--within", "0.2")
     waiting = int(silent.deployment.ask("SELECT count(*) FROM outbox_events WHERE status = 'pending'"))
     done = silent.run("collect_stream_pressure.sh")
@@ -386,7 +386,7 @@ def test_the_embedded_servers_are_found_without_being_told(house: House) -> None
 
 @contextlib.contextmanager
 def telling(text: str) -> Iterator[str]:
-    """A server whose ``/metrics`` never change; its URL."""
+    """Run a server with constant ``/metrics``. Yield its URL."""
 
     class Telling(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

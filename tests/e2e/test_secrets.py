@@ -1,4 +1,4 @@
-"""What people send and what opens doors never stands in a log line: not when all goes well, and not when it fails."""
+"""Sent data, passwords and keys are in no log line, neither of successes nor of failures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, Node, bearer, package, until
 
-#: stands in everything that must not be told
+#: marker in all data that must not be logged
 MARK = "hunter2MARK"
 METRICS_TOKEN = f"{MARK}-metrics-token"
 JWT_SECRET = f"{MARK}-jwt-secret-0123456789"
 
-#: programs that carry it in their text, print it, and fail in each of the ways
+#: programs that contain the marker, print it, and fail in each way
 PROGRAMS = {
     "Accepted": ACCEPTED,
     "Wrong Answer": f'#include <cstdio>\nint main(){{puts("{MARK}");fputs("{MARK}",stderr);}}',
@@ -40,7 +40,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def talk(node: Node, token: str, problem_id: int, number: int) -> list[int]:
-    """Sends the marker in every place there is; the answers' status codes."""
+    """Send the marker in every place of a request. Return the status codes."""
     key = f"{MARK}-{number}"
     submission = {"problem_id": problem_id, "language": "cpp17", "code": f"// {key}\n{ACCEPTED}", "stdin": MARK}
     account = {"username": f"somebody{number}", "password": key}
@@ -65,7 +65,7 @@ def lines_that_tell(node: Node) -> list[str]:
 
 @contextlib.contextmanager
 def without_table(deployment: Deployment, table: str) -> Iterator[None]:
-    """The database answers with an error of its own, which says what it was asked."""
+    """Rename a table, so that PostgreSQL answers with an error that quotes the statement."""
     deployment.ask(f"ALTER TABLE {table} RENAME TO {table}_away")
     try:
         yield
@@ -84,7 +84,7 @@ def test_code_input_passwords_and_tokens_are_in_no_log_line(told: tuple[Node, De
     assert node.judged(token, hidden, ACCEPTED)["status"] == "Wrong Answer"
     assert talk(node, token, problem_id, next(number)) == [200, 400, 401, 400, 201, 200, 401, 404, 404, 401]
 
-    # failures: a database that breaks, one that is away, and Redis away
+    # failures: errors of the database, an outage of it, and one of Redis
     with without_table(deployment, "users"):
         assert httpx.codes.SERVICE_UNAVAILABLE in talk(node, token, problem_id, next(number))
     deployment.servers.postgres.kill()
@@ -108,7 +108,7 @@ def test_code_input_passwords_and_tokens_are_in_no_log_line(told: tuple[Node, De
         word.partition(" ")[0].rstrip('",') for word in log.split("event=")[1:]
     }
     assert not lines_that_tell(node)
-    # neither the passwords and keys of the servers, nor what was made of ours
+    # neither passwords and keys of the servers, nor hashes and tokens made of ours
     for secret in (token, deployment.servers.redis.password, deployment.env["MINIO_SECRET_KEY"], METRICS_TOKEN):
         assert secret
         assert secret not in log

@@ -1,4 +1,4 @@
-"""Architecture §5, "node killed while a sandbox runs": what it leaves is gone after the next start."""
+"""Architecture §5, "node killed while a sandbox runs": the next start removes what it left."""
 
 from __future__ import annotations
 

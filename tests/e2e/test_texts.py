@@ -1,4 +1,4 @@
-"""Texts and bytes of every kind through a real node: what people send and what programs print."""
+"""Texts and bytes of every kind through a real node: sources, data and output of programs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from tests.e2e.conftest import House
 from tests.e2e.nodes import Node, bearer
 
-#: a letter, sign or noncharacter of every plane; what some take for ends of lines; what turns the direction
+#: a character or noncharacter of every plane, line separators, and a change of direction
 PLANES = "".join(chr(plane * 0x10000 + 0x41A3) for plane in range(17)) + "\u4e2d\U0001f600\u2028\u202e\ufffe\U0010ffff"
-#: no text at all: NUL, halves of pairs, overlong, cut short, past the last plane, a BOM of UTF-16
+#: bytes that are no text: NUL, surrogates, overlong, truncated, beyond the last plane, a BOM of UTF-16
 BYTES = (
     b"\0a\xed\xa0\x80\xed\xb0\x80\xc0\x80\xe4\xb8\xf4\x90\x80\x80\xff\xfe\r\n\xef\xbb\xbf" + PLANES.encode() + b"\r\n"
 )
@@ -39,7 +39,7 @@ def author(node: Node) -> str:
 
 @pytest.fixture(scope="module")
 def exact(node: Node, token: str) -> int:
-    """A problem whose one test, a sample, is to be given back byte for byte."""
+    """A problem whose only test, a sample, must be echoed byte for byte."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("sample/1.in", BYTES)
@@ -57,7 +57,7 @@ def exact(node: Node, token: str) -> int:
 
 
 def readable(node: Node, token: str, job_id: str) -> None:
-    """Every answer about the job is JSON in UTF-8."""
+    """Assert that every answer about the job is JSON in UTF-8."""
     for path in (f"status/{job_id}", f"submissions/{job_id}", "submissions"):
         answer = node.client.get(f"/api/v1/{path}", headers=bearer(token))
         assert answer.status_code == httpx.codes.OK, answer.text

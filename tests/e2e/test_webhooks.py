@@ -1,4 +1,4 @@
-"""A real node tells a real receiver of a verdict, signed with the secret that the owner reads over HTTP."""
+"""A real node delivers a verdict to a real receiver, signed with the secret that the owner reads over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.e2e.nodes import VERDICT_S, WRONG, Node, bearer, until
 
 
 class Receiver(ThreadingHTTPServer):
-    """Refuses the first request, takes the others."""
+    """Refuses the first request and accepts the others."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: object) -> None:
-        """Nothing to the terminal."""
+        """Log nothing."""
 
 
 @pytest.fixture

@@ -17,8 +17,11 @@ from tests.e2e.nodes import DEEPOJ, environment
 
 
 def as_ordinary_user() -> list[str]:
-    """What makes a command run as an ordinary user: nothing if we are one; another uid if it can reach the program (a
-    checkout below a private home cannot be reached); else a user namespace with the uid of the user nobody."""
+    """Return words that run a command as an ordinary user.
+
+    None if we are one; setpriv if the user nobody can reach the program; otherwise (a checkout below a private home) a
+    user namespace with that uid.
+    """
     if os.geteuid() != 0:
         return []
     account = pwd.getpwnam("nobody")

@@ -1,4 +1,4 @@
-"""The canaries in the real sandbox: as expected, cheap, compiled once; and a sandbox that lies stops a node."""
+"""The canaries in the real sandbox: right, cheap and compiled once; and a wrong sandbox stops the node."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from tests.fakes.settings import judge_settings
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 
-#: of CPU, for a round whose programs are compiled; a third of a second where nothing else runs
+#: CPU time of a round with compiled programs; 0.3 s on an idle host
 ROUND_CPU_S = 4.0
-#: ten compilations on a machine with better things to do
+#: ten compilations on a busy machine
 PATIENCE_S = 600.0
 
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for the whole file: its programs are compiled once."""
+    """One cache of programs for the whole file."""
     return tmp_path_factory.mktemp("canaries") / "shelf"
 
 
 @dataclass
 class Witness:
-    """A box that notes what is asked of it, and lies about a rule if it is told to."""
+    """A box that records its runs, and can report a wrong rule."""
 
     box: LinuxBox
     specs: list[RunSpec] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Witness:
 
     @property
     def compiled(self) -> list[str]:
-        """Sources that a program was made of, in order."""
+        """Return the compiled sources in order."""
         return [spec.files_in[0].path.read_text() for spec in self.specs if spec.policy is Policy.COMPILE]
 
 
@@ -73,7 +73,7 @@ async def judged(box: Witness, shelf: Path) -> CanaryRound:
 
 
 def cpu_s() -> float:
-    """Of this process, the launcher and all that ended under them."""
+    """Return the CPU time of this process, the launcher and their ended children."""
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
     return float(sum(at.user + at.system + at.children_user + at.children_system for at in times))

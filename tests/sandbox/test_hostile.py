@@ -1,4 +1,4 @@
-"""Programs that mean harm, within reason: each ends in bounded time, sees nothing, leaves nothing."""
+"""Hostile programs: each ends in bounded time, sees nothing of others and leaves nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bench(lent: LentBox, programs: Path, tmp_path: Path) -> Bench:
 
 
 async def test_a_fork_bomb_is_bounded_and_gone(bench: Bench) -> None:
-    outcome = await bench.run("bomb", lim=limits(cpu_ms=500))  # which it uses, however small its share of the cores
+    outcome = await bench.run("bomb", lim=limits(cpu_ms=500))  # it uses that much with any share of the cores
 
     assert (outcome.verdict, outcome.rule) == ((RE, "processes") if bench.counted else (TLE, "cpu"))
     assert (await bench.run("ok")).verdict is OK
@@ -38,7 +38,7 @@ async def test_processes_are_limited_for_the_run_alone(bench: Bench) -> None:
     outcomes = []
 
     async def fork_many(mode: str) -> None:
-        # where they are counted, one too many may come and go unseen, and ends the run when it is seen
+        # where processes are counted, one too many may be missed, and ends the run when it is seen
         outcomes.append(await bench.run(mode, 19 if bench.counted else 50, lim=limits(processes=20)))
 
     async with trio.open_nursery() as nursery:
@@ -148,7 +148,7 @@ async def test_input_cannot_be_written_through_its_descriptor(bench: Bench, tmp_
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_no_program_alters_a_file_of_the_node(bench: Bench, tmp_path: Path, policy: Policy) -> None:
-    """Where the node is no root and there are no namespaces, its files are of the program's own user."""
+    """Without root and namespaces the node's files belong to the program's own user."""
     secrets, secret = tmp_path / "secrets", tmp_path / "secrets" / "key"
     secrets.mkdir(0o700)
     secret.write_text("key")
@@ -167,7 +167,7 @@ async def test_no_program_alters_a_file_of_the_node(bench: Bench, tmp_path: Path
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_no_program_leaves_a_time_on_a_device(bench: Bench, policy: Policy) -> None:
-    """Devices are the host's, and stay: what is written there the next run reads."""
+    """Devices belong to the host: the next run would read times that are written there."""
     devices = [Path("/dev") / name for name in ("null", "full", "random", "urandom")]
     before = [device.stat() for device in devices]
 
@@ -180,7 +180,7 @@ async def test_no_program_leaves_a_time_on_a_device(bench: Bench, policy: Policy
 
 @pytest.fixture
 def batch() -> Iterator[int]:
-    """A process of this user's, of the scheduler's other ordinary kind."""
+    """A process of this user under SCHED_BATCH."""
     with subprocess.Popen(["sleep", "600"]) as process:
         try:
             os.sched_setscheduler(process.pid, os.SCHED_BATCH, os.sched_param(0))
@@ -191,7 +191,7 @@ def batch() -> Iterator[int]:
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_no_program_reschedules_a_process_of_the_host(bench: Bench, batch: int, policy: Policy) -> None:
-    """Some runtimes ask for the ordinary scheduler, which they have: the answer is yes, and nothing is done."""
+    """Some runtimes ask for the scheduler that they have: the call succeeds and changes nothing."""
     assert (await bench.run("schedule", batch, policy=policy)).verdict is OK
 
     assert os.sched_getscheduler(batch) == os.SCHED_BATCH
@@ -220,7 +220,7 @@ async def test_one_run_leaves_nothing_for_the_next(bench: Bench) -> None:
 
 
 def pages_taken(launcher: int) -> int:
-    """By its slots, ever."""
+    """Return the page faults of all its slots since their start."""
     slots = psutil.Process(launcher).children()
     return sum(int(Path(f"/proc/{slot.pid}/stat").read_text().rpartition(")")[2].split()[7]) for slot in slots)
 

@@ -1,4 +1,4 @@
-"""The interacting step through the real sandbox: interactors in several languages, by the book and not."""
+"""The interacting step through the real sandbox: good and broken interactors in several languages."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ async def test_a_testlib_interactor_and_what_it_writes(room: Room) -> None:
         ("import os, time\nif os.fork() == 0: time.sleep(1000000)", V.WRONG_ANSWER, "interactor"),
     ],
 )
-async def test_what_programs_come_to(code: str, verdict: Verdict, rule: str, room: Room) -> None:
+async def test_verdict_of_each_pair_of_endings(code: str, verdict: Verdict, rule: str, room: Room) -> None:
     # of two limits the one that a row is not about is far off: neither a slow start nor a busy host may meet it
     if rule == "cpu":
         room.limits = limits(cpu_ms=1000)
@@ -277,8 +277,8 @@ async def test_multipass_validator_at_weak_finds_what_it_has_left(tmp_path: Path
     assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
 
 
-async def test_passes_of_a_talk(room: Room) -> None:
-    """The same, but that the validator says the number to the program."""
+async def test_multipass_validator_runs_each_pass_once(room: Room) -> None:
+    """The same, but the validator sends the number to the program."""
     speaking = PASSES.replace("given, said =", "print(open(sys.argv[1]).read(), flush=True)\ngiven, said =")
     talked = await room.judge(
         ("python3", speaking), ("python3", "print(2 * int(input()))"), secret="10", multipass=True, max_passes=3

@@ -20,14 +20,14 @@ from tests.sandbox.bench import MIB, Bench, limits, open_box
 from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main, standing, until
 
-#: what an interactor of ``talk.c`` says
+#: exit codes of an interactor in ``talk.c``
 RIGHT, WRONG = 42, 43
 V = RunVerdict
 
 
 @dataclass(frozen=True)
 class Table:
-    """A box at which two may sit down."""
+    """A box and the programs that are joined in it."""
 
     box: LinuxBox | LentBox
     bench: Bench
@@ -75,7 +75,7 @@ async def test_program_may_open_its_streams_again(table: Table) -> None:
     assert codes(joined) == (0, RIGHT)
 
 
-async def test_who_only_follows_is_never_the_first(table: Table) -> None:
+async def test_program_that_ends_after_its_partner_is_never_the_first(table: Table) -> None:
     """Each pair many times, under a scheduler that picks a different order each time."""
     for _ in range(5 if table.bench.full else 20):  # `full` is tested in an emulated machine
         followed = await table.play(("crash",), ("referee", 1))
@@ -114,7 +114,7 @@ async def test_a_program_that_is_accepted_has_all_its_time(table: Table) -> None
 
 
 async def test_write_to_a_partner_that_has_exited_kills_no_program(table: Table) -> None:
-    """Whether a last line comes before or after the other's exit is chance: it must not show."""
+    """It is chance whether a last line comes before or after the partner's exit: the outcome must be the same."""
     joined = await table.play(("trailing",), ("referee", 500))
     assert codes(joined) == (0, RIGHT)
 
@@ -142,7 +142,7 @@ SHUT = ("shut", "shut_dup", "shut_child", "shut_dead_child", "shut_anew", "shut_
 @pytest.mark.parametrize("how", SHUT)
 @pytest.mark.parametrize("closer", ["program", "interactor"])
 async def test_an_output_closed_by_a_living_side_ends_the_others_input(how: str, closer: str, table: Table) -> None:
-    """The side that closed its output waits for a word that the other says at the end of its input alone."""
+    """The side that closed its output waits for a line that the partner writes at the end of its input."""
     pair = ((how,), ("speak_at_end",))
     program, interactor = pair if closer == "program" else pair[::-1]
     lim = limits(wall_ms=60_000)
@@ -180,7 +180,7 @@ async def test_waiting_for_the_other_is_no_cpu_time(table: Table) -> None:
 
 
 async def test_unread_bytes_of_each_pipe_are_reported(table: Table) -> None:
-    """It says who had to go on."""
+    """They tell which side had to read."""
     deaf = await table.play(("stare",), ("blind", 7), lim=limits(cpu_ms=200))
     assert (deaf.program.rule, deaf.unread_by_program, deaf.unread_by_interactor) == ("cpu", len("more\n"), 0)
 
@@ -189,7 +189,7 @@ async def test_unread_bytes_of_each_pipe_are_reported(table: Table) -> None:
 
 
 async def test_a_flood_is_counted(table: Table) -> None:
-    """Also of one who is stopped by somebody else: it says whose fault an interactor's end was."""
+    """Also of a program that is stopped: it tells whose fault the end of an interactor was."""
     joined = await table.play(("flood",), ("keep_all",), lim=limits(output_bytes=3 * MIB))
 
     assert joined.program.stdout_len > 3 * MIB
@@ -236,7 +236,7 @@ async def test_bomb_on_either_side_leaves_the_partner_alone(bomber: str, table: 
 
 
 async def test_pairs_do_not_wait_for_each_other(table: Table) -> None:
-    """Two slots, more pairs than slots, and ordinary runs among them."""
+    """With two slots, more pairs than slots, and ordinary runs among them."""
     seen: list[tuple[int, int]] = []
 
     async def pair(secret: int) -> None:
@@ -290,7 +290,7 @@ async def test_no_end_of_a_pipe_stays_with_us(lone: Table, monkeypatch: pytest.M
 
 
 def sides_of(launcher: int) -> dict[str, psutil.Process]:
-    """By their words, which a program shows a moment after its name."""
+    """Return the pids of both sides by their arguments, which appear a moment after their name."""
     sides = {"player": "program", "judge": "interactor"}
     found: dict[str, psutil.Process] = {}
     for process in named_main(launcher):

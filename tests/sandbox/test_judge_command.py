@@ -1,4 +1,4 @@
-"""``deepoj judge``: protocol v1 as a program from outside sees it."""
+"""``deepoj judge``: protocol v1 as its caller sees it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIELDS = {
 
 
 class Judge:
-    """The command, with a home of its own: in this process, or, where that is the point, in one of its own."""
+    """Runs the command with a home of its own, in this process or, where that matters, in a new one."""
 
     def __init__(self, directory: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.directory = directory

@@ -1,4 +1,4 @@
-"""The judge step through the real sandbox: real compilers, real programs, the verdicts that people get."""
+"""The judge step through the real sandbox: verdicts with real compilers and programs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""kill -9 of the node, the launcher, a slot or an init, at any moment, some of them stopped: nothing lives on, and the
-next start works.
+"""SIGKILL of the node, the launcher, a slot or an init at any moment, some of them stopped, leaves no process.
 
 Each process of a test carries its mark in the command line: the launcher's path (which slots and inits share) and a
 word of each payload. So a process that is born between a look and a kill is found, too.
@@ -31,14 +30,14 @@ from deepoj.words.sandbox import RunOutcome, RunVerdict
 from tests.sandbox.bench import Bench, limits, open_box
 from tests.sandbox.hostile.host import processes
 
-#: for a loaded host; how long it really took is printed
+#: deadline on a loaded host; the real time is printed
 DEADLINE_S = 60.0
 NODE_ROUNDS = 40
 ROUNDS = 160
 
 
 class Herd:
-    """All processes that carry the mark, and a launcher file of its own whose path carries it too."""
+    """All processes with the mark, and a copy of the launcher whose path contains it."""
 
     def __init__(self, directory: Path) -> None:
         self.mark = f"herd-{secrets.token_hex(6)}"
@@ -68,10 +67,10 @@ class Herd:
     def wait_gone(
         self, what: str, spared: Callable[[], set[int]] = set, newborn: Sequence[int] = (), patience_s: float = 3.0
     ) -> None:
-        """Everybody but the spared is gone before the deadline; the newborn after they were let go on, if need be."""
+        """Wait until all marked processes but the spared have ended; stopped newborn ones are continued, if need be."""
         killed_at = time.monotonic()
         while left := set(self.living()) - spared():
-            # a look at the whole host costs as much as a round: the next one when these are gone, or not
+            # a scan of the host costs as much as a round: scan again when these have ended, or after a while
             looked_at = time.monotonic()
             while any(self.is_marked(pid) for pid in left) and time.monotonic() - looked_at < 0.2:
                 time.sleep(0.001)
@@ -96,8 +95,7 @@ def herd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, launcher: None) -> Ite
 
 
 def family(launcher: int) -> dict[str, list[int]]:
-    """Slots, inits and payloads below a launcher, as far as they stand still enough to be seen: by one look at the host
-    for all of them, which is most of what a round costs us."""
+    """Return slots, inits and payloads below a launcher by one scan of the host, which is most of a round's time."""
     everybody = processes()
     seen: dict[str, list[int]] = {"launcher": [launcher], "slot": [], "init": [], "payload": []}
     seen["slot"] = [process.pid for process in everybody.values() if process.parent == launcher]
@@ -121,7 +119,7 @@ def groups_of(launchers: set[int]) -> list[str]:
 
 
 async def an_innocent_run(bench: Bench) -> RunOutcome:
-    """The launcher's fall is told to the run that meets it; that one is tried again, as a job would be."""
+    """Run a program, and again if the launcher crashed meanwhile, as a job would."""
     for _ in range(3):
         try:
             outcome = await bench.run("exit", 7, bench.directory.name)
@@ -239,8 +237,11 @@ def nodes() -> Iterator[subprocess.Popen[str]]:
 
 
 def kill_a_node(herd: Herd, nodes: subprocess.Popen[str], program: Path, dice: random.Random) -> tuple[str, list[int]]:
-    """One node, killed while it starts or while it works, after some of what is below it were stopped. What it was, and
-    who may have been stopped before he could ask for a death signal: he ends when he goes on."""
+    """Kill a node while it starts or works, after stopping some of its processes.
+
+    Return a description, and the processes that may have been stopped before they asked for a death signal: these end
+    when they are continued.
+    """
     word, number = dice.choice([("sleep", "1000000"), ("bomb", "0"), ("ok", "0"), ("loop", "0"), ("daemon", "0")])
     pair = ["pair"] if dice.random() < 0.4 else []
     moment = dice.choice(["starting", "up"])
@@ -284,7 +285,7 @@ def test_a_node_killed_at_any_moment_leaves_nothing(herd: Herd, nodes: subproces
 
 
 async def payload_and_init(box: LinuxBox) -> tuple[int, int]:
-    """Of the only run under way."""
+    """Return the payload and the init of the only current run."""
     with trio.fail_after(DEADLINE_S):
         while not (payloads := family(box.launcher_pid)["payload"]):
             await trio.sleep(0.005)
@@ -295,7 +296,7 @@ async def payload_and_init(box: LinuxBox) -> tuple[int, int]:
 
 @pytest.mark.parametrize("ending", ["cancel", "limit", "itself"])
 async def test_hung_init_delays_no_run(herd: Herd, programs: Path, ending: str) -> None:
-    """The slot does without: the kernel empties the cell, and the launcher and its other runs stay."""
+    """The slot does not need it: the kernel empties the cell, and the launcher and its other runs stay."""
     async with open_box(1) as box:
         bench = Bench(box, programs, herd.launcher.parent)
         launcher = box.launcher_pid
