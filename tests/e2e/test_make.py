@@ -1,4 +1,4 @@
-"""``make run`` and ``make demo``, with the runbook's first check and commands of chapter 3; they leave nothing behind."""
+"""``make run`` and ``make demo``, with the runbook's first check and commands of chapter 3; no leftovers."""
 
 from __future__ import annotations
 
