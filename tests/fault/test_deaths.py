@@ -140,7 +140,7 @@ async def test_a_job_that_kills_every_node_is_dead_after_its_attempts(scene: Sce
                 await trio.sleep(0.05)
     events = [event for event, _ in scene.ledger()]
     assert events == ["claimed", "lost"] * MAX_ATTEMPTS + ["dead"]
-    seen = await scene.lab.store.submission(scene.job_id)
+    seen = await scene.lab.store.submissions.submission(scene.job_id)
     assert seen is not None
     assert (seen.status, seen.error_code) == ("System Error", "ATTEMPTS_EXHAUSTED")
 

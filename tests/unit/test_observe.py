@@ -157,7 +157,7 @@ def test_every_metric_is_fed_by_the_program() -> None:
     source = "\n".join(path.read_text() for path in PACKAGE.rglob("*.py") if path.parent.name != "observe")
     used = set(re.findall(r"metrics\.([a-z_0-9]+)", source))
     dead = sorted(set(instruments(Metrics())) - used)
-    assert not dead, f"declared in deepoj/observe/metrics.py, fed by nobody: {', '.join(dead)}"
+    assert not dead, f"declared in deepoj/observe/metrics.py, but never fed: {', '.join(dead)}"
 
 
 def test_waiting_is_measured_to_minutes() -> None:
