@@ -671,9 +671,9 @@ MUTANTS = (
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
     Mutant(
-        "deepoj/judging/exec_rules.py",
-        "scratch_bytes=settings.run_scratch_bytes,",
-        "scratch_bytes=settings.compile_scratch_bytes,",
+        "deepoj/webhooks/delivery.py",
+        "give_up_s=settings.give_up_s,",
+        "give_up_s=60.0,",
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
 )
