@@ -200,7 +200,8 @@ def node(
     intake = []
     if "dispatcher" in roles:
         dispatcher = loops.Dispatch(
-            outbox=store.outbox, stream=stream, bell=Silent(), settings=OutboxSettings(100, 0.2, 1.0), metrics=metrics,
+            outbox=store.outbox, stream=stream, notifications=Silent(), settings=OutboxSettings(100, 0.2, 1.0),
+            metrics=metrics,
             stop_deadline=stop_deadline, poll_s=0.1, idle_poll_s=0.1,
         )  # fmt: skip
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))

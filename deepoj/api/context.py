@@ -38,7 +38,7 @@ class ApiContext:
     #: the event streams of this node
     live: Live
     runs: CustomRuns
-    run_bell: RunNotifier
+    run_notifier: RunNotifier
     webhooks: Webhooks
     blobs: Blobs
     #: rate limit counters shared by all nodes; None: this node counts on its own

@@ -70,7 +70,7 @@ class Dispatch:
 
     outbox: Outbox
     stream: JobStream
-    bell: OutboxNotifications
+    notifications: OutboxNotifications
     settings: OutboxSettings
     metrics: observe.Metrics
     stop_deadline: StopDeadline
@@ -88,7 +88,7 @@ class Dispatch:
             done = await self.stop_deadline.finish_despite_stop("a round of dispatch", self._once, lanes)
             lanes = done.lanes
             pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
-            await self.bell.wait(pause_s if done.is_waiting else self.idle_poll_s)
+            await self.notifications.wait(pause_s if done.is_waiting else self.idle_poll_s)
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
         return await dispatch(self.outbox, self.stream, self.settings, self.metrics, lanes)

@@ -80,7 +80,7 @@ class RunIntake(Intake[CustomClaim]):
     def __init__(
         self,
         runs: RunLeases,
-        bell: RunNotifier,
+        notifier: RunNotifier,
         leases: Leases,
         settings: run_lease.RunLeasing,
         metrics: observe.Metrics,
@@ -89,19 +89,19 @@ class RunIntake(Intake[CustomClaim]):
         gate: Gate | None = None,
     ) -> None:
         super().__init__(leases, gate)
-        self._runs, self._bell = runs, bell
+        self._runs, self._notifier = runs, notifier
         self._settings, self._metrics, self._share = settings, metrics, share
-        self._rung = trio.Event()
+        self._woken = trio.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the waiter: a run may be due."""
-        self._rung.set()
+        self._woken.set()
 
-    async def wait_rung(self, timeout_s: float) -> None:
-        """Park until ``ring`` was called since the last wait, for at most ``timeout_s``."""
+    async def wait_woken(self, timeout_s: float) -> None:
+        """Park until ``wake`` was called since the last wait, for at most ``timeout_s``."""
         with trio.move_on_after(timeout_s):
-            await self._rung.wait()
-        self._rung = trio.Event()
+            await self._woken.wait()
+        self._woken = trio.Event()
 
     async def wait_room(self) -> None:
         """Park until the gate is open and a run may use a slot."""
@@ -127,7 +127,7 @@ class RunIntake(Intake[CustomClaim]):
         """
         if await run_lease.give_back_run(self._runs, claim, DRAINED, counts=False, delay_s=0.0) is None:
             try:
-                await self._bell.ring_run(claim.run_id, claim.at_ms)
+                await self._notifier.notify_run(claim.run_id, claim.at_ms)
             except StreamUnavailable as error:
                 observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
 
@@ -151,4 +151,4 @@ class TakeRuns:
         while True:
             await self.run_intake.wait_room()
             if not await self.stop_deadline.finish_despite_stop("a claim of a run", self.run_intake.take):
-                await self.run_intake.wait_rung(self.poll_s)
+                await self.run_intake.wait_woken(self.poll_s)

@@ -28,7 +28,7 @@ from deepoj.words.results import TestResult
 #: maximum number of tests in the buffer: some 10 MiB
 MAX_TESTS = 10_000
 #: maximum number of jobs in the buffer that changed or ended
-MAX_RINGS = 10_000
+MAX_NOTIFICATIONS = 10_000
 #: tests published in one statement: some 1 MiB
 BATCH_TESTS = 1_000
 #: The verdict's statement deletes published tests. Older ones than this are of an attempt that died, and of its job.
@@ -91,9 +91,9 @@ class ProgressBuffer:
         self._some.set()
 
     def changed(self, job_id: str, *, over: bool = False) -> None:
-        rings = self._over if over else self._changed
-        if len(rings) < MAX_RINGS:
-            rings.add(job_id)
+        jobs = self._over if over else self._changed
+        if len(jobs) < MAX_NOTIFICATIONS:
+            jobs.add(job_id)
             self._some.set()
 
     async def wait(self) -> None:

@@ -26,7 +26,7 @@ RING_S = 2.0
 
 
 async def order_run(
-    runs: CustomRuns, bell: RunNotifier, draft: CustomDraft, *, per_user: int, metrics: Metrics
+    runs: CustomRuns, notifier: RunNotifier, draft: CustomDraft, *, per_user: int, metrics: Metrics
 ) -> CustomReceipt | CustomRefusal:
     """Store a well-formed draft, or refuse it. ``per_user``: how many unfinished runs an author may have.
 
@@ -40,7 +40,7 @@ async def order_run(
         return taken
     try:
         with trio.fail_after(RING_S):
-            await bell.ring_run(taken.run_id, taken.at_ms)
+            await notifier.notify_run(taken.run_id, taken.at_ms)
     except (StreamUnavailable, trio.TooSlowError) as away:
         metrics.custom_run.labels(language=draft.language, status="queue_error").inc()
         await runs.drop_run(taken.run_id)

@@ -14,7 +14,7 @@ class LiveResults(Protocol):
     """Progress of judging, shown to watchers. Raises StoreUnavailable.
 
     No verdict needs it: lost progress is replaced by the result when the job is done. Watchers are woken by a
-    notification with the job's id (``LiveEars``), and then read.
+    notification with the job's id (``LiveReceiver``), and then read.
     """
 
     async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
@@ -33,10 +33,10 @@ class LiveResults(Protocol):
         ...
 
 
-class LiveEars(Protocol):
+class LiveReceiver(Protocol):
     """Receives notifications for all watchers of this node. Called in Trio's thread; neither waits nor raises."""
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         """The topic (a job's id) may have changed."""
         ...
 

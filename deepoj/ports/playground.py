@@ -79,6 +79,6 @@ class RunLeases(LeaseStore, Protocol):
 class RunNotifier(Protocol):
     """Announces in the stream that a custom run waits in the store. Raises StreamUnavailable."""
 
-    async def ring_run(self, run_id: str, at_ms: int) -> str:
+    async def notify_run(self, run_id: str, at_ms: int) -> str:
         """Add an entry without a payload and return its id. Calling it twice does no harm."""
         ...

@@ -42,8 +42,8 @@ class Adapters:
 
     home: EmbeddedHome | None
     store: PgStore
-    bell: PgOutboxNotifications
-    live_bell: PgLiveNotifications
+    notifications: PgOutboxNotifications
+    live_notifications: PgLiveNotifications
     migrator: Migrator
     stream: RedisStream
     counters: RedisCounters
@@ -104,8 +104,8 @@ async def open_adapters(
                 max_idle_s=cfg.postgres.max_conn_idle_min * 60,
             )
         ),
-        bell=PgOutboxNotifications(bridge, database_url),
-        live_bell=PgLiveNotifications(bridge, database_url),
+        notifications=PgOutboxNotifications(bridge, database_url),
+        live_notifications=PgLiveNotifications(bridge, database_url),
         migrator=Migrator(bridge, database_url),
         stream=await stack.enter_async_context(_stream(cfg, home, bridge)),
         counters=await stack.enter_async_context(_counters(cfg, home, bridge)),

@@ -202,7 +202,7 @@ def house(
     """Return an application with ``changes`` to the default settings. ``store``: shared with another house."""
     memory = store or MemoryStore()
     home = _house(tmp_path, memory, memory.ports, outbox=outbox, github=github, **changes)
-    home.store.ears.append(home.streams.ring)
+    home.store.ears.append(home.streams.notify)
     return home
 
 
@@ -239,7 +239,7 @@ def _house[S](
     context = ApiContext(
         accounts=ports.accounts, problems=ports.problems, submissions=ports.submissions, lists=ports.lists,
         letters=ports.letters, rejudges=ports.rejudges, runs=ports.runs, results=ports.live, webhooks=ports.webhooks,
-        run_bell=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
+        run_notifier=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
         live_languages=lambda: live[0], github=github, live=streams, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip

@@ -256,7 +256,7 @@ async def test_a_deleted_job_ends_its_streams(scene: Scene) -> None:
     async with served(scene.home) as (url, _), client(url) as http, streaming(http, scene.path, scene.token) as stream:
         await stream.next()
         scene.home.store._forget({scene.job})
-        scene.home.streams.ring(scene.job)
+        scene.home.streams.notify(scene.job)
         assert await stream.next() is None
         assert (await http.get(scene.path, headers={"Authorization": f"Bearer {scene.token}"})).status_code == 404
 

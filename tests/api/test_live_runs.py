@@ -92,7 +92,7 @@ async def test_a_run_whose_time_is_over_ends_its_streams(setting: Setting) -> No
     async with watching(setting, run_id) as stream:
         await stream.next()
         await setting.home.store.drop_run(run_id)
-        setting.home.streams.ring(run_id.removeprefix("run-"))
+        setting.home.streams.notify(run_id.removeprefix("run-"))
         with trio.fail_after(60):
             assert await stream.rest() == []
 

@@ -157,14 +157,14 @@ async def test_live_results_with_nul_surrogates_and_nan_are_stored(real: PgLab) 
 # Notifications
 
 
-class Ears:
+class Receiver:
     """Records notifications."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
         self.well: list[bool] = []
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         self.heard.append(topic)
 
     def listens(self, *, well: bool) -> None:
@@ -180,73 +180,73 @@ class Ears:
 
 
 @pytest.fixture
-async def bell(postgres: PostgresServer, database: str, bridge: AioBridge) -> PgLiveNotifications:
+async def notifications(postgres: PostgresServer, database: str, bridge: AioBridge) -> PgLiveNotifications:
     return PgLiveNotifications(bridge, postgres.dsn(database))
 
 
 @asynccontextmanager
-async def listening(bell: PgLiveNotifications) -> AsyncIterator[Ears]:
-    ears = Ears()
+async def listening(notifications: PgLiveNotifications) -> AsyncIterator[Receiver]:
+    receiver = Receiver()
     async with trio.open_nursery() as nursery:
-        await nursery.start(bell.serve, ears)
-        yield ears
+        await nursery.start(notifications.serve, receiver)
+        yield receiver
         nursery.cancel_scope.cancel()
 
 
-async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, bell: PgLiveNotifications) -> None:
-    async with listening(bell) as ears:
-        assert ears.well == [True]
+async def test_every_change_rings_with_the_id_and_nothing_else(real: PgLab, notifications: PgLiveNotifications) -> None:
+    async with listening(notifications) as receiver:
+        assert receiver.well == [True]
         job_id, other = await new_job(real), await new_job(real, "bob")
         won = await claim(real, job_id)
         await tell(real, changed={job_id, other, "no id"})
-        await ears.until(job_id, other)
+        await receiver.until(job_id, other)
         await tell(real, told(won, 1, 3), told(won, 4, 9), told(other, 1, 1))
-        await ears.until(job_id)
+        await receiver.until(job_id)
         assert await real.store.leases.give_back(won, reason="x", counts=False) is None
-        await ears.until(job_id)
+        await receiver.until(job_id)
         won = await claim(real, job_id)
         assert await real.store.leases.finalize(won, report(), {"tests": []}) is None
         await tell(real, over={job_id})
-        await ears.until(job_id)
+        await receiver.until(job_id)
         await real.pg_store.rejudges.rejudge(job_id, 1, by="root", in_full=False, stream_key="s")
-        await ears.until(job_id)
+        await receiver.until(job_id)
         for _ in range(MAX_ATTEMPTS):
             won = await claim(real, job_id)
             assert await real.store.leases.give_back(won, reason="x", counts=True) is None
-            await ears.until(job_id)
+            await receiver.until(job_id)
         await real.store.leases.claim([entry(job_id)], NODE, LEASE_S, MAX_ATTEMPTS)
         letter = await real.pg_store.letters.dead_letter(job_id)
         assert letter is not None
         await real.pg_store.letters.decide(
             Decision.REQUEUE, job_id, letter.attempt_id, by="root", note="", stream_key="s"
         )
-        await ears.until(job_id)
-    assert ears.well == [True, False]
+        await receiver.until(job_id)
+    assert receiver.well == [True, False]
 
 
-async def test_notification_of_a_long_batch_is_short(real: PgLab, bell: PgLiveNotifications) -> None:
+async def test_notification_of_a_long_batch_is_short(real: PgLab, notifications: PgLiveNotifications) -> None:
     """NOTIFY takes 8000 bytes; a batch is far longer."""
     won = await claim(real, await new_job(real))
     long = ({**a_test(1), "name": "x" * 100_000},)
-    async with listening(bell) as ears:
+    async with listening(notifications) as receiver:
         await tell(real, EndedTests(job_id=won.job_id, attempt_id=1, first=1, count=1, tests=long))
-        await ears.until(won.job_id)
+        await receiver.until(won.job_id)
 
 
 async def test_listeners_learn_that_the_connection_was_lost(
-    real: PgLab, bell: PgLiveNotifications, postgres: PostgresServer
+    real: PgLab, notifications: PgLiveNotifications, postgres: PostgresServer
 ) -> None:
-    ears = Ears()
+    receiver = Receiver()
     with pytest.RaisesGroup(StoreUnavailable):
         async with trio.open_nursery() as nursery:
-            await nursery.start(bell.serve, ears)
+            await nursery.start(notifications.serve, receiver)
             postgres.psql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'deepoj-live' "
                 f"AND datname = '{real.database}'"
             )
             with trio.fail_after(SOON_S):
                 await trio.sleep_forever()
-    assert ears.well == [True, False]
+    assert receiver.well == [True, False]
 
 
 async def test_the_server_does_not_log_what_is_told(real: PgLab) -> None:

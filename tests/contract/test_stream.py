@@ -721,7 +721,7 @@ def test_other_addresses_are_refused(url: str) -> None:
 async def test_an_entry_of_a_custom_run_only_wakes(lab: Lab) -> None:
     one, two = lab.consumer("one"), lab.consumer("two")
     run_id = f"run-{uuid.uuid4()}"
-    rung = [await one.ring_run(run_id, 1_700_000_000_123), await one.ring_run(run_id, 1_700_000_000_123)]
+    rung = [await one.notify_run(run_id, 1_700_000_000_123), await one.notify_run(run_id, 1_700_000_000_123)]
     found = await two.read(10, 0)
     assert [entry.entry_id for entry in found] == rung
     for entry in found:

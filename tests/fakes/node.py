@@ -56,7 +56,7 @@ class FakeNode:
     stream: MemoryStream
     metrics: Metrics
     #: wakes the dispatcher; None: the store does
-    bell: OutboxNotifications | None = None
+    notifications: OutboxNotifications | None = None
     reclaim_s: float = 5.0
     #: receives every change of a job in hand
     progress: Progress | None = None
@@ -113,7 +113,7 @@ class FakeNode:
             self.metrics,
             gate=gate,
             progress=self.progress,
-            on_run=run_intake.ring if run_intake else lambda: None,
+            on_run=run_intake.wake if run_intake else lambda: None,
         )
         work = Work(
             jobs=ports.leases,
@@ -145,7 +145,7 @@ class FakeNode:
         dispatch = loops.Dispatch(
             outbox=ports.outbox,
             stream=self.stream,
-            bell=self.bell or self.store,
+            notifications=self.notifications or self.store,
             settings=OutboxSettings(100, 0.5, 10.0),
             metrics=self.metrics,
             stop_deadline=self.stop_deadline,

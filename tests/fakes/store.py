@@ -156,7 +156,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         default_factory=lambda: {"user": 1000, "problem": 2000, "submission": 3000, "outbox": 4000}
     )
     _broken: dict[str, bool] = field(default_factory=dict)
-    _bell: trio.Event = field(default_factory=trio.Event)
+    _notified: trio.Event = field(default_factory=trio.Event)
 
     # -- for tests
 
@@ -428,7 +428,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             priority=priority,
         )
         self.outbox[event.id] = event
-        self._bell.set()
+        self._notified.set()
 
     def _turn(self, user_id: int, priority: int) -> int:
         """The round in which a new event goes (migration 021)."""
@@ -584,13 +584,13 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         return self._answer(round((self.clock() - since) * 1000), lost)
 
     async def wait(self, timeout_s: float) -> bool:
-        """The bell: ``submit``, ``give_back`` and ``repair`` ring it."""
-        bell = self._bell
+        """``submit``, ``give_back`` and ``repair`` notify."""
+        notified = self._notified
         with trio.move_on_after(timeout_s):
-            await bell.wait()
-        if bell.is_set() and bell is self._bell:
-            self._bell = trio.Event()
-        return bell.is_set()
+            await notified.wait()
+        if notified.is_set() and notified is self._notified:
+            self._notified = trio.Event()
+        return notified.is_set()
 
     # -- claim and lease
 

@@ -157,7 +157,7 @@ class MemoryStream:
             raise StreamUnavailable("the answer to a publish was lost")
         return ids
 
-    async def ring_run(self, run_id: str, at_ms: int) -> str:
+    async def notify_run(self, run_id: str, at_ms: int) -> str:
         await trio.lowlevel.checkpoint()
         if self.server.down:
             raise StreamUnavailable("the stream in memory is switched off")

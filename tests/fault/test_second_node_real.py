@@ -40,7 +40,7 @@ SOON_S = 300.0
 type Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
 
-class PollBell:
+class Polled:
     """No notifications: these tests must not depend on them, so every node polls."""
 
     async def wait(self, timeout_s: float) -> bool:
@@ -82,7 +82,7 @@ class Place:
             database=self.lab.store,
             stream=cast(MemoryStream, await self.stream(owner)),
             metrics=self.metrics,
-            bell=PollBell(),
+            notifications=Polled(),
             owner=owner,
             judge=judge,
         )

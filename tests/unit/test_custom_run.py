@@ -194,7 +194,7 @@ async def test_a_stream_that_is_away_leaves_nothing_that_would_run_later(
 
 async def test_a_stream_that_is_silent_is_away(autojump_clock: object, metrics: Metrics) -> None:
     class Silent(MemoryStream):
-        async def ring_run(self, run_id: str, at_ms: int) -> str:
+        async def notify_run(self, run_id: str, at_ms: int) -> str:
             await trio.sleep(math.inf)
             return ""
 

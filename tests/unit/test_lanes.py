@@ -90,7 +90,7 @@ async def served(fake: FakeNode, lanes: Lanes, count: int, *, at_once: int = 1) 
 
 
 async def test_a_lone_submission_goes_before_any_question_to_the_stream(fake: FakeNode) -> None:
-    """An idle system pays no round trip to Redis between the bell and the entry."""
+    """An idle system pays no round trip to Redis between the notification and the entry."""
     lanes = (await one_round(fake, Lanes())).lanes
     (job_id,) = await sent_by(fake, 1, 1)
 

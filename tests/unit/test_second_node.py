@@ -382,7 +382,7 @@ async def dispatching(fake: FakeNode, stop_after_s: float) -> float:
     """Run a dispatcher with one event, stop it soon after, and return the time that the stop took."""
     await submitted(fake.store, fake.metrics)
     dispatcher = loops.Dispatch(
-        outbox=fake.store, stream=fake.stream, bell=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
+        outbox=fake.store, stream=fake.stream, notifications=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
         metrics=fake.metrics, stop_deadline=fake.stop_deadline, poll_s=0.2,
     )  # fmt: skip
     began = trio.current_time()

@@ -13,7 +13,7 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.listening import Listener
-from deepoj.ports.live import LiveEars
+from deepoj.ports.live import LiveReceiver
 
 #: the channels that the queries notify
 CHANNEL = "deepoj_outbox"
@@ -49,9 +49,11 @@ class PgLiveNotifications:
     def __init__(self, bridge: AioBridge, dsn: str) -> None:
         self._listener = Listener(bridge, dsn, LIVE_CHANNEL, "deepoj-live")
 
-    async def serve(self, ears: LiveEars, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
+    async def serve(
+        self, receiver: LiveReceiver, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> NoReturn:
         """Listen until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
         try:
-            await self._listener.serve(ears.ring, lambda: ears.listens(well=True), task_status=task_status)
+            await self._listener.serve(receiver.notify, lambda: receiver.listens(well=True), task_status=task_status)
         finally:
-            ears.listens(well=False)
+            receiver.listens(well=False)

@@ -120,7 +120,7 @@ class RedisStream:
         replies = await self._link.pipeline(commands)
         return [_text(reply) for reply in replies[len(events) :]]
 
-    async def ring_run(self, run_id: str, at_ms: int) -> str:
+    async def notify_run(self, run_id: str, at_ms: int) -> str:
         fields: list[Arg] = ["job_id", run_id, "enqueue_ts", at_ms, "payload_ref", ""]
         fields += ["priority", int(Priority.INTERACTIVE), "event_id", 0]
         return _text(await self._command("XADD", self.stream_key, "MAXLEN", "~", self._maxlen, "*", *fields))

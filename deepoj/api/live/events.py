@@ -5,7 +5,7 @@ events at the start, after each notification for its topic, and periodically. Th
 remembers only its client's position. So there is no queue that could grow, a lost notification is harmless, and a slow
 client only delays its own next read::
 
-    judge node ─ NOTIFY ─▶ listener (one connection per node) ─▶ Live.ring(topic) ─▶ each stream of the topic reads
+    judge node ─ NOTIFY ─▶ listener (one connection per node) ─▶ Live.notify(topic) ─▶ each stream of the topic reads
 
 The server detects that a client has disconnected when it reads from the connection, and that a client has stopped
 reading by the write timeout. Either ends the request and its stream. ``RECHECK_S`` after a token is revoked, or an
@@ -122,7 +122,7 @@ class _WakeUps:
 
 
 class Live:
-    """All event streams of this node; implements ``ports.LiveEars``."""
+    """All event streams of this node; implements ``ports.LiveReceiver``."""
 
     def __init__(self, settings: ApiSettings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -138,7 +138,7 @@ class Live:
 
     # -- notifications
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         for stream in self._streams.get(topic, ()):
             stream.wake()
 

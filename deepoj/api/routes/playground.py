@@ -61,7 +61,7 @@ class PlaygroundRoutes:
             context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
             raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
         ordered = await order_run(
-            context.runs, context.run_bell, draft, per_user=settings.runs.max_inflight, metrics=context.metrics
+            context.runs, context.run_notifier, draft, per_user=settings.runs.max_inflight, metrics=context.metrics
         )
         if isinstance(ordered, CustomRefusal):
             raise Refused(ApiError.TOO_MANY_RUNS, limit=settings.runs.max_inflight)

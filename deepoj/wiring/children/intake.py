@@ -127,7 +127,7 @@ def _api_context(parts: Parts) -> ApiContext:
         results=store.live,
         live=parts.live,
         runs=store.runs,
-        run_bell=parts.adapters.stream,
+        run_notifier=parts.adapters.stream,
         webhooks=store.webhooks,
         blobs=parts.adapters.blobs,
         counters=parts.adapters.counters,

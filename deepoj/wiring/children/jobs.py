@@ -121,7 +121,7 @@ def job_parts(
         metrics,
         gate=gate,
         progress=progress,
-        on_run=_ignore_run if run_intake is None else run_intake.ring,
+        on_run=_ignore_run if run_intake is None else run_intake.wake,
     )
     judging = Work(
         jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress

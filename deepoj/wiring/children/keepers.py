@@ -64,7 +64,7 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs))
     if Role.DISPATCHER in roles:
         children += [
-            Child(name="bell", run=parts.adapters.bell.serve, restart_on=AWAY),
+            Child(name="bell", run=parts.adapters.notifications.serve, restart_on=AWAY),
             Child(name="dispatcher", run=_dispatcher(parts), restart_on=AWAY),
         ]
     if parts.adapters.hooks is not None:
@@ -123,7 +123,7 @@ def _dispatcher(parts: Parts) -> loops.Dispatch:
     return loops.Dispatch(
         outbox=parts.adapters.store.outbox,
         stream=parts.adapters.stream,
-        bell=parts.adapters.bell,
+        notifications=parts.adapters.notifications,
         settings=settings.dispatching(parts.cfg),
         metrics=parts.metrics,
         stop_deadline=parts.stop_deadline,
@@ -189,7 +189,7 @@ class _Rounds:
         await look(self.parts.adapters.store.roster, self.parts.live_languages)
 
     async def listen(self, *, task_status: trio.TaskStatus[None]) -> None:
-        await self.parts.adapters.live_bell.serve(self.parts.live, task_status=task_status)
+        await self.parts.adapters.live_notifications.serve(self.parts.live, task_status=task_status)
 
     async def sweep_runs(self) -> None:
         await sweep_runs(self.parts.adapters.store.runs, settings.run_keeping(self.parts.cfg), self.parts.metrics)

@@ -1,1 +1,1 @@
-../python3/broken.py
+def broken(:
