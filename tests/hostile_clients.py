@@ -149,8 +149,8 @@ KINDS: Mapping[str, Kind] = {
 
 
 async def attack(kind: Kind, port: int, token: str) -> None:
-    """For ever, on as many connections as the kind has, each made anew when it is over. Says ``there`` once all have
-    been made."""
+    """Attack until killed, on as many connections as the kind has. Each that ends is replaced. Prints ``there`` once all
+    are made."""
     missing = kind.abreast
 
     async def one() -> None:
@@ -235,7 +235,7 @@ class Polite:
         self._problem_id = problem_id
 
     def once_ms(self) -> float:
-        """A read, and a submission of what is refused late: it costs what a submission costs, and judges nobody."""
+        """A read, and a submission to an unknown problem: it is refused late, so it costs as much, and is not judged."""
         began = time.perf_counter()
         self._client.get("/api/v1/users/me").raise_for_status()
         body = {"problem_id": self._problem_id, "language": "cpp17", "code": f"// {random.random()}"}
@@ -372,7 +372,7 @@ async def hoards_streams(stream: trio.SocketStream, number: int, tokens: Mapping
 
 
 async def floods_logins(stream: trio.SocketStream, number: int, _tokens: Mapping[str, str]) -> None:
-    await stream.send_all(login_request(f"nobody{number}", "wrong password"))
+    await stream.send_all(login_request(f"unknown{number}", "wrong password"))
     await stream.receive_some()
 
 

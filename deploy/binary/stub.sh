@@ -3,7 +3,7 @@
 # it, once for each version and user; after that it is a plain exec.
 #
 # Unpacked into DEEPOJ_CACHE, else /var/cache/deepoj (root) or ~/.cache/deepoj. It goes in under another name and is
-# renamed when it is whole: what a kill -9 in between leaves is a directory that nobody uses.
+# renamed when it is whole: what a kill -9 in between leaves is an unused directory.
 set -eu
 digest=@DIGEST@
 lines=@LINES@

@@ -1,4 +1,4 @@
-"""A full server, as bytes over TCP: who comes now is served, whatever those do who came before.
+"""A full server, as bytes over TCP: a new client is served, although earlier ones hold all connections.
 
 Attackers come from one address or from many (all of 127.0.0.0/8 is this host). No row knows which HTTP library serves.
 """
@@ -25,7 +25,7 @@ from tests.api.test_serve import _Slow, answer, bearer, rest, until
 
 _FULL = 20
 _HOUR_S = 3600.0
-#: ours stays busy, whatever its clients do
+#: no timeout of the server ends a connection
 _PATIENT: dict[str, Any] = dict.fromkeys(
     ("read_header_timeout_s", "read_timeout_s", "write_timeout_s", "idle_timeout_s"), _HOUR_S
 )
@@ -57,7 +57,7 @@ KINDS = {
     "a request, and nothing more": (_HEALTH, False),
     "half a body": (_LOGIN + b"Content-Length: 9999\r\n\r\n{", False),
     "half a chunked body": (_LOGIN + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", False),
-    "half a body that nobody reads": (b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", False),
+    "half a body that no route reads": (b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", False),
     "half a body of a GET": (_HEALTH[:-2] + b"Content-Length: 99\r\n\r\n{", False),
     "requests whose answers it does not take": (_LARGE, True),
 }

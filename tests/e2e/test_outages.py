@@ -1,4 +1,4 @@
-"""Servers that go away under a running node and come back: nothing is lost, and nobody restarts the node."""
+"""Servers that go away under a running node and come back: nothing is lost, and the node is not restarted."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def works(node: Node, token: str, job_id: str) -> bool:
     return answer.status_code == httpx.codes.OK and node.ready()
 
 
-#: a stop waits for nobody, and no lease runs out while a test waits
+#: a stop does not wait, and no lease runs out while a test waits
 HASTY = {"CLEANUP_TIMEOUT_SEC": "1", "API_SHUTDOWN_TIMEOUT_SEC": "1", "JOB_LEASE_SEC": "3600"}
 
 

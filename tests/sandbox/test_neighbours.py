@@ -116,7 +116,7 @@ def busy(hogs: Path) -> Iterator[None]:
 
 
 def lower_share(box: LinuxBox) -> None:
-    """Has the box's runs weigh a tenth of other programs, whatever the scheduler goes by: groups, sessions or tasks."""
+    """Has the box's runs weigh a tenth of other programs, by groups, sessions or tasks."""
     launcher = Path("/proc", str(box.launcher_pid))
     if box.isolation is Isolation.FULL:
         own = launcher.joinpath("cgroup").read_text().strip().removeprefix("0::")
