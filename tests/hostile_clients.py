@@ -149,8 +149,8 @@ KINDS: Mapping[str, Kind] = {
 
 
 async def attack(kind: Kind, port: int, token: str) -> None:
-    """Attack until killed, on as many connections as the kind has. Each that ends is replaced. Prints ``there`` once all
-    are made."""
+    """Attack until killed, on as many connections as the kind has. Each that ends is replaced. Prints ``there`` once
+    all are made."""
     missing = kind.abreast
 
     async def one() -> None:
@@ -235,7 +235,7 @@ class Polite:
         self._problem_id = problem_id
 
     def once_ms(self) -> float:
-        """A read, and a submission to an unknown problem: it is refused late, so it costs as much, and is not judged."""
+        """A read, and a submission to an unknown problem: it is refused late, so it costs as much as others."""
         began = time.perf_counter()
         self._client.get("/api/v1/users/me").raise_for_status()
         body = {"problem_id": self._problem_id, "language": "cpp17", "code": f"// {random.random()}"}

@@ -57,7 +57,7 @@ KINDS = {
     "a request, and nothing more": (_HEALTH, False),
     "half a body": (_LOGIN + b"Content-Length: 9999\r\n\r\n{", False),
     "half a chunked body": (_LOGIN + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", False),
-    "half a body that no route reads": (b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", False),
+    "half an unread body": (b"POST /api/v1/submit HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{", False),
     "half a body of a GET": (_HEALTH[:-2] + b"Content-Length: 99\r\n\r\n{", False),
     "requests whose answers it does not take": (_LARGE, True),
 }
