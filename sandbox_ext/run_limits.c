@@ -89,8 +89,10 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     if (run->loses_children) /* so that a program cannot expect the moment of the sample */
         wait = random_wait_us();
     else if (!run->several && run->slot->launcher->process_quota)
-        wait = least(LAZY_SAMPLE_US, SAMPLE_US + less(limits->memory_bytes, sample.memory_bytes) /
-                                                     (TOUCH_BYTES_US * run->slot->cores));
+        wait = least(LAZY_SAMPLE_US,
+                     less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
+    if (wait < SAMPLE_US && !run->loses_children)
+        wait = SAMPLE_US;
     wait = least(wait, until_cpu_us(run, cpu));
     run->sampler.planned_us = wait;
     run->next_sample_us = sys_now_us() + wait;

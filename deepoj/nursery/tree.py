@@ -53,7 +53,8 @@ class JobHandler[C: (Claim, CustomClaim), O](Protocol):
     async def judge(self, claim: C) -> O: ...
 
     async def conclude(self, lease: Lease[C], outcome: O) -> None:
-        """Raises StoreUnavailable; it is repeated then, within the lease."""
+        """Raises StoreUnavailable, before the outcome is written or with its fate unknown: it is repeated then, within
+        the lease. What follows the write must not raise it."""
         ...
 
 

@@ -13,7 +13,7 @@ from deepoj.api.http.admission import Admission
 from deepoj.api.http.connection import Connection
 from deepoj.observe import Metrics
 
-_MAX = 6
+_MAX = 20
 
 
 @dataclass(eq=False)
@@ -68,8 +68,24 @@ async def test_queued_request_of_the_greediest_address_goes_before_a_client_that
     assert [one for one in members if one.is_closed] == [queued]
 
 
+async def test_busy_large_address_does_not_hide_a_smaller_one_with_queued_requests(admission: Admission) -> None:
+    queued = [_FakeConnection(is_queued=True) for _ in range(3)]
+    busy = [_FakeConnection() for _ in range(5)]
+    members = fill(admission, {"school": busy, "greedy": queued, "honest": [_FakeConnection(0)]})
+    assert admission.make_room("new") is None
+    (closed,) = [one for one in members if one.is_closed]
+    assert closed in queued
+
+
+async def test_a_client_with_a_few_connections_gets_another_one(admission: Admission) -> None:
+    came = [_FakeConnection(0) for _ in range(5)]
+    fill(admission, {"user": [_FakeConnection()], **{f"a{number}": [one] for number, one in enumerate(came)}})
+    assert admission.make_room("user") is None
+    assert sum(one.is_closed for one in came) == 1
+
+
 async def test_greedy_address_takes_no_place_from_others(admission: Admission) -> None:
-    queued = [_FakeConnection(is_queued=True) for _ in range(2)]
+    queued = [_FakeConnection(is_queued=True) for _ in range(7)]
     members = fill(admission, {"honest": [_FakeConnection(0)], "greedy": queued})
     assert admission.make_room("greedy") is not None
     assert not any(one.is_closed for one in members)

@@ -54,6 +54,7 @@ async def asked(url: str, raw: bytes = _HEALTH, source: str = "127.0.0.1") -> tu
 KINDS = {
     "nothing": (b"", False),
     "half a head": (_HEALTH[:20], False),
+    "half a header": (_HEALTH[:-2] + b"X: ", False),
     "a request, and nothing more": (_HEALTH, False),
     "half a body": (_LOGIN + b"Content-Length: 9999\r\n\r\n{", False),
     "half a chunked body": (_LOGIN + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", False),
@@ -133,8 +134,9 @@ async def test_a_request_that_came_before_its_connection_was_given_up_is_answere
             await until(lambda: connections(home) == 0)
 
 
+@pytest.mark.parametrize("kind", ["half a body", "half a header"])
 @pytest.mark.parametrize("many", [False, True], ids=["one address", "many addresses"])
-async def test_dripping_bodies_do_not_keep_their_places(tmp_path: Path, many: bool) -> None:
+async def test_dripping_clients_do_not_keep_their_places(tmp_path: Path, many: bool, kind: str) -> None:
     """Each byte is progress, and none counts; who is thrown out comes again at once."""
     home = house(tmp_path, max_connections=_FULL, max_connections_per_address=_FULL, **_PATIENT)
     sources = addresses(2 * _FULL) if many else ["127.0.0.1"] * 2 * _FULL
@@ -144,10 +146,10 @@ async def test_dripping_bodies_do_not_keep_their_places(tmp_path: Path, many: bo
         nonlocal arrived
         while True:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
-                async with await attack(url, source, "half a body") as stream:
+                async with await attack(url, source, kind) as stream:
                     arrived += 1
                     while True:
-                        await stream.send_all(b" ")
+                        await stream.send_all(b"x")
                         await trio.sleep(0.01 * random.random())
 
     async with served(home, patience_s=60) as (url, _), trio.open_nursery() as nursery:
@@ -259,6 +261,31 @@ async def test_trusted_proxy_is_not_one_address(tmp_path: Path, monkeypatch: pyt
     async with served(home, patience_s=60) as (url, _), at_work(url, me, slow, _FULL - 1, "127.0.0.1"):
         slow.go.set()
         assert (await asked(url, me))[0] == 200
+
+
+async def test_queued_request_that_makes_room_is_answered_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = house(tmp_path, max_connections=3, trusted_proxies=(), **_PATIENT)
+    turn, queued = trio.Event(), 0
+
+    async def wait_turn(_request: Any) -> None:
+        nonlocal queued
+        queued += 1
+        if queued <= 3:
+            await turn.wait()
+
+    monkeypatch.setattr(home.app.starts, "turn", wait_turn)
+    post = _LOGIN + b"Content-Length: 2\r\n\r\n{}"
+    async with served(home, patience_s=60) as (url, _), crowd(url, "nothing", ["127.0.0.2"] * 3) as streams:
+        await until(lambda: connections(home) == 3)
+        for stream in streams:
+            send_now(stream, post)
+        await until(lambda: queued == 3)
+        assert (await asked(url, _HEALTH, "127.0.0.3"))[0] == 200
+        turn.set()
+        answers = sorted([await answer(stream) for stream in streams], key=lambda got: got[0])
+    assert [status for status, _ in answers] == [400, 400, 503]
+    assert json.loads(answers[2][1])["code"] == "SERVER_BUSY"
+    assert 'status="503"' in shown(home)
 
 
 class _Begun:

@@ -6,7 +6,9 @@ among those of the new connection's address, then among all. So a client that on
 many addresses, cannot lock others out: new connections have been awaited for the shortest time.
 
 A client has a moment to send its request. While no client was awaited for longer, a request that waits for its turn is
-dropped instead: one of the address with the most connections, if the new one's address has fewer.
+answered 503 instead: one of the address with the most connections among those with such requests, if the new one's
+address has fewer. So addresses share an overloaded server equally, and a class behind one address has one share. If
+there is no such request, a client that just came makes room, but not for an address that has more connections.
 
 If no connection can be closed, up to ``RESERVE`` further connections are accepted. They answer requests in ``PROBES``
 as usual, and others with 503.
@@ -26,6 +28,8 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.connection import Connection
 from deepoj.observe import Metrics
 
+#: connections that each address may have before it counts as having more than others: a browser opens six
+_FEW = 6
 #: how long a client is awaited before its connection is the first to be closed; busy clients need 0.1 s to send
 _GRACE_S = 0.5
 #: connections beyond ``max_connections``, so that monitoring is always answered
@@ -90,13 +94,28 @@ class Admission:
         if longest is not None and trio.current_time() - longest.awaited_since > _GRACE_S:
             return longest
         count = len(self._of_address.get(subject, ())) + 1 if subject else 1
-        of_addresses = (connections for address, connections in self._of_address.items() if address)
-        largest = max(of_addresses, key=len, default=_ByWaiting())
-        queued = next((connection for connection in largest if connection.is_queued), None)
-        if queued is not None and subject and len(largest) > count:
+        queued = self._queued_of_largest(count) if subject else None
+        if queued is not None or longest is None:
             return queued
-        is_fair = longest is not None and len(self._of_address[self._connections[longest]]) >= count
-        return longest if is_fair else None
+        if count <= _FEW or len(self._of_address[self._connections[longest]]) >= count:
+            return longest
+        return None
+
+    def _queued_of_largest(self, count: int) -> Connection | None:
+        """Return a queued request of the address with the most connections among those that have one and more than
+        ``count`` connections.
+
+        The search is linear, but ends at the first queued request of an address. With 1,000 connections of 100 addresses
+        it took 8 µs, and 0.17 ms where none of 500 addresses had a queued request.
+        """
+        largest = count
+        found: Connection | None = None
+        for address, connections in self._of_address.items():
+            if address and len(connections) > largest:
+                queued = next((connection for connection in connections if connection.is_queued), None)
+                if queued is not None:
+                    largest, found = len(connections), queued
+        return found
 
     def _close(self, connection: Connection | None, reason: str) -> bool:
         """Close ``connection`` to make room. Returns False if there is none."""

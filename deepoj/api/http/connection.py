@@ -65,7 +65,7 @@ class Connection:
         self._head_scope: trio.CancelScope | None = None
         #: scope of the request in progress; otherwise None
         self._request_scope: trio.CancelScope | None = None
-        #: the request in progress, or the last one
+        #: the request in progress; otherwise None
         self._exchange: Exchange | None = None
         self._is_first, self._is_idle, self._is_draining = True, False, False
         #: bytes read from the socket but not parsed yet
@@ -93,7 +93,14 @@ class Connection:
     # -- for the server
 
     def give_up(self) -> None:
-        """Close the connection at once, to make room for others."""
+        """Close the connection at once, to make room for others. A request that waits for its turn is answered 503, as
+        far as that needs no wait."""
+        if self._exchange is not None and not self._exchange.is_begun:
+            refused = Refused(ApiError.TOO_MANY_CONNECTIONS)
+            self._exchange.status = str(refused.api_error.status)
+            with suppress(OSError):  # the client has disconnected, does not read, or has sent no body
+                os.write(self._stream.socket.fileno(), self._encoded(refused, refused.api_error.status))
+                os.read(self._stream.socket.fileno(), _PIECE_BYTES)  # unread data would reset the connection
         self._scope.cancel()
 
     def drain(self, deadline: float) -> None:
@@ -106,13 +113,14 @@ class Connection:
 
     @property
     def has_unread_request(self) -> bool:
-        """Return whether a request has arrived unread: then the client is waiting for the server."""
-        return (self._is_first or self._head_scope is not None) and has_unread(self._stream)
+        """Return whether a request has arrived, and nothing of it was read: then the client is waiting for the server.
+        A client that sends its head byte by byte is not."""
+        return self._head_scope is not None and not self._received and has_unread(self._stream)
 
     @property
     def is_queued(self) -> bool:
         """Return whether its request waits for its turn: nothing was done for it yet."""
-        return self._request_scope is not None and self._exchange is not None and not self._exchange.is_begun
+        return self._exchange is not None and not self._exchange.is_begun
 
     def check_client(self) -> None:
         """Cancel the request in progress if its client has disconnected. Called periodically."""
@@ -193,7 +201,7 @@ class Connection:
                         exchange.status = str(self._decoder.fault)
                     exchange.end()
         finally:
-            self._request_scope = None
+            self._request_scope = self._exchange = None
         if self._decoder.fault is not None and not self._is_begun:
             await self._refuse(Refused(ApiError.BAD_REQUEST), self._decoder.fault)
             return False
@@ -282,6 +290,11 @@ class Connection:
 
     async def _refuse(self, refused: Refused, status: int) -> None:
         """Answer without the application; the connection is closed afterwards."""
+        await self._send(self._encoded(refused, status))
+        await self._linger()
+
+    def _encoded(self, refused: Refused, status: int) -> bytes:
+        """Return the bytes of an answer after which the connection is closed."""
         body = json.dumps(refused.body(chinese=False)).encode()
         headers = Headers(refused.extra_headers())
         headers.update({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
@@ -290,8 +303,7 @@ class Connection:
         answer = protocol.send(h11.Response(status_code=status, headers=encoded(headers)))
         if not self._is_head_request:
             answer += protocol.send(h11.Data(data=body))
-        await self._send(answer)
-        await self._linger()
+        return answer
 
     async def _linger(self) -> None:
         """Close our side, and drop what the client still sends, so that it receives the answer."""
