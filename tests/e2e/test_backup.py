@@ -95,7 +95,7 @@ def test_backup_over_a_backup_and_restore_over_tables_are_refused(servers: Serve
         node.problem(node.token())
     deepoj(deployment.env, "backup", str(saved))
     assert (saved.stat().st_mode & 0o777, list(tmp_path.glob("*.part"))) == (0o700, [])
-    assert "there already" in deepoj(deployment.env, "backup", str(saved), code=2)
+    assert "exists already" in deepoj(deployment.env, "backup", str(saved), code=2)
     assert "holds tables already" in deepoj(deployment.env, "restore", str(saved), code=1)
     store = store_of(deployment)
     (key,) = objects_of(deployment)
@@ -106,7 +106,7 @@ def test_backup_over_a_backup_and_restore_over_tables_are_refused(servers: Serve
     (saved / "objects" / key).unlink()
     assert key in deepoj(deployment.env, "restore", str(saved), code=1)
     (saved / "backup.json").unlink()
-    assert "no whole backup" in deepoj(deployment.env, "restore", str(saved), code=2)
+    assert "not a complete backup" in deepoj(deployment.env, "restore", str(saved), code=2)
     away = {"DATABASE_URL": "postgres://x:y@127.0.0.1:9/z"}
     line = deepoj(deployment.env | away, "backup", str(tmp_path / "none"), code=3)
     assert "pg_dump" in line

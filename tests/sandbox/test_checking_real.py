@@ -239,8 +239,8 @@ async def test_no_broken_checker_is_a_verdict(desk: Desk, protocol: Protocol) ->
     assert f"signal {signal.SIGSEGV.value} ended it" in failure(await desk.check(checking, b"signal"))
     hasty = broken(desk, protocol, cpu_ms=1000)
     looped = failure(await desk.check(hasty, b"loop"))
-    assert "it ran longer than 1 s" in looped or "by the clock" in looped, "a host may be too busy to give it a second"
-    assert "by the clock" in failure(await desk.check(hasty, b"hang"))
+    assert "it ran longer than 1 s" in looped or "wall time" in looped, "a host may be too busy to give it a second"
+    assert "wall time" in failure(await desk.check(hasty, b"hang"))
     assert "it printed more than 8 MiB\nIt said:\nxxx" in failure(await desk.check(checking, b"flood"))
     failure(await desk.check(checking, b"memory"))  # killed for it, or refused and crashed
     failure(await desk.check(checking, b"forks"))

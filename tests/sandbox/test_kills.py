@@ -120,7 +120,7 @@ def groups_of(launchers: set[int]) -> list[str]:
 
 async def an_innocent_run(bench: Bench) -> RunOutcome:
     """Run a program, and again if the launcher crashed meanwhile, as a job would."""
-    for _ in range(3):
+    for _ in range(10):
         try:
             outcome = await bench.run("exit", 7, bench.directory.name)
         except BoxBroken:
