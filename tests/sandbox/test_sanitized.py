@@ -29,7 +29,7 @@ ROWS = (
 )
 #: What the sanitizer itself weighs is in every run, so the rows about weight cannot hold. It also takes pages at every
 #: look at a run and gives none back: how many depends on how long the run takes, and on how many were before.
-WEIGHED = "not weigh and not nobody_has_read_yet"
+WEIGHED = "not weigh and not page_cache_of_unread_input"
 CHOSEN = f"{WEIGHED} and not neighbour and (not hostile_program or bomb or kill or pipe or stop)"
 
 
