@@ -11,6 +11,9 @@ fakes, which need no server: ``make check``.
 *Quarantine.* ``tests/quarantine.txt`` names tests that fail now and then for a reason not found yet. They run; a
 failure is printed and does not fail the session. The list is meant to be empty.
 
+*Level.* Tests ask for the isolation level that the host offers, ``namespaces`` at most: ``tests/host.py``. A test that
+needs more than each host offers names it in the mark ``needs``.
+
 *Not shown.* A skipped test is one that this host cannot run. A table at the end names each with its reason. CI runs
 with ``--all-shown``: then a skipped test fails the session.
 
@@ -19,12 +22,16 @@ with ``--all-shown``: then a skipped test fails the session.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from deepoj.words.sandbox import Isolation
+from tests import host
 
 # A loaded machine is slow, not wrong; and a run that fails must fail again, so examples are the same every time.
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -136,6 +143,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.nodeid in known:
             item.add_marker(pytest.mark.xfail(reason=f"quarantine: {known[item.nodeid]}", strict=False))
     items.sort(key=lambda item: place_of(paths[item]))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for need in (need for mark in item.iter_markers("needs") for need in mark.args):
+        if reason := host.lack(need):
+            pytest.skip(reason)
+
+
+def pytest_sessionstart() -> None:
+    """Let boxes and programs that tests start ask for no more isolation than this host offers."""
+    if host.level() < Isolation.NAMESPACES:
+        os.environ.setdefault(host.SETTING, host.level())
 
 
 @pytest.hookimpl(wrapper=True)

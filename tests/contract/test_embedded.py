@@ -251,6 +251,7 @@ def snapshot(path: Path, top: Path) -> dict[Path, tuple[int, int, int]]:
 # Starting and stopping
 
 
+@pytest.mark.needs("sight of other users' processes")
 async def test_a_start_makes_what_is_needed_and_a_stop_leaves_nothing_behind(
     tmp_path: Path, nodes: Callable[..., Node]
 ) -> None:
@@ -325,6 +326,7 @@ async def test_data_survives_a_stop_and_secrets_stay(used: Path) -> None:
     assert servers_of(used) == []
 
 
+@pytest.mark.needs("sight of other users' processes")
 async def test_data_survives_a_kill_of_everything(used: Path, nodes: Callable[..., Node]) -> None:
     for word in ("a", "b", "c"):
         node = nodes(used)
@@ -339,6 +341,7 @@ async def test_data_survives_a_kill_of_everything(used: Path, nodes: Callable[..
         assert read(home) == (["a", "b", "c"], 3)
 
 
+@pytest.mark.needs("sight of other users' processes")
 async def test_servers_do_not_outlive_a_killed_node(used: Path, nodes: Callable[..., Node]) -> None:
     before = mounts()
     node = nodes(used)
@@ -361,6 +364,7 @@ async def test_a_start_right_after_a_kill_waits_for_the_old_servers(used: Path, 
         assert read(home) == (["a", "b", "c"], 3)
 
 
+@pytest.mark.needs("sight of other users' processes")
 async def test_old_servers_that_hang_are_ended(used: Path, nodes: Callable[..., Node]) -> None:
     node = nodes(used)
     await node.until("up")
@@ -653,7 +657,12 @@ def without(capability: str) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("around", "says"),
     [
-        pytest.param(ONE_UID, "root cannot run them as another account", id="one uid mapped"),
+        pytest.param(
+            ONE_UID,
+            "root cannot run them as another account",
+            marks=pytest.mark.needs("user namespaces"),
+            id="one uid mapped",
+        ),
         pytest.param(without("setuid"), "root cannot run them as another account", id="no CAP_SETUID"),
         pytest.param(without("kill"), "root may not end its processes", id="no CAP_KILL"),
         pytest.param(without("chown"), "cannot be made to belong to daemon", id="no CAP_CHOWN"),
@@ -670,6 +679,7 @@ async def test_start_is_refused_where_no_account_can_run_the_servers(
 
 
 @as_root
+@pytest.mark.needs("ordinary user who reads the checkout")
 async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> None:
     path = public_dir / "home"
     os.chown(public_dir, USER_ID, USER_ID)
@@ -733,6 +743,7 @@ async def test_a_home_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 
 @as_root
+@pytest.mark.needs("ordinary user who reads the checkout")
 async def test_a_home_that_this_user_cannot_write_is_refused(public_dir: Path, nodes: Callable[..., Node]) -> None:
     code, words = await nodes(public_dir / "home", around=as_an_ordinary_user()).end()
     assert code == 2
@@ -766,6 +777,7 @@ async def test_a_cluster_that_is_broken_is_refused_with_its_last_words(used: Pat
     assert servers_of(used) == []
 
 
+@pytest.mark.needs("sight of other users' processes")
 @pytest.mark.parametrize("victim", ["postgres", "valkey"])
 async def test_a_server_that_falls_is_told_and_can_be_started_again(used: Path, victim: str) -> None:
     run = run_postgres if victim == "postgres" else run_valkey

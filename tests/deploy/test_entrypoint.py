@@ -17,6 +17,8 @@ import pytest
 
 from tests.deploy.test_compose import services
 
+pytestmark = pytest.mark.needs("mounts")
+
 ENTRYPOINT = Path(__file__).parents[2] / "deploy" / "scripts" / "worker-entrypoint.sh"
 LOOK = """#!/bin/sh
 echo "told $*"

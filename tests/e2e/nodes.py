@@ -26,6 +26,7 @@ import psutil
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests import host
 from tests.ports import free_ports
 from tests.servers import tied
 
@@ -237,8 +238,13 @@ def furnish(home: Path, what: Sequence[str]) -> None:
     shutil.copystat(_first_home(), home)
 
 
-def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dict[str, str], dict[str, int]]:
-    """Return the environment of a node with this home and free ports, and these ports by role."""
+def environment(
+    home: Path, extra: Mapping[str, str] | None = None, *, of_newcomer: bool = False
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Return the environment of a node with this home and free ports, and these ports by role.
+
+    ``of_newcomer``: no isolation level is set; ``--sample`` then accepts the host's.
+    """
     ports = dict(zip(("api", "scheduler", "worker"), free_ports(3), strict=True))
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ours = {
@@ -247,7 +253,8 @@ def environment(home: Path, extra: Mapping[str, str] | None = None) -> tuple[dic
         "SCHEDULER_METRICS_PORT": str(ports["scheduler"]),
         "WORKER_METRICS_PORT": str(ports["worker"]),
     }
-    return kept | ours | dict(extra or {}), ports
+    level = {} if of_newcomer else host.asked_setting()
+    return kept | ours | level | dict(extra or {}), ports
 
 
 @contextlib.contextmanager
@@ -268,7 +275,8 @@ def running(
     """
     if not (first or command or around):
         furnish(home, PROGRAMS + DATABASE)
-    settings, ports = environment(home, env if command == MAKE_RUN else LIFTED | dict(env or {}))
+    is_newcomer = command == MAKE_RUN
+    settings, ports = environment(home, env if is_newcomer else LIFTED | dict(env or {}), of_newcomer=is_newcomer)
     home.parent.mkdir(parents=True, exist_ok=True)
     log, out = home.parent / f"{home.name}.err", home.parent / f"{home.name}.out"
     with log.open("ab") as err, out.open("wb") as stdout:

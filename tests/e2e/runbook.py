@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests import host
 from tests.e2e.nodes import DEEPOJ, ROOT
 
 ENGLISH = ROOT / "deploy" / "runbook.md"
@@ -78,7 +79,8 @@ class Shell:
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         path = f"{DEEPOJ.parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
-        self._env = {"HOME": str(directory), "PATH": path, "LANG": "C.UTF-8", "TMPDIR": str(directory), **env}
+        ours = {"HOME": str(directory), "PATH": path, "LANG": "C.UTF-8", "TMPDIR": str(directory)}
+        self._env = ours | host.asked_setting() | dict(env)
         self._state = directory / "state"
         self._state.touch()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.config.keys import leaves
+from tests import host
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, PROGRAMS, Node, environment, furnish, running
 from tests.e2e.typed import typed
@@ -18,7 +19,7 @@ from tests.e2e.typed import typed
 CLUSTER = Path(__file__).parents[2] / "deploy" / "cluster"
 ROLES = ("api", "scheduler", "worker")
 #: values in place of the example's: our servers and isolation level, and no other host of administrators
-OF_THIS_HOST = {"SANDBOX_MIN_ISOLATION": "namespaces", "ADMIN_REGISTRATION": "open"}
+OF_THIS_HOST = {"SANDBOX_MIN_ISOLATION": str(host.asked()), "ADMIN_REGISTRATION": "open"}
 METRICS_TOKEN = "the-token-of-the-tests"
 
 

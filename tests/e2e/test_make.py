@@ -75,7 +75,7 @@ def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(ke
         os.killpg(node.process.pid, signal.SIGKILL)
         node.process.wait(30)
         until(lambda: gone(processes), within_s=120, what="servers and sandboxes follow their node")
-    settings, _ports = environment(kept_home)
+    settings, _ports = environment(kept_home, of_newcomer=True)
     done = subprocess.run(
         ["make", "--no-print-directory", "demo"],
         cwd=ROOT, env=settings, capture_output=True, text=True, timeout=START_S + VERDICT_S + STOP_S, check=False,
@@ -114,7 +114,7 @@ def shown(written: str) -> list[str]:
 
 
 def test_first_demo_on_a_terminal_fits_the_screen(tmp_path: Path) -> None:
-    settings, _ports = environment(tmp_path / "home", {"TERM": "xterm-256color"})
+    settings, _ports = environment(tmp_path / "home", {"TERM": "xterm-256color"}, of_newcomer=True)
     command = ["make", "--no-print-directory", "demo"]
     code, written = on_terminal(command, settings, within_s=START_S + VERDICT_S + STOP_S)
     assert code == 0, written
@@ -153,7 +153,7 @@ sys.exit(cli.run(sys.argv[1:]))
 def test_weak_host_is_accepted_with_a_warning_for_the_sample_alone(
     tmp_path: Path, words: list[str], extra: Mapping[str, str], code: int
 ) -> None:
-    settings, _ports = environment(tmp_path / "home", extra)
+    settings, _ports = environment(tmp_path / "home", extra, of_newcomer=True)
     done = subprocess.run(
         [sys.executable, "-c", WEAK_HOST, *words],
         cwd=ROOT, env=settings, capture_output=True, text=True, timeout=START_S + VERDICT_S + STOP_S, check=False,

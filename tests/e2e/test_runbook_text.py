@@ -320,6 +320,7 @@ def test_row_8_output_without_end(there: Site) -> None:
     there.look("4.8")
 
 
+@pytest.mark.needs("mounts")
 @pytest.mark.parametrize(
     ("mounts", "says"),
     [(NO_CGROUPS, "cgroup v2 is not mounted"), (CGROUPS_OF_OTHERS, "cgroup v2 is mounted")],
@@ -363,6 +364,7 @@ def test_row_11_a_clock_that_is_off(there: Site, tmp_path: Path) -> None:
     assert 3595 <= off <= 3700
 
 
+@pytest.mark.needs("mounts")
 def test_row_12_the_disk_is_full(over_tcp: Servers, tmp_path: Path) -> None:
     """A node whose home is a small, full disk; then the measure of the table helps."""
     deployment, home = deployed(over_tcp), tmp_path / "home"
@@ -476,6 +478,7 @@ def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.Temp
         found.look("4.16")
 
 
+@pytest.mark.needs("mounts", "user namespaces")
 def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path) -> None:
     """A node that needs cgroups where there are none, and one that may run without namespaces."""
     wants = SECRETS | {"SANDBOX_MIN_ISOLATION": "full"}

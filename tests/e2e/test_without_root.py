@@ -42,10 +42,13 @@ def home_of_ordinary_user() -> Iterator[Path]:
     shutil.rmtree(place)
 
 
+@pytest.mark.needs("ordinary user who reads the checkout")
 def test_the_sample_is_accepted_twice(home_of_ordinary_user: Path) -> None:
     before = Leftovers.count(home_of_ordinary_user)
     for _ in range(2):
-        settings, _ports = environment(home_of_ordinary_user, {"HOME": str(home_of_ordinary_user.parent)})
+        settings, _ports = environment(
+            home_of_ordinary_user, {"HOME": str(home_of_ordinary_user.parent)}, of_newcomer=True
+        )
         done = subprocess.run(
             [*as_ordinary_user(), str(DEEPOJ), "up", "--sample", "--exit", "--log", "json"],
             env=settings, cwd=home_of_ordinary_user.parent, capture_output=True, text=True, timeout=600, check=False,
@@ -68,6 +71,7 @@ def without_namespaces() -> list[str]:
     return [*become, "--keep-caps", "sh", "-ec", _SHUT, "sh", "--ambient-caps=-all"]
 
 
+@pytest.mark.needs("user namespaces")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: user namespaces cannot be forbidden")
 @pytest.mark.parametrize("least", ["namespaces", "weak"])
 def test_node_without_namespaces_starts_only_with_weak_allowed(home_of_ordinary_user: Path, least: str) -> None:

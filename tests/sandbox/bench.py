@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunLimits, RunOutcome, RunSpec
+from tests import host
 
 if TYPE_CHECKING:
     from tests.sandbox.lent import LentBox
@@ -22,7 +23,9 @@ MIB = 1024 * 1024
 async def open_box(slots: int, **more: Any) -> AsyncIterator[LinuxBox]:
     """Open a box with the strongest isolation of this host, or with exactly ``DEEPOJ_TEST_ISOLATION``."""
     wanted = os.environ.get("DEEPOJ_TEST_ISOLATION")
-    if wanted is not None:
+    if wanted is None:
+        more = {"min_isolation": host.asked(), **more}
+    else:
         more = {"at_most": Isolation(wanted), "min_isolation": Isolation(wanted), **more}
     async with LinuxBox.open(slots, **more) as box:
         assert wanted is None or box.isolation is Isolation(wanted), box.preflight

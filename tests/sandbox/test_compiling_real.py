@@ -23,6 +23,9 @@ from tests.fakes.settings import judge_settings
 from tests.sandbox.bench import limits
 
 #: compilers on a host that runs other tests beside
+#: at `weak` no directory can be shown to programs, so there is no header cache
+pytestmark = pytest.mark.needs("namespaces")
+
 PATIENT = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
 MAIN = "int main(int argc, char **argv) { (void)argc; (void)argv; %s }\n"
 ALL = "#include <bits/stdc++.h>\n"

@@ -53,11 +53,13 @@ async def test_proc_carries_nothing_where_there_are_no_namespaces(bench: Bench) 
     assert not bench.weak or await is_closed(bench, "proc-stat")
 
 
+@pytest.mark.needs("namespaces")
 async def test_process_ids_carry_nothing_where_there_are_namespaces(bench: Bench) -> None:
     # at `weak` they are the host's, and others fork as well
     assert bench.weak or await is_closed(bench, "pids")
 
 
+@pytest.mark.needs("namespaces")
 def test_root_in_memory_shows_copies_that_carry_no_names(bench: Bench, tmp_path: Path) -> None:
     """``deploy/scripts/root_in_memory.sh``, which needs what a box needs that is more than `weak`."""
     if bench.weak:

@@ -72,6 +72,7 @@ def host_that_refuses(monkeypatch: pytest.MonkeyPatch, refuse: Path, *calls: Ref
     monkeypatch.setattr(launching, "LAUNCHER", wrapper)
 
 
+@pytest.mark.needs("namespaces")
 @pytest.mark.parametrize(
     ("refused", "told"),
     [
@@ -171,6 +172,7 @@ async def test_open_without_namespaces_as_root_without_its_power_over_runs_is_re
             pass
 
 
+@pytest.mark.needs("namespaces")
 @as_root
 async def test_open_with_namespaces_where_runs_would_be_the_hosts_root_is_refused(
     monkeypatch: pytest.MonkeyPatch, refuse: Path
@@ -203,6 +205,7 @@ mount -t cgroup2 none /mnt/seen && exec "$@"
 """
 
 
+@pytest.mark.needs("mounts")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: an ordinary user mounts no cgroup2")
 async def test_launcher_where_the_first_cgroup2_mount_is_hidden_takes_the_next(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -227,6 +230,7 @@ exec chroot . /launcher "$@"
 """
 
 
+@pytest.mark.needs("mounts")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: an ordinary user makes no chroot")
 async def test_launcher_in_a_chroot_removes_the_root_outside_of_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -244,6 +248,7 @@ async def test_launcher_in_a_chroot_removes_the_root_outside_of_it(
     assert_is_box(done.stdout)
 
 
+@pytest.mark.needs("namespaces")
 async def test_run_where_the_root_is_covered_sees_no_file_of_the_host(
     monkeypatch: pytest.MonkeyPatch, refuse: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from deepoj.adapters.sandbox import talk
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.errors import BoxAway, BoxBroken, StartRefused
 from deepoj.words.sandbox import Isolation, RunVerdict
+from tests import host
 from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box, said
 
 DEADLINE_S = 60.0
@@ -251,6 +252,7 @@ NODE = """
 import sys, trio
 from pathlib import Path
 from deepoj.words.sandbox import FileIn, RunLimits, RunSpec
+from tests import host
 from tests.sandbox.bench import open_box
 
 async def main() -> None:
@@ -266,7 +268,8 @@ trio.run(main)
 
 async def test_a_killed_node_leaves_nothing(programs: Path) -> None:
     # where processes are counted a bomb does not last
-    words = ("sleep", "1000000") if is_counted(os.environ.get("DEEPOJ_TEST_ISOLATION")) else ("bomb",)
+    level = os.environ.get("DEEPOJ_TEST_ISOLATION", host.level())
+    words = ("sleep", "1000000") if is_counted(level) else ("bomb",)
     command = [sys.executable, "-c", NODE, str(programs / "probe"), *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as node:  # noqa: ASYNC220 - vfork, some ms
         try:

@@ -40,7 +40,7 @@ class Uncounted:
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) * 1000 // os.sysconf("SC_CLK_TCK")
 
 
-@pytest.fixture(params=[Isolation.NAMESPACES, Isolation.WEAK])
+@pytest.fixture(params=[pytest.param(Isolation.NAMESPACES, marks=pytest.mark.needs("namespaces")), Isolation.WEAK])
 async def uncounted(request: pytest.FixtureRequest, programs: Path, no_counting: None) -> AsyncIterator[Uncounted]:
     async with LinuxBox.open(1, at_most=request.param, min_isolation=request.param) as box:
         assert not box.preflight.cpu_counted
@@ -95,6 +95,7 @@ async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is
     assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
 
 
+@pytest.mark.needs("sight of programs at weak")
 async def test_a_handler_costs_no_look_once_children_may_be_lost(uncounted: Uncounted) -> None:
     looked_at = await uncounted.run("handle_often", "handling", "500")
     known = await uncounted.run("handle_often", "ignoring", "500")

@@ -17,7 +17,7 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.borderline import is_starved
 from deepoj.words.sandbox import Isolation, Policy, RunSpec, RunVerdict
 from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
-from tests.sandbox.bench import limits
+from tests.sandbox.bench import limits, open_box
 from tests.servers import tied
 
 ROUNDS = 3
@@ -153,7 +153,7 @@ async def test_a_run_cannot_make_itself_look_delayed(street: Street, kind: str) 
 
 async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, hogs: Path, tmp_path: Path) -> None:
     """Each has used less than a tick, which is what is read of it until somebody waits for it."""
-    async with LinuxBox.open(1) as box:
+    async with open_box(1) as box:
         assert not box.preflight.cpu_counted
         outcome = await Street(box, hogs, tmp_path).run("litter", 2 * WORKERS)
 
@@ -161,6 +161,7 @@ async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, 
     assert outcome.delay_ms <= max(0, outcome.wall_ms - outcome.cpu_ms) + 50
 
 
+@pytest.mark.needs("namespaces")
 @pytest.mark.skipif(os.environ.get("DEEPOJ_TEST_ISOLATION") == Isolation.WEAK, reason="programs see no /proc")
 async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tmp_path: Path) -> None:
     """Each time it takes a moment until it runs again, also on an idle host."""

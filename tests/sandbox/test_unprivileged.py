@@ -19,6 +19,8 @@ import pytest
 from deepoj.adapters.sandbox.launcher import LAUNCHER, Part
 from tests.sandbox.nested import TELL, assert_all_held
 
+pytestmark = pytest.mark.needs("mounts")
+
 REPOSITORY = Path(__file__).parents[2]
 USER = 64001  # below the uids that a launcher gives its slots at `weak`
 TABLE = "test_hostile_table.py"

@@ -18,6 +18,7 @@ from deepoj.packages.formats import PackageFault, check_upload
 from deepoj.packages.vetting import NO_SANDBOX, Vetted, Vetting
 from deepoj.wiring import vetting as wiring
 from deepoj.words.sandbox import Isolation
+from tests import host
 from tests.fakes.settings import unzip_limits
 
 GOOD = '#include "testlib.h"\nint main(int c, char** v) { registerTestlibCmd(c, v); quitf(_ok, "fine"); }\n'
@@ -42,7 +43,7 @@ async def look(path: Path, vetting: Vetting) -> PackageFault | Vetted:
 @pytest.fixture
 def vetting(tmp_path: Path) -> Vetting:
     """Of a node that judges nothing: each look has a box of its own."""
-    return vetting_with(tmp_path, Isolation.NAMESPACES)
+    return vetting_with(tmp_path, host.asked())
 
 
 def vetting_with(tmp_path: Path, least: Isolation) -> Vetting:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from deepoj import _sandbox
 from deepoj.adapters.sandbox import launcher as launching
 from deepoj.words.errors import BoxBroken, StartRefused
-from deepoj.words.sandbox import Policy
+from deepoj.words.sandbox import Isolation, Policy
+from tests import host
 
 LIMITS = (1, 1, 1, 1, 1, 1, 1, 1, 3)
 type Limits = tuple[int, int, int, int, int, int, int, int, int]
@@ -112,7 +113,8 @@ def test_a_slot_survives_or_leaves_on_any_message(cut: int, flips: list[tuple[in
     null = os.open("/dev/null", os.O_RDWR)
 
     async def send() -> bytes:
-        launcher = await launching.start(launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=()))
+        weak = host.asked() is Isolation.WEAK
+        launcher = await launching.start(launching.Setting(slots=1, run_uid=65534, run_gid=65534, mounts=(), weak=weak))
         try:
             sock = launcher.free[0].socks[Policy.RUN]
             socket.send_fds(sock, [spoilt or b"x"], [null] * 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,16 @@ from tests import conftest
 from tests.mutants.table import MUTANTS
 
 SKIPS = "import pytest\n\ndef test_skips():\n    pytest.skip('no second core')\n"
+NEEDS = """
+import pytest
+from tests import host
+
+host.NEEDS = {"second moon": lambda: "there is one", "sun": lambda: ""}
+
+@pytest.mark.needs("sun", "second moon")
+def test_needs():
+    pass
+"""
 FAILS = "def test_fails():\n    assert False\n"
 BREAKS = """
 import pytest
@@ -81,6 +92,8 @@ def test_planted_fault_names_one_line_of_the_product() -> None:
         (PASSES, ["--all-shown"], "", 0, "1 passed"),
         (SKIPS, [], "", 0, "tests/test_one.py::test_skips: no second core"),
         (SKIPS, ["--all-shown"], "", 1, "NOT SHOWN ON THIS HOST"),
+        (NEEDS, [], "", 0, "tests/test_one.py::test_needs: this host offers no second moon: there is one"),
+        (NEEDS.replace(', "second moon"', ""), ["--all-shown"], "", 0, "1 passed"),
         (FAILS, [], "", 1, "1 failed"),
         (FAILS, [], "tests/test_one.py::test_fails  fails once in 200 runs\n", 0, "quarantine: fails once in 200 runs"),
     ],
@@ -118,7 +131,8 @@ def session(
     """Run pytest with our conftest over one file of tests."""
     tests = directory / "tests"
     tests.mkdir()
-    (tests / "conftest.py").write_text(Path(conftest.__file__).read_text())
+    for name in ("conftest.py", "host.py"):
+        shutil.copy(conftest.ROOT / "tests" / name, tests)
     (tests / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
     (tests / "test_one.py").write_text(source)
     return subprocess.run(
