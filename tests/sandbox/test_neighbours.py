@@ -77,6 +77,7 @@ async def test_what_ends_a_run_shares_its_session(box: LinuxBox) -> None:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="a host with one core")
+@pytest.mark.needs("choice of a core for programs at weak")
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_a_run_of_many_runnable_tasks_is_bound_to_one_core(box: LinuxBox, policy: Policy) -> None:
     script = (
