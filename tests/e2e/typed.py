@@ -26,6 +26,7 @@ from typing import IO
 
 from deepoj.__main__ import main
 from deepoj.cli import COMMANDS
+from tests import host
 from tests.e2e.nodes import DEEPOJ, ROOT
 from tests.servers import tied
 
@@ -48,6 +49,8 @@ def typed(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``deepoj WORDS`` with exactly this environment; ``given`` is its stdin.
 
+    On a host of less than the default isolation, the session's level is added.
+
     Raises:
       TimeoutExpired: the command was killed.
     """
@@ -55,7 +58,8 @@ def typed(
         files = [Path(place) / name for name in ("in", "out", "err")]
         files[0].write_text(given, encoding="utf-8")
         server = _server()
-        pid = int(_told(server, json.dumps(asdict(Order(list(words), dict(env), str(cwd), list(map(str, files)))))))
+        settings = host.asked_setting() | dict(env)
+        pid = int(_told(server, json.dumps(asdict(Order(list(words), settings, str(cwd), list(map(str, files)))))))
         if not select.select([_out(server)], [], [], within_s)[0]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
