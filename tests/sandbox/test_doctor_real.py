@@ -29,7 +29,7 @@ def isolation(capsys: pytest.CaptureFixture[str], *args: str, what: str = "isola
 def test_the_level_of_this_host_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     code, state, detail = isolation(capsys)
     assert (code, state) == (0, "ok")
-    assert detail.startswith(("full", host.asked()))
+    assert detail.startswith(("full", host.level()))
 
 
 def test_the_canaries_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
