@@ -8,6 +8,7 @@ import math
 import pytest
 
 from deepoj.operate.bench.node import ours, pss_kb_of
+from deepoj.words.sandbox import Isolation
 from tests import host
 from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, total, until
 
@@ -202,8 +203,11 @@ def test_every_metric_of_an_ordinary_day_has_moved(node: Node, token: str) -> No
     assert node.judged(token, problem_id, ACCEPTED)["status"] == "Accepted"
     assert set(node.families()) == MOVED | set(STILL), "a new metric: does an ordinary day move it?"
 
+    # at weak no directory can be shown to programs, so there is no header cache
+    moving = MOVED - ({"worker_compile_headers_total"} if host.level() is Isolation.WEAK else set())
+
     def unmoved() -> list[str]:
-        return sorted(name for name, family in node.families().items() if name in MOVED and not total(family) > 0)
+        return sorted(name for name, family in node.families().items() if name in moving and not total(family) > 0)
 
     # loops with a period of some seconds feed some of them
     until(lambda: not unmoved(), within_s=300, what=f"all have moved; not yet: {unmoved()}")
