@@ -142,6 +142,10 @@ class Node:
         except httpx.TransportError:
             return False
 
+    def wait_for_api(self) -> None:
+        """Wait until the API listens. It need not be ready: so a node whose canaries fail is waited for."""
+        until(lambda: self.metrics("api") is not None, within_s=START_S, what=f"the API listens; log: {self.tail()}")
+
     def token(self, username: str = "admin", password: str = "password") -> str:
         """Register the account, if it is new, log in and return the token."""
         account = {"username": username, "password": password}

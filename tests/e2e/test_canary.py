@@ -39,7 +39,7 @@ def node(tmp_path: Path, compiler: Path) -> Iterator[Node]:
     mounts = f"/lib,/lib64,/usr,/bin,/etc/alternatives,{compiler.parent}"
     env = {"DEEPOJ_PATH_COMPILER_BIN": str(compiler), "DEEPOJ_PATH_MOUNT_DIRS": mounts}
     with running(tmp_path / "home", env=env, port="worker") as started:
-        until(lambda: started.metrics("api") is not None, within_s=ROUNDS_S, what="the API listens")
+        started.wait_for_api()
         yield started
 
 

@@ -472,6 +472,7 @@ def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.Temp
         deployment.node(home, env=env, port="worker") as node,
         tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room,
     ):
+        node.wait_for_api()
         found = Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, "")), "")
         prepare(found)
         down(found, "canary")
