@@ -170,5 +170,5 @@ async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tm
 
     assert outcome.verdict is RunVerdict.OK
     _, waited_ns, turns = map(int, outcome.stdout.split())
-    assert turns >= 20_000
+    assert turns >= 10_000, "some naps are over before it has left the processor"
     assert outcome.delay_ms <= max(0, waited_ns // 1_000_000 - turns * 50 // 1000) + 10
