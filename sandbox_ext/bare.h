@@ -46,6 +46,14 @@ int bare_take_uids(uid_t *uid, unsigned count);
 /* Returns -EPERM where we may not end a process of this uid. */
 int bare_try_to_kill(uid_t uid);
 
+/* Returns whether we lack the right to look into processes of another user, or to choose their cores. */
+bool bare_is_blind(void);
+
+/* Where root is blind: takes the payload's user, who may do both to the payload's processes. Until bare_become_root
+ * no other right of root's is there. Elsewhere both functions do nothing. */
+void bare_become_payload(const struct launcher *launcher);
+void bare_become_root(const struct launcher *launcher);
+
 /* Makes the directory that contains the slots' directories. Removes those that dead launchers left. Returns a
  * descriptor that must be kept: its lock marks the directory as in use. */
 int bare_home(char *path, size_t size);

@@ -252,10 +252,13 @@ int cell_ask_empty(struct cell *cell) {
 void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share) {
     struct cell_message message = {.kind = CELL_CROWD, .share = share};
 
-    if (cell->launcher->weak)
-        sampler_set_share(sampler, share);
-    else
+    if (!cell->launcher->weak) {
         (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* a lost init is noticed at its channel */
+        return;
+    }
+    bare_become_payload(cell->launcher);
+    sampler_set_share(sampler, share);
+    bare_become_root(cell->launcher);
 }
 
 static void drop_pipes(struct cell *cell) {

@@ -21,6 +21,7 @@ struct launcher {
     bool no_cgroup_namespace; /* programs see the name of the host's group */
     bool privileged;    /* real root; otherwise we are in a user namespace of our own or, at weak, are the payload's
                          * user */
+    bool blind;         /* root at weak, but may not look into programs of another user: see bare_become_payload */
     bool process_quota; /* RLIMIT_NPROC counts one run alone: each slot has a user namespace, or at weak a uid */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
     int counting;       /* the same where it only counts them, or -1 */

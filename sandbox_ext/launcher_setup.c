@@ -93,6 +93,7 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
 
     launcher->weak = true;
     launcher->privileged = launcher->process_quota = geteuid() == 0 && !options->without[NO_ROOT];
+    launcher->blind = launcher->privileged && bare_is_blind();
     launcher->shown = options->mounts;
     launcher->shown_count = options->mount_count;
     if (!launcher->privileged) {

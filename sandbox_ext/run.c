@@ -30,6 +30,7 @@
  *     the slot was woken. If the end of one run caused the end of the other, it has the earlier time. A payload may
  *     close its output and go on. The slot notices that within LAZY_SAMPLE_US, and closes its own end then (hold.c). */
 #define _GNU_SOURCE
+#include "bare.h"
 #include "run_internal.h"
 
 #include <errno.h>
@@ -96,8 +97,13 @@ static void empty(struct run *run) {
 /* /proc/PID/io is unreadable after the process has exited. So the figure lacks writes between the last sample and the
  * end. It also lacks those of processes that had exited by then and had not been waited for. */
 void run_sample_written(struct run *run) {
-    uint64_t written = is_joined(run) ? sampler_written(&run->sampler) : 0;
+    uint64_t written;
 
+    if (!is_joined(run))
+        return;
+    bare_become_payload(run->slot->launcher);
+    written = sampler_written(&run->sampler);
+    bare_become_root(run->slot->launcher);
     if (written > run->written_bytes)
         run->written_bytes = written;
 }

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <unistd.h>
 
+#include "bare.h"
 #include "cgroup.h"
 #include "disown.h"
 #include "run_internal.h"
@@ -35,8 +36,11 @@ void run_hear_disowning(struct run *run) {
     const struct cell *cell = &run->slot->cell;
     const struct launcher *launcher = run->slot->launcher;
     uint64_t before_us = sys_cpu_us();
-    bool lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
+    bool lost;
 
+    bare_become_payload(launcher);
+    lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
+    bare_become_root(launcher);
     run->heard_us += less(sys_cpu_us(), before_us);
     if (!lost || run->loses_children)
         return;

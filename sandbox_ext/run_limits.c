@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "proctext.h"
 #include "run_internal.h"
 
@@ -63,7 +64,9 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     if (run->slot->launcher->weak)
         bare_reap(&run->slot->cell, run->pid);
     run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
+    bare_become_payload(run->slot->launcher);
     sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
+    bare_become_root(run->slot->launcher);
     /* at weak no file system bounds the scratch */
     if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
         run_end(run, DOJ_ENDED_OUTPUT);

@@ -8,10 +8,9 @@
  *
  * Not seen: descriptors in flight through a socket. The kernel bounds those of one user by RLIMIT_NOFILE.
  *
- * To read these files we need the right to trace. Root in a container often lacks it, but may read those of its own
- * user's processes. So we take the payload's user for file access (setfsuid), which gives the payload no right over us.
- * A program that is still inaccessible was started from a file that it cannot read itself. Honest programs are not, and
- * an inaccessible one could hold any files. So it counts as over the limit. */
+ * To read these files we need the right to trace, or the payload's user (bare_become_payload). A program that is still
+ * inaccessible was started from a file that it cannot read itself. Honest programs are not, and an inaccessible one
+ * could hold any files. So it counts as over the limit. */
 #define _GNU_SOURCE
 #include "unlinked.h"
 
@@ -23,10 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
+#include "bare.h"
 #include "proctext.h"
 #include "sys.h"
 
@@ -177,23 +175,12 @@ static void look(const struct unlinked_run *run, struct files *files) {
         look_at_mappings(run, files, &run->sampler->seen[i]);
 }
 
-static void become(uid_t uid, gid_t gid) {
-    /* these fail only without root; then the next look fails, too, and reports that */
-    (void)setfsgid(gid);
-    (void)setfsuid(uid);
-}
-
 bool unlinked_fit(const struct unlinked_run *run, uint64_t *bytes) {
     struct files files;
 
+    bare_become_payload(run->launcher);
     look(run, &files);
-    if (files.closed && run->launcher->privileged) {
-        become(run->launcher->uid, run->launcher->gid);
-        look(run, &files);
-        become(geteuid(), getegid());
-        /* the change of user cleared the death signal; if the launcher died meanwhile, our socket is closed */
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    }
+    bare_become_root(run->launcher);
     if (files.closed || files.mapped > MAX_MAPPED || files.count > MAX_FILES || files.bytes > *bytes)
         return false;
     *bytes -= files.bytes;

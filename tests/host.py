@@ -83,30 +83,16 @@ def _no_user_namespaces() -> str:
     return _refused("unshare", "--user", "--map-root-user", "true")
 
 
-def _refused_on_other(attempt: Callable[[int], object]) -> str:
-    """Return why root may not do something to a process of another user; an ordinary user's processes are all its."""
+def _no_sight_of_others() -> str:
+    # an ordinary user's processes are all its
     with subprocess.Popen(["sleep", "1000"], user=OTHER_USER if os.geteuid() == 0 else None) as other:
         try:
-            attempt(other.pid)
+            Path(f"/proc/{other.pid}/cwd").stat()
         except PermissionError as error:
             return str(error.strerror)
         finally:
             other.kill()
     return ""
-
-
-def _no_sight_of_others() -> str:
-    return _refused_on_other(lambda pid: Path(f"/proc/{pid}/cwd").stat())
-
-
-def _no_sight_of_weak_programs() -> str:
-    # a program in namespaces is in a user namespace of its launcher's, which may look into it
-    return "" if level() is Isolation.NAMESPACES else _no_sight_of_others()
-
-
-def _no_share_of_weak_programs() -> str:
-    cores = os.sched_getaffinity(0)
-    return "" if level() is Isolation.NAMESPACES else _refused_on_other(lambda pid: os.sched_setaffinity(pid, cores))
 
 
 def _no_ordinary_user() -> str:
@@ -130,8 +116,6 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "mounts": _no_mounts,
     "user namespaces": _no_user_namespaces,
     "sight of other users' processes": _no_sight_of_others,
-    "sight of programs at weak": _no_sight_of_weak_programs,
-    "choice of a core for programs at weak": _no_share_of_weak_programs,
     "ordinary user who reads the checkout": _no_ordinary_user,
 }
 

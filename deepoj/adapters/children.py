@@ -17,10 +17,12 @@ another account works below a directory that this account may not search (a home
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,7 +209,7 @@ def _all_pids() -> list[int]:
 
 def _works_in(pid: int, wanted: os.stat_result) -> bool:
     try:
-        current = Path(f"/proc/{pid}/cwd").stat()
+        current = _look(pid, lambda process: (process / "cwd").stat())
     except OSError:  # ended meanwhile, a kernel thread, or of another user
         return False
     return (current.st_dev, current.st_ino) == (wanted.st_dev, wanted.st_ino)
@@ -215,9 +217,35 @@ def _works_in(pid: int, wanted: os.stat_result) -> bool:
 
 def _runs(pid: int, executables: Sequence[str]) -> bool:
     try:
-        return Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)") in executables
+        return _look(pid, lambda process: (process / "exe").readlink()).name.removesuffix(" (deleted)") in executables
     except OSError:
         return False
+
+
+def _look[T](pid: int, read: Callable[[Path], T]) -> T:
+    """Read a file of a process. Root in a container lacks the right to (CAP_SYS_PTRACE); the process's own user may."""
+    process = Path(f"/proc/{pid}")
+    try:
+        return read(process)
+    except PermissionError:
+        if os.geteuid() != 0:
+            raise
+        status = process.stat()
+    with _files_of(status.st_uid, status.st_gid):
+        return read(process)
+
+
+@contextlib.contextmanager
+def _files_of(uid: int, gid: int) -> Iterator[None]:
+    """Open files as another user, on this thread alone; what is inside must not await."""
+    libc = ctypes.CDLL(None)
+    libc.setfsgid(gid)
+    libc.setfsuid(uid)
+    try:
+        yield
+    finally:
+        libc.setfsuid(os.geteuid())
+        libc.setfsgid(os.getegid())
 
 
 async def outlive_orphans(directory: Path, executables: Sequence[str], *, grace_s: float, deadline_s: float) -> None:

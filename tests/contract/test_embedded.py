@@ -326,7 +326,6 @@ async def test_data_survives_a_stop_and_secrets_stay(used: Path) -> None:
     assert servers_of(used) == []
 
 
-@pytest.mark.needs("sight of other users' processes")
 async def test_data_survives_a_kill_of_everything(used: Path, nodes: Callable[..., Node]) -> None:
     for word in ("a", "b", "c"):
         node = nodes(used)
@@ -341,7 +340,6 @@ async def test_data_survives_a_kill_of_everything(used: Path, nodes: Callable[..
         assert read(home) == (["a", "b", "c"], 3)
 
 
-@pytest.mark.needs("sight of other users' processes")
 async def test_servers_do_not_outlive_a_killed_node(used: Path, nodes: Callable[..., Node]) -> None:
     before = mounts()
     node = nodes(used)
@@ -364,7 +362,6 @@ async def test_a_start_right_after_a_kill_waits_for_the_old_servers(used: Path, 
         assert read(home) == (["a", "b", "c"], 3)
 
 
-@pytest.mark.needs("sight of other users' processes")
 async def test_old_servers_that_hang_are_ended(used: Path, nodes: Callable[..., Node]) -> None:
     node = nodes(used)
     await node.until("up")
@@ -386,6 +383,22 @@ async def test_a_process_of_somebody_else_in_the_data_directory_is_left_alone(us
                 assert shell.poll() is None
         finally:
             shell.kill()
+
+
+@as_root
+async def test_root_without_the_right_to_trace_sees_servers_of_another_account(used: Path) -> None:
+    """As in a container. It would start a second server beside a living one that it does not see."""
+    look = "import pathlib, deepoj.adapters.children as c; print(c.orphans_of(pathlib.Path.cwd() / 'valkey'))"
+    async with serving(used) as home:
+        account = home.account
+    with sleeper(used / "valkey", account) as server:
+        try:
+            seen = await trio.run_process(
+                [*without("sys_ptrace"), sys.executable, "-c", look], cwd=used, capture_stdout=True
+            )
+        finally:
+            server.kill()
+    assert seen.stdout.decode() == f"[{server.pid}]\n"
 
 
 async def test_a_lock_file_whose_pid_means_somebody_else_now(used: Path) -> None:
@@ -777,7 +790,6 @@ async def test_a_cluster_that_is_broken_is_refused_with_its_last_words(used: Pat
     assert servers_of(used) == []
 
 
-@pytest.mark.needs("sight of other users' processes")
 @pytest.mark.parametrize("victim", ["postgres", "valkey"])
 async def test_a_server_that_falls_is_told_and_can_be_started_again(used: Path, victim: str) -> None:
     run = run_postgres if victim == "postgres" else run_valkey

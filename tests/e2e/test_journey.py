@@ -97,7 +97,7 @@ def test_one_trace_from_the_request_to_the_ack(node: Node, token: str, problem_i
     until(lambda: walk <= seen(), within_s=120, what=f"the whole walk under one trace id: {seen()}")
 
 
-@pytest.mark.needs("sight of programs at weak")
+@pytest.mark.needs("sight of other users' processes")
 def test_a_node_that_has_judged_weighs_little(node: Node, token: str, problem_id: int) -> None:
     """The node and its launcher, without the embedded servers."""
     assert node.judged(token, problem_id, ACCEPTED + "// weighed")["status"] == "Accepted"

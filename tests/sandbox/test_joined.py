@@ -23,8 +23,6 @@ from tests.sandbox.test_life import named_main, standing, until
 #: exit codes of an interactor in ``talk.c``
 RIGHT, WRONG = 42, 43
 V = RunVerdict
-#: what a program wrote into the other's pipe is read of its process
-SEEN_WRITES = pytest.mark.needs("sight of programs at weak")
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ async def test_an_output_closed_by_a_living_side_ends_the_others_input(how: str,
         (("sleep", 1_000_000), {"wall_ms": 300}, V.TLE, "wall"),
         (("spin",), {"cpu_ms": 300}, V.TLE, "cpu"),
         (("hoard",), {}, V.MLE, "memory"),
-        pytest.param(("flood",), {}, V.OLE, "output", marks=SEEN_WRITES),
+        (("flood",), {}, V.OLE, "output"),
     ],
 )
 async def test_a_program_over_a_limit_is_first(
@@ -190,7 +188,6 @@ async def test_unread_bytes_of_each_pipe_are_reported(table: Table) -> None:
     assert (waited.interactor.rule, waited.unread_by_program, waited.unread_by_interactor) == ("cpu", 0, len("500\n"))
 
 
-@SEEN_WRITES
 async def test_a_flood_is_counted(table: Table) -> None:
     """Also of a program that is stopped: it tells whose fault the end of an interactor was."""
     joined = await table.play(("flood",), ("keep_all",), lim=limits(output_bytes=3 * MIB))
@@ -217,7 +214,6 @@ async def test_an_interactor_that_fails_while_the_program_waits_is_first(
     assert joined.interactor_first
 
 
-@SEEN_WRITES
 async def test_an_interactor_that_floods_a_reader_is_over_its_limit(table: Table) -> None:
     joined = await table.play(("listen",), ("flood",))
 

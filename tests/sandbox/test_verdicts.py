@@ -222,7 +222,6 @@ async def test_the_memory_of_children_counts_together(bench: Bench) -> None:
     assert (outcome.verdict, outcome.rule) == (MLE, "memory")
 
 
-@pytest.mark.needs("sight of programs at weak")
 async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
     outcome = await bench.run("share_children", 30)
 
