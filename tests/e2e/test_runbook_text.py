@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import select
 import shlex
 import signal
 import socket
@@ -508,12 +509,20 @@ def test_row_19_clients_hold_all_connections(over_tcp: Servers, tmp_path_factory
     ):
         found = Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, "")), "")
         prepare(found)
-        for _ in range(8):
-            crowd.enter_context(socket.create_connection(("127.0.0.1", node.ports["api"]), timeout=60))
+        many = [socket.create_connection(("127.0.0.1", node.ports["api"]), timeout=60) for _ in range(8)]
+        for one in many:
+            crowd.enter_context(one)
+        # our own connection waits, too: a guess on it must not meet its end
+        until(lambda: sum(map(is_closed, many)) >= 4, within_s=60, what="those that are too many are closed")
         guess = {"username": "somebody", "password": "not the password"}
         answers = [node.client.post("/api/v1/auth/login", json=guess).status_code for _ in range(4)]
         assert answers == [401, 401, 401, 429]
         found.look("4.19")
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Return whether the other side, which sends nothing, has ended a connection."""
+    return bool(select.select([connection], [], [], 0)[0])
 
 
 @contextlib.contextmanager
