@@ -140,6 +140,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item, path in paths.items():
         for stage in stages_of(item, path):
             item.add_marker(stage)
+        if item.get_closest_marker("measured"):
+            item.add_marker(pytest.mark.flaky(reruns=1))
         if item.nodeid in known:
             item.add_marker(pytest.mark.xfail(reason=f"quarantine: {known[item.nodeid]}", strict=False))
     items.sort(key=lambda item: place_of(paths[item]))

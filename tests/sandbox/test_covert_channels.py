@@ -59,6 +59,7 @@ async def test_process_ids_carry_nothing_where_there_are_namespaces(bench: Bench
     assert bench.weak or await is_closed(bench, "pids")
 
 
+@pytest.mark.measured
 @pytest.mark.needs("namespaces")
 def test_root_in_memory_shows_copies_that_carry_no_names(bench: Bench, tmp_path: Path) -> None:
     """``deploy/scripts/root_in_memory.sh``, which needs what a box needs that is more than `weak`."""

@@ -12,6 +12,8 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, said
 
+pytestmark = pytest.mark.measured  # an estimate, which is right on average
+
 #: how the probe arranges for its children to be lost
 WAYS = ("ignoring", "handling", "default", "flipping", "orphaned", "vforked", "threads", "sessions")
 #: how it has children that somebody waits for, or the init does
@@ -95,7 +97,6 @@ async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is
     assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
 
 
-@pytest.mark.needs("sight of programs at weak")
 async def test_a_handler_costs_no_look_once_children_may_be_lost(uncounted: Uncounted) -> None:
     looked_at = await uncounted.run("handle_often", "handling", "500")
     known = await uncounted.run("handle_often", "ignoring", "500")

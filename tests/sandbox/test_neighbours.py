@@ -77,7 +77,6 @@ async def test_what_ends_a_run_shares_its_session(box: LinuxBox) -> None:
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) == 1, reason="a host with one core")
-@pytest.mark.needs("choice of a core for programs at weak")
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_a_run_of_many_runnable_tasks_is_bound_to_one_core(box: LinuxBox, policy: Policy) -> None:
     script = (
@@ -129,6 +128,7 @@ def lower_share(box: LinuxBox) -> None:
             group.write_text("10")
 
 
+@pytest.mark.measured
 async def test_a_starved_run_has_the_time_that_others_took(street: Street, hogs: Path) -> None:
     """Ten times as long by the clock as alone, where the limit is six times."""
     lim = limits(cpu_ms=street.cpu_ms, wall_ms=3 * street.cpu_ms)
@@ -142,6 +142,7 @@ async def test_a_starved_run_has_the_time_that_others_took(street: Street, hogs:
     assert outcome.delay_ms > lim.wall_ms / 4
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("kind", ["crowd", "mob"])
 async def test_a_run_cannot_make_itself_look_delayed(street: Street, kind: str) -> None:
     """Each of its tasks waits for the others most of the time."""
@@ -152,6 +153,7 @@ async def test_a_run_cannot_make_itself_look_delayed(street: Street, kind: str) 
     assert outcome.delay_ms <= idle_ms + 50, "what is left when its own work is done side by side"
 
 
+@pytest.mark.measured
 async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, hogs: Path, tmp_path: Path) -> None:
     """Each has used less than a tick, which is what is read of it until somebody waits for it."""
     async with open_box(1) as box:
@@ -162,6 +164,7 @@ async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, 
     assert outcome.delay_ms <= max(0, outcome.wall_ms - outcome.cpu_ms) + 50
 
 
+@pytest.mark.measured
 @pytest.mark.needs("namespaces")
 @pytest.mark.skipif(os.environ.get("DEEPOJ_TEST_ISOLATION") == Isolation.WEAK, reason="programs see no /proc")
 async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tmp_path: Path) -> None:

@@ -26,6 +26,17 @@ host.NEEDS = {"second moon": lambda: "there is one", "sun": lambda: ""}
 def test_needs():
     pass
 """
+#: its figures are wrong at first
+MEASURES = """
+import pytest
+
+figures = []
+
+@pytest.mark.measured
+def test_measures():
+    figures.append(1)
+    assert len(figures) > RIGHT_FROM
+"""
 FAILS = "def test_fails():\n    assert False\n"
 BREAKS = """
 import pytest
@@ -94,6 +105,8 @@ def test_planted_fault_names_one_line_of_the_product() -> None:
         (SKIPS, ["--all-shown"], "", 1, "NOT SHOWN ON THIS HOST"),
         (NEEDS, [], "", 0, "tests/test_one.py::test_needs: this host offers no second moon: there is one"),
         (NEEDS.replace(', "second moon"', ""), ["--all-shown"], "", 0, "1 passed"),
+        (MEASURES.replace("RIGHT_FROM", "1"), [], "", 0, "RERUN tests/test_one.py::test_measures"),
+        (MEASURES.replace("RIGHT_FROM", "2"), [], "", 1, "1 failed"),
         (FAILS, [], "", 1, "1 failed"),
         (FAILS, [], "tests/test_one.py::test_fails  fails once in 200 runs\n", 0, "quarantine: fails once in 200 runs"),
     ],
@@ -136,6 +149,6 @@ def session(
     (tests / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
     (tests / "test_one.py").write_text(source)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-ra", *workers, *options, "tests"],
+        [sys.executable, "-m", "pytest", "-raR", *workers, *options, "tests"],
         cwd=directory, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
