@@ -36,7 +36,7 @@ CONTAINER_ROOT = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setfcap", "setgid", "setpcap", "setuid",
     "sys_chroot",
 )  # fmt: skip
-#: tests of what such a root does to programs at `weak`
+#: tests of what root does to programs at `weak`
 CONTAINER_ROWS = (
     "tests/sandbox/test_neighbours.py::test_a_run_of_many_runnable_tasks_is_bound_to_one_core",
     "tests/sandbox/test_lost_children.py::test_a_handler_costs_no_look_once_children_may_be_lost[weak]",
@@ -156,8 +156,8 @@ def test_everything_holds_without_proc(programs: Path) -> None:
 @pytest.mark.parametrize("user", ["root", "ordinary"])
 def test_everything_holds_without_namespaces(programs: Path, user: str) -> None:
     """Level ``weak``: as in a container that refuses user namespaces."""
-    left = ",".join(["-all", *(f"+{capability}" for capability in CONTAINER_ROOT)])
-    become = ["setpriv", f"--bounding-set={left}", "--inh-caps=-all"]
+    kept = ",".join(["-all", *(f"+{capability}" for capability in CONTAINER_ROOT)])
+    become = ["setpriv", f"--bounding-set={kept}", "--inh-caps=-all"]
     if user == "ordinary":
         become = ["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "--inh-caps=-all"]
     programs.chmod(0o755)
