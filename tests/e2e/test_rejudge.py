@@ -61,8 +61,8 @@ def test_a_mended_test_is_run_and_the_others_are_taken_over(place: tuple[Node, P
         ("3", "Accepted", True),
     ]
     assert [test["reused_attempt"] for test in second["data"]["tests"]] == [1, None, 1]
-    # one test, and the compiler unless what it made was kept
-    assert 1 <= node.measured("judge_exec_total", "worker") - ran <= 2
+    # one test, the compiler unless what it made was kept, and a repetition where the host kept it waiting
+    assert 1 <= node.measured("judge_exec_total", "worker") - ran < 4, "fewer than a whole judging"
 
     told = asked(node, token, "GET", f"/submissions/{job_id}")
     assert [(one["judging"], one["status"], one["data"]["problem_version"]) for one in told["judgings"]] == [
