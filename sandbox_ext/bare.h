@@ -50,7 +50,7 @@ int bare_try_to_kill(uid_t uid);
 bool bare_is_blind(void);
 
 /* Where root is blind: takes the payload's user, who may do both to the payload's processes. Until bare_become_root
- * no other right of root's is there. Elsewhere both functions do nothing. */
+ * we have no capability. Elsewhere both functions do nothing. */
 void bare_become_payload(const struct launcher *launcher);
 void bare_become_root(const struct launcher *launcher);
 

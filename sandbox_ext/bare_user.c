@@ -95,11 +95,12 @@ bool bare_is_blind(void) {
     return syscall(SYS_capget, &head, caps) != 0 || (caps[0].effective & needed) != needed;
 }
 
-/* The effective ids alone. The payload gets no right over us: to end or to trace us it would need our real uid, and to
- * move us to another core a call that the policy refuses. */
+/* The effective ids alone. The payload gets no right over us: to end or to trace us it would need our real uid. Niceness
+ * and core go by the effective uid, but the kernel refuses both where we have rights that the payload lacks, and the
+ * policy refuses the calls. */
 static void become(uid_t uid, gid_t gid) {
     if (seteuid(0) != 0 || setegid(gid) != 0 || seteuid(uid) != 0) /* root first, who may change the gid */
-        _exit(1); /* root always may; a slot that is neither could not clean up */
+        _exit(1); /* a slot that is not root again could not clean up */
 }
 
 void bare_become_payload(const struct launcher *launcher) {
@@ -110,9 +111,12 @@ void bare_become_payload(const struct launcher *launcher) {
 void bare_become_root(const struct launcher *launcher) {
     if (!launcher->blind)
         return;
-    become(getuid(), getgid());
-    /* the change of user cleared the death signal; if the launcher died meanwhile, our socket is closed */
+    become(0, getgid());
+    /* The change of user has cleared the death signal. A slot that outlives its launcher must not go on: the next
+     * launcher takes its directory and its uid. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != launcher->pid)
+        _exit(1);
 }
 
 /* RLIMIT_NPROC bounds all tasks of a user together, so child.c adds this number to the run's limit. */

@@ -78,8 +78,6 @@ static void hello(int control, const struct launcher *launcher, const char *why,
  * execs. */
 static int fork_slot(const struct launcher *launcher, struct options *options, unsigned number) {
     struct place *place = &options->places[number];
-    pid_t parent = getpid();
-
     place->slot = fork();
     if (place->slot < 0)
         return -errno;
@@ -88,7 +86,7 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
         static struct launcher own;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
+        if (getppid() != launcher->pid)
             _exit(1);
         sys_keep_only(keep, sizeof keep / sizeof *keep);
         own = *launcher;

@@ -11,6 +11,7 @@
 /* Set when the launcher starts. The same for all slots and runs, but for the uid at `weak`, where each slot has its
  * own. */
 struct launcher {
+    pid_t pid;
     uid_t uid; /* the payload's, as numbered inside the box */
     gid_t gid;
     bool weak;          /* no namespaces: bare.c instead of cell.c */
@@ -21,7 +22,7 @@ struct launcher {
     bool no_cgroup_namespace; /* programs see the name of the host's group */
     bool privileged;    /* real root; otherwise we are in a user namespace of our own or, at weak, are the payload's
                          * user */
-    bool blind;         /* root at weak, but may not look into programs of another user: see bare_become_payload */
+    bool blind;         /* root at weak, but may not look into programs or choose their cores: bare_become_payload */
     bool process_quota; /* RLIMIT_NPROC counts one run alone: each slot has a user namespace, or at weak a uid */
     int cgroup;         /* the launcher's directory, where it limits runs, or -1 */
     int counting;       /* the same where it only counts them, or -1 */

@@ -125,6 +125,7 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
                     struct doj_fault *fault) {
     int error;
 
+    launcher->pid = getpid();
     launcher->uid = options->uid;
     launcher->gid = options->gid;
     launcher->cgroup = launcher->counting = launcher->uids = -1;

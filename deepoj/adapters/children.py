@@ -39,6 +39,10 @@ CHILD_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LC
 #: the path by which a process opens the directory that it was started in
 OWN_DIRECTORY = "/proc/self/cwd"
 
+# linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
+_PR_GET_DUMPABLE, _PR_SET_DUMPABLE = 3, 4
+
 
 def inherited(descriptor: int) -> str:
     """Return the path by which a child opens the directory of a descriptor that it inherited."""
@@ -203,14 +207,22 @@ def orphans_of(directory: Path) -> list[int]:
     return [pid for pid in _all_pids() if pid != os.getpid() and _works_in(pid, wanted)]
 
 
+def works_elsewhere(pid: int, directory: Path) -> bool:
+    """Return whether a process exists and does not work in ``directory``; False where we cannot see that."""
+    return Path(f"/proc/{pid}").exists() and _works_in(pid, directory.stat()) is False
+
+
 def _all_pids() -> list[int]:
     return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdigit()]
 
 
-def _works_in(pid: int, wanted: os.stat_result) -> bool:
+def _works_in(pid: int, wanted: os.stat_result) -> bool | None:
+    """Return whether a process works in this directory; None where we may not see that (a kernel thread, for one)."""
     try:
         current = _look(pid, lambda process: (process / "cwd").stat())
-    except OSError:  # ended meanwhile, a kernel thread, or of another user
+    except PermissionError:
+        return None
+    except OSError:  # ended meanwhile
         return False
     return (current.st_dev, current.st_ino) == (wanted.st_dev, wanted.st_ino)
 
@@ -237,15 +249,22 @@ def _look[T](pid: int, read: Callable[[Path], T]) -> T:
 
 @contextlib.contextmanager
 def _files_of(uid: int, gid: int) -> Iterator[None]:
-    """Open files as another user, on this thread alone; what is inside must not await."""
+    """Open files as another user, on this thread alone; what is inside must not await.
+
+    The kernel clears the thread's death signal and makes the process invisible to others; both are put back.
+    """
     libc = ctypes.CDLL(None)
-    libc.setfsgid(gid)
-    libc.setfsuid(uid)
+    death_signal, visible = ctypes.c_int(), libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
+    libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(death_signal), 0, 0, 0)
     try:
+        libc.setfsgid(gid)
+        libc.setfsuid(uid)
         yield
     finally:
         libc.setfsuid(os.geteuid())
         libc.setfsgid(os.getegid())
+        libc.prctl(_PR_SET_DUMPABLE, visible, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, death_signal.value, 0, 0, 0)
 
 
 async def outlive_orphans(directory: Path, executables: Sequence[str], *, grace_s: float, deadline_s: float) -> None:

@@ -12,8 +12,6 @@ from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, RunOutcome, RunSpec, RunVerdict
 from tests.sandbox.bench import limits, said
 
-pytestmark = pytest.mark.measured  # an estimate, which is right on average
-
 #: how the probe arranges for its children to be lost
 WAYS = ("ignoring", "handling", "default", "flipping", "orphaned", "vforked", "threads", "sessions")
 #: how it has children that somebody waits for, or the init does
@@ -49,6 +47,7 @@ async def uncounted(request: pytest.FixtureRequest, programs: Path, no_counting:
         yield Uncounted(box, programs)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("slice_us", [300, 5000])
 @pytest.mark.parametrize("how", WAYS)
 async def test_cpu_of_reaped_children_is_not_underestimated(uncounted: Uncounted, how: str, slice_us: int) -> None:
@@ -58,6 +57,7 @@ async def test_cpu_of_reaped_children_is_not_underestimated(uncounted: Uncounted
     assert outcome.cpu_ms >= 0.9 * int(said(outcome)["burnt"])
 
 
+@pytest.mark.measured
 async def test_cpu_of_reaped_children_is_no_more_than_all_cores_have(uncounted: Uncounted) -> None:
     outcome = await uncounted.run("sleep_lost", "40", "600")
 
@@ -72,6 +72,7 @@ async def test_cpu_of_reaped_children_is_limited(uncounted: Uncounted, how: str)
     assert (outcome.verdict, outcome.rule) == (RunVerdict.TLE, "cpu")
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("how", KEPT)
 async def test_cpu_of_children_that_are_waited_for_is_exact(uncounted: Uncounted, how: str) -> None:
     outcome = await uncounted.burn(how, 5000, 80)
@@ -88,6 +89,7 @@ async def test_cpu_of_children_that_are_waited_for_is_limited_while_others_run(u
     assert outcome.cpu_ms < 1000
 
 
+@pytest.mark.measured
 async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is_counted(uncounted: Uncounted) -> None:
     before_ms = uncounted.slots_cpu_ms()
 
@@ -97,6 +99,7 @@ async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is
     assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
 
 
+@pytest.mark.measured
 async def test_a_handler_costs_no_look_once_children_may_be_lost(uncounted: Uncounted) -> None:
     looked_at = await uncounted.run("handle_often", "handling", "500")
     known = await uncounted.run("handle_often", "ignoring", "500")

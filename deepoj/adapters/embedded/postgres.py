@@ -23,11 +23,11 @@ from deepoj.adapters.children import (
     ChildProcess,
     inherited,
     last_line,
-    orphans_of,
     outlive_orphans,
     rotate,
     run_once,
     spawn,
+    works_elsewhere,
 )
 from deepoj.adapters.embedded.home import DATABASE, PG_SOCKET, EmbeddedHome, own_directory, sync
 from deepoj.adapters.embedded.reach import Programs, in_reach
@@ -159,9 +159,9 @@ def _drop_foreign_lock(home: EmbeddedHome) -> None:
         pid = int(pid_file.read_text().split()[0])
     except (FileNotFoundError, ValueError, IndexError):
         return
-    # PostgreSQL would refuse to start if a process has this number now. That process does not work in the directory,
-    # so it is not a server of this cluster. If no process has the number, PostgreSQL's own, stricter, check decides.
-    if Path(f"/proc/{pid}").exists() and pid not in orphans_of(home.postgres_dir):
+    # PostgreSQL would refuse to start if a process has this number now. If that process does not work in the directory,
+    # it is no server of this cluster. In all other cases PostgreSQL's own, stricter, check decides.
+    if works_elsewhere(pid, home.postgres_dir):
         pid_file.unlink()
 
 
