@@ -78,6 +78,7 @@ LONGEST = (
     "tests/sandbox/",
     "tests/schema/",
     "tests/contract/",
+    "tests/unit/test_suite.py",
 )
 
 

@@ -81,7 +81,14 @@ def test_a_java_file_may_be_called_otherwise_than_its_class(tmp_path: Path, caps
     assert (code_, told["matched"]) == (0, 1), told
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
+# those with testlib take longest
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.full] if name.startswith("polygon") else [])
+        for name in sorted(path.name for path in EXAMPLES.iterdir())
+    ],
+)
 def test_the_example_packages(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, told = verify(EXAMPLES / name, capsys)
     assert (code, told["matched"], told["skipped"]) == (0, len(told["cases"]), 0), told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -141,14 +142,16 @@ def session(
     quarantine: str = "",
     workers: Sequence[str] = ("-n", "1", "--dist", "loadfile"),
 ) -> subprocess.CompletedProcess[str]:
-    """Run pytest with our conftest over one file of tests."""
+    """Run pytest with our conftest over one file of tests, without plugins that it would not use."""
     tests = directory / "tests"
     tests.mkdir()
     for name in ("conftest.py", "host.py"):
         shutil.copy(conftest.ROOT / "tests" / name, tests)
     (tests / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
     (tests / "test_one.py").write_text(source)
+    plugins = ("-p", "pytest_rerunfailures", *(() if "no:xdist" in workers else ("-p", "xdist")))
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-raR", *workers, *options, "tests"],
+        [sys.executable, "-m", "pytest", "-raR", *plugins, *workers, *options, "tests"],
         cwd=directory, capture_output=True, text=True, timeout=300, check=False,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
