@@ -48,8 +48,8 @@ class Intake[C: (Claim, CustomClaim)](ABC):
         self._gauge()
 
     async def hand_back(self, claim: C) -> None:
-        """Give back the claim of a job that a drain cut: another node may start it at once, and the attempt does not
-        count."""
+        """Give back a claim that a drain cut: another node may start its job at once, and the attempt does not count.
+        A breakage is logged, not raised, so that the other claims of this node are given back all the same."""
         try:
             await self._release(claim)
         except StoreUnavailable as error:  # the lease runs out by itself
@@ -64,10 +64,10 @@ class Intake[C: (Claim, CustomClaim)](ABC):
                 return answer
 
     async def _begin(self, claim: C, sent_at: float, *, reclaimed: bool = False) -> bool:
-        """Start the job of a claim that was sent at ``sent_at``. Return False if it was given back instead: the drain
-        began during the claim."""
+        """Start the job of a claim that was sent at ``sent_at``. Return False if the drain began during the claim: the
+        claim was given back instead, or its lease runs out."""
         if self._start is None:
-            await self._release(claim)
+            await self.hand_back(claim)
             return False
         self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
         self._gauge()

@@ -114,7 +114,7 @@ class RunIntake(Intake[CustomClaim]):
         """Claim the next run and start it. Return whether one was started.
 
         Raises:
-          StoreUnavailable: a run that was claimed comes back when its lease runs out.
+          StoreUnavailable: it may have been claimed; then it comes back when its lease runs out.
         """
         sent_at = trio.current_time()
         claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)

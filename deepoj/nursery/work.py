@@ -151,7 +151,7 @@ class JobIntake(Intake[Claim]):
         the number of jobs started.
 
         Raises:
-          StoreUnavailable: no entry was acked; they stay pending for reclaim, or for a restart of the consumer.
+          StoreUnavailable: no refused entry was acked; they stay pending for reclaim, or for a restart of the consumer.
           StreamUnavailable: jobs that were won have been started.
         """
         good = [entry for entry in entries if isinstance(entry, Entry) and not entry.of_run]
@@ -243,11 +243,14 @@ class JobIntake(Intake[Claim]):
         return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
 
     async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:
-        won = [answer for answer in answers.values() if isinstance(answer, Claim)]
-        for claim in won:
-            if await self._begin(claim, sent_at, reclaimed=reclaimed) and self._progress is not None:
-                self._progress.changed(claim.job_id)
-        return len(won)
+        """Start the jobs of the claims among the answers. Return the number of jobs started."""
+        started = 0
+        for answer in answers.values():
+            if isinstance(answer, Claim) and await self._begin(answer, sent_at, reclaimed=reclaimed):
+                started += 1
+                if self._progress is not None:
+                    self._progress.changed(answer.job_id)
+        return started
 
     async def _release(self, claim: Claim) -> None:
         refusal = await finalize_step.give_back(

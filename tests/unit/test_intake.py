@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from structlog.testing import capture_logs
 
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.intake import Intake
@@ -22,6 +23,7 @@ from deepoj.playground.lease import RunLeasing
 from deepoj.playground.order import order_run
 from deepoj.words.jobs import State
 from deepoj.words.playground import CustomDraft, CustomReceipt
+from deepoj.words.stream import Entry
 from tests.fakes.node import submitted
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -94,6 +96,23 @@ async def test_a_claim_won_after_the_close_is_given_back_without_counting(case: 
     await case.take()
     assert case.leases.free == 1
     assert case.state() == (State.PENDING, 0)
+
+
+async def test_a_claim_that_cannot_be_given_back_leaves_the_rest_of_its_batch_given_back(
+    metrics: Metrics,
+) -> None:
+    store, stream = MemoryStore(), MemoryStream()
+    jobs = [await submitted(store, metrics, f"int main(){{return {n};}}") for n in range(3)]
+    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+    intake = JobIntake(store, stream, Leases(60.0, 3), LeaseSettings("node-a", 60.0, 5), metrics)
+    store.break_next("give_back", applied=False)
+    with capture_logs() as lines:
+        await intake.admit(await stream.read(3, 0))  # closed, as in a stop
+    left, *others = jobs
+    assert [store.rows[job_id].state for job_id in others] == [State.PENDING] * 2
+    assert store.rows[left].state is State.PROCESSING, "its lease runs out"
+    assert [entry.job_id for entry in await stream.own_pending(3) if isinstance(entry, Entry)] == [left]
+    assert [line["job_id"] for line in lines if line["event"] == "give_back_failed"] == [left]
 
 
 async def test_a_gate_shut_during_the_wait_for_a_slot_is_waited_for_again(case: IntakeCase) -> None:
