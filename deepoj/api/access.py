@@ -62,7 +62,7 @@ PUBLIC = Access()
 USER = Access(check=_user, security=_TOKEN)
 #: an administrator
 ADMIN = Access(check=_admin, security=_TOKEN, errors=(403,))
-#: a user whose submission rate and whose turn allow one more submission; for ``Limit.SUBMIT``
+#: a user whose submission rate and whose turn allow one more submission; ``Limit.SUBMIT`` requires this access
 SUBMITTER = Access(check=_submitter, security=_TOKEN)
 #: a user whom the handler itself checks with ``Auth``, because it reads the account together with something else
 CHECKED_BY_HANDLER = Access(security=_TOKEN)

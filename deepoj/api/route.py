@@ -46,7 +46,7 @@ from quart_schema import (
     security_scheme,
 )
 
-from deepoj.api.access import Access, Guards
+from deepoj.api.access import SUBMITTER, Access, Guards
 from deepoj.api.http.limits import Limit
 from deepoj.api.models.base import ErrorBody
 
@@ -134,7 +134,8 @@ def add_routes(app: Quart, handlers: object, guards: Guards | None = None) -> No
     """Add every declared method of ``handlers`` to the application, in the order of their definition.
 
     Raises:
-      TypeError: a handler's parameters do not match its declaration, or its access is checked and there are no guards.
+      TypeError: a handler's parameters do not match its declaration, its access is checked and there are no guards, or
+        its limit is that of submissions and its access does not count them.
     """
     for name, function in vars(type(handlers)).items():
         declaration = declaration_of(function)
@@ -149,6 +150,11 @@ def _view(declaration: Route, handler: Handler, guards: Guards | None) -> Callab
     """Return the view function of a handler: it checks the access and gives a model its status."""
     _require_parameters(declaration, handler)
     check, (status, *_) = declaration.access.check, declaration.responses
+    if declaration.limit is Limit.SUBMIT and declaration.access is not SUBMITTER:
+        raise TypeError(
+            f"{declaration.method} {declaration.path}: its requests with a token are not counted: Limit.SUBMIT needs"
+            " access=SUBMITTER"
+        )
     if check is not None and guards is None:
         raise TypeError(f"{declaration.method} {declaration.path}: its access is checked, so it needs guards")
 

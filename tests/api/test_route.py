@@ -9,7 +9,7 @@ import pytest
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioResponse
 
-from deepoj.api.access import ADMIN, PUBLIC, Access
+from deepoj.api.access import ADMIN, PUBLIC, USER, Access
 from deepoj.api.http.limits import Limit
 from deepoj.api.models.health import Health
 from deepoj.api.route import Described, add_routes, limit_of, route
@@ -96,6 +96,13 @@ class _NoGuards:
         raise AssertionError(admin)
 
 
+class _SubmissionsUncounted:
+    @route("POST", "/e", access=USER, limit=Limit.SUBMIT, responses={200: Health})
+    async def submit(self, user: User) -> Health:
+        """One."""
+        raise AssertionError(user)
+
+
 @pytest.mark.parametrize(
     ("handlers", "sentence"),
     [
@@ -103,8 +110,12 @@ class _NoGuards:
         (_CallerMissing(), "GET /b/<int:job_id>: its handler must take ['the caller', 'job_id'], not ['job_id']"),
         (_CallerTooMuch(), "GET /c: its handler must take [], not ['admin']"),
         (_NoGuards(), "GET /d: its access is checked, so it needs guards"),
+        (
+            _SubmissionsUncounted(),
+            "POST /e: its requests with a token are not counted: Limit.SUBMIT needs access=SUBMITTER",
+        ),
     ],
 )
-def test_handler_that_does_not_fit_its_declaration_is_refused_at_start(handlers: object, sentence: str) -> None:
+def test_declaration_that_does_not_fit_is_refused_at_start(handlers: object, sentence: str) -> None:
     with pytest.raises(TypeError, match=re.escape(sentence)):
         add_routes(QuartTrio("test"), handlers)
