@@ -87,8 +87,6 @@ class Strays(Protocol):
         it returns nothing."""
         ...
 
-    async def oldest_unfinished_entry_ids(self) -> list[str]: ...
-
 
 class Retention(Protocol):
     """Finished submissions that are old enough to be deleted. Raises StoreUnavailable."""

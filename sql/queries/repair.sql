@@ -38,16 +38,6 @@ sent AS (
 )
 SELECT job_id FROM sent ORDER BY id;
 
--- name: oldest_unfinished_entry_ids
--- The stream entries of unfinished jobs, oldest entry first, at most a hundred.
-SELECT entry_id FROM (
-    SELECT DISTINCT e.stream_entry_id AS entry_id
-    FROM submissions AS s JOIN outbox_events AS e ON e.job_id = s.job_id
-    WHERE s.state IN ('pending', 'processing') AND e.stream_entry_id IS NOT NULL
-) AS unfinished
-ORDER BY split_part(entry_id, '-', 1)::bigint, split_part(entry_id, '-', 2)::bigint
-LIMIT 100;
-
 -- name: strays
 -- A page of rows that may need repair, by id, each with its latest stream entries.
 SELECT s.id, s.job_id::text, entries.ids AS entry_ids

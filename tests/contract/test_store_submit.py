@@ -477,17 +477,6 @@ async def test_a_delivered_event_is_done_with_and_keeps_its_first_entry(lab: Lab
     await lab.store.outbox.mark_undelivered([], "nothing")
 
 
-async def test_the_entries_of_unfinished_jobs_come_oldest_first(lab: Lab) -> None:
-    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
-    jobs = [await send(lab.store, draft(user_id, problem.id, f"// {number}")) for number in range(4)]
-    events = {event.job_id: event.id for event in await lab.store.outbox.take_outbox(10, 0.5, 10.0)}
-    entries = ["1000-10", "1000-9", "999-1", "20000-0"]
-    await lab.store.outbox.mark_delivered([(events[job], entry) for job, entry in zip(jobs, entries, strict=True)])
-    assert await lab.store.strays.oldest_unfinished_entry_ids() == ["999-1", "1000-9", "1000-10", "20000-0"]
-    assert await lab.store.leases.finalize(await claim(lab, jobs[2]), report(), {}) is None
-    assert await lab.store.strays.oldest_unfinished_entry_ids() == ["1000-9", "1000-10", "20000-0"]
-
-
 # -- repair
 
 

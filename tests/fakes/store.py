@@ -919,15 +919,6 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             self._send(row, "repair", 0.0, self._task(row))
         return self._answer([row.job_id for row in repaired], lost)
 
-    async def oldest_unfinished_entry_ids(self) -> list[str]:
-        lost = await self._enter("oldest_unfinished_entry_ids")
-        found = {
-            event.stream_entry_id
-            for event in self.outbox.values()
-            if event.stream_entry_id is not None and self.rows[event.job_id].unfinished
-        }
-        return self._answer(sorted(found, key=lambda entry_id: [int(part) for part in entry_id.split("-")]), lost)
-
     async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
         lost = await self._enter("expired")
         before = self.clock() - keep_s

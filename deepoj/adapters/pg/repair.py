@@ -46,8 +46,3 @@ class PgStrays:
                 return [row["job_id"] for row in rows]
 
         return await self._pool.do(work, repeatable=True)
-
-    async def oldest_unfinished_entry_ids(self) -> list[str]:
-        """Return the oldest entries' ids, oldest first, at most a hundred."""
-        rows = await self._pool.rows("oldest_unfinished_entry_ids", repeatable=True)
-        return [row["entry_id"] for row in rows]
