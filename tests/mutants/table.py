@@ -122,6 +122,12 @@ MUTANTS = (
         "tests/unit/test_custom_runs_node.py::test_a_long_run_keeps_its_lease",
     ),
     Mutant(
+        "deepoj/wiring/children/keepers.py",
+        "stores={Claim: store.leases, CustomClaim: store.run_leases},",
+        "stores={Claim: store.leases, CustomClaim: store.leases},",
+        "tests/unit/test_wiring.py::test_wired_heartbeat_extends_jobs_and_custom_runs_each_in_its_own_table",
+    ),
+    Mutant(
         "deepoj/nursery/leases.py",
         "return sent_at + self.lease_s * (1 - MARGIN)",
         "return sent_at + self.lease_s",
