@@ -1,6 +1,12 @@
 """The nurseries of the process, in the order in which they open and close.
 
-The scope that opens first is closed last. ``wiring/children`` has a file for each, which makes its children::
+Three words of Trio. A *nursery* is a block that runs tasks side by side and ends when all of them have ended; an
+exception in one cancels the others. A *cancel scope* is a block that can be cancelled, or has a deadline: from then on
+each wait inside it raises ``trio.Cancelled``, and the program goes on after the block. A shield keeps cancellations of
+outer scopes out. Each nursery has a cancel scope. A *task status* lets a task report that it is up: ``nursery.start``
+waits until the task has called ``task_status.started()``.
+
+The nursery that opens first is closed last. ``wiring/children`` has a file for each, which makes its children::
 
     root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
       servers      embedded PostgreSQL and Valkey; then the preparations (schema, reachability)
