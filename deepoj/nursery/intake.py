@@ -47,11 +47,11 @@ class Intake[C: (Claim, CustomClaim)](ABC):
         self.leases.drop(lease)
         self._gauge()
 
-    async def hand_back(self, claim: C) -> None:
+    async def give_back(self, claim: C) -> None:
         """Give back a claim that a drain cut: another node may start its job at once, and the attempt does not count.
         A breakage is logged, not raised, so that the other claims of this node are given back all the same."""
         try:
-            await self._release(claim)
+            await self._give_back(claim)
         except StoreUnavailable as error:  # the lease runs out by itself
             observe.log(self._not_given_back, level="warning", **names(claim), reason=str(error))
 
@@ -67,15 +67,15 @@ class Intake[C: (Claim, CustomClaim)](ABC):
         """Start the job of a claim that was sent at ``sent_at``. Return False if the drain began during the claim: the
         claim was given back instead, or its lease runs out."""
         if self._start is None:
-            await self.hand_back(claim)
+            await self.give_back(claim)
             return False
         self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
         self._gauge()
         return True
 
     @abstractmethod
-    async def _release(self, claim: C) -> None:
-        """Give a claim back to other nodes; the attempt does not count.
+    async def _give_back(self, claim: C) -> None:
+        """Give a claim back; the attempt does not count.
 
         Raises:
           StoreUnavailable: not given back; the lease runs out by itself.

@@ -176,7 +176,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepairCycle:
-    """Does a round of repair and counts it, and logs a breakage. ``once`` itself logs the jobs that it put back."""
+    """Does a round of repair and counts it, and logs a breakage. ``once`` itself logs the jobs that it repaired."""
 
     once: Callable[[], Awaitable[object]]
     metrics: observe.Metrics

@@ -120,7 +120,7 @@ class RunIntake(Intake[CustomClaim]):
         claim = await run_lease.claim_run(self._runs, self._settings, self._metrics)
         return claim is not None and await self._begin(claim, sent_at)
 
-    async def _release(self, claim: CustomClaim) -> None:
+    async def _give_back(self, claim: CustomClaim) -> None:
         """Give the run back, and notify the other nodes.
 
         What if we die between the two? The run is due, and the next poll of any node finds it.

@@ -163,7 +163,7 @@ async def one_job[C: (Claim, CustomClaim), O](
             except trio.Cancelled:
                 if not lease.lost:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + node.give_back_s):
-                        await work.intake.hand_back(lease.claim)
+                        await work.intake.give_back(lease.claim)
                 raise
             with trio.CancelScope(shield=True, deadline=lease.deadline) as writing:
                 job.start_soon(_hurry, writing, node.give_back_s, name="hurry")

@@ -175,7 +175,7 @@ class JobIntake(Intake[Claim]):
                 answers |= of_avoided
             unfit = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.UNFIT]
             if unfit:
-                answers |= await self._sent_again(unfit, 0.0, unfit=True)
+                answers |= await self._hand_over(unfit, 0.0, unfit=True)
             for entry in good:
                 answer = answers[entry.entry_id]
                 if not isinstance(answer, Claim):
@@ -213,11 +213,11 @@ class JobIntake(Intake[Claim]):
     async def _avoid(self, entries: Sequence[Entry]) -> Mapping[str, Claim | ack_step.Ending]:
         """Offer jobs that this node has just failed at to other nodes, or claim them here if there are none."""
         if await self._stream.live_consumers(ALIVE_MS) > 1:
-            return await self._sent_again(entries, AVOID_S)
+            return await self._hand_over(entries, AVOID_S)
         return await claim_step.claim(self._jobs, entries, self._settings, self._metrics)
 
     async def hand_over(self, entries: Sequence[Entry | BadEntry]) -> None:
-        """Send entries that this node will not claim to other nodes, through the outbox.
+        """Hand entries that this node will not claim over to other nodes, and ack them.
 
         What if we die between the outbox event and the ack? The job has two entries; the claim refuses the second.
 
@@ -232,14 +232,14 @@ class JobIntake(Intake[Claim]):
         ]
         if not left:
             return
-        endings = await self._sent_again(left, 0.0)
+        endings = await self._hand_over(left, 0.0)
         observe.log("hand_over", count=len(left))
         await ack_step.ack_all(self._stream, [(entry, endings[entry.entry_id]) for entry in left])
 
-    async def _sent_again(
+    async def _hand_over(
         self, entries: Sequence[Entry], avoid_s: float, *, unfit: bool = False
     ) -> dict[str, ack_step.Ending]:
-        answers = await self._jobs.send_again([entry.job_id for entry in entries], avoid_s=avoid_s, unfit=unfit)
+        answers = await self._jobs.hand_over([entry.job_id for entry in entries], avoid_s=avoid_s, unfit=unfit)
         return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
 
     async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:
@@ -252,7 +252,7 @@ class JobIntake(Intake[Claim]):
                     self._progress.changed(answer.job_id)
         return started
 
-    async def _release(self, claim: Claim) -> None:
+    async def _give_back(self, claim: Claim) -> None:
         refusal = await finalize_step.give_back(
             self._jobs, claim, DRAINED, counts=False, delay_s=0.0, metrics=self._metrics
         )

@@ -3,8 +3,8 @@
 An entry is acked only after the database has answered, and only when its job no longer needs it:
 
 * the job has its verdict, is dead, or does not exist;
-* this attempt finished the job, or gave it back, or handed it over (the outbox event written with that brings it
-  back);
+* this attempt finished the job or gave it back, or this node handed it over (the outbox event written with that brings
+  a new entry);
 * the entry cannot be decoded, which will not change;
 * the entry announces custom runs: it is only a notification.
 
@@ -28,9 +28,9 @@ class Settled(enum.Enum):
 
     #: this attempt's verdict stands
     FINALIZED = "finalized"
-    #: released; an outbox event brings the job back
+    #: this attempt's claim is released; an outbox event brings a new entry
     GIVEN_BACK = "given_back"
-    #: never claimed here; an outbox event brings the job to a free node
+    #: not claimed here; an outbox event brings a new entry, to a free node
     HANDED_OVER = "handed_over"
     #: of a custom run: a node with room finds the run in the store, which it also polls
     RUNG = "rung"

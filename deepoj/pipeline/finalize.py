@@ -69,8 +69,8 @@ async def give_back(
     metrics: observe.Metrics,
     avoid_s: float = 0.0,
 ) -> FinalizeRefusal | None:
-    """Release the job for another try: lease, outbox event and ledger row in one transaction. For ``avoid_s`` after the
-    job is due, this node leaves it to other nodes.
+    """Release the claim for another try: lease, outbox event and ledger row in one transaction. For ``avoid_s`` after
+    the job is due, this node leaves it to other nodes.
 
     Raises:
       StoreUnavailable: not given back; the lease runs out and reclaim takes the job.

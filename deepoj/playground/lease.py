@@ -19,7 +19,7 @@ from deepoj.words.jobs import FinalizeRefusal
 from deepoj.words.playground import CustomClaim, CustomReport, CustomSwept
 from deepoj.words.results import Infra
 
-#: a run is cheap to send again, and may have caused the death of its node
+#: a run is cheap for its author to order again, and may have caused the death of its node
 MAX_ATTEMPTS = 2
 #: rows of each kind per round of the sweeper
 SWEEP_LIMIT = 500
@@ -89,7 +89,7 @@ async def give_back_run(
     delay_s: float,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> FinalizeRefusal | None:
-    """Release the run for another try, or end it after its last attempt.
+    """Release the claim for another try, or end it after its last attempt.
 
     Raises:
       StoreUnavailable: not given back; the lease runs out.

@@ -43,17 +43,18 @@ class JobLeases(LeaseStore, Protocol):
     async def give_back(
         self, claim: Claim, *, reason: str, counts: bool, delay_s: float = 0.0, avoid_s: float = 0.0
     ) -> FinalizeRefusal | None:
-        """Release the lease and write an outbox event (due after ``delay_s``) in one transaction, so that another node
+        """Release the claim and write an outbox event (due after ``delay_s``) in one transaction, so that another node
         starts at once. ``counts``: whether the attempt counts against the maximum. After None the old stream entry may
         be acked: the outbox event brings the job back. For ``avoid_s`` after it is due, a claim of the same owner with
         ``yields`` is refused; the next won claim ends that."""
         ...
 
-    async def send_again(
+    async def hand_over(
         self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
     ) -> dict[str, ClaimRefusal | None]:
-        """Write one outbox event for each job that is not leased; rows stay unchanged. None: the event is written, and
-        the job's old entry may be acked. Otherwise the reason why there is none.
+        """Hand unclaimed entries over to other nodes: write one outbox event for each job that is not leased; rows stay
+        unchanged. None: the event is written, and the job's old entry may be acked. Otherwise the reason why there is
+        none.
 
         The event is due at once. If the job was given back with ``avoid_s`` and is still avoided, the event is due the
         later the longer it has been (up to 5 s). ``unfit``: the caller cannot judge the jobs; their events are due the

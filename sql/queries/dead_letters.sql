@@ -29,7 +29,7 @@ ORDER BY id;
 SELECT count(*) FROM (SELECT FROM submissions WHERE state = 'dead' ORDER BY id LIMIT $1) AS dead;
 
 -- name: requeue_dead_letter
--- Resets a dead letter's attempts and sends it again through the outbox, or returns the refusal.
+-- Resets a dead letter's attempts and writes an outbox event, or returns the refusal.
 --
 -- Fenced by the attempt it died with ($2): a decision about one death never applies to a later one, and the same decision
 -- made twice counts once ('repeated'). A requeued letter no longer deduplicates identical submissions: another one may be

@@ -131,9 +131,9 @@ ledger AS (
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal FROM decision;
 
 -- name: give_back
--- Releases the lease and sends the job again through the outbox, or returns the refusal.
--- $8: as in finalize; a release of this attempt is then its own. $10: for so many seconds after the job is due again, its
--- owner avoids it.
+-- Releases the claim and writes an outbox event, or returns the refusal.
+-- $8: as in finalize; a give-back of this attempt is then its own. $10: for so many seconds after the job is due again,
+-- its owner avoids it.
 WITH
 target AS MATERIALIZED (
     SELECT id, lease_until,
@@ -177,9 +177,9 @@ sent AS (
 )
 SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*) FROM sent) AS sent FROM decision;
 
--- name: send_again
--- Sends jobs without a valid lease again through the outbox, and returns the reason for the others. Rows stay unchanged.
--- A job with an undelivered event is sent, too. That event may be the one whose entry is given up here: published a
+-- name: hand_over
+-- Writes an outbox event for each job without a valid lease, and returns the reason for the others. Rows stay unchanged.
+-- A job with an undelivered event gets one, too. That event may be the one whose entry is given up here: published a
 -- moment ago and not marked yet. So each given-up entry is replaced by one event.
 -- $2: for how long the node that failed at a job avoids it. The first offer goes out at once, because the node that has
 -- waited longest for work takes it. Each later offer waits half as long as the job has been offered so far, at most 4 s;

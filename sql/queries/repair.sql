@@ -3,7 +3,7 @@
 SELECT pg_try_advisory_xact_lock(hashtextextended('deepoj.repair', 0));
 
 -- name: repair
--- Sends unfinished jobs again that have neither a live entry nor a pending event.
+-- Writes an outbox event for each unfinished job that has neither a live entry nor a pending event.
 --
 -- A job is old enough if it was neither changed nor sent for $2 seconds: an event delivered a moment ago may be missing in
 -- the list of live jobs, which was read earlier.

@@ -132,7 +132,7 @@ SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE nullif(refu
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: give_back_run
--- Releases the lease: due again after $5 seconds. If the attempt counts ($4) and was the last of $6, the run is finished
+-- Releases the claim: due again after $5 seconds. If the attempt counts ($4) and was the last of $6, the run is finished
 -- as a System Error.
 WITH
 target AS MATERIALIZED (

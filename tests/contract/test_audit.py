@@ -484,7 +484,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["submit", "claim", "claim", "claim", "steal", "finalize", "finalize", "stale", "give_back", "infra",
-             "wait", "expire", "extend", "requeue", "discard", "send_again", "repair"]
+             "wait", "expire", "extend", "requeue", "discard", "hand_over", "repair"]
         ),
         st.integers(0, 3),
         st.sampled_from([NODE, OTHER, "node-c"]),
@@ -526,8 +526,8 @@ async def live(lab: Lab, steps: Sequence[tuple[str, int, str]]) -> None:
                 decision = Decision.REQUEUE if what == "requeue" else Decision.DISCARD
                 attempt = letter.attempt_id if letter is not None else which
                 await store.letters.decide(decision, job_id, attempt, by="root", note="", stream_key="s")
-            case "send_again":
-                await store.leases.send_again(jobs, avoid_s=30.0)
+            case "hand_over":
+                await store.leases.hand_over(jobs, avoid_s=30.0)
             case "repair":
                 await deliver(lab)
                 await store.strays.repair(set(), 5.0, 10, "s")

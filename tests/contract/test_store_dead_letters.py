@@ -339,10 +339,10 @@ async def test_all_entries_of_an_avoided_job_say_so_and_others_of_the_batch_are_
 # -- handing over
 
 
-async def test_send_again_of_a_pending_job_makes_one_event(lab: Lab) -> None:
+async def test_hand_over_of_a_pending_job_makes_one_event(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
-    assert await lab.store.leases.send_again([job_id, job_id]) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id, job_id]) == {job_id: None}
     assert [(row.event_type, row.status) for row in lab.outbox(job_id)] == [
         ("submit", "delivered"),
         ("hand_over", "pending"),
@@ -350,11 +350,11 @@ async def test_send_again_of_a_pending_job_makes_one_event(lab: Lab) -> None:
     assert events(lab, job_id) == []
 
 
-async def test_an_entry_whose_event_is_not_marked_yet_is_sent_again_all_the_same(lab: Lab) -> None:
+async def test_an_entry_whose_event_is_not_marked_yet_is_handed_over_all_the_same(lab: Lab) -> None:
     """An entry can be published, read and handed over before its event is marked: the mark must not end the job."""
     job_id = await new_job(lab)
     [event] = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
-    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id]) == {job_id: None}
     await lab.store.outbox.mark_delivered([(event.id, "1-1")])
     assert [(row.event_type, row.status) for row in lab.outbox(job_id)] == [
         ("submit", "delivered"),
@@ -362,7 +362,7 @@ async def test_an_entry_whose_event_is_not_marked_yet_is_sent_again_all_the_same
     ]
 
 
-async def test_send_again_of_a_held_or_finished_job_is_refused(lab: Lab) -> None:
+async def test_hand_over_of_a_held_or_finished_job_is_refused(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     held, done, dead = [await send(lab.store, draft(user_id, problem.id, f"// {n}")) for n in range(3)]
     await deliver(lab)
@@ -370,7 +370,7 @@ async def test_send_again_of_a_held_or_finished_job_is_refused(lab: Lab) -> None
     assert await lab.store.leases.finalize(await claim(lab, done), report(), {}) is None
     await die(lab, dead)
     unknown = str(uuid.uuid4())
-    assert await lab.store.leases.send_again([held, done, dead, unknown, "no job id"]) == {
+    assert await lab.store.leases.hand_over([held, done, dead, unknown, "no job id"]) == {
         held: ClaimRefusal.LEASED,
         done: ClaimRefusal.ALREADY_DONE,
         dead: ClaimRefusal.DEAD,
@@ -378,19 +378,19 @@ async def test_send_again_of_a_held_or_finished_job_is_refused(lab: Lab) -> None
         "no job id": ClaimRefusal.UNKNOWN_JOB,
     }
     lab.advance(LEASE_S)  # its holder is gone
-    assert await lab.store.leases.send_again([held]) == {held: None}
+    assert await lab.store.leases.hand_over([held]) == {held: None}
 
 
 async def test_an_avoided_job_is_offered_at_once_and_then_less_and_less_often(lab: Lab) -> None:
     job_id = await failed_at(lab)
     lab.advance(DELAY_S)
     await deliver(lab)
-    assert await lab.store.leases.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], avoid_s=AVOID_S) == {job_id: None}
     assert lab.delay_s(job_id) < 2.0
     lab.advance(2.0)
     assert len(await deliver(lab)) == 1
     lab.advance(8.0)
-    assert await lab.store.leases.send_again([job_id], avoid_s=AVOID_S) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], avoid_s=AVOID_S) == {job_id: None}
     assert 3.0 <= lab.delay_s(job_id) <= 5.0  # half of ten seconds, and no more than about four
     assert await deliver(lab) == []
     lab.advance(5.0)
@@ -401,7 +401,7 @@ async def test_an_avoided_job_that_is_handed_over_is_due_at_once(lab: Lab) -> No
     job_id = await failed_at(lab)
     lab.advance(12)
     await deliver(lab)
-    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id]) == {job_id: None}
     assert len(await deliver(lab)) == 1
 
 

@@ -60,7 +60,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "uuid, bigint, text, text, boolean, float8, text, boolean, int, float8",
         "gen_random_uuid(), 1, 'n', 'drain', true, 0, '1-1', true, 1, 0",
     ),
-    "send_again": ("uuid[], float8, boolean", "ARRAY[gen_random_uuid()], 30, true"),
+    "hand_over": ("uuid[], float8, boolean", "ARRAY[gen_random_uuid()], 30, true"),
     "live_languages": (None, ""),
     "tell_live": (
         "uuid[], bigint[], int[], int[], int[], text[], uuid[], uuid[]",

@@ -64,21 +64,21 @@ async def test_a_job_without_attempts_left_is_dead_for_everybody(lab: Lab) -> No
     assert await tried(lab, job_id, PYTHON) is ClaimRefusal.DEAD
 
 
-async def test_unfit_job_is_sent_again_with_growing_delay(lab: Lab) -> None:
+async def test_unfit_job_is_handed_over_with_growing_delay(lab: Lab) -> None:
     job_id = await new_job(lab)
     await deliver(lab)
-    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], unfit=True) == {job_id: None}
     assert lab.delay_s(job_id) < 2.0  # soon: it has not waited long
     lab.advance(2)
     assert len(await deliver(lab)) == 1
     lab.advance(18)
-    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], unfit=True) == {job_id: None}
     assert 7.5 <= lab.delay_s(job_id) < 20.0
     assert await deliver(lab) == []
     lab.advance(20)
     assert len(await deliver(lab)) == 1
     lab.advance(10_000)
-    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], unfit=True) == {job_id: None}
     assert 22.5 <= lab.delay_s(job_id) <= 37.5
     lab.advance(38)
     assert len(await deliver(lab)) == 1
@@ -89,7 +89,7 @@ async def test_while_a_live_node_can_judge_it_it_is_offered_often(lab: Lab) -> N
     await deliver(lab)
     lab.advance(1000)
     await lab.store.roster.announce(OTHER, {"cpp17": "g++"}, 300.0)
-    assert await lab.store.leases.send_again([job_id], unfit=True) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id], unfit=True) == {job_id: None}
     assert 1.1 < lab.delay_s(job_id) < 1.9
     lab.advance(2)
     assert len(await deliver(lab)) == 1

@@ -117,7 +117,7 @@ async def test_payload_built_by_repair_carries_the_files(lab: Lab) -> None:
     one = replace(draft(user_id, problem.id, "int main(){}"), entry_point="main.cpp", beside=(SourceFile("b.h", "b"),))
     job_id = await send(lab.store, one)
     await deliver(lab)
-    assert await lab.store.leases.send_again([job_id]) == {job_id: None}
+    assert await lab.store.leases.hand_over([job_id]) == {job_id: None}
     (event,) = await lab.store.outbox.take_outbox(10, 0.5, 10.0)
     task = json.loads(event.payload)
     assert (task["entry_point"], task["files"]) == ("main.cpp", [{"name": "b.h", "content": "b"}])

@@ -767,10 +767,10 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         self._send(row, "give_back", delay_s, self._task(row))
         return self._answer(None, lost)
 
-    async def send_again(
+    async def hand_over(
         self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
     ) -> dict[str, ClaimRefusal | None]:
-        lost = await self._enter("send_again")
+        lost = await self._enter("hand_over")
         answers: dict[str, ClaimRefusal | None] = {}
         for job_id in dict.fromkeys(job_ids):
             row = self.rows.get(job_id)

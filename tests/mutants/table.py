@@ -104,7 +104,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/nursery/intake.py",
-        ("            await self.hand_back(claim)\n"
+        ("            await self.give_back(claim)\n"
          "            return False"),
         "            return False",
         "tests/unit/test_intake.py::test_a_claim_won_after_the_close_is_given_back_without_counting",

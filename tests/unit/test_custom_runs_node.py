@@ -181,7 +181,7 @@ async def test_a_node_that_leaves_sends_no_run_through_the_outbox(autojump_clock
     await ordered(fake)
     job_intake = fake.node().work[0].intake
     assert isinstance(job_intake, JobIntake)
-    fake.store.break_next("send_again", applied=False)  # it is not asked
+    fake.store.break_next("hand_over", applied=False)  # it is not asked
     await job_intake.hand_over(await fake.stream.read(10, 0))
     assert pending(fake) == 0
     assert fake.store.outbox == {}

@@ -259,7 +259,7 @@ async def test_a_hand_over_that_breaks_leaves_one_verdict_each(
     jobs = await left_waiting(fake, 6)
     async with running(fake):
         await trio.sleep(1)
-        fake.store.break_next("send_again", applied=applied)
+        fake.store.break_next("hand_over", applied=applied)
     other = beside(fake, "node-b")
     other.judge_s = 0.0
     async with running(other):
@@ -357,7 +357,7 @@ async def test_won_claims_begin_although_the_other_claims_break(fake: FakeNode, 
             fake.store.break_next("claim", applied=False)
         else:
             await fake.stream.beside("node-b").read(1, 0)
-            fake.store.break_next("send_again", applied=False)
+            fake.store.break_next("hand_over", applied=False)
         return await alive(idle_ms)
 
     fake.stream.live_consumers = live_consumers  # type: ignore[method-assign]

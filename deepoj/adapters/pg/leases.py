@@ -115,14 +115,14 @@ class PgJobLeases:
 
         return _refusal(await self._pool.do(work, repeatable=True))
 
-    async def send_again(
+    async def hand_over(
         self, job_ids: Sequence[str], *, avoid_s: float = 0.0, unfit: bool = False
     ) -> dict[str, ClaimRefusal | None]:
-        """Send jobs again, as the port says. Repeatable: of two events, the claim refuses the second."""
+        """Hand entries over, as the port says. Repeatable: of two events, the claim refuses the second."""
         answers: dict[str, ClaimRefusal | None] = dict.fromkeys(job_ids, ClaimRefusal.UNKNOWN_JOB)
         known = [job_id for job_id in job_ids if is_job_id(job_id)]
         if known:
-            rows = await self._pool.rows("send_again", known, avoid_s, unfit, repeatable=True)
+            rows = await self._pool.rows("hand_over", known, avoid_s, unfit, repeatable=True)
             answers |= {row["job_id"]: row["word"] and ClaimRefusal(row["word"]) for row in rows}
         return answers
 

@@ -124,7 +124,7 @@ class LinuxBox:
                     answer = await talk.ask(slot, serial, spec, files)
                     outcome = talk.outcome(answer, spec, files, self._isolation)
             finally:
-                slot.give_back()
+                slot.release()
         return outcome
 
     async def run_joined(
@@ -137,7 +137,7 @@ class LinuxBox:
             try:
                 return await joined.run_joined(slot, serials, program, interactor, is_settled)
             finally:
-                slot.give_back()
+                slot.release()
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[Slot]:
@@ -150,7 +150,7 @@ class LinuxBox:
             try:
                 yield slot
             finally:
-                slot.give_back()
+                slot.release()
 
     async def _alive(self) -> Launcher:
         """Return the launcher, restarted if it fell. The caller holds a turn, so a living launcher has a free slot."""

@@ -117,7 +117,7 @@ class Slot:
     partner: socket.socket
     launcher: Launcher = field(repr=False)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Make the slot free for the next run; close it if its launcher is broken."""
         if self.launcher.broken:
             self.close()

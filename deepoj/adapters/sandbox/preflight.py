@@ -183,7 +183,7 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
             if outcome.verdict is not RunVerdict.OK:
                 return SandboxError(f"/bin/true gave {outcome.verdict} by rule {outcome.rule}", 0)
     finally:
-        slot.give_back()
+        slot.release()
     return None
 
 
@@ -193,7 +193,7 @@ async def _lacks_of_joined(launcher: Launcher) -> list[str]:
     try:
         pair = await run_joined(slot, (0, 0), _TRIAL, _TRIAL, lambda _outcome: False)
     finally:
-        slot.give_back()
+        slot.release()
     fault = pair.program.sandbox_error or pair.interactor.sandbox_error
     return [] if fault is None else [f"interactive problems get System Error: {_explain(fault)}"]
 
