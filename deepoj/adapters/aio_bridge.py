@@ -53,7 +53,7 @@ def telling_resets() -> Iterator[None]:
     """Raise ConnectionResetError, as asyncio's own loop does, where uvloop raises RuntimeError.
 
     For work on the loop that writes to sockets: uvloop does so if a reset has closed the connection before its protocol
-    was told.
+    was notified.
     """
     try:
         yield

@@ -1,6 +1,6 @@
 """Repeat runs that end close to a limit, because each measurement is noisy.
 
-A run gets a little more CPU time than the problem allows. So a run that would end just past the limit is told from an
+A run gets a little more CPU time than the problem allows. So a run that would end just past the limit differs from an
 endless one: only the first may have met a noisy moment. Then the measured time is compared with the problem's limit,
 and a run that ended close to it, on either side, is repeated. If the second run is within the limit, it decides.
 Otherwise a third run is made alone, and decides. The last run decides everything: an accepted program was within the
@@ -27,7 +27,7 @@ STARVED_WAIT_S = 10.0
 
 
 def widened(limits: RunLimits, margin_percent: float) -> RunLimits:
-    """Return wider limits, under which a late run can be told from an endless one. 0 percent: the same limits."""
+    """Return wider limits, under which a late run differs from an endless one. 0 percent: the same limits."""
     return replace(limits, cpu_ms=math.ceil(limits.cpu_ms * (1 + margin_percent / 100)))
 
 

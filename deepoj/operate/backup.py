@@ -43,8 +43,8 @@ def find_pg_programs(pg_bin: Path | None) -> Path:
 
 
 def _blobs(cfg: Config) -> Blobs:
-    told = not cfg.sources["api.database_url"].startswith("default")
-    return blobs_of(cfg, None if told else EmbeddedHome.find(cfg.home))
+    is_set = not cfg.sources["api.database_url"].startswith("default")
+    return blobs_of(cfg, None if is_set else EmbeddedHome.find(cfg.home))
 
 
 async def back_up(cfg: Config, directory: Path, programs: Path) -> tuple[int, int]:

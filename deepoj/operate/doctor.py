@@ -39,7 +39,7 @@ JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
 REACH_S = 10.0
 NODE_S = 2.0
 UNTRUSTED = "api_untrusted_forwarded_total"
-#: what an embedded node does not need to be told
+#: settings that an embedded node does not need
 ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
 
 #: ``lacks``: a chosen role cannot work like this; ``note``: worth knowing, nothing depends on it
@@ -199,7 +199,7 @@ def tool_findings(cfg: Config) -> Iterator[Finding]:
         is_there = os.access(tool, os.X_OK)
         problem = f"{tool} {'does not work or does not know it' if is_there else 'is missing'}"
         mend = f"{_install()} {'--reinstall ' if is_there else ''}{language.package}"
-        if tool == cfg.path.compiler_bin and _told(cfg, "path.compiler_bin"):
+        if tool == cfg.path.compiler_bin and _is_set(cfg, "path.compiler_bin"):
             problem, mend = f"{problem} (path.compiler_bin)", f"export DEEPOJ_PATH_COMPILER_BIN={Toolchain().gxx}"
         if language.id == 1 and cfg.roles & JUDGES:
             yield Finding(language.key, "lacks", problem, mend)
@@ -250,7 +250,7 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
         findings.append(await _canaries(cfg))
     if Role.API in cfg.roles:
         findings += await _proxies(cfg)
-    if cfg.embedded or not any(_told(cfg, name) for name in ADDRESSES):
+    if cfg.embedded or not any(_is_set(cfg, name) for name in ADDRESSES):
         return level, [*findings, *_embedded()]
     findings += [*_startable(cfg), *_callbacks(cfg)]
     async with AsyncExitStack() as stack:
@@ -264,7 +264,7 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
 
 
 async def _proxies(cfg: Config) -> list[Finding]:
-    """What the node that runs here, if one does, says of proxies that it was not told of."""
+    """Return a finding if a node runs here and its metrics count requests through untrusted proxies."""
     headers = {"Authorization": f"Bearer {cfg.api.metrics_token}"} if cfg.api.metrics_token else {}
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=NODE_S) as http:
@@ -278,7 +278,7 @@ async def _proxies(cfg: Config) -> list[Finding]:
     return [Finding("proxies", "note", seen, "export TRUSTED_PROXIES=ADDRESS  # of the log event forwarded_untrusted")]
 
 
-def _told(cfg: Config, name: str) -> bool:
+def _is_set(cfg: Config, name: str) -> bool:
     return not cfg.sources[name].startswith("default")
 
 
@@ -374,9 +374,13 @@ async def _servers(cfg: Config, stack: AsyncExitStack) -> list[ConfiguredServer]
     stream = await stack.enter_async_context(
         RedisStream.open(bridge, cfg.redis_url, stream_key=cfg.stream_key, group=cfg.stream_group, consumer="doctor")
     )
-    told = cfg.minio
+    section = cfg.minio
     objects = S3Blobs(
-        told.endpoint, access_key=told.access_key, secret_key=told.secret_key, bucket=told.bucket, secure=told.secure
+        section.endpoint,
+        access_key=section.access_key,
+        secret_key=section.secret_key,
+        bucket=section.bucket,
+        secure=section.secure,
     )
     objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
     return [

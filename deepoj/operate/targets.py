@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 def database_url(cfg: Config) -> str:
     """The database that commands speak to: the one an operator has set, else that of the embedded home, which needs no
-    telling. Raises StartRefused when the home is there and cannot be read."""
+    setting. Raises StartRefused when the home is there and cannot be read."""
     from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
 
-    told = not cfg.sources["api.database_url"].startswith("default")
-    embedded = None if told else EmbeddedHome.find(cfg.home)
+    is_set = not cfg.sources["api.database_url"].startswith("default")
+    embedded = None if is_set else EmbeddedHome.find(cfg.home)
     return cfg.database_url if embedded is None else embedded.database_url
 
 
@@ -26,8 +26,8 @@ def redis_target(cfg: Config) -> tuple[str, str, bool]:
     """URL, password and whether over TLS, of the Redis that commands speak to; found as ``database_url`` is."""
     from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
 
-    told = not cfg.sources["api.redis_url"].startswith("default")
-    embedded = None if told else EmbeddedHome.find(cfg.home)
+    is_set = not cfg.sources["api.redis_url"].startswith("default")
+    embedded = None if is_set else EmbeddedHome.find(cfg.home)
     if embedded is None:
         return cfg.redis_url, cfg.redis.password, cfg.redis.tls_enabled
     return embedded.redis_url, embedded.valkey_password, False

@@ -7,8 +7,8 @@ Two stores meet here; what if we die between the lines?
 
 * the row exists, the entry does not: the next poll of any node finds it. Its author has no id of it, so it runs for no
   use, once.
-* the stream does not answer: the row is deleted, and the author told to try again. If the entry arrived all the same,
-  it wakes a node that finds nothing; the result of a node that has claimed the row meanwhile is refused.
+* the stream does not answer: the row is deleted, and the author is asked to try again. If the entry arrived all the
+  same, it wakes a node that finds nothing; the result of a node that has claimed the row meanwhile is refused.
 * the row cannot be deleted, since the database is away, too: as if we had died after the first line.
 """
 

@@ -49,7 +49,7 @@ step() { # TITLE COMMAND...
 
 follow() { # TITLE
     columns=$(stty size <&3 2>/dev/null) && columns=${columns#* } || columns=80
-    [ "$columns" -gt 5 ] || columns=80 # 0: a terminal that was told no size, as a serial line
+    [ "$columns" -gt 5 ] || columns=80 # 0: a terminal without a size, as a serial line
     seconds=0
     while kill -0 $$ 2>/dev/null; do # a killed shell stops nothing
         # Printable ASCII only: it can be cut anywhere, and no escape sequence of a tool gets through.

@@ -4,7 +4,7 @@
 -- $1 to $6: portions of tests, each of one attempt; those of an attempt that is not under way are skipped.
 -- $7: jobs to notify for; $8: finished jobs. A notification carries only the job's id.
 WITH
-told AS MATERIALIZED (
+portions AS MATERIALIZED (
     SELECT t.*
     FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[])
         AS t (job_id, attempt_id, first, last, count, tests)
@@ -12,7 +12,7 @@ told AS MATERIALIZED (
 ),
 kept AS (
     INSERT INTO live_tests (job_id, attempt_id, first, last, count, tests)
-    SELECT job_id, attempt_id, first, last, count, tests::jsonb FROM told
+    SELECT job_id, attempt_id, first, last, count, tests::jsonb FROM portions
     ON CONFLICT DO NOTHING
 ),
 forgotten AS (
@@ -23,7 +23,7 @@ forgotten AS (
         WHERE s.job_id = l.job_id AND s.attempt_id = l.attempt_id AND s.state = 'processing')
 )
 SELECT pg_notify('deepoj_live', rung.job_id::text)
-FROM (SELECT job_id FROM told UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
+FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
 
 -- name: live
 -- A job's state, and a row for each portion of its current attempt's tests after $3 (of all its tests, if that attempt is

@@ -60,7 +60,7 @@ WHERE id = (SELECT id FROM free)
 RETURNING run_id::text, attempt_id, user_id, language, code, stdin, time_limit_ms, memory_limit_kb, trace_id,
           floor(extract(epoch FROM created_at) * 1000)::bigint AS at_ms,
           floor(extract(epoch FROM now() - created_at) * 1000)::bigint AS waited_ms,
-          pg_notify('deepoj_live', run_id::text) AS told;
+          pg_notify('deepoj_live', run_id::text) AS notified;
 
 -- name: extend_runs
 -- Extends all leases of a node's runs that are still valid, in one statement; never shortens one. (Rows are named by an
@@ -128,7 +128,7 @@ written AS (
     RETURNING pg_notify('deepoj_live', run_id::text)
 )
 SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE nullif(refusal, 'written') END AS refusal,
-       (SELECT count(*) FROM written) AS told
+       (SELECT count(*) FROM written) AS notified
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: give_back_run
@@ -161,7 +161,7 @@ ended AS (
     RETURNING pg_notify('deepoj_live', r.run_id::text)
 )
 SELECT CASE WHEN target.id IS NULL THEN 'not_in_expected_state' ELSE refusal END AS refusal,
-       (SELECT count(*) FROM released) + (SELECT count(*) FROM ended) AS told
+       (SELECT count(*) FROM released) + (SELECT count(*) FROM ended) AS notified
 FROM (SELECT) AS one LEFT JOIN target ON true;
 
 -- name: sweep_runs

@@ -26,11 +26,11 @@ from deepoj.words.errors import Breakage, StoreUnavailable
 class _Waiting[A, R]:
     """A call that waits in the queue, then in a batch."""
 
-    __slots__ = ("answer", "argument", "begins", "failed", "told")
+    __slots__ = ("answer", "argument", "begins", "failed", "woken")
 
     def __init__(self, argument: A) -> None:
         self.argument = argument
-        self.told = trio.Event()
+        self.woken = trio.Event()
         #: whether it was woken to start the next batch
         self.begins = False
         #: the answer, or empty
@@ -60,7 +60,7 @@ class Batcher[A, R]:
         mine: _Waiting[A, R] = _Waiting(argument)
         self._queue.append(mine)
         try:
-            await mine.told.wait()
+            await mine.woken.wait()
         except trio.Cancelled:
             if mine.begins:  # pass the lane on to the next call
                 self._hand_on()
@@ -69,9 +69,9 @@ class Batcher[A, R]:
             raise
         if mine.begins:
             return await self._begin(mine)
-        return await self._told(mine)
+        return await self._answer_of(mine)
 
-    async def _told(self, mine: _Waiting[A, R]) -> R:
+    async def _answer_of(self, mine: _Waiting[A, R]) -> R:
         if mine.failed is not None:
             raise StoreUnavailable(mine.failed)
         if not mine.answer:
@@ -107,8 +107,8 @@ class Batcher[A, R]:
         finally:
             self._hand_on()
             for one in group[1:]:
-                one.told.set()
-        return await self._told(mine)
+                one.woken.set()
+        return await self._answer_of(mine)
 
     def _hand_on(self) -> None:
         if not self._queue:
@@ -116,4 +116,4 @@ class Batcher[A, R]:
             return
         following = self._queue.popleft()
         following.begins = True
-        following.told.set()
+        following.woken.set()

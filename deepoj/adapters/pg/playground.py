@@ -103,7 +103,7 @@ class PgRunLeases:
         row = await self._pool.row("claim_run", owner, lease_s, max_attempts, sorted(languages), repeatable=False)
         if row is None:
             return None
-        fields = {name: value for name, value in row.items() if name != "told"}
+        fields = {name: value for name, value in row.items() if name != "notified"}
         return CustomClaim(lease_owner=owner, **fields | {"run_id": run_id_of(row["run_id"])})
 
     async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:

@@ -19,7 +19,7 @@ MISSING = (
 )
 #: The exit codes are those of ``verdicts.CHECK_TABLE``, also where a source defines EJUDGE, CONTESTER or TESTSYS, but
 #: not where it sets one itself. "Partially correct" begins at ``verdicts.PARTIALLY``: the file would begin at 0, where
-#: `_pc(1)` cannot be told from a wrong answer.
+#: `_pc(1)` has the exit code of a wrong answer.
 _EXIT_CODES = {
     "OK": 0,
     "WA": 1,

@@ -51,7 +51,7 @@ class Stretch:
 
     @classmethod
     def soon(cls, ms: int) -> Stretch:
-        """So that several meters can be told before it begins."""
+        """Return a stretch that begins soon, so that several meters can get it before."""
         return cls(time.monotonic_ns() + SOON_NS, ms)
 
 

@@ -93,8 +93,8 @@ def a_node(home: Path, *args: str, settings: str = "") -> Iterator[Up]:
     home.mkdir(parents=True, exist_ok=True)
     note = home / "node.json"
     note.unlink(missing_ok=True)
-    told = home / "bench.yaml"
-    told.write_text(settings or unlimited())
+    settings_file = home / "bench.yaml"
+    settings_file.write_text(settings or unlimited())
     log = home / "bench.log"
     with log.open("ab") as err:
         process = subprocess.Popen(
@@ -103,7 +103,7 @@ def a_node(home: Path, *args: str, settings: str = "") -> Iterator[Up]:
                 "-m",
                 "deepoj",
                 "--config",
-                str(told),
+                str(settings_file),
                 "--home",
                 str(home),
                 "up",

@@ -198,14 +198,14 @@ class _MeasuredSteps:
         taken = await self._timed("submit", lambda: self._client.post("/api/v1/submit", json=body))
         job_id = taken.raise_for_status().json()["job_id"]
         outbox = OutboxSettings(100, 0.5, 10.0)
-        told = await self._timed(
+        dispatched = await self._timed(
             "dispatch", lambda: dispatch(self._store.outbox, self.stream, outbox, self._metrics, Lanes())
         )
         entries = [entry for entry in await self.stream.read(1, 1000) if isinstance(entry, Entry)]
         answers = await self._timed("claim", lambda: self._store.leases.claim(entries, "bench", 60.0, 5))
         won = [answer for answer in answers.values() if isinstance(answer, Claim)]
-        if told.moved != 1 or len(won) != 1:
-            raise StartRefused(f"the walk went astray: {told.moved} events, {answers}", 1)
+        if dispatched.moved != 1 or len(won) != 1:
+            raise StartRefused(f"the walk went astray: {dispatched.moved} events, {answers}", 1)
         refusal = await self._timed(
             "finalize", lambda: self._store.leases.finalize(won[0], a_report(), {"status": "Accepted"})
         )

@@ -27,7 +27,7 @@ class Answer(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One POST. ``key``: the Idempotency-Key, the same for all tries of one program. ``told``: the answer as text."""
+    """One POST. ``key``: the Idempotency-Key, the same for all tries of one program. ``text``: the answer."""
 
     key: str
     expected: str
@@ -35,7 +35,7 @@ class Try:
     ended_s: float
     answer: Answer
     job_id: str = ""
-    told: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class LiveCanaries:
             with trio.move_on_after(_WITHIN_S) as scope:
                 self.jobs.append(await self.client.submit(f"{self.prefix}{number}", program))
             if scope.cancelled_caught:
-                answer = self.client.history.tries[-1].told if self.client.history.tries else "no answer"
+                answer = self.client.history.tries[-1].text if self.client.history.tries else "no answer"
                 raise StartRefused(f"a canary was not accepted within {_WITHIN_S:g} s: {answer}", UNREACHABLE)
             if number == 0 and not await self.ask(_THERE, self.jobs):
                 raise StartRefused(

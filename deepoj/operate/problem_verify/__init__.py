@@ -69,13 +69,14 @@ class Verified:
 
 
 async def verify_package(
-    cfg: Config, path: Path, room: Path, told: tuple[int | None, int | None], progress: bool
+    cfg: Config, path: Path, room: Path, limits: tuple[int | None, int | None], progress: bool
 ) -> Verified:
     (files := room / "package").mkdir()
     (workdir := room / "work").mkdir()
     package = await trio.to_thread.run_sync(_read, cfg, path, files)
     plan = package.plan
-    verified = Verified(plan, _problem_of(cfg, plan, *told))
+    time_ms, memory_mb = limits
+    verified = Verified(plan, _problem_of(cfg, plan, time_ms, memory_mb))
     inputs = len({case.input for case in plan.cases if case.input is not None})
     total = len(plan.examples) + inputs * len(plan.input_validators)
     from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
@@ -128,7 +129,7 @@ async def verify_package(
                     bench, verified.problem, examples, cfg.worker.pool_size, on_change
                 )
 
-            factor = timing.factor_of(plan) if told[0] is None else None
+            factor = timing.factor_of(plan) if time_ms is None else None
             if factor is not None:
                 usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
                 verified.problem = replace(usual, time_limit_ms=most_ms)

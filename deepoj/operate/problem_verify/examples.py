@@ -47,8 +47,8 @@ async def judge_side_by_side(
     slots: int,
     on_change: Callable[[Collection[str], int], None],
 ) -> list[PromiseResult]:
-    """Judges the package's submissions, at most ``slots`` at a time. ``on_change`` is told the names of those that are
-    being judged, and how many have just been judged.
+    """Judges the package's submissions, at most ``slots`` at a time. ``on_change`` gets the names of those that are
+    being judged, and the number of those that have just been judged.
 
     Raises:
       BoxBroken: the sandbox fell over.

@@ -40,7 +40,7 @@ class InputFault:
 async def check_inputs(
     bench: Bench, problem: Problem, validator: Checker, on_input: Callable[[], None]
 ) -> list[InputFault]:
-    """Every input of the package by one validator. ``on_input`` is told of each that has been looked at.
+    """Every input of the package by one validator. ``on_input`` is called after each.
 
     Raises:
       BoxBroken: the sandbox fell over.
@@ -70,12 +70,12 @@ async def check_inputs(
 
 def _args(validator: Checker, case: Case) -> tuple[str, ...]:
     """The arguments that the case has for this validator, which goes by its folder's name or its file's."""
-    told = dict(case.input_args)
+    args = dict(case.input_args)
     entry = PurePosixPath(validator.program.entry)
     for name in (PurePosixPath(validator.program.root).name, entry.name, entry.stem):
-        if name in told:
-            return told[name]
-    return told.get("", ())
+        if name in args:
+            return args[name]
+    return args.get("", ())
 
 
 def _why_not(protocol: Protocol, outcome: RunOutcome) -> str:
