@@ -61,11 +61,11 @@ def test_school_behind_one_address_is_served(besieged: tuple[Node, Mapping[str, 
     assert outcome.complaints(TOLERATED_HEALTH_S) == [], outcome
 
 
-def test_what_a_siege_did_is_told() -> None:
+def test_siege_with_slow_health_or_a_fault_is_a_complaint() -> None:
     assert Outcome("x", 1.0, 5, 1, ()).complaints() == []
     assert len(Outcome("x", 1.1, 5, 1, ("login: 429",)).complaints()) == 2
 
 
-def test_what_they_cost_is_told() -> None:
+def test_cost_over_its_limit_is_a_complaint() -> None:
     assert Cost("x", 10.0, 20.0, 5, 50.0).complaints() == []
     assert len(Cost("x", 10.0, 20.1, 5, 50.1).complaints()) == 2

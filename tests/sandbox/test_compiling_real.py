@@ -140,7 +140,7 @@ async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name
 
 
 @pytest.mark.parametrize("name", PLAIN)
-async def test_what_comes_before_the_include_keeps_the_header_away(place: Place, name: str) -> None:
+async def test_header_cache_with_a_line_before_the_include_is_not_used(place: Place, name: str) -> None:
     text = PLAIN[name]
     assert await place.quick.precompile(LANGUAGES["cpp17"], "iostream")
     assert first_include(text.encode()) is None

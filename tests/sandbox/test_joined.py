@@ -328,7 +328,7 @@ async def test_kill_of_one_side_ends_the_other(victim: str, lone: Table) -> None
     assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
 
 
-async def test_what_cannot_be_joined_is_refused(table: Table, tmp_path: Path) -> None:
+async def test_run_joined_with_a_spec_that_cannot_be_joined_is_refused(table: Table, tmp_path: Path) -> None:
     one, other = table.side("player", ("play",), None), table.side("judge", ("referee", 1), None)
     (tmp_path / "in").touch()
 

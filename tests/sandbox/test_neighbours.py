@@ -66,7 +66,7 @@ def children(pid: str) -> list[str]:
     return Path("/proc", pid, "task", pid, "children").read_text().split()
 
 
-async def test_what_ends_a_run_shares_its_session(box: LinuxBox) -> None:
+async def test_slot_shares_its_session_with_the_init_of_its_run(box: LinuxBox) -> None:
     """In another session an init would wait for the run that it is to end, where that leaves others nothing."""
     await box.run(RunSpec(argv=("/bin/true",), limits=limits()))
 

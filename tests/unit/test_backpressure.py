@@ -79,7 +79,7 @@ def outbox(**lanes: int) -> OutboxPending:
     return OutboxPending({Priority[name.upper()]: count for name, count in lanes.items()})
 
 
-def test_what_waits_in_the_outbox_counts_as_lag_but_no_rejudges() -> None:
+def test_lag_counts_waiting_outbox_events_except_rejudges() -> None:
     """The stream holds a small window, so its own lag never reaches a threshold."""
     door = Door()
     assert door.after(look(lag=4, outbox=outbox(interactive=95, rejudge=10_000))) is None

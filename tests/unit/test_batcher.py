@@ -49,7 +49,7 @@ class Calls:
                 self.answers[number] = breakage
 
 
-async def test_what_comes_meanwhile_goes_together() -> None:
+async def test_calls_during_a_batch_form_the_next_batch() -> None:
     work = Work()
     async with trio.open_nursery() as nursery:
         calls = Calls(Batcher(work, lanes=1, most=3), nursery)

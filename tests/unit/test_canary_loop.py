@@ -211,7 +211,9 @@ async def test_a_box_that_is_away_does_not_clear_a_suspicion(autojump_clock: obj
         assert fake.store.rows[job_id].state is State.PENDING
 
 
-async def test_what_wavers_is_told_and_stops_nothing(autojump_clock: object, fake: FakeNode, sky: Sky) -> None:
+async def test_wavering_canary_is_logged_and_the_gate_stays_open(
+    autojump_clock: object, fake: FakeNode, sky: Sky
+) -> None:
     sky.found = replace(CLEAN, wavering=LATE.differing)
     with capture_logs() as lines:
         async with running(fake):

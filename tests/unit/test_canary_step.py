@@ -123,7 +123,7 @@ async def test_a_level_has_its_own_fate(tmp_path: Path) -> None:
     assert differing == {Isolation.NAMESPACES: [], Isolation.FULL: ["fork-bomb"]}
 
 
-async def test_what_differs_once_or_twice_does_not_count(box: CanaryBox, tmp_path: Path) -> None:
+async def test_canary_that_differs_in_fewer_than_all_tries_is_wavering(box: CanaryBox, tmp_path: Path) -> None:
     box.lies["cpu-loop"], box.times["cpu-loop"] = outcome(), step.TRIES - 1
     found = await judged(box, tmp_path)
     assert found.clean
@@ -168,7 +168,7 @@ async def test_spoilt_program_is_compiled_again(box: CanaryBox, tmp_path: Path) 
         outcome(SE, sandbox_error=SandboxError("clone", errno.ENOMEM)),
     ],
 )
-async def test_what_the_host_cannot_do_says_nothing_about_verdicts(box: CanaryBox, tmp_path: Path, lie: Lie) -> None:
+async def test_canary_that_the_sandbox_cannot_run_is_unjudged(box: CanaryBox, tmp_path: Path, lie: Lie) -> None:
     box.lies["abort"] = lie
     found = await judged(box, tmp_path)
     assert found.differing == ()

@@ -405,7 +405,7 @@ def test_a_checker_has_at_least_as_long_as_the_program() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
-def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Language) -> None:
+def test_needs_of_a_runtime_are_added_to_the_limits_of_checkers(language: Language) -> None:
     node = judge_settings()
     limits = checkers.check_limits(a_problem(), node, language)
     assert limits.memory_bytes >> 20 == checkers.heap_mb(node) + language.memory_added_mb
@@ -430,7 +430,7 @@ def test_what_a_runtime_needs_is_beside_what_a_checker_may_use(language: Languag
         (b"", False),
     ],
 )
-def test_who_wants_testlib(source: bytes, wants: bool) -> None:
+def test_wants_testlib_only_for_an_include_of_it(source: bytes, wants: bool) -> None:
     assert checkers.wants_testlib(source) is wants
 
 

@@ -173,7 +173,7 @@ def test_an_old_python_gets_one_clear_line() -> None:
     assert done.stderr == "deepoj: Python 3.13 or newer is needed, and this is 3.6.\n"
 
 
-def test_what_stands_before_the_version_check_parses_on_old_pythons() -> None:
+def test_files_before_the_version_check_parse_on_old_pythons() -> None:
     for name in ("__init__.py", "__main__.py"):
         text = (ROOT / "deepoj" / name).read_text()
         assert "from __future__" not in text  # annotations: unknown before 3.7

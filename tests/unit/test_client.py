@@ -141,7 +141,7 @@ def test_a_retry_after_behind_the_budget_is_not_waited_for(status: int, code: st
 
 
 @pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), refusal(503, "QUEUE_ERROR")])
-def test_what_may_have_been_taken_is_not_sent_twice(answer: Answer) -> None:
+def test_run_request_that_may_have_arrived_is_not_repeated(answer: Answer) -> None:
     """A custom run has no idempotency key."""
     played = Played([answer])
     with pytest.raises((ServerAway, ServerRefused)):
@@ -149,7 +149,7 @@ def test_what_may_have_been_taken_is_not_sent_twice(answer: Answer) -> None:
     assert len(played.asked) == 1
 
 
-def test_what_cannot_have_been_taken_is_sent_again() -> None:
+def test_run_request_that_cannot_have_arrived_is_repeated() -> None:
     played = Played([httpx.ConnectError("x"), refusal(429, "RATE_LIMITED"), httpx.Response(202, json={"run_id": "r"})])
     assert played.server().run({"code": ""}) == "r"
 
@@ -301,7 +301,7 @@ def test_a_dead_letter_ends_the_waiting() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_what_one_may_not_see_is_not_asked_for_again(status: int) -> None:
+def test_watch_of_a_forbidden_job_is_not_repeated(status: int) -> None:
     played = Played([refusal(status, "FORBIDDEN")])
     with pytest.raises(ServerRefused):
         watched(played)
@@ -328,7 +328,7 @@ def test_one_server_has_one_url(text: str, url: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["ftp://x", "https://", "https://x?y=1", "https://x:port", "http://[::1"])
-def test_what_is_no_url(text: str) -> None:
+def test_server_url_that_is_no_url_is_refused(text: str) -> None:
     with pytest.raises(StartRefused, match="not a server's URL"):
         server_url(text)
 
@@ -344,7 +344,7 @@ def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     [("http://127.0.0.1:1", False), ("http://[::1]", False), ("http://localhost", False), ("https://x", False),
      ("http://x", True), ("http://10.0.0.1", True), ("http://localhost.example.org", True)],
 )  # fmt: skip
-def test_what_everybody_on_the_way_can_read(url: str, clear: bool) -> None:
+def test_in_the_clear_is_true_for_http_to_another_host(url: str, clear: bool) -> None:
     assert keys.in_the_clear(url) is clear
 
 
@@ -391,7 +391,7 @@ def test_a_token_shows_in_no_repr(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("token", ["a\nb", "ключ"])
-def test_what_is_no_token(tmp_path: Path, token: str) -> None:
+def test_token_with_invalid_characters_is_refused_and_not_shown(tmp_path: Path, token: str) -> None:
     with pytest.raises(StartRefused, match="DEEPOJ_TOKEN") as caught:
         ring(tmp_path, DEEPOJ_TOKEN=token)
     assert token not in str(caught.value)
@@ -432,7 +432,7 @@ def test_a_damaged_file_is_said(tmp_path: Path, text: str) -> None:
         ring(tmp_path).token(URL)
 
 
-def test_what_cannot_be_kept_leaves_nothing(tmp_path: Path) -> None:
+def test_account_that_cannot_be_stored_leaves_no_file(tmp_path: Path) -> None:
     file = kept_file(tmp_path)
     file.unlink()
     file.mkdir()
@@ -624,7 +624,9 @@ def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.Ca
     assert lines == ["1/2", "judged", "1/2", "2/2", "Accepted"]
 
 
-def test_what_others_wrote_does_not_steer_the_terminal(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_an_answer_do_not_reach_the_terminal(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
     evil = "\x1b]0;title\x07\x9b31m[bold]\u202e"
     body = {
         "state": "done",

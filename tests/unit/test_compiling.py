@@ -246,7 +246,7 @@ async def test_sources_cannot_be_cut_another_way(keeping: Keeping) -> None:
     assert len(keeping.shelf.kept) == 2
 
 
-async def test_who_wants_the_same_meanwhile_waits(keeping: Keeping, autojump_clock: object) -> None:
+async def test_same_sources_during_a_compilation_wait_for_its_result(keeping: Keeping, autojump_clock: object) -> None:
     compiler = keeping.compiler_with()
     keeping.box.hold()
     found: list[Compiled | Infra] = []
@@ -268,7 +268,7 @@ async def test_who_wants_the_same_meanwhile_waits(keeping: Keeping, autojump_clo
     assert (keeping.counted("miss"), keeping.counted("joined")) == (1, 2)
 
 
-async def test_who_waits_compiles_when_the_first_is_cancelled(keeping: Keeping, autojump_clock: object) -> None:
+async def test_waiting_compilation_starts_when_the_first_is_cancelled(keeping: Keeping, autojump_clock: object) -> None:
     compiler = keeping.compiler_with()
     keeping.box.hold()
     sources = keeping.sources(main_cpp="int main(){}")

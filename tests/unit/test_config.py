@@ -547,7 +547,7 @@ def test_embedded_node_takes_submissions_of_a_class_behind_one_address() -> None
     assert ip_limit(DEEPOJ_EMBEDDED="true", RATE_LIMIT_IP_PER_WINDOW="90") == 90
 
 
-def test_what_is_of_connections_follows_their_number() -> None:
+def test_parts_of_the_connections_follow_their_number() -> None:
     api = read({"API_MAX_CONNECTIONS": "5000"}).api
     assert (api.max_connections_per_address, api.live.max_streams, api.live.max_streams_per_address) == (
         3750,

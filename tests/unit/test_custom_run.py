@@ -93,7 +93,7 @@ async def test_no_more_is_kept_of_the_output_than_is_said(tmp_path: Path, metric
     assert (result["stderr_len"], result["truncated_stderr"]) == (6, True)
 
 
-async def test_what_the_compiler_refuses(tmp_path: Path, metrics: Metrics) -> None:
+async def test_custom_run_that_does_not_compile_is_a_compile_error(tmp_path: Path, metrics: Metrics) -> None:
     box = ScriptedBox()
     box.on(Policy.COMPILE, b"main", outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no\0good"))
     found = await ran(box, a_custom_claim(), tmp_path, metrics)
@@ -107,7 +107,7 @@ async def test_what_the_compiler_refuses(tmp_path: Path, metrics: Metrics) -> No
 
 
 @pytest.mark.parametrize("reply", [outcome(RunVerdict.SE), outcome(RunVerdict.RE, rule="a new one")])
-async def test_what_is_ours_is_never_a_programs_end(tmp_path: Path, metrics: Metrics, reply: RunOutcome) -> None:
+async def test_custom_run_that_the_sandbox_broke_is_infra(tmp_path: Path, metrics: Metrics, reply: RunOutcome) -> None:
     box = ScriptedBox()
     box.on(Policy.RUN, b"main", reply)
     found = await ran(box, a_custom_claim(), tmp_path, metrics)

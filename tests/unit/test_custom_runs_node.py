@@ -246,7 +246,9 @@ async def test_a_run_whose_node_died_is_run_once_more(autojump_clock: object, fa
     assert runner.ran == [(run_id, 2)]
 
 
-async def test_what_kills_two_nodes_ends_with_a_word(autojump_clock: object, fake: FakeNode, runner: Runner) -> None:
+async def test_custom_run_whose_attempts_are_used_up_is_a_system_error(
+    autojump_clock: object, fake: FakeNode, runner: Runner
+) -> None:
     run_id = await ordered(fake)
     for node in ("dead-1", "dead-2"):
         assert await fake.store.claim_run(node, 60.0, 2, {"python3"}) is not None

@@ -65,7 +65,7 @@ def test_everything_imported_is_declared_and_everything_declared_is_imported() -
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_what_the_server_stands_on_is_held_to_one_minor_release(name: str) -> None:
+def test_dependency_of_the_server_is_held_to_one_minor_release(name: str) -> None:
     bounds = re.fullmatch(r">=0\.(\d+),<0\.(\d+)", declared()[name])
     assert bounds is not None
     assert int(bounds[2]) == int(bounds[1]) + 1

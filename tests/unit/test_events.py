@@ -144,7 +144,7 @@ async def test_a_pause_for_want_of_slots_is_told_once_in_a_while(
     assert told[-1]["count"] > 1  # of the pauses between
 
 
-async def test_what_was_taken_over_and_is_not_to_be_judged_is_told(
+async def test_reclaimed_entry_of_a_finished_job_is_logged_and_counted(
     autojump_clock: object, fake: FakeNode, lines: Lines
 ) -> None:
     job_id = await submitted(fake.store, fake.metrics)

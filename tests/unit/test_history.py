@@ -231,7 +231,7 @@ def _wrong_verdict(history: History) -> None:
         (_unasked, {Wrong.UNEXPLAINED}),
     ],
 )
-def test_what_is_planted_is_found(plant: Callable[[History], None], wrong: set[Wrong]) -> None:
+def test_planted_fault_is_found(plant: Callable[[History], None], wrong: set[Wrong]) -> None:
     history = clean()
     plant(history)
     assert found(history) == wrong

@@ -50,7 +50,7 @@ async def test_submit_with_a_lost_answer_is_counted(waits: bool, is_direct: bool
     assert jobs._estimate.enter() == 1
 
 
-def test_what_was_taken_adds_up() -> None:
+def test_estimate_adds_submissions_that_were_taken() -> None:
     estimate = InflightEstimate()
     for number in range(3):
         assert estimate.enter() == number
@@ -60,7 +60,7 @@ def test_what_was_taken_adds_up() -> None:
     assert estimate.inflight == 3
 
 
-def test_what_is_on_its_way_counts_already() -> None:
+def test_estimate_counts_submissions_under_way() -> None:
     estimate = InflightEstimate()
     assert [estimate.enter() for _ in range(3)] == [0, 1, 2]
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_what_is_on_its_way_counts_already() -> None:
     assert estimate.inflight == 0
 
 
-def test_what_entered_while_it_was_counted_is_not_forgotten() -> None:
+def test_estimate_keeps_submissions_that_entered_during_a_count() -> None:
     estimate = InflightEstimate()
     estimate.enter()
     estimate.leave(was_taken=True)

@@ -212,7 +212,7 @@ async def test_a_sandbox_that_fails_is_ours(side: str, bench: Bench) -> None:
     assert (trouble.code, trouble.outage) == ("sandbox", True)
 
 
-async def test_what_a_testlib_interactor_writes_is_there_for_a_checker(bench: Bench) -> None:
+async def test_output_of_a_testlib_interactor_is_kept_for_the_checker(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(exits(0), leaving(exits(0), spec, output=b"12 turns")))
     talked = await bench.interacting(Protocol.TESTLIB).judge(bench.talk())
 

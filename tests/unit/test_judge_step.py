@@ -216,7 +216,7 @@ async def test_an_output_that_was_not_sent_is_empty(bench: Bench) -> None:
     ("output_only", "language", "word"),
     [(True, "cpp17", "outputs, not programs"), (False, "text", "programs, not outputs"), (True, "text", "1.out")],
 )
-async def test_what_is_nothing_for_a_problem_is_the_contestants_mistake(
+async def test_wrong_kind_of_submission_for_a_problem_is_a_compile_error(
     bench: Bench, output_only: bool, language: str, word: str
 ) -> None:
     bench.data.package = replace(bench.data.package, plan=replace(bench.data.package.plan, output_only=output_only))
@@ -502,7 +502,7 @@ _CASE = Case(name="1", input="1.in", answer="1.out")
         Plan(format="own", cases=(replace(_CASE, answer=None),)),
     ],
 )
-async def test_what_cannot_be_done_is_no_verdict(bench: Bench, plan: Plan, tmp_path: Path) -> None:
+async def test_plan_that_cannot_be_judged_is_infra(bench: Bench, plan: Plan, tmp_path: Path) -> None:
     bench.data = PlainTestData(tmp_path / "data", plan=plan, files={"1.in": b"1 2\n", "1.out": b"3\n"})
     assert (await bench.infra()).code == "unsupported_plan"
     bench.assert_clean()
@@ -861,7 +861,7 @@ async def test_scores_and_groups(bench: Bench) -> None:
     }  # fmt: skip
 
 
-async def test_what_a_package_leaves_out_is_not_run(bench: Bench) -> None:
+async def test_group_whose_dependency_failed_is_not_run(bench: Bench) -> None:
     bench.plan = _plan(
         Group(name="late", depends_on=("early",)), Group(name="early"), case1="late", case2="early", case3="early"
     )
@@ -994,7 +994,9 @@ async def test_a_second_run_that_neighbours_disturbed_does_not_decide(bench: Ben
         (_took(1001), V.TIME_LIMIT_EXCEEDED, 0.0),
     ],
 )
-async def test_what_is_not_run_again(bench: Bench, ended: RunOutcome, status: Verdict, percent: float) -> None:
+async def test_run_that_a_repeat_cannot_change_is_not_repeated(
+    bench: Bench, ended: RunOutcome, status: Verdict, percent: float
+) -> None:
     bench.settings = replace(bench.settings, borderline_percent=percent)
     bench.box.on(Policy.RUN, b"main", Measures(ended))
     report = await bench.report()
@@ -1005,7 +1007,7 @@ async def test_what_is_not_run_again(bench: Bench, ended: RunOutcome, status: Ve
     assert widest == {1000 + 10 * percent}
 
 
-async def test_what_changes_nothing_is_not_run_again(bench: Bench) -> None:
+async def test_borderline_run_after_a_failed_test_is_not_repeated(bench: Bench) -> None:
     """Once a test has failed, of a problem that is not scored, no other is worth a second run."""
     bench.box.on(Policy.RUN, b"main", _took(1040, b"3"))
     report = await bench.report()

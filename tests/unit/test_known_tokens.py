@@ -33,7 +33,7 @@ def test_a_known_token_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known.get("token") is None, "it is gone"
 
 
-def test_what_was_never_right_is_not_known() -> None:
+def test_forged_token_is_not_known() -> None:
     tokens = Tokens("a secret of many bytes for a test", 60.0)
     token = tokens.issue(ALICE)
     assert tokens.read(token) is not None

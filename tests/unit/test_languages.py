@@ -92,7 +92,7 @@ def test_templates_follow_the_toolchain() -> None:
     assert python.run_line == "python3 /p/main.py"
 
 
-def test_what_a_runtime_needs_is_added_to_the_problem_limits() -> None:
+def test_needs_of_a_runtime_are_added_to_the_problem_limits() -> None:
     problem = replace(a_problem(), time_limit_ms=1000, memory_limit_mb=256)
     settings = judge_settings()
     plain, java = (run_limits(problem, settings, LANGUAGES[key]) for key in ("cpp17", "java"))
@@ -197,7 +197,7 @@ def test_people_read_commands_and_no_wrapping() -> None:
     assert "java -Xmx256m" in lines["java"][1]
 
 
-def test_what_tools_read_elsewhere_is_shown() -> None:
+def test_paths_of_tools_outside_usr_are_listed() -> None:
     assert "/etc/java-*-openjdk" in outside_usr()
     assert all(pattern.startswith("/") and not pattern.startswith("/usr") for pattern in outside_usr())
 

@@ -138,7 +138,7 @@ async def test_work_without_an_entry_shows_by_its_row(autojump_clock: object, me
 
 
 @pytest.mark.parametrize("away", ["stream", "store"])
-async def test_what_cannot_be_seen_is_unknown_and_a_last_look_grows_old(
+async def test_pressure_of_a_store_that_is_away_is_unknown_and_the_snapshot_ages(
     autojump_clock: object, metrics: Metrics, away: str
 ) -> None:
     stream, store = MemoryStream(), MemoryStore()

@@ -86,7 +86,9 @@ async def test_the_package_of_a_problem_that_is_gone(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("dies_at", ["insert_problem", "update_problem"])
-async def test_what_we_stored_and_died_before_naming(desk: Desk, monkeypatch: pytest.MonkeyPatch, dies_at: str) -> None:
+async def test_object_stored_before_a_crash_and_never_named_is_swept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, dies_at: str
+) -> None:
     number = await desk.made()
 
     async def die(*_: object) -> None:
@@ -101,7 +103,9 @@ async def test_what_we_stored_and_died_before_naming(desk: Desk, monkeypatch: py
     assert list(desk.blobs.objects) == [f"problems/{number}.zip"]
 
 
-async def test_what_we_deleted_and_died_before_forgetting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_object_deleted_before_a_crash_is_forgotten_by_the_next_sweep(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await desk.put(await desk.made(), "2\n")
     desk.now = KEEP_S + 1
 

@@ -362,7 +362,7 @@ def test_a_loop_that_fails_every_200_ms_does_not_flood(throttled: Throttled, bes
     assert told[-1]["job_id"] == "j300"
 
 
-def test_what_was_only_counted_is_told_with_the_next_line_and_at_the_end(throttled: Throttled) -> None:
+def test_throttled_lines_are_counted_in_the_next_line_and_at_the_end(throttled: Throttled) -> None:
     for _ in range(3):
         log("xack_failed", level="warning", reason="away", job_id="j")
     throttled.now = 9

@@ -64,7 +64,7 @@ def test_no_call_is_made_up(policy: Text, numbers: set[str]) -> None:
     assert {call.name for call in policy.calls} - numbers <= YOUNG
 
 
-def test_what_one_architecture_has_is_marked(policy: Text, numbers: set[str]) -> None:
+def test_calls_of_x86_64_alone_are_marked(policy: Text, numbers: set[str]) -> None:
     # there as __NR3264_fstatat and by two names for 32 bits, which no 64-bit architecture has
     generic = (names_of(GENERIC) | {"newfstatat"} | YOUNG) - {"stat", "lstat", "uretprobe", "uprobe"}
     marked = {call.name for call in policy.calls if call.x86_64_only}

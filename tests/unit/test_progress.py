@@ -81,7 +81,7 @@ async def test_a_test_as_the_result_has_it(metrics: Metrics) -> None:
     assert set(portion.tests[0]) >= {"cpu_ms", "memory_kb", "sample", "borderline", "fingerprint"}
 
 
-async def test_what_was_not_told_is_told_again_and_first(metrics: Metrics) -> None:
+async def test_progress_that_could_not_be_stored_is_stored_first_next_time(metrics: Metrics) -> None:
     progress, listener = ProgressBuffer(metrics), Listener()
     ended(progress, a_claim(), 1)
     progress.changed("job-1")
@@ -96,7 +96,7 @@ async def test_what_was_not_told_is_told_again_and_first(metrics: Metrics) -> No
     assert listener.calls == [([("job-1", 1, 1, 1)], {"job-1"}, set()), ([("job-1", 1, 2, 3)], set(), set())]
 
 
-async def test_what_the_store_refuses_is_dropped_and_judging_goes_on(metrics: Metrics) -> None:
+async def test_progress_that_the_store_refuses_is_dropped(metrics: Metrics) -> None:
     progress, listener = ProgressBuffer(metrics), Listener()
     ended(progress, a_claim(), 1, 2)
     listener.breaks = Breakage("a bug of ours")
@@ -168,7 +168,7 @@ def _started(loop: TellProgress) -> Callable[..., Awaitable[None]]:
     return run
 
 
-async def test_what_is_left_at_the_end_is_told_within_a_moment(autojump_clock: object, metrics: Metrics) -> None:
+async def test_last_progress_is_stored_within_a_moment_of_the_stop(autojump_clock: object, metrics: Metrics) -> None:
     for takes_s, told in ((0.0, 2), (LAST_S * 2, 1)):
         progress, listener = ProgressBuffer(metrics), Listener()
         loop = TellProgress(live=listener, progress=progress, metrics=metrics)

@@ -97,7 +97,7 @@ def test_a_compiler_is_quoted() -> None:
     assert finding.why == "Compile Error: main.cpp:1: error: no"
 
 
-def test_what_was_skipped() -> None:
+def test_skipped_example_has_its_reason_and_no_verdict() -> None:
     finding = skipped(an_example(AC), "this host has no Go")
     assert (finding.kept, finding.why, finding.got) == (Kept.SKIPPED, "this host has no Go", "")
 

@@ -82,7 +82,7 @@ def test_everything_that_decides_a_test_makes_another_fingerprint() -> None:
     assert all(len(mark) == 22 for mark in marks.values())
 
 
-def test_what_does_not_decide_a_test_makes_none() -> None:
+def test_fingerprint_ignores_names_groups_and_titles() -> None:
     mark = deciders().fingerprint(CASE)
     for case in (
         replace(CASE, name="another"),
@@ -244,7 +244,7 @@ async def test_a_failure_is_taken_over_with_its_reason_under_its_new_name(bench:
 
 
 @pytest.mark.parametrize("what", ["source", "limit", "compare"])
-async def test_what_decides_every_test_runs_every_test(bench: Bench, what: str) -> None:
+async def test_rejudge_after_a_change_for_all_tests_runs_all_tests(bench: Bench, what: str) -> None:
     _, first = await bench.judge(1, None)
     claim = a_claim(attempt_id=2)
     changed = {
@@ -317,7 +317,7 @@ def test_a_stored_test_is_taken_over() -> None:
         {"cpu_ms": "fast"},
     ],
 )
-def test_what_is_never_taken_over(changes: dict[str, Any]) -> None:
+def test_former_test_without_a_reusable_verdict_is_not_reused(changes: dict[str, Any]) -> None:
     assert former_of(stored(**changes)) is None
 
 

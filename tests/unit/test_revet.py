@@ -63,7 +63,7 @@ async def test_programs_that_do_not(two: Two) -> None:
     assert await two.revet.once() is None
 
 
-async def test_what_cannot_be_found_out_here_is_asked_once_and_hides_nothing(two: Two) -> None:
+async def test_problem_that_cannot_be_checked_here_is_tried_once_and_hides_no_other(two: Two) -> None:
     two.box.on(Policy.COMPILE, b"ours", BoxBroken("it fell"))
     first = [await two.took() for _ in range(PAGE + 1)]
     last = await two.took("// another")

@@ -254,7 +254,7 @@ def test_a_group_waits_for_what_it_depends_on() -> None:
     ]  # fmt: skip
 
 
-def test_what_depends_on_a_group_that_was_left_out_is_left_out() -> None:
+def test_group_that_depends_on_a_skipped_group_is_skipped() -> None:
     cases = [case(name, name) for name in "abc"]
     groups = (Group(name="a"), Group(name="b", depends_on=("a",)), Group(name="c", depends_on=("b",)))
     assert play(scored(cases, *groups), {"a": "WA"})[0] == ["a"]

@@ -230,7 +230,7 @@ async def left_waiting(fake: FakeNode, count: int) -> list[str]:
     return jobs
 
 
-async def test_what_was_read_and_not_claimed_is_another_nodes_at_once_after_a_stop(
+async def test_unclaimed_entries_of_a_stopped_node_are_claimed_elsewhere_at_once(
     autojump_clock: object, fake: FakeNode
 ) -> None:
     """Recovery after a clean stop within 2 s."""

@@ -66,7 +66,7 @@ async def test_a_language_without_a_toolchain_archive_needs_none(
         (outcome(RunVerdict.SE, sandbox_error=SandboxError("clone", 11), files_out=()), "sandbox", True),
     ],
 )
-async def test_what_cannot_be_made_is_ours_and_tried_again(
+async def test_toolchain_cache_that_cannot_be_made_is_infra_and_tried_again(
     box: ScriptedBox, toolchain_cache: ToolchainCache, *, ended: RunOutcome, code: str, outage: bool
 ) -> None:
     box.on(Policy.COMPILE, b"", ended)

@@ -239,7 +239,7 @@ async def test_a_compilation_without_end_is_refused(desk: Desk) -> None:
         ),
     ],
 )  # fmt: skip
-async def test_what_no_node_could_judge_with_is_refused(desk: Desk, files: Content, says: str) -> None:
+async def test_package_with_programs_that_no_node_can_compile_is_refused(desk: Desk, files: Content, says: str) -> None:
     assert says in (await desk.refused(files)).sentence
     assert desk.compiled() == 0
 
@@ -354,7 +354,7 @@ async def test_a_new_package_is_not_held_for_long_either(desk: Desk) -> None:
     assert desk.rooms() == []
 
 
-async def test_who_gives_up_leaves_nothing_and_gives_the_turn_back(desk: Desk) -> None:
+async def test_cancelled_upload_leaves_nothing_and_frees_its_turn(desk: Desk) -> None:
     desk.box.hold()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(desk.bring, CPP)
@@ -368,7 +368,7 @@ async def test_who_gives_up_leaves_nothing_and_gives_the_turn_back(desk: Desk) -
         await desk.taken(CPP)
 
 
-async def test_what_a_dead_node_left_is_swept_and_a_living_ones_is_not(tmp_path: Path) -> None:
+async def test_sweep_removes_directories_of_dead_nodes_only(tmp_path: Path) -> None:
     living = AttemptDir.unnamed(tmp_path)
     (tmp_path / "dead" / "0").mkdir(parents=True)
     assert sweep(tmp_path) == 1
@@ -392,7 +392,7 @@ async def test_a_new_package_that_is_refused_changes_nothing(desk: Desk) -> None
     assert (desk.blobs.objects, desk.rooms()) == (before, [])
 
 
-async def test_what_is_known_of_the_programs_is_of_the_package_that_stands(desk: Desk) -> None:
+async def test_unchecked_mark_survives_a_new_title_and_ends_with_a_vetted_package(desk: Desk) -> None:
     del desk.versions["cpp20"]
     made = await desk.bring(CPP)
     assert isinstance(made, Published)

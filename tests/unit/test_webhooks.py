@@ -78,7 +78,7 @@ def a_hook(**changes: Any) -> Hook:
     return replace(plain, **changes)
 
 
-def test_what_is_sent_is_what_the_owner_sees_and_is_signed_with_his_secret() -> None:
+def test_webhook_has_the_owners_view_and_his_signature() -> None:
     sent = request_of(a_hook(), SETTINGS, REDACT)
     told = json.loads(sent.body)
     assert told == {
@@ -208,7 +208,7 @@ async def told(store: MemoryStore, *targets: str, user_id: int = 1001) -> None:
         ),
     ],
 )
-async def test_what_comes_of_a_try(
+async def test_delivery_status_follows_the_answer(
     metrics: Metrics, logged: io.StringIO, answer: HookAnswer, stands: HookStatus, result: str
 ) -> None:
     store = MemoryStore()
@@ -440,7 +440,9 @@ async def test_more_targets_and_accounts_than_a_look_holds_have_their_turn(
     assert all("//t" in request.url for request in sender.sent)
 
 
-async def test_what_comes_later_is_found(autojump_clock: object, metrics: Metrics, logged: io.StringIO) -> None:
+async def test_delivery_made_while_the_sender_waits_is_sent_soon(
+    autojump_clock: object, metrics: Metrics, logged: io.StringIO
+) -> None:
     store, sender = MemoryStore(), Sender()
     async with keeping(keeper(store, sender, metrics), metrics):
         await trio.sleep(5)

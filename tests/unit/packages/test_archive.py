@@ -386,7 +386,7 @@ def test_duplicate_entries_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"PK\x05\x06", b"PK\x05\x06" + b"\xff" * 17 + b"\1", b"\0" * 70000])
-def test_what_is_no_zip_is_refused(data: bytes, tmp_path: Path) -> None:
+def test_archive_that_is_no_zip_is_refused(data: bytes, tmp_path: Path) -> None:
     found = fault(data, tmp_path)
     assert found.file is None
     assert "zip" in found.sentence.lower()
@@ -474,7 +474,7 @@ def test_a_bad_archive_inside_is_a_fault(inner: bytes) -> None:
     ),
     st.integers(0, 200),
 )
-def test_what_was_put_in_comes_out(entries: dict[str, bytes], cut: int) -> None:
+def test_archive_returns_the_entries_that_were_zipped(entries: dict[str, bytes], cut: int) -> None:
     with _archive(make_zip(entries)) as archive:
         assert set(archive.names) == set(entries)
         for name, data in entries.items():

@@ -158,7 +158,7 @@ def test_refused(told: str, words: str) -> None:
     assert words in fault({**CASES, "c.cpp": "", "c.py": "", "init.yml": told}).sentence
 
 
-def test_what_changes_nothing_is_said() -> None:
+def test_init_yml_keys_without_effect_are_reported() -> None:
     found = plan({**CASES, "init.yml": LIST + "unbuffered: true\nhints: []\nsymlinks: {}\nmystery: 1"})
     assert [any(word in one for one in found.unsupported) for word in ("unbuffered", "mystery")] == [True] * 2
     assert len(found.unsupported) == 2

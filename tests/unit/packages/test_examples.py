@@ -251,5 +251,5 @@ def test_every_example_is_looked_at() -> None:
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_what_it_says(name: str) -> None:
+def test_plan_of_an_example_package_is_as_expected(name: str) -> None:
     CHECKS[name](plan_of(name))

@@ -279,7 +279,7 @@ def test_draft_groups_worth_more_than_their_parent() -> None:
     assert "worth more" in fault(files).sentence
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_unsupported_parts_of_a_package_are_reported() -> None:
     found = plan(
         {
             **DATA,
@@ -393,7 +393,7 @@ def test_languages_by_ending(name: str, source: str, language: str) -> None:
     assert plan({**PLAIN, f"submissions/accepted/{name}": source}).examples[0].language == language
 
 
-def test_what_the_draft_became_is_read_as_the_draft_is() -> None:
+def test_format_2025_09_is_read_as_its_draft() -> None:
     found = plan(
         {
             "problem.yaml": "problem_format_version: 2025-09\nname: {en: x}\ntype: scoring\n",

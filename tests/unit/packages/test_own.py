@@ -74,7 +74,7 @@ def test_an_interactor() -> None:
         ("examples: [{files: [b.py]}]", "'b.py'"),
     ],
 )
-def test_what_it_may_not_say(told: str, words: str) -> None:
+def test_invalid_deepoj_yaml_is_refused_with_its_fault(told: str, words: str) -> None:
     found = fault({**CASE, "a.py": "", "readme": "", "deepoj.yaml": told})
     assert words in found.sentence, found
 
@@ -97,7 +97,7 @@ def test_marks_and_line_ends_of_editors(raw: bytes) -> None:
         (b"#" * (300 * 1024), "bytes"),
     ],
 )
-def test_what_is_no_text_is_told(raw: bytes, words: str) -> None:
+def test_deepoj_yaml_that_is_no_text_is_refused(raw: bytes, words: str) -> None:
     found = fault({**CASE, "deepoj.yaml": raw})
     assert found.file == "deepoj.yaml"
     assert words in found.sentence

@@ -111,11 +111,11 @@ def test_ways_to_name_tests(names: list[str], pairs: list[tuple[str, str, str]])
         (["1.in", "1.out", "1.a"], "1.a"),
     ],
 )
-def test_what_is_left_over_is_named(names: list[str], file: str) -> None:
+def test_unpaired_file_is_named_in_the_fault(names: list[str], file: str) -> None:
     found = pair_up(names)
     assert isinstance(found, PackageFault)
     assert found.file == file or file in found.sentence
 
 
-def test_what_is_alone_in_folders_of_one_kind_is_no_test() -> None:
+def test_input_without_a_partner_in_a_folder_of_inputs_is_no_test() -> None:
     assert pair_up(["1.in", "1.out", "in/1.txt"]) == (Pair("1", "1.in", "1.out"),)
