@@ -101,7 +101,7 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
         launcher->gid = getegid();
     }
     if (launcher->privileged) {
-        launcher->uids = bare_take_uids(&launcher->uid, options->place_count);
+        launcher->uids = bare_take_uids(launcher->host_proc, &launcher->uid, options->place_count);
         if (launcher->uids < 0) {
             sys_set_fault(fault, "uids", launcher->uids);
             return launcher->uids;
