@@ -593,6 +593,12 @@ MUTANTS = (
         "tests/sandbox/test_orphans.py::test_run_beside_unreaped_processes_of_a_killed_node_may_have_all_its_own",
     ),
     Mutant(
+        "deepoj/adapters/sandbox/launcher.py",
+        "    if process.returncode < 0:  # killed",
+        "    if process.returncode > 0:  # killed",
+        "tests/sandbox/test_orphans.py::test_node_whose_launcher_is_killed_reaps_its_processes",
+    ),
+    Mutant(
         "sandbox_ext/policy.c",
         "MAP_HUGETLB, 3, 0)",
         "MAP_HUGETLB, 2, 0)",

@@ -15,8 +15,9 @@ import psutil
 import pytest
 import trio
 
+from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import Isolation, RunVerdict
-from tests.sandbox.bench import is_counted
+from tests.sandbox.bench import Bench, is_counted, limits
 from tests.sandbox.test_life import NODE, REPOSITORY, alive, descendants, named_main, status_of, until
 
 #: prctl, of <linux/prctl.h>
@@ -75,3 +76,23 @@ async def test_run_beside_unreaped_processes_of_a_killed_node_may_have_all_its_o
     )  # fmt: skip
 
     assert trial.stdout.decode() == f"{RunVerdict.OK} {ALL - 1}\n", trial.stderr.decode()
+
+
+@pytest.mark.usefixtures("subreaper")
+async def test_node_whose_launcher_is_killed_reaps_its_processes(bench: Bench) -> None:
+    """At other levels an init ends only when its cell's other processes have been waited for."""
+    launcher = bench.box.launcher_pid
+
+    async def run() -> None:
+        with pytest.raises(BoxBroken):
+            await bench.run("sleep", 1_000_000, lim=limits(cpu_ms=3_000_000, wall_ms=3_000_000))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        await until(lambda: bool(named_main(launcher)), "a payload")
+        below = descendants(launcher)
+        os.kill(launcher, signal.SIGKILL)
+
+    assert (await bench.run("ok")).verdict is RunVerdict.OK
+    await until(lambda: not alive(below), "all of them ended")
+    assert [process.pid for process in below if process.pid in psutil.pids()] == []

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import trio
 
+from deepoj.adapters.sandbox.orphans import reap_orphans
 from deepoj.adapters.sandbox.rates import RateLines
 from deepoj.words.errors import BoxBroken, StartRefused
 from deepoj.words.sandbox import Isolation, Policy, SandboxError
@@ -169,6 +170,8 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.returncode < 0:  # killed: it has not waited for its children
+        reap_orphans(LAUNCHER.name)
 
 
 async def start(setting: Setting) -> Launcher:
