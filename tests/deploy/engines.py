@@ -252,10 +252,11 @@ class Engines:
         if row.user:
             options.append(f"--user={row.user}:{row.user}")
         name = re.sub(r"\W+", "-", row.name)
-        # it ends when its input does, which is when we do
+        # It ends when its input does, which is when we do. Process 1 is a shell, as in a container that people start:
+        # it waits for orphans, and cat does not. The last command of `sh -c` would replace it.
         words = ["run", "--rm", "--interactive", f"--name={name}", "--network=host", *options, *image]
         keeper = subprocess.Popen(
-            self.docker.within(*engine, *words, "sh", "-c", "echo ready && exec cat"),
+            self.docker.within(*engine, *words, "sh", "-c", "echo ready; cat; :"),
             env=self.docker.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert keeper.stdin is not None
