@@ -103,7 +103,26 @@ def _no_ordinary_user() -> str:
         _refused(*_OTHER, f"--inh-caps=-all,{private}", f"--ambient-caps={private}", *look)
         or _refused("unshare", "--user", f"--map-user={OTHER_USER}", *look)
     ):
-        return refused
+        return f"it may not read {ROOT}: {refused}"
+    return ""
+
+
+def memory_group(name: str) -> Path:
+    """Make a group below ours in the memory hierarchy of cgroup v1. Raises OSError where that is refused."""
+    own = [line.rpartition(":")[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if ":memory:" in line]
+    made = Path("/sys/fs/cgroup/memory", *(path.lstrip("/") for path in own), name)
+    made.mkdir()
+    return made
+
+
+def _no_memory_controller() -> str:
+    # at `full` the launcher's own group limits memory
+    if os.environ.get("DEEPOJ_TEST_ISOLATION", checked().isolation) == Isolation.FULL:
+        return ""
+    try:
+        memory_group(f"deepoj-probe.{os.getpid()}").rmdir()
+    except OSError as error:
+        return f"{error.strerror}: {error.filename}"
     return ""
 
 
@@ -117,6 +136,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "user namespaces": _no_user_namespaces,
     "sight of other users' processes": _no_sight_of_others,
     "ordinary user who reads the checkout": _no_ordinary_user,
+    "memory controller": _no_memory_controller,
 }
 
 
