@@ -68,15 +68,18 @@ class Herd:
     def wait_gone(
         self, what: str, spared: Callable[[], set[int]] = set, newborn: Sequence[int] = (), patience_s: float = 3.0
     ) -> None:
-        """Wait until all marked processes but the spared have ended; stopped newborn ones are continued, if need be."""
+        """Wait until all marked processes but the spared have ended; stopped newborn ones are continued, if need be.
+
+        A newborn process may have its parent's descriptors. Guards then wait for it, too.
+        """
         killed_at = time.monotonic()
         while left := set(self.living()) - spared():
             # a scan of the host costs as much as a round: scan again when these have ended, or after a while
             looked_at = time.monotonic()
             while any(self.is_marked(pid) for pid in left) and time.monotonic() - looked_at < 0.2:
                 time.sleep(0.001)
-            if left <= set(newborn) and time.monotonic() - killed_at > patience_s:
-                for pid in left:
+            if left & set(newborn) and time.monotonic() - killed_at > patience_s:
+                for pid in left & set(newborn):
                     send(pid, signal.SIGCONT)
                 killed_at, patience_s = time.monotonic(), DEADLINE_S
             if time.monotonic() - killed_at > DEADLINE_S:
