@@ -169,13 +169,27 @@ async def ask(
     ]
 
 
+def answers_outside(probe: Path, tmp_path: Path, calls: list[tuple[int, tuple[int, ...]]]) -> list[str]:
+    """What a process outside of the box is answered: a container's own filter refuses some calls."""
+    rows = (f"{number} {' '.join(map(str, (*arguments, 0, 0, 0, 0, 0, 0)[:6]))}\n" for number, arguments in calls)
+    done = subprocess.run(
+        (probe,), input="".join(rows), cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+    )
+    return [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
+
+
+def said_of(call: Call, policy: Policy) -> str:
+    """The text's answer to a call under a policy."""
+    if call.answer == "compile":
+        return "allow" if policy is Policy.COMPILE else "refuse"
+    if call.answer == "compile-pretend":
+        return "pretend" if policy is Policy.COMPILE else "refuse"
+    return call.answer
+
+
 def is_right(call: Call, policy: Policy, answer: str) -> bool:
     """Whether an answer to WRONG or ARGUMENTS is what the text says."""
-    said = call.answer
-    if said == "compile":
-        said = "allow" if policy is Policy.COMPILE else "refuse"
-    if said == "compile-pretend":
-        said = "pretend" if policy is Policy.COMPILE else "refuse"
+    said = said_of(call, policy)
     if said == "refuse":
         return answer == str(errno.EPERM)
     if said == "pretend":
@@ -195,8 +209,15 @@ async def test_every_line_of_the_text_holds(
 
     answers = await ask(box, probe, policy, tmp_path, asked)
 
-    told = zip(calls, answers, strict=True)
-    assert [f"{call.name}: {answer}" for call, answer in told if not is_right(call, policy, answer)] == []
+    wrong = [
+        (call, request, answer)
+        for call, request, answer in zip(calls, asked, answers, strict=True)
+        if not is_right(call, policy, answer)
+    ]
+    allowed = [(call, request, answer) for call, request, answer in wrong if said_of(call, policy) == "allow"]
+    outside = answers_outside(probe, tmp_path, [request for _, request, _ in allowed])
+    by_host = [call for (call, _, answer), refused in zip(allowed, outside, strict=True) if answer == refused]
+    assert [f"{call.name}: {answer}" for call, _, answer in wrong if call not in by_host] == []
 
 
 @pytest.mark.parametrize("policy", list(Policy))
