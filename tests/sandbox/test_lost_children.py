@@ -96,7 +96,7 @@ async def test_work_of_the_slot_for_a_program_that_sets_handlers_all_the_time_is
     outcome = await uncounted.run("set_handlers", "15000")
 
     assert outcome.verdict is RunVerdict.OK
-    assert outcome.cpu_ms >= uncounted.slots_cpu_ms() - before_ms - 100
+    assert outcome.cpu_ms >= 0.9 * (uncounted.slots_cpu_ms() - before_ms) - 100
 
 
 @pytest.mark.measured
