@@ -83,6 +83,11 @@ def _no_user_namespaces() -> str:
     return _refused("unshare", "--user", "--map-root-user", "true")
 
 
+def _no_limits_of_user_namespace() -> str:
+    # engines mount /proc/sys read-only
+    return _refused("unshare", "--user", "--map-root-user", "sh", "-ec", "echo 0 > /proc/sys/user/max_user_namespaces")
+
+
 def _no_sight_of_others() -> str:
     # an ordinary user's processes are all its
     with subprocess.Popen(["sleep", "1000"], user=OTHER_USER if os.geteuid() == 0 else None) as other:
@@ -134,6 +139,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "namespaces": _no_namespaces,
     "mounts": _no_mounts,
     "user namespaces": _no_user_namespaces,
+    "user namespace with limits of its own": _no_limits_of_user_namespace,
     "sight of other users' processes": _no_sight_of_others,
     "ordinary user who reads the checkout": _no_ordinary_user,
     "memory controller": _no_memory_controller,

@@ -71,7 +71,7 @@ def without_namespaces() -> list[str]:
     return [*become, "--keep-caps", "sh", "-ec", _SHUT, "sh", "--ambient-caps=-all"]
 
 
-@pytest.mark.needs("user namespaces")
+@pytest.mark.needs("user namespace with limits of its own")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: user namespaces cannot be forbidden")
 @pytest.mark.parametrize("least", ["namespaces", "weak"])
 def test_node_without_namespaces_starts_only_with_weak_allowed(home_of_ordinary_user: Path, least: str) -> None:
