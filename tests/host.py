@@ -127,7 +127,7 @@ def _no_memory_controller() -> str:
     try:
         memory_group(f"deepoj-probe.{os.getpid()}").rmdir()
     except OSError as error:
-        return f"{error.strerror}: {error.filename}"
+        return f"no group can be made in /sys/fs/cgroup/memory: {error.strerror}"
     return ""
 
 
