@@ -145,12 +145,17 @@ def numbers() -> dict[str, int]:
     return {**plain, **{name: plain[value[5:]] for name, value in lines if value[:5] == "__NR_"}}
 
 
+def input_of(calls: list[tuple[int, tuple[int, ...]]]) -> str:
+    """The input of the probe that asks for these calls."""
+    rows = (f"{number} {' '.join(map(str, (*arguments, 0, 0, 0, 0, 0, 0)[:6]))}\n" for number, arguments in calls)
+    return "".join(rows)
+
+
 async def ask(
     box: LinuxBox, probe: Path, policy: Policy, tmp_path: Path, calls: list[tuple[int, tuple[int, ...]]]
 ) -> list[str]:
     """What each call was answered, in order."""
-    rows = (f"{number} {' '.join(map(str, (*arguments, 0, 0, 0, 0, 0, 0)[:6]))}\n" for number, arguments in calls)
-    (tmp_path / "in").write_text("".join(rows))
+    (tmp_path / "in").write_text(input_of(calls))
     outcome = await box.run(
         RunSpec(
             argv=("./main",),
@@ -171,9 +176,8 @@ async def ask(
 
 def answers_outside(probe: Path, tmp_path: Path, calls: list[tuple[int, tuple[int, ...]]]) -> list[str]:
     """What a process outside of the box is answered: a container's own filter refuses some calls."""
-    rows = (f"{number} {' '.join(map(str, (*arguments, 0, 0, 0, 0, 0, 0)[:6]))}\n" for number, arguments in calls)
     done = subprocess.run(
-        (probe,), input="".join(rows), cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+        (probe,), input=input_of(calls), cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
     )
     return [line.split(" ", 1)[1] for line in done.stdout.splitlines()]
 
