@@ -249,11 +249,27 @@ int cell_ask_empty(struct cell *cell) {
     return 0;
 }
 
-void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share) {
+/* Orders the init to set the share. A lost init is noticed at its channel. */
+static void order_share(const struct cell *cell, struct sampler *sampler, struct sampled_share share) {
     struct cell_message message = {.kind = CELL_CROWD, .share = share};
+    pid_t tasks[SAMPLER_MAX_PROCESSES];
+    size_t count;
 
+    if (cell->proc >= 0) {
+        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0);
+        return;
+    }
+    count = sampler_own_numbers(sampler, tasks, SAMPLER_MAX_PROCESSES);
+    for (size_t from = 0; from < count; from += message.task_count) {
+        message.task_count = count - from < CELL_CROWD_TASKS ? (uint32_t)(count - from) : CELL_CROWD_TASKS;
+        memcpy(message.tasks, tasks + from, message.task_count * sizeof *tasks);
+        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0);
+    }
+}
+
+void cell_set_share(struct cell *cell, struct sampler *sampler, struct sampled_share share) {
     if (!cell->launcher->weak) {
-        (void)sys_send(cell->channel, &message, sizeof message, NULL, 0); /* a lost init is noticed at its channel */
+        order_share(cell, sampler, share);
         return;
     }
     bare_become_payload(cell->launcher);

@@ -26,6 +26,8 @@ enum cell_order {
     CELL_CROWD = 5,   /* limit all processes but the init to `share`; not answered */
 };
 
+#define CELL_CROWD_TASKS 64U
+
 /* Sent in both directions over a SOCK_SEQPACKET pair. Each order but CELL_CROWD is answered with its kind and its
  * fault. */
 struct cell_message {
@@ -33,6 +35,9 @@ struct cell_message {
     struct doj_fault fault;
     uint64_t bytes; /* the size of a new scratch */
     struct sampled_share share; /* for CELL_CROWD */
+    /* for CELL_CROWD where the init has no /proc: these tasks alone, as numbered in the cell */
+    uint32_t task_count;
+    pid_t tasks[CELL_CROWD_TASKS];
 };
 
 /* Fields of a cell that are used at `weak` alone; see bare.c. */

@@ -239,6 +239,8 @@ static bool handle_order(struct state *state) {
         if (state->proc >= 0) {
             sampler_open(&sampler, state->proc);
             sampler_set_share(&sampler, order.share);
+        } else {
+            sampler_share_tasks(order.tasks, order.task_count, order.share);
         }
         return true;
     case CELL_UP:

@@ -52,13 +52,30 @@ bool proctext_schedstat(const char *text, struct proctext_schedstat *stat) {
     return true;
 }
 
-uint64_t proctext_number(const char *text, const char *key) {
+/* Returns what follows the key in the first line that begins with it and a blank, or NULL. */
+static const char *value_of(const char *text, const char *key) {
     size_t length = strlen(key);
 
     for (const char *at = strstr(text, key); at != NULL; at = strstr(at + 1, key))
         if ((at == text || at[-1] == '\n') && (at[length] == ' ' || at[length] == '\t'))
-            return strtoull(at + length, NULL, 10);
-    return 0;
+            return at + length;
+    return NULL;
+}
+
+uint64_t proctext_number(const char *text, const char *key) {
+    const char *value = value_of(text, key);
+
+    return value == NULL ? 0 : strtoull(value, NULL, 10);
+}
+
+uint64_t proctext_last_number(const char *text, const char *key) {
+    const char *value = value_of(text, key);
+    const char *last = value;
+
+    for (; value != NULL && *value != 0 && *value != '\n'; value++)
+        if (*value == ' ' || *value == '\t')
+            last = value;
+    return last == NULL ? 0 : strtoull(last, NULL, 10);
 }
 
 uint64_t proctext_bytes(const char *text, const char *key) { return proctext_number(text, key) * 1024U; }

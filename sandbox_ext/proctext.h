@@ -36,6 +36,9 @@ bool proctext_schedstat(const char *text, struct proctext_schedstat *stat);
 /* Returns the number in the first line that begins with the key and a blank; 0 when there is none. */
 uint64_t proctext_number(const char *text, const char *key);
 
+/* The same for the last number of a line of several. */
+uint64_t proctext_last_number(const char *text, const char *key);
+
 /* The same for a line like "VmPTE: 40 kB", in bytes. */
 uint64_t proctext_bytes(const char *text, const char *key);
 

@@ -99,6 +99,12 @@ struct sampled_share {
 /* Applies the share to all tasks of the run. Niceness is never lowered. */
 void sampler_set_share(struct sampler *sampler, struct sampled_share share);
 
+/* The same for tasks that are known by number. */
+void sampler_share_tasks(const pid_t *tasks, size_t task_count, struct sampled_share share);
+
+/* Lists the run's tasks by their numbers in the run's own pid namespace. Returns how many there are, `size` at most. */
+size_t sampler_own_numbers(struct sampler *sampler, pid_t *tasks, size_t size);
+
 /* Bytes that all living processes have written to any file, with those of children that they have waited for. 0 where
  * the kernel does not count them or denies us the figure. */
 uint64_t sampler_written(struct sampler *sampler);

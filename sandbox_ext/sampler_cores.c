@@ -98,8 +98,7 @@ struct share_pass {
 };
 
 /* Failures are ignored: a task that has ended meanwhile needs no share. */
-static void set_share_of_task(void *context, pid_t task) {
-    const struct sampled_share *share = &((struct share_pass *)context)->share;
+static void share_task(pid_t task, const struct sampled_share *share) {
     cpu_set_t set;
 
     if (share->nice > 0)
@@ -109,6 +108,10 @@ static void set_share_of_task(void *context, pid_t task) {
     CPU_ZERO(&set);
     CPU_SET((size_t)share->cpu, &set);
     (void)sched_setaffinity(task, sizeof set, &set);
+}
+
+static void set_share_of_task(void *context, pid_t task) {
+    share_task(task, &((struct share_pass *)context)->share);
 }
 
 static void set_share(void *context, pid_t pid) {
@@ -121,4 +124,43 @@ void sampler_set_share(struct sampler *sampler, struct sampled_share share) {
     struct share_pass pass = {sampler, share};
 
     (void)sampler_each_process(sampler, set_share, &pass);
+}
+
+void sampler_share_tasks(const pid_t *tasks, size_t task_count, struct sampled_share share) {
+    for (size_t i = 0; i < task_count; i++)
+        share_task(tasks[i], &share);
+}
+
+struct number_pass {
+    const struct sampler *sampler;
+    pid_t pid;
+    pid_t *tasks;
+    size_t size;
+    size_t count;
+};
+
+static void add_number(void *context, pid_t task) {
+    struct number_pass *pass = context;
+    char text[2048];
+    pid_t number;
+
+    if (pass->count == pass->size || sampler_read_task(pass->sampler, pass->pid, task, "status", text, sizeof text) <= 0)
+        return;
+    number = (pid_t)proctext_last_number(text, "NSpid:");
+    if (number > 0)
+        pass->tasks[pass->count++] = number;
+}
+
+static void add_numbers(void *context, pid_t pid) {
+    struct number_pass *pass = context;
+
+    pass->pid = pid;
+    sampler_each_task(pass->sampler->proc, pid, add_number, pass);
+}
+
+size_t sampler_own_numbers(struct sampler *sampler, pid_t *tasks, size_t size) {
+    struct number_pass pass = {.sampler = sampler, .tasks = tasks, .size = size};
+
+    (void)sampler_each_process(sampler, add_numbers, &pass);
+    return pass.count;
 }

@@ -30,7 +30,7 @@ static void feed_paths(const char *text) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const char *const keys[] = {"VmPTE:", "Pss:", "oom_kill", "usage_usec", "sockets: used"};
+    static const char *const keys[] = {"VmPTE:", "Pss:", "oom_kill", "usage_usec", "sockets: used", "NSpid:"};
     struct proctext_stat stat;
     struct proctext_schedstat waits;
     char *text = malloc(size + 1);
@@ -43,8 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         must(strchr(text, ')') != NULL && stat.state != 0 && stat.state != ' ');
     if (proctext_schedstat(text, &waits))
         must(waits.ran_us <= UINT64_MAX / 1000U && waits.waited_us <= UINT64_MAX / 1000U);
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         (void)proctext_bytes(text, keys[i]);
+        (void)proctext_last_number(text, keys[i]);
+    }
     must(!proctext_is_exiting(text) || strchr(text, ')') != NULL);
     must(!proctext_is_private(text, size) || strstr(text, "p ") != NULL);
     must(!proctext_has_word(text, "memory") || strstr(text, "memory") != NULL);

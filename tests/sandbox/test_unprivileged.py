@@ -36,9 +36,10 @@ CONTAINER_ROOT = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setfcap", "setgid", "setpcap", "setuid",
     "sys_chroot",
 )  # fmt: skip
-#: tests of what root does to programs at `weak`
+#: what a slot does to its programs, seen from outside where it lacks a right or a /proc
+BOUND_TO_ONE_CORE = "tests/sandbox/test_neighbours.py::test_a_run_of_many_runnable_tasks_is_bound_to_one_core"
 CONTAINER_ROWS = (
-    "tests/sandbox/test_neighbours.py::test_a_run_of_many_runnable_tasks_is_bound_to_one_core",
+    BOUND_TO_ONE_CORE,
     "tests/sandbox/test_lost_children.py::test_a_handler_costs_no_look_once_children_may_be_lost[weak]",
 )
 #: nor can anybody move on a host with one core
@@ -146,8 +147,8 @@ def test_everything_holds_without_proc(programs: Path) -> None:
     )
     deselect = [word for name in seen for word in ("--deselect", f"tests/sandbox/{name}")]
 
-    but = (*NOT_HIS, *deselect)
-    done = run_rows(programs, become, *but, before="mount -t tmpfs mask /proc/acpi", whole=False)
+    more = (*NOT_HIS, *deselect, BOUND_TO_ONE_CORE)
+    done = run_rows(programs, become, *more, before="mount -t tmpfs mask /proc/acpi", whole=False)
 
     assert_all_held(done)
 
