@@ -14,9 +14,10 @@ TOOL_S = 30.0
 AT_ONCE = 4
 
 
-def versions(languages: Iterable[Language], toolchain: Toolchain) -> dict[str, str]:
-    """Return language key → first line of its tool's version, without languages that cannot be judged here."""
-    rows = list(languages)
+def versions(languages: Iterable[Language], toolchain: Toolchain, *, has_proc: bool) -> dict[str, str]:
+    """Return language key → first line of its tool's version, without languages that cannot be judged here.
+    ``has_proc``: whether programs see a /proc."""
+    rows = [language for language in languages if has_proc or not language.needs_proc]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = pool.map(lambda language: version(language, toolchain), rows)
         return {language.key: words for language, words in zip(rows, answers, strict=True) if words}

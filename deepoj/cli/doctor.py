@@ -23,7 +23,12 @@ def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
     """Report what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
     cfg = settings({"roles": roles, "embedded": embedded or None})
     level, live = trio.run(live_findings, cfg)
-    findings = [*live, *host_findings(), *reachable_sockets(cfg), *tool_findings(cfg)]
+    findings = [
+        *live,
+        *host_findings(),
+        *reachable_sockets(cfg),
+        *tool_findings(cfg, [finding.what for finding in live]),
+    ]
     is_ok = not any(finding.state == "lacks" for finding in findings)
     if as_json:
         print_json({"ok": is_ok, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})

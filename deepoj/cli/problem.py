@@ -4,6 +4,7 @@ object store."""
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -156,7 +157,8 @@ def _vet_in(cfg: Config, room: Path) -> Vet:
 
     async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
         needed = [language for _, program in programs_of(plan) if (language := language_of(program)) is not None]
-        installed = await trio.to_thread.run_sync(versions, needed, toolchain(cfg))
+        # without /proc a compiler that needs it fails, so that the package is taken unchecked
+        installed = await trio.to_thread.run_sync(partial(versions, needed, toolchain(cfg), has_proc=True))
         return await vetting_of(cfg, installed, metrics_of(cfg), compiler=None, workdir=room)(package, plan)
 
     return vet

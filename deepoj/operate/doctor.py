@@ -187,10 +187,13 @@ def _mend_isolation(least: Isolation) -> str:
 # Tools of the languages
 
 
-def tool_findings(cfg: Config) -> Iterator[Finding]:
-    """Each language with its version. The C++ compiler is needed to judge; other languages may be missing."""
+def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
+    """Each language with its version, without those that have a finding already. The C++ compiler is needed to judge;
+    other languages may be missing."""
     tools = toolchain(cfg)
     for language in LANGUAGES.values():
+        if language.key in besides:
+            continue
         found = version(language, tools)
         if found:
             yield Finding(language.key, "ok", found)
@@ -244,9 +247,8 @@ def _export_secret(name: str) -> str:
 
 async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
     """Open the sandbox, judge the canaries in it, and ask the servers. Also returns the level of isolation."""
-    level, isolation = await _sandbox(cfg)
-    findings = [isolation]
-    if isolation.state == "ok":
+    level, findings = await _sandbox(cfg)
+    if findings[0].state == "ok":
         findings.append(await _canaries(cfg))
     if Role.API in cfg.roles:
         findings += await _proxies(cfg)
@@ -282,8 +284,8 @@ def _is_set(cfg: Config, name: str) -> bool:
     return not cfg.sources[name].startswith("default")
 
 
-async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
-    """The level of isolation that this host reaches, and whether it is enough."""
+async def _sandbox(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
+    """The level of isolation that this host reaches, whether it is enough, and the languages that cannot work in it."""
     from deepoj.adapters.sandbox.box import preflight  # noqa: PLC0415 - only here: it loads the extension
 
     lacks: State = "lacks" if cfg.roles & JUDGES else "note"
@@ -293,15 +295,21 @@ async def _sandbox(cfg: Config) -> tuple[Isolation | None, Finding]:
             run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, mounts=cfg.path.mount_dirs
         )
     except (StartRefused, Breakage) as error:
-        return None, Finding("isolation", lacks, str(error))
+        return None, [Finding("isolation", lacks, str(error))]
     level, why = found.isolation, "; ".join(found.reasons)
     if level is None:
-        return level, Finding("isolation", lacks, f"no level holds here: {why}", _mend_isolation(Isolation.NAMESPACES))
+        return level, [
+            Finding("isolation", lacks, f"no level holds here: {why}", _mend_isolation(Isolation.NAMESPACES))
+        ]
     if level < least:
         detail = f"{level}, where SANDBOX_MIN_ISOLATION={least} is asked for: {why}"
-        return level, Finding("isolation", lacks, detail, _mend_isolation(least))
-    mend = _mend_isolation(Isolation.NAMESPACES) if level is Isolation.WEAK else ""
-    return level, Finding("isolation", "ok", f"{level}: {why}" if why else str(level), mend)
+        return level, [Finding("isolation", lacks, detail, _mend_isolation(least))]
+    mend = _mend_isolation(Isolation.NAMESPACES) if level is Isolation.WEAK or not found.has_proc else ""
+    unusable = [] if found.has_proc else [language.key for language in LANGUAGES.values() if language.needs_proc]
+    return level, [
+        Finding("isolation", "ok", f"{level}: {why}" if why else str(level), mend),
+        *(Finding(key, "note", "cannot be judged: it needs /proc, and programs see none here") for key in unusable),
+    ]
 
 
 async def _canaries(cfg: Config) -> Finding:

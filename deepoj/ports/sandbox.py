@@ -16,6 +16,11 @@ class Box(Protocol):
     @property
     def isolation(self) -> Isolation: ...
 
+    @property
+    def has_proc(self) -> bool:
+        """Whether programs see a /proc."""
+        ...
+
     async def run(self, spec: RunSpec) -> RunOutcome: ...
 
     async def run_joined(

@@ -108,6 +108,7 @@ class ScriptedBox:
         self.pairs: list[tuple[RunSpec, RunSpec]] = []
         self.running = 0
         self.cancelled = 0
+        self.has_proc = True
 
     @property
     def isolation(self) -> Isolation:

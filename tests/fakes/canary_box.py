@@ -50,6 +50,10 @@ class CanaryBox:
     def isolation(self) -> Isolation:
         return self._isolation
 
+    @property
+    def has_proc(self) -> bool:
+        return True
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         assert self.under_way == 0, "one canary at a time"
         self.under_way += 1

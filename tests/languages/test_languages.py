@@ -22,14 +22,17 @@ import pytest
 import trio
 
 from deepoj.adapters.compile_cache import DiskCompileCache
+from deepoj.adapters.sandbox import box as boxes
 from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.adapters.sandbox.launcher import Part
+from deepoj.adapters.sandbox.preflight import settle
 from deepoj.adapters.toolchain import version
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
-from deepoj.words.results import Report, Verdict
+from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sandbox import Isolation
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
@@ -117,20 +120,25 @@ class Judge:
     async def __call__(
         self, program: str, cases: Sequence[tuple[str, str]], *, time_limit_ms: int = 30_000, compare: str = "tokens"
     ) -> Report:
+        report = await self.outcome(program, cases, time_limit_ms=time_limit_ms, compare=compare)
+        assert isinstance(report, Report), report
+        return report
+
+    async def outcome(
+        self, program: str, cases: Sequence[tuple[str, str]], *, time_limit_ms: int, compare: str
+    ) -> Report | Infra:
         code = (HERE / self._key / f"{program}{Path(LANGUAGES[self._key].source_name).suffix}").read_text()
         problem = replace(a_problem(), time_limit_ms=time_limit_ms, memory_limit_mb=256, compare=compare)
         # the limit for a hung test is two minutes, which a toolchain archive on a loaded host takes honestly
         faulthandler.cancel_dump_traceback_later()
         with trio.fail_after(900):
-            report = await judge(
+            return await judge(
                 attempt_context(
                     self._box, self._dir / "workspace", SETTINGS, metrics=self._metrics, compiler=self._compiler
                 ),
                 PlainTestData(self._dir, [(given.encode(), answer.encode()) for given, answer in cases]),
                 replace(a_claim(), language=self._key, code=code, problem=problem),
             )
-        assert isinstance(report, Report), report
-        return report
 
 
 @pytest.fixture(params=KEYS)
@@ -168,6 +176,22 @@ async def test_language_at_weak_is_judged(shelf: Path, tmp_path: Path, key: str)
             report = await one("sum", [("accepted 1 2\n", "3\n")])
             assert report.status is Verdict.ACCEPTED, report
             await check_ordinary(one, key, Isolation.WEAK)
+
+
+@pytest.mark.full
+async def test_without_proc_exactly_the_languages_that_need_it_fail(
+    shelf: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose engine hides a part of /proc, as Podman does by default."""
+    without = frozenset({Part.CGROUP, Part.PROC})
+    monkeypatch.setattr(boxes, "settle", lambda setting, level: settle(replace(setting, without=without), level))
+    async with LinuxBox.open(1) as box:
+        assert not box.has_proc
+        one = Judge(box, shelf / "without_proc", tmp_path, key)
+        with closing(one.cache):
+            report = await one.outcome("sum", [("accepted 1 2\n", "3\n")], time_limit_ms=30_000, compare="tokens")
+    works = isinstance(report, Report) and report.status is Verdict.ACCEPTED
+    assert works is not LANGUAGES[key].needs_proc, report
 
 
 async def test_an_endless_loop(judged: Judge) -> None:

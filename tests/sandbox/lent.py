@@ -32,6 +32,10 @@ class LentBox:
         return self._box.isolation
 
     @property
+    def has_proc(self) -> bool:
+        return self._box.has_proc
+
+    @property
     def preflight(self) -> Preflight:
         return self._box.preflight
 

@@ -49,6 +49,10 @@ class Witness:
     def isolation(self) -> Isolation:
         return self.box.isolation
 
+    @property
+    def has_proc(self) -> bool:
+        return self.box.has_proc
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         self.specs.append(spec)
         told = await self.box.run(spec)

@@ -53,7 +53,7 @@ def vetting_with(tmp_path: Path, least: Isolation) -> Vetting:
             "DEEPOJ_COMPILE_REAL_TIME_LIMIT_S": "100",
         }
     )  # fmt: skip
-    there = versions((LANGUAGES[key] for key in ("cpp20", "python3", "java")), Toolchain())
+    there = versions((LANGUAGES[key] for key in ("cpp20", "python3", "java")), Toolchain(), has_proc=True)
     assert len(there) == 3
     return wiring.vetting_of(cfg, there, Metrics(), compiler=None, workdir=tmp_path / "rooms")
 

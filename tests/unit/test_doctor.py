@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -17,6 +16,7 @@ import pytest
 import trio
 
 from deepoj.adapters import toolchain
+from deepoj.adapters.sandbox.preflight import Preflight
 from deepoj.cli import run
 from deepoj.cli.common import settings
 from deepoj.config.model import Config
@@ -48,8 +48,8 @@ def _in_an_empty_directory(
     for name in ("DATABASE_URL", "REDIS_URL", "MINIO_ENDPOINT", "APP_CONFIG"):
         monkeypatch.delenv(name, raising=False)
 
-    async def sandbox(_cfg: Config) -> tuple[Isolation, Finding]:
-        return Isolation.FULL, Finding("isolation", "ok", "full")
+    async def sandbox(_cfg: Config) -> tuple[Isolation, list[Finding]]:
+        return Isolation.FULL, [Finding("isolation", "ok", "full")]
 
     async def canaries(_cfg: Config) -> Finding:
         return Finding("canaries", "ok", "38 of 38 as expected")
@@ -102,8 +102,8 @@ def test_canaries_are_judged_where_the_sandbox_works(
 ) -> None:
     assert report(capsys)[2]["canaries"] == ("ok", "38 of 38 as expected")
 
-    async def none(_cfg: Config) -> tuple[None, Finding]:
-        return None, Finding("isolation", "lacks", "no level holds here")
+    async def none(_cfg: Config) -> tuple[None, list[Finding]]:
+        return None, [Finding("isolation", "lacks", "no level holds here")]
 
     monkeypatch.setattr(doctor, "_sandbox", none)
     code, _, found = report(capsys)
@@ -240,14 +240,31 @@ async def test_isolation_in_a_container_is_mended_by_options_of_its_engine(
 async def tried(monkeypatch: pytest.MonkeyPatch, level: Isolation | None, least: Isolation) -> Finding:
     """The finding for a host that reaches this level, where ``least`` is asked for."""
 
-    async def preflight(**_: object) -> SimpleNamespace:
-        return SimpleNamespace(isolation=level, reasons=("a reason",))
+    async def preflight(**_: object) -> Preflight:
+        return Preflight(level, ("a reason",))
 
     monkeypatch.setattr("deepoj.adapters.sandbox.box.preflight", preflight)
     monkeypatch.setenv("SANDBOX_MIN_ISOLATION", least)
-    reached, finding = await SANDBOX(settings({"roles": "worker"}))
+    reached, findings = await SANDBOX(settings({"roles": "worker"}))
     assert reached is level
+    (finding,) = findings
     return finding
+
+
+async def test_languages_that_need_proc_cannot_be_judged_without_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def preflight(**_: object) -> Preflight:
+        return Preflight(Isolation.NAMESPACES, (), has_proc=False)
+
+    monkeypatch.setattr("deepoj.adapters.sandbox.box.preflight", preflight)
+    _, (isolation, *others) = await SANDBOX(settings({"roles": "worker"}))
+
+    assert isolation.state == "ok"
+    assert {finding.what for finding in others} == {"java", "scala", "csharp", "haskell"}
+    assert {finding.state for finding in others} == {"note"}
+    told = {finding.what for finding in doctor.tool_findings(settings({}), ["java", "scala"])}
+    assert ("java" in told, "scala" in told, "python3" in told) == (False, False, True)
 
 
 REPORT = (

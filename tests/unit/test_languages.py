@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.adapters.toolchain import versions
 from deepoj.judging import verdicts
 from deepoj.judging.exec_rules import at_heap_limit, run_limits, run_spec, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain, outside_usr, resolve
@@ -204,6 +205,15 @@ def test_paths_of_tools_outside_usr_are_listed() -> None:
 
 def _run(argv: tuple[str, ...], cwd: Path, env: tuple[tuple[str, str], ...]) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(argv, cwd=cwd, env=dict(env), capture_output=True, timeout=120, check=False)
+
+
+def test_a_language_that_needs_proc_is_not_offered_without_it() -> None:
+    rows = [
+        replace(LANGUAGES[key], version=("/bin/sh", "-c", "echo 1.0"), accepts=("/bin/true",))
+        for key in ("java", "python3")
+    ]
+    assert versions(rows, Toolchain(), has_proc=True) == {"java": "1.0", "python3": "1.0"}
+    assert versions(rows, Toolchain(), has_proc=False) == {"python3": "1.0"}
 
 
 def test_an_unknown_dialect_is_not_accepted(tmp_path: Path) -> None:

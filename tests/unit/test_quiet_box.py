@@ -33,6 +33,7 @@ class Scene:
         self._start = trio.current_time()
 
     isolation = Isolation.FULL
+    has_proc = True
 
     async def run(self, spec: RunSpec) -> RunOutcome:
         name = spec.argv[0]

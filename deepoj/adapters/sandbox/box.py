@@ -58,6 +58,10 @@ class LinuxBox:
         return self._isolation
 
     @property
+    def has_proc(self) -> bool:
+        return self.preflight.has_proc
+
+    @property
     def launcher_pid(self) -> int:
         """The parent process of every run; for tests and operators."""
         return self._launcher.pid

@@ -80,6 +80,8 @@ class Preflight:
     reasons: tuple[str, ...]
     #: a cgroup counts the CPU time of all children, even of those that no process waits for
     cpu_counted: bool = True
+    #: programs see a /proc
+    has_proc: bool = True
 
 
 async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple[Launcher | None, Preflight]:
@@ -98,7 +100,12 @@ async def settle(setting: Setting, at_most: Isolation = Isolation.FULL) -> tuple
             raise
         if fault is None:
             weaknesses = [*refusals, *reasons(attempt, launcher.hello), *await _lacks_of_joined(launcher)]
-            return launcher, Preflight(launcher.hello.isolation, tuple(weaknesses), launcher.hello.cpu_counted)
+            return launcher, Preflight(
+                launcher.hello.isolation,
+                tuple(weaknesses),
+                cpu_counted=launcher.hello.cpu_counted,
+                has_proc=Part.PROC not in attempt.without,
+            )
         await launcher.close()
         grouped = launcher.hello.fault is None and launcher.hello.isolation is Isolation.FULL
         weaker = next_attempt(attempt, fault, grouped=grouped)

@@ -93,6 +93,10 @@ class QuietBox:
     def isolation(self) -> Isolation:
         return self._box.isolation
 
+    @property
+    def has_proc(self) -> bool:
+        return self._box.has_proc
+
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:

@@ -167,6 +167,7 @@ def _jvm(
         memory_added_mb=256,
         processes_added=32,
         heap=Heap(says=b"java.lang.OutOfMemoryError", exit_code=3),
+        needs_proc=True,  # java and javac find their libraries by /proc/self/exe
         outside_usr=("/etc/java-*-openjdk",),
     )  # fmt: skip
 

@@ -83,6 +83,8 @@ class Language:
     #: Compiling runs code of the source (Perl's BEGIN, Template Haskell, a module beside it), or may do so. The source
     #: can kill the compiler then. Interpreters are assumed to do so; Ruby's check runs no code, but uses a shell.
     compile_runs_source: bool = False
+    #: its compiler or its programs fail where they see no /proc (tests/languages tries each)
+    needs_proc: bool = False
     #: glob patterns of host paths outside of /usr that the tools read
     outside_usr: tuple[str, ...] = ()
 

@@ -34,9 +34,10 @@ from deepoj.words.sandbox import PROGRAM_DIR
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
 
 #: Go finds no folder for its telemetry at XDG_CONFIG_HOME. The telemetry's child would begin a session, which the
-#: sandbox refuses, and the compiler complains of that
+#: sandbox refuses, and the compiler complains of that. Without GOROOT it finds its files by /proc, which may be missing
 _GO_ENV = (
     *COMPILE_ENV,
+    ("GOROOT", "/usr/lib/go"),
     ("GOCACHE", "/w/cache"),
     ("GOFLAGS", "-mod=mod"),
     ("GO111MODULE", "off"),
@@ -165,6 +166,7 @@ _ROWS: tuple[Language, ...] = (
         compile_env=COMPILE_ENV,
         run_env=ENV,
         processes_added=16,
+        needs_proc=True,
         outside_usr=("/etc/mono",),
     ),
     Language(
@@ -228,6 +230,7 @@ _ROWS: tuple[Language, ...] = (
         ),
         compile_factor=2.0,
         compile_runs_source=True,
+        needs_proc=True,
         outside_usr=("/var/lib/ghc",),
     ),
     compiled(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -94,7 +95,8 @@ async def verify_package(
         )
         knobs, metrics = judging(cfg), metrics_of(cfg)
         wanted = {key: found for key in _languages(plan) if (found := resolve(key)) is not None}
-        there = await trio.to_thread.run_sync(versions, wanted.values(), knobs.toolchain)
+        find = partial(versions, wanted.values(), knobs.toolchain, has_proc=box.has_proc)
+        there = await trio.to_thread.run_sync(find)
         # each submission requests the checker again
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
         toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=knobs)

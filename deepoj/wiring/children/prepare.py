@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -85,7 +86,9 @@ class _Steps:
         if self.parts.jobs is None and Role.API not in cfg.roles:
             return
         self.parts.on_step("looking for compilers and interpreters")
-        tool_versions = await trio.to_thread.run_sync(versions, LANGUAGES.values(), settings.toolchain(cfg))
+        box = self.parts.adapters.box
+        find = partial(versions, LANGUAGES.values(), settings.toolchain(cfg), has_proc=box is None or box.has_proc)
+        tool_versions = await trio.to_thread.run_sync(find)
         # output-only problems need no tool
         self.parts.languages.update({**tool_versions, OUTPUTS.key: OUTPUTS.name})
 
