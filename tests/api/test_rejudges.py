@@ -167,14 +167,15 @@ async def test_of_a_problem_that_is_none(setting: Setting, problem: str) -> None
 async def test_a_new_package_is_a_new_version_under_a_new_name(setting: Setting) -> None:
     old = await setting.home.store.problem(setting.problem)
     assert old is not None
-    status, told = await setting.put({}, package({"1.in": "1\n", "1.out": "2\n"}))
+    sent = package({"1.in": "1\n", "1.out": "2\n"})  # the time of day is in a zip
+    status, told = await setting.put({}, sent)
     assert (status, told["version"], told["title"], told["time_limit"]) == (200, 2, "A+B", 1000)
     new = await setting.home.store.problem(setting.problem)
     assert new is not None
     assert new.data_path != old.data_path, "who has claimed by the row as it was still finds its package"
     assert new.data_path in setting.home.blobs.objects
     assert (new.data_hash != old.data_hash, new.compare, new.description) == (True, "tokens", "add")
-    status, told = await setting.put({}, package({"1.in": "1\n", "1.out": "2\n"}))
+    status, told = await setting.put({}, sent)
     assert (status, told["version"]) == (200, 2)
 
 
