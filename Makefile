@@ -40,7 +40,7 @@ demo: build ## the same, but stop after the sample's verdict
 # Three workers on two cores: much of the suite waits for servers and leases. A worker runs whole files.
 # Python keeps its bytecode: compiling the imports takes half of the time that a program needs to start.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
-BESIDE := -n 3 --dist loadfile --no-loadscope-reorder --durations=25
+BESIDE := -n 4 --dist loadfile --no-loadscope-reorder --durations=25
 
 check: ## lint, unit tests, and the contracts of stores and streams on fakes: no root, no servers
 	@deploy/scripts/build.sh --test
