@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -18,7 +19,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 import deepoj
 from deepoj.api.access import Guards
-from deepoj.api.auth import Auth
+from deepoj.api.auth import Auth, Claims
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
@@ -27,10 +28,10 @@ from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, StartScheduler, request_id
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.upload import sweep
-from deepoj.api.route import add_routes, limit_of
+from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.dlq import LetterRoutes
-from deepoj.api.routes.documents import DocumentRoutes
+from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
 from deepoj.api.routes.health import HealthRoutes
 from deepoj.api.routes.languages import LanguageRoutes
 from deepoj.api.routes.metrics import MetricsRoutes
@@ -43,6 +44,7 @@ from deepoj.api.routes.submissions import SubmissionRoutes
 from deepoj.api.routes.users import UserRoutes
 from deepoj.api.routes.webhooks import WebhookRoutes
 from deepoj.api.settings import ApiSettings
+from deepoj.api.signing_in import SigningIn
 from deepoj.observe import Metrics, logger
 from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 
@@ -56,6 +58,11 @@ _PREFLIGHT_MAX_AGE_S = "600"
 class Api(MeasuredApp):
     """The quart application, with metrics, and with the errors of ``errors.ApiError``."""
 
+    auth: Auth
+    limits: RequestLimits
+    #: returns what the cookie of a page's visitor says; None: there are no pages
+    page_claims: Callable[[], Claims | None] | None = None
+
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
@@ -63,7 +70,7 @@ class Api(MeasuredApp):
         # API clients should not be redirected to a path with or without a trailing slash
         self.url_map.strict_slashes = False
         self.url_map.merge_slashes = False
-        self.register_error_handler(HTTPException, _answer_refusal)
+        self.register_error_handler(HTTPException, answer_refusal)
         self.register_error_handler(StoreUnavailable, _answer_db_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)
         self.register_error_handler(StreamUnavailable, _answer_queue_down)
@@ -90,12 +97,15 @@ def create_app(context: ApiContext) -> Api:
     """
     settings = context.settings
     app = Api("deepoj.api", context.metrics, settings)
-    auth = Auth(context.accounts, settings)
-    limits = RequestLimits(FallbackCounters(context.counters), context.backpressure, settings, context.metrics)
+    auth = app.auth = Auth(context.accounts, settings)
+    limits = app.limits = RequestLimits(
+        FallbackCounters(context.counters), context.backpressure, settings, context.metrics
+    )
+    signing_in = SigningIn(context.accounts, auth, limits, settings)
     groups: tuple[object, ...] = (
         HealthRoutes(context),
         MetricsRoutes(context.metrics, settings),
-        AccountRoutes(context, auth, limits),
+        AccountRoutes(context, auth, signing_in),
         GithubRoutes(context, auth),
         UserRoutes(context, auth, limits),
         ProblemRoutes(context),
@@ -110,6 +120,8 @@ def create_app(context: ApiContext) -> Api:
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))
+    if not settings.has_pages:
+        add_routes(app, IndexRoutes())
     app.on_drain = context.live.close
     _finish(app, settings)
     _limit(app, auth, limits)
@@ -169,7 +181,8 @@ def _finish(app: Api, settings: ApiSettings) -> None:
 def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
     @app.before_request  # registered after the CORS preflight handler, so preflights are not counted
     async def count() -> None:
-        await limits.admit(limit_of(app, request.endpoint), auth.claims())
+        claims = app.page_claims() if app.page_claims is not None and is_page(app, request.endpoint) else auth.claims()
+        await limits.admit(limit_of(app, request.endpoint), claims)
 
 
 def _allow_origin(response: Response, settings: ApiSettings) -> None:
@@ -185,7 +198,8 @@ def _allow_origin(response: Response, settings: ApiSettings) -> None:
         response.headers["Access-Control-Max-Age"] = _PREFLIGHT_MAX_AGE_S
 
 
-async def _answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dict[str, str]]:
+async def answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Return the answer of a route that refused."""
     refused = refusal_of(error)
     headers = refused.extra_headers()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -208,4 +222,4 @@ async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], 
 async def _answer_breakage(error: Exception, api_error: ApiError) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Log the failure of a store in its own words; answer with our error sentence."""
     logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=api_error.code.value)
-    return await _answer_refusal(Refused(api_error))
+    return await answer_refusal(Refused(api_error))

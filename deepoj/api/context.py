@@ -18,6 +18,7 @@ from deepoj.ports.live import LiveResults
 from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.sessions import Sessions
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
@@ -29,6 +30,7 @@ class ApiContext:
     """Stores, streams, settings and other dependencies of the routes."""
 
     accounts: Accounts
+    sessions: Sessions
     problems: Problems
     submissions: Submissions
     lists: SubmissionLists

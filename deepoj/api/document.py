@@ -16,7 +16,8 @@ from typing import Any
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
-from deepoj.api.errors import ApiError, Code, Refused
+from deepoj.api.codes import Code
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.examples import JOB_ID, example_of
 from deepoj.api.http.exchange import PROBES
 from deepoj.api.models.live import LiveStream

@@ -43,6 +43,7 @@ from quart_schema import (
     document_querystring,
     document_request,
     document_response,
+    hide,
     security_scheme,
 )
 
@@ -84,6 +85,7 @@ class Route:
     form: type[BaseModel] | None
     query: type[BaseModel] | None
     headers: type[BaseModel] | None
+    documented: bool
 
 
 def route[H: Handler](
@@ -98,17 +100,19 @@ def route[H: Handler](
     form: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
     headers: type[BaseModel] | None = None,
+    documented: bool = True,
 ) -> Callable[[H], H]:
     """Declare the decorated method as the handler of a route.
 
     ``access``: who may call it. ``responses``: the responses without errors, by status; the first is the usual one.
     ``errors``: statuses of its own errors. ``document`` adds the errors of all routes, of those with a body, with an id
     in the path, and with this access. ``limit``: the rate limit that counts its requests. ``body``, ``form``, ``query``
-    and ``headers``: models of the request.
+    and ``headers``: models of the request. ``documented``: whether it is in the OpenAPI document; pages for people are
+    not.
     """
     declaration = Route(
         method=method, path=path, access=access, limit=limit, responses=responses, errors=errors, body=body, form=form,
-        query=query, headers=headers,
+        query=query, headers=headers, documented=documented,
     )  # fmt: skip
 
     def declare(handler: H) -> H:
@@ -128,6 +132,12 @@ def limit_of(app: Quart, endpoint: str | None) -> Limit:
     """Return the rate limit of an endpoint; None: the request matches no route."""
     declaration = None if endpoint is None else declaration_of(app.view_functions[endpoint])
     return Limit.API if declaration is None else declaration.limit
+
+
+def is_page(app: Quart, endpoint: str | None) -> bool:
+    """Return whether an endpoint is a page for people: whether it is missing in the document."""
+    declaration = None if endpoint is None else declaration_of(app.view_functions[endpoint])
+    return declaration is not None and not declaration.documented
 
 
 def add_routes(app: Quart, handlers: object, guards: Guards | None = None) -> None:
@@ -181,6 +191,9 @@ def _require_parameters(declaration: Route, handler: Handler) -> None:
 
 def _document(declaration: Route, view: Callable[..., Any]) -> None:
     """Hand the declaration to quart-schema, which generates the OpenAPI document from its marks on the view."""
+    if not declaration.documented:
+        hide(view)
+        return
     if declaration.access.security:
         security_scheme([dict(scheme) for scheme in declaration.access.security])(view)
     if declaration.query is not None:

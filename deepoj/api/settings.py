@@ -8,6 +8,7 @@ from pathlib import Path
 from deepoj.api.redact import HiddenSteps
 from deepoj.packages.publish import ProblemRules
 from deepoj.webhooks.callback_urls import CallbackRules
+from deepoj.words.sessions import SessionLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,12 @@ class ApiSettings:
 
     #: rounding of hidden tests' figures in results for authors
     hidden_steps: HiddenSteps
+
+    # -- pages
+    #: whether there are pages for people
+    has_pages: bool
+    #: when a login in a browser ends
+    sessions: SessionLimits
 
     # -- custom runs
     runs: RunRules

@@ -41,6 +41,7 @@ def _node_options(command: Callable[..., object]) -> Callable[..., object]:
         click.option("--roles", metavar="LIST", help="Comma separated: api, dispatcher, consumer, reclaim, repair, gc;"
                      " or worker, scheduler, all (default)."),
         *(click.option(f"--no-{role.value}", is_flag=True, help=f"Without the role {role.value}.") for role in Role),
+        click.option("--no-web", is_flag=True, help="Without the pages for people."),
         click.option("--host", metavar="ADDRESS", help="Address of the API (default 127.0.0.1)."),
         click.option("--port", type=int, metavar="N", help="Port of the API (default 18080)."),
         click.option("--log", "style", type=click.Choice(["auto", "json", "human"]), default="auto", show_default=True,
@@ -57,6 +58,7 @@ def _flags(given: Mapping[str, object], *, embedded: bool | None) -> dict[str, o
     return {
         "roles": given["roles"],
         "without_roles": ",".join(without) or None,
+        "api.web.enabled": False if given["no_web"] else None,
         "api.host": given["host"],
         "api.port": given["port"],
         "embedded": embedded,

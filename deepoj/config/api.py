@@ -133,6 +133,28 @@ class HiddenTestsSection(Section):
     )
 
 
+class WebSection(Section):
+    enabled: bool = key(
+        True,
+        "WEB_ENABLED",
+        doc="Whether the API's port also serves the pages for people; without them / leads to the API's description.",
+    )
+    session_idle_hours: float = key(
+        72,
+        "WEB_SESSION_IDLE_HOURS",
+        ge=0.1,
+        le=8760,
+        doc="Hours without a request after which a login in a browser ends.",
+    )
+    session_max_hours: float = key(
+        720,
+        "WEB_SESSION_MAX_HOURS",
+        ge=0.1,
+        le=8760,
+        doc="Hours after which a login in a browser ends in any case.",
+    )
+
+
 class ApiSection(Section):
     host: str = key(
         "127.0.0.1",
@@ -202,4 +224,5 @@ class ApiSection(Section):
     hidden_tests: HiddenTestsSection = section(HiddenTestsSection)
     outbox: OutboxSection = section(OutboxSection)
     backpressure: BackpressureSection = section(BackpressureSection)
+    web: WebSection = section(WebSection)
     webhooks: WebhookSection = section(WebhookSection)

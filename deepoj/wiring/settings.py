@@ -24,6 +24,7 @@ from deepoj.pipeline.retention import RetentionSettings
 from deepoj.playground.lease import RunKeeping, RunLeasing
 from deepoj.webhooks.callback_urls import CallbackRules
 from deepoj.webhooks.delivery import HookSettings
+from deepoj.words.sessions import SessionLimits
 
 
 def metrics_of(cfg: Config) -> observe.Metrics:
@@ -196,6 +197,11 @@ def hidden_steps(cfg: Config) -> HiddenSteps:
     return HiddenSteps(time_ms=section.time_step_ms, memory_kb=section.memory_step_kb)
 
 
+def session_limits(cfg: Config) -> SessionLimits:
+    section = cfg.api.web
+    return SessionLimits(idle_s=section.session_idle_hours * 3600, max_age_s=section.session_max_hours * 3600)
+
+
 def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
     """Return the API's settings. The secrets are the operator's, or those that an embedded home made for itself."""
     section, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
@@ -223,6 +229,8 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
         hidden_steps=hidden_steps(cfg),
+        has_pages=section.web.enabled,
+        sessions=session_limits(cfg),
         runs=run_rules(cfg),
         callbacks=callbacks(cfg, webhook_secret),
         webhook_secret=webhook_secret.encode(),

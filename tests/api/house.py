@@ -33,6 +33,8 @@ from deepoj.observe import Metrics
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import Vetted
 from deepoj.ports.accounts import Github
+from deepoj.web.app import add_pages
+from deepoj.web.assets import Assets
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.readiness import PartState, Readiness
@@ -177,7 +179,7 @@ async def _answer(stream: trio.SocketStream, request: h11.Request, body: bytes) 
 
 
 def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
-    """Return settings with cheap hashes, all files under ``tmp_path`` and no rate limits."""
+    """Return settings with cheap hashes, all files under ``tmp_path``, no rate limits, and without pages."""
     lifted = RateLimit(ip_limit=0, user_limit=0, window_s=60.0)
     base = api_settings(
         SECRET,
@@ -187,6 +189,7 @@ def settings_for(tmp_path: Path, **changes: Any) -> ApiSettings:
         auth_rate=lifted,
         submit_rate=lifted,
         rate=lifted,
+        has_pages=False,
     )
     return replace(base, **changes)
 
@@ -237,15 +240,16 @@ def _house[S](
     )
 
     context = ApiContext(
-        accounts=ports.accounts, problems=ports.problems, submissions=ports.submissions, lists=ports.lists,
-        letters=ports.letters, rejudges=ports.rejudges, runs=ports.runs, results=ports.live, webhooks=ports.webhooks,
-        run_notifier=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
+        accounts=ports.accounts, sessions=ports.sessions, problems=ports.problems, submissions=ports.submissions,
+        lists=ports.lists, letters=ports.letters, rejudges=ports.rejudges, runs=ports.runs, results=ports.live,
+        webhooks=ports.webhooks, run_notifier=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
         live_languages=lambda: live[0], github=github, live=streams, vet=vet, stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip
-    return House(
-        create_app(context), store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed
-    )
+    app = create_app(context)
+    if settings.has_pages:
+        add_pages(app, context, Assets())
+    return House(app, store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
 
 
 @asynccontextmanager

@@ -144,6 +144,7 @@ _TIMES = {
     "runs": ("created_at", "due_at", "finished_at"),
     "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),
     "loose_objects": ("since",),
+    "web_sessions": ("created_at", "seen_at"),
 }
 
 

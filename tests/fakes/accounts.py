@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.sessions import SessionLimits, WebSession
 
 
 @dataclass(kw_only=True)
@@ -21,6 +22,21 @@ class Record:
 
 
 @dataclass(kw_only=True)
+class SessionRow:
+    """A row of ``web_sessions``."""
+
+    user_id: int
+    epoch: int
+    client: str
+    address: str
+    created_at: float
+    seen_at: float
+
+    def is_within(self, limits: SessionLimits, now: float) -> bool:
+        return self.seen_at > now - limits.idle_s and self.created_at > now - limits.max_age_s
+
+
+@dataclass(kw_only=True)
 class MemoryAccountRecords:
     """``ports.Accounts`` without the methods that create and find an account."""
 
@@ -29,6 +45,8 @@ class MemoryAccountRecords:
     _records: dict[int, Record] = field(default_factory=dict)
     #: nonces of OAuth states that are spent
     _spent: set[bytes] = field(default_factory=set)
+    #: digest → a session of a browser
+    _sessions: dict[bytes, SessionRow] = field(default_factory=dict)
 
     async def _enter(self, method: str) -> bool:
         raise NotImplementedError
@@ -164,3 +182,76 @@ class MemoryAccountRecords:
             return self._answer(False, lost)
         self._spent.add(nonce)
         return self._answer(True, lost)
+
+    # -- sessions of browsers
+
+    async def open_session(self, digest: bytes, account: Credentials, *, client: str, address: str) -> None:
+        lost = await self._enter("open_session")
+        now = self.clock()
+        row = SessionRow(
+            user_id=account.user.id,
+            epoch=account.token_epoch,
+            client=client,
+            address=address,
+            created_at=now,
+            seen_at=now,
+        )
+        self._sessions.setdefault(digest, row)
+        self._answer(None, lost)
+
+    async def session(self, digest: bytes, limits: SessionLimits) -> Credentials | None:
+        lost = await self._enter("session")
+        row, now = self._sessions.get(digest), self.clock()
+        account = None if row is None else self._users.get(row.user_id)
+        if row is None or account is None or account.is_disabled or account.token_epoch != row.epoch:
+            return self._answer(None, lost)
+        if not row.is_within(limits, now):
+            return self._answer(None, lost)
+        if row.seen_at < now - 60:
+            row.seen_at = now
+        return self._answer(account, lost)
+
+    async def sessions_of(self, user_id: int, limits: SessionLimits, limit: int) -> list[WebSession]:
+        lost = await self._enter("sessions_of")
+        account, now = self._users.get(user_id), self.clock()
+        rows = [
+            (digest, row)
+            for digest, row in self._sessions.items()
+            if account is not None and row.user_id == user_id and row.epoch == account.token_epoch
+            if row.is_within(limits, now)
+        ]
+        rows.sort(key=lambda pair: (-pair[1].seen_at, pair[0]))
+        found = [
+            WebSession(
+                digest=digest,
+                client=row.client,
+                address=row.address,
+                created_at=self._dated(row.created_at).isoformat(),
+                seen_at=self._dated(row.seen_at).isoformat(),
+            )
+            for digest, row in rows[:limit]
+        ]
+        return self._answer(found, lost)
+
+    async def close_session(self, user_id: int, digest: bytes) -> bool:
+        lost = await self._enter("close_session")
+        row = self._sessions.get(digest)
+        is_own = row is not None and row.user_id == user_id
+        if is_own:
+            del self._sessions[digest]
+        return self._answer(is_own, lost)
+
+    async def close_other_sessions(self, user_id: int, keep: bytes) -> int:
+        lost = await self._enter("close_other_sessions")
+        others = [digest for digest, row in self._sessions.items() if row.user_id == user_id and digest != keep]
+        for digest in others:
+            del self._sessions[digest]
+        return self._answer(len(others), lost)
+
+    async def delete_ended_sessions(self, limits: SessionLimits, limit: int) -> int:
+        lost = await self._enter("delete_ended_sessions")
+        now = self.clock()
+        ended = [digest for digest, row in self._sessions.items() if not row.is_within(limits, now)][:limit]
+        for digest in ended:
+            del self._sessions[digest]
+        return self._answer(len(ended), lost)

@@ -13,6 +13,7 @@ from deepoj.ports.playground import CustomRuns, RunLeases
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.roster import Roster
+from deepoj.ports.sessions import Sessions
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.runs import MemoryRunLeases
@@ -26,6 +27,8 @@ class Store(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def sessions(self) -> Sessions: ...
     @property
     def problems(self) -> Problems: ...
     @property
@@ -63,6 +66,7 @@ class MemoryPorts:
 
     def __init__(self, memory: MemoryStore) -> None:
         self.accounts: Accounts = memory
+        self.sessions: Sessions = memory
         self.problems: Problems = memory
         self.submissions: Submissions = memory
         self.lists: SubmissionLists = memory

@@ -107,6 +107,9 @@ api.outbox.dispatch_interval_ms 200 OUTBOX_DISPATCH_INTERVAL_MS
 api.outbox.dispatch_batch_size 100 OUTBOX_DISPATCH_BATCH_SIZE
 api.outbox.retry_base_ms 500 OUTBOX_RETRY_BASE_MS
 api.outbox.retry_max_ms 10000 OUTBOX_RETRY_MAX_MS
+api.web.enabled True WEB_ENABLED
+api.web.session_idle_hours 72 WEB_SESSION_IDLE_HOURS
+api.web.session_max_hours 720 WEB_SESSION_MAX_HOURS
 api.webhooks.enabled True WEBHOOKS_ENABLED
 api.webhooks.secret '' WEBHOOKS_SECRET
 api.webhooks.allowed_hosts [] WEBHOOKS_ALLOWED_HOSTS

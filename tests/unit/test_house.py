@@ -39,13 +39,14 @@ ROOMS: dict[str, set[str]] = {
         "words", "ports", "judging", "observe", "config", "accounts", "pipeline", "playground", "packages",
         "packages/formats", "webhooks", "capacity",
     },
+    "web": {"words", "ports", "judging", "observe", "packages", "playground", "api"},
     "adapters": {"words", "ports", "judging", "observe", "config", "packages/formats"},
     "nursery": {
         "words", "ports", "observe", "api", "config", "pipeline", "execution", "playground", "capacity",
     },
     "wiring": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",
-        "webhooks", "capacity", "observe", "config", "api", "adapters", "nursery",
+        "webhooks", "capacity", "observe", "config", "api", "web", "adapters", "nursery",
     },
     #: what runs beside the nodes: none of them imports it
     "operate/drill": {"words", "pipeline", "adapters", "operate"},

@@ -22,6 +22,7 @@ from deepoj.adapters.pg.repair import PgStrays
 from deepoj.adapters.pg.retention import PgRetention
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.schema import PgSchema
+from deepoj.adapters.pg.sessions import PgSessions
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.webhooks import PgWebhooks
@@ -37,6 +38,7 @@ class PgStore:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
         self.accounts = PgAccounts(pool)
+        self.sessions = PgSessions(pool)
         self.problems = PgProblems(pool)
         self.submissions = PgSubmissions(pool)
         self.lists = PgSubmissionLists(pool)

@@ -68,11 +68,15 @@ class LiveEvent:
 
     name: str
     id: str
-    data: Mapping[str, Any]
+    #: an object, or a text, such as a piece of a page
+    data: Mapping[str, Any] | str
 
     def encoded(self) -> bytes:
         """Return the event in the format of ``text/event-stream``."""
-        data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
+        if isinstance(self.data, str):
+            data = "\ndata: ".join(self.data.splitlines())
+        else:
+            data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n".encode()
 
 

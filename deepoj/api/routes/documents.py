@@ -30,7 +30,7 @@ class _Text:
 
 
 class DocumentRoutes:
-    """``/openapi.json``, ``/docs``, and ``/``, which redirects to ``/docs``. Both texts are built on first request."""
+    """``/openapi.json`` and ``/docs``. Both texts are built on first request."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -70,6 +70,10 @@ class DocumentRoutes:
         response.headers["Content-Security-Policy"] = POLICY
         response.headers["Referrer-Policy"] = "no-referrer"
         return response
+
+
+class IndexRoutes:
+    """``/`` of a node without pages, which redirects to ``/docs``."""
 
     @route(
         "GET",

@@ -13,7 +13,7 @@ from deepoj.api.http.paths import query_number, query_time
 from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
 from deepoj.api.route import route
-from deepoj.api.routes.submissions import status_word
+from deepoj.api.submitting import status_word
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.results import Verdict

@@ -13,11 +13,9 @@ from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused, prefers_chinese
-from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.limits import Limit
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.jobs import JobFeed, Place
-from deepoj.api.models.base import reply
 from deepoj.api.models.live import LastEventHeaders, LiveStream
 from deepoj.api.models.submissions import (
     IDEMPOTENCY_KEY,
@@ -33,30 +31,28 @@ from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.api.route import route
 from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of
 from deepoj.api.sources import received_sources
+from deepoj.api.submitting import (
+    QUEUING,
+    asked_job_id,
+    new_trace_id,
+    readable,
+    status_body,
+    status_word,
+    status_word_of,
+    take_in,
+)
 from deepoj.judging.outputs import language_of
-from deepoj.observe import logger
-from deepoj.pipeline.submit import submit as take
 from deepoj.webhooks.callback_urls import CallbackRules
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.rejudges import Judging
-from deepoj.words.submissions import Draft, Submission, SubmissionItem, SubmitRefusal
+from deepoj.words.submissions import Draft, Submission
 from deepoj.words.webhooks import CallbackRefusal
 
-_QUEUING = "Queuing"
-_JUDGING = "Judging"
-#: pattern of job ids; other values are not looked up
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_PROBLEM_ID = 2**31 - 1
 #: number of judgings and of deliveries of a submission that are shown, the latest ones
 _JUDGINGS = 20
 _WEBHOOKS = 20
-_REFUSALS = {
-    SubmitRefusal.PROBLEM_NOT_FOUND: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
-    SubmitRefusal.INFLIGHT_CAP_REACHED: ApiError.INFLIGHT_CAP,
-    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: ApiError.USER_INFLIGHT_CAP,
-    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: ApiError.KEY_REUSED,
-}
 _IDEMPOTENCY_KEY = re.compile(IDEMPOTENCY_KEY)
 
 
@@ -89,37 +85,8 @@ class SubmissionRoutes:
         context, settings = self._context, self._settings
         body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
         draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
-        if not context.is_judged_now(draft.language):
-            context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
-            raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
-        job = await take(
-            context.submissions,
-            draft,
-            inflight_cap=settings.inflight_cap,
-            user_inflight_cap=settings.user_inflight_cap,
-            dedup_window_s=settings.inflight_ttl_s,
-            stream_key=settings.stream_key,
-            metrics=context.metrics,
-            stream=context.stream,
-        )
-        if isinstance(job, SubmitRefusal):
-            if job is SubmitRefusal.INFLIGHT_CAP_REACHED:
-                context.metrics.submit_429.labels(reason="inflight_cap").inc()
-            elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
-                context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
-            raise Refused(_REFUSALS[job], limit=settings.user_inflight_cap)
-        logger().info(
-            "submit",
-            job_id=job.job_id,
-            trace_id=draft.trace_id,
-            span_id=trace.span_id if (trace := trace_in(request)) else "",
-            request_id=request_id(request),
-            user_id=user.id,
-            problem_id=draft.problem_id,
-            language=draft.language,
-            result="repeated" if job.repeated else "accepted",
-        )
-        return Submitted(job_id=job.job_id, status=_QUEUING)
+        job = await take_in(context, draft)
+        return Submitted(job_id=job.job_id, status=QUEUING)
 
     @route("GET", "/api/v1/status/<job_id>", access=CHECKED_BY_HANDLER, responses={200: StatusView}, errors=(403,))
     async def status(self, job_id: str) -> dict[str, Any]:
@@ -129,7 +96,7 @@ class SubmissionRoutes:
         language any more.
         """
         user, submission = await self._readable(job_id)
-        answer = _status_body(submission, is_admin=user.is_admin, steps=self._settings.hidden_steps)
+        answer = status_body(submission, is_admin=user.is_admin, steps=self._settings.hidden_steps)
         if submission.state is State.PENDING and not self._context.is_judged_now(submission.language):
             unavailable = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=submission.language)
             answer["waiting"] = unavailable.body(prefers_chinese(request.accept_languages))
@@ -160,7 +127,7 @@ class SubmissionRoutes:
             is_admin=user.is_admin,
             steps=steps,
             last=Place.of(last_event_id()),
-            body=partial(_status_body, is_admin=user.is_admin, steps=steps),
+            body=partial(status_body, is_admin=user.is_admin, steps=steps),
             word=status_word_of,
         )
         recheck = self._auth.recheck(is_admin=user.is_admin)
@@ -220,44 +187,10 @@ class SubmissionRoutes:
 
     async def _readable(self, job_id: str) -> tuple[User, Submission]:
         """Return the user, and the submission if the user may read it."""
-        asked = job_id if _JOB_ID.fullmatch(job_id) else ""
         user, submission = await self._auth.user_reading(
-            lambda user_id: self._context.submissions.account_and_submission(user_id, asked)
+            lambda user_id: self._context.submissions.account_and_submission(user_id, asked_job_id(job_id))
         )
-        if submission is None:
-            raise Refused(ApiError.NO_SUCH_JOB)
-        if submission.user_id != user.id and not user.is_admin:
-            raise Refused(ApiError.NOT_YOURS)
-        return user, submission
-
-
-def status_word(submission: Submission | SubmissionItem) -> str:
-    """Return ``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
-    return status_word_of(submission.state, submission.status)
-
-
-def status_word_of(state: State, status: str) -> str:
-    """Return the same as ``status_word``, from the state and status of a row."""
-    match state:
-        case State.PENDING:
-            return _QUEUING
-        case State.PROCESSING:
-            return _JUDGING
-        case State.DONE | State.DEAD:
-            return status
-
-
-def _status_body(submission: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
-    """Return the body of ``/status`` without ``waiting``."""
-    view = StatusView(
-        job_id=submission.job_id,
-        status=status_word(submission),
-        state=submission.state,
-        data=result_for(submission.result, is_admin=is_admin, steps=steps),
-    )
-    body = reply(view)
-    del body["waiting"]
-    return body
+        return user, readable(user, submission)
 
 
 def _judging(judging: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
@@ -285,7 +218,7 @@ def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: Call
         code=sources.code,
         entry_point=sources.entry_point,
         beside=sources.beside,
-        trace_id=trace.trace_id if (trace := trace_in(request)) else request_id(request),
+        trace_id=new_trace_id(),
         idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
         callback_url=None if body.callback_url is None else _callback_url(body.callback_url, callbacks),
     )

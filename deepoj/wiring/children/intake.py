@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
-from deepoj.api.app import create_app, create_metrics_app
+from deepoj.api.app import Api, create_app, create_metrics_app
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
 from deepoj.config.roles import Role
@@ -19,6 +19,8 @@ from deepoj.nursery.canaries import Canaries
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.playground import TakeRuns
 from deepoj.nursery.supervise import Child
+from deepoj.web.app import add_pages
+from deepoj.web.assets import Assets
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, github_of
 from deepoj.wiring.children.jobs import JobParts
@@ -91,7 +93,7 @@ class _Ports:
     async def serve_api(self, *, task_status: trio.TaskStatus[None]) -> None:
         cfg = self.parts.cfg
         await serve_http(
-            create_app(_api_context(self.parts)),
+            _application(self.parts),
             host=cfg.api.host,
             port=cfg.api.port,
             settings=self.parts.api,
@@ -115,10 +117,19 @@ class _Ports:
         )
 
 
+def _application(parts: Parts) -> Api:
+    context = _api_context(parts)
+    app = create_app(context)
+    if parts.api.has_pages:
+        add_pages(app, context, Assets())
+    return app
+
+
 def _api_context(parts: Parts) -> ApiContext:
     cfg, store = parts.cfg, parts.adapters.store
     return ApiContext(
         accounts=store.accounts,
+        sessions=store.sessions,
         problems=store.problems,
         submissions=store.submissions,
         lists=store.lists,

@@ -41,6 +41,9 @@ LIVE_SWEEP_PERIOD_S = 600.0
 RUN_SWEEP_PERIOD_S = 2.0
 #: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
+#: period of deleting browsers' sessions that have ended, and how many at a time
+SESSION_SWEEP_PERIOD_S = 60.0
+ENDED_SESSIONS = 1000
 #: pause between two problems that were published unchecked
 REVET_PERIOD_S = 5.0
 
@@ -163,6 +166,7 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
         children += [
             loop("gc", control.gc_interval_ms / 1000, sweeper.once),
             loop("objects", control.gc_interval_ms / 1000, rounds.sweep_objects),
+            loop("sessions", SESSION_SWEEP_PERIOD_S, rounds.delete_ended_sessions),
         ]
     return children
 
@@ -200,6 +204,10 @@ class _Rounds:
     async def sweep_objects(self) -> None:
         keep_s = self.parts.cfg.scheduler.control_plane.object_retention_days * DAY_S
         await sweep_objects(self.parts.adapters.store.problems, self.parts.adapters.blobs, keep_s, self.parts.metrics)
+
+    async def delete_ended_sessions(self) -> None:
+        limits = settings.session_limits(self.parts.cfg)
+        await self.parts.adapters.store.sessions.delete_ended_sessions(limits, ENDED_SESSIONS)
 
     async def measure_dead_letters(self) -> None:
         await measure(self.parts.adapters.store.letters, self.parts.metrics)

@@ -1,0 +1,80 @@
+"""Registration and login, as routes and pages do them."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractAsyncContextManager
+
+from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.api.auth import Auth, new_password
+from deepoj.api.body import text
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import RequestLimits, password_subject
+from deepoj.api.password_tries import PasswordTry
+from deepoj.api.settings import ApiSettings
+from deepoj.ports.accounts import Accounts
+from deepoj.words.accounts import AccountRefusal, Credentials, User
+
+_MAX_EMAIL_CHARS = 254
+#: catches typing errors only; whether the address exists is not checked
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+
+
+class SigningIn:
+    """Creates accounts, and checks passwords. All methods raise Refused or StoreUnavailable."""
+
+    def __init__(self, accounts: Accounts, auth: Auth, limits: RequestLimits, settings: ApiSettings) -> None:
+        self._accounts, self._auth, self._limits, self._settings = accounts, auth, limits, settings
+
+    async def register(self, username: str, password: str, email: str | None) -> User:
+        """Create an account.
+
+        A name in ADMIN_USERS can be registered only while ADMIN_REGISTRATION is open; it becomes an administrator.
+        """
+        name = _username(username)
+        password = new_password("password", password)
+        address = _email(email)
+        reserved = is_reserved(name, self._settings.admin_users)
+        if reserved and not self._settings.admin_registration_open:
+            raise Refused(ApiError.USERNAME_RESERVED)
+        password_hash = await self._auth.hash(password)
+        user = await self._accounts.create_user(name, password_hash, address, is_admin=reserved)
+        if isinstance(user, AccountRefusal):
+            raise Refused(ApiError.USERNAME_TAKEN)
+        return user
+
+    def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:
+        """Context of a login, entered before its body is read."""
+        return self._limits.password_try()
+
+    async def verified(self, attempt: PasswordTry, username: str, password: str) -> Credentials:
+        """Return the account of a name and a password. The time is the same for unknown names."""
+        name = clean_username(text("username", username))
+        account = await self._accounts.credentials(name) if name is not None else None
+        if name is not None:
+            await attempt.begin(password_subject(name, account))
+        if not await self._auth.verify(account, password) or account is None:
+            raise Refused(ApiError.BAD_CREDENTIALS)
+        return account
+
+    @staticmethod
+    def require_enabled(account: Credentials) -> None:
+        """Refuse a disabled account, only after its password was verified: strangers must not learn it."""
+        if account.is_disabled:
+            raise Refused(ApiError.ACCOUNT_DISABLED)
+
+
+def _username(raw: str) -> str:
+    username = clean_username(text("username", raw))
+    if username is None:
+        raise Refused(ApiError.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+    return username
+
+
+def _email(raw: str | None) -> str | None:
+    if raw is None or not raw.strip():
+        return None
+    email = text("email", raw.strip())
+    if len(email) > _MAX_EMAIL_CHARS or not email.isprintable() or not _EMAIL.fullmatch(email):
+        raise Refused(ApiError.INVALID, field="email", problem="not an e-mail address")
+    return email

@@ -1,0 +1,120 @@
+"""Taking in a submission, and reading one, as routes and pages do them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from quart import request
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.exchange import request_id, trace_in
+from deepoj.api.models.base import reply
+from deepoj.api.models.submissions import StatusView
+from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.observe import logger
+from deepoj.pipeline.submit import submit
+from deepoj.words.accounts import User
+from deepoj.words.jobs import State
+from deepoj.words.submissions import Draft, Receipt, Submission, SubmissionItem, SubmitRefusal
+
+QUEUING = "Queuing"
+_JUDGING = "Judging"
+#: pattern of job ids; other values are not looked up
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REFUSALS = {
+    SubmitRefusal.PROBLEM_NOT_FOUND: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
+    SubmitRefusal.INFLIGHT_CAP_REACHED: ApiError.INFLIGHT_CAP,
+    SubmitRefusal.USER_INFLIGHT_CAP_REACHED: ApiError.USER_INFLIGHT_CAP,
+    SubmitRefusal.IDEMPOTENCY_KEY_REUSED: ApiError.KEY_REUSED,
+}
+
+
+async def take_in(context: ApiContext, draft: Draft) -> Receipt:
+    """Store a submission. The caller has checked its author's rate (``RequestLimits.submit``).
+
+    Raises:
+      Refused: no live node has the language, the problem is unknown, too much is unfinished, the key is another's.
+    """
+    settings = context.settings
+    if not context.is_judged_now(draft.language):
+        context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
+        raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
+    job = await submit(
+        context.submissions,
+        draft,
+        inflight_cap=settings.inflight_cap,
+        user_inflight_cap=settings.user_inflight_cap,
+        dedup_window_s=settings.inflight_ttl_s,
+        stream_key=settings.stream_key,
+        metrics=context.metrics,
+        stream=context.stream,
+    )
+    if isinstance(job, SubmitRefusal):
+        if job is SubmitRefusal.INFLIGHT_CAP_REACHED:
+            context.metrics.submit_429.labels(reason="inflight_cap").inc()
+        elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
+            context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
+        raise Refused(_REFUSALS[job], limit=settings.user_inflight_cap)
+    logger().info(
+        "submit",
+        job_id=job.job_id,
+        trace_id=draft.trace_id,
+        span_id=trace.span_id if (trace := trace_in(request)) else "",
+        request_id=request_id(request),
+        user_id=draft.user_id,
+        problem_id=draft.problem_id,
+        language=draft.language,
+        result="repeated" if job.repeated else "accepted",
+    )
+    return job
+
+
+def new_trace_id() -> str:
+    """Return the id that follows a submission of the current request: of its trace, else of the request."""
+    return trace.trace_id if (trace := trace_in(request)) else request_id(request)
+
+
+def asked_job_id(job_id: str) -> str:
+    """Return the id if it is well-formed; else the empty one, which no submission has."""
+    return job_id if _JOB_ID.fullmatch(job_id) else ""
+
+
+def readable(user: User, submission: Submission | None) -> Submission:
+    """Return the submission. Raises Refused if there is none, or if it is neither the user's nor is he an
+    administrator."""
+    if submission is None:
+        raise Refused(ApiError.NO_SUCH_JOB)
+    if submission.user_id != user.id and not user.is_admin:
+        raise Refused(ApiError.NOT_YOURS)
+    return submission
+
+
+def status_word(submission: Submission | SubmissionItem) -> str:
+    """Return ``Queuing`` or ``Judging`` until the job is finished, then the verdict."""
+    return status_word_of(submission.state, submission.status)
+
+
+def status_word_of(state: State, status: str) -> str:
+    """Return the same as ``status_word``, from the state and status of a row."""
+    match state:
+        case State.PENDING:
+            return QUEUING
+        case State.PROCESSING:
+            return _JUDGING
+        case State.DONE | State.DEAD:
+            return status
+
+
+def status_body(submission: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
+    """Return the body of ``/status`` without ``waiting``."""
+    view = StatusView(
+        job_id=submission.job_id,
+        status=status_word(submission),
+        state=submission.state,
+        data=result_for(submission.result, is_admin=is_admin, steps=steps),
+    )
+    body = reply(view)
+    del body["waiting"]
+    return body

@@ -1,0 +1,96 @@
+"""Adds the pages to the application of the API."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from quart import Response, request
+from quart.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from deepoj.api.app import Api, answer_refusal
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused, refusal_of
+from deepoj.api.http.exchange import request_id
+from deepoj.api.route import add_routes, is_page
+from deepoj.api.signing_in import SigningIn
+from deepoj.observe import logger
+from deepoj.web.assets import Assets
+from deepoj.web.page import PageGuards
+from deepoj.web.pages.account import AccountPages
+from deepoj.web.pages.home import HomePages
+from deepoj.web.pages.login import LoginPages
+from deepoj.web.pages.problems import ProblemPages
+from deepoj.web.pages.submissions import SubmissionPages
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitors
+from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
+
+#: beginnings of paths that programs ask for: a refusal is JSON there, even for a browser
+_OF_PROGRAMS = ("/api/", "/metrics", "/openapi.json", "/docs")
+_BROKEN = {
+    StoreUnavailable: ApiError.DB_DOWN,
+    BlobsUnavailable: ApiError.STORAGE_DOWN,
+    StreamUnavailable: ApiError.QUEUE_DOWN,
+}
+
+
+def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
+    """Add the pages, and show refusals to people as pages."""
+    visitors = Visitors(context.sessions, context.settings)
+    pages = Pages(visitors, assets)
+    signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
+    groups: tuple[object, ...] = (
+        HomePages(context, visitors, pages),
+        LoginPages(context, signing_in, visitors, pages),
+        ProblemPages(context, app.limits, visitors, pages),
+        SubmissionPages(context, visitors, pages),
+        AccountPages(context, app.auth, app.limits, visitors, pages),
+    )
+    for group in groups:
+        add_routes(app, group, PageGuards(app.auth, app.limits, visitors))
+    app.page_claims = visitors.claims
+    _show_refusals(app, visitors, pages)
+
+
+def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
+    def is_for_people() -> bool:
+        wants_page = "text/html" in request.headers.get("Accept", "") and not request.path.startswith(_OF_PROGRAMS)
+        return wants_page or is_page(app, request.endpoint)
+
+    async def refusal(error: HTTPException) -> ResponseReturnValue:
+        if not is_for_people():
+            return await answer_refusal(error)
+        refused = refusal_of(error)
+        if refused.api_error in (ApiError.NO_TOKEN, ApiError.BAD_TOKEN):
+            next_path = request.full_path.rstrip("?") if request.method in ("GET", "HEAD") else request.path
+            return redirect(f"/login?next={quote(next_path, safe='/')}")
+        return await _page(refused)
+
+    async def breakage(error: Exception) -> ResponseReturnValue:
+        refused = Refused(next(api_error for broken, api_error in _BROKEN.items() if isinstance(error, broken)))
+        logger().warning(
+            "http_unavailable", request_id=request_id(request), error=str(error), reason=refused.api_error.code.value
+        )
+        return await (_page(refused) if is_for_people() else answer_refusal(refused))
+
+    async def _page(refused: Refused) -> Response:
+        try:
+            visitor = await visitors.visitor()
+        except StoreUnavailable:
+            visitor = visitors.stranger()
+        response = pages.html(
+            "refusal.html",
+            visitor,
+            status=refused.api_error.status,
+            sentence=refused.api_error.sentence(visitor.is_chinese, refused.params),
+            code=refused.api_error.code.value,
+            request_id=request_id(request),
+        )
+        response.headers.extend(refused.extra_headers())
+        response.headers.pop("WWW-Authenticate", None)
+        return response
+
+    app.register_error_handler(HTTPException, refusal)
+    for broken in _BROKEN:
+        app.register_error_handler(broken, breakage)

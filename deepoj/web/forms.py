@@ -1,0 +1,72 @@
+"""Reads what a form sent, within bounds."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+from werkzeug.http import parse_options_header
+
+from deepoj.api.body import BodyPieces, current_request, text
+from deepoj.api.errors import ApiError, Refused
+from deepoj.web.visitor import Visitor, Visitors
+
+#: of forms without a program
+SMALL_BYTES = 16 * 1024
+_MAX_PARTS = 64
+_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+
+@dataclass(frozen=True, slots=True)
+class SentForm:
+    """The fields, in which a line ends with a line feed (browsers send CR LF), and the contents of files, by name."""
+
+    fields: Mapping[str, str]
+    files: Mapping[str, SentFile] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+    def line(self, name: str) -> str:
+        """Return a field without the space around it."""
+        return self.get(name).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """A file as the browser sent it."""
+
+    name: str
+    content: bytes
+
+
+async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_bytes: int = SMALL_BYTES) -> SentForm:
+    """Return the current request's form.
+
+    Raises:
+      Refused: 415, 413, 408; 400 for a malformed form; 403 if the form does not carry the visitor's token.
+    """
+    request = current_request()
+    content_type = request.headers.get("Content-Type", "")
+    mimetype, options = parse_options_header(content_type)
+    if mimetype not in _TYPES:
+        raise Refused(ApiError.WRONG_TYPE, wanted="multipart/form-data")
+    raw = bytearray()
+    too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
+    async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
+        raw += piece
+    parser = FormDataParser(
+        max_form_memory_size=max_bytes, max_content_length=max_bytes, max_form_parts=_MAX_PARTS, silent=False
+    )
+    try:
+        _, fields, files = parser.parse(io.BytesIO(raw), mimetype, len(raw), options)
+    except (ValueError, RequestEntityTooLarge) as error:
+        raise Refused(ApiError.BAD_FORM) from error
+    visitors.require_form_token(visitor, fields.get("form_token", ""))
+    return SentForm(
+        {name: text(name, value.replace("\r\n", "\n")) for name, value in fields.items()},
+        {name: SentFile(sent.filename or "", sent.read()) for name, sent in files.items() if sent.filename},
+    )

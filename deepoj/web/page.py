@@ -1,0 +1,54 @@
+"""Declares pages, and who may see them; ``api.route`` explains declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from deepoj.api.access import Access, Guards
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import Limit
+from deepoj.api.route import Described, Handler, route
+from deepoj.web.visitor import Visitor, Visitors
+
+_PAGE = Described(description="A page.", content_type="text/html")
+
+
+@dataclass(frozen=True, slots=True)
+class PageGuards(Guards):
+    """What the checks of pages use."""
+
+    visitors: Visitors
+
+
+async def _visitor(guards: Guards) -> Visitor:
+    if not isinstance(guards, PageGuards):
+        raise TypeError("a page was added without PageGuards")
+    return await guards.visitors.visitor()
+
+
+async def _member(guards: Guards) -> Visitor:
+    visitor = await _visitor(guards)
+    if visitor.account is None:
+        raise Refused(ApiError.NO_TOKEN)
+    return visitor
+
+
+async def _admin(guards: Guards) -> Visitor:
+    visitor = await _member(guards)
+    if not visitor.is_admin:
+        raise Refused(ApiError.ADMIN_ONLY)
+    return visitor
+
+
+#: handlers get the ``Visitor`` as their first argument
+ANYONE = Access(check=_visitor)
+#: others are sent to the login, and come back
+MEMBER = Access(check=_member)
+ADMIN = Access(check=_admin)
+
+
+def page[H: Handler](method: str, path: str, *, access: Access = ANYONE, limit: Limit = Limit.API) -> Callable[[H], H]:
+    """Declare the decorated method as the handler of a page. One of a POST must read its form with ``forms.read``,
+    which checks that the form was ours."""
+    return route(method, path, access=access, limit=limit, responses={200: _PAGE}, documented=False)

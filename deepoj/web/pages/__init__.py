@@ -1,0 +1,1 @@
+"""The handlers of the pages, a class for each group. Templates have the names of the handlers."""

@@ -1,0 +1,95 @@
+"""The visitor's own account: password, sessions, what commands need."""
+
+from __future__ import annotations
+
+import binascii
+
+from quart import Response
+
+from deepoj.api.auth import Auth, new_password
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import Limit, RequestLimits, password_subject
+from deepoj.web import forms
+from deepoj.web.page import MEMBER, page
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+
+#: sessions that are shown
+_SESSIONS = 50
+
+
+class AccountPages:
+    """``/account`` and its forms."""
+
+    def __init__(
+        self, context: ApiContext, auth: Auth, limits: RequestLimits, visitors: Visitors, pages: Pages
+    ) -> None:
+        self._context, self._auth, self._limits = context, auth, limits
+        self._visitors, self._pages = visitors, pages
+        self._timeout_s = context.settings.read_timeout_s
+
+    @page("GET", "/account", access=MEMBER)
+    async def account(self, visitor: Visitor) -> Response:
+        """Show the account."""
+        return await self._account(visitor)
+
+    @page("POST", "/account/password", access=MEMBER, limit=Limit.PASSWORD)
+    async def change_password(self, visitor: Visitor) -> Response:
+        """Change the password. All sessions and tokens end; this browser gets a new session."""
+        account = visitor.account
+        if account is None:
+            raise Refused(ApiError.NO_TOKEN)
+        try:
+            async with self._limits.password_try() as attempt:
+                form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+                password = new_password("new_password", form.get("new_password"))
+                if account.password_hash:
+                    await attempt.begin(password_subject(account.user.username, account))
+                    if not await self._auth.verify(account, form.get("password")):
+                        raise Refused(ApiError.BAD_CREDENTIALS)
+            secret = await self._auth.hash(password)
+            epoch = await self._context.accounts.change_password(account.user.id, secret, epoch=account.token_epoch)
+            if epoch is None:
+                raise Refused(ApiError.BAD_TOKEN)
+        except Refused as refused:
+            return await self._account(visitor, refused)
+        changed = await self._context.accounts.credentials_by_id(account.user.id)
+        response = redirect("/account?changed=password")
+        if changed is not None:
+            await self._visitors.begin(changed, response.headers)
+        return response
+
+    @page("POST", "/account/sessions", access=MEMBER)
+    async def end_sessions(self, visitor: Visitor) -> Response:
+        """End one of the other sessions, or all of them."""
+        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+        sessions, user_id = self._context.sessions, visitor.member.id
+        if form.get("session") == "others":
+            await sessions.close_other_sessions(user_id, visitor.digest)
+        else:
+            try:
+                digest = binascii.unhexlify(form.get("session"))
+            except (binascii.Error, ValueError) as error:
+                raise Refused(ApiError.INVALID, field="session", problem="no session") from error
+            await sessions.close_session(user_id, digest)
+        return redirect("/account")
+
+    async def _account(self, visitor: Visitor, refused: Refused | None = None) -> Response:
+        user = visitor.member
+        account = await self._context.accounts.account(user.id)
+        if account is None:  # deleted since the session was read
+            raise Refused(ApiError.NO_TOKEN)
+        sessions = await self._context.sessions.sessions_of(user.id, self._context.settings.sessions, _SESSIONS)
+        response = self._pages.html(
+            "account.html",
+            visitor,
+            status=200 if refused is None else refused.api_error.status,
+            account=account,
+            sessions=sessions,
+            refused=refused,
+        )
+        if refused is not None:
+            response.headers.extend(refused.extra_headers())
+            response.headers.pop("WWW-Authenticate", None)
+        return response

@@ -1,0 +1,97 @@
+"""Registering, logging in and out."""
+
+from __future__ import annotations
+
+from quart import Response, request
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import Refused
+from deepoj.api.http.limits import Limit
+from deepoj.api.signing_in import SigningIn
+from deepoj.web import forms
+from deepoj.web.page import page
+from deepoj.web.pages.home import own_path
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+
+
+class LoginPages:
+    """``/login``, ``/register``, ``/logout``."""
+
+    def __init__(self, context: ApiContext, signing_in: SigningIn, visitors: Visitors, pages: Pages) -> None:
+        self._context, self._signing_in, self._visitors, self._pages = context, signing_in, visitors, pages
+        self._timeout_s = context.settings.read_timeout_s
+
+    @page("GET", "/login")
+    async def show_login(self, visitor: Visitor) -> Response:
+        """Show the form."""
+        next_path = own_path(request.args.get("next", "/"))
+        if visitor.account is not None:
+            return redirect(next_path)
+        return self._login(visitor, next_path=next_path)
+
+    @page("POST", "/login", limit=Limit.PASSWORD)
+    async def login(self, visitor: Visitor) -> Response:
+        """Begin a session."""
+        username, next_path = "", "/"
+        try:
+            async with self._signing_in.password_try() as attempt:
+                form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+                username, next_path = form.line("username"), own_path(form.get("next"))
+                account = await self._signing_in.verified(attempt, username, form.get("password"))
+            self._signing_in.require_enabled(account)
+        except Refused as refused:
+            return self._login(visitor, next_path=next_path, username=username, refused=refused)
+        response = redirect(next_path)
+        await self._visitors.begin(account, response.headers)
+        return response
+
+    @page("GET", "/register")
+    async def show_register(self, visitor: Visitor) -> Response:
+        """Show the form."""
+        if visitor.account is not None:
+            return redirect("/")
+        return self._pages.html("register.html", visitor, username="", email="", refused=None)
+
+    @page("POST", "/register", limit=Limit.REGISTER)
+    async def register(self, visitor: Visitor) -> Response:
+        """Create an account, and begin a session of it."""
+        username, email = "", ""
+        try:
+            form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+            username, email = form.line("username"), form.line("email")
+            await self._signing_in.register(username, form.get("password"), email)
+        except Refused as refused:
+            return self._pages.html(
+                "register.html",
+                visitor,
+                status=refused.api_error.status,
+                username=username,
+                email=email,
+                refused=refused,
+            )
+        account = await self._context.accounts.credentials(username)
+        response = redirect("/problems" if account is not None else "/login")
+        if account is not None:
+            await self._visitors.begin(account, response.headers)
+        return response
+
+    @page("POST", "/logout")
+    async def logout(self, visitor: Visitor) -> Response:
+        """End the session."""
+        await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+        response = redirect("/")
+        await self._visitors.end(response.headers)
+        return response
+
+    def _login(
+        self, visitor: Visitor, *, next_path: str, username: str = "", refused: Refused | None = None
+    ) -> Response:
+        status = 200 if refused is None else refused.api_error.status
+        response = self._pages.html(
+            "login.html", visitor, status=status, next_path=next_path, username=username, refused=refused
+        )
+        if refused is not None:
+            response.headers.extend(refused.extra_headers())
+            response.headers.pop("WWW-Authenticate", None)  # a browser would ask for a password by itself
+        return response

@@ -1,0 +1,177 @@
+"""Submissions: the list, and a submission as it is judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+from quart import Response, request
+
+from deepoj.api.context import ApiContext
+from deepoj.api.http.paths import query_number
+from deepoj.api.live.jobs import JobFeed
+from deepoj.api.redact import item_for
+from deepoj.api.submitting import asked_job_id, readable, status_body, status_word, status_word_of
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.outputs import language_of
+from deepoj.web import sentences
+from deepoj.web.live import PieceFeed, SoFar
+from deepoj.web.page import MEMBER, page
+from deepoj.web.render import Pages, gettext_of
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.problems import Problem
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
+
+_PAGE = 50
+_MAX_ID = 2**63 - 1
+_PLACE = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
+#: language key → name of Pygments' lexer, where it is another one
+_LEXERS = {
+    "c17": "c", "cpp17": "cpp", "cpp20": "cpp", "cpp23": "cpp", "python3": "python", "pypy3": "python",
+    "csharp": "csharp", "pascal": "pascal",
+}  # fmt: skip
+_FORMATTER = HtmlFormatter(nowrap=False, linenos="inline", cssclass="source", classprefix="s-")
+
+
+class SubmissionPages:
+    """``/submissions``, ``/submissions/{job_id}`` and its ``/events``."""
+
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
+        self._context, self._visitors, self._pages = context, visitors, pages
+        self._steps = context.settings.hidden_steps
+
+    @page("GET", "/submissions", access=MEMBER)
+    async def submissions(self, visitor: Visitor) -> Response:
+        """List the visitor's submissions, or all for an administrator, newest first."""
+        user, asked = visitor.member, request.args
+        everyone = user.is_admin and asked.get("all") == "1"
+        language, verdict = language_of(asked.get("language", "")), asked.get("verdict", "")
+        query = SubmissionQuery(
+            user_id=None if everyone else user.id,
+            problem_id=query_number("problem_id", None, _MAX_ID) if asked.get("problem_id") else None,
+            language=None if language is None else language.key,
+            verdict=Verdict(verdict) if verdict in list(Verdict) else None,
+        )
+        before = asked.get("before", "")
+        place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None
+        found = await self._context.lists.submissions(query, _PAGE, place)
+        items = [item_for(item, is_admin=user.is_admin, steps=self._steps) for item in found.items]
+        return self._pages.html(
+            "submissions.html",
+            visitor,
+            items=[(item, status_word(item)) for item in items],
+            query=query,
+            everyone=everyone,
+            next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
+            is_first=place is None,
+            languages=list(LANGUAGES.values()),
+        )
+
+    @page("GET", "/submissions/<job_id>", access=MEMBER)
+    async def submission(self, visitor: Visitor, job_id: str) -> Response:
+        """Show a submission; its tests appear as they end."""
+        submission, problem = await self._read(visitor, job_id)
+        body = status_body(submission, is_admin=visitor.is_admin, steps=self._steps)
+        is_over = body["data"] is not None or submission.state.value in ("done", "dead")
+        return self._pages.html(
+            "submission.html",
+            visitor,
+            submission=submission,
+            problem=problem,
+            language=LANGUAGES.get(submission.language),
+            is_over=is_over,
+            source=_source(submission),
+            **(
+                self._result_values(visitor, problem, body)
+                if is_over
+                else _progress_values(SoFar(body["status"]), problem)
+            ),
+        )
+
+    @page("GET", "/submissions/<job_id>/events", access=MEMBER)
+    async def events(self, visitor: Visitor, job_id: str) -> Response:
+        """Stream the progress of a submission as pieces of its page."""
+        submission, problem = await self._read(visitor, job_id)
+
+        def verdict(progress: SoFar) -> str:
+            return self._pages.piece("_verdict.html", visitor, **_progress_values(progress, problem))
+
+        def tests(progress: SoFar) -> str:
+            return self._pages.piece("_tests.html", visitor, **_progress_values(progress, problem))
+
+        def result(body: Mapping[str, Any]) -> tuple[str, str]:
+            values = self._result_values(visitor, problem, body)
+            return (
+                self._pages.piece("_verdict.html", visitor, **values),
+                self._pages.piece("_tests.html", visitor, **values),
+            )
+
+        async def remains() -> bool:
+            return await self._visitors.remains(visitor, is_admin=visitor.is_admin)
+
+        feed = JobFeed(
+            self._context.submissions,
+            self._context.results,
+            submission.job_id,
+            is_admin=visitor.is_admin,
+            steps=self._steps,
+            last=None,
+            body=lambda finished: status_body(finished, is_admin=visitor.is_admin, steps=self._steps),
+            word=status_word_of,
+        )
+        pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, result=result)
+        return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
+
+    async def _read(self, visitor: Visitor, job_id: str) -> tuple[Submission, Problem | None]:
+        found = await self._context.submissions.submission(asked_job_id(job_id))
+        submission = readable(visitor.member, found)
+        return submission, await self._context.problems.problem(submission.problem_id)
+
+    def _result_values(self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any]) -> dict[str, Any]:
+        result, translate = body["data"] or {}, gettext_of(visitor.language)
+        tests = result.get("tests") or []
+        return {
+            "status": body["status"],
+            "tests": tests,
+            "count": len(tests),
+            "why": [sentences.of_test(test, translate) for test in tests],
+            "explanation": list(sentences.of_submission(result, translate)),
+            "compiled": result.get("compile"),
+            "result": result,
+            "groups": result.get("groups") or [],
+            "problem": problem,
+        }
+
+
+def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]:
+    return {
+        "status": progress.status,
+        "tests": progress.tests,
+        "count": progress.count,
+        "why": [],
+        "explanation": [],
+        "compiled": None,
+        "result": None,
+        "groups": [],
+        "problem": problem,
+    }
+
+
+def _source(submission: Submission) -> list[tuple[str, Markup]]:
+    """Return the files with their names, highlighted."""
+    language = LANGUAGES.get(submission.language)
+    name = submission.entry_point or (language.source_name if language else "source")
+    files = [(name, submission.code), *((file.name, file.content) for file in submission.beside)]
+    try:
+        lexer = get_lexer_by_name(_LEXERS.get(submission.language, submission.language), stripnl=False)
+    except ClassNotFound:
+        lexer = get_lexer_by_name("text", stripnl=False)
+    # Pygments escapes what it highlights
+    return [(file, Markup(highlight(content, lexer, _FORMATTER))) for file, content in files]  # noqa: S704

@@ -1,0 +1,95 @@
+"""Says in sentences why a test, or a submission, has its verdict. Texts are English; ``translate`` makes the visitor's.
+
+The reasons are the rules of ``judging.verdicts`` and ``judging.explain``, as ``api.redact`` shows them to this visitor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from deepoj.web.shown import memory, milliseconds
+from deepoj.words.results import Verdict
+
+type Translate = Callable[[str], str]
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+_BY_REASON: Mapping[str, str] = {
+    "cpu": _("It used more CPU time than the limit."),
+    "wall": _("It ran for longer than the limit by the clock, mostly waiting."),
+    "memory": _("It used more memory than the limit."),
+    "heap": _("Its runtime ran out of memory."),
+    "output": _("It wrote more than it may."),
+    "exit": _("It ended with an exit code that means failure."),
+    "signal": _("It was ended by a signal."),
+    "compare": _("Its output differs from the expected one."),
+    "checker": _("The problem's checker refused its output."),
+    "interactor": _("The problem's interactor refused what it said."),
+    "left": _("It ended before the interactor was done."),
+    "exec": _("It could not be started."),
+    "processes": _("It began more processes than it may."),
+}
+_BY_CLASS: Mapping[str, str] = {
+    "crashed": _("It crashed, as by an index out of bounds or a division by zero."),
+    "aborted": _("It aborted itself, as by an assertion or an uncaught exception."),
+    "killed": _("It was ended by a signal."),
+}
+
+
+def of_test(test: Mapping[str, Any], translate: Translate) -> str:
+    """Return why the test has its verdict; empty for an accepted one, and where nothing is known."""
+    if test.get("status") == Verdict.ACCEPTED:
+        return ""
+    sentence = _BY_CLASS.get(str(test.get("signal_class"))) or _BY_REASON.get(str(test.get("reason")), "")
+    said = test.get("checker_message") or ""
+    return " ".join(part for part in (translate(sentence) if sentence else "", said) if part)
+
+
+def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[str]:
+    """Yield the sentences about the whole submission, from effect to cause."""
+    for why in result.get("explanation") or ():
+        sentence = _of_reason(why, translate)
+        if sentence:
+            yield sentence
+
+
+def _of_reason(why: Mapping[str, Any], translate: Translate) -> str:
+    rule = str(why.get("rule"))
+    if rule == "compile":
+        return str(why.get("sentence") or "")
+    if rule in _WITH_FIGURES:
+        return translate(_WITH_FIGURES[rule]).format_map(_figures(why))
+    if why.get("test") is None or rule not in _BY_REASON:
+        return ""
+    return f"{translate(_OF_TEST).format_map(_figures(why))} {translate(_BY_REASON[rule])}"
+
+
+_OF_TEST = _("Test {test}:")
+_WITH_FIGURES: Mapping[str, str] = {
+    "budget": _("The other tests were not run, since they could change nothing."),
+    "borderline": _(
+        "Test {test} was near its time limit of {limit} and was run again: {first}, then {again}, which counts."
+    ),
+    "dependency": _("Group {group} was skipped because of {because}."),
+    "short_circuit": _("Group {group} was skipped because of {because}."),
+    "cpu": _("Test {test} used {measured} of CPU time; the limit is {limit}."),
+    "memory": _("Test {test} used {measured} of memory; the limit is {limit}."),
+}
+
+
+def _figures(why: Mapping[str, Any]) -> Mapping[str, str]:
+    is_memory = why.get("limit_kb") is not None
+    return {
+        "test": str(why.get("test") or "–"),
+        "group": str(why.get("group") or "–"),
+        "because": str(why.get("depends_on") or why.get("test") or "–"),
+        "measured": memory(why.get("measured_kb")) if is_memory else milliseconds(why.get("measured_ms")),
+        "limit": memory(why.get("limit_kb")) if is_memory else milliseconds(why.get("limit_ms")),
+        "first": milliseconds(why.get("first_ms")),
+        "again": milliseconds(why.get("again_ms")),
+    }

@@ -1,0 +1,70 @@
+"""Figures, times and verdicts as pages show them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from markupsafe import Markup
+
+from deepoj.words.results import Verdict
+
+#: verdict or state → its glyph, so that no verdict is told by colour alone, and its class in the style sheet
+GLYPHS: dict[str, tuple[str, str]] = {
+    Verdict.ACCEPTED: ("✓", "accepted"),
+    Verdict.WRONG_ANSWER: ("✗", "wrong"),
+    Verdict.PRESENTATION_ERROR: ("✗", "wrong"),
+    Verdict.PARTIAL: ("◐", "partial"),
+    Verdict.TIME_LIMIT_EXCEEDED: ("◷", "time"),
+    Verdict.MEMORY_LIMIT_EXCEEDED: ("▤", "memory"),
+    Verdict.OUTPUT_LIMIT_EXCEEDED: ("⇥", "memory"),
+    Verdict.RUNTIME_ERROR: ("⚠", "runtime"),
+    Verdict.COMPILE_ERROR: ("⌗", "compile"),
+    Verdict.SYSTEM_ERROR: ("⛭", "system"),
+    Verdict.INVALID: ("⛭", "system"),
+    "Skipped": ("–", "waiting"),
+    "Queuing": ("…", "waiting"),
+    "Judging": ("…", "waiting"),
+}
+_KB_OF_MIB = 1024
+
+
+def _(text: str) -> str:
+    """Mark a word for the catalogue."""
+    return text
+
+
+#: what a verdict or a state is called; templates translate the word itself
+WORDS = (
+    _("Accepted"), _("Wrong Answer"), _("Presentation Error"), _("Partial"), _("Time Limit Exceeded"),
+    _("Memory Limit Exceeded"), _("Output Limit Exceeded"), _("Runtime Error"), _("Compile Error"), _("System Error"),
+    _("Skipped"), _("Queuing"), _("Judging"),
+)  # fmt: skip
+
+
+def milliseconds(value: int | None) -> str:
+    """Return ``12 ms``, ``1.02 s``."""
+    if value is None:
+        return "–"
+    return f"{value} ms" if value < 1000 else f"{value / 1000:.2f} s"
+
+
+def memory(kb: int | None) -> str:
+    """Return ``640 KiB``, ``3.6 MiB``."""
+    if kb is None:
+        return "–"
+    return f"{kb} KiB" if kb < _KB_OF_MIB else f"{kb / _KB_OF_MIB:.1f} MiB"
+
+
+def moment(iso: str) -> Markup:
+    """Return a time in UTC; a script shows it in the reader's zone."""
+    when = dt.datetime.fromisoformat(iso).astimezone(dt.UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        when.strftime("%Y-%m-%dT%H:%M:%SZ"), when.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
+def bar(value: int | None, limit: int) -> Markup:
+    """Return a value beside its limit as a bar."""
+    if value is None:
+        return Markup("")
+    return Markup('<meter min="0" max="{}" value="{}" aria-hidden="true"></meter>').format(limit, min(value, limit))

@@ -1,0 +1,205 @@
+"""Who asks for a page: sessions in a cookie, and the token that proves that a form came from one of our pages.
+
+The cookie ``deepoj_session`` is ``<user id>.<token epoch>.<secret>.<mac>``. The secret is random; the database keeps
+its SHA-256 (``ports.Sessions``). The MAC lets a node count requests by account before it asks the database, so a school
+behind one address is not counted as one client. A visitor without a session has the cookie ``deepoj_visit`` with a
+secret of its own, as soon as a page with a form is shown.
+
+A form's token is a MAC of the visitor's secret. A login makes a new secret, so neither a session nor a token that
+somebody else has planted before stays valid. The API never reads these cookies.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+
+from quart import g, request
+from werkzeug.datastructures import Headers
+from werkzeug.http import dump_cookie
+
+from deepoj.api.auth import Claims
+from deepoj.api.errors import ApiError, Refused, prefers_chinese
+from deepoj.api.http.address import client_of, is_within, networks, parse
+from deepoj.api.settings import ApiSettings
+from deepoj.ports.sessions import Sessions
+from deepoj.words.accounts import Credentials, User
+
+SESSION, VISIT, LANGUAGE, THEME = "deepoj_session", "deepoj_visit", "deepoj_language", "deepoj_theme"
+LANGUAGES = {"en": "English", "zh": "中文"}
+THEMES = ("auto", "light", "dark")
+_SECRET_BYTES = 24
+_YEAR_S = 365 * 86_400
+_MAX_CLIENT_CHARS = 200
+#: key under which a request's visitor is cached
+_VISITOR = "visitor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """The person behind a request. ``secret``: of the cookie; empty: none was sent."""
+
+    account: Credentials | None
+    secret: str
+    #: the token of this visitor's forms
+    form_token: str
+    #: a key of ``LANGUAGES``
+    language: str
+    #: one of ``THEMES``
+    theme: str
+
+    @property
+    def user(self) -> User | None:
+        return None if self.account is None else self.account.user
+
+    @property
+    def member(self) -> User:
+        """The user, on pages for members."""
+        if self.account is None:
+            raise TypeError("this page is shown to members only")
+        return self.account.user
+
+    @property
+    def is_admin(self) -> bool:
+        return self.account is not None and self.account.user.is_admin
+
+    @property
+    def is_chinese(self) -> bool:
+        return self.language == "zh"
+
+    @property
+    def digest(self) -> bytes:
+        return _digest(self.secret)
+
+
+class Visitors:
+    """Finds the visitor of a request, and begins and ends sessions. Raises StoreUnavailable."""
+
+    def __init__(self, sessions: Sessions, settings: ApiSettings) -> None:
+        self._sessions, self._limits = sessions, settings.sessions
+        self._trusted = networks(settings.trusted_proxies)
+        self._key = hashlib.sha256(b"deepoj web\0" + settings.jwt_secret.encode()).digest()
+
+    async def visitor(self) -> Visitor:
+        """Return the visitor of the current request."""
+        known: Visitor | None = g.get(_VISITOR)
+        if known is None:
+            known = await self._read()
+            setattr(g, _VISITOR, known)
+        return known
+
+    def claims(self) -> Claims | None:
+        """Return what the session's cookie says, for counting requests: whether the session has ended is not asked."""
+        sent = self._sent()
+        return None if sent is None else sent[1]
+
+    async def begin(self, account: Credentials, response_headers: Headers) -> None:
+        """Begin a session of the account, and end the one of this request."""
+        before = await self.visitor()
+        if before.account is not None:
+            await self._sessions.close_session(before.account.user.id, before.digest)
+        secret = _new_secret()
+        client = request.headers.get("User-Agent", "")[:_MAX_CLIENT_CHARS]
+        address = client_of(request, self._trusted)
+        await self._sessions.open_session(_digest(secret), account, client=client, address=address)
+        value = f"{account.user.id}.{account.token_epoch}.{secret}"
+        self._set(response_headers, SESSION, f"{value}.{self._mac('session', value)}", self._limits.max_age_s)
+        self._set(response_headers, VISIT, "", 0)
+
+    async def end(self, response_headers: Headers) -> None:
+        """End the session of this request."""
+        visitor = await self.visitor()
+        if visitor.account is not None:
+            await self._sessions.close_session(visitor.account.user.id, visitor.digest)
+        self._set(response_headers, SESSION, "", 0)
+
+    async def remains(self, visitor: Visitor, *, is_admin: bool) -> bool:
+        """Return whether the session still holds, with an administrator's rights if they are asked for."""
+        account = await self._sessions.session(visitor.digest, self._limits)
+        return account is not None and (account.user.is_admin or not is_admin)
+
+    def remember(self, response_headers: Headers, *, language: str | None = None, theme: str | None = None) -> None:
+        """Remember what the visitor has chosen in this browser."""
+        if language in LANGUAGES:
+            self._set(response_headers, LANGUAGE, language, _YEAR_S)
+        if theme in THEMES:
+            self._set(response_headers, THEME, theme, _YEAR_S)
+
+    def introduce(self, visitor: Visitor, response_headers: Headers) -> Visitor:
+        """Give a visitor without a secret one, before a form is shown."""
+        if visitor.secret:
+            return visitor
+        secret = _new_secret()
+        self._set(response_headers, VISIT, secret, None)
+        return replace(visitor, secret=secret, form_token=self._mac("form", secret))
+
+    def require_form_token(self, visitor: Visitor, sent: str) -> None:
+        """Raise Refused unless the token of the form is the visitor's."""
+        if not visitor.secret or not hmac.compare_digest(visitor.form_token.encode(), sent.encode()):
+            raise Refused(ApiError.FORM_EXPIRED)
+
+    def stranger(self) -> Visitor:
+        """Return the visitor without asking the database: for the page that says it is away."""
+        return self._visitor(None, request.cookies.get(VISIT, "")[:64])
+
+    async def _read(self) -> Visitor:
+        sent, account = self._sent(), None
+        secret = request.cookies.get(VISIT, "")[:64]
+        if sent is not None:
+            account = await self._sessions.session(_digest(sent[0]), self._limits)
+        if sent is not None and account is not None:
+            secret = sent[0]
+        return self._visitor(account, secret)
+
+    def _visitor(self, account: Credentials | None, secret: str) -> Visitor:
+        language, theme = request.cookies.get(LANGUAGE, ""), request.cookies.get(THEME, "")
+        if language not in LANGUAGES:
+            language = "zh" if prefers_chinese(request.accept_languages) else "en"
+        return Visitor(
+            account=account,
+            secret=secret,
+            form_token=self._mac("form", secret),
+            language=language,
+            theme=theme if theme in THEMES else THEMES[0],
+        )
+
+    def _sent(self) -> tuple[str, Claims] | None:
+        """Return the secret and the claims of the session's cookie, if we have made it."""
+        value, _, mac = request.cookies.get(SESSION, "").rpartition(".")
+        if not value or not hmac.compare_digest(self._mac("session", value).encode(), mac.encode()):
+            return None
+        user_id, epoch, secret = value.split(".")
+        return secret, Claims(user_id=int(user_id), username="", epoch=int(epoch))
+
+    def _mac(self, what: str, value: str) -> str:
+        mac = hmac.digest(self._key, f"{what}\0{value}".encode(), "sha256")
+        return base64.urlsafe_b64encode(mac[:18]).decode()
+
+    def _set(self, headers: Headers, name: str, value: str, max_age_s: float | None) -> None:
+        cookie = dump_cookie(
+            name,
+            value,
+            max_age=None if max_age_s is None else int(max_age_s),
+            path="/",
+            httponly=True,
+            samesite="Lax",
+            secure=self._is_encrypted(),
+        )
+        headers.add("Set-Cookie", cookie)
+
+    def _is_encrypted(self) -> bool:
+        """Whether the browser speaks TLS with the proxy in front of us."""
+        peer = request.scope.get("client")
+        is_proxied = is_within(parse(peer[0]) if peer else None, self._trusted)
+        return is_proxied and request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+
+
+def _new_secret() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
