@@ -82,7 +82,7 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
         response = pages.html(
             "refusal.html",
             visitor,
-            status=refused.api_error.status,
+            http_status=refused.api_error.status,
             sentence=refused.api_error.sentence(visitor.is_chinese, refused.params),
             code=refused.api_error.code.value,
             request_id=request_id(request),

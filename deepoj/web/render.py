@@ -49,10 +49,10 @@ class Pages:
         self._environments = {language: _environment(language) for language in LANGUAGES}
 
     def html(
-        self, template: str, visitor: Visitor, *, status: int = 200, has_editor: bool = False, **values: Any
+        self, template: str, visitor: Visitor, *, http_status: int = 200, has_editor: bool = False, **values: Any
     ) -> Response:
         """Return the page. ``has_editor``: the source editor's scripts and styles are allowed on it."""
-        response = TrioResponse(status=status, content_type="text/html; charset=utf-8")
+        response = TrioResponse(status=http_status, content_type="text/html; charset=utf-8")
         visitor = self._visitors.introduce(visitor, response.headers)
         nonce = secrets.token_urlsafe(16) if has_editor else ""
         page = self._environments[visitor.language].get_template(template)

@@ -25,10 +25,13 @@ from deepoj.api.auth import Claims
 from deepoj.api.errors import ApiError, Refused, prefers_chinese
 from deepoj.api.http.address import client_of, is_within, networks, parse
 from deepoj.api.settings import ApiSettings
+from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.ports.sessions import Sessions
 from deepoj.words.accounts import Credentials, User
 
-SESSION, VISIT, LANGUAGE, THEME = "deepoj_session", "deepoj_visit", "deepoj_language", "deepoj_theme"
+SESSION, VISIT = "deepoj_session", "deepoj_visit"
+#: of the interface, of programs
+LANGUAGE, PROGRAMMED, THEME = "deepoj_language", "deepoj_programmed", "deepoj_theme"
 LANGUAGES = {"en": "English", "zh": "中文"}
 THEMES = ("auto", "light", "dark")
 _SECRET_BYTES = 24
@@ -50,6 +53,8 @@ class Visitor:
     language: str
     #: one of ``THEMES``
     theme: str
+    #: language key of the last program; empty: none yet
+    programmed: str
 
     @property
     def user(self) -> User | None:
@@ -121,8 +126,17 @@ class Visitors:
         account = await self._sessions.session(visitor.digest, self._limits)
         return account is not None and (account.user.is_admin or not is_admin)
 
-    def remember(self, response_headers: Headers, *, language: str | None = None, theme: str | None = None) -> None:
-        """Remember what the visitor has chosen in this browser."""
+    def remember(
+        self,
+        response_headers: Headers,
+        *,
+        language: str | None = None,
+        theme: str | None = None,
+        programmed: str | None = None,
+    ) -> None:
+        """Remember what the visitor has chosen in this browser. ``programmed``: the language of a program."""
+        if programmed is not None and programmed in JUDGED:
+            self._set(response_headers, PROGRAMMED, programmed, _YEAR_S)
         if language in LANGUAGES:
             self._set(response_headers, LANGUAGE, language, _YEAR_S)
         if theme in THEMES:
@@ -156,6 +170,7 @@ class Visitors:
 
     def _visitor(self, account: Credentials | None, secret: str) -> Visitor:
         language, theme = request.cookies.get(LANGUAGE, ""), request.cookies.get(THEME, "")
+        programmed = request.cookies.get(PROGRAMMED, "")
         if language not in LANGUAGES:
             language = "zh" if prefers_chinese(request.accept_languages) else "en"
         return Visitor(
@@ -164,6 +179,7 @@ class Visitors:
             form_token=self._mac("form", secret),
             language=language,
             theme=theme if theme in THEMES else THEMES[0],
+            programmed=programmed if programmed in JUDGED else "",
         )
 
     def _sent(self) -> tuple[str, Claims] | None:

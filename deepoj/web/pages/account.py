@@ -84,7 +84,7 @@ class AccountPages:
         response = self._pages.html(
             "account.html",
             visitor,
-            status=200 if refused is None else refused.api_error.status,
+            http_status=200 if refused is None else refused.api_error.status,
             account=account,
             sessions=sessions,
             refused=refused,

@@ -65,7 +65,7 @@ class LoginPages:
             return self._pages.html(
                 "register.html",
                 visitor,
-                status=refused.api_error.status,
+                http_status=refused.api_error.status,
                 username=username,
                 email=email,
                 refused=refused,
@@ -89,7 +89,7 @@ class LoginPages:
     ) -> Response:
         status = 200 if refused is None else refused.api_error.status
         response = self._pages.html(
-            "login.html", visitor, status=status, next_path=next_path, username=username, refused=refused
+            "login.html", visitor, http_status=status, next_path=next_path, username=username, refused=refused
         )
         if refused is not None:
             response.headers.extend(refused.extra_headers())

@@ -26,6 +26,8 @@ _PAGE = 50
 _MAX_AFTER = 2**63 - 1
 #: a form's fields beside the source
 _FRAME_BYTES = 8 * 1024
+#: language that is chosen at first
+_USUAL = "cpp17"
 #: own submissions that are shown beside a problem
 _LAST = 5
 
@@ -71,7 +73,9 @@ class ProblemPages:
             receipt = await take_in(self._context, self._draft(visitor, problem, form))
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
-        return redirect(f"/submissions/{receipt.job_id}")
+        response = redirect(f"/submissions/{receipt.job_id}")
+        self._visitors.remember(response.headers, programmed=sent.get("language"))
+        return response
 
     async def _known(self, problem_id: str) -> Problem:
         number = problem_id_of(problem_id)
@@ -111,11 +115,11 @@ class ProblemPages:
         response = self._pages.html(
             "problem.html",
             visitor,
-            status=200 if refused is None else refused.api_error.status,
+            http_status=200 if refused is None else refused.api_error.status,
             has_editor=True,
             problem=problem,
             languages=judged_languages(self._context),
-            language=sent.get("language") or (last[0].language if last else ""),
+            language=sent.get("language") or (last[0].language if last else visitor.programmed or _USUAL),
             code=sent.get("code", ""),
             last=last,
             refused=refused,

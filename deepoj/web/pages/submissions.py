@@ -84,7 +84,6 @@ class SubmissionPages:
             "submission.html",
             visitor,
             submission=submission,
-            problem=problem,
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
             source=_source(submission),
