@@ -1,7 +1,8 @@
 """A submission's progress as pieces of its page: the ``Feed`` of ``api.live.jobs``, rendered.
 
 Two events: ``verdict`` replaces the line that says where the submission is, ``tests`` replaces what is below it. A
-stream begins with both, so a browser that comes back has everything again; it sends no position.
+stream begins with both, so a browser that comes back has everything again; it sends no position. After the last ones
+``done`` tells it not to come back.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ class PieceFeed:
         if not events:
             return ()
         if done is not None:
-            return self._pieces(*self.result(done))
+            return *self._pieces(*self.result(done)), LiveEvent("done", str(self._sent), "")
         tests = [self._ended[index] for index in sorted(self._ended)]
         progress = SoFar(self._status, tests, self._count)
         return self._pieces(self.verdict(progress), self.tests(progress))
 
-    def _pieces(self, verdict: str, tests: str) -> Sequence[LiveEvent]:
+    def _pieces(self, verdict: str, tests: str) -> tuple[LiveEvent, ...]:
         self._sent += 1
         return LiveEvent("verdict", str(self._sent), verdict), LiveEvent("tests", str(self._sent), tests)

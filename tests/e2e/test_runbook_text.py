@@ -212,7 +212,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 5
+    assert len(sections) == 14 + 6
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -554,6 +554,20 @@ def test_row_4_no_worker_takes_jobs(deserted: Deserted) -> None:
     none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
     until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
     deserted.site.look("4.4")
+
+
+def test_row_20_browsers_are_logged_out(deserted: Deserted) -> None:
+    """A form whose token another node has signed is refused; one of ours begins a session."""
+    found = deserted.site
+    client = found.node.client
+    fields = {"username": "somebody", "password": "a long password"}
+    strange = client.post("/login", data={**fields, "form_token": "of-another-node"})
+    assert strange.status_code == 403
+    shown = client.get("/register").text
+    token = re.findall(r'name="form_token" value="([^"]+)"', shown)[0]
+    assert client.post("/register", data={**fields, "form_token": token}).status_code == 303
+    client.cookies.clear()
+    found.look("4.20")
 
 
 def test_row_18_one_user_sends_very_much(deserted: Deserted) -> None:

@@ -74,7 +74,7 @@ class LiveEvent:
     def encoded(self) -> bytes:
         """Return the event in the format of ``text/event-stream``."""
         if isinstance(self.data, str):
-            data = "\ndata: ".join(self.data.splitlines())
+            data = "\ndata: ".join(self.data.splitlines() or [""])
         else:
             data = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
         return f"id: {self.id}\nevent: {self.name}\ndata: {data}\n\n".encode()

@@ -8,7 +8,7 @@ from quart import Response
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.limits import Limit, RequestLimits
+from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.sources import received_sources
@@ -58,7 +58,7 @@ class ProblemPages:
         """Show a problem."""
         return await self._problem(visitor, await self._known(problem_id))
 
-    @page("POST", "/problems/<problem_id>", access=MEMBER, limit=Limit.NONE)
+    @page("POST", "/problems/<problem_id>", access=MEMBER)
     async def submit(self, visitor: Visitor, problem_id: str) -> Response:
         """Submit a solution; its page shows how it is judged. What was written is kept if it is refused."""
         problem = await self._known(problem_id)
