@@ -8,7 +8,6 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,14 +182,10 @@ def test_two_nodes_in_one_process_do_not_share_metrics() -> None:
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def lines() -> io.StringIO:
     out = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
     configure("json", stream=out, strict=True)
-    yield out
-    structlog.reset_defaults()
-    root.handlers, root.level = handlers, level
+    return out
 
 
 def last(lines: io.StringIO) -> dict[str, Any]:

@@ -7,14 +7,13 @@ import hmac
 import io
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 import pytest
-import structlog
 import trio
 
 from deepoj import observe
@@ -40,11 +39,10 @@ DEAD, ALIVE = "https://dead.example", "https://alive.example"
 
 
 @pytest.fixture
-def logged() -> Iterator[io.StringIO]:
+def logged() -> io.StringIO:
     lines = io.StringIO()
     observe.configure("json", stream=lines, strict=True)
-    yield lines
-    structlog.reset_defaults()
+    return lines
 
 
 def a_hook(**changes: Any) -> Hook:
