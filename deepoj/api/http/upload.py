@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,9 @@ _MAX_FIELDS_BYTES = 128 * 1024
 _FRAME_BYTES = 256 * 1024
 _STALE_S = 24 * 3600.0
 
+#: checks the fields that came before the file; raises Refused
+type CheckFields = Callable[[Mapping[str, str]], None]
+
 
 @dataclass(slots=True)
 class Form:
@@ -38,14 +41,22 @@ class Form:
 
 @contextlib.asynccontextmanager
 async def received_form(
-    request: Request, *, file_field: str, upload_dir: Path, max_file_bytes: int, timeout_s: float
+    request: Request,
+    *,
+    file_field: str,
+    upload_dir: Path,
+    max_file_bytes: int,
+    timeout_s: float,
+    check_fields: CheckFields | None = None,
 ) -> AsyncIterator[Form]:
     """Receive the whole form. Its file stays in ``upload_dir`` until the context ends.
 
+    ``check_fields`` is called before the first byte of the file is stored, and again with all fields.
+    A file part without a name and without a byte counts as missing: browsers send it when no file was chosen.
     If the process dies here, the unreferenced file stays, and ``sweep`` removes it a day later.
 
     Raises:
-      Refused: 415, 400, 408, 413 FILE_TOO_LARGE (the file) or BODY_TOO_LARGE (the fields).
+      Refused: 415, 400, 408, 413 FILE_TOO_LARGE (the file) or BODY_TOO_LARGE (the fields), those of ``check_fields``.
     """
     mimetype, options = parse_options_header(request.headers.get("Content-Type", ""))
     if mimetype != "multipart/form-data":
@@ -54,8 +65,8 @@ async def received_form(
     if not boundary.isascii() or not 1 <= len(boundary) <= 200:
         raise Refused(ApiError.BAD_FORM)
     await anyio.Path(upload_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = upload_dir / f"upload-{secrets.token_hex(16)}.zip"
-    reader = _UploadReader(boundary.encode("ascii"), file_field, path, max_file_bytes)
+    path = new_path(upload_dir)
+    reader = _UploadReader(boundary.encode("ascii"), file_field, path, max_file_bytes, check_fields)
     too_large = Refused(ApiError.FILE_TOO_LARGE, limit=max_file_bytes)
     try:
         async for piece in BodyPieces(
@@ -66,6 +77,11 @@ async def received_form(
     finally:
         reader.close()
         path.unlink(missing_ok=True)
+
+
+def new_path(upload_dir: Path) -> Path:
+    """Return a path for a package; ``sweep`` removes the file if its process was killed."""
+    return upload_dir / f"upload-{secrets.token_hex(16)}.zip"
 
 
 def sweep(upload_dir: Path) -> None:
@@ -79,7 +95,10 @@ def sweep(upload_dir: Path) -> None:
 class _UploadReader:
     """Decodes the form: writes the file to disk, and keeps the fields."""
 
-    def __init__(self, boundary: bytes, file_field: str, path: Path, max_file_bytes: int) -> None:
+    def __init__(
+        self, boundary: bytes, file_field: str, path: Path, max_file_bytes: int, check_fields: CheckFields | None
+    ) -> None:
+        self._check_fields = check_fields
         self._decoder = MultipartDecoder(boundary, max_parts=_MAX_PARTS)
         self._file_field = file_field
         self._path = path
@@ -89,6 +108,7 @@ class _UploadReader:
         self._value = bytearray()
         self._fields_bytes = 0
         self._file_bytes = 0
+        self._has_filename = False
         self._fd: int | None = None
 
     async def take(self, piece: bytes | None) -> bool:
@@ -115,6 +135,10 @@ class _UploadReader:
         """Finish the form at the end of the body."""
         if not await self.take(None):
             raise Refused(ApiError.BAD_FORM)
+        if not self._file_bytes and not self._has_filename:
+            self._form.file = None
+        if self._check_fields is not None:
+            self._check_fields(self._form.fields)
         return self._form
 
     def close(self) -> None:
@@ -144,6 +168,9 @@ class _UploadReader:
     async def _open(self) -> None:
         if self._form.file is not None:
             raise Refused(ApiError.INVALID, field=self._file_field, problem="there may be only one file")
+        if self._check_fields is not None:
+            self._check_fields(self._form.fields)
+        self._has_filename = isinstance(self._part, File) and bool(self._part.filename)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = await trio.to_thread.run_sync(os.open, self._path, flags, 0o600)
         self._form.file = self._path

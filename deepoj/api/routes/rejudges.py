@@ -9,6 +9,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of, query_flag, query_number
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
+from deepoj.api.rejudging import order_rejudge
 from deepoj.api.route import route
 from deepoj.pipeline import rejudge as step
 from deepoj.words.accounts import User
@@ -75,13 +76,8 @@ class RejudgeRoutes:
         For administrators. It runs in the background, with lower priority than contestants' submissions. A repeated
         request, while it is in progress and the problem is unchanged, returns its progress.
         """
-        in_full, number = query_flag("full"), problem_id_of(problem_id)
-        order = None
-        if number is not None:
-            order = await step.order(self._rejudges, number, by=admin.username, in_full=in_full)
-        if order is None:
-            raise Refused(ApiError.NO_SUCH_PROBLEM)
-        return _view(order)
+        in_full = query_flag("full")
+        return _view(await order_rejudge(self._rejudges, problem_id_of(problem_id), admin, in_full=in_full))
 
     @route("GET", "/api/v1/problems/<problem_id>/rejudge", access=ADMIN, responses={200: RejudgeOrderView})
     async def progress(self, _admin: User, problem_id: str) -> RejudgeOrderView:

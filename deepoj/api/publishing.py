@@ -1,0 +1,166 @@
+"""Creating, changing and deleting problems, as routes and pages do them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from deepoj.api.body import current_request, text
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import problem_id_of
+from deepoj.api.http.upload import CheckFields, Form, received_form
+from deepoj.api.settings import ApiSettings
+from deepoj.judging import compare
+from deepoj.packages.formats import PackageFault
+from deepoj.packages.publish import (
+    MAX_TITLE_CHARS,
+    ProblemRevision,
+    ProblemUpload,
+    Published,
+    UploadRefusal,
+    publish,
+    revise,
+)
+from deepoj.packages.retire import retire
+from deepoj.words.problems import Problem, ProblemRefusal
+
+MAX_DIFFICULTY_CHARS = 32
+
+
+class Publishing:
+    """Publishes packages. All methods raise Refused, StoreUnavailable or BlobsUnavailable."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context, self._problems, self._settings = context, context.problems, context.settings
+
+    async def problem(self, problem_id: str) -> Problem:
+        """Return the problem with an id from a path."""
+        number = problem_id_of(problem_id)
+        problem = await self._problems.problem(number) if number is not None else None
+        if problem is None:
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
+        return problem
+
+    def received(self, check_fields: CheckFields | None = None) -> AbstractAsyncContextManager[Form]:
+        """Receive the multipart form of the current request, with the package in the field ``file``."""
+        return received_form(
+            current_request(),
+            file_field="file",
+            upload_dir=self._settings.upload_dir,
+            max_file_bytes=self._settings.problem_zip_max_bytes,
+            timeout_s=self._settings.read_timeout_s,
+            check_fields=check_fields,
+        )
+
+    async def create(self, form: Form) -> Published:
+        """Create a problem from a form with a package."""
+        upload = _upload_of(form, self._settings)
+        published = await publish(
+            self._problems, self._context.blobs, upload, self._settings.problems, vet=self._context.vet
+        )
+        match published:
+            case PackageFault() | UploadRefusal():
+                raise _refused(published)
+            case _:
+                return published
+
+    async def change(self, problem_id: int, form: Form) -> Problem:
+        """Change a problem; omitted fields stay unchanged."""
+        revision = _revision_of(form, self._settings)
+        changed = await revise(
+            self._problems,
+            self._context.blobs,
+            problem_id,
+            revision,
+            self._settings.problems,
+            vet=self._context.vet,
+        )
+        match changed:
+            case None:
+                raise Refused(ApiError.NO_SUCH_PROBLEM)
+            case PackageFault() | UploadRefusal():
+                raise _refused(changed)
+            case _:
+                return changed
+
+    async def delete(self, problem_id: int, *, force: bool) -> None:
+        """Delete a problem; with ``force`` also all its submissions."""
+        match await retire(self._problems, problem_id, force=force):
+            case ProblemRefusal.UNKNOWN_PROBLEM:
+                raise Refused(ApiError.NO_SUCH_PROBLEM)
+            case ProblemRefusal.HAS_SUBMISSIONS:
+                raise Refused(ApiError.HAS_SUBMISSIONS)
+            case None:
+                return
+
+
+def _refused(fault: PackageFault | UploadRefusal) -> Refused:
+    match fault:
+        case PackageFault(file, sentence):
+            return Refused(ApiError.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
+        case UploadRefusal.NO_TITLE:
+            return Refused(ApiError.INVALID, field="title", problem="it is missing, and the package defines none")
+        case UploadRefusal.COMPARE_TWICE:
+            return Refused(
+                ApiError.INVALID, field="compare", problem="the package itself defines how outputs are judged"
+            )
+
+
+def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
+    """Convert the form to an upload; missing or empty fields become None."""
+    fields = form.fields
+    return ProblemUpload(
+        package=_package(form),
+        title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
+        time_limit_ms=_number(fields, "time_limit", settings.problems.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.problems.max_memory_limit_mb),
+        difficulty=_line(fields, "difficulty", MAX_DIFFICULTY_CHARS),
+        compare=_compare(fields.get("compare", "").strip()),
+        description=text("description", fields.get("description", "")),
+    )
+
+
+def _revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
+    """Convert the form to a revision; missing fields become None. An empty description or difficulty clears it."""
+    fields = form.fields
+    return ProblemRevision(
+        package=form.file,
+        title=_line(fields, "title", MAX_TITLE_CHARS, least=int("title" in fields)) or None,
+        time_limit_ms=_number(fields, "time_limit", settings.problems.max_time_limit_ms),
+        memory_limit_mb=_number(fields, "memory_limit", settings.problems.max_memory_limit_mb),
+        difficulty=_line(fields, "difficulty", MAX_DIFFICULTY_CHARS) if "difficulty" in fields else None,
+        compare=_compare(fields.get("compare", "").strip()),
+        description=text("description", fields["description"]) if "description" in fields else None,
+    )
+
+
+def _package(form: Form) -> Path:
+    if form.file is None:
+        raise Refused(ApiError.INVALID, field="file", problem="the zip of tests is missing")
+    return form.file
+
+
+def _line(fields: Mapping[str, str], name: str, max_chars: int, *, least: int = 0) -> str:
+    value = text(name, fields.get(name, "")).strip()
+    if not least <= len(value) <= max_chars or not value.isprintable():
+        raise Refused(ApiError.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
+    return value
+
+
+def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
+    raw = fields.get(name, "").strip()
+    if not raw:
+        return None
+    number = int(raw) if raw.isascii() and raw.isdigit() and len(raw) <= 10 else 0
+    if not 1 <= number <= maximum:
+        raise Refused(ApiError.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
+    return number
+
+
+def _compare(name: str) -> str | None:
+    if name and compare.of_text(name) is None:
+        ways = ", ".join(compare.WAYS)
+        raise Refused(ApiError.INVALID, field="compare", problem=f"one of {ways}, with options such as floats:abs=1e-9")
+    return name or None

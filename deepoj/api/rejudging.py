@@ -1,0 +1,19 @@
+"""Rejudging a problem's submissions, as routes and pages do it."""
+
+from __future__ import annotations
+
+from deepoj.api.errors import ApiError, Refused
+from deepoj.pipeline import rejudge as step
+from deepoj.ports.rejudges import Rejudges
+from deepoj.words.accounts import User
+from deepoj.words.rejudges import RejudgeOrder
+
+
+async def order_rejudge(rejudges: Rejudges, problem_id: int | None, admin: User, *, in_full: bool) -> RejudgeOrder:
+    """Order a rejudge of all submissions of a problem. Raises Refused if there is no such problem."""
+    order = None
+    if problem_id is not None:
+        order = await step.order(rejudges, problem_id, by=admin.username, in_full=in_full)
+    if order is None:
+        raise Refused(ApiError.NO_SUCH_PROBLEM)
+    return order
