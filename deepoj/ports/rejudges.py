@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 
 
 class Rejudges(Protocol):
@@ -38,6 +38,11 @@ class Rejudges(Protocol):
 
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
         """Return the newest order of a problem."""
+        ...
+
+    async def verdict_changes(self, order_id: int, limit: int) -> list[VerdictChange]:
+        """Count the verdicts before and after the latest judging of an order's newest ``limit`` submissions, if they
+        were rejudged since the order; the most frequent first. Judgings whose ledger was deleted are missing."""
         ...
 
     async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:

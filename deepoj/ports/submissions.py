@@ -15,6 +15,7 @@ from deepoj.words.submissions import (
     SubmissionList,
     SubmissionQuery,
     SubmitRefusal,
+    VerdictCount,
 )
 
 
@@ -67,4 +68,8 @@ class SubmissionLists(Protocol):
     async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
         """Return the next ``limit`` that were submitted before the one at ``before``, newest first. The cost is
         bounded: only so many of those that the index finds (by user, else by problem, else all) are examined."""
+        ...
+
+    async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
+        """Count a problem's newest ``limit`` submissions by state and status, the most frequent first."""
         ...

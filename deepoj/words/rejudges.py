@@ -61,3 +61,12 @@ class RejudgeOrder:
     finished: bool
     #: the same order existed already
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictChange:
+    """How many submissions had the verdict ``before`` and have ``after`` since they were rejudged; None: not yet."""
+
+    before: str
+    after: str | None
+    count: int

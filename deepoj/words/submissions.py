@@ -128,3 +128,12 @@ class SubmissionList:
 
     items: tuple[SubmissionItem, ...]
     next: ListPlace | None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCount:
+    """How many submissions have this state and this status (``pending``, ``running`` or a verdict)."""
+
+    state: State
+    status: str
+    count: int

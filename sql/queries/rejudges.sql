@@ -97,6 +97,24 @@ RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, ope
 SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at
 FROM rejudges WHERE problem_id = $1 ORDER BY id DESC LIMIT 1;
 
+-- name: verdict_changes
+-- Counts the verdicts before and after the latest judging, of an order's newest $2 submissions rejudged since the order.
+WITH
+newest AS MATERIALIZED (
+    SELECT s.job_id, s.judging, s.state, s.status, o.ordered_at
+    FROM rejudges AS o JOIN submissions AS s ON s.problem_id = o.problem_id AND s.id <= o.upto_id
+    WHERE o.id = $1
+    ORDER BY s.id DESC
+    LIMIT $2
+)
+SELECT j.status AS before, CASE WHEN n.state IN ('done', 'dead') THEN n.status END AS after, count(*) AS count
+FROM newest AS n
+JOIN judgings AS j ON j.job_id = n.job_id AND j.judging = n.judging - 1
+JOIN attempts AS a ON a.job_id = n.job_id AND a.judging = n.judging AND a.event = 'rejudged' AND a.created_at >= n.ordered_at
+WHERE n.judging > 1
+GROUP BY 1, 2
+ORDER BY count DESC, before, after;
+
 -- name: rejudge_take
 -- The next order to continue, for one node: oldest first, then those that only wait for submissions being judged.
 SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,

@@ -33,3 +33,10 @@ SELECT page.nth, page.hit, s.id, s.created_at, s.job_id::text, s.user_id, u.user
        (s.result->>'memory_used')::float8::bigint AS memory_used_kb
 FROM page JOIN submissions AS s ON s.id = page.id JOIN users AS u ON u.id = s.user_id
 ORDER BY page.nth;
+
+-- name: verdict_counts
+-- Counts a problem's newest $2 submissions by state and status.
+SELECT state, status, count(*) AS count
+FROM (SELECT state, status FROM submissions WHERE problem_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS newest
+GROUP BY state, status
+ORDER BY count DESC, state, status;

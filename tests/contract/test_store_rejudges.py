@@ -14,7 +14,7 @@ from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, State
 from deepoj.words.ledger import Decision
 from deepoj.words.outbox import Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
-from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Receipt
 from tests.contract.labs import (
@@ -428,3 +428,32 @@ async def test_a_problem_with_submissions_is_not_deleted_before_them(lab: Lab) -
     assert [lab.ledger(job_id) for job_id in jobs] == [[]] * 3
     assert await lab.store.leases.finalize(held, report(), {}) is FinalizeRefusal.NOT_IN_EXPECTED_STATE
     assert await go_on(lab) is None
+
+
+# -- what a rejudge changed
+
+
+async def test_changes_of_verdicts_since_an_order(lab: Lab) -> None:
+    problem, jobs = await class_of(lab, 4)
+    for job_id in jobs[:3]:
+        await finish(lab, job_id)
+    await rejudge(lab, jobs[0])
+    await finish(lab, jobs[0], Verdict.TIME_LIMIT_EXCEEDED)
+    lab.advance(10)
+    given = await order(lab, problem.id)
+    changes = rejudges_of(lab).verdict_changes
+    assert await changes(given.id, 9) == [], "earlier judgings do not count"
+    while not given.finished:
+        given = await go_on(lab, 9) or given
+    waiting = [VerdictChange("Wrong Answer", None, 2), VerdictChange("Time Limit Exceeded", None, 1)]
+    assert await changes(given.id, 9) == waiting
+    for job_id, verdict in zip(jobs, (Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.WRONG_ANSWER), strict=False):
+        await finish(lab, job_id, verdict)
+    found = await changes(given.id, 9)
+    assert set(found) == {
+        VerdictChange("Time Limit Exceeded", "Accepted", 1),
+        VerdictChange("Wrong Answer", "Accepted", 1),
+        VerdictChange("Wrong Answer", "Wrong Answer", 1),
+    }
+    assert await changes(given.id, 2) == [VerdictChange("Wrong Answer", "Wrong Answer", 1)], "only the newest"
+    assert await changes(given.id + 1, 9) == []

@@ -10,7 +10,7 @@ from deepoj.adapters.pg.submission_lists import WALK
 from deepoj.ports.submissions import SubmissionLists
 from deepoj.words.jobs import State
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery, VerdictCount
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_problem, new_user, report, send
 
 ALL = SubmissionQuery()
@@ -150,3 +150,25 @@ async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) ->
     assert "Index Cond" in plan
     assert sum("rows=51 " in line or "rows=51.00 " in line for line in walked) == 1, plan
     assert sum("never executed" in line or "rows=0" in line for line in walked) == 2, plan
+
+
+async def test_counts_of_a_problem_by_verdict(lab: Lab) -> None:
+    lists, alice = lists_of(lab), await new_user(lab.store, "alice")
+    one, other = await new_problem(lab.store), await new_problem(lab.store)
+    assert await lists.verdict_counts(one.id, 9) == []
+    jobs = []
+    for n, problem in enumerate((one, one, one, one, other)):
+        jobs.append(await send(lab.store, draft(alice, problem.id, f"// {n}")))
+        lab.advance(10)
+    for job_id in (jobs[0], jobs[1], jobs[4]):
+        await finish(lab, job_id, Verdict.ACCEPTED)
+    await claim(lab, jobs[2])
+    assert await lists.verdict_counts(one.id, 9) == [
+        VerdictCount(State.DONE, "Accepted", 2),
+        VerdictCount(State.PENDING, "pending", 1),
+        VerdictCount(State.PROCESSING, "running", 1),
+    ]
+    assert await lists.verdict_counts(one.id, 2) == [
+        VerdictCount(State.PENDING, "pending", 1),
+        VerdictCount(State.PROCESSING, "running", 1),
+    ], "only the newest are counted"

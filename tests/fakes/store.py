@@ -28,7 +28,7 @@ from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, D
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 from deepoj.words.results import Report, Verdict
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
@@ -40,6 +40,7 @@ from deepoj.words.submissions import (
     SubmissionList,
     SubmissionQuery,
     SubmitRefusal,
+    VerdictCount,
 )
 from tests.fakes.accounts import MemoryAccountRecords
 from tests.fakes.ports import MemoryPorts
@@ -129,6 +130,7 @@ class OrderRow:
     order: RejudgeOrder
     upto_id: int
     after_id: int = 0
+    ordered_at: float = 0.0
     late: list[str] = field(default_factory=list)
 
 
@@ -488,6 +490,14 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         page = found[:limit]
         following = place(page[-1]) if len(found) > limit else None
         return self._answer(SubmissionList(tuple(map(self._listed, page)), following), lost)
+
+    async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
+        lost = await self._enter("verdict_counts")
+        theirs = [row for row in self.rows.values() if row.draft.problem_id == problem_id]
+        theirs.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        counts = Counter((row.state, row.status) for row in theirs[:limit])
+        found = [VerdictCount(state, status, count) for (state, status), count in counts.items()]
+        return self._answer(sorted(found, key=lambda one: (-one.count, one.state, one.status)), lost)
 
     def _listed(self, row: Row) -> SubmissionItem:
         result = row.result or {}
@@ -1116,13 +1126,31 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
             id=len(self.orders) + 1, problem_id=problem_id, problem_version=problem.version, in_full=full,
             ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False,
         )  # fmt: skip
-        self.orders.append(OrderRow(order=order, upto_id=max(ids, default=0)))
+        self.orders.append(OrderRow(order=order, upto_id=max(ids, default=0), ordered_at=self.clock()))
         return self._answer(order, lost)
 
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
         lost = await self._enter("rejudge_order")
         found = [one.order for one in self.orders if one.order.problem_id == problem_id]
         return self._answer(found[-1] if found else None, lost)
+
+    async def verdict_changes(self, order_id: int, limit: int) -> list[VerdictChange]:
+        lost = await self._enter("verdict_changes")
+        counts: Counter[tuple[str, str | None]] = Counter()
+        for one in self.orders:
+            if one.order.id != order_id:
+                continue
+            theirs = [row for row in self.rows.values() if row.draft.problem_id == one.order.problem_id]
+            newest = sorted((row for row in theirs if row.id <= one.upto_id), key=lambda row: row.id)[-limit:]
+            opened = {
+                (at.job_id, at.judging) for at in self.ledger if at.event == "rejudged" and at.at >= one.ordered_at
+            }
+            for row in newest:
+                before = {kept.verdict.judging: kept.verdict.status for kept in self.kept.get(row.job_id, [])}
+                if (row.job_id, row.judging) in opened:
+                    counts[before[row.judging - 1], None if row.unfinished else row.status] += 1
+        found = [VerdictChange(before, after, count) for (before, after), count in counts.items()]
+        return self._answer(sorted(found, key=lambda it: (-it.count, it.before, it.after or "~")), lost)
 
     async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
         lost = await self._enter("go_on_rejudging")

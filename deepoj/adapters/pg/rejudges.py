@@ -16,7 +16,7 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
 from deepoj.words.jobs import State
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 
 if TYPE_CHECKING:
     import asyncpg
@@ -87,6 +87,10 @@ class PgRejudges:
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
         row = await self._pool.row("rejudge_latest", problem_id, repeatable=True)
         return None if row is None else _order(row)
+
+    async def verdict_changes(self, order_id: int, limit: int) -> list[VerdictChange]:
+        rows = await self._pool.rows("verdict_changes", order_id, limit, repeatable=True)
+        return [VerdictChange(row["before"], row["after"], row["count"]) for row in rows]
 
     async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:
         """Open the next page of an order, as the port says. Repeatable: the second try continues after the first."""

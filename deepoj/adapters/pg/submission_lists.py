@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.jobs import State
-from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionList, SubmissionQuery
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionList, SubmissionQuery, VerdictCount
 
 if TYPE_CHECKING:
     import asyncpg
@@ -49,6 +49,10 @@ class PgSubmissionLists:
             return SubmissionList(tuple(map(_item, hits[:limit])), _place(hits[limit - 1]))
         ends = not rows or rows[-1]["nth"] < walk
         return SubmissionList(tuple(map(_item, hits)), None if ends else _place(rows[-1]))
+
+    async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
+        rows = await self._pool.rows("verdict_counts", problem_id, limit, repeatable=True)
+        return [VerdictCount(State(row["state"]), row["status"], row["count"]) for row in rows]
 
 
 def _place(row: asyncpg.Record) -> ListPlace:
