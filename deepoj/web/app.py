@@ -20,6 +20,7 @@ from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
+from deepoj.web.pages.manage_problems import ManageProblemPages
 from deepoj.web.pages.problems import ProblemPages
 from deepoj.web.pages.submissions import SubmissionPages
 from deepoj.web.render import Pages, redirect
@@ -46,6 +47,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ProblemPages(context, app.limits, visitors, pages),
         SubmissionPages(context, visitors, pages),
         AccountPages(context, app.auth, app.limits, visitors, pages),
+        ManageProblemPages(context, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

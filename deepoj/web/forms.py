@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import IO
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
@@ -59,7 +60,11 @@ async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_by
     async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
         raw += piece
     parser = FormDataParser(
-        max_form_memory_size=max_bytes, max_content_length=max_bytes, max_form_parts=_MAX_PARTS, silent=False
+        stream_factory=_in_memory,
+        max_form_memory_size=max_bytes,
+        max_content_length=max_bytes,
+        max_form_parts=_MAX_PARTS,
+        silent=False,
     )
     try:
         _, fields, files = parser.parse(io.BytesIO(raw), mimetype, len(raw), options)
@@ -70,3 +75,10 @@ async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_by
         {name: text(name, value.replace("\r\n", "\n")) for name, value in fields.items()},
         {name: SentFile(sent.filename or "", sent.read()) for name, sent in files.items() if sent.filename},
     )
+
+
+def _in_memory(
+    total_content_length: int | None, content_type: str | None, filename: str | None, content_length: int | None = None
+) -> IO[bytes]:
+    """Return a place for a file's content. The parser's default, a temporary file, would have to be closed."""
+    return io.BytesIO()

@@ -1,0 +1,310 @@
+"""Problems for administrators: uploading, changing, deleting, rejudging, results."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quart import Response, request
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import problem_id_of, query_number
+from deepoj.api.http.upload import Form, new_path
+from deepoj.api.publishing import Publishing
+from deepoj.api.rejudging import order_rejudge
+from deepoj.api.submitting import status_word, status_word_of
+from deepoj.judging import compare
+from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.packages.report import PackageReport, PackageReports
+from deepoj.web import forms
+from deepoj.web.downloads import Rows, csv_of, download, json_of
+from deepoj.web.page import ADMIN, page
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.jobs import State
+from deepoj.words.problems import Problem
+from deepoj.words.rejudges import RejudgeOrder, VerdictChange
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
+
+_PAGE = 50
+_MAX_AFTER = 2**63 - 1
+#: newest submissions that are counted by verdict, and those whose verdicts before and after a rejudge are compared:
+#: about 40 and 80 ms of the database's time
+_COUNTED, _COMPARED = 20_000, 10_000
+#: submissions of a download that are read at once
+_ROWS = 1_000
+#: a form without a file: a description of 64 KiB, percent-encoded
+_MAX_FORM_BYTES = 256 * 1024
+_HEADS = (
+    "job_id", "username", "language", "verdict", "score", "time_ms", "memory_kb", "judging", "submitted_at",
+)  # fmt: skip
+_FINISHED = (State.DONE, State.DEAD)
+
+
+#: the usual order of verdicts
+_VERDICTS = [verdict.value for verdict in Verdict]
+
+
+def _place_of(verdict: str | None) -> int:
+    return _VERDICTS.index(verdict) if verdict in _VERDICTS else len(_VERDICTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """Old verdict × new verdict. ``after``: the columns; None: not judged again yet."""
+
+    after: Sequence[str | None]
+    #: old verdict → counts in the order of the columns
+    rows: Mapping[str, Sequence[int]]
+
+    @property
+    def waiting(self) -> int:
+        """Number of submissions that are not judged again yet."""
+        return sum(row[self.after.index(None)] for row in self.rows.values()) if None in self.after else 0
+
+
+def matrix_of(changes: Sequence[VerdictChange]) -> Matrix:
+    """Arrange the changes of a rejudge; verdicts are in their usual order."""
+    counts = {(one.before, one.after): one.count for one in changes}
+    before = sorted({one.before for one in changes}, key=_place_of)
+    after = sorted({one.after for one in changes}, key=_place_of)
+    return Matrix(after, {old: [counts.get((old, new), 0) for new in after] for old in before})
+
+
+class ManageProblemPages:
+    """``/manage/problems``, ``/manage/problems/{id}``."""
+
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
+        self._context, self._visitors, self._pages = context, visitors, pages
+        self._settings, self._publishing = context.settings, Publishing(context)
+        upload_dir = context.settings.upload_dir
+        self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
+
+    # -- the list, and new problems
+
+    @page("GET", "/manage/problems", access=ADMIN)
+    async def problems(self, visitor: Visitor) -> Response:
+        """List problems with the form for a new one."""
+        return await self._problems(visitor)
+
+    @page("POST", "/manage/problems", access=ADMIN)
+    async def create(self, visitor: Visitor) -> Response:
+        """Create a problem from a package; its page shows what was read."""
+        sent: dict[str, str] = {}
+        try:
+            async with self._received(visitor, sent) as form:
+                given = {name: value for name, value in form.fields.items() if value.strip()}
+                published = await self._publishing.create(Form(given, form.file))
+        except Refused as refused:
+            return await self._problems(visitor, sent, refused)
+        self._reports.keep(published.problem, published.plan)
+        return redirect(f"/manage/problems/{published.problem.id}?report=1")
+
+    # -- one problem
+
+    @page("GET", "/manage/problems/<problem_id>", access=ADMIN)
+    async def problem(self, visitor: Visitor, problem_id: str) -> Response:
+        """Show a problem with its forms, and what its package holds if that is asked for."""
+        return await self._problem(visitor, await self._publishing.problem(problem_id))
+
+    @page("POST", "/manage/problems/<problem_id>", access=ADMIN)
+    async def change(self, visitor: Visitor, problem_id: str) -> Response:
+        """Change what the form names. A package without limits or comparison of its own leaves those as they are."""
+        problem = await self._publishing.problem(problem_id)
+        sent: dict[str, str] = {}
+        try:
+            async with self._received(visitor, sent) as form:
+                is_package = "package" in form.fields
+                if is_package and form.file is None:
+                    raise Refused(ApiError.INVALID, field="file", problem="choose a package")
+                changed = await self._publishing.change(problem.id, form)
+        except Refused as refused:
+            return await self._problem(visitor, problem, sent, refused)
+        report = "&report=1" if is_package else ""
+        return redirect(f"/manage/problems/{problem.id}?changed={changed.version}{report}")
+
+    @page("GET", "/manage/problems/<problem_id>/delete", access=ADMIN)
+    async def ask_delete(self, visitor: Visitor, problem_id: str) -> Response:
+        """Say what deleting a problem deletes."""
+        return await self._delete(visitor, await self._publishing.problem(problem_id))
+
+    @page("POST", "/manage/problems/<problem_id>/delete", access=ADMIN)
+    async def delete(self, visitor: Visitor, problem_id: str) -> Response:
+        """Delete a problem, and its submissions if the form says so."""
+        problem = await self._publishing.problem(problem_id)
+        form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+        try:
+            await self._publishing.delete(problem.id, force=form.get("force") == "1")
+        except Refused as refused:
+            return await self._delete(visitor, problem, refused)
+        return redirect(f"/manage/problems?deleted={problem.id}")
+
+    # -- rejudging
+
+    @page("GET", "/manage/problems/<problem_id>/rejudge", access=ADMIN)
+    async def rejudge(self, visitor: Visitor, problem_id: str) -> Response:
+        """Show the progress of the latest rejudge and what it changed, and the form for the next one."""
+        problem = await self._publishing.problem(problem_id)
+        order = await self._context.rejudges.rejudge_order(problem.id)
+        changes = [] if order is None else await self._context.rejudges.verdict_changes(order.id, _COMPARED)
+        matrix = matrix_of(changes)
+        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
+        return self._pages.html(
+            "manage_rejudge.html",
+            visitor,
+            problem=problem,
+            order=order,
+            matrix=matrix,
+            is_over=_is_over(order, matrix),
+            count=sum(one.count for one in counts),
+            counted=_COUNTED,
+            compared=_COMPARED,
+        )
+
+    @page("POST", "/manage/problems/<problem_id>/rejudge", access=ADMIN)
+    async def order(self, visitor: Visitor, problem_id: str) -> Response:
+        """Rejudge all submissions of a problem."""
+        problem = await self._publishing.problem(problem_id)
+        form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+        in_full = form.get("full") == "1"
+        await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full)
+        return redirect(f"/manage/problems/{problem.id}/rejudge")
+
+    # -- results
+
+    @page("GET", "/manage/problems/<problem_id>/results.csv", access=ADMIN)
+    async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
+        """Download all results as CSV."""
+        problem = await self._publishing.problem(problem_id)
+        content = csv_of(_HEADS, self._results(visitor, problem))
+        return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
+
+    @page("GET", "/manage/problems/<problem_id>/results.json", access=ADMIN)
+    async def results_json(self, visitor: Visitor, problem_id: str) -> Response:
+        """Download all results as JSON."""
+        problem = await self._publishing.problem(problem_id)
+        content = json_of(_HEADS, self._results(visitor, problem))
+        return download(f"problem-{problem.id}.json", "application/json", content)
+
+    async def _results(self, visitor: Visitor, problem: Problem) -> Rows:
+        """Yield the rows of all submissions, newest first. Rights are checked before each part: it may take long."""
+        place: ListPlace | None = None
+        while True:
+            found = await self._context.lists.submissions(SubmissionQuery(problem_id=problem.id), _ROWS, place)
+            yield [_row(item) for item in found.items]
+            place = found.next
+            if place is None or not await self._visitors.remains(visitor, is_admin=True):
+                return
+
+    # -- parts
+
+    @contextlib.asynccontextmanager
+    async def _received(self, visitor: Visitor, sent: dict[str, str]) -> AsyncGenerator[Form]:
+        """Receive a form, with a package if it is multipart. ``sent`` gets its fields even if it is refused, unless it
+        is not ours. A line of a field ends with a line feed (browsers send CR LF)."""
+
+        def check(fields: Mapping[str, str]) -> None:
+            self._visitors.require_form_token(visitor, fields.get("form_token", ""))
+            sent.update({name: value.replace("\r\n", "\n") for name, value in fields.items()})
+
+        if request.mimetype != "multipart/form-data":
+            timeout_s = self._settings.read_timeout_s
+            small = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=_MAX_FORM_BYTES)
+            sent.update(small.fields)
+            yield Form(sent)
+            return
+        async with self._publishing.received(check) as form:
+            yield Form(sent, form.file)
+
+    async def _problems(
+        self, visitor: Visitor, sent: Mapping[str, str] | None = None, refused: Refused | None = None
+    ) -> Response:
+        after = query_number("after", 0, _MAX_AFTER)
+        found = await self._context.problems.problems(after, _PAGE + 1)
+        shown = found[:_PAGE]
+        deleted = request.args.get("deleted", "")
+        return self._html(
+            "manage_problems.html",
+            visitor,
+            refused,
+            problems=shown,
+            next_after=shown[-1].id if len(found) > _PAGE else None,
+            is_first=after == 0,
+            deleted=deleted if problem_id_of(deleted) is not None else "",
+            sent=sent or {},
+            ways=list(compare.WAYS),
+        )
+
+    async def _problem(
+        self,
+        visitor: Visitor,
+        problem: Problem,
+        sent: Mapping[str, str] | None = None,
+        refused: Refused | None = None,
+    ) -> Response:
+        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
+        report = None
+        if refused is None and request.args.get("report") == "1":
+            report = await self._reports.report(problem)
+        sent = sent or {}
+        is_package = "package" in sent
+        return self._html(
+            "manage_problem.html",
+            visitor,
+            refused,
+            problem=problem,
+            by_package=problem.compare == BY_PACKAGE,
+            report=report if isinstance(report, PackageReport) else None,
+            fault=None if isinstance(report, PackageReport) else report,
+            counts=[(one, status_word_of(one.state, one.status)) for one in counts],
+            count=sum(one.count for one in counts),
+            counted=_COUNTED,
+            finished=_FINISHED,
+            changed="changed" in request.args,
+            sent={} if is_package else sent,
+            package=sent if is_package else {},
+            refused_package=is_package,
+            ways=list(compare.WAYS),
+        )
+
+    async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
+        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
+        return self._html(
+            "manage_problem_delete.html",
+            visitor,
+            refused,
+            problem=problem,
+            count=sum(one.count for one in counts),
+            unfinished=sum(one.count for one in counts if one.state not in _FINISHED),
+            counted=_COUNTED,
+        )
+
+    def _html(self, template: str, visitor: Visitor, refused: Refused | None, **values: Any) -> Response:
+        status = 200 if refused is None else refused.api_error.status
+        response = self._pages.html(template, visitor, http_status=status, refused=refused, **values)
+        if refused is not None:
+            response.headers.extend(refused.extra_headers())
+        return response
+
+
+def _is_over(order: RejudgeOrder | None, matrix: Matrix) -> bool:
+    """Return whether the page of a rejudge changes no more by itself."""
+    return order is None or (order.finished and not matrix.waiting)
+
+
+def _row(item: SubmissionItem) -> Sequence[Any]:
+    return (
+        item.job_id,
+        item.username,
+        item.language,
+        status_word(item),
+        item.score,
+        item.time_used_ms,
+        item.memory_used_kb,
+        item.judging,
+        item.created_at,
+    )
