@@ -180,19 +180,19 @@ static int network(void) {
 
 /* What it can see of itself: descriptors, identity, processes. */
 static int self(void) {
-    DIR *list = opendir("/proc/self/fd");
-    int descriptors = -1; /* the listing's own */
-    int processes = 0;
+    int descriptors = 0;
+    int processes = -1; /* no listing */
+    DIR *list;
 
-    if (list == NULL)
-        return 1;
-    for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
-        descriptors += entry->d_name[0] != '.';
-    closedir(list);
+    for (int fd = 0; fd < 1024; fd++)
+        descriptors += fcntl(fd, F_GETFD) >= 0;
     list = opendir("/proc");
-    for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
-        processes += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
-    closedir(list);
+    if (list != NULL) {
+        processes = 0;
+        for (struct dirent *entry = readdir(list); entry; entry = readdir(list))
+            processes += entry->d_name[0] >= '0' && entry->d_name[0] <= '9';
+        closedir(list);
+    }
     printf("fds %d\nuid %d\ngid %d\nprocesses %d\npid %d\npid_is_1 %d\ngroup_leader %d\n", descriptors, (int)getuid(),
            (int)getgid(), processes, (int)getpid(), getpid() == 1, getpgrp() == getpid());
     for (char **variable = environ; *variable; variable++)

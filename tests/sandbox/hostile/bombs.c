@@ -23,7 +23,7 @@ DEED(fork_sessions) { /* each in a session of its own, deaf to all that can be i
 }
 
 DEED(fork_exec) {
-    while (fork() != 0 || execl("/proc/self/exe", "main", "fork_exec", (char *)NULL) != 0)
+    while (fork() != 0 || execl(program_invocation_name, program_invocation_name, "fork_exec", (char *)NULL) != 0)
         ;
     return 3;
 }
@@ -91,7 +91,7 @@ DEED(zombies) {
 }
 
 DEED(execs) {
-    execl("/proc/self/exe", "main", "execs", (char *)NULL);
+    execl(program_invocation_name, program_invocation_name, "execs", (char *)NULL);
     return 3;
 }
 
@@ -465,7 +465,7 @@ DEED(flood_vectors) {
 }
 
 DEED(flood_file) { /* the kernel itself copies */
-    int fd = open("/proc/self/exe", O_RDONLY);
+    int fd = open(program_invocation_name, O_RDONLY);
 
     for (;;) {
         off_t from = 0;
