@@ -1,8 +1,9 @@
 """What this host offers to tests: an isolation level, and rights that some tests need.
 
-A default container of Docker or Podman offers ``weak`` isolation and refuses namespaces and mounts. There, boxes and
-nodes of tests ask for ``weak``. A test that needs what a host may refuse is marked ``@pytest.mark.needs("mounts")``,
-with keys of ``NEEDS``. Where the host refuses it, the test is skipped with the reason.
+A default container of Docker offers ``weak`` isolation and refuses namespaces and mounts. There, boxes and nodes of
+tests ask for ``weak``. One of Podman offers ``namespaces``, but refuses mounts, and programs see no /proc. A test that
+needs what a host may refuse is marked ``@pytest.mark.needs("mounts")``, with keys of ``NEEDS``. Where the host refuses
+it, the test is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SETTING = "SANDBOX_MIN_ISOLATION"
 #: a user that is neither root nor the payload's
 OTHER_USER = 64001
 PROBE_S = 60
+#: needs of rows in tables
+PROC, HOST_NAME = "/proc in the box", "host name of its own for a box"
 
 
 @functools.cache
@@ -72,6 +75,14 @@ def _refused(*words: str | Path) -> str:
 
 def _no_namespaces() -> str:
     return "" if level() is Isolation.NAMESPACES else checked().reasons[0].partition(" (")[0]
+
+
+def _no_proc() -> str:
+    return "" if checked().has_proc else "none can be mounted"
+
+
+def _no_host_name() -> str:
+    return next((reason for reason in checked().reasons if "host's name" in reason), "")
 
 
 def _no_mounts() -> str:
@@ -137,6 +148,8 @@ _OTHER = ("setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-
 #: need → what says why it cannot be had, or ""
 NEEDS: Mapping[str, Callable[[], str]] = {
     "namespaces": _no_namespaces,
+    PROC: _no_proc,
+    HOST_NAME: _no_host_name,
     "mounts": _no_mounts,
     "user namespaces": _no_user_namespaces,
     "user namespace with limits of its own": _no_limits_of_user_namespace,

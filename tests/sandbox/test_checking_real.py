@@ -19,6 +19,7 @@ from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import Isolation
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
+from tests.host import PROC
 from tests.sandbox.bench import MIB, open_box
 from tests.unit.makers import a_problem
 
@@ -334,7 +335,7 @@ sys.exit(found != answer)
 @pytest.mark.parametrize(
     ("language", "name", "source"),
     [
-        ("java", "Check.java", HUNGRY_JAVA),
+        pytest.param("java", "Check.java", HUNGRY_JAVA, marks=pytest.mark.needs(PROC)),
         ("javascript", "check.js", HUNGRY_NODE),
         ("python3", "check.py", HUNGRY_PYTHON),
     ],

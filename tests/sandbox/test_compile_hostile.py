@@ -22,6 +22,7 @@ from deepoj.words.sandbox import FileIn, RunVerdict
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
+from tests.host import PROC
 from tests.sandbox.bench import open_box
 from tests.sandbox.hostile_sources import CE, SOURCES, Hostile
 from tests.sandbox.test_life import standing, until
@@ -129,10 +130,16 @@ async def test_a_bomb_meets_the_limits_that_operators_have(box: LinuxBox, tmp_pa
     assert report.compile.output in ("Compiling took longer than 10 s.", "Compiling took more than 1024 MiB of memory.")
 
 
-async def test_a_compiler_that_waits_meets_the_wall(box: LinuxBox, tmp_path: Path) -> None:
-    """It reads from the pipe that it shall write to, whose other end waits for it."""
-    source = Hostile("waits", f'#include "/dev/fd/1"\n{INNOCENT}')
-
+@pytest.mark.parametrize(
+    "source",
+    [
+        # reads from the pipe that the compiler shall write to, whose other end waits for it
+        pytest.param(Hostile("reads", f'#include "/dev/fd/1"\n{INNOCENT}'), marks=pytest.mark.needs(PROC)),
+        Hostile("sleeps", "BEGIN { sleep 1000 }\n", language="perl"),
+    ],
+    ids=lambda source: source.name,
+)
+async def test_a_compiler_that_waits_meets_the_wall(box: LinuxBox, tmp_path: Path, source: Hostile) -> None:
     report = await judged(box, tmp_path, source, replace(FULL, compile_wall_ms=1_500))
 
     assert report.status is Verdict.COMPILE_ERROR

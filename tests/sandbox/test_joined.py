@@ -16,6 +16,7 @@ from deepoj.adapters.sandbox import joined as joining
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
+from tests.host import PROC
 from tests.sandbox.bench import MIB, Bench, limits, open_box
 from tests.sandbox.lent import LentBox
 from tests.sandbox.test_life import named_main, standing, until
@@ -69,6 +70,7 @@ async def test_a_game_by_the_book(table: Table) -> None:
     assert joined.program.isolation is table.box.isolation
 
 
+@pytest.mark.needs(PROC)
 async def test_program_may_open_its_streams_again(table: Table) -> None:
     joined = await table.play(("reopen",), ("referee", 500))
 
@@ -136,7 +138,10 @@ async def test_the_end_comes_though_a_child_holds_the_pipe(table: Table) -> None
     assert joined.program.wall_ms < 30_000
 
 
-SHUT = ("shut", "shut_dup", "shut_child", "shut_dead_child", "shut_anew", "shut_thread", "shut_exec")
+SHUT = (
+    "shut", "shut_dup", "shut_child", "shut_dead_child", pytest.param("shut_anew", marks=pytest.mark.needs(PROC)),
+    "shut_thread", "shut_exec",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("how", SHUT)

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Infra, Report, Verdict
@@ -17,6 +18,7 @@ from deepoj.words.sources import SourceFile
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
+from tests.host import PROC
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
 
@@ -89,7 +91,10 @@ SEVERAL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("language", SEVERAL)
+@pytest.mark.parametrize(
+    "language",
+    [pytest.param(key, marks=pytest.mark.needs(PROC) if LANGUAGES[key].needs_proc else ()) for key in SEVERAL],
+)
 async def test_several_files(language: str, box: LinuxBox, tmp_path: Path) -> None:
     entry, files = SEVERAL[language]
     beside = tuple(SourceFile(name, text) for name, text in files.items() if name != entry)

@@ -387,6 +387,7 @@ async def test_an_init_stays_where_its_slot_is_but_for_a_bomb(bench: Bench) -> N
         assert not followed & bound()
 
 
+@pytest.mark.needs(host.PROC)  # numbers start again by a file of it
 @pytest.mark.parametrize("words", [("ok",), ("forks", 5), ("threads", 5), ("daemon",)], ids=lambda words: words[0])
 async def test_process_numbers_do_not_tell_what_ran_before(bench: Bench, words: tuple[str | int, ...]) -> None:
     """By them the init knows, too, whether there is anybody to kill."""

@@ -17,6 +17,7 @@ import pytest
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.borderline import is_starved
 from deepoj.words.sandbox import Isolation, Policy, RunSpec, RunVerdict
+from tests.host import PROC
 from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
 from tests.sandbox.bench import limits, open_box
 from tests.sandbox.test_life import until
@@ -176,7 +177,7 @@ async def test_zombies_do_not_make_their_parent_look_delayed(no_counting: None, 
 
 
 @pytest.mark.measured
-@pytest.mark.needs("namespaces")
+@pytest.mark.needs("namespaces", PROC)  # how long it waited is read in there
 @pytest.mark.skipif(os.environ.get("DEEPOJ_TEST_ISOLATION") == Isolation.WEAK, reason="programs see no /proc")
 async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tmp_path: Path) -> None:
     """Each time it takes a moment until it runs again, also on an idle host."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deepoj import cli
+from tests.host import PROC
 from tests.logs import logs_put_back
 
 EXAMPLES = Path(__file__).parents[1] / "packages"
@@ -68,6 +69,7 @@ def test_a_folders_word(folder: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert (code, told["checked"], told["matched"], told["skipped"]) == (1, 2, 1, 0)
 
 
+@pytest.mark.needs(PROC)
 def test_a_java_file_may_be_called_otherwise_than_its_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = (
         "class Node { }\nclass Solution { public static void main(String[] a) {"

@@ -70,7 +70,7 @@ async def test_a_good_one_with_our_testlib(tmp_path: Path, vetting: Vetting) -> 
         ("check.cpp", '#include "/etc/passwd"\nint main() {}\n', "/etc/passwd"),
         ("check.cpp", '#include "/dev/zero"\n', "/dev/zero"),
         ("check.py", "import sys\nsys.exit(0\n", "check.py"),
-        ("check.java", "class Check { int x = y; }\n", "y"),
+        pytest.param("check.java", "class Check { int x = y; }\n", "y", marks=pytest.mark.needs(host.PROC)),
     ],
 )
 async def test_one_that_does_not_compile(tmp_path: Path, vetting: Vetting, name: str, source: str, says: str) -> None:

@@ -54,6 +54,8 @@ class Row:
     source: str | None = None
     #: takes something that all runs of one user share: see FINDINGS
     shared: bool = False
+    #: the deed is one to a file in /proc
+    needs_proc: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -147,7 +149,7 @@ BOMBS = group(
     row("flood of stdout", "OLE output", program="flood_stdout"),
     row("flood of stderr", "OLE output", program="flood_stderr"),
     row("flood of both", "OLE output", program="flood_both"),
-    row("flood through /dev/stdout", "OLE output", program="flood_reopened"),
+    row("flood through /dev/stdout", "OLE output", program="flood_reopened", needs_proc=True),
     row("flood of vectors", "OLE output", program="flood_vectors"),
     row("flood of a file", "OLE output", program="flood_file"),
     row("flood of children", "OLE output", "OK", program="flood_children", why="the parent has gone before they begin"),
