@@ -73,7 +73,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     async def opened(*_args: object, **_options: object) -> AsyncIterator[ScriptedBox]:
         yield box
 
-    def there(languages: list[Language], _toolchain: object) -> dict[str, str]:
+    def there(languages: list[Language], _toolchain: object, *, has_proc: bool) -> dict[str, str]:
+        assert has_proc
         return {language.key: "1.0" for language in languages if language.key != "c17"}
 
     monkeypatch.setattr(LinuxBox, "open", opened)
