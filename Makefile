@@ -127,5 +127,6 @@ bench: build ## the benchmarks: tables to read, JSON in bench-results/
 
 clean: ## remove what was built and cached (.deepoj, the data of a node, stays)
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf deepoj/web/static
 	rm -f deepoj/*.so deepoj/_launcher deepoj/_meter
 	find deepoj tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,7 +1,8 @@
 """Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the executables ``deepoj/_launcher`` and
 ``deepoj/_meter``, with which the bench measures; and ``deepoj._account``, which the embedded PostgreSQL is started with
 where its user has no name. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
-reads them where they stand. ``testlib.h`` is fetched (``deploy/testlib_header.py``).
+reads them where they stand. ``testlib.h`` is fetched (``deploy/testlib_header.py``), and the web pages' scripts and
+styles are made (``deploy/web_assets.py``).
 
 ``DEEPOJ_SANITIZE=1`` builds all with AddressSanitizer and UndefinedBehaviorSanitizer. The executables are linked
 statically where the C library allows it: they then start faster and weigh less in every run.
@@ -20,7 +21,7 @@ from setuptools.command.build_py import build_py
 from setuptools.errors import CompileError, LinkError
 
 sys.path.insert(0, str(Path(__file__).parent))  # an isolated build runs this file without its directory
-from deploy.testlib_header import fetch, warning
+from deploy import testlib_header, web_assets
 from sandbox_ext.make_policy import write_table
 
 SOURCE = Path("sandbox_ext")
@@ -125,13 +126,14 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
 
 
 class BuildWithData(build_py):  # type: ignore[misc]  # setuptools has no types
-    """``build_py`` that fetches ``testlib.h``, if it can be had, and copies ``sql/`` beside the modules; an editable
-    install has it in the checkout."""
+    """``build_py`` that fetches ``testlib.h`` and makes the web pages' scripts, if they can be had, and copies ``sql/``
+    beside the modules; an editable install has it in the checkout."""
 
     def run(self) -> None:
-        fault = fetch()
-        if fault:
-            self.warn(warning(fault))
+        if fault := testlib_header.fetch():
+            self.warn(testlib_header.warning(fault))
+        if fault := web_assets.make():
+            self.warn(web_assets.warning(fault))
         super().run()
         if not self.editable_mode:
             for source, target in self.sql_files():

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import Distribution, distributions
@@ -54,6 +55,7 @@ def sbom(work: Path, program: Path) -> dict[str, Any]:
         owner = owners[sources[file.relative_to(bundle / "_internal").as_posix()]]
         owner["components"].append(server(file, name, licence))
     used += testlib(bundle / "_internal/deepoj/judging/testlib/testlib.h")
+    used += npm_packages(bundle / "_internal/deepoj/web/static/packages.json")
     components = {component["bom-ref"]: component for component in used}
     ours = components.pop(packages["deepoj"]["bom-ref"]) | {"type": "application", "hashes": hashes(digest(program))}
     return {
@@ -174,6 +176,25 @@ def testlib(file: Path) -> list[Component]:
             "licenses": [{"license": {"id": "MIT"}}],
         }
     ]
+
+
+def npm_packages(file: Path) -> list[Component]:
+    """The packages in the web pages' scripts, which build.mjs lists; empty where those could not be made."""
+    return [npm_package(each) for each in json.loads(file.read_text())] if file.exists() else []
+
+
+def npm_package(listed: Mapping[str, str]) -> Component:
+    purl = f"pkg:npm/{quote(listed['name'])}@{quote(listed['version'])}"
+    algorithm, _, encoded = listed["integrity"].partition("-")
+    return {
+        "type": "library",
+        "bom-ref": purl,
+        "name": listed["name"],
+        "version": listed["version"],
+        "purl": purl,
+        "hashes": [{"alg": algorithm.upper().replace("SHA", "SHA-"), "content": b64decode(encoded).hex()}],
+        "licenses": [{"license": {"id": listed["license"]}}],
+    }
 
 
 def server(file: Path, name: str, licence: str) -> Component:

@@ -8,7 +8,7 @@ venv=$work/venv
 # directories are asked too: they change when a file is removed
 newer() {
     find deepoj sandbox_ext sql pyproject.toml setup.py deploy/locks deploy/binary deploy/scripts/binary.sh deploy/testlib_header.py \
-        -name __pycache__ -prune -o -newer dist/deepoj -print
+        deploy/web_assets.py -name __pycache__ -prune -o -newer dist/deepoj -print
 }
 if [ -x dist/deepoj ] && [ -e dist/deepoj.cdx.json ] && [ -z "$(newer)" ]; then exit 0; fi
 
@@ -20,7 +20,9 @@ mkdir -p "$work"
 pip_install --report "$work/installed.json" --require-hashes -r deploy/locks/run.txt -r deploy/locks/binary.txt
 # setuptools never empties its directory: a module that is gone from the source would be in there still
 rm -rf build/lib.*
-.venv/bin/python deploy/testlib_header.py || : # without it the file is made all the same, and that says so
+# without these the file is made all the same, and that says so
+.venv/bin/python deploy/testlib_header.py || :
+.venv/bin/python deploy/web_assets.py || :
 pip_install --no-build-isolation --no-deps .
 "$venv/bin/pyinstaller" --noconfirm --log-level ERROR --distpath "$work/dist" --workpath "$work/work" \
     deploy/binary/deepoj.spec >&2

@@ -98,13 +98,24 @@ fetch_testlib() {
         { grep 'WARNING: testlib.h' "$LOG" || echo "deepoj: WARNING: testlib.h was not fetched: see $LOG"; } | tail -n 1 >&3
 }
 
+# The same for the scripts and styles of the web pages. The times are compared first: Python would take longer to start.
+make_assets() {
+    made=deepoj/web/static/manifest.json stale=no
+    for source in deepoj/web/assets deepoj/web/assets/* deepoj/web/assets/*/* deepoj/web/assets/*/*/*; do
+        [ ! -e "$source" ] || [ "$made" -nt "$source" ] || stale=yes
+    done
+    [ $stale = yes ] || return 0
+    step "making the web pages' scripts and styles" "$VENV/bin/python" deploy/web_assets.py ||
+        { grep 'WARNING: The scripts' "$LOG" || echo "deepoj: WARNING: the web pages' scripts were not made: see $LOG"; } | tail -n 1 >&3
+}
+
 inputs="pyproject.toml setup.py deploy/scripts/build.sh deploy/locks/run.txt"
 for source in sandbox_ext/*; do
     [ -f "$source" ] && inputs="$inputs $source"
 done
 # shellcheck disable=SC2086
 up_to_date "$VENV/.built" $inputs && built=yes || built=no
-if [ $built = yes ]; then fetch_testlib; fi
+if [ $built = yes ]; then fetch_testlib; make_assets; fi
 if [ $built = yes ] && [ $with_tests = no ]; then exit 0; fi
 # `venv --clear` follows the link and deletes what it finds: the environment of another checkout.
 if [ $built = no ] && [ -L "$VENV" ]; then
@@ -226,6 +237,7 @@ if [ $built = no ]; then
         --require-hashes -r deploy/locks/run.txt ||
         not_installed deploy/locks/run.txt
     fetch_testlib
+    make_assets
     # without isolation, which would fetch a setuptools that no lock names
     step "building the sandbox" pip_install \
         --no-build-isolation --no-deps -e . ||

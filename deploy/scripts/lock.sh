@@ -20,10 +20,12 @@ compile() { # LOCK OPTION...
 }
 
 compile deploy/locks/run.txt --extra build
-# what run.txt has stands there alone: these two are installed together with it
+# what run.txt has stands there alone: binary.txt and dev.txt are installed together with it
 locked=$(sed -n 's/^\([a-z0-9.-]*\)==.*/--no-emit-package \1/p' deploy/locks/run.txt)
 # shellcheck disable=SC2086
 compile deploy/locks/binary.txt --extra binary --constraint deploy/locks/run.txt $locked
+# shellcheck disable=SC2086
+compile deploy/locks/web.txt --extra web --constraint deploy/locks/run.txt $locked
 # shellcheck disable=SC2086
 compile deploy/locks/dev.txt --extra dev --constraint deploy/locks/run.txt $locked
 

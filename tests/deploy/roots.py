@@ -211,8 +211,9 @@ class Within:
 
 
 def builder(root: Path, **env: str) -> Within:
-    """How steps of an image run, with what this machine's apt and pip need to reach their registries."""
+    """How steps of an image run, with what this machine's apt, pip and npm need to reach their registries."""
     pip, binds = pips_own()
+    node, certificates = nodes_own()
     proxies = {name: os.environ[name] for name in ("http_proxy", "https_proxy", "no_proxy") if name in os.environ}
     acquire = CACHE / "acquire.conf"
     acquire.write_text(output("apt-config", "dump", "--format", '%F "%v";%n', "Acquire"))
@@ -220,10 +221,11 @@ def builder(root: Path, **env: str) -> Within:
     hurried.write_text("force-unsafe-io\n")
     return Within(
         root,
-        {"DEBIAN_FRONTEND": "noninteractive", **proxies, **pip, **env},
+        {"DEBIAN_FRONTEND": "noninteractive", **proxies, **pip, **node, **env},
         capabilities=None,
         binds={
             **binds,
+            **certificates,
             "/etc/apt/apt.conf.d/00machine": acquire,
             "/etc/dpkg/dpkg.cfg.d/machine": hurried,
             "/var/cache/apt/archives": CACHE / "debs",
@@ -242,6 +244,13 @@ def pips_own() -> tuple[dict[str, str], dict[str, Path]]:
     told |= {name: f"/run/machine/{name}" for name in named}
     environment = {f"PIP_{name.replace('-', '_').upper()}": value for name, value in told.items()}
     return environment, {told[name]: path for name, path in named.items()}
+
+
+def nodes_own() -> tuple[dict[str, str], dict[str, Path]]:
+    """The same for node, whose only setting is a file of certificates that it trusts, too."""
+    name, place = "NODE_EXTRA_CA_CERTS", "/run/machine/node-certificates"
+    file = os.environ.get(name, "")
+    return ({name: place}, {place: Path(file)}) if file and Path(file).exists() else ({}, {})
 
 
 def forget(root: Path) -> None:

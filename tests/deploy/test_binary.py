@@ -123,6 +123,10 @@ def test_sbom_names_every_package_and_native_file_of_the_one_file(binary: Path, 
     (header,) = (c for c in components if c["name"] == "testlib")
     assert header["licenses"] == [{"license": {"id": "MIT"}}]
     assert header["hashes"][0]["content"] == sha256(unpacked / "_internal/deepoj/judging/testlib/testlib.h")
+    scripts = {c["name"]: c for c in components if c.get("purl", "").startswith("pkg:npm/")}
+    assert {"htmx.org", "@codemirror/view"} <= set(scripts)
+    assert scripts["@codemirror/view"]["purl"].startswith("pkg:npm/%40codemirror/view@")
+    assert (unpacked / "_internal/deepoj/web/static/manifest.json").exists()
 
 
 def nested(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -141,7 +141,7 @@ def test_each_image_has_what_it_is_for_and_no_more(images: Mapping[str, Image]) 
     assert not (images["node"].root / "usr/bin/gcc").exists()
     assert (images["worker"].root / "usr/bin/g++").exists()
     package = next((images["node"].root / "opt/deepoj/lib").glob("python3*/site-packages/deepoj"))
-    for name in ("_launcher", "_meter", "_sql", "judging/testlib/testlib.h", "api/pages"):
+    for name in ("_launcher", "_meter", "_sql", "judging/testlib/testlib.h", "api/pages", "web/static/manifest.json"):
         assert (package / name).exists(), name
 
 
@@ -149,6 +149,7 @@ def test_local_build_results_are_not_in_the_image() -> None:
     assert ignored("deepoj/_launcher")
     assert ignored("deepoj/cli/__pycache__/x.pyc")
     assert ignored("tests/conftest.py")
+    assert ignored("deepoj/web/assets/node_modules/esbuild/package.json")
     assert not ignored("deepoj/cli/__init__.py")
 
 

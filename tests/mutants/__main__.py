@@ -30,6 +30,7 @@ BUILT = (
     "deepoj/_launcher",
     "deepoj/_meter",
     "deepoj/judging/testlib/*.h",
+    "deepoj/web/static/*",
 )
 #: a fault may make a test wait for what never comes: that is found, too
 PATIENCE_S = 300.0

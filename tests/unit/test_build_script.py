@@ -21,6 +21,7 @@ INPUTS = ("pyproject.toml", "setup.py", "sandbox_ext/launcher.c", "deploy/locks/
 
 
 TESTLIB = "deepoj/judging/testlib/testlib.h"
+MANIFEST = "deepoj/web/static/manifest.json"
 
 
 @pytest.fixture
@@ -225,6 +226,36 @@ def test_build_without_testlib_tries_again_and_says_so(checkout: Path, user_path
     assert build(checkout, user_path).stderr.splitlines() == ([] if fetches else ["==> fetching testlib.h", *warned])
 
 
+@pytest.mark.parametrize("works", [False, True], ids=["cannot be made", "made"])
+@pytest.mark.parametrize("changed", ["deepoj/web/assets/js/app.js", "deepoj/web/assets/js"])
+def test_changed_sources_of_the_pages_are_made_again_until_that_works(
+    checkout: Path, user_path: Path, changed: str, works: bool
+) -> None:
+    """A directory is newer when a file was removed from it."""
+    manifest = checkout / MANIFEST
+    (checkout / "deepoj/web/assets/js").mkdir(parents=True)
+    (checkout / "deepoj/web/assets/js/app.js").write_text("")
+    manifest.parent.mkdir()
+    manifest.write_text("{}")
+    age(checkout, "deepoj/web/assets", "deepoj/web/assets/js", "deepoj/web/assets/js/app.js")
+    assert build(checkout, user_path).stderr == ""
+
+    os.utime(manifest, (1, 1))
+    age(checkout, *(name for name in ("deepoj/web/assets/js/app.js", "deepoj/web/assets/js") if name != changed))
+    python = checkout / ".venv" / "bin" / "python"
+    python.unlink()
+    does = f": >{MANIFEST}" if works else "echo 'deepoj: WARNING: The scripts could not be made.' >&2; exit 3"
+    python.write_text(f"#!/bin/sh\ncase $1 in deploy/web_assets.py) {does} ;; esac\n")
+    python.chmod(0o755)
+
+    done = build(checkout, user_path)
+
+    warned = [] if works else ["deepoj: WARNING: The scripts could not be made."]
+    title = "==> making the web pages' scripts and styles"
+    assert (done.returncode, done.stderr.splitlines()) == (0, [title, *warned])
+    assert build(checkout, user_path).stderr.splitlines() == ([] if works else [title, *warned])
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """Our end of a pseudo-terminal, and the program's."""
@@ -292,7 +323,7 @@ def test_lock_of_a_package_that_is_in_no_lock_is_refused(tmp_path: Path, package
     for name in ("deploy/scripts", "deploy/locks", ".venv/bin"):
         (tmp_path / name).mkdir(parents=True)
     script = shutil.copy(ROOT / "deploy" / "scripts" / "lock.sh", tmp_path / "deploy" / "scripts")
-    for lock in ("run", "binary", "dev"):
+    for lock in ("run", "binary", "web", "dev"):
         (tmp_path / "deploy" / "locks" / f"{lock}.txt").write_text("rich==1.0\n")
     uv = tmp_path / ".venv" / "bin" / "uv"
     uv.write_text("#!/bin/sh\n")

@@ -88,7 +88,7 @@ def locked(*names: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("asked_for", "locks"),
-    [("", ("run",)), ("build", ("run",)), ("binary", ("run", "binary")), ("dev", ("run", "dev"))],
+    [("", ("run",)), ("build", ("run",)), ("binary", ("run", "binary")), ("web", ("web",)), ("dev", ("run", "dev"))],
 )
 def test_locks_hold_every_declared_dependency_within_its_range(asked_for: str, locks: tuple[str, ...]) -> None:
     project = PROJECT["project"]
@@ -102,7 +102,7 @@ def test_locks_hold_every_declared_dependency_within_its_range(asked_for: str, l
     assert outside == [], "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["run", "binary", "dev", "testlib"])
+@pytest.mark.parametrize("lock", ["run", "binary", "dev", "web", "testlib"])
 def test_locks_pin_every_entry_with_hashes_and_hold_nothing_else(lock: str) -> None:
     entry = r"[\w.-]+(\[[\w,-]+\])?==[\w.]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n"
     text = (LOCKS / f"{lock}.txt").read_text()

@@ -16,6 +16,7 @@ from deploy import testlib_header
 CANARY_PROGRAMS = "deepoj/judging/canaries/programs/*"
 TESTLIB = "judging/testlib/testlib.h"
 ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "deepoj" / "web"
 
 
 def test_a_wheel_carries_the_sql_the_sample_and_the_canaries(tmp_path: Path) -> None:
@@ -32,11 +33,17 @@ def test_a_wheel_carries_the_sql_the_sample_and_the_canaries(tmp_path: Path) -> 
     assert list((package / "sample" / "cases").iterdir())
     assert (package / "sample" / "accepted.cpp").exists()
     assert sha256((package / TESTLIB).read_bytes()).hexdigest() == testlib_header.DIGEST
+    static = {path.relative_to(PAGES) for path in PAGES.rglob("*") if path.parent.name == "static"}
+    assert static, "the build of this checkout made them"
+    assert static <= {path.relative_to(package / "web") for path in (package / "web").rglob("*")}
+    assert not (package / "web" / "assets").exists()
     assert "MIT licence" in (package / TESTLIB).with_name("NOTICE.txt").read_text()
     programs = {f"deepoj/judging/canaries/programs/{name}" for name in PROGRAMS}
     assert programs == {str(path.relative_to(tmp_path / "lib")) for path in (tmp_path / "lib").glob(CANARY_PROGRAMS)}
     # what a source distribution carries
     carried = {*programs, f"deepoj/{TESTLIB}", "deploy/testlib_header.py", "deploy/locks/testlib.txt"}
+    carried |= {"deploy/web_assets.py", "deploy/locks/web.txt", "deepoj/web/assets/package-lock.json"}
+    carried |= {f"deepoj/web/{name}" for name in static}
     assert carried <= set(next(tmp_path.glob("*.egg-info/SOURCES.txt")).read_text().splitlines())
 
 

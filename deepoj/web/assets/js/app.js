@@ -1,0 +1,8 @@
+// Loaded by every page, with `defer`. Pages work without it.
+import "./htmx.js";
+import "htmx-ext-sse";
+import "./live.js";
+import "./copy.js";
+import "./theme.js";
+import "./times.js";
+import "./keys.js";

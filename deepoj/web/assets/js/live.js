@@ -1,0 +1,64 @@
+// Event streams that are closed while their tab is hidden: browsers allow six connections to a server, and ten tabs
+// have to work. A stream that is opened again begins with the state of that moment.
+import htmx from "./htmx.js";
+
+const sources = new Set();
+
+class PausingEventSource {
+  constructor(url) {
+    this.url = url;
+    this.listeners = [];
+    this.closed = false;
+    sources.add(this);
+    if (!document.hidden) this.resume();
+  }
+
+  get readyState() {
+    if (this.closed) return EventSource.CLOSED;
+    return this.source ? this.source.readyState : EventSource.CONNECTING;
+  }
+
+  addEventListener(name, listener) {
+    this.listeners.push([name, listener]);
+    this.source?.addEventListener(name, listener);
+  }
+
+  removeEventListener(name, listener) {
+    this.listeners = this.listeners.filter(([of, each]) => of !== name || each !== listener);
+    this.source?.removeEventListener(name, listener);
+  }
+
+  resume() {
+    if (this.source) return;
+    const source = new EventSource(this.url);
+    this.source = source;
+    source.onopen = (event) => this.onopen?.(event);
+    source.onerror = (event) => {
+      // the browser gives up on an answer that is no stream: htmx opens another one later
+      if (source.readyState === EventSource.CLOSED) this.close();
+      this.onerror?.(event);
+    };
+    for (const [name, listener] of this.listeners) source.addEventListener(name, listener);
+  }
+
+  pause() {
+    this.source?.close();
+    this.source = null;
+  }
+
+  close() {
+    this.closed = true;
+    this.pause();
+    sources.delete(this);
+  }
+}
+
+htmx.createEventSource = (url) => new PausingEventSource(url);
+
+document.addEventListener("visibilitychange", () => {
+  for (const source of sources) document.hidden ? source.pause() : source.resume();
+});
+
+// data-live says to the style sheet whether what is shown is up to date
+document.addEventListener("htmx:sseOpen", ({ target }) => (target.dataset.live = "open"));
+document.addEventListener("htmx:sseError", ({ target }) => (target.dataset.live = "lost"));

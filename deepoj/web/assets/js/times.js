@@ -1,0 +1,45 @@
+// Shows <time datetime="2026-11-29T09:08:17Z"> relative to now ("2 minutes ago"), with the reader's local time as its
+// title; with data-time="local" the local time itself. The clock is the server's: <meta name="server-time" content="…">.
+import htmx, { matching } from "./htmx.js";
+
+const AGAIN_MS = 20_000;
+const UNITS = [
+  ["year", 31_557_600],
+  ["month", 2_629_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+// a few seconds are "now", for which no number has to change
+const NOW_S = 10;
+
+const language = document.documentElement.lang || undefined;
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const local = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
+const localWithZone = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+
+const [navigation] = performance.getEntriesByType("navigation");
+const sent = Date.parse(document.querySelector("meta[name=server-time]")?.content);
+const ahead = Number.isNaN(sent) ? 0 : sent - performance.timeOrigin - (navigation?.responseStart ?? 0);
+
+function show(content) {
+  for (const element of matching(content, "time[datetime]")) {
+    const at = Date.parse(element.dateTime);
+    if (Number.isNaN(at)) continue; // a duration
+    const isLocal = element.dataset.time === "local";
+    element.title = localWithZone.format(at);
+    const text = isLocal ? local.format(at) : ago(at);
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+function ago(at) {
+  const seconds = (at - Date.now() - ahead) / 1000;
+  const [unit, length] = UNITS.find((each) => Math.abs(seconds) >= each[1]) ?? ["second", 1];
+  const amount = Math.trunc(seconds / length);
+  return relative.format(unit === "second" && Math.abs(amount) < NOW_S ? 0 : amount, unit);
+}
+
+htmx.onLoad(show);
+setInterval(() => document.hidden || show(document), AGAIN_MS);
+document.addEventListener("visibilitychange", () => document.hidden || show(document));
