@@ -219,6 +219,16 @@ def _testlib() -> Finding:
     return Finding(testlib.NAME, "note", testlib.MISSING, f"{sys.executable} {fetch}" if fetch.exists() else "")
 
 
+def _web_assets() -> Finding:
+    from deepoj.web.assets import Assets  # noqa: PLC0415 - only for this role: it loads quart
+
+    what, assets = "web assets", Assets.load()
+    if not assets.missing:
+        return Finding(what, "ok", f"{len(assets.files)} files")
+    make = Path(deepoj.__file__).parents[1] / "deploy" / "web_assets.py"
+    return Finding(what, "note", assets.missing, f"{sys.executable} {make}" if make.exists() else "")
+
+
 def _install() -> str:
     return _as_root("apt-get install")
 
@@ -251,7 +261,7 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
     if findings[0].state == "ok":
         findings.append(await _canaries(cfg))
     if Role.API in cfg.roles:
-        findings += await _proxies(cfg)
+        findings += [*await _proxies(cfg), *([_web_assets()] if cfg.api.web.enabled else [])]
     if cfg.embedded or not any(_is_set(cfg, name) for name in ADDRESSES):
         return level, [*findings, *_embedded()]
     findings += [*_startable(cfg), *_callbacks(cfg)]

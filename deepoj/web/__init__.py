@@ -7,7 +7,7 @@
     app.py       adds the pages to the application
     pages/       the handlers, by what people do there
     live.py      a submission's progress as pieces of its page
-    assets.py    styles and scripts, named by their contents
+    assets.py    styles and scripts, named by their contents: sources in assets/, of which a build makes static/
 
 A page calls no API route: it calls the steps and ports that the route calls. A refusal is an ``api.errors.Refused``
 there as here; ``app`` shows it as a page.

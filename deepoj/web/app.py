@@ -15,7 +15,7 @@ from deepoj.api.http.exchange import request_id
 from deepoj.api.route import add_routes, is_page
 from deepoj.api.signing_in import SigningIn
 from deepoj.observe import logger
-from deepoj.web.assets import Assets
+from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.home import HomePages
@@ -48,6 +48,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         SubmissionPages(context, visitors, pages),
         AccountPages(context, app.auth, app.limits, visitors, pages),
         ManageProblemPages(context, visitors, pages),
+        AssetRoutes(assets),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -25,6 +25,7 @@ from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.operate import doctor
 from deepoj.operate.doctor import Finding
+from deepoj.web.assets import MISSING, STATIC, Assets
 from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
 from deepoj.words.sandbox import Isolation
 
@@ -161,6 +162,19 @@ def test_a_node_without_testlib_says_so(
     assert mends(told).get("testlib.h", "").endswith("" if version else "deploy/testlib_header.py")
     warn_of_testlib()
     assert ("testlib_missing" in "".join(capsys.readouterr())) is (version is None)
+
+
+@pytest.mark.parametrize("directory", ["static", "nowhere"])
+def test_an_api_without_the_scripts_of_the_pages_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: str
+) -> None:
+    found_assets = Assets.load(STATIC.with_name(directory))
+    monkeypatch.setattr(Assets, "load", lambda: found_assets)
+    _, told, found = report(capsys, "--roles", "api")
+    is_there = directory == "static"
+    assert found["web assets"] == (("ok", f"{len(found_assets.files)} files") if is_there else ("note", MISSING))
+    assert mends(told)["web assets"].endswith("" if is_there else "deploy/web_assets.py")
+    assert "web assets" not in report(capsys, "--roles", "worker")[2]
 
 
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])

@@ -52,7 +52,7 @@ ROOMS: dict[str, set[str]] = {
     "operate/drill": {"words", "pipeline", "adapters", "operate"},
     "operate": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",
-        "webhooks", "capacity", "observe", "config", "api", "adapters", "nursery", "wiring", "sample",
+        "webhooks", "capacity", "observe", "config", "api", "web", "adapters", "nursery", "wiring", "sample",
     },
     #: nothing of the store, the stream or the sandbox
     "client": {"words", "judging"},

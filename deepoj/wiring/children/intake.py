@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
+from deepoj import observe
 from deepoj.api.app import Api, create_app, create_metrics_app
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
@@ -20,7 +22,7 @@ from deepoj.nursery.headers import Precompile
 from deepoj.nursery.playground import TakeRuns
 from deepoj.nursery.supervise import Child
 from deepoj.web.app import add_pages
-from deepoj.web.assets import Assets
+from deepoj.web.assets import STATIC, Assets
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, github_of
 from deepoj.wiring.children.jobs import JobParts
@@ -121,8 +123,16 @@ def _application(parts: Parts) -> Api:
     context = _api_context(parts)
     app = create_app(context)
     if parts.api.has_pages:
-        add_pages(app, context, Assets())
+        add_pages(app, context, page_assets())
     return app
+
+
+def page_assets(directory: Path = STATIC) -> Assets:
+    """Read the scripts and styles of the pages. Warn if they are missing, before a visitor notices."""
+    assets = Assets.load(directory)
+    if assets.missing:
+        observe.log("assets_missing", level="warning", reason=assets.missing)
+    return assets
 
 
 def _api_context(parts: Parts) -> ApiContext:
