@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import secrets
 from collections.abc import Callable, Mapping
@@ -57,7 +58,12 @@ class Pages:
         nonce = secrets.token_urlsafe(16) if has_editor else ""
         page = self._environments[visitor.language].get_template(template)
         text = page.render(
-            visitor=visitor, path=request.full_path.rstrip("?"), asset=self._assets.url, nonce=nonce, **values
+            visitor=visitor,
+            path=request.full_path.rstrip("?"),
+            asset=self._assets.url,
+            nonce=nonce,
+            now=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **values,
         )
         response.set_data(text.encode())
         response.headers["Content-Security-Policy"] = _POLICY.format(nonce=f" 'nonce-{nonce}'" if nonce else "")

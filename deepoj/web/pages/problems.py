@@ -121,6 +121,7 @@ class ProblemPages:
             languages=judged_languages(self._context),
             language=sent.get("language") or (last[0].language if last else visitor.programmed or _USUAL),
             code=sent.get("code", ""),
+            max_bytes=self._settings.submit_code_max_bytes,
             last=last,
             refused=refused,
         )
