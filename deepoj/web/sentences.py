@@ -61,7 +61,8 @@ def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[s
 def _of_reason(why: Mapping[str, Any], translate: Translate) -> str:
     rule = str(why.get("rule"))
     if rule == "compile":
-        return str(why.get("sentence") or "")
+        # "exit": the compiler has said why, and that is shown
+        return "" if why.get("why") == "exit" else str(why.get("sentence") or "")
     if rule in _WITH_FIGURES:
         return translate(_WITH_FIGURES[rule]).format_map(_figures(why))
     if why.get("test") is None or rule not in _BY_REASON:

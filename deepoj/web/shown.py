@@ -8,7 +8,8 @@ from markupsafe import Markup
 
 from deepoj.words.results import Verdict
 
-#: verdict or state → its glyph, so that no verdict is told by colour alone, and its class in the style sheet
+#: verdict or state → its glyph, so that no verdict is told by colour alone, and its class in the style sheet. Fonts of
+#: Debian and of phones have all of them
 GLYPHS: dict[str, tuple[str, str]] = {
     Verdict.ACCEPTED: ("✓", "accepted"),
     Verdict.WRONG_ANSWER: ("✗", "wrong"),
@@ -18,9 +19,9 @@ GLYPHS: dict[str, tuple[str, str]] = {
     Verdict.MEMORY_LIMIT_EXCEEDED: ("▤", "memory"),
     Verdict.OUTPUT_LIMIT_EXCEEDED: ("⇥", "memory"),
     Verdict.RUNTIME_ERROR: ("⚠", "runtime"),
-    Verdict.COMPILE_ERROR: ("⌗", "compile"),
-    Verdict.SYSTEM_ERROR: ("⛭", "system"),
-    Verdict.INVALID: ("⛭", "system"),
+    Verdict.COMPILE_ERROR: ("#", "compile"),
+    Verdict.SYSTEM_ERROR: ("!", "system"),
+    Verdict.INVALID: ("!", "system"),
     "Skipped": ("–", "waiting"),
     "Queuing": ("…", "waiting"),
     "Judging": ("…", "waiting"),

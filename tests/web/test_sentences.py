@@ -1,0 +1,52 @@
+"""What a page says about a verdict, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deepoj.web import sentences
+
+
+def english(text: str) -> str:
+    return text
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ({"status": "Accepted", "reason": "ok"}, ""),
+        ({"status": "Wrong Answer", "reason": "compare"}, "Its output differs from the expected one."),
+        ({"status": "Runtime Error", "reason": "signal", "signal_class": "crashed"}, "It crashed, as by"),
+        ({"status": "Wrong Answer", "reason": "checker", "checker_message": "token 2"}, "output. token 2"),
+        ({"status": "Wrong Answer", "reason": None}, ""),
+    ],
+)
+def test_why_a_test_failed(test: dict[str, Any], said: str) -> None:
+    found = sentences.of_test(test, english)
+    assert said in found if said else found == ""
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ({"rule": "verdict", "status": "Wrong Answer", "test": "2"}, []),
+        ({"rule": "compile", "why": "exit", "sentence": "the compiler refused the source"}, []),
+        ({"rule": "compile", "why": "wall", "sentence": "It took too long."}, ["It took too long."]),
+        (
+            {"rule": "cpu", "test": "4", "measured_ms": 1020, "limit_ms": 1000},
+            ["Test 4 used 1.02 s of CPU time; the limit is 1.00 s."],
+        ),
+        (
+            {"rule": "memory", "test": "4", "measured_kb": 4096, "limit_kb": 2048},
+            ["Test 4 used 4.0 MiB of memory; the limit is 2.0 MiB."],
+        ),
+        ({"rule": "compare", "test": "4"}, ["Test 4: Its output differs from the expected one."]),
+        ({"rule": "dependency", "group": "b", "depends_on": "a"}, ["Group b was skipped because of a."]),
+        ({"rule": "short_circuit", "group": "b", "test": "7"}, ["Group b was skipped because of 7."]),
+        ({"rule": "of tomorrow", "test": "4"}, []),
+    ],
+)
+def test_why_a_submission_failed(why: dict[str, Any], said: list[str]) -> None:
+    assert list(sentences.of_submission({"explanation": [why]}, english)) == said
