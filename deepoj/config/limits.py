@@ -147,7 +147,7 @@ class LimitSection(Section):
         "RUN_KEPT_MAX_BYTES",
         ge=0,
         le=GIB,
-        doc="Bytes kept of one user's custom run results; the oldest are removed to make room.",
+        doc="Bytes kept of one user's custom runs (program, input, output); the oldest are removed to make room.",
     )
     run_max_wait_sec: float = key(
         120,

@@ -10,6 +10,7 @@ from deepoj.words.jobs import FinalizeRefusal
 from deepoj.words.playground import (
     CustomClaim,
     CustomDraft,
+    CustomProgram,
     CustomReceipt,
     CustomRefusal,
     CustomRun,
@@ -34,6 +35,10 @@ class CustomRuns(Protocol):
 
     async def custom_run(self, run_id: str, keep_s: float) -> CustomRun | None:
         """Return the run; None also if this is no run's id, or if the run ended ``keep_s`` ago."""
+        ...
+
+    async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
+        """Return the program and the input of a run, for as long as ``custom_run`` returns the run."""
         ...
 
     async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
@@ -65,8 +70,8 @@ class RunLeases(LeaseStore, Protocol):
         *,
         user_max_bytes: int,
     ) -> FinalizeRefusal | None:
-        """Write the result and delete code and input. None: it is stored. Older results of the author are deleted if
-        all together would exceed ``user_max_bytes``."""
+        """Write the result. None: it is stored. Older results of the author are deleted if all together, with their
+        programs and inputs, would exceed ``user_max_bytes``."""
         ...
 
     async def give_back_run(

@@ -80,6 +80,14 @@ class CustomRun:
     stderr: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class CustomProgram:
+    """What a custom run was made of."""
+
+    code: str
+    stdin: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomClaim(Sources):
     """The right to make one attempt at a custom run while the lease is valid."""

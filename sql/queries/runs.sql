@@ -41,6 +41,11 @@ SELECT run_id::text, user_id, language, time_limit_ms, memory_limit_kb, state, s
 FROM runs
 WHERE run_id = $1 AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $2));
 
+-- name: custom_program
+-- The program and the input of a run, while it is kept ($2 seconds after its end).
+SELECT code, stdin FROM runs
+WHERE run_id = $1 AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $2));
+
 -- name: claim_run
 -- Claims the run that has been due longest: pending or with an expired lease, in a language of $4, with fewer than $3
 -- attempts. A run that is being claimed elsewhere is skipped.
@@ -87,11 +92,12 @@ RETURNING r.run_id::text;
 
 -- name: finish_run
 -- Writes the outcome of a run for the attempt that holds the lease, or returns the refusal. If this attempt has already
--- written (its first answer was lost), nothing changes. Also deletes the oldest results of the same author until at most
--- $8 bytes are left; a row that is being deleted elsewhere is skipped. (The length of a bytea is known without reading it.)
+-- written (its first answer was lost), nothing changes. Also deletes the oldest results of the same author, with their
+-- programs and inputs, until at most $8 bytes are left; a row that is being deleted elsewhere is skipped. (The length of a
+-- bytea or text is known without reading it.)
 WITH
 target AS MATERIALIZED (
-    SELECT id, user_id,
+    SELECT id, user_id, octet_length(code) + octet_length(stdin) AS sent_bytes,
            CASE
                WHEN attempt_id <> $2 THEN 'stale_attempt'
                WHEN state = 'done' AND lease_owner = $3 THEN 'written'
@@ -104,8 +110,9 @@ target AS MATERIALIZED (
 ),
 kept AS MATERIALIZED (
     SELECT id,
-           sum(coalesce(octet_length(stdout), 0) + coalesce(octet_length(stderr), 0)
-               + coalesce(pg_column_size(result), 0)) OVER (ORDER BY finished_at DESC, id DESC) AS bytes
+           sum(octet_length(code) + octet_length(stdin) + coalesce(octet_length(stdout), 0)
+               + coalesce(octet_length(stderr), 0) + coalesce(pg_column_size(result), 0))
+               OVER (ORDER BY finished_at DESC, id DESC) AS bytes
     FROM runs
     WHERE user_id = (SELECT user_id FROM target WHERE refusal IS NULL) AND state = 'done'
 ),
@@ -114,7 +121,8 @@ crowded AS MATERIALIZED (
     FROM runs
     WHERE id = ANY (ARRAY (
         SELECT id FROM kept
-        WHERE bytes + octet_length($6::bytea) + octet_length($7::bytea) + octet_length($5::text) > $8::bigint))
+        WHERE bytes + (SELECT sent_bytes FROM target) + octet_length($6::bytea) + octet_length($7::bytea)
+              + octet_length($5::text) > $8::bigint))
     FOR UPDATE SKIP LOCKED
 ),
 gone AS (
@@ -122,8 +130,7 @@ gone AS (
 ),
 written AS (
     UPDATE runs
-    SET state = 'done', status = $4, result = $5::jsonb, stdout = $6, stderr = $7, code = '', stdin = '',
-        finished_at = now()
+    SET state = 'done', status = $4, result = $5::jsonb, stdout = $6, stderr = $7, finished_at = now()
     WHERE id = (SELECT id FROM target WHERE refusal IS NULL)
     RETURNING pg_notify('deepoj_live', run_id::text)
 )
@@ -155,8 +162,8 @@ released AS (
 ),
 ended AS (
     UPDATE runs AS r
-    SET state = 'done', status = 'System Error', error_code = 'ATTEMPTS_EXHAUSTED', lease_owner = NULL, code = '',
-        stdin = '', finished_at = now()
+    SET state = 'done', status = 'System Error', error_code = 'ATTEMPTS_EXHAUSTED', lease_owner = NULL,
+        finished_at = now()
     WHERE r.id = (SELECT id FROM target WHERE refusal IS NULL AND $4::boolean AND attempts >= $6)
     RETURNING pg_notify('deepoj_live', r.run_id::text)
 )
@@ -181,7 +188,7 @@ hopeless AS MATERIALIZED (
 ),
 ended AS (
     UPDATE runs AS r
-    SET state = 'done', status = 'System Error', lease_owner = NULL, code = '', stdin = '', finished_at = now(),
+    SET state = 'done', status = 'System Error', lease_owner = NULL, finished_at = now(),
         error_code = CASE WHEN r.attempts >= $1 THEN 'ATTEMPTS_EXHAUSTED' ELSE 'RUN_EXPIRED' END
     WHERE r.id = ANY (ARRAY (SELECT id FROM hopeless))
     RETURNING r.run_id, pg_notify('deepoj_live', r.run_id::text)

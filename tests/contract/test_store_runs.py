@@ -10,7 +10,15 @@ import trio
 
 from deepoj.adapters import aio_bridge
 from deepoj.words.jobs import FinalizeRefusal, Held, State
-from deepoj.words.playground import CustomClaim, CustomDraft, CustomReceipt, CustomRefusal, CustomRun, CustomStatus
+from deepoj.words.playground import (
+    CustomClaim,
+    CustomDraft,
+    CustomProgram,
+    CustomReceipt,
+    CustomRefusal,
+    CustomRun,
+    CustomStatus,
+)
 from tests.contract.labs import LEASE_S, MARGIN_S, NODE, OTHER, SOON_S, UNKNOWN_ID, Lab, PgLab, holding, new_user
 
 ALL = frozenset({"cpp17", "python3"})
@@ -300,10 +308,35 @@ async def test_the_broom_takes_no_more_than_it_is_told(lab: Lab) -> None:
     assert [(await lab.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 2)).deleted for _ in range(3)] == [2, 1, 0]
 
 
-async def test_a_finished_run_keeps_neither_code_nor_input(real: PgLab) -> None:
+async def test_a_run_keeps_its_program_as_long_as_its_result(lab: Lab) -> None:
+    runs, run_id = lab.store.runs, await new_run(lab)
+    program = CustomProgram("print(input())", b"1 2\n")
+    assert await runs.custom_program(run_id, KEEP_S) == program
+    await finish(lab, await won(lab))
+    assert await runs.custom_program(run_id, KEEP_S) == program
+    lab.advance(KEEP_S)
+    assert await runs.custom_program(run_id, KEEP_S) is None
+    assert await runs.custom_program("run-none", KEEP_S) is None
+
+
+async def test_programs_count_among_the_users_bytes(lab: Lab) -> None:
+    user_id = await new_user(lab.store)
+    first = await taken(lab, draft(user_id, stdin=b"x" * 3_000))
+    assert await finish(lab, await won(lab), user_max_bytes=7_000) is None
+    lab.advance(1)
+    await taken(lab, draft(user_id, stdin=b"x" * 3_000))
+    assert await finish(lab, await won(lab), user_max_bytes=7_000) is None
+    assert (await seen(lab, first)).status == "Finished"
+    lab.advance(1)
+    last = await taken(lab, draft(user_id, stdin=b"x" * 3_000))
+    assert await finish(lab, await won(lab), user_max_bytes=7_000) is None
+    assert await lab.store.runs.custom_run(first, KEEP_S) is None
+    assert (await seen(lab, last)).status == "Finished"
+
+
+async def test_a_run_leaves_nothing_in_the_ledger_and_no_event(real: PgLab) -> None:
     run_id = await new_run(real)
     await finish(real, await won(real))
-    assert real.rows("SELECT code, length(stdin) AS stdin FROM runs") == [{"code": "", "stdin": 0}]
     assert real.sql("SELECT count(*) FROM attempts") == "0"
     assert real.sql("SELECT count(*) FROM submissions") == "0"
     assert run_id not in real.sql("SELECT coalesce(string_agg(payload::text, ''), '') FROM outbox_events")

@@ -15,6 +15,7 @@ from deepoj.words.playground import (
     RUN_ID_PREFIX,
     CustomClaim,
     CustomDraft,
+    CustomProgram,
     CustomReceipt,
     CustomRefusal,
     CustomRun,
@@ -95,6 +96,13 @@ class MemoryRuns:
         )  # fmt: skip
         return self._answer(run, lost)
 
+    async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
+        lost = await self._enter("custom_program")
+        row = self.runs.get(run_id)
+        if row is None or (row.finished_at is not None and row.finished_at <= self.clock() - keep_s):
+            return self._answer(None, lost)
+        return self._answer(CustomProgram(row.draft.code, row.draft.stdin), lost)
+
     async def claim_run(
         self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
     ) -> CustomClaim | None:
@@ -157,6 +165,7 @@ class MemoryRuns:
         mine = [row for row in self.runs.values() if row.finished_at is not None and row.draft.user_id == user_id]
         total = 0
         for number, row in enumerate(sorted(mine, key=lambda row: (row.finished_at or 0.0, row.id), reverse=True)):
+            total += len(row.draft.code.encode()) + len(row.draft.stdin)
             total += len(row.stdout) + len(row.stderr) + len(json.dumps(row.result))
             if number > 0 and total > max_bytes:
                 del self.runs[row.run_id]

@@ -294,9 +294,9 @@ MUTANTS = (
     ),
     Mutant(
         "sql/queries/runs.sql",
-        "WHERE bytes + octet_length($6::bytea) + octet_length($7::bytea) + octet_length($5::text) > $8::bigint))",
-        "WHERE false))",
-        "tests/contract/test_store_runs.py::test_a_run_from_its_taking_to_its_end",
+        "+ octet_length($5::text) > $8::bigint))",
+        "+ octet_length($5::text) > $8::bigint + 1000000000000))",
+        "tests/contract/test_store_runs.py::test_finish_run_over_the_users_bytes_deletes_his_oldest_results",
     ),
     Mutant(
         "deepoj/nursery/leases.py",

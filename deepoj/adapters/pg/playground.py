@@ -18,6 +18,7 @@ from deepoj.words.jobs import FinalizeRefusal, Held, State
 from deepoj.words.playground import (
     CustomClaim,
     CustomDraft,
+    CustomProgram,
     CustomReceipt,
     CustomRefusal,
     CustomRun,
@@ -82,6 +83,11 @@ class PgRuns:
             stdout=row["stdout"] or b"",
             stderr=row["stderr"] or b"",
         )
+
+    async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
+        uuid_text = uuid_of_run(run_id)
+        row = await self._pool.row("custom_program", uuid_text, keep_s, repeatable=True) if uuid_text else None
+        return None if row is None else CustomProgram(row["code"], row["stdin"])
 
     async def sweep_runs(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> CustomSwept:
         """End and delete runs, as the port says; a repeated call reports only what it did itself."""
