@@ -15,6 +15,7 @@ from deepoj.ports.blobs import Blobs
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
+from deepoj.ports.marks import Marks
 from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
@@ -32,6 +33,7 @@ class ApiContext:
     accounts: Accounts
     sessions: Sessions
     problems: Problems
+    marks: Marks
     submissions: Submissions
     lists: SubmissionLists
     letters: DeadLetters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
 
 
 class Problems(Protocol):
@@ -21,6 +21,10 @@ class Problems(Protocol):
 
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
         """Return the next ``limit`` problems above ``after_id``, by id."""
+        ...
+
+    async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
+        """Return the next ``limit`` problems of a search after the problem ``after_id``; 0: from the first one."""
         ...
 
     async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:

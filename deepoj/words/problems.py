@@ -46,6 +46,17 @@ class ProblemChange:
     unchecked: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemSearch:
+    """A search for problems: those whose title contains ``search``, without regard to case, or whose id is
+    ``number``."""
+
+    search: str = ""
+    number: int | None = None
+    #: order by title instead of by id
+    by_title: bool = False
+
+
 class ProblemRefusal(enum.StrEnum):
     """Why a problem was not deleted."""
 

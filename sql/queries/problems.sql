@@ -42,6 +42,25 @@ SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compa
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
 
+-- name: find_problems
+-- A page of problems by id, above the id $4: those whose title matches $1, a pattern of LIKE, or whose id is $2. NULL: all.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+FROM problems
+WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint) AND id > $4
+ORDER BY id LIMIT $3;
+
+-- name: find_problems_by_title
+-- The same by title, after the problem $4; from the first one if that has been deleted.
+WITH place AS MATERIALIZED (SELECT lower(title) COLLATE "C" AS title, id FROM problems WHERE id = $4)
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+FROM problems
+WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
+  AND (NOT EXISTS (SELECT FROM place)
+       OR (lower(title) COLLATE "C", id) > ((SELECT title FROM place), (SELECT id FROM place)))
+ORDER BY lower(title) COLLATE "C", id LIMIT $3;
+
 -- name: unchecked_problems
 -- A page of problems above the id $1 whose programs have not been compiled yet.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,

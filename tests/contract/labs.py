@@ -145,6 +145,7 @@ _TIMES = {
     "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),
     "loose_objects": ("since",),
     "web_sessions": ("created_at", "seen_at"),
+    "solved": ("solved_at",),
 }
 
 

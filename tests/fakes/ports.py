@@ -8,6 +8,7 @@ from deepoj.ports.accounts import Accounts
 from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.ledger import Auditor, DeadLetters
 from deepoj.ports.live import LiveResults
+from deepoj.ports.marks import Marks
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.playground import CustomRuns, RunLeases
 from deepoj.ports.problems import Problems
@@ -31,6 +32,8 @@ class Store(Protocol):
     def sessions(self) -> Sessions: ...
     @property
     def problems(self) -> Problems: ...
+    @property
+    def marks(self) -> Marks: ...
     @property
     def submissions(self) -> Submissions: ...
     @property
@@ -68,6 +71,7 @@ class MemoryPorts:
         self.accounts: Accounts = memory
         self.sessions: Sessions = memory
         self.problems: Problems = memory
+        self.marks: Marks = memory
         self.submissions: Submissions = memory
         self.lists: SubmissionLists = memory
         self.outbox: Outbox = memory

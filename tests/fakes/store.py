@@ -26,8 +26,9 @@ from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
 from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
+from deepoj.words.marks import SolvedProblem
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
 from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 from deepoj.words.results import Report, Verdict
 from deepoj.words.stream import Entry
@@ -43,6 +44,7 @@ from deepoj.words.submissions import (
     VerdictCount,
 )
 from tests.fakes.accounts import MemoryAccountRecords
+from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
@@ -135,7 +137,7 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
+class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords):
     """Implements every port of the database (``ports``) and ``OutboxNotifications``. ``clock`` counts seconds."""
 
     down: bool = False
@@ -242,6 +244,20 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         found = [self._problems[number] for number in sorted(self._problems) if number > after_id]
         return self._answer(found[:limit], lost)
 
+    async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
+        lost = await self._enter("find_problems")
+
+        def place(one: Problem) -> tuple[str, int]:
+            return (one.title.lower() if query.by_title else "", one.id)
+
+        sought, start = query.search.lower(), self._problems.get(after_id)
+        found = [one for one in self._problems.values() if sought in one.title.lower() or one.id == query.number]
+        if query.by_title:
+            found = [one for one in found if start is None or place(one) > place(start)]
+        else:
+            found = [one for one in found if one.id > after_id]
+        return self._answer(sorted(found, key=place)[:limit], lost)
+
     async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
         lost = await self._enter("update_problem")
         old = self._problems.get(problem_id)
@@ -298,6 +314,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         if any(row.draft.problem_id == problem_id for row in self.rows.values()):
             return self._answer(ProblemRefusal.HAS_SUBMISSIONS, lost)
         self.loose[self._problems.pop(problem_id).data_path] = self.clock()
+        self._unmark(problem_id)
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
         return self._answer(None, lost)
 
@@ -753,6 +770,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         row.updated_at = self.clock()
         self._note_of(claim, "finalized", report.status, until)
         self._call_back(row)
+        self._mark(row, self.rows.values())
         return self._answer(None, lost)
 
     async def give_back(
@@ -949,6 +967,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
         return self._answer(len(gone), lost)
 
     def _forget(self, gone: set[str]) -> None:
+        self._settle(self.rows[job_id] for job_id in gone)
         for job_id in gone:
             del self.rows[job_id]
             self.kept.pop(job_id, None)
@@ -1042,6 +1061,7 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
                 "explanation": [{"rule": "discarded", "attempts": row.judging_attempts}],
             }
             self._call_back(row)
+            self._mark(row, self.rows.values())
         self.ledger.append(
             LedgerRow(
                 job_id=job_id, event=decision, judging=row.judging, attempt_id=attempt_id, owner=by, outcome=outcome,
@@ -1053,6 +1073,14 @@ class MemoryStore(MemoryRuns, MemoryWebhooks, MemoryAccountRecords):
     async def count_dead_letters(self, upto: int) -> int:
         lost = await self._enter("count_dead_letters")
         return self._answer(min(upto, sum(row.state is State.DEAD for row in self.rows.values())), lost)
+
+    # -- marks: more of them in MemoryMarks
+
+    async def solved_problems(self, user_id: int, after_id: int, limit: int) -> list[SolvedProblem]:
+        return await self._solved(user_id, after_id, limit, self._problems)
+
+    async def user_verdicts(self, user_id: int, limit: int) -> list[tuple[str, int]]:
+        return await self._counted(user_id, limit, self.rows.values())
 
     # -- rejudging
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
 
 if TYPE_CHECKING:
     import asyncpg
 
     from deepoj.adapters.pg.pool import Connection
+
+#: what a pattern of LIKE gives a meaning
+_LIKE_SPECIAL = re.compile(r"[\\%_]")
 
 
 class PgProblems:
@@ -54,6 +58,12 @@ class PgProblems:
 
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
         return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
+
+    async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
+        name = "find_problems_by_title" if query.by_title else "find_problems"
+        pattern = f"%{_LIKE_SPECIAL.sub(r'\\\g<0>', clean_text(query.search))}%" if query.search else None
+        rows = await self._pool.rows(name, pattern, query.number, limit, after_id, repeatable=True)
+        return [problem_of(row) for row in rows]
 
     async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
         row = await self._pool.row(

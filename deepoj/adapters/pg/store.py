@@ -13,6 +13,7 @@ from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.leases import PgJobLeases
 from deepoj.adapters.pg.live import PgLive
+from deepoj.adapters.pg.marks import PgMarks
 from deepoj.adapters.pg.outbox import PgOutbox
 from deepoj.adapters.pg.playground import PgRunLeases, PgRuns
 from deepoj.adapters.pg.pool import PgPool
@@ -40,6 +41,7 @@ class PgStore:
         self.accounts = PgAccounts(pool)
         self.sessions = PgSessions(pool)
         self.problems = PgProblems(pool)
+        self.marks = PgMarks(pool)
         self.submissions = PgSubmissions(pool)
         self.lists = PgSubmissionLists(pool)
         self.outbox = PgOutbox(pool)

@@ -140,6 +140,7 @@ def _api_context(parts: Parts) -> ApiContext:
     return ApiContext(
         accounts=store.accounts,
         sessions=store.sessions,
+        marks=store.marks,
         problems=store.problems,
         submissions=store.submissions,
         lists=store.lists,

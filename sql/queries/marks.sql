@@ -1,0 +1,29 @@
+-- name: solved_of
+-- Of the problems $2, those that the user has solved.
+SELECT problem_id FROM solved WHERE user_id = $1 AND problem_id = ANY ($2::bigint[]);
+
+-- name: solved_problems
+-- A page of the problems that a user has solved, above the id $2.
+SELECT s.problem_id, p.title, s.solved_at
+FROM solved AS s JOIN problems AS p ON p.id = s.problem_id
+WHERE s.user_id = $1 AND s.problem_id > $2
+ORDER BY s.problem_id
+LIMIT $3;
+
+-- name: count_solved
+-- The number of problems that a user has solved.
+SELECT count(*) FROM solved WHERE user_id = $1;
+
+-- name: daily_activity
+-- A user's days with submissions, of the last $2 days, today (UTC) among them.
+SELECT day, submissions FROM daily_activity
+WHERE user_id = $1 AND day > (now() AT TIME ZONE 'UTC')::date - $2::int
+ORDER BY day;
+
+-- name: user_verdicts
+-- The verdicts of a user's latest $2 submissions, the most frequent first.
+SELECT status, count(*) AS count
+FROM (SELECT state, status FROM submissions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS latest
+WHERE state = 'done'
+GROUP BY status
+ORDER BY count(*) DESC, status;
