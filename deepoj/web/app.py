@@ -21,9 +21,12 @@ from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_problems import ManageProblemPages
+from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.problems import ProblemPages
+from deepoj.web.pages.profiles import ProfilePages
 from deepoj.web.pages.submissions import SubmissionPages
 from deepoj.web.render import Pages, redirect
+from deepoj.web.runs import PageRuns
 from deepoj.web.visitor import Visitors
 from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 
@@ -39,16 +42,19 @@ _BROKEN = {
 def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     """Add the pages, and show refusals to people as pages."""
     visitors = Visitors(context.sessions, context.settings)
-    pages = Pages(visitors, assets)
+    pages = Pages(visitors, assets, has_playground=context.settings.runs.is_enabled)
+    runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
-        ProblemPages(context, app.limits, visitors, pages),
+        ProblemPages(context, app.limits, visitors, pages, runs),
         SubmissionPages(context, visitors, pages),
         AccountPages(context, app.auth, app.limits, visitors, pages),
         ManageProblemPages(context, visitors, pages),
         AssetRoutes(assets),
+        PlaygroundPages(context, runs, pages),
+        ProfilePages(context, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -17,6 +17,8 @@ from deepoj.web.visitor import Visitor, Visitors
 
 #: of forms without a program
 SMALL_BYTES = 16 * 1024
+#: of the fields beside a program, and of the parts of a form
+_FRAME_BYTES = 8 * 1024
 _MAX_PARTS = 64
 _TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -35,6 +37,15 @@ class SentForm:
         """Return a field without the space around it."""
         return self.get(name).strip()
 
+    def program(self) -> str:
+        """Return the chosen ``file``, or else the field ``code``. Raises Refused for a file that is no text."""
+        if (file := self.files.get("file")) is None:
+            return self.get("code")
+        try:
+            return text("file", file.content.decode("utf-8").replace("\r\n", "\n"))
+        except UnicodeDecodeError as error:
+            raise Refused(ApiError.BAD_TEXT, field="file") from error
+
 
 @dataclass(frozen=True, slots=True)
 class SentFile:
@@ -42,6 +53,11 @@ class SentFile:
 
     name: str
     content: bytes
+
+
+def bytes_for(text_bytes: int) -> int:
+    """Return the limit of a form with texts of so many bytes, of which each may take three when it is urlencoded."""
+    return 3 * text_bytes + _FRAME_BYTES
 
 
 async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_bytes: int = SMALL_BYTES) -> SentForm:

@@ -40,6 +40,11 @@ _BY_CLASS: Mapping[str, str] = {
     "killed": _("It was ended by a signal."),
 }
 
+_BY_RUN_ERROR: Mapping[str, str] = {
+    "ATTEMPTS_EXHAUSTED": _("The judge failed twice to run it. Run it again."),
+    "RUN_EXPIRED": _("No judge had room for it in time. Run it again."),
+}
+
 
 def of_test(test: Mapping[str, Any], translate: Translate) -> str:
     """Return why the test has its verdict; empty for an accepted one, and where nothing is known."""
@@ -56,6 +61,18 @@ def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[s
         sentence = _of_reason(why, translate)
         if sentence:
             yield sentence
+
+
+def of_run(data: Mapping[str, Any], translate: Translate) -> Iterator[str]:
+    """Yield why a playground run did not finish well."""
+    for why in data.get("explanation") or ():
+        sentence = _BY_CLASS.get(str(why.get("signal_class"))) or _BY_REASON.get(str(why.get("rule")), "")
+        if sentence:
+            yield translate(sentence)
+        elif why.get("sentence"):
+            yield str(why["sentence"])
+    if data.get("error_code") in _BY_RUN_ERROR:
+        yield translate(_BY_RUN_ERROR[data["error_code"]])
 
 
 def _of_reason(why: Mapping[str, Any], translate: Translate) -> str:

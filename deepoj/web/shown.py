@@ -25,6 +25,9 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "Skipped": ("–", "waiting"),
     "Queuing": ("…", "waiting"),
     "Judging": ("…", "waiting"),
+    "Running": ("…", "waiting"),
+    # of a playground run: nothing was compared
+    "Finished": ("●", "system"),
 }
 _KB_OF_MIB = 1024
 
@@ -38,7 +41,7 @@ def _(text: str) -> str:
 WORDS = (
     _("Accepted"), _("Wrong Answer"), _("Presentation Error"), _("Partial"), _("Time Limit Exceeded"),
     _("Memory Limit Exceeded"), _("Output Limit Exceeded"), _("Runtime Error"), _("Compile Error"), _("System Error"),
-    _("Skipped"), _("Queuing"), _("Judging"),
+    _("Skipped"), _("Queuing"), _("Judging"), _("Running"), _("Finished"),
 )  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from quart import Response
+from quart import Response, request
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -12,22 +13,25 @@ from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.sources import received_sources
-from deepoj.api.submitting import new_trace_id, take_in
+from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import language_of
 from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
+from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.problems import Problem
+from deepoj.words.problems import Problem, ProblemSearch
 from deepoj.words.submissions import Draft, SubmissionQuery
 
 _PAGE = 50
 _MAX_AFTER = 2**63 - 1
-#: a form's fields beside the source
-_FRAME_BYTES = 8 * 1024
 #: language that is chosen at first
-_USUAL = "cpp17"
+USUAL_LANGUAGE = "cpp17"
+#: longest search, in characters; the rest is not looked for
+_MAX_SEARCH = 200
+#: numbers of problems that a search can find
+_NUMBER = re.compile(r"[0-9]{1,18}")
 #: own submissions that are shown beside a problem
 _LAST = 5
 
@@ -35,28 +39,73 @@ _LAST = 5
 class ProblemPages:
     """``/problems``, ``/problems/{id}``."""
 
-    def __init__(self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages) -> None:
+    def __init__(
+        self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages, runs: PageRuns
+    ) -> None:
         self._context, self._limits, self._visitors, self._pages = context, limits, visitors, pages
+        self._runs = runs
         self._settings = context.settings
 
     @page("GET", "/problems")
     async def problems(self, visitor: Visitor) -> Response:
-        """List problems by number, in pages."""
-        after = query_number("after", 0, _MAX_AFTER)
-        found = await self._context.problems.problems(after, _PAGE + 1)
-        shown = found[:_PAGE]
+        """List the problems of a search, by number or by title, in pages."""
+        after, search = query_number("after", 0, _MAX_AFTER), request.args.get("search", "").strip()[:_MAX_SEARCH]
+        query = ProblemSearch(
+            search=search,
+            number=int(search) if _NUMBER.fullmatch(search) else None,
+            by_title=request.args.get("sort") == "title",
+        )
+        found = await self._context.problems.find_problems(query, after, _PAGE + 1)
+        shown, solved = found[:_PAGE], set[int]()
+        if visitor.account is not None:
+            solved = await self._context.marks.solved_of(visitor.account.user.id, [problem.id for problem in shown])
         return self._pages.html(
             "problems.html",
             visitor,
             problems=shown,
+            solved=solved,
+            query=query,
             next_after=shown[-1].id if len(found) > _PAGE else None,
             is_first=after == 0,
         )
 
     @page("GET", "/problems/<problem_id>")
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
-        """Show a problem."""
-        return await self._problem(visitor, await self._known(problem_id))
+        """Show a problem, also with the result of a run that was ordered here (``run``), or with the source of a
+        submission in the editor (``from``)."""
+        problem = await self._known(problem_id)
+        run_id, job_id = request.args.get("run", ""), request.args.get("from", "")
+        try:
+            if visitor.account is not None and run_id:
+                return await self._problem(visitor, problem, shown=await self._runs.shown(visitor, run_id))
+            if visitor.account is not None and job_id:
+                found = await self._context.submissions.submission(asked_job_id(job_id))
+                former = readable(visitor.account.user, found)
+                return await self._problem(visitor, problem, {"language": former.language, "code": former.code})
+        except Refused as refused:
+            return await self._problem(visitor, problem, refused=refused)
+        return await self._problem(visitor, problem)
+
+    @page("POST", "/problems/<problem_id>/run", access=MEMBER)
+    async def run(self, visitor: Visitor, problem_id: str) -> Response:
+        """Run a program on the visitor's own input, within the problem's limits."""
+        problem = await self._known(problem_id)
+        sent: Mapping[str, str] = {}
+        try:
+            form = await self._runs.read(visitor)
+            sent = form.fields
+            memory_limit_kb = problem.memory_limit_mb * 1024
+            run_id = await self._runs.take(
+                visitor, form, time_limit_ms=problem.time_limit_ms, memory_limit_kb=memory_limit_kb
+            )
+        except Refused as refused:
+            return await self._problem(visitor, problem, sent, refused)
+        return self._runs.ordered(f"/problems/{problem.id}?run={run_id}#run", form)
+
+    @page("GET", "/problems/<problem_id>/run")
+    async def after_run(self, _visitor: Visitor, problem_id: str) -> Response:
+        """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
+        return redirect(f"/problems/{(await self._known(problem_id)).id}")
 
     @page("POST", "/problems/<problem_id>", access=MEMBER)
     async def submit(self, visitor: Visitor, problem_id: str) -> Response:
@@ -64,12 +113,10 @@ class ProblemPages:
         problem = await self._known(problem_id)
         sent: Mapping[str, str] = {}
         try:
-            await self._limits.submit(visitor.member)
-            max_bytes = 3 * self._settings.submit_code_max_bytes + _FRAME_BYTES  # urlencoded bytes may take three
-            form = await forms.read(
-                self._visitors, visitor, timeout_s=self._settings.read_timeout_s, max_bytes=max_bytes
-            )
+            form = await self._runs.read(visitor)
             sent = form.fields
+            # after the form, unlike in the API: what was written is kept if the limit is reached
+            await self._limits.submit(visitor.member)
             receipt = await take_in(self._context, self._draft(visitor, problem, form))
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
@@ -88,13 +135,7 @@ class ProblemPages:
         language = language_of(form.get("language"))
         if language is None:
             raise Refused(ApiError.UNKNOWN_LANGUAGE)
-        code = form.get("code")
-        if (file := form.files.get("file")) is not None:
-            try:
-                code = file.content.decode("utf-8").replace("\r\n", "\n")
-            except UnicodeDecodeError as error:
-                raise Refused(ApiError.BAD_TEXT, field="file") from error
-        body = SubmitBody.model_validate({"problem_id": problem.id, "language": language.key, "code": code})
+        body = SubmitBody.model_validate({"problem_id": problem.id, "language": language.key, "code": form.program()})
         sources = received_sources(body, language, max_bytes=self._settings.submit_code_max_bytes)
         return Draft(
             user_id=visitor.member.id,
@@ -105,13 +146,19 @@ class ProblemPages:
         )
 
     async def _problem(
-        self, visitor: Visitor, problem: Problem, sent: Mapping[str, str] | None = None, refused: Refused | None = None
+        self,
+        visitor: Visitor,
+        problem: Problem,
+        sent: Mapping[str, str] | None = None,
+        refused: Refused | None = None,
+        *,
+        shown: ShownRun | None = None,
     ) -> Response:
         last = []
         if visitor.account is not None:
             query = SubmissionQuery(user_id=visitor.account.user.id, problem_id=problem.id)
             last = list((await self._context.lists.submissions(query, _LAST)).items)
-        sent = sent or {}
+        sent = sent or (shown.sent if shown is not None else {})
         response = self._pages.html(
             "problem.html",
             visitor,
@@ -119,11 +166,13 @@ class ProblemPages:
             has_editor=True,
             problem=problem,
             languages=judged_languages(self._context),
-            language=sent.get("language") or (last[0].language if last else visitor.programmed or _USUAL),
+            language=sent.get("language") or (last[0].language if last else visitor.programmed or USUAL_LANGUAGE),
             code=sent.get("code", ""),
             max_bytes=self._settings.submit_code_max_bytes,
+            stdin=sent.get("stdin", ""),
             last=last,
             refused=refused,
+            **self._runs.values(visitor, None if shown is None else shown.run),
         )
         if refused is not None:
             response.headers.extend(refused.extra_headers())

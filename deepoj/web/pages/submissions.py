@@ -31,6 +31,8 @@ from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
+#: superseded verdicts that are shown
+_JUDGINGS = 20
 _PLACE = re.compile(r"[0-9]{1,18}-[0-9]{1,18}")
 #: language key → name of Pygments' lexer, where it is another one
 _LEXERS = {
@@ -80,12 +82,16 @@ class SubmissionPages:
         submission, problem = await self._read(visitor, job_id)
         body = status_body(submission, is_admin=visitor.is_admin, steps=self._steps)
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
+        judgings = []
+        if submission.judging > 1:
+            judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
         return self._pages.html(
             "submission.html",
             visitor,
             submission=submission,
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
+            judgings=judgings,
             source=_source(submission),
             **(
                 self._result_values(visitor, problem, body)

@@ -1,0 +1,54 @@
+"""From a submission back to the problem, and the judgings before the newest."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from deepoj.words.rejudges import Rejudged
+from deepoj.words.results import Verdict
+from tests.api.house import House, house
+from tests.web.surfer import Surfer, member
+from tests.web.test_profiles import judged
+
+CODE = "\nint main() { return '<' < 2; } // </textarea>"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> House:
+    return house(tmp_path, has_pages=True)
+
+
+async def test_resubmit_opens_the_problem_with_the_source(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    job_id = await judged(alice, number, CODE)
+    page = await alice.get(f"/submissions/{job_id}")
+    link = f"/problems/{number}?from={job_id}"
+    assert f'<a href="{link}#solve">Resubmit</a>' in page
+    assert "Former judgings" not in page
+    problem = await alice.get(link)
+    assert f"\n{escape(CODE).replace('&#x27;', '&#39;')}</textarea>" in problem
+    assert '<option value="cpp17" selected>' in problem
+
+
+async def test_a_source_is_opened_for_its_author_alone(home: House) -> None:
+    alice, bob, number = await member(home, "alice"), await member(home, "bob"), await home.problem()
+    job_id = await judged(alice, number, CODE)
+    for surfer, status in ((bob, 403), (Surfer(home), 200)):
+        page = await surfer.get(f"/problems/{number}?from={job_id}", status=status)
+        assert "A+B" in page
+        assert "int main" not in page
+    assert "A+B" in await alice.get(f"/problems/{number}?from=a%00b", status=404)
+
+
+async def test_former_judgings_are_listed_with_their_verdicts(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    job_id = await judged(alice, number, CODE, Verdict.WRONG_ANSWER)
+    opened = await home.store.rejudge(job_id, None, by="root", in_full=False, stream_key="s")
+    assert isinstance(opened, Rejudged)
+    page = await alice.get(f"/submissions/{job_id}")
+    assert "Former judgings" in page
+    assert '<li value="1"><span class="verdict wrong">' in page
+    assert "Wrong Answer</span>" in page
