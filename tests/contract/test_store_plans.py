@@ -75,6 +75,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     ),
     "drop_run": ("uuid", "gen_random_uuid()"),
     "custom_run": ("uuid, float8", "gen_random_uuid(), 600"),
+    "custom_program": ("uuid, float8", "gen_random_uuid(), 600"),
     "claim_run": ("text, float8, int, text[]", "'n', 60, 2, '{cpp17,c17}'"),
     "extend_runs": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),
     "finish_run": (
@@ -95,6 +96,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "rejudge_take": (None, ""),
     "rejudge_page": ("bigint, bigint, bigint, bigint", "2000, 0, 1000000, 200"),
     "rejudge_late": ("uuid[]", "ARRAY[gen_random_uuid()]"),
+    "user_verdicts": ("bigint, bigint", "1000, 10000"),
     "strays": ("bigint, float8, bigint", "0, 60, 500"),
     "audit_page": ("bigint, bigint", "0, 200"),
     "audit_older": ("bigint, bigint, bigint, bigint", "0, 0, 100, 200"),
