@@ -6,6 +6,7 @@
     forms.py     what a form sent, within bounds
     app.py       adds the pages to the application
     pages/       the handlers, by what people do there
+    runs.py      playground runs: taken from a form, shown as parts of a page
     live.py      a submission's progress as pieces of its page
     assets.py    styles and scripts, named by their contents: sources in assets/, of which a build makes static/
 

@@ -95,6 +95,7 @@ RETURNING s.job_id::text;
 
 -- name: finalize
 -- Writes the verdict of the attempt that holds the lease, or returns the refusal; both write a ledger row.
+-- Triggers add what follows from a verdict: a webhook's delivery, the solved mark and the active day (marks.sql).
 -- $8: this is the second try of a call whose first answer was lost; a verdict of this attempt is then its own.
 WITH
 target AS MATERIALIZED (

@@ -13,7 +13,7 @@ SELECT (SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM page WHERE expired
             ELSE 0 END AS next_after_id;
 
 -- name: delete_expired
--- Deletes rows that are still expired, with their ledger rows; outbox events go with the row.
+-- Deletes rows that are still expired, with their ledger rows; outbox events go with the row. Solved marks stay.
 WITH gone AS (
     DELETE FROM submissions
     WHERE id = ANY ($1::bigint[]) AND state = 'done' AND updated_at <= now() - make_interval(secs => $2)
