@@ -37,6 +37,7 @@ from deepoj.words.sandbox import Isolation
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
+from tests.host import PROC
 from tests.sandbox.bench import open_box
 from tests.unit.makers import a_claim, a_problem
 
@@ -44,6 +45,7 @@ HERE = Path(__file__).parent
 FIXED = ("c17", "cpp17", "cpp20", "cpp23", "java", "python3", "go", "rust", "javascript", "perl", "bash")
 ALL = os.environ.get("DEEPOJ_TEST_LANGUAGES") == "all"
 KEYS = tuple(LANGUAGES) if ALL else FIXED
+ROWS = [pytest.param(key, marks=pytest.mark.needs(PROC) if LANGUAGES[key].needs_proc else ()) for key in KEYS]
 
 #: a host under load takes its time for compiling
 SETTINGS = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=240_000)
@@ -141,7 +143,7 @@ class Judge:
             )
 
 
-@pytest.fixture(params=KEYS)
+@pytest.fixture(params=ROWS)
 def key(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
