@@ -218,6 +218,8 @@ class Statement:
     language: str
     kind: str
     file: str
+    #: of the problem in this language; empty: as the file itself says, or the problem's
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

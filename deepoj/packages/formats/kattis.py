@@ -24,7 +24,7 @@ from deepoj.packages.formats.kattis_groups.kind import ProblemKind
 from deepoj.packages.formats.kattis_groups.read import read_tests
 from deepoj.packages.formats.keys import check_keys
 from deepoj.packages.formats.programs import program_of, units
-from deepoj.packages.formats.statements import read_statements
+from deepoj.packages.formats.statements import language_code, read_statements
 from deepoj.packages.formats.submissions import LIST as SUBMISSIONS_LIST
 from deepoj.packages.formats.submissions import TOP as SUBMISSIONS
 from deepoj.packages.formats.submissions import read_submissions
@@ -88,7 +88,7 @@ def read(files: Files) -> Plan:
         constants=tuple(constants.items()),
         filled=filled,
         examples=examples,
-        statements=read_statements(files),
+        statements=read_statements(files, _titles(config.get("name"))),
         attachments=files.below("attachments/"),
         unsupported=tuple(dict.fromkeys(kind.notes)),
     )
@@ -301,6 +301,13 @@ def _title(value: object) -> str:
         names = {str(key): as_text(name, MARK, "name") for key, name in value.items()}
         return names.get("en") or next(iter(names.values()), "")
     return as_text(value, MARK, "name").strip()
+
+
+def _titles(value: object) -> dict[str, str]:
+    """Return the titles by language."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {language_code(str(key)): as_text(name, MARK, "name").strip() for key, name in value.items()}
 
 
 def _ini(files: Files) -> dict[str, str]:

@@ -33,6 +33,7 @@ from deepoj.packages.formats.faults import Unusable, show
 from deepoj.packages.formats.files import Files
 from deepoj.packages.formats.keys import check_keys
 from deepoj.packages.formats.programs import language_named, program_of
+from deepoj.packages.formats.statements import language_code
 from deepoj.packages.formats.submissions import example_of
 from deepoj.packages.formats.texts import as_number, xml_of
 
@@ -408,8 +409,15 @@ def _solutions(files: Files, assets: Element | None, scored: bool, notes: list[s
 
 def _statements(files: Files, root: Element) -> tuple[Statement, ...]:
     kinds = {"application/x-tex": "tex", "application/pdf": "pdf", "text/html": "html"}
+    titles = {language_code(one.get("language", "")): one.get("value", "") for one in root.iterfind("names/name")}
     return tuple(
-        Statement(language=one.get("language", ""), kind=kinds.get(one.get("type", ""), suffix(base(path))), file=path)
+        Statement(
+            language=language,
+            kind=kinds.get(one.get("type", ""), suffix(base(path))),
+            file=path,
+            title=titles.get(language, "").strip(),
+        )
         for one in root.iterfind("statements/statement")
         if (path := one.get("path", "")) in files
+        for language in (language_code(one.get("language", "")),)
     )
