@@ -39,6 +39,7 @@ from deepoj.api.routes.oauth import GithubRoutes
 from deepoj.api.routes.playground import PlaygroundRoutes
 from deepoj.api.routes.problems import ProblemRoutes
 from deepoj.api.routes.rejudges import RejudgeRoutes
+from deepoj.api.routes.statements import StatementRoutes
 from deepoj.api.routes.submission_lists import SubmissionListRoutes
 from deepoj.api.routes.submissions import SubmissionRoutes
 from deepoj.api.routes.users import UserRoutes
@@ -109,6 +110,7 @@ def create_app(context: ApiContext) -> Api:
         GithubRoutes(context, auth),
         UserRoutes(context, auth, limits),
         ProblemRoutes(context),
+        StatementRoutes(context, auth),
         LanguageRoutes(context),
         SubmissionRoutes(context, auth),
         PlaygroundRoutes(context, auth, limits),

@@ -9,6 +9,7 @@ from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.observe import Metrics
+from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import Vet
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.blobs import Blobs
@@ -20,6 +21,7 @@ from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.sessions import Sessions
+from deepoj.ports.statements import Statements
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
@@ -34,6 +36,7 @@ class ApiContext:
     sessions: Sessions
     problems: Problems
     marks: Marks
+    statements: Statements
     submissions: Submissions
     lists: SubmissionLists
     letters: DeadLetters
@@ -61,6 +64,8 @@ class ApiContext:
     language_versions: Mapping[str, str] = field(default_factory=dict)
     #: compiles and checks the programs of packages; None: this node cannot compile
     vet: Vet | None = None
+    #: renders and stores their statements; None: a judge node does that
+    publish_statements: PublishStatements | None = None
     #: language key → versions on all live judge nodes; None: no live judge node is known
     live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None
 

@@ -46,6 +46,8 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "job_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by the submit", JOB_ID),
     "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by POST /run", f"run-{JOB_ID}"),
     "problem_id": ("^[1-9][0-9]{0,9}$", "a problem's number", "1000"),
+    "lang": ("^[a-z]{2,20}(-[A-Za-z0-9]{2,8})?$", "a language of `langs`", "en"),
+    "name": ("^[A-Za-z0-9._-]{1,120}$", "a file's name", "figure.png"),
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }

@@ -106,6 +106,8 @@ class ApiError(enum.Enum):
     )
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
+    NO_SUCH_STATEMENT = (404, Code.NOT_FOUND, "There is no statement in this language.", "没有此语言的题面。")
+    NO_SUCH_FILE = (404, Code.NOT_FOUND, "This problem has no such file.", "该题目没有此文件。")
     INVALID_PACKAGE = (
         400,
         Code.INVALID_PACKAGE,

@@ -58,7 +58,12 @@ class Publishing:
         """Create a problem from a form with a package."""
         upload = _upload_of(form, self._settings)
         published = await publish(
-            self._problems, self._context.blobs, upload, self._settings.problems, vet=self._context.vet
+            self._problems,
+            self._context.blobs,
+            upload,
+            self._settings.problems,
+            vet=self._context.vet,
+            statements=self._context.publish_statements,
         )
         match published:
             case PackageFault() | UploadRefusal():
@@ -76,6 +81,7 @@ class Publishing:
             revision,
             self._settings.problems,
             vet=self._context.vet,
+            statements=self._context.publish_statements,
         )
         match changed:
             case None:

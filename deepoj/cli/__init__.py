@@ -44,7 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("deepoj.cli.audit:audit", "Prove that each submission has exactly one final verdict."),
     "backup": ("deepoj.cli.backup:backup", "Copy the database and the object store to a directory."),
     "restore": ("deepoj.cli.backup:restore", "Fill an empty database and the object store from a backup."),
-    "problem": ("deepoj.cli.problem:problem", "Import problem packages; verify their expected verdicts."),
+    "problem": ("deepoj.cli.problem:problem", "Import and show problems; verify packages."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": ("deepoj.cli.admin:admin", "Accounts: create administrators; list, disable, enable, set passwords."),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client_view import JobView, rows
+from deepoj.cli.client_view import JobView, problem_text, rows
 from deepoj.cli.common import print_json
 from deepoj.client import ApiClient, new_key, watch
 from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
@@ -279,6 +279,25 @@ def problems(as_json: bool, url: str | None, retry_for_s: float) -> None:
         print_json({"problems": problem_list})
     else:
         rows(problem_list, id="problem", title="title", difficulty="difficulty", time_limit="ms", memory_limit="MB")
+
+
+@click.command("show")
+@click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
+@click.option("--lang", "language", help="Language of the statement, as en; default: English, else the first.")
+@_as_json
+@_url
+@_retry_for
+def problem_show(problem_id: int, *, language: str | None, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Show a problem of the server: title, limits, statement as text, samples.
+
+    Formulas are shown as TeX. Images, attachments and a PDF are shown as their addresses.
+    """
+    with _server(url, retry_for_s) as server:
+        problem, statement = server.problem(problem_id), server.statement(problem_id, language)
+    if as_json:
+        print_json({"problem": problem, "statement": statement})
+    else:
+        click.echo(problem_text(problem, statement))
 
 
 @click.command()

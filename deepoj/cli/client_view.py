@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepoj.client import WatchEvent
+from deepoj.client.html_text import text_of
 from deepoj.client.shown import block, shown
 
 _COLOURS: Mapping[str, str] = {
@@ -149,3 +150,31 @@ def _dict(value: object) -> Mapping[str, Any]:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
+
+
+def problem_text(problem: Mapping[str, Any], statement: Mapping[str, Any]) -> str:
+    """Return a problem with its statement and samples as text, safe to print."""
+    limits = f"{shown(problem.get('time_limit'))} ms, {shown(problem.get('memory_limit'))} MB"
+    languages = [shown(one) for one in statement.get("langs") or ()]
+    head = [f"{shown(problem.get('id'))}: {shown(statement.get('title') or problem.get('title'))}", limits]
+    if len(languages) > 1:
+        head.append(f"languages: {', '.join(languages)}")
+    if statement.get("pending"):
+        head.append("The statement is still to be rendered.")
+    parts = ["\n".join(head)]
+    text = text_of(str(statement.get("html") or "")) or str(problem.get("description") or "")
+    parts += [block(text)] if text else []
+    if statement.get("pdf"):
+        parts.append(f"PDF: {shown(statement['pdf'])}")
+    for number, sample in enumerate(statement.get("samples") or (), 1):
+        if isinstance(sample, dict):
+            parts.append(_sample_text(number, sample))
+    names = [one.get("name") for one in statement.get("attachments") or () if isinstance(one, dict)]
+    if names:
+        parts.append(f"Attachments: {', '.join(map(shown, names))}")
+    return "\n\n".join(parts)
+
+
+def _sample_text(number: int, sample: Mapping[str, Any]) -> str:
+    kinds = [kind for kind in ("input", "output", "interaction") if sample.get(kind)]
+    return "\n".join(f"Sample {kind} {number}:\n{block(sample[kind]).rstrip(chr(10))}" for kind in kinds)

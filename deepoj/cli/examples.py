@@ -33,6 +33,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "verify": ("deepoj verify b3", "deepoj verify d1 --problem 1 --json"),
     "audit": ("deepoj audit", "deepoj audit --since 2h --json"),
     "problem": ("deepoj problem verify problem.zip", "deepoj problem import problem.zip"),
+    "problem show": ("deepoj problem show 1", "deepoj problem show 1 --lang zh"),
     "problem import": ("deepoj problem import problem.zip", "deepoj problem import problem.zip --time-limit 2000"),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify problem.zip --allow-skips --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),

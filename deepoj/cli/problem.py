@@ -14,6 +14,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
+from deepoj.cli.client import problem_show
 from deepoj.cli.common import print_json, settings
 from deepoj.cli.problem_verify import verify
 from deepoj.config.model import Config
@@ -26,7 +27,7 @@ from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload
 from deepoj.packages.vetting import Vet, Vetted, programs_of
 from deepoj.wiring.adapters import blobs_of
 from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
-from deepoj.wiring.vetting import vetting_of
+from deepoj.wiring.vetting import publisher_of, vetting_of
 from deepoj.words.exits import CheckFailed
 
 _WHY = {
@@ -47,6 +48,7 @@ def problem() -> None:
 
 
 problem.add_command(verify)
+problem.add_command(problem_show)
 
 
 @problem.command("import")
@@ -149,7 +151,9 @@ async def _publish(
         AioBridge.open() as bridge,
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
     ):
-        return await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=_vet_in(cfg, room))
+        statements = publisher_of(cfg, store.statements, metrics_of(cfg), compiler=None, workdir=room)
+        vet = _vet_in(cfg, room)
+        return await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=vet, statements=statements)
 
 
 def _vet_in(cfg: Config, room: Path) -> Vet:

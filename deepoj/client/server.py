@@ -137,6 +137,15 @@ class ApiClient:
         """Return the languages of the server. Raises ServerAway, ServerRefused."""
         return self._rows(self.ask("GET", "/api/v1/languages"), "languages")
 
+    def problem(self, problem_id: int) -> dict[str, Any]:
+        """Return a problem. Raises ServerAway, ServerRefused."""
+        return self.ask("GET", f"/api/v1/problems/{problem_id}")
+
+    def statement(self, problem_id: int, language: str | None) -> dict[str, Any]:
+        """Return a problem's statement with its samples. Raises ServerAway, ServerRefused."""
+        path = f"/api/v1/problems/{problem_id}/statement"
+        return self.ask("GET", path if language is None else f"{path}/{quote(language, safe='')}")
+
     def problems(self) -> Iterator[dict[str, Any]]:
         """Yield all problems, by id, page after page. Raises ServerAway, ServerRefused."""
         after = 0

@@ -103,6 +103,11 @@ class Compiler:
         #: key → the event that is set when its compilation has ended
         self._running: dict[str, trio.Event] = {}
 
+    @property
+    def box(self) -> Box:
+        """The sandbox, for other work of packages."""
+        return self._box
+
     async def compile(
         self,
         language: Language,

@@ -29,6 +29,7 @@ from deepoj.execution.canary import judge_canaries
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.operate.verify.deployment import api_of
+from deepoj.packages.statements import pandoc
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.sandbox import Isolation
@@ -209,6 +210,7 @@ def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
         else:
             yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
     yield _testlib()
+    yield _pandoc()
 
 
 def _testlib() -> Finding:
@@ -227,6 +229,12 @@ def _web_assets() -> Finding:
         return Finding(what, "ok", f"{len(assets.files)} files")
     make = Path(deepoj.__file__).parents[1] / "deploy" / "web_assets.py"
     return Finding(what, "note", assets.missing, f"{sys.executable} {make}" if make.exists() else "")
+
+
+def _pandoc() -> Finding:
+    if pandoc.is_installed():
+        return Finding("pandoc", "ok", str(pandoc.PANDOC))
+    return Finding("pandoc", "note", pandoc.MISSING, f"{_install()} pandoc")
 
 
 def _install() -> str:

@@ -21,6 +21,7 @@ import trio
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.problem import Plan
 from deepoj.packages.formats import PackageFault, UnzipLimits, check_upload
+from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import NO_SANDBOX, NO_TIME, Vet, Vetted, programs_of
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.problems import Problems
@@ -79,10 +80,16 @@ class UploadRefusal(enum.Enum):
 
 
 async def publish(
-    problems: Problems, blobs: Blobs, upload: ProblemUpload, rules: ProblemRules, *, vet: Vet | None = None
+    problems: Problems,
+    blobs: Blobs,
+    upload: ProblemUpload,
+    rules: ProblemRules,
+    *,
+    vet: Vet | None = None,
+    statements: PublishStatements | None = None,
 ) -> Published | PackageFault | UploadRefusal:
     """Check the package, store it and make the problem visible. ``vet`` checks its programs; None: there is no sandbox
-    for it.
+    for it. ``statements`` stores what readers see of it, once the problem is there; None: a judge node does that.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
@@ -119,6 +126,8 @@ async def publish(
     await problems.note_object(problem.data_path)
     await blobs.put(problem.data_path, upload.package)
     await problems.insert_problem(problem)
+    if statements is not None:
+        await statements(upload.package, plan, problem)
     return Published(problem, plan)
 
 
@@ -143,9 +152,10 @@ async def revise(
     rules: ProblemRules,
     *,
     vet: Vet | None = None,
+    statements: PublishStatements | None = None,
 ) -> Problem | PackageFault | UploadRefusal | None:
     """Change a problem. A limit that is not given is the new package's, or stays. None: there is no problem with this
-    id. ``vet``: as in ``publish``.
+    id. ``vet``, ``statements``: as in ``publish``.
 
     Raises:
       StoreUnavailable: it may or may not be changed; repeating the call is safe.
@@ -162,6 +172,7 @@ async def revise(
         memory_limit_mb=revision.memory_limit_mb,
         compare=revision.compare,
     )
+    plan: Plan | None = None
     if revision.package is not None:
         outcome = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
         if not isinstance(outcome, tuple):
@@ -177,7 +188,10 @@ async def revise(
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
         return UploadRefusal.COMPARE_TWICE
-    return await problems.update_problem(problem_id, change)
+    changed = await problems.update_problem(problem_id, change)
+    if changed is not None and plan is not None and revision.package is not None and statements is not None:
+        await statements(revision.package, plan, changed)
+    return changed
 
 
 def _repackaged(

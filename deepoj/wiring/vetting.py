@@ -1,6 +1,6 @@
-"""Choose the sandbox in which a node compiles the programs of packages: the one that it judges in, or, on a node that
-does not judge, one of its own, which exists only while it is needed. Either has at least ``SANDBOX_MIN_ISOLATION``;
-without that no package is compiled."""
+"""Choose the sandbox in which a node compiles the programs of packages and renders their statements: the one that it
+judges in, or, on a node that does not judge, one of its own, which exists only while it is needed. Either has at least
+``SANDBOX_MIN_ISOLATION``; without that no package is compiled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from deepoj import observe
 from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.packages.statements.publisher import StatementPublisher
 from deepoj.packages.vetting import Bench, Vetting
+from deepoj.ports.statements import Statements
 from deepoj.wiring import settings
 from deepoj.words.errors import BoxBroken, StartRefused
 
@@ -33,6 +35,19 @@ def vetting_of(
         settings=settings.judging(cfg),
         versions=versions,
         at_once=1 if compiler is None else max(1, cfg.worker.pool_size // _SHARE),
+    )
+
+
+def publisher_of(
+    cfg: Config, statements: Statements, metrics: observe.Metrics, *, compiler: Compiler | None, workdir: Path
+) -> StatementPublisher:
+    """``compiler``: as in ``vetting_of``; statements are rendered in its sandbox."""
+    return StatementPublisher(
+        statements=statements,
+        bench=_own_box(cfg, metrics) if compiler is None else _of(compiler),
+        workdir=workdir,
+        unzip=settings.unzipping(cfg),
+        metrics=metrics,
     )
 
 

@@ -37,6 +37,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/auth/register", (409, 409, 409, 409, 409)),
     ("POST", "/api/v1/auth/login", (401, 401, 401, 401, 401)),
     ("GET", "/api/v1/problems/{problem}", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/problems/{problem}/statement", (200, 200, 200, 200, 200)),
+    ("GET", "/api/v1/problems/{problem}/statement/{lang}", (404, 404, 404, 404, 404)),
+    ("GET", "/api/v1/problems/{problem}/statement/files/{file}", (404, 404, 404, 404, 404)),
+    ("GET", "/api/v1/problems/{problem}/attachments/{file}", (404, 404, 404, 404, 404)),
     ("GET", "/api/v1/users/me", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/problems", (200, 200, 200, 200, 200)),
     ("PUT", "/api/v1/problems/{problem}", (401, 401, 403, 403, 200)),
@@ -86,7 +90,8 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     }
     subject = await home.account("subject")
     return tokens, {
-        "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id),
+        "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
+        "file": "a.png",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip

@@ -28,6 +28,12 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
+    "statement_index": ("bigint, int", "2000, 1"),
+    "statement_text": ("bigint, text", "2000, 'en'"),
+    "statement_file": ("bigint, text, text", "2000, 'shown', 'a.png'"),
+    "claim_statements": ("bigint, text, int", "2000, 'h', 1"),
+    "delete_statements": ("bigint", "2000"),
+    "unrendered_problems": ("int, bigint, bigint", "1, 0, 1"),
     "submit": (
         "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text,"
         " bigint",

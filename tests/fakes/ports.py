@@ -15,6 +15,7 @@ from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
+from deepoj.ports.statements import Statements
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.runs import MemoryRunLeases
@@ -34,6 +35,8 @@ class Store(Protocol):
     def problems(self) -> Problems: ...
     @property
     def marks(self) -> Marks: ...
+    @property
+    def statements(self) -> Statements: ...
     @property
     def submissions(self) -> Submissions: ...
     @property
@@ -72,6 +75,7 @@ class MemoryPorts:
         self.sessions: Sessions = memory
         self.problems: Problems = memory
         self.marks: Marks = memory
+        self.statements: Statements = memory.statements
         self.submissions: Submissions = memory
         self.lists: SubmissionLists = memory
         self.outbox: Outbox = memory

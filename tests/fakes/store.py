@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import json
 import uuid
 from collections import Counter
@@ -47,6 +48,7 @@ from tests.fakes.accounts import MemoryAccountRecords
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
 from tests.fakes.runs import MemoryRuns
+from tests.fakes.statements import MemoryStatements
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
 
 
@@ -163,6 +165,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
     _notified: trio.Event = field(default_factory=trio.Event)
 
     # -- for tests
+
+    @functools.cached_property
+    def statements(self) -> MemoryStatements:
+        """The table of statements."""
+        return MemoryStatements(self)
 
     @property
     def ports(self) -> MemoryPorts:

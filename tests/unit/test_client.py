@@ -593,6 +593,7 @@ def test_each_test_is_a_plain_line_in_a_pipe(play: Play, capsys: pytest.CaptureF
         (("status", JOB, "--watch"), [judged()]),
         (("problems",), [httpx.Response(200, json={"problems": [], "next": None})]),
         (("languages",), [httpx.Response(200, json={"languages": []})]),
+        (("problem", "show", "7"), [httpx.Response(200, json={"id": 7}), httpx.Response(200, json={"lang": None})]),
         (("logout",), [queued()]),
     ],
 )
@@ -604,6 +605,24 @@ def test_json_is_one_line(
     told = capsys.readouterr()
     assert (told.out.count("\n"), told.err) == (1, "")
     assert isinstance(json.loads(told.out), dict)
+
+
+def test_problem_show_prints_title_limits_statement_and_samples(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"id": 7, "title": "Sum", "time_limit": 1000, "memory_limit": 128, "description": ""}
+    sample = {"input": "1 2\n", "output": "3\x1b[31m\n", "interaction": None}
+    statement = {"title": "Summe", "langs": ["de", "en"], "html": "<p>Add\x1b[2J &lt;two&gt;.</p>", "samples": [sample],
+                 "pdf": "/p.pdf", "attachments": [{"name": "a.zip", "bytes": 3}], "pending": True}  # fmt: skip
+    played = play(httpx.Response(200, json=problem), httpx.Response(200, json=statement))
+    assert run(["problem", "show", "7", "--lang", "de/.."]) == 0
+    assert played.paths == ["GET /api/v1/problems/7", "GET /api/v1/problems/7/statement/de%2F.."]
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert [line for line in out.splitlines() if line] == [
+        "7: Summe", "1000 ms, 128 MB", "languages: de, en", "The statement is still to be rendered.",
+        next(line for line in out.splitlines() if line.startswith("Add")), "PDF: /p.pdf", "Sample input 1:", "1 2",
+        "Sample output 1:", next(line for line in out.splitlines() if line.startswith("3")), "Attachments: a.zip",
+    ]  # fmt: skip
+    assert "<two>." in out
 
 
 def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.CaptureFixture[str]) -> None:

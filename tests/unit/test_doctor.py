@@ -25,6 +25,7 @@ from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.operate import doctor
 from deepoj.operate.doctor import Finding
+from deepoj.packages.statements import pandoc
 from deepoj.web.assets import MISSING, STATIC, Assets
 from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
 from deepoj.words.sandbox import Isolation
@@ -175,6 +176,16 @@ def test_an_api_without_the_scripts_of_the_pages_says_so(
     assert found["web assets"] == (("ok", f"{len(found_assets.files)} files") if is_there else ("note", MISSING))
     assert mends(told)["web assets"].endswith("" if is_there else "deploy/web_assets.py")
     assert "web assets" not in report(capsys, "--roles", "worker")[2]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_node_without_pandoc_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    monkeypatch.setattr(pandoc, "is_installed", lambda: is_there)
+    _, told, found = report(capsys)
+    assert found["pandoc"] == (("ok", "/usr/bin/pandoc") if is_there else ("note", pandoc.MISSING))
+    assert mends(told).get("pandoc", "").endswith("" if is_there else "apt-get install pandoc")
 
 
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])

@@ -24,6 +24,7 @@ from deepoj.adapters.pg.retention import PgRetention
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.schema import PgSchema
 from deepoj.adapters.pg.sessions import PgSessions
+from deepoj.adapters.pg.statements import PgStatements
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.webhooks import PgWebhooks
@@ -42,6 +43,7 @@ class PgStore:
         self.sessions = PgSessions(pool)
         self.problems = PgProblems(pool)
         self.marks = PgMarks(pool)
+        self.statements = PgStatements(pool)
         self.submissions = PgSubmissions(pool)
         self.lists = PgSubmissionLists(pool)
         self.outbox = PgOutbox(pool)

@@ -24,3 +24,15 @@ def fill(raw: bytes, constants: Mapping[str, str]) -> bytes:
         return tag[0] if constant is None else constant.encode()
 
     return _TAG.sub(value, raw)
+
+
+def fill_within(raw: bytes, constants: Mapping[str, str], max_bytes: int) -> bytes | None:
+    """Return the text with tags replaced by values; None if it would have more than ``max_bytes``.
+
+    A mebibyte of tags whose value is long would unfold to gigabytes.
+    """
+    sizes = {name: len(value.encode()) for name, value in constants.items()}
+    total = len(raw)
+    for tag in _TAG.finditer(raw):
+        total += sizes.get((tag[1] or tag[2]).decode(), len(tag[0])) - len(tag[0])
+    return None if total > max_bytes else fill(raw, constants)

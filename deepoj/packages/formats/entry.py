@@ -15,13 +15,13 @@ from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring.faults import fault_of
 from deepoj.packages.formats import dmoj, kattis, own, polygon
 from deepoj.packages.formats.archive import Archive, KeepOn, Sink, UnzipLimits, always
-from deepoj.packages.formats.constants import MAX_FILLED_BYTES, fill
-from deepoj.packages.formats.faults import PackageFault, Unusable, clean
+from deepoj.packages.formats.constants import MAX_FILLED_BYTES, fill, fill_within
+from deepoj.packages.formats.faults import PackageFault, Unusable, clean, show
 from deepoj.packages.formats.files import Files
 from deepoj.packages.formats.unix_lines import UnixLines
 
 #: incremented whenever a reader makes another plan of the same bytes; plans of older readers on disk are made again
-READERS_VERSION = 5
+READERS_VERSION = 6
 
 
 #: how many sentences about left-out files are shown
@@ -162,6 +162,17 @@ class _Copies:
             return raw
         sink.write(fill(raw, self._constants))
         return None
+
+
+def read_text_file(opened: Opened, name: str, max_bytes: int) -> bytes | PackageFault:
+    """Return a small file of the package with its constants filled in."""
+    raw = opened.archive.read(name, max_bytes)
+    if isinstance(raw, PackageFault) or name not in opened.plan.filled:
+        return raw
+    filled = fill_within(raw, dict(opened.plan.constants), max_bytes)
+    if filled is None:
+        return PackageFault(name, f"{show(name)} has more than {max_bytes} bytes with its constants filled in.")
+    return filled
 
 
 def lay_out(opened: Opened, names: Sequence[str], into: Path) -> Mapping[str, Path] | PackageFault:

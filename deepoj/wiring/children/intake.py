@@ -162,6 +162,8 @@ def _api_context(parts: Parts) -> ApiContext:
         language_versions=parts.languages,
         live_languages=parts.live_languages.get,
         vet=parts.vet,
+        publish_statements=parts.statements,
+        statements=parts.adapters.store.statements,
     )
 
 

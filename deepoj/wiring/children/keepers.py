@@ -15,6 +15,7 @@ from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Child
 from deepoj.packages.objects import sweep_objects
 from deepoj.packages.revet import Revet
+from deepoj.packages.statements.publisher import RenderLater
 from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import go_on
@@ -44,7 +45,7 @@ FORGET_HOOKS_PERIOD_S = 60.0
 #: period of deleting browsers' sessions that have ended, and how many at a time
 SESSION_SWEEP_PERIOD_S = 60.0
 ENDED_SESSIONS = 1000
-#: pause between two problems that were published unchecked
+#: pause between two problems that were published unchecked, or without rendered statements
 REVET_PERIOD_S = 5.0
 
 DAY_S = 86_400
@@ -107,10 +108,11 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
         metrics=metrics,
     )
     publisher = TellProgress(live=store.live, progress=jobs.progress, metrics=metrics)
-    rounds = _JobRounds(parts, jobs, _revet(parts))
+    rounds = _JobRounds(parts, jobs, _revet(parts), _render_later(parts))
     return [
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         loop("revet", REVET_PERIOD_S, rounds.check_published),
+        loop("statements", REVET_PERIOD_S, rounds.render_statements),
         loop("languages", PERIOD_S, rounds.announce_languages),
         Child(name="progress", run=publisher, restart_on=AWAY),
     ]
@@ -120,6 +122,14 @@ def _revet(parts: Parts) -> Revet | None:
     if parts.vet is None:
         return None
     return Revet(problems=parts.adapters.store.problems, blobs=parts.adapters.blobs, vetting=parts.vet)
+
+
+def _render_later(parts: Parts) -> RenderLater | None:
+    if parts.statements is None:
+        return None
+    return RenderLater(
+        statements=parts.adapters.store.statements, blobs=parts.adapters.blobs, publisher=parts.statements
+    )
 
 
 def _dispatcher(parts: Parts) -> loops.Dispatch:
@@ -227,11 +237,17 @@ class _JobRounds:
     jobs: JobParts
     #: None on a node that has no package checks
     revet: Revet | None
+    render_later: RenderLater | None
 
     async def check_published(self) -> None:
         """Check one problem that was published unchecked."""
         if self.jobs.gate.is_open and self.revet is not None:
             await self.revet.once()
+
+    async def render_statements(self) -> None:
+        """Render the statements of one problem whose package came to a node that could not."""
+        if self.jobs.gate.is_open and self.render_later is not None:
+            await self.render_later.once()
 
     async def announce_languages(self) -> None:
         if self.jobs.gate.is_open:

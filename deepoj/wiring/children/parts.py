@@ -18,11 +18,12 @@ from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus, Run
+from deepoj.packages.statements.publisher import StatementPublisher
 from deepoj.packages.vetting import Vetting
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, Adapters, webhook_secret
 from deepoj.wiring.children.jobs import JobParts, job_parts
-from deepoj.wiring.vetting import ROOMS, vetting_of
+from deepoj.wiring.vetting import ROOMS, publisher_of, vetting_of
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 
 #: breakages after which a child that uses the servers is restarted
@@ -56,6 +57,8 @@ class Parts:
     languages: dict[str, str]
     #: checks the programs of packages; None on a node that neither accepts packages nor judges
     vet: Vetting | None = None
+    #: renders their statements; None on the same nodes
+    statements: StatementPublisher | None = None
     #: languages of live nodes, as last read by this node
     live_languages: LatestLanguages = field(default_factory=LatestLanguages)
 
@@ -68,10 +71,12 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
     languages: dict[str, str] = {}
     jobs = job_parts(cfg, adapters, metrics, languages)
-    vet = None
+    vet = statements = None
     if jobs is not None or Role.API in cfg.roles:
         compiler = jobs.compiler if jobs is not None else None
-        vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=cfg.workspace / ROOMS)
+        rooms = cfg.workspace / ROOMS
+        vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=rooms)
+        statements = publisher_of(cfg, adapters.store.statements, metrics, compiler=compiler, workdir=rooms)
     api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     latest = LatestPressure()
     return Parts(
@@ -85,6 +90,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         live=Live(api, metrics),
         on_step=on_step,
         vet=vet,
+        statements=statements,
         languages=languages,
     )
 

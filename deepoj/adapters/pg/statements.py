@@ -1,0 +1,100 @@
+"""Rendered statements in PostgreSQL (``sql/queries/statements.sql``)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.problems import problem_of
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json, clean_text, storable
+from deepoj.words.problems import Problem
+from deepoj.words.statements import (
+    RENDERER_VERSION,
+    StatementFile,
+    StatementFileKind,
+    StatementIndex,
+    StatementKind,
+    StatementSample,
+    StatementSet,
+    StatementText,
+)
+
+if TYPE_CHECKING:
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgStatements:
+    """Statements (``ports.Statements``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def keep_statements(self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int) -> bool:
+        samples, notes = clean_json([asdict(sample) for sample in found.samples]), clean_json(found.notes)
+        texts = [
+            (problem_id, text.language, place, clean_text(text.title), text.kind, clean_text(text.html), text.pdf)
+            for place, text in enumerate(found.texts)
+        ]
+        files = [(problem_id, file.kind, file.name, file.media_type, file.content) for file in found.files]
+
+        async def work(connection: Connection, _again: bool) -> bool:
+            async with connection.transaction():
+                claim = queries()["claim_statements"].sql
+                if await connection.fetchrow(claim, problem_id, data_hash, renderer) is None:
+                    return False
+                await connection.execute(queries()["delete_statements"].sql, problem_id)
+                await connection.execute(queries()["insert_problem_texts"].sql, problem_id, data_hash, samples, notes)
+                await connection.executemany(queries()["insert_statement"].sql, texts)
+                for file in files:  # one by one, so that each has the statement's full time
+                    await connection.execute(queries()["insert_statement_file"].sql, *file)
+                return True
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def statement_index(self, problem_id: int) -> StatementIndex | None:
+        row = await self._pool.row("statement_index", problem_id, RENDERER_VERSION, repeatable=True)
+        if row is None:
+            return None
+        return StatementIndex(
+            is_pending=row["is_pending"],
+            languages=tuple((language, title) for language, title in _listed(row["languages"])),
+            samples=tuple(StatementSample(**sample) for sample in _listed(row["samples"])),
+            attachments=tuple((name, size) for name, size in _listed(row["attachments"])),
+            notes=tuple(_listed(row["notes"])),
+        )
+
+    async def statement_text(self, problem_id: int, language: str) -> StatementText | None:
+        if not storable(language):
+            return None
+        row = await self._pool.row("statement_text", problem_id, language, repeatable=True)
+        if row is None:
+            return None
+        return StatementText(
+            language=row["language"],
+            title=row["title"],
+            kind=StatementKind(row["kind"]),
+            html=row["html"],
+            pdf=row["pdf"],
+        )
+
+    async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None:
+        if not storable(name):
+            return None
+        row = await self._pool.row("statement_file", problem_id, kind, name, repeatable=True)
+        if row is None:
+            return None
+        return StatementFile(
+            kind=StatementFileKind(row["kind"]), name=row["name"], media_type=row["media_type"], content=row["content"]
+        )
+
+    async def unrendered_problems(self, after_id: int, limit: int) -> list[Problem]:
+        rows = await self._pool.rows("unrendered_problems", RENDERER_VERSION, after_id, limit, repeatable=True)
+        return [problem_of(row) for row in rows]
+
+
+def _listed(text: str | None) -> list[Any]:
+    """Return the JSON list of a column; an absent one is empty."""
+    return [] if text is None else json.loads(text)
