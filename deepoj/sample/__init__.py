@@ -1,4 +1,4 @@
-"""The bundled sample problem, A+B: a statement, test cases, and a correct program, as files.
+"""The bundled sample problem, A+B: its statement in two languages, test cases, and a correct program, as files.
 
 Imports nothing from deepoj, because it is used like an external client.
 """
@@ -14,13 +14,10 @@ TITLE = "A+B"
 #: key of the language that ``accepted_source`` is written in
 LANGUAGE = "cpp17"
 
+#: files of the package beside its cases
+_BESIDE = ("deepoj.yaml", "statement.en.md", "statement.zh.md")
 #: a fixed date, so that the package is the same bytes on every machine and on every day
 _DATE = (2020, 1, 1, 0, 0, 0)
-
-
-def statement() -> str:
-    """Markdown."""
-    return resources.files(__name__).joinpath("statement.md").read_text(encoding="utf-8")
 
 
 def accepted_source() -> str:
@@ -29,14 +26,15 @@ def accepted_source() -> str:
 
 
 def package() -> bytes:
-    """The test package as a zip; the same bytes whenever the cases are the same."""
+    """The package as a zip; the same bytes whenever its files are the same."""
     out = io.BytesIO()
-    cases = sorted(resources.files(__name__).joinpath("cases").iterdir(), key=lambda case: case.name)
+    here = resources.files(__name__)
+    files = [*here.joinpath("cases").iterdir(), *(here.joinpath(name) for name in _BESIDE)]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for case in cases:
-            entry = zipfile.ZipInfo(case.name, _DATE)
+        for file in sorted(files, key=lambda file: file.name):
+            entry = zipfile.ZipInfo(file.name, _DATE)
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, case.read_bytes())
+            archive.writestr(entry, file.read_bytes())
     return out.getvalue()
 
 

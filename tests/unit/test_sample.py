@@ -31,7 +31,11 @@ def test_the_package_is_good_and_stable(tmp_path: Path) -> None:
     assert [case.name for case in package.cases] == ["1", "2", "3", "4", "5"]
     assert sample.package() == sample.package()
     assert sample.package_hash() == sample.package_hash(path.read_bytes())
-    assert sample.statement().startswith("# A+B")
+    assert [case.name for case in package.cases if case.sample] == ["1"]
+    assert {one.language: one.file for one in package.statements} == {
+        "en": "statement.en.md",
+        "zh": "statement.zh.md",
+    }
 
 
 def test_the_program_is_right(tmp_path: Path) -> None:
