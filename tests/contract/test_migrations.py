@@ -286,3 +286,36 @@ async def test_deliveries_that_wait_get_their_owner(postgres: PostgresServer, em
     assert postgres.psql("SELECT count(*) FROM webhook_deliveries", empty) == "6"
     await migrator.migrate()
     assert postgres.psql(owners, empty) == "11 22 11 22 11 22"
+
+
+async def test_problems_from_before_statements_are_marked_for_rendering_and_survive_its_rollback(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    """Also where a node of the version before replaces the package: it does not know the mark."""
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(26)
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i')",
+        empty,
+    )
+    await migrator.migrate(27)
+    marks = "SELECT string_agg(statements_by::text, ' ' ORDER BY id) FROM problems"
+    assert postgres.psql(marks, empty) == "0 0"
+    postgres.psql(
+        "UPDATE problems SET statements_by = 1;"
+        "INSERT INTO problem_texts (problem_id, data_hash, samples, notes) VALUES (1, 'h', '[]', '[]');"
+        "INSERT INTO problem_statements (problem_id, language, place, title, kind, html)"
+        " VALUES (1, 'en', 0, 't', 'html', 'x');"
+        "INSERT INTO problem_files (problem_id, kind, name, media_type, content)"
+        " VALUES (1, 'shown', 'a', 'b', '\\x00');"
+        "UPDATE problems SET title = 'v', testcase_hash = testcase_hash WHERE id = 1;"
+        "UPDATE problems SET testcase_hash = 'other' WHERE id = 2",
+        empty,
+    )
+    assert postgres.psql(marks, empty) == "1 0"
+    await migrator.rollback(26)
+    assert postgres.psql("SELECT string_agg(title, ' ' ORDER BY id) FROM problems", empty) == "v u"
+    await migrator.migrate()
+    assert postgres.psql(marks, empty) == "0 0"
+    assert postgres.psql("SELECT count(*) FROM problem_texts", empty) == "0"
