@@ -60,7 +60,7 @@ problem.add_command(problem_show)
 @click.option("--memory-limit", type=click.IntRange(min=1), help="Memory per test in MB, instead of the package's.")
 @click.option("--compare", callback=_is_way, help="Comparison if the package defines none: tokens, floats:abs=1e-9, …")
 @click.option("--difficulty", default="", help="Difficulty, any word.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […]}.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […], …}.")
 def import_(
     path: Path,
     *,
@@ -77,7 +77,8 @@ def import_(
     home, whose PostgreSQL must run (`deepoj up`). No account and no running API is needed. The package is checked like
     an upload. An invalid package ends with exit code 1 and the name of the faulty file; so does one whose checker or
     interactor does not compile in the sandbox of this host. Without a sandbox, the output says that they were not
-    compiled. Features that are not supported, but not needed for correct judging, are listed.
+    compiled. Features that are not supported, but not needed for correct judging, are listed, and what could not be
+    rendered of the statements.
     """
     cfg = settings()
     rules = problem_rules(cfg)
@@ -96,7 +97,7 @@ def import_(
             compare=compare,
             difficulty=difficulty,
         )
-        published = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
+        published, notes = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
     match published:
         case PackageFault(file, sentence):
             raise CheckFailed(f"{path}{f' ({file})' if file else ''}: {sentence}")
@@ -111,6 +112,7 @@ def import_(
                         "format": plan.format,
                         "cases": len(plan.cases),
                         "unsupported": list(plan.unsupported),
+                        "statement_notes": list(notes),
                         **({"unchecked": new.unchecked} if new.unchecked else {}),
                     }
                 )
@@ -118,6 +120,8 @@ def import_(
             click.echo(f"problem {new.id}: {new.title} ({plan.format}, {len(plan.cases)} tests)")
             for sentence in plan.unsupported:
                 click.echo(f"  not supported: {sentence}")
+            for sentence in notes:
+                click.echo(f"  statement: {sentence}")
             if new.unchecked:
                 click.echo(f"  not compiled yet: {new.unchecked}")
 
@@ -144,7 +148,8 @@ def _as_zip(directory: Path, target: Path, limits: UnzipLimits, most: int) -> Pa
 
 async def _publish(
     cfg: Config, upload: ProblemUpload, rules: ProblemRules, room: Path
-) -> Published | PackageFault | UploadRefusal:
+) -> tuple[Published | PackageFault | UploadRefusal, tuple[str, ...]]:
+    """Return the outcome, and what could not be rendered of the statements."""
     is_set = not cfg.sources["api.database_url"].startswith("default")
     home = None if is_set else EmbeddedHome.find(cfg.home)
     async with (
@@ -153,7 +158,11 @@ async def _publish(
     ):
         statements = publisher_of(cfg, store.statements, metrics_of(cfg), compiler=None, workdir=room)
         vet = _vet_in(cfg, room)
-        return await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=vet, statements=statements)
+        published = await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=vet, statements=statements)
+        if not isinstance(published, Published):
+            return published, ()
+        index = await store.statements.statement_index(published.problem.id)
+        return published, () if index is None else index.notes
 
 
 def _vet_in(cfg: Config, room: Path) -> Vet:

@@ -15,7 +15,7 @@ from deepoj.observe import Metrics
 from deepoj.packages.publish import ProblemRevision, ProblemUpload, Published, publish, revise
 from deepoj.packages.statements import pandoc, publisher, rendering
 from deepoj.packages.statements.publisher import RenderLater, StatementPublisher
-from deepoj.words.errors import BoxBroken
+from deepoj.words.errors import BlobsUnavailable, BoxBroken
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
 from deepoj.words.statements import StatementIndex, StatementKind
 from tests.fakes.blobs import MemoryBlobs
@@ -216,6 +216,26 @@ async def test_problem_is_published_though_its_statements_cannot_be_stored(
     monkeypatch.setattr(desk, "publisher", full)
     (desk.here / "rooms").mkdir()
     assert (await desk.index(await desk.bring(SUM))).is_pending
+
+
+async def test_one_object_that_cannot_be_fetched_delays_no_other(
+    desk: Desk, installed: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed[0] = False
+    first, second = await desk.bring(SUM), await desk.bring(SUM)
+    installed[0] = True
+    stored, fetch = await desk.store.problem(first), desk.blobs.fetch
+    assert stored is not None
+
+    async def but_one(key: str, target: Path) -> None:
+        if key == stored.data_path:
+            raise BlobsUnavailable("no right to read it")
+        await fetch(key, target)
+
+    monkeypatch.setattr(desk.blobs, "fetch", but_one)
+    for _ in range(2):
+        await desk.later.once()
+    assert [(await desk.index(problem)).is_pending for problem in (first, second)] == [True, False]
 
 
 async def test_object_store_that_is_away_is_asked_again(desk: Desk, installed: list[bool]) -> None:

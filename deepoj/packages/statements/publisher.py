@@ -116,6 +116,8 @@ class RenderLater:
     publisher: StatementPublisher
     #: (id, package) of problems that this node could not render; a restart tries them again
     _unable: set[tuple[int, str]] = field(default_factory=set)
+    #: the id of the problem whose object could not be fetched: the next round begins after it
+    _passed: int = 0
 
     async def once(self) -> Problem | None:
         """Render the statements of one problem and return it; None: there was none.
@@ -131,6 +133,7 @@ class RenderLater:
             is_final = await self._publish(problem, room.path / "package.zip")
         except BlobsUnavailable as away:
             _log(problem, "objects", str(away))
+            self._passed = problem.id
             return problem
         except (BlobMissing, OSError) as error:
             _log(problem, "broken", str(error))
@@ -150,7 +153,11 @@ class RenderLater:
         return await self.publisher.publish(package, plan, problem)
 
     async def _next(self) -> Problem | None:
-        after = 0
+        """Return the first problem after the one that was passed over, or else the first of all."""
+        problem = await self._first(self._passed)
+        return problem or (await self._first(0) if self._passed else None)
+
+    async def _first(self, after: int) -> Problem | None:
         while page := await self.statements.unrendered_problems(after, PAGE):
             for one in page:
                 if (one.id, one.data_hash) not in self._unable:
