@@ -20,6 +20,7 @@ from deepoj.ports.marks import Marks
 from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
 from deepoj.ports.stream import JobStream
@@ -41,6 +42,7 @@ class ApiContext:
     lists: SubmissionLists
     letters: DeadLetters
     rejudges: Rejudges
+    roster: Roster
     results: LiveResults
     #: the event streams of this node
     live: Live

@@ -1,13 +1,15 @@
-"""The languages of the nodes that judge now."""
+"""The nodes that judge, and their languages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
+from deepoj.words.roster import AnnouncedNode
+
 
 class Roster(Protocol):
-    """The languages of the nodes that judge now. Raises StoreUnavailable."""
+    """The nodes that judge, and their languages. Raises StoreUnavailable."""
 
     async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
         """Announce the node's languages (language key → version) for ``lease_s``, in place of its earlier ones."""
@@ -15,4 +17,8 @@ class Roster(Protocol):
 
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
         """Return language key → versions of all nodes whose announcement is valid; None: there is no such node."""
+        ...
+
+    async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
+        """Return the nodes that were announced within a day, by name, at most ``limit``."""
         ...

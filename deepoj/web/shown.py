@@ -59,6 +59,15 @@ def memory(kb: int | None) -> str:
     return f"{kb} KiB" if kb < _KB_OF_MIB else f"{kb / _KB_OF_MIB:.1f} MiB"
 
 
+def duration(seconds: float) -> str:
+    """Return ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 1 h``."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{value} {unit}" for value, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if value]
+    return " ".join(parts[: 1 if not days and not hours else 2]) or "0 s"
+
+
 def moment(iso: str) -> Markup:
     """Return a time in UTC; a script shows it in the reader's zone."""
     when = dt.datetime.fromisoformat(iso).astimezone(dt.UTC)

@@ -242,7 +242,7 @@ def _house[S](
     context = ApiContext(
         accounts=ports.accounts, sessions=ports.sessions, problems=ports.problems, statements=ports.statements,
         submissions=ports.submissions, lists=ports.lists, letters=ports.letters, rejudges=ports.rejudges,
-        runs=ports.runs, results=ports.live, marks=ports.marks, webhooks=ports.webhooks, run_notifier=stream,
+        roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks, webhooks=ports.webhooks, run_notifier=stream,
         blobs=blobs, ready=ready, settings=settings, metrics=metrics,
         live_languages=lambda: live[0], github=github, live=streams, vet=vet,
         stream=None if outbox else stream,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepoj.words.jobs import Claim, ClaimRefusal
-from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, deliver, entry, new_job
+from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, deliver, entry, new_job, report
 
 PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})
 
@@ -27,6 +27,31 @@ async def test_live_languages_are_those_of_all_live_nodes(lab: Lab) -> None:
     assert await lab.store.roster.live_languages() == {"c17": ("gcc é",)}
     lab.advance(301)
     assert await lab.store.roster.live_languages() is None
+
+
+async def test_nodes_are_listed_by_name_for_a_day_each_with_the_isolation_of_its_latest_verdict(lab: Lab) -> None:
+    roster, job_id = lab.store.roster, await new_job(lab)
+    assert await roster.announced_nodes(9) == []
+    won = await claim(lab, job_id)
+    assert await lab.store.leases.finalize(won, report(), {}) is None
+    await roster.announce(OTHER, {}, 600.0)
+    await roster.announce(NODE, {"cpp17": "g++ é"}, 30.0)
+    lab.advance(60)
+    first, second = await roster.announced_nodes(9)
+    assert (first.node, first.languages, first.is_live, first.isolation) == (
+        NODE,
+        {"cpp17": "g++ é"},
+        False,
+        "namespaces",
+    )
+    assert first.judged_at is not None
+    assert (second.node, second.languages, second.is_live, second.isolation) == (OTHER, {}, True, None)
+    assert second.judged_at is None
+    assert await roster.announced_nodes(1) == [first]
+    lab.advance(86_400)
+    assert [one.node for one in await roster.announced_nodes(9)] == [OTHER]
+    lab.advance(86_400)
+    assert await roster.announced_nodes(9) == []
 
 
 async def tried(lab: Lab, job_id: str, languages: frozenset[str] | None, **more: bool) -> Claim | ClaimRefusal:

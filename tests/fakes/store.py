@@ -32,6 +32,7 @@ from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
 from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 from deepoj.words.results import Report, Verdict
+from deepoj.words.roster import AnnouncedNode
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
     Draft,
@@ -117,6 +118,7 @@ class LedgerRow:
     detail: str | None = None
     lease_until: float | None = None
     at: float = 0.0
+    isolation: str | None = None
 
 
 @dataclass(kw_only=True)
@@ -746,7 +748,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
             return FinalizeRefusal.LEASE_LOST
         return None
 
-    def _note_of(self, claim: Claim, event: str, outcome: str, lease_until: float | None = None) -> None:
+    def _note_of(
+        self, claim: Claim, event: str, outcome: str, lease_until: float | None = None, isolation: str | None = None
+    ) -> None:
         self.ledger.append(
             LedgerRow(
                 job_id=claim.job_id,
@@ -758,6 +762,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
                 outcome=outcome,
                 lease_until=lease_until,
                 at=self.clock(),
+                isolation=isolation,
             )
         )
 
@@ -775,7 +780,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         until = row.lease_until
         row.lease_owner = row.lease_until = None
         row.updated_at = self.clock()
-        self._note_of(claim, "finalized", report.status, until)
+        self._note_of(claim, "finalized", report.status, until, report.isolation.value)
         self._call_back(row)
         self._mark(row, self.rows.values())
         return self._answer(None, lost)
@@ -840,6 +845,23 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         keys = dict.fromkeys(key for languages in live for key in languages)
         found = {key: tuple(sorted({has[key] for has in live if key in has})) for key in keys}
         return self._answer(found if live else None, lost)
+
+    async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
+        lost = await self._enter("announced_nodes")
+        judged = {row.owner: row for row in self.ledger if row.isolation is not None}
+        found = [
+            AnnouncedNode(
+                node=node,
+                languages=languages,
+                is_live=until > self.clock(),
+                live_until=self._dated(until).isoformat(),
+                isolation=judged[node].isolation if node in judged else None,
+                judged_at=self._dated(judged[node].at).isoformat() if node in judged else None,
+            )
+            for node, (languages, until) in sorted(self.nodes.items())
+            if until > self.clock() - 86_400
+        ]
+        return self._answer(found[:limit], lost)
 
     # -- live results
 
@@ -1025,7 +1047,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
                 node=row.owner,
                 outcome=row.outcome,
                 detail=row.detail,
-                isolation=None,
+                isolation=row.isolation,
                 stream_entry_id=row.entry_id,
                 lease_until=None
                 if row.lease_until is None

@@ -1,4 +1,4 @@
-"""The languages of the live nodes (``sql/queries/roster.sql``).
+"""The nodes that judge, and their languages (``sql/queries/roster.sql``).
 
 What if a node dies? Its announcement expires by the database's clock.
 """
@@ -9,10 +9,14 @@ import json
 from collections.abc import Mapping
 
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.words.roster import AnnouncedNode
+
+#: events of the ledger in which a node's latest verdict is looked for
+_LATEST_EVENTS = 1000
 
 
 class PgRoster:
-    """Languages of the live nodes (``ports.Roster``)."""
+    """Nodes that judge (``ports.Roster``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
@@ -29,3 +33,16 @@ class PgRoster:
             if row["language"] is not None:
                 versions_of.setdefault(row["language"], set()).add(row["version"])
         return {key: tuple(sorted(versions)) for key, versions in versions_of.items()}
+
+    async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
+        return [
+            AnnouncedNode(
+                node=row["node"],
+                languages=json.loads(row["languages"]),
+                is_live=row["is_live"],
+                live_until=row["live_until"].isoformat(),
+                isolation=row["isolation"],
+                judged_at=None if row["judged_at"] is None else row["judged_at"].isoformat(),
+            )
+            for row in await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, repeatable=True)
+        ]

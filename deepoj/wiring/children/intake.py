@@ -146,6 +146,7 @@ def _api_context(parts: Parts) -> ApiContext:
         lists=store.lists,
         letters=store.letters,
         rejudges=store.rejudges,
+        roster=store.roster,
         results=store.live,
         live=parts.live,
         runs=store.runs,

@@ -1,0 +1,61 @@
+"""What of a node's state needs a person, in sentences, each with the section of the runbook that says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deepoj.words.readiness import PartState, Readiness
+from deepoj.words.roster import AnnouncedNode
+from deepoj.words.sandbox import Isolation
+from deepoj.words.stream import PressureSnapshot
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+#: number and title of the section in ``deploy/runbook.md``; its Chinese titles are translations
+REDIS, DATABASE, BACKLOG = _("4.1 Redis is away"), _("4.2 The database does not answer"), _("4.3 The backlog grows")
+NO_WORKER, OBJECTS = _("4.4 No worker takes jobs"), _("4.13 Test data cannot be fetched")
+LETTERS, CANARY, ISOLATION = _("4.15 Dead letters"), _("4.16 A canary fails"), _("4.17 Isolation too low")
+
+_OF_PART: Mapping[str, str] = {"redis": REDIS, "database": DATABASE, "objects": OBJECTS, "canary": CANARY}
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """A sentence for the catalogue with its parameters, and a section of the runbook; empty: it has none of its own."""
+
+    sentence: str
+    section: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+def symptoms(
+    readiness: Readiness,
+    nodes: Sequence[AnnouncedNode],
+    snapshot: PressureSnapshot | None,
+    *,
+    refuses: bool,
+    has_letters: bool,
+) -> Iterator[Symptom]:
+    """Yield what needs a person, as this node sees it. ``refuses``: new submissions are refused now."""
+    for part, state in readiness.parts.items():
+        if state is not PartState.UP:
+            params = {"part": part, "reason": readiness.reasons.get(part, "")}
+            yield Symptom(_("%(part)s is not up on this node. %(reason)s"), _OF_PART.get(part, ""), params)
+    if not any(node.is_live for node in nodes):
+        yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
+    for node in nodes:
+        if not node.is_live:
+            yield Symptom(_("Node %(node)s judged within a day and is silent now."), NO_WORKER, {"node": node.node})
+        elif node.isolation == Isolation.WEAK:
+            yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
+    if refuses:
+        yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)
+    elif snapshot is None:
+        yield Symptom(_("This node does not know how much waits: its figures are too old."), REDIS)
+    if has_letters:
+        yield Symptom(_("There are dead letters: decide about each below."), LETTERS)

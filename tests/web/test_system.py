@@ -1,0 +1,185 @@
+"""The system's page: what it shows, whom it refuses, and decisions about dead letters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from deepoj.web import symptoms
+from deepoj.web.render import gettext_of
+from deepoj.web.shown import duration
+from deepoj.words.jobs import State
+from deepoj.words.readiness import PartState
+from deepoj.words.results import Verdict
+from tests.api.house import House, submission
+from tests.api.test_dlq import dies
+from tests.web.clicking import Person, member, pages_house
+
+ROOT = Path(__file__).parents[2]
+PAGE = "/manage/system"
+
+
+@dataclass
+class Scene:
+    home: House
+    admin: Person
+    owner: Person
+
+    async def dead(self) -> str:
+        """Return the job of a dead letter."""
+        job_id = await submission(self.home, await self.home.token_of("owner"), await self.home.problem())
+        await dies(self.home, job_id)
+        return job_id
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> Scene:
+    home = pages_house(tmp_path)
+    admin, _ = await member(home, "root", is_admin=True)
+    owner, _ = await member(home, "owner")
+    return Scene(home, admin, owner)
+
+
+async def test_strangers_log_in_and_members_are_refused(scene: Scene) -> None:
+    job_id = await scene.dead()
+    for path in (PAGE, f"{PAGE}/letters/{job_id}"):
+        stranger = await Person(scene.home).get(path)
+        assert (stranger.status, stranger.location) == (303, f"/login?next={path}")
+        assert (await scene.owner.get(path)).status == 403
+    refused = await scene.owner.post(f"{PAGE}/letters/{job_id}", {"decision": "discarded", "attempt_id": "2"})
+    assert refused.status == 403
+    assert scene.home.store.rows[job_id].state is State.DEAD
+
+
+async def test_a_quiet_system_needs_no_person(scene: Scene) -> None:
+    await scene.home.store.announce("node-a", {"cpp17": "g++ <14>", "klingon": "1"}, 60.0)
+    scene.home.pressed.append(scene.home.backlog.__class__(
+        ts_ms=0, stream_key="s", group="g", xlen=3, pending=2, lag=1, oldest_age_ms=65_000, oldest_age_source="pending",
+        approx=False,
+    ))  # fmt: skip
+    shown = await scene.admin.get(PAGE)
+    assert shown.status == 200
+    assert "Nothing needs a person." in shown.words
+    assert "node-a ✓ live not known – 2 languages C++17 (GCC) g++ <14> klingon 1" in shown.words
+    assert "Waiting 1 refused from 9 on Taken by a node and not ended 2 Oldest 1 min" in shown.words
+    assert "New submissions accepted" in shown.words
+    assert "There are none." in shown.words
+
+
+async def test_each_symptom_names_its_section_of_the_runbook(scene: Scene) -> None:
+    scene.home.parts |= {"redis": PartState.DOWN, "canary": PartState.RESTARTING, "api": PartState.UP}
+    scene.home.pressed.append(scene.home.backlog)
+    shown = (await scene.admin.get(PAGE)).words
+    assert "redis is not up on this node. on purpose Runbook, section 4.1 Redis is away" in shown
+    assert "canary is not up on this node. on purpose Runbook, section 4.16 A canary fails" in shown
+    assert "No node judges: submissions wait. Runbook, section 4.4 No worker takes jobs" in shown
+    assert "New submissions are refused: too much waits. Runbook, section 4.3 The backlog grows" in shown
+    assert "New submissions refused lag" in shown
+    await scene.home.store.announce("node-b", {}, -5.0)
+    assert "Node node-b judged within a day and is silent now." in (await scene.admin.get(PAGE)).words
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_sections_are_headings_of_the_runbook(language: str) -> None:
+    runbook = (ROOT / "deploy" / ("runbook.md" if language == "en" else "runbook.zh.md")).read_text()
+    headings = set(re.findall(r"(?m)^### (.*)$", runbook))
+    sections = {text for text in vars(symptoms).values() if isinstance(text, str) and re.match(r"4\.\d+ ", text)}
+    assert len(sections) == 8
+    assert {gettext_of(language)(section) for section in sections} <= headings
+
+
+async def test_a_dead_letter_is_requeued_from_the_list(scene: Scene) -> None:
+    job_id = await scene.dead()
+    shown = await scene.admin.get(PAGE)
+    assert "BoxBroken: x" in shown.words
+    assert "Runbook, section 4.15 Dead letters" in shown.words
+    attempt = re.search(r'name="attempt_id" value="(\d+)"', shown.text)
+    assert attempt is not None
+    done = await scene.admin.post(f"{PAGE}/letters/{job_id}", {"decision": "requeued", "attempt_id": attempt[1]})
+    assert (done.status, done.location) == (303, f"{PAGE}?done=requeued")
+    assert "The dead letter is requeued" in (await scene.admin.get(done.location)).words
+    row = scene.home.store.rows[job_id]
+    assert (row.state, row.judging_attempts) == (State.PENDING, 0)
+
+
+async def test_a_dead_letter_is_discarded_on_its_own_page(scene: Scene) -> None:
+    job_id = await scene.dead()
+    shown = await scene.admin.get(f"{PAGE}/letters/{job_id}")
+    assert "Its verdict becomes System Error, finally; its author sees that." in shown.words
+    assert "after 2 attempts" in shown.words
+    fields = {"decision": "discarded", "attempt_id": "2", "note": "the host <is> gone"}
+    assert (await scene.admin.post(f"{PAGE}/letters/{job_id}", fields)).location == f"{PAGE}?done=discarded"
+    row = scene.home.store.rows[job_id]
+    assert (row.state, row.status) == (State.DONE, Verdict.SYSTEM_ERROR)
+    assert scene.home.store.ledger[-1].detail == "the host <is> gone"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"decision": "deleted", "attempt_id": "2"}, 400),
+        ({"decision": "discarded", "attempt_id": ""}, 400),
+        ({"decision": "discarded", "attempt_id": "1"}, 409),
+        ({"decision": "discarded", "attempt_id": "2", "note": "<b>" * 200}, 400),
+    ],
+)
+async def test_a_refused_decision_keeps_the_note_and_changes_nothing(
+    scene: Scene, fields: dict[str, str], status: int
+) -> None:
+    job_id = await scene.dead()
+    await scene.admin.get(f"{PAGE}/letters/{job_id}")
+    shown = await scene.admin.post(f"{PAGE}/letters/{job_id}", {"note": "<why>", **fields})
+    assert shown.status == status
+    assert 'role="alert"' in shown.text
+    assert "&lt;why&gt;" in shown.text or "&lt;b&gt;" in shown.text
+    assert scene.home.store.rows[job_id].state is State.DEAD
+
+
+async def test_a_decision_needs_the_form_token_of_the_visitor(scene: Scene) -> None:
+    job_id = await scene.dead()
+    for token in ("", "forged", scene.owner.form_token):
+        fields = {"decision": "discarded", "attempt_id": "2"}
+        assert (await scene.admin.post(f"{PAGE}/letters/{job_id}", fields, form_token=token)).status == 403
+    assert scene.home.store.rows[job_id].state is State.DEAD
+
+
+async def test_a_letter_that_is_gone_is_said_so(scene: Scene) -> None:
+    job_id = await scene.dead()
+    fields = {"decision": "requeued", "attempt_id": "2"}
+    await scene.admin.get(PAGE)
+    assert (await scene.admin.post(f"{PAGE}/letters/{job_id}", fields)).status == 303
+    again = await scene.admin.post(f"{PAGE}/letters/{job_id}", {**fields, "decision": "discarded"})
+    assert again.status == 409
+    assert "not, or no longer, a dead letter" in again.words
+    assert (await scene.admin.get(f"{PAGE}/letters/{job_id}")).status == 404
+
+
+async def test_dead_letters_in_pages(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deepoj.web.pages.system._PAGE", 2)
+    jobs = [await scene.dead() for _ in range(3)]
+    first = await scene.admin.get(PAGE)
+    assert [job_id for job_id in jobs if f"/letters/{job_id}" in first.text] == jobs[1:]
+    older = re.search(r'rel="next" href="([^"]*)"', first.text)
+    assert older is not None
+    second = await scene.admin.get(older[1])
+    assert [job_id for job_id in jobs if f"/letters/{job_id}" in second.text] == jobs[:1]
+    assert 'rel="next"' not in second.text
+
+
+async def test_the_page_in_chinese(scene: Scene) -> None:
+    admin, _ = await member(scene.home, "admin2", is_admin=True, language="zh")
+    await scene.dead()
+    shown = await admin.get(PAGE)
+    assert 'lang="zh-CN"' in shown.text
+    assert "4.15 死信" in shown.words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59.9, "59 s"), (61, "1 min"), (3600, "1 h"), (11_100, "3 h 5 min"), (176_400, "2 d 1 h")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
