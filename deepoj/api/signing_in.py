@@ -31,9 +31,9 @@ class SigningIn:
 
         A name in ADMIN_USERS can be registered only while ADMIN_REGISTRATION is open; it becomes an administrator.
         """
-        name = _username(username)
+        name = username_of(username)
         password = new_password("password", password)
-        address = _email(email)
+        address = email_of(email)
         reserved = is_reserved(name, self._settings.admin_users)
         if reserved and not self._settings.admin_registration_open:
             raise Refused(ApiError.USERNAME_RESERVED)
@@ -64,17 +64,24 @@ class SigningIn:
             raise Refused(ApiError.ACCOUNT_DISABLED)
 
 
-def _username(raw: str) -> str:
+def username_of(raw: str) -> str:
+    """Return a name for a new account. Raises Refused."""
     username = clean_username(text("username", raw))
     if username is None:
         raise Refused(ApiError.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
     return username
 
 
-def _email(raw: str | None) -> str | None:
+def email_of(raw: str | None) -> str | None:
+    """Return an e-mail address, None if there is none. Raises Refused."""
     if raw is None or not raw.strip():
         return None
     email = text("email", raw.strip())
-    if len(email) > _MAX_EMAIL_CHARS or not email.isprintable() or not _EMAIL.fullmatch(email):
+    if not is_email(email):
         raise Refused(ApiError.INVALID, field="email", problem="not an e-mail address")
     return email
+
+
+def is_email(text: str) -> bool:
+    """Return whether a text looks like an e-mail address."""
+    return len(text) <= _MAX_EMAIL_CHARS and text.isprintable() and _EMAIL.fullmatch(text) is not None

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, GithubPerson, GithubRefusal, RightsRefusal, User
+from deepoj.words.accounts import (
+    Account,
+    AccountRefusal,
+    Credentials,
+    GithubPerson,
+    GithubRefusal,
+    NewAccount,
+    RightsRefusal,
+    User,
+)
 
 
 class Accounts(Protocol):
@@ -14,6 +24,15 @@ class Accounts(Protocol):
         self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
     ) -> User | AccountRefusal:
         """Create an account. Names are unique without regard to case."""
+        ...
+
+    async def taken_names(self, usernames: Sequence[str]) -> frozenset[str]:
+        """Return those of the names that accounts have, without regard to case."""
+        ...
+
+    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+        """Create all of the accounts, with temporary passwords, or none. Return the names because of which none was
+        created: they are taken, without regard to case, or occur twice."""
         ...
 
     async def credentials(self, username: str) -> Credentials | None: ...

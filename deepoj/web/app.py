@@ -26,6 +26,7 @@ from deepoj.web.pages.problems import ProblemPages
 from deepoj.web.pages.profiles import ProfilePages
 from deepoj.web.pages.submissions import SubmissionPages
 from deepoj.web.pages.system import SystemPages
+from deepoj.web.pages.users import UserPages
 from deepoj.web.render import Pages, redirect
 from deepoj.web.runs import PageRuns
 from deepoj.web.visitor import Visitors
@@ -57,6 +58,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         PlaygroundPages(context, runs, pages),
         ProfilePages(context, pages),
         SystemPages(context, visitors, pages),
+        UserPages(context, app.auth, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

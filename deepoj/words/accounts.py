@@ -35,6 +35,16 @@ class AccountRefusal(enum.StrEnum):
     USERNAME_TAKEN = "USERNAME_TAKEN"
 
 
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account that an administrator creates."""
+
+    username: str
+    #: of a temporary password
+    password_hash: str
+    email: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """An account as its owner and administrators see it. Times are ISO 8601."""

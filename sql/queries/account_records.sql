@@ -83,3 +83,23 @@ INSERT INTO oauth_states_spent AS spent (nonce, spent_by, expires_at)
 SELECT $1, $3, to_timestamp($2::float8) WHERE to_timestamp($2::float8) > now()
 ON CONFLICT (nonce) DO UPDATE SET spent_by = spent.spent_by WHERE spent.spent_by = EXCLUDED.spent_by
 RETURNING true AS spent;
+
+-- name: taken_names
+-- Those of the names $1 that accounts have, without regard to case.
+SELECT name FROM unnest($1::text[]) AS wanted (name)
+WHERE EXISTS (SELECT FROM users WHERE lower(username) = lower(name));
+
+-- name: create_users
+-- Creates accounts with temporary passwords. A taken name gives no row; the caller then rolls back. All callers insert in
+-- one order, so that none waits for another that waits for it.
+INSERT INTO users (username, password_hash, email, password_is_temporary)
+SELECT username, password_hash, email, true
+FROM unnest($1::text[], $2::text[], $3::text[]) AS one (username, password_hash, email)
+ORDER BY lower(username)
+ON CONFLICT DO NOTHING
+RETURNING username;
+
+-- name: created_users
+-- Those of the names $1 whose accounts have the password hashes $2: hashes are salted, so the same call created them.
+SELECT username FROM unnest($1::text[], $2::text[]) AS one (name, hash)
+JOIN users ON lower(username) = lower(name) AND password_hash = hash;

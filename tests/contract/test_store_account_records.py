@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import trio
 
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
 from tests.contract.labs import SOON_S, Lab, PgLab, holding, new_user, until_somebody_waits_for_a_lock
 
 
@@ -265,3 +268,51 @@ async def test_spent_states_do_not_heap_up(real: PgLab) -> None:
     for n in range(3):
         assert await real.store.accounts.spend_oauth_state(bytes([255, n]), until_s)
     assert real.sql("SELECT count(*) FROM oauth_states_spent") == "3"
+
+
+# -- creating many
+
+
+async def names(lab: Lab) -> list[str]:
+    return [account.user.username for account in await lab.store.accounts.accounts(99)]
+
+
+async def test_many_accounts_are_created_with_temporary_passwords(lab: Lab) -> None:
+    accounts = lab.store.accounts
+    assert await accounts.create_users([NewAccount("Bob", "h1", "b@x"), NewAccount("王小明", "h2")]) == frozenset()
+    bob, wang = await accounts.accounts(9)
+    assert (bob.user.username, bob.user.email, bob.user.is_admin) == ("Bob", "b@x", False)
+    assert (wang.user.username, wang.user.email) == ("王小明", None)
+    assert all(one.password_is_temporary and one.has_password and not one.is_disabled for one in (bob, wang))
+    found = await accounts.credentials("bob")
+    assert found is not None
+    assert found.password_hash == "h1"
+
+
+async def test_a_taken_name_keeps_all_accounts_from_being_created(lab: Lab) -> None:
+    accounts = lab.store.accounts
+    await new_user(lab.store, "alice")
+    assert await accounts.taken_names(["ALICE", "bob", "b\0b"]) == {"ALICE"}
+    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("ALICE", "h2")]) == {"ALICE"}
+    assert await names(lab) == ["alice"]
+    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("BOB", "h2")]) != frozenset()
+    assert await names(lab) == ["alice"]
+
+
+async def test_accounts_whose_creation_was_not_answered_are_created_once(
+    real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first try's answer is lost after its commit: the second finds the accounts by their hashes."""
+    pool = real.pg_store._pool
+    once = pool.do
+
+    async def twice(work: Any, *, repeatable: bool) -> Any:
+        await once(lambda connection, _again: work(connection, False), repeatable=repeatable)
+        return await once(lambda connection, _again: work(connection, True), repeatable=repeatable)
+
+    monkeypatch.setattr(pool, "do", twice)
+    new = [NewAccount("bob", "h1"), NewAccount("carol", "h2")]
+    assert await real.store.accounts.create_users(new) == frozenset()
+    monkeypatch.undo()
+    assert await names(real) == ["bob", "carol"]
+    assert await real.store.accounts.create_users([NewAccount("bob", "h3")]) == {"bob"}

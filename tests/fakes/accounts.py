@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
 from deepoj.words.sessions import SessionLimits, WebSession
 
 
@@ -91,6 +92,20 @@ class MemoryAccountRecords:
             created_at=self._dated(record.created_at).isoformat(),
             updated_at=self._dated(record.updated_at).isoformat(),
         )
+
+    async def taken_names(self, usernames: Sequence[str]) -> frozenset[str]:
+        lost = await self._enter("taken_names")
+        return self._answer(frozenset(name for name in usernames if self._by_name(name) is not None), lost)
+
+    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+        lost = await self._enter("create_users")
+        counts = Counter(account.username.lower() for account in accounts)
+        taken = {one.username for one in accounts if counts[one.username.lower()] > 1 or self._by_name(one.username)}
+        for one in accounts if not taken else ():
+            user = User(id=self._take_id("user"), username=one.username, email=one.email, is_admin=False)
+            self._put_new(user, one.password_hash)
+            self._records[user.id].password_is_temporary = True
+        return self._answer(frozenset(taken), lost)
 
     async def account(self, user_id: int) -> Account | None:
         lost = await self._enter("account")

@@ -8,6 +8,7 @@ repeated; the second has the same effect.
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
 
 if TYPE_CHECKING:
     import asyncpg
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 
 #: accounts per query
 _MOST_ACCOUNTS = 64
+
+
+class _NotAllCreated(Exception):
+    """Rolls a transaction back that has created some of the accounts only."""
+
+    def __init__(self, created: Sequence[str]) -> None:
+        super().__init__()
+        self.created = created
 
 
 class PgAccounts:
@@ -46,6 +55,31 @@ class PgAccounts:
 
         row = await self._pool.do(work, repeatable=True)
         return AccountRefusal.USERNAME_TAKEN if row is None else user_of(row)
+
+    async def taken_names(self, usernames: Sequence[str]) -> frozenset[str]:
+        names = [name for name in usernames if storable(name)]
+        return frozenset(row["name"] for row in await self._pool.rows("taken_names", names, repeatable=True))
+
+    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+        """Create accounts, as the port says. A second try after a lost answer finds those of the first by their
+        hashes."""
+        names = [clean_text(account.username) for account in accounts]
+        hashes = [account.password_hash for account in accounts]
+        emails = [None if account.email is None else clean_text(account.email) for account in accounts]
+
+        async def work(connection: Connection, again: bool) -> frozenset[str]:
+            try:
+                async with connection.transaction():
+                    rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails)
+                    if len(rows) < len(names):
+                        raise _NotAllCreated([row["username"] for row in rows])
+            except _NotAllCreated as shortage:
+                if again and len(await connection.fetch(queries()["created_users"].sql, names, hashes)) == len(names):
+                    return frozenset()
+                return frozenset((Counter(names) - Counter(shortage.created)).keys())
+            return frozenset()
+
+        return await self._pool.do(work, repeatable=True)
 
     async def credentials(self, username: str) -> Credentials | None:
         if not storable(username):

@@ -2,35 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 
 from deepoj import observe
-from deepoj.accounts.names import clean_prefix
 from deepoj.api.access import ADMIN, CHECKED_BY_HANDLER
+from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits, password_subject
-from deepoj.api.http.paths import query_number, query_text, user_id_of
+from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.models.accounts import LoggedIn, PasswordBody
 from deepoj.api.models.users import AccountPage, AccountQuery, AccountView, PasswordReset, PasswordResetBody
 from deepoj.api.route import route
-from deepoj.words.accounts import Account, RightsRefusal, User
+from deepoj.words.accounts import Account, User
 
 _PAGE = 50
 _MAX_PAGE = 200
 _MAX_NAME_CHARS = 64
-#: random bytes of a generated password, which give 20 characters
-_PASSWORD_BYTES = 15
-
-_REFUSALS = {
-    RightsRefusal.UNKNOWN_USER: ApiError.NO_SUCH_USER,
-    RightsRefusal.NOT_ADMINISTRATOR: ApiError.ADMIN_ONLY,
-    RightsRefusal.OWN_ACCOUNT: ApiError.OWN_ACCOUNT,
-    RightsRefusal.LAST_ADMINISTRATOR: ApiError.LAST_ADMINISTRATOR,
-}
 
 
 class UserRoutes:
@@ -39,6 +29,7 @@ class UserRoutes:
     def __init__(self, context: ApiContext, auth: Auth, limits: RequestLimits) -> None:
         self._accounts, self._settings = context.accounts, context.settings
         self._auth, self._limits = auth, limits
+        self._administering = Administering(context, auth)
 
     @route(
         "POST",
@@ -79,10 +70,9 @@ class UserRoutes:
         For administrators.
         """
         limit = query_number("limit", _PAGE, _MAX_PAGE)
-        after, prefix = query_text("after", _MAX_NAME_CHARS), clean_prefix(query_text("name", _MAX_NAME_CHARS))
-        accounts = await self._accounts.accounts(limit + 1, after=after, prefix=prefix)
-        page = [_view(account) for account in accounts[:limit]]
-        return AccountPage(users=page, next=page[-1].username if len(accounts) > limit else None)
+        after, prefix = query_text("after", _MAX_NAME_CHARS), query_text("name", _MAX_NAME_CHARS)
+        accounts, following = await self._administering.page(limit, after=after, prefix=prefix)
+        return AccountPage(users=[_view(account) for account in accounts], next=following)
 
     @route("GET", "/api/v1/admin/users/<user_id>", access=ADMIN, responses={200: AccountView})
     async def user(self, _admin: User, user_id: str) -> AccountView:
@@ -90,10 +80,7 @@ class UserRoutes:
 
         For administrators.
         """
-        account = await self._accounts.account(_id(user_id))
-        if account is None:
-            raise Refused(ApiError.NO_SUCH_USER)
-        return _view(account)
+        return _view(await self._administering.account(user_id))
 
     @route("POST", "/api/v1/admin/users/<user_id>/promote", access=ADMIN, responses={200: AccountView})
     async def promote(self, admin: User, user_id: str) -> AccountView:
@@ -101,7 +88,7 @@ class UserRoutes:
 
         For administrators.
         """
-        return await self._change_rights("promoted", user_id, admin, is_admin=True)
+        return _view(await self._administering.change_rights("promoted", user_id, admin, is_admin=True))
 
     @route("POST", "/api/v1/admin/users/<user_id>/demote", access=ADMIN, responses={200: AccountView}, errors=(409,))
     async def demote(self, admin: User, user_id: str) -> AccountView:
@@ -109,7 +96,7 @@ class UserRoutes:
 
         For administrators, but not for their own account: so there is always one left.
         """
-        return await self._change_rights("demoted", user_id, admin, is_admin=False)
+        return _view(await self._administering.change_rights("demoted", user_id, admin, is_admin=False))
 
     @route("POST", "/api/v1/admin/users/<user_id>/disable", access=ADMIN, responses={200: AccountView}, errors=(409,))
     async def disable(self, admin: User, user_id: str) -> AccountView:
@@ -117,7 +104,7 @@ class UserRoutes:
 
         For administrators, but not for their own account.
         """
-        return await self._change_rights("disabled", user_id, admin, is_disabled=True)
+        return _view(await self._administering.change_rights("disabled", user_id, admin, is_disabled=True))
 
     @route("POST", "/api/v1/admin/users/<user_id>/enable", access=ADMIN, responses={200: AccountView})
     async def enable(self, admin: User, user_id: str) -> AccountView:
@@ -125,7 +112,7 @@ class UserRoutes:
 
         For administrators.
         """
-        return await self._change_rights("enabled", user_id, admin, is_disabled=False)
+        return _view(await self._administering.change_rights("enabled", user_id, admin, is_disabled=False))
 
     @route(
         "POST",
@@ -143,39 +130,8 @@ class UserRoutes:
         """
         body = await read_json(PasswordResetBody, timeout_s=self._settings.read_timeout_s)
         chosen = None if body.password is None else new_password("password", body.password)
-        account = await self._accounts.account(_id(user_id))
-        if account is None:
-            raise Refused(ApiError.NO_SUCH_USER)
-        if account.user.id == admin.id:
-            raise Refused(ApiError.OWN_ACCOUNT)
-        generated = None if chosen is not None else secrets.token_urlsafe(_PASSWORD_BYTES)
-        password_hash = await self._auth.hash(chosen or generated or "")
-        await self._accounts.set_password(account.user.id, password_hash, temporary=True)
-        _log_change("password", account.user, admin)
-        return PasswordReset(id=account.user.id, username=account.user.username, password=generated)
-
-    async def _change_rights(
-        self, reason: str, user_id: str, admin: User, *, is_admin: bool | None = None, is_disabled: bool | None = None
-    ) -> AccountView:
-        account = await self._accounts.change_rights(
-            _id(user_id), is_admin=is_admin, is_disabled=is_disabled, by=admin.id
-        )
-        if isinstance(account, RightsRefusal):
-            raise Refused(_REFUSALS[account])
-        _log_change(reason, account.user, admin)
-        return _view(account)
-
-
-def _log_change(reason: str, user: User, admin: User) -> None:
-    """Log an administrator's action on an account."""
-    observe.log("account_changed", reason=reason, user_id=user.id, by_user_id=admin.id)
-
-
-def _id(raw: str) -> int:
-    user_id = user_id_of(raw)
-    if user_id is None:
-        raise Refused(ApiError.NO_SUCH_USER)
-    return user_id
+        user, generated = await self._administering.reset_password(user_id, admin, chosen)
+        return PasswordReset(id=user.id, username=user.username, password=generated)
 
 
 def _view(account: Account) -> AccountView:

@@ -88,7 +88,7 @@ class SystemPages:
         return self._pages.html(
             "letter.html",
             visitor,
-            status=200 if refused is None else refused.api_error.status,
+            http_status=200 if refused is None else refused.api_error.status,
             letter=history.letter,
             events=history.events,
             note=note,

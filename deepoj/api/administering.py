@@ -1,0 +1,122 @@
+"""Management of accounts by administrators, as routes and pages do it.
+
+What if we die here? Every change is one transaction. Accounts are created all at once or not at all; if the answer is
+lost, their generated passwords are, too: they are stored only as hashes, and an administrator resets them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from deepoj import observe
+from deepoj.accounts.names import clean_prefix, is_reserved
+from deepoj.api.auth import Auth, new_password
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import user_id_of
+from deepoj.api.people import LineFault, NewPerson, PersonFault, Slip
+from deepoj.api.signing_in import email_of, username_of
+from deepoj.words.accounts import Account, NewAccount, RightsRefusal, User
+
+#: of generated passwords: without characters that look alike on paper
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+_GROUPS = 3
+#: characters per group: 89 random bits, and 59 for what contestants type from a slip of paper
+_RESET_CHARS, _SLIP_CHARS = 6, 4
+
+_REFUSALS = {
+    RightsRefusal.UNKNOWN_USER: ApiError.NO_SUCH_USER,
+    RightsRefusal.NOT_ADMINISTRATOR: ApiError.ADMIN_ONLY,
+    RightsRefusal.OWN_ACCOUNT: ApiError.OWN_ACCOUNT,
+    RightsRefusal.LAST_ADMINISTRATOR: ApiError.LAST_ADMINISTRATOR,
+}
+
+
+class Administering:
+    """Lists, changes and creates accounts. All methods raise Refused or StoreUnavailable."""
+
+    def __init__(self, context: ApiContext, auth: Auth) -> None:
+        self._accounts, self._auth = context.accounts, auth
+        self._reserved = context.settings.admin_users
+
+    async def page(self, limit: int, *, after: str, prefix: str) -> tuple[Sequence[Account], str | None]:
+        """Return accounts by name, and the name after which the following page begins."""
+        accounts = await self._accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix))
+        shown = accounts[:limit]
+        return shown, shown[-1].user.username if len(accounts) > limit else None
+
+    async def account(self, user_id: str) -> Account:
+        """Return an account by its id in a path."""
+        account = await self._accounts.account(_id(user_id))
+        if account is None:
+            raise Refused(ApiError.NO_SUCH_USER)
+        return account
+
+    async def change_rights(
+        self, reason: str, user_id: str, admin: User, *, is_admin: bool | None = None, is_disabled: bool | None = None
+    ) -> Account:
+        """Promote, demote, disable or enable an account; ``reason`` is for the log."""
+        account = await self._accounts.change_rights(
+            _id(user_id), is_admin=is_admin, is_disabled=is_disabled, by=admin.id
+        )
+        if isinstance(account, RightsRefusal):
+            raise Refused(_REFUSALS[account])
+        _log_change(reason, account.user.id, admin)
+        return account
+
+    async def reset_password(self, user_id: str, admin: User, chosen: str | None = None) -> tuple[User, str | None]:
+        """Set a temporary password. Return the account, and the password if it was generated."""
+        account = await self.account(user_id)
+        if account.user.id == admin.id:
+            raise Refused(ApiError.OWN_ACCOUNT)
+        generated = None if chosen is not None else _readable_password(_RESET_CHARS)
+        password_hash = await self._auth.hash(chosen or generated or "")
+        await self._accounts.set_password(account.user.id, password_hash, temporary=True)
+        _log_change("password", account.user.id, admin)
+        return account.user, generated
+
+    def new_person(self, username: str, email: str, password: str) -> NewPerson:
+        """Return a person for ``create``; empty: no address, a generated password."""
+        name = username_of(username)
+        if is_reserved(name, self._reserved):
+            raise Refused(ApiError.USERNAME_RESERVED)
+        return NewPerson(1, name, email_of(email), new_password("password", password) if password else None)
+
+    async def taken(self, people: Sequence[NewPerson]) -> Sequence[LineFault]:
+        """Return the lines whose name is taken, before passwords are hashed in vain."""
+        return _taken(people, await self._accounts.taken_names([person.username for person in people]))
+
+    async def create(self, people: Sequence[NewPerson], admin: User) -> Sequence[Slip] | Sequence[LineFault]:
+        """Create accounts with temporary passwords, all of them or none: then return the lines whose name is taken."""
+        slips, accounts = [], []
+        for person in people:
+            password = person.password or _readable_password(_SLIP_CHARS)
+            slips.append(Slip(person.username, password, person.email))
+            accounts.append(NewAccount(person.username, await self._auth.hash(password), person.email))
+        taken = await self._accounts.create_users(accounts)
+        if taken:
+            return _taken(people, taken)
+        observe.log("accounts_created", count=len(slips), by_user_id=admin.id)
+        return slips
+
+
+def _taken(people: Sequence[NewPerson], names: frozenset[str]) -> Sequence[LineFault]:
+    return [LineFault(one.line, PersonFault.TAKEN, one.username) for one in people if one.username in names]
+
+
+def _readable_password(chars: int) -> str:
+    """Return a random password in groups of so many characters."""
+    return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(chars)) for _ in range(_GROUPS))
+
+
+def _log_change(reason: str, user_id: int, admin: User) -> None:
+    """Log an administrator's action on an account."""
+    observe.log("account_changed", reason=reason, user_id=user_id, by_user_id=admin.id)
+
+
+def _id(raw: str) -> int:
+    user_id = user_id_of(raw)
+    if user_id is None:
+        raise Refused(ApiError.NO_SUCH_USER)
+    return user_id

@@ -1,0 +1,165 @@
+"""Lists of people for whom accounts are created: CSV or TSV, a line each, ``username[, email][, password]``.
+
+A first line that begins with ``username`` names the columns; they may then stand in any order. Every line is checked
+before any account is created, so that a list is mended once.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import enum
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.accounts.passwords import is_password
+from deepoj.api.signing_in import is_email
+
+#: lines with a person; hashing a password takes some 30 ms of a core
+MAX_PEOPLE = 500
+
+_USERNAME, _EMAIL, _PASSWORD = "username", "email", "password"
+_ORDER = (_USERNAME, _EMAIL, _PASSWORD)
+#: head of a column, in lower case → the column
+_HEADS: Mapping[str, str] = {
+    "username": _USERNAME, "用户名": _USERNAME, "email": _EMAIL, "e-mail": _EMAIL, "邮箱": _EMAIL,
+    "电子邮箱": _EMAIL, "password": _PASSWORD, "密码": _PASSWORD,
+}  # fmt: skip
+#: a spreadsheet takes a cell that begins so as a formula
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class PersonFault(enum.StrEnum):
+    """What is wrong with a line of a list."""
+
+    NOT_TEXT = "NOT_TEXT"
+    EMPTY = "EMPTY"
+    TOO_MANY = "TOO_MANY"
+    UNKNOWN_COLUMN = "UNKNOWN_COLUMN"
+    TOO_MANY_CELLS = "TOO_MANY_CELLS"
+    QUOTES = "QUOTES"
+    NAME = "NAME"
+    RESERVED = "RESERVED"
+    TAKEN = "TAKEN"
+    TWICE = "TWICE"
+    EMAIL = "EMAIL"
+    PASSWORD = "PASSWORD"  # noqa: S105  # the name of a fault
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """What is wrong with a line, counted from 1; ``value``: the cell, or the number of the line that it repeats. A
+    password is not shown."""
+
+    line: int
+    fault: PersonFault
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """A line of a list. ``password``: None: one is generated."""
+
+    line: int
+    username: str
+    email: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What a person needs to log in for the first time."""
+
+    username: str
+    password: str
+    email: str | None = None
+
+
+def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerson], Sequence[LineFault]]:
+    """Return the people of a list, and its faults. ``reserved``: names that are kept for administrators."""
+    try:
+        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        return [], [LineFault(raw.count(b"\n", 0, error.start) + 1, PersonFault.NOT_TEXT)]
+    people: list[NewPerson] = []
+    faults: list[LineFault] = []
+    lines_of: dict[str, int] = {}
+    for person in _checked(text, reserved):
+        if isinstance(person, LineFault):
+            faults.append(person)
+        elif (first := lines_of.setdefault(person.username.lower(), person.line)) != person.line:
+            faults.append(LineFault(person.line, PersonFault.TWICE, str(first)))
+        elif len(people) == MAX_PEOPLE:
+            faults.append(LineFault(person.line, PersonFault.TOO_MANY))
+            break
+        else:
+            people.append(person)
+    if not people and not faults:
+        faults.append(LineFault(1, PersonFault.EMPTY))
+    return people, faults
+
+
+def slips_as_csv(slips: Sequence[Slip]) -> str:
+    """Return slips for a spreadsheet: no cell of them is a formula."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(_ORDER)
+    writer.writerows([cell(slip.username), cell(slip.email or ""), cell(slip.password)] for slip in slips)
+    return out.getvalue()
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula: with an apostrophe before it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _checked(text: str, reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = next((mark for mark in "\t,;" if mark in first_line), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    columns: Sequence[str] = ()
+    try:
+        for row in rows:
+            cells = [one.strip() for one in row]
+            if not any(cells):
+                continue
+            if not columns:
+                heads = [_HEADS.get(head.lower(), "") for head in cells]
+                columns = heads if heads[0] == _USERNAME else _ORDER
+                if columns is heads:
+                    yield from _head_faults(rows.line_num, cells, heads)
+                    continue
+            while len(cells) > len(columns) and not cells[-1]:
+                cells.pop()
+            if len(cells) > len(columns):
+                yield LineFault(rows.line_num, PersonFault.TOO_MANY_CELLS, cells[len(columns)])
+            else:
+                yield from _person(rows.line_num, dict(zip(columns, cells, strict=False)), reserved)
+    except csv.Error:
+        yield LineFault(rows.line_num, PersonFault.QUOTES)
+
+
+def _head_faults(line: int, cells: Sequence[str], heads: Sequence[str]) -> Iterator[LineFault]:
+    for position, (head, column) in enumerate(zip(cells, heads, strict=True)):
+        if head and (not column or column in heads[:position]):
+            yield LineFault(line, PersonFault.UNKNOWN_COLUMN, head)
+
+
+def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:
+    """Yield the person, or everything that is wrong with the line."""
+    username, email, password = (cells.get(column, "") for column in _ORDER)
+    name = clean_username(username)
+    faults = []
+    if name is None:
+        faults.append(LineFault(line, PersonFault.NAME, username))
+    elif is_reserved(name, reserved):
+        faults.append(LineFault(line, PersonFault.RESERVED, username))
+    if email and not is_email(email):
+        faults.append(LineFault(line, PersonFault.EMAIL, email))
+    if password and not (is_password(password) and password.isprintable()):
+        faults.append(LineFault(line, PersonFault.PASSWORD))
+    yield from faults
+    if name is not None and not faults:
+        yield NewPerson(line, name, email or None, password or None)

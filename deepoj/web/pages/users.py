@@ -1,0 +1,326 @@
+"""Accounts, for administrators: the list, changes of one, and creating one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from quart import Response, request
+from quart_trio.wrappers import TrioResponse
+
+from deepoj.api.administering import Administering
+from deepoj.api.auth import Auth
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import query_text
+from deepoj.api.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people, slips_as_csv
+from deepoj.web import forms
+from deepoj.web.page import ADMIN, page
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.accounts import Account
+
+_PAGE = 50
+_MAX_NAME_CHARS = 64
+#: of a list of people with its form
+_MAX_LIST_BYTES = 256 * 1024
+#: sessions that are counted before they are ended
+_MAX_SESSIONS = 100
+#: of a slip that a page sends back
+_SLIP_CELLS = 3
+#: faults of a list that are shown
+_MAX_FAULTS = 100
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """An act on an account: what its page asks, and what it says will happen."""
+
+    question: str
+    effects: Sequence[str]
+    button: str
+    #: what the account's page says afterwards
+    done: str
+    is_dangerous: bool = False
+    #: whether sessions of the account end
+    ends_sessions: bool = False
+    #: whether the account is in a state in which it changes something
+    applies: Callable[[Account], bool] = lambda _account: True
+    rights: Mapping[str, bool] | None = None
+
+
+ACTS: Mapping[str, Act] = {
+    "disable": Act(
+        question=_("Disable %(name)s?"),
+        effects=(
+            _("All sessions and tokens of the account end at once."),
+            _("Its owner cannot log in until an administrator enables the account again."),
+            _("Its submissions stay."),
+        ),
+        button=_("Disable account"),
+        done=_("The account is disabled."),
+        is_dangerous=True,
+        ends_sessions=True,
+        applies=lambda account: not account.is_disabled,
+        rights={"is_disabled": True},
+    ),
+    "enable": Act(
+        question=_("Enable %(name)s?"),
+        effects=(_("Its owner can log in again. Sessions and tokens that have ended stay ended."),),
+        button=_("Enable account"),
+        done=_("The account is enabled."),
+        applies=lambda account: account.is_disabled,
+        rights={"is_disabled": False},
+    ),
+    "promote": Act(
+        question=_("Make %(name)s an administrator?"),
+        effects=(
+            _("The account sees the submissions and e-mail addresses of all people."),
+            _("It can change and delete problems, judge again, and disable other accounts, also yours."),
+        ),
+        button=_("Make administrator"),
+        done=_("The account is an administrator now."),
+        is_dangerous=True,
+        applies=lambda account: not account.user.is_admin,
+        rights={"is_admin": True},
+    ),
+    "demote": Act(
+        question=_("Take the rights of an administrator from %(name)s?"),
+        effects=(
+            _("The account loses these rights at once, in open pages, too."),
+            _("It stays logged in and keeps its submissions."),
+        ),
+        button=_("Take the rights"),
+        done=_("The account is no administrator any more."),
+        is_dangerous=True,
+        applies=lambda account: account.user.is_admin,
+        rights={"is_admin": False},
+    ),
+    "password": Act(
+        question=_("Reset the password of %(name)s?"),
+        effects=(
+            _("A new password is made, and shown to you once."),
+            _("All sessions and tokens of the account end at once."),
+            _("The account asks its owner to choose another password."),
+        ),
+        button=_("Reset password"),
+        done="",
+        is_dangerous=True,
+        ends_sessions=True,
+    ),
+}
+
+#: fault of a line → what is wrong, and what to do
+FAULTS: Mapping[PersonFault, tuple[str, str]] = {
+    PersonFault.NOT_TEXT: (_("The file is not UTF-8 text."), _("Save it as CSV in UTF-8.")),
+    PersonFault.EMPTY: (_("There is no line with a person."), _("Write a line for each person.")),
+    PersonFault.TOO_MANY: (_("The list is too long."), _("Send at most %(most)s people at a time.")),
+    PersonFault.UNKNOWN_COLUMN: (
+        _("“%(value)s” is no column, or occurs twice."),
+        _("Name the columns username, email, password."),
+    ),
+    PersonFault.TOO_MANY_CELLS: (
+        _("“%(value)s” is one cell too many."),
+        _("Write username, email, password; put a cell with a comma in quotes."),
+    ),
+    PersonFault.QUOTES: (_("A quotation mark is not closed."), _("Close it, or write it twice inside of a cell.")),
+    PersonFault.NAME: (
+        _("“%(value)s” cannot be a username."),
+        _("Use 3 to 32 letters or digits, and _ . - but not first."),
+    ),
+    PersonFault.RESERVED: (
+        _("“%(value)s” is kept for an administrator."),
+        _("Choose another name, or run deepoj admin create-user."),
+    ),
+    PersonFault.TAKEN: (_("“%(value)s” is taken."), _("Choose another name, or remove the line.")),
+    PersonFault.TWICE: (_("The name is in line %(value)s already."), _("Remove one of the two lines.")),
+    PersonFault.EMAIL: (
+        _("“%(value)s” is not an e-mail address."),
+        _("Mend it, or leave the cell empty. A password is the third cell."),
+    ),
+    PersonFault.PASSWORD: (
+        _("The password is too short, too long, or has characters that cannot be printed."),
+        _("Use at least 6 characters, or leave the cell empty: one is made."),
+    ),
+}
+
+
+class UserPages:
+    """``/manage/users`` and what is below it."""
+
+    def __init__(self, context: ApiContext, auth: Auth, visitors: Visitors, pages: Pages) -> None:
+        self._administering, self._sessions = Administering(context, auth), context.sessions
+        self._settings = context.settings
+        self._visitors, self._pages = visitors, pages
+
+    @page("GET", "/manage/users", access=ADMIN)
+    async def users(self, visitor: Visitor) -> Response:
+        """List accounts by name."""
+        search, after = query_text("search", _MAX_NAME_CHARS), query_text("after", _MAX_NAME_CHARS)
+        accounts, following = await self._administering.page(_PAGE, after=after, prefix=search)
+        return self._pages.html(
+            "users.html", visitor, accounts=accounts, search=search, next_after=following, is_first=not after
+        )
+
+    @page("GET", "/manage/users/new", access=ADMIN)
+    async def show_new(self, visitor: Visitor) -> Response:
+        """Show the form of one account."""
+        return self._new(visitor, {})
+
+    @page("POST", "/manage/users/new", access=ADMIN)
+    async def new(self, visitor: Visitor) -> Response:
+        """Create an account; its slip is shown once."""
+        sent: Mapping[str, str] = {}
+        try:
+            form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+            sent = form.fields
+            person = self._administering.new_person(form.line("username"), form.line("email"), form.get("password"))
+            created = await self._administering.create([person], visitor.member)
+            slips = [one for one in created if isinstance(one, Slip)]
+            if not slips:
+                raise Refused(ApiError.USERNAME_TAKEN)
+        except Refused as refused:
+            return self._new(visitor, sent, refused)
+        return self._slips(visitor, slips)
+
+    @page("GET", "/manage/users/import", access=ADMIN)
+    async def show_import(self, visitor: Visitor) -> Response:
+        """Show the form of a list of people."""
+        return self._import(visitor)
+
+    @page("POST", "/manage/users/import", access=ADMIN)
+    async def create_many(self, visitor: Visitor) -> Response:
+        """Create an account for each line of a list, or none, and say what is wrong by line."""
+        typed = ""
+        try:
+            form = await forms.read(
+                self._visitors, visitor, timeout_s=self._settings.read_timeout_s, max_bytes=_MAX_LIST_BYTES
+            )
+            typed, file = form.get("people"), form.files.get("file")
+            raw = typed.encode() if file is None else file.content
+            people, faults = read_people(raw, self._settings.admin_users)
+            faults = sorted([*faults, *await self._administering.taken(people)], key=lambda fault: fault.line)
+            created = [] if faults else await self._administering.create(people, visitor.member)
+        except Refused as refused:
+            return self._import(visitor, typed, refused=refused)
+        faults = [*faults, *(one for one in created if isinstance(one, LineFault))]
+        if faults:
+            return self._import(visitor, typed, faults)
+        return self._slips(visitor, [one for one in created if isinstance(one, Slip)])
+
+    @page("POST", "/manage/users/slips.csv", access=ADMIN)
+    async def slips(self, visitor: Visitor) -> Response:
+        """Return slips that were just shown as a file: they are stored nowhere, so the page sends them back."""
+        form = await forms.read(
+            self._visitors, visitor, timeout_s=self._settings.read_timeout_s, max_bytes=_MAX_LIST_BYTES
+        )
+        lines = [line.split("\t") for line in form.get("slips").split("\n") if line]
+        slips = [Slip(line[0], line[2], line[1] or None) for line in lines if len(line) == _SLIP_CELLS]
+        response = TrioResponse(slips_as_csv(slips).encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = 'attachment; filename="accounts.csv"'
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    @page("GET", "/manage/users/<user_id>", access=ADMIN)
+    async def user(self, visitor: Visitor, user_id: str) -> Response:
+        """Show an account and what can be done with it."""
+        account, done = await self._administering.account(user_id), ACTS.get(request.args.get("done", ""))
+        return self._pages.html(
+            "user.html",
+            visitor,
+            account=account,
+            acts={name: act for name, act in ACTS.items() if _is_allowed(act, account, visitor)},
+            is_self=account.user.id == visitor.member.id,
+            done=None if done is None else done.done,
+        )
+
+    @page("GET", "/manage/users/<user_id>/<act>", access=ADMIN)
+    async def ask(self, visitor: Visitor, user_id: str, act: str) -> Response:
+        """Say what an act will do, and ask."""
+        return await self._ask(visitor, user_id, act)
+
+    @page("POST", "/manage/users/<user_id>/<act>", access=ADMIN)
+    async def change(self, visitor: Visitor, user_id: str, act: str) -> Response:
+        """Do what was asked."""
+        asked = _act(act)
+        try:
+            await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+            if asked.rights is None:
+                user, password = await self._administering.reset_password(user_id, visitor.member)
+                return self._slips(visitor, [Slip(user.username, password or "", user.email)], is_reset=True)
+            await self._administering.change_rights(f"{act}d", user_id, visitor.member, **asked.rights)
+        except Refused as refused:
+            return await self._ask(visitor, user_id, act, refused)
+        return redirect(f"/manage/users/{user_id}?done={act}")
+
+    async def _ask(self, visitor: Visitor, user_id: str, act: str, refused: Refused | None = None) -> Response:
+        asked, account = _act(act), await self._administering.account(user_id)
+        if account.user.id == visitor.member.id:
+            raise refused or Refused(ApiError.OWN_ACCOUNT)
+        sessions = 0
+        if asked.ends_sessions:
+            found = await self._sessions.sessions_of(account.user.id, self._settings.sessions, _MAX_SESSIONS)
+            sessions = len(found)
+        return self._pages.html(
+            "user_act.html",
+            visitor,
+            http_status=200 if refused is None else refused.api_error.status,
+            account=account,
+            act=asked,
+            name=act,
+            sessions=sessions,
+            max_sessions=_MAX_SESSIONS,
+            refused=refused,
+        )
+
+    def _new(self, visitor: Visitor, sent: Mapping[str, str], refused: Refused | None = None) -> Response:
+        return self._pages.html(
+            "user_new.html",
+            visitor,
+            http_status=200 if refused is None else refused.api_error.status,
+            username=sent.get("username", ""),
+            email=sent.get("email", ""),
+            refused=refused,
+        )
+
+    def _import(
+        self, visitor: Visitor, typed: str = "", faults: Sequence[LineFault] = (), refused: Refused | None = None
+    ) -> Response:
+        return self._pages.html(
+            "users_import.html",
+            visitor,
+            http_status=422 if faults else 200 if refused is None else refused.api_error.status,
+            typed=typed,
+            faults=[(fault, *FAULTS[fault.fault]) for fault in faults[:_MAX_FAULTS]],
+            fault_count=len(faults),
+            most=MAX_PEOPLE,
+            refused=refused,
+        )
+
+    def _slips(self, visitor: Visitor, slips: Sequence[Slip], *, is_reset: bool = False) -> Response:
+        response = self._pages.html(
+            "slips.html",
+            visitor,
+            slips=slips,
+            sent_back="\n".join("\t".join((slip.username, slip.email or "", slip.password)) for slip in slips),
+            is_reset=is_reset,
+            address=request.host,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+
+def _act(name: str) -> Act:
+    act = ACTS.get(name)
+    if act is None:
+        raise Refused(ApiError.NOT_FOUND)
+    return act
+
+
+def _is_allowed(act: Act, account: Account, visitor: Visitor) -> bool:
+    return act.applies(account) and account.user.id != visitor.member.id
