@@ -72,7 +72,7 @@ class Administering:
             raise Refused(ApiError.OWN_ACCOUNT)
         generated = None if chosen is not None else _readable_password(_RESET_CHARS)
         password_hash = await self._auth.hash(chosen or generated or "")
-        await self._accounts.set_password(account.user.id, password_hash, temporary=True)
+        await self._accounts.set_password(account.user.id, password_hash, temporary=True, by=admin.username)
         _log_change("password", account.user.id, admin)
         return account.user, generated
 
@@ -94,7 +94,7 @@ class Administering:
             password = person.password or _readable_password(_SLIP_CHARS)
             slips.append(Slip(person.username, password, person.email))
             accounts.append(NewAccount(person.username, await self._auth.hash(password), person.email))
-        taken = await self._accounts.create_users(accounts)
+        taken = await self._accounts.create_users(accounts, by=admin.username)
         if taken:
             return _taken(people, taken)
         observe.log("accounts_created", count=len(slips), by_user_id=admin.id)

@@ -12,6 +12,7 @@ from deepoj.observe import Metrics
 from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import Vet
 from deepoj.ports.accounts import Accounts, Github
+from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
@@ -43,6 +44,7 @@ class ApiContext:
     letters: DeadLetters
     rejudges: Rejudges
     roster: Roster
+    admin_events: AdminEvents
     results: LiveResults
     #: the event streams of this node
     live: Live

@@ -24,6 +24,7 @@ from deepoj.packages.publish import (
     revise,
 )
 from deepoj.packages.retire import retire
+from deepoj.words.accounts import User
 from deepoj.words.problems import Problem, ProblemRefusal
 
 MAX_DIFFICULTY_CHARS = 32
@@ -54,7 +55,7 @@ class Publishing:
             check_fields=check_fields,
         )
 
-    async def create(self, form: Form) -> Published:
+    async def create(self, form: Form, admin: User) -> Published:
         """Create a problem from a form with a package."""
         upload = _upload_of(form, self._settings)
         published = await publish(
@@ -64,6 +65,7 @@ class Publishing:
             self._settings.problems,
             vet=self._context.vet,
             statements=self._context.publish_statements,
+            by=admin.username,
         )
         match published:
             case PackageFault() | UploadRefusal():
@@ -71,7 +73,7 @@ class Publishing:
             case _:
                 return published
 
-    async def change(self, problem_id: int, form: Form) -> Problem:
+    async def change(self, problem_id: int, form: Form, admin: User) -> Problem:
         """Change a problem; omitted fields stay unchanged."""
         revision = _revision_of(form, self._settings)
         changed = await revise(
@@ -82,6 +84,7 @@ class Publishing:
             self._settings.problems,
             vet=self._context.vet,
             statements=self._context.publish_statements,
+            by=admin.username,
         )
         match changed:
             case None:
@@ -91,9 +94,9 @@ class Publishing:
             case _:
                 return changed
 
-    async def delete(self, problem_id: int, *, force: bool) -> None:
+    async def delete(self, problem_id: int, admin: User, *, force: bool) -> None:
         """Delete a problem; with ``force`` also all its submissions."""
-        match await retire(self._problems, problem_id, force=force):
+        match await retire(self._problems, problem_id, force=force, by=admin.username):
             case ProblemRefusal.UNKNOWN_PROBLEM:
                 raise Refused(ApiError.NO_SUCH_PROBLEM)
             case ProblemRefusal.HAS_SUBMISSIONS:

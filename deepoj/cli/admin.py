@@ -12,7 +12,7 @@ from rich.text import Text
 from deepoj.accounts.names import clean_prefix, clean_username
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
-from deepoj.cli.common import print_json, with_store
+from deepoj.cli.common import operator, print_json, with_store
 from deepoj.ports.accounts import Accounts
 from deepoj.words.accounts import Account, AccountRefusal, RightsRefusal, User
 from deepoj.words.errors import Breakage
@@ -37,11 +37,11 @@ def create_user(name: str, password_stdin: bool, as_json: bool) -> None:
     username = _username(name)
 
     async def work(store: PgStore) -> tuple[User, bool]:
-        promoted = await store.accounts.promote(username)
+        promoted = await store.accounts.promote(username, by=operator("admin"))
         if promoted is not None:
             return promoted, False
         password_hash = await Passwords().hash(_password(password_stdin))
-        new_user = await store.accounts.create_user(username, password_hash, None, is_admin=True)
+        new_user = await store.accounts.create_user(username, password_hash, None, is_admin=True, by=operator("admin"))
         if isinstance(new_user, AccountRefusal):
             raise Breakage(f"{username} was just registered by another user: run this again to promote it")
         return new_user, True
@@ -115,7 +115,8 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 
     async def work(store: PgStore) -> Account:
         user_id = await _id_of(store.accounts, name)
-        await store.accounts.set_password(user_id, await Passwords().hash(_password(password_stdin)), temporary=True)
+        password_hash = await Passwords().hash(_password(password_stdin))
+        await store.accounts.set_password(user_id, password_hash, temporary=True, by=operator("admin"))
         account = await store.accounts.account(user_id)
         if account is None:
             raise _unknown(name)
@@ -129,7 +130,9 @@ def _change(
 ) -> None:
     async def work(store: PgStore) -> Account | RightsRefusal:
         user_id = await _id_of(store.accounts, name)
-        return await store.accounts.change_rights(user_id, is_admin=is_admin, is_disabled=is_disabled, by=None)
+        return await store.accounts.change_rights(
+            user_id, is_admin=is_admin, is_disabled=is_disabled, by=None, operator=operator("admin")
+        )
 
     answer = with_store(work)
     if answer is RightsRefusal.LAST_ADMINISTRATOR:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import pwd
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from deepoj.adapters.pg import PgStore
-from deepoj.cli.common import print_json, settings, with_store
+from deepoj.cli.common import operator, print_json, settings, with_store
 from deepoj.pipeline import dlq as step
 from deepoj.words.exits import CheckFailed
 from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
@@ -130,7 +128,7 @@ def _decide(decision: Decision, job_ids: Sequence[str], attempt_id: int | None, 
     if attempt_id is not None and len(job_ids) > 1:
         raise click.UsageError("--attempt is for one JOB_ID.")
     stream_key = settings().stream_key
-    by = f"{_account()} (deepoj dlq)"
+    by = operator("dlq")
 
     async def decide_all(store: PgStore) -> list[tuple[str, Answer]]:
         return [
@@ -173,11 +171,3 @@ def _seconds(at: str) -> str:
 
 def _more(next_before: int | None) -> str:
     return "" if next_before is None else f", and more: --before {next_before}"
-
-
-def _account() -> str:
-    """Return the name of the user who runs the command."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"

@@ -15,7 +15,7 @@ from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
 from deepoj.cli.client import problem_show
-from deepoj.cli.common import print_json, settings
+from deepoj.cli.common import operator, print_json, settings
 from deepoj.cli.problem_verify import verify
 from deepoj.config.model import Config
 from deepoj.judging import compare as comparing
@@ -158,7 +158,15 @@ async def _publish(
     ):
         statements = publisher_of(cfg, store.statements, metrics_of(cfg), compiler=None, workdir=room)
         vet = _vet_in(cfg, room)
-        published = await publish(store.problems, blobs_of(cfg, home), upload, rules, vet=vet, statements=statements)
+        published = await publish(
+            store.problems,
+            blobs_of(cfg, home),
+            upload,
+            rules,
+            vet=vet,
+            statements=statements,
+            by=operator("problem"),
+        )
         if not isinstance(published, Published):
             return published, ()
         index = await store.statements.statement_index(published.problem.id)

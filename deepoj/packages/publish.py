@@ -87,9 +87,11 @@ async def publish(
     *,
     vet: Vet | None = None,
     statements: PublishStatements | None = None,
+    by: str | None = None,
 ) -> Published | PackageFault | UploadRefusal:
     """Check the package, store it and make the problem visible. ``vet`` checks its programs; None: there is no sandbox
     for it. ``statements`` stores what readers see of it, once the problem is there; None: a judge node does that.
+    ``by``: the administrator, for the log of administrative acts.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
@@ -125,7 +127,7 @@ async def publish(
     )
     await problems.note_object(problem.data_path)
     await blobs.put(problem.data_path, upload.package)
-    await problems.insert_problem(problem)
+    await problems.insert_problem(problem, by=by)
     if statements is not None:
         await statements(upload.package, plan, problem)
     return Published(problem, plan)
@@ -153,9 +155,10 @@ async def revise(
     *,
     vet: Vet | None = None,
     statements: PublishStatements | None = None,
+    by: str | None = None,
 ) -> Problem | PackageFault | UploadRefusal | None:
     """Change a problem. A limit that is not given is the new package's, or stays. None: there is no problem with this
-    id. ``vet``, ``statements``: as in ``publish``.
+    id. ``vet``, ``statements``, ``by``: as in ``publish``.
 
     Raises:
       StoreUnavailable: it may or may not be changed; repeating the call is safe.
@@ -188,7 +191,7 @@ async def revise(
             await blobs.put(change.data_path, revision.package)
     elif revision.compare is not None and old.compare == BY_PACKAGE:
         return UploadRefusal.COMPARE_TWICE
-    changed = await problems.update_problem(problem_id, change)
+    changed = await problems.update_problem(problem_id, change, by=by)
     if changed is not None and plan is not None and revision.package is not None and statements is not None:
         await statements(revision.package, plan, changed)
     return changed

@@ -18,20 +18,21 @@ PAGE = 500
 _ROUNDS = 5
 
 
-async def retire(problems: Problems, problem_id: int, *, force: bool) -> ProblemRefusal | None:
-    """Delete the problem. Return None if it is deleted, else the reason.
+async def retire(problems: Problems, problem_id: int, *, force: bool, by: str | None = None) -> ProblemRefusal | None:
+    """Delete the problem. Return None if it is deleted, else the reason. ``by``: the administrator, for the log of
+    administrative acts.
 
     Raises:
       StoreUnavailable: some submissions, or the problem, may be deleted; repeating the call is safe.
     """
-    refusal = await problems.delete_problem(problem_id)
+    refusal = await problems.delete_problem(problem_id, by=by)
     rounds = 0
     while force and refusal is ProblemRefusal.HAS_SUBMISSIONS and rounds < _ROUNDS:
         rounds += 1
         count = PAGE
         while count == PAGE:
             count = await problems.delete_submissions_of(problem_id, PAGE)
-        refusal = await problems.delete_problem(problem_id)
+        refusal = await problems.delete_problem(problem_id, by=by)
     if refusal is None:
         observe.log("problem_deleted", problem_id=problem_id)
     return refusal

@@ -21,16 +21,23 @@ class Accounts(Protocol):
     """User accounts. Raises StoreUnavailable."""
 
     async def create_user(
-        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        email: str | None,
+        *,
+        is_admin: bool = False,
+        by: str | None = None,
     ) -> User | AccountRefusal:
-        """Create an account. Names are unique without regard to case."""
+        """Create an account. Names are unique without regard to case. ``by``: who creates it for others, for the log of
+        administrative acts; None: its owner."""
         ...
 
     async def taken_names(self, usernames: Sequence[str]) -> frozenset[str]:
         """Return those of the names that accounts have, without regard to case."""
         ...
 
-    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+    async def create_users(self, accounts: Sequence[NewAccount], *, by: str) -> frozenset[str]:
         """Create all of the accounts, with temporary passwords, or none. Return the names because of which none was
         created: they are taken, without regard to case, or occur twice."""
         ...
@@ -41,9 +48,12 @@ class Accounts(Protocol):
         """Return the account and its current token epoch, which authorizing a token needs."""
         ...
 
-    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+    async def set_password(
+        self, user_id: int, password_hash: str, *, temporary: bool = False, by: str | None = None
+    ) -> int:
         """Set the password and return the new token epoch: tokens of older epochs are revoked. ``temporary``: the
-        account is marked so until its owner changes the password."""
+        account is marked so until its owner changes the password. ``by``: the administrator, for the log of
+        administrative acts."""
         ...
 
     async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
@@ -51,7 +61,7 @@ class Accounts(Protocol):
         change was faster), or the account is disabled."""
         ...
 
-    async def promote(self, username: str) -> User | None:
+    async def promote(self, username: str, *, by: str) -> User | None:
         """Make the account an administrator; None if there is no such account."""
         ...
 
@@ -63,12 +73,19 @@ class Accounts(Protocol):
         ...
 
     async def change_rights(
-        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+        self,
+        user_id: int,
+        *,
+        is_admin: bool | None = None,
+        is_disabled: bool | None = None,
+        by: int | None,
+        operator: str = "operator",
     ) -> Account | RightsRefusal:
         """Change rights in one transaction; changes are serialized. None: unchanged. Disabling revokes all tokens.
 
         ``by``: the administrator who asks. He must still be one and can change other accounts only, so that there is
-        always one left. None: an operator with the database's password, who cannot remove the last administrator."""
+        always one left. None: an operator with the database's password, who cannot remove the last administrator; the
+        log of administrative acts calls him ``operator``."""
         ...
 
     # -- GitHub

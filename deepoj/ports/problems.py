@@ -15,7 +15,10 @@ class Problems(Protocol):
         """Return a new id. A reserved id that is never inserted is a harmless gap."""
         ...
 
-    async def insert_problem(self, problem: Problem) -> None: ...
+    async def insert_problem(self, problem: Problem, *, by: str | None = None) -> None:
+        """Insert a problem. ``by``, here and below: the administrator, for the log of administrative acts; None: no
+        administrator's act."""
+        ...
 
     async def problem(self, problem_id: int) -> Problem | None: ...
 
@@ -27,7 +30,7 @@ class Problems(Protocol):
         """Return the next ``limit`` problems of a search after the problem ``after_id``; 0: from the first one."""
         ...
 
-    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+    async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         """Change a problem and return it; None if there is none. Its version grows by one if the change affects
         verdicts (data, limits, compare), so the same change twice counts once."""
         ...
@@ -54,7 +57,7 @@ class Problems(Protocol):
         """Delete the notes of deleted objects."""
         ...
 
-    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+    async def delete_problem(self, problem_id: int, *, by: str | None = None) -> ProblemRefusal | None:
         """Delete a problem and return None. One with submissions is refused."""
         ...
 

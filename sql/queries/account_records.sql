@@ -35,15 +35,33 @@ SELECT token_epoch FROM users WHERE id = $1 AND password_hash = $2;
 SELECT id FROM users WHERE is_admin AND NOT is_disabled ORDER BY id FOR NO KEY UPDATE;
 
 -- name: change_rights
--- Promotes, demotes, disables or enables; NULL keeps a value. Disabling revokes every token for good.
-UPDATE users
-SET is_admin = coalesce($2, is_admin),
-    is_disabled = coalesce($3, is_disabled),
-    token_epoch = token_epoch + CASE WHEN $3 AND NOT is_disabled THEN 1 ELSE 0 END,
-    updated_at = now()
-WHERE id = $1
-RETURNING id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
-          password_is_temporary, is_disabled, created_at, updated_at;
+-- Promotes, demotes, disables or enables; NULL keeps a value. Disabling revokes every token for good. The log names the
+-- administrator $4 (an id), or else $5.
+WITH changed AS (
+    UPDATE users
+    SET is_admin = coalesce($2, is_admin),
+        is_disabled = coalesce($3, is_disabled),
+        token_epoch = token_epoch + CASE WHEN $3 AND NOT is_disabled THEN 1 ELSE 0 END,
+        updated_at = now()
+    WHERE id = $1
+    RETURNING id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
+              password_is_temporary, is_disabled, created_at, updated_at
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT coalesce((SELECT username FROM users WHERE id = $4::bigint), $5::text),
+           CASE WHEN c.is_admin AND NOT u.is_admin THEN 'promoted'
+                WHEN u.is_admin AND NOT c.is_admin THEN 'demoted'
+                WHEN c.is_disabled THEN 'disabled'
+                ELSE 'enabled' END,
+           c.username, jsonb_build_object('user_id', c.id)
+    -- users: as it was before this statement
+    FROM changed AS c JOIN users AS u ON u.id = c.id
+    WHERE (u.is_admin, u.is_disabled) IS DISTINCT FROM (c.is_admin, c.is_disabled)
+)
+SELECT id, username, email, is_admin, github_id, avatar_url, has_password, password_is_temporary, is_disabled,
+       created_at, updated_at
+FROM changed;
 
 -- name: github_credentials
 -- The credentials of a known GitHub account; its picture becomes GitHub's latest.
@@ -92,12 +110,19 @@ WHERE EXISTS (SELECT FROM users WHERE lower(username) = lower(name));
 -- name: create_users
 -- Creates accounts with temporary passwords. A taken name gives no row; the caller then rolls back. All callers insert in
 -- one order, so that none waits for another that waits for it.
-INSERT INTO users (username, password_hash, email, password_is_temporary)
-SELECT username, password_hash, email, true
-FROM unnest($1::text[], $2::text[], $3::text[]) AS one (username, password_hash, email)
-ORDER BY lower(username)
-ON CONFLICT DO NOTHING
-RETURNING username;
+WITH made AS (
+    INSERT INTO users (username, password_hash, email, password_is_temporary)
+    SELECT username, password_hash, email, true
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS one (username, password_hash, email)
+    ORDER BY lower(username)
+    ON CONFLICT DO NOTHING
+    RETURNING id, username
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $4::text, 'account_created', username, jsonb_build_object('user_id', id, 'is_admin', false) FROM made
+)
+SELECT username FROM made;
 
 -- name: created_users
 -- Those of the names $1 whose accounts have the password hashes $2: hashes are salted, so the same call created them.

@@ -51,6 +51,11 @@ ledger AS (
     INSERT INTO attempts (job_id, judging, attempt_id, event, node, outcome, detail)
     SELECT r.job_id, r.judging, r.attempt_id, 'requeued', $3, NULL, $4 FROM revived AS r
 ),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $3, 'dead_letter_requeued', r.job_id::text, jsonb_build_object('attempt_id', r.attempt_id, 'note', $4::text)
+    FROM revived AS r
+),
 sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
     SELECT 'requeue', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,
@@ -85,6 +90,11 @@ ended AS (
 ledger AS (
     INSERT INTO attempts (job_id, judging, attempt_id, event, node, outcome, detail)
     SELECT e.job_id, e.judging, e.attempt_id, 'discarded', $3, 'System Error', $4 FROM ended AS e
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $3, 'dead_letter_discarded', e.job_id::text, jsonb_build_object('attempt_id', e.attempt_id, 'note', $4::text)
+    FROM ended AS e
 )
 SELECT CASE WHEN target.id IS NULL THEN 'unknown_job' ELSE refusal END AS word
 FROM (SELECT) AS one LEFT JOIN target ON true;

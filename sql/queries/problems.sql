@@ -3,15 +3,21 @@
 SELECT nextval(pg_get_serial_sequence('problems', 'id'));
 
 -- name: insert_problem
--- Stores a problem under its reserved id; repeatable.
-INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-                      testcase_minio_path, testcase_hash, version, unchecked, broken)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-ON CONFLICT (id) DO UPDATE SET
-    title = excluded.title, description = excluded.description, difficulty = excluded.difficulty,
-    time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb, compare = excluded.compare,
-    testcase_minio_path = excluded.testcase_minio_path, testcase_hash = excluded.testcase_hash,
-    version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, updated_at = now();
+-- Stores a problem under its reserved id; repeatable. $13: the administrator who does it, or NULL.
+WITH made AS (
+    INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+                          testcase_minio_path, testcase_hash, version, unchecked, broken)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    ON CONFLICT (id) DO UPDATE SET
+        title = excluded.title, description = excluded.description, difficulty = excluded.difficulty,
+        time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb, compare = excluded.compare,
+        testcase_minio_path = excluded.testcase_minio_path, testcase_hash = excluded.testcase_hash,
+        version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, updated_at = now()
+    RETURNING id, title
+)
+INSERT INTO admin_events (actor, act, subject, details)
+SELECT $13, 'problem_created', id::text, jsonb_build_object('title', title) FROM made
+WHERE $13::text IS NOT NULL AND NOT EXISTS (SELECT FROM problems WHERE id = $1);
 
 -- name: problem
 -- One problem with all that the pipeline needs.
@@ -21,20 +27,41 @@ FROM problems WHERE id = $1;
 
 -- name: update_problem
 -- Changes the values that are not NULL. The version grows only when a value that decides verdicts changes: repeatable.
-UPDATE problems
-SET title = coalesce($2, title), description = coalesce($3, description), difficulty = coalesce($4, difficulty),
-    time_limit_ms = coalesce($5, time_limit_ms), memory_limit_mb = coalesce($6, memory_limit_mb),
-    compare = coalesce($7, compare),
-    testcase_minio_path = CASE WHEN $9 <> testcase_hash THEN $8 ELSE testcase_minio_path END,
-    testcase_hash = coalesce($9, testcase_hash),
-    unchecked = CASE WHEN $9 IS NULL THEN unchecked ELSE $10 END,
-    broken = CASE WHEN $9 IS NULL THEN broken END,
-    version = version + CASE WHEN $5 <> time_limit_ms OR $6 <> memory_limit_mb OR $7 <> compare OR $9 <> testcase_hash
-                        THEN 1 ELSE 0 END,
-    updated_at = now()
-WHERE id = $1
-RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-          testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken;
+-- $11: the administrator who does it, or NULL; the log names the fields whose values differ.
+WITH changed AS (
+    UPDATE problems
+    SET title = coalesce($2, title), description = coalesce($3, description), difficulty = coalesce($4, difficulty),
+        time_limit_ms = coalesce($5, time_limit_ms), memory_limit_mb = coalesce($6, memory_limit_mb),
+        compare = coalesce($7, compare),
+        testcase_minio_path = CASE WHEN $9 <> testcase_hash THEN $8 ELSE testcase_minio_path END,
+        testcase_hash = coalesce($9, testcase_hash),
+        unchecked = CASE WHEN $9 IS NULL THEN unchecked ELSE $10 END,
+        broken = CASE WHEN $9 IS NULL THEN broken END,
+        version = version + CASE WHEN $5 <> time_limit_ms OR $6 <> memory_limit_mb OR $7 <> compare OR $9 <> testcase_hash
+                            THEN 1 ELSE 0 END,
+        updated_at = now()
+    WHERE id = $1
+    RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+              testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $11, 'problem_changed', c.id::text, jsonb_build_object('fields', f.fields, 'version', c.version)
+    -- problems: as it was before this statement
+    FROM changed AS c JOIN problems AS p ON p.id = c.id
+    CROSS JOIN LATERAL (SELECT array_remove(ARRAY[
+        CASE WHEN p.title <> c.title THEN 'title' END,
+        CASE WHEN p.description <> c.description THEN 'description' END,
+        CASE WHEN p.difficulty <> c.difficulty THEN 'difficulty' END,
+        CASE WHEN p.time_limit_ms <> c.time_limit_ms THEN 'time_limit' END,
+        CASE WHEN p.memory_limit_mb <> c.memory_limit_mb THEN 'memory_limit' END,
+        CASE WHEN p.compare <> c.compare THEN 'compare' END,
+        CASE WHEN p.testcase_hash <> c.data_hash THEN 'package' END], NULL) AS fields) AS f
+    WHERE $11::text IS NOT NULL AND cardinality(f.fields) > 0
+)
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare, data_path, data_hash, version,
+       unchecked, broken
+FROM changed;
 
 -- name: problems
 -- A page of problems above the id $1.
@@ -77,10 +104,17 @@ WHERE id = $1 AND testcase_hash = $2 AND unchecked IS NOT NULL;
 SELECT id FROM problems WHERE id = $1 FOR UPDATE;
 
 -- name: delete_problem
--- Deletes a problem that has no submissions.
-DELETE FROM problems
-WHERE id = $1 AND NOT EXISTS (SELECT FROM submissions WHERE problem_id = $1)
-RETURNING id;
+-- Deletes a problem that has no submissions. $2: the administrator who does it, or NULL.
+WITH gone AS (
+    DELETE FROM problems
+    WHERE id = $1 AND NOT EXISTS (SELECT FROM submissions WHERE problem_id = $1)
+    RETURNING id, title
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $2, 'problem_deleted', id::text, jsonb_build_object('title', title) FROM gone WHERE $2::text IS NOT NULL
+)
+SELECT id FROM gone;
 
 -- name: delete_submissions_of
 -- Deletes $2 submissions of a problem with their ledger rows; outbox events and old judgings go with the row.

@@ -4,7 +4,8 @@
 -- The current verdict moves to judgings, as it is once the row is locked. $5: the judging to be replaced, whose verdict the
 -- caller has seen: two requests for the same open one judging ('repeated'). An open judging no longer deduplicates
 -- identical submissions: another one may be under way by then (009). It is sent to the current stream ($4), which may have
--- been renamed since. (Rows are named by arrays: see mark_delivered.)
+-- been renamed since. (Rows are named by arrays: see mark_delivered.) $6: whether this is an administrator's act, and no
+-- page of one.
 WITH
 target AS MATERIALIZED (
     SELECT s.id, s.job_id, s.judging, s.attempt_id, s.status, s.error_code, s.error_message, s.result, s.updated_at,
@@ -39,6 +40,11 @@ ledger AS (
     SELECT o.job_id, o.judging, o.attempt_id, 'rejudged', $2, NULL, CASE WHEN $3 THEN 'in full' END
     FROM opened AS o
     ORDER BY o.id
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $2, 'submission_rejudged', o.job_id::text, jsonb_build_object('judging', o.judging, 'in_full', $3::boolean)
+    FROM opened AS o WHERE $6::boolean
 ),
 sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
@@ -88,9 +94,18 @@ UPDATE rejudges SET finished_at = now() WHERE id = $1;
 
 -- name: rejudge_begin
 -- Creates an order for all submissions that the problem has now.
-INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id)
-SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0) FROM submissions WHERE problem_id = $1
-RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at;
+WITH made AS (
+    INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id)
+    SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0) FROM submissions WHERE problem_id = $1
+    RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT ordered_by, 'problem_rejudged', problem_id::text,
+           jsonb_build_object('submissions', submissions, 'in_full', in_full)
+    FROM made
+)
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at FROM made;
 
 -- name: rejudge_latest
 -- The newest order of a problem.

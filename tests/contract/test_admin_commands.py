@@ -11,6 +11,7 @@ import pytest
 
 from deepoj.accounts.passwords import Passwords
 from deepoj.words.accounts import Credentials
+from deepoj.words.admin_events import AdminAct, AdminEvent
 from tests.contract.labs import PgLab
 from tests.contract.test_ledger_commands import Answer, Place, _logs_as_they_were, deepoj, place
 
@@ -130,3 +131,29 @@ def test_an_account_that_is_not_there(people: Place, admin: Callable[..., Answer
     code, _, err = admin(command, "x", *args)
     assert code == 2
     assert "username" in err
+
+
+def test_acts_of_commands_are_logged_with_who_ran_them(people: Place, admin: Callable[..., Answer]) -> None:
+    for call in (
+        ("create-user", "chief", "--password-stdin"),
+        ("create-user", "alice"),
+        ("disable-user", "bob"),
+        ("enable-user", "bob"),
+    ):
+        told(admin(*call, "--json"))
+    told(admin("set-password", "bob", "--json", "--password-stdin"))
+    told(admin("demote-user", "alice", "--json"))
+
+    async def log(lab: PgLab) -> list[AdminEvent]:
+        return await lab.store.admin_events.admin_events(99)
+
+    events = people.do(log)
+    assert {event.actor.partition(" ")[2] for event in events} == {"(deepoj admin)"}
+    assert [(event.act, event.subject) for event in reversed(events)] == [
+        (AdminAct.ACCOUNT_CREATED, "chief"),
+        (AdminAct.PROMOTED, "alice"),
+        (AdminAct.DISABLED, "bob"),
+        (AdminAct.ENABLED, "bob"),
+        (AdminAct.PASSWORD_RESET, "bob"),
+        (AdminAct.DEMOTED, "alice"),
+    ]

@@ -279,7 +279,10 @@ async def names(lab: Lab) -> list[str]:
 
 async def test_many_accounts_are_created_with_temporary_passwords(lab: Lab) -> None:
     accounts = lab.store.accounts
-    assert await accounts.create_users([NewAccount("Bob", "h1", "b@x"), NewAccount("王小明", "h2")]) == frozenset()
+    assert (
+        await accounts.create_users([NewAccount("Bob", "h1", "b@x"), NewAccount("王小明", "h2")], by="root")
+        == frozenset()
+    )
     bob, wang = await accounts.accounts(9)
     assert (bob.user.username, bob.user.email, bob.user.is_admin) == ("Bob", "b@x", False)
     assert (wang.user.username, wang.user.email) == ("王小明", None)
@@ -293,9 +296,9 @@ async def test_a_taken_name_keeps_all_accounts_from_being_created(lab: Lab) -> N
     accounts = lab.store.accounts
     await new_user(lab.store, "alice")
     assert await accounts.taken_names(["ALICE", "bob", "b\0b"]) == {"ALICE"}
-    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("ALICE", "h2")]) == {"ALICE"}
+    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("ALICE", "h2")], by="root") == {"ALICE"}
     assert await names(lab) == ["alice"]
-    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("BOB", "h2")]) != frozenset()
+    assert await accounts.create_users([NewAccount("bob", "h1"), NewAccount("BOB", "h2")], by="root") != frozenset()
     assert await names(lab) == ["alice"]
 
 
@@ -312,7 +315,7 @@ async def test_accounts_whose_creation_was_not_answered_are_created_once(
 
     monkeypatch.setattr(pool, "do", twice)
     new = [NewAccount("bob", "h1"), NewAccount("carol", "h2")]
-    assert await real.store.accounts.create_users(new) == frozenset()
+    assert await real.store.accounts.create_users(new, by="root") == frozenset()
     monkeypatch.undo()
     assert await names(real) == ["bob", "carol"]
-    assert await real.store.accounts.create_users([NewAccount("bob", "h3")]) == {"bob"}
+    assert await real.store.accounts.create_users([NewAccount("bob", "h3")], by="root") == {"bob"}

@@ -32,7 +32,7 @@ async def test_names_are_unique_without_regard_to_case(lab: Lab) -> None:
 @pytest.mark.parametrize("name", ["a\0b", "a\ud800b"])
 async def test_a_name_that_cannot_be_stored_is_not_found(lab: Lab, name: str) -> None:
     assert await lab.store.accounts.credentials(name) is None
-    assert await lab.store.accounts.promote(name) is None
+    assert await lab.store.accounts.promote(name, by="root") is None
 
 
 async def test_a_new_password_opens_a_new_token_epoch(lab: Lab) -> None:
@@ -52,13 +52,13 @@ async def test_a_new_password_opens_a_new_token_epoch(lab: Lab) -> None:
 async def test_promoting_makes_an_administrator_of_one_account(lab: Lab) -> None:
     await new_user(lab.store)
     await new_user(lab.store, "bob")
-    promoted = await lab.store.accounts.promote("ALICE")
+    promoted = await lab.store.accounts.promote("ALICE", by="root")
     assert promoted is not None
     assert (promoted.username, promoted.is_admin) == ("alice", True)
     found = await lab.store.accounts.credentials("bob")
     assert found is not None
     assert not found.user.is_admin
-    assert await lab.store.accounts.promote("carol") is None
+    assert await lab.store.accounts.promote("carol", by="root") is None
 
 
 async def test_an_administrator_can_be_made_at_once(lab: Lab) -> None:

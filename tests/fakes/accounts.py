@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
+from deepoj.words.admin_events import AdminAct, AdminEvent
 from deepoj.words.sessions import SessionLimits, WebSession
 
 
@@ -48,6 +49,8 @@ class MemoryAccountRecords:
     _spent: set[bytes] = field(default_factory=set)
     #: digest → a session of a browser
     _sessions: dict[bytes, SessionRow] = field(default_factory=dict)
+    #: the log of administrative acts
+    events: list[AdminEvent] = field(default_factory=list)
 
     async def _enter(self, method: str) -> bool:
         raise NotImplementedError
@@ -70,6 +73,18 @@ class MemoryAccountRecords:
     def _put_changed(self, account: Credentials) -> None:
         self._users[account.user.id] = account
         self._records[account.user.id].updated_at = self.clock()
+
+    def _log(self, by: str | None, act: AdminAct, subject: object, **details: object) -> None:
+        """Write a row of ``admin_events``, if this is an administrator's act."""
+        if by is not None:
+            at, number = self._dated(self.clock()).isoformat(), len(self.events) + 1
+            event = AdminEvent(id=number, at=at, actor=by, act=act, subject=str(subject), details=details)
+            self.events.append(event)
+
+    async def admin_events(self, limit: int, before_id: int | None = None) -> list[AdminEvent]:
+        lost = await self._enter("admin_events")
+        found = [event for event in reversed(self.events) if before_id is None or event.id < before_id]
+        return self._answer(found[:limit], lost)
 
     def _by_name(self, username: str) -> Credentials | None:
         return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
@@ -97,7 +112,7 @@ class MemoryAccountRecords:
         lost = await self._enter("taken_names")
         return self._answer(frozenset(name for name in usernames if self._by_name(name) is not None), lost)
 
-    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+    async def create_users(self, accounts: Sequence[NewAccount], *, by: str) -> frozenset[str]:
         lost = await self._enter("create_users")
         counts = Counter(account.username.lower() for account in accounts)
         taken = {one.username for one in accounts if counts[one.username.lower()] > 1 or self._by_name(one.username)}
@@ -105,6 +120,7 @@ class MemoryAccountRecords:
             user = User(id=self._take_id("user"), username=one.username, email=one.email, is_admin=False)
             self._put_new(user, one.password_hash)
             self._records[user.id].password_is_temporary = True
+            self._log(by, AdminAct.ACCOUNT_CREATED, user.username, user_id=user.id, is_admin=False)
         return self._answer(frozenset(taken), lost)
 
     async def account(self, user_id: int) -> Account | None:
@@ -118,9 +134,13 @@ class MemoryAccountRecords:
         found = [account for account in map(self._account, ids[:limit]) if account is not None]
         return self._answer(found, lost)
 
-    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+    async def set_password(
+        self, user_id: int, password_hash: str, *, temporary: bool = False, by: str | None = None
+    ) -> int:
         lost = await self._enter("set_password")
         old = self._users[user_id]
+        if old.password_hash != password_hash:
+            self._log(by, AdminAct.PASSWORD_RESET, old.user.username, user_id=user_id)
         self._put_changed(replace(old, password_hash=password_hash, token_epoch=old.token_epoch + 1))
         self._records[user_id].password_is_temporary = temporary
         return self._answer(old.token_epoch + 1, lost)
@@ -135,7 +155,13 @@ class MemoryAccountRecords:
         return self._answer(epoch + 1, lost)
 
     async def change_rights(
-        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+        self,
+        user_id: int,
+        *,
+        is_admin: bool | None = None,
+        is_disabled: bool | None = None,
+        by: int | None,
+        operator: str = "operator",
     ) -> Account | RightsRefusal:
         lost = await self._enter("change_rights")
         takes_away = is_admin is False or is_disabled is True
@@ -160,6 +186,15 @@ class MemoryAccountRecords:
         )
         changed = self._account(user_id)
         assert changed is not None
+        actor = operator if by is None else self._users[by].user.username
+        acts = {
+            AdminAct.PROMOTED: changed.user.is_admin and not old.user.is_admin,
+            AdminAct.DEMOTED: old.user.is_admin and not changed.user.is_admin,
+            AdminAct.DISABLED: off and not old.is_disabled,
+            AdminAct.ENABLED: old.is_disabled and not off,
+        }
+        for act in [act for act, is_so in acts.items() if is_so][:1]:
+            self._log(actor, act, old.user.username, user_id=user_id)
         return self._answer(changed, lost)
 
     # -- GitHub

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from deepoj.ports.accounts import Accounts
+from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.ledger import Auditor, DeadLetters
 from deepoj.ports.live import LiveResults
@@ -65,6 +66,8 @@ class Store(Protocol):
     def live(self) -> LiveResults: ...
     @property
     def webhooks(self) -> Webhooks: ...
+    @property
+    def admin_events(self) -> AdminEvents: ...
 
 
 class MemoryPorts:
@@ -90,3 +93,4 @@ class MemoryPorts:
         self.roster: Roster = memory
         self.live: LiveResults = memory
         self.webhooks: Webhooks = memory
+        self.admin_events: AdminEvents = memory

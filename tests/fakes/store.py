@@ -23,6 +23,7 @@ from typing import Any
 import trio
 
 from deepoj.words.accounts import AccountRefusal, Credentials, User
+from deepoj.words.admin_events import AdminAct
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
 from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
@@ -206,13 +207,20 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
     # -- accounts: more of them in MemoryAccountRecords
 
     async def create_user(
-        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        email: str | None,
+        *,
+        is_admin: bool = False,
+        by: str | None = None,
     ) -> User | AccountRefusal:
         lost = await self._enter("create_user")
         if self._by_name(username) is not None:
             return self._answer(AccountRefusal.USERNAME_TAKEN, lost)
         user = User(id=self._take_id("user"), username=username, email=email, is_admin=is_admin)
         self._put_new(user, password_hash)
+        self._log(by, AdminAct.ACCOUNT_CREATED, username, user_id=user.id, is_admin=is_admin)
         return self._answer(user, lost)
 
     async def credentials(self, username: str) -> Credentials | None:
@@ -223,13 +231,15 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         lost = await self._enter("credentials_by_id")
         return self._answer(self._users.get(user_id), lost)
 
-    async def promote(self, username: str) -> User | None:
+    async def promote(self, username: str, *, by: str) -> User | None:
         lost = await self._enter("promote")
         old = self._by_name(username)
         if old is None:
             return self._answer(None, lost)
         user = replace(old.user, is_admin=True)
         self._put_changed(replace(old, user=user))
+        if not old.user.is_admin:
+            self._log(by, AdminAct.PROMOTED, user.username, user_id=user.id)
         return self._answer(user, lost)
 
     # -- problems
@@ -238,8 +248,10 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         lost = await self._enter("reserve_problem_id")
         return self._answer(self._take_id("problem"), lost)
 
-    async def insert_problem(self, problem: Problem) -> None:
+    async def insert_problem(self, problem: Problem, *, by: str | None = None) -> None:
         lost = await self._enter("insert_problem")
+        if problem.id not in self._problems:
+            self._log(by, AdminAct.PROBLEM_CREATED, problem.id, title=problem.title)
         self._problems[problem.id] = problem
         self.loose.pop(problem.data_path, None)
         self._answer(None, lost)
@@ -267,7 +279,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
             found = [one for one in found if one.id > after_id]
         return self._answer(sorted(found, key=place)[:limit], lost)
 
-    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+    async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         lost = await self._enter("update_problem")
         old = self._problems.get(problem_id)
         if old is None:
@@ -282,6 +294,13 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         if any(getattr(new, name) != getattr(old, name) for name in decides):
             new = replace(new, version=old.version + 1)
         self._problems[problem_id] = new
+        logged = {
+            "title": "title", "description": "description", "difficulty": "difficulty", "time_limit_ms": "time_limit",
+            "memory_limit_mb": "memory_limit", "compare": "compare", "data_hash": "package",
+        }  # fmt: skip
+        changed = [word for name, word in logged.items() if getattr(new, name) != getattr(old, name)]
+        if changed:
+            self._log(by, AdminAct.PROBLEM_CHANGED, problem_id, fields=changed, version=new.version)
         if new.data_path != old.data_path:
             self.loose[old.data_path] = self.clock()
             self.loose.pop(new.data_path, None)
@@ -316,12 +335,13 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
             self._problems[problem_id] = replace(old, unchecked=None, broken=broken)
         self._answer(None, lost)
 
-    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+    async def delete_problem(self, problem_id: int, *, by: str | None = None) -> ProblemRefusal | None:
         lost = await self._enter("delete_problem")
         if problem_id not in self._problems:
             return self._answer(ProblemRefusal.UNKNOWN_PROBLEM, lost)
         if any(row.draft.problem_id == problem_id for row in self.rows.values()):
             return self._answer(ProblemRefusal.HAS_SUBMISSIONS, lost)
+        self._log(by, AdminAct.PROBLEM_DELETED, problem_id, title=self._problems[problem_id].title)
         self.loose[self._problems.pop(problem_id).data_path] = self.clock()
         self._unmark(problem_id)
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
@@ -1097,6 +1117,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
                 detail=note, at=self.clock(),
             )
         )  # fmt: skip
+        act = AdminAct.LETTER_REQUEUED if decision is Decision.REQUEUE else AdminAct.LETTER_DISCARDED
+        self._log(by, act, job_id, attempt_id=attempt_id, note=note)
         return self._answer(Decided(job_id, attempt_id), lost)
 
     async def count_dead_letters(self, upto: int) -> int:
@@ -1127,6 +1149,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
         if row.state is not State.DONE or (judging is not None and row.judging < judging):
             return self._answer(RejudgeRefusal.NOT_FINISHED, lost)
         self._open(row, by, in_full, stream_key)
+        self._log(by, AdminAct.SUBMISSION_REJUDGED, job_id, judging=row.judging, in_full=in_full)
         return self._answer(Rejudged(job_id, row.judging), lost)
 
     def _open(self, row: Row, by: str, in_full: bool, stream_key: str) -> None:
@@ -1184,6 +1207,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
             ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False,
         )  # fmt: skip
         self.orders.append(OrderRow(order=order, upto_id=max(ids, default=0), ordered_at=self.clock()))
+        self._log(by, AdminAct.PROBLEM_REJUDGED, problem_id, submissions=len(ids), in_full=full)
         return self._answer(order, lost)
 
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:

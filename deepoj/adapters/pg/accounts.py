@@ -45,13 +45,20 @@ class PgAccounts:
         self._asked = Batcher(self._credentials_of, lanes=2, most=_MOST_ACCOUNTS)
 
     async def create_user(
-        self, username: str, password_hash: str, email: str | None, *, is_admin: bool = False
+        self,
+        username: str,
+        password_hash: str,
+        email: str | None,
+        *,
+        is_admin: bool = False,
+        by: str | None = None,
     ) -> User | AccountRefusal:
         sql = queries()["create_user"].sql
         clean_email = None if email is None else clean_text(email)
 
         async def work(connection: Connection, again: bool) -> asyncpg.Record | None:
-            return await connection.fetchrow(sql, clean_text(username), password_hash, clean_email, is_admin, again)
+            name = clean_text(username)
+            return await connection.fetchrow(sql, name, password_hash, clean_email, is_admin, again, by)
 
         row = await self._pool.do(work, repeatable=True)
         return AccountRefusal.USERNAME_TAKEN if row is None else user_of(row)
@@ -60,7 +67,7 @@ class PgAccounts:
         names = [name for name in usernames if storable(name)]
         return frozenset(row["name"] for row in await self._pool.rows("taken_names", names, repeatable=True))
 
-    async def create_users(self, accounts: Sequence[NewAccount]) -> frozenset[str]:
+    async def create_users(self, accounts: Sequence[NewAccount], *, by: str) -> frozenset[str]:
         """Create accounts, as the port says. A second try after a lost answer finds those of the first by their
         hashes."""
         names = [clean_text(account.username) for account in accounts]
@@ -70,7 +77,7 @@ class PgAccounts:
         async def work(connection: Connection, again: bool) -> frozenset[str]:
             try:
                 async with connection.transaction():
-                    rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails)
+                    rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails, by)
                     if len(rows) < len(names):
                         raise _NotAllCreated([row["username"] for row in rows])
             except _NotAllCreated as shortage:
@@ -99,18 +106,20 @@ class PgAccounts:
         accounts = {row["id"]: credentials_of(row) for row in rows}
         return [accounts.get(user_id) for user_id in user_ids]
 
-    async def set_password(self, user_id: int, password_hash: str, *, temporary: bool = False) -> int:
+    async def set_password(
+        self, user_id: int, password_hash: str, *, temporary: bool = False, by: str | None = None
+    ) -> int:
         """Set a password and revoke the account's tokens. Raises LookupError for an unknown account. Repeatable."""
-        row = await self._pool.row("set_password", user_id, password_hash, temporary, repeatable=True)
+        row = await self._pool.row("set_password", user_id, password_hash, temporary, by, repeatable=True)
         if row is None:
             raise LookupError(f"there is no account {user_id}")
         epoch: int = row["token_epoch"]
         return epoch
 
-    async def promote(self, username: str) -> User | None:
+    async def promote(self, username: str, *, by: str) -> User | None:
         if not storable(username):
             return None
-        row = await self._pool.row("promote", username, repeatable=True)
+        row = await self._pool.row("promote", username, by, repeatable=True)
         return None if row is None else user_of(row)
 
     async def account(self, user_id: int) -> Account | None:
@@ -131,7 +140,13 @@ class PgAccounts:
         return new_epoch
 
     async def change_rights(
-        self, user_id: int, *, is_admin: bool | None = None, is_disabled: bool | None = None, by: int | None
+        self,
+        user_id: int,
+        *,
+        is_admin: bool | None = None,
+        is_disabled: bool | None = None,
+        by: int | None,
+        operator: str = "operator",
     ) -> Account | RightsRefusal:
         """Change an account's rights, as the port says.
 
@@ -150,7 +165,8 @@ class PgAccounts:
                     return RightsRefusal.OWN_ACCOUNT
                 if takes_away and administrators == {user_id}:
                     return RightsRefusal.LAST_ADMINISTRATOR
-                row = await connection.fetchrow(queries()["change_rights"].sql, user_id, is_admin, is_disabled)
+                sql = queries()["change_rights"].sql
+                row = await connection.fetchrow(sql, user_id, is_admin, is_disabled, by, operator)
                 return RightsRefusal.UNKNOWN_USER if row is None else _account(row)
 
         return await self._pool.do(work, repeatable=True)

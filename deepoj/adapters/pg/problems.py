@@ -33,7 +33,7 @@ class PgProblems:
         problem_id: int = row["nextval"]
         return problem_id
 
-    async def insert_problem(self, problem: Problem) -> None:
+    async def insert_problem(self, problem: Problem, *, by: str | None = None) -> None:
         """Insert a problem; overwrite one with the same id."""
         await self._pool.row(
             "insert_problem",
@@ -49,6 +49,7 @@ class PgProblems:
             problem.version,
             problem.unchecked,
             problem.broken,
+            by,
             repeatable=True,
         )
 
@@ -65,7 +66,7 @@ class PgProblems:
         rows = await self._pool.rows(name, pattern, query.number, limit, after_id, repeatable=True)
         return [problem_of(row) for row in rows]
 
-    async def update_problem(self, problem_id: int, change: ProblemChange) -> Problem | None:
+    async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         row = await self._pool.row(
             "update_problem",
             problem_id,
@@ -78,6 +79,7 @@ class PgProblems:
             change.data_path,
             change.data_hash,
             _clean(change.unchecked),
+            by,
             repeatable=True,
         )
         return None if row is None else problem_of(row)
@@ -102,14 +104,14 @@ class PgProblems:
         """Return the key of every object: True if a problem names it, False if only ``loose_objects`` does."""
         return {row["key"]: row["named"] for row in await self._pool.rows("object_keys", repeatable=True)}
 
-    async def delete_problem(self, problem_id: int) -> ProblemRefusal | None:
+    async def delete_problem(self, problem_id: int, *, by: str | None = None) -> ProblemRefusal | None:
         """Delete a problem, as the port says; a second try after a lost answer finds no row and returns None."""
 
         async def work(connection: Connection, again: bool) -> ProblemRefusal | None:
             async with connection.transaction():
                 if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
                     return None if again else ProblemRefusal.UNKNOWN_PROBLEM
-                deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id)
+                deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id, by)
                 return ProblemRefusal.HAS_SUBMISSIONS if deleted is None else None
 
         return await self._pool.do(work, repeatable=True)

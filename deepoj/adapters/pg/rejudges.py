@@ -37,7 +37,7 @@ class PgRejudges:
         if not is_job_id(job_id):
             return RejudgeRefusal.UNKNOWN_JOB
         row = await self._pool.row(
-            "open_judgings", [job_id], clean_text(by), in_full, stream_key, judging, repeatable=True
+            "open_judgings", [job_id], clean_text(by), in_full, stream_key, judging, True, repeatable=True
         )
         if row is None:
             return RejudgeRefusal.UNKNOWN_JOB
@@ -130,7 +130,7 @@ async def _open(connection: Connection, job_ids: Sequence[str], order: asyncpg.R
     if not job_ids:
         return 0
     sql = queries()["open_judgings"].sql
-    rows = await connection.fetch(sql, list(job_ids), order["ordered_by"], order["in_full"], stream_key, None)
+    rows = await connection.fetch(sql, list(job_ids), order["ordered_by"], order["in_full"], stream_key, None, False)
     return sum(row["word"] is None for row in rows)
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.accounts import PgAccounts
+from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.leases import PgJobLeases
@@ -58,6 +59,7 @@ class PgStore:
         self.roster = PgRoster(pool)
         self.live = PgLive(pool)
         self.webhooks = PgWebhooks(pool)
+        self.admin_events = PgAdminEvents(pool)
         self.schema = PgSchema(pool)
 
     @classmethod

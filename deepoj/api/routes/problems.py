@@ -43,7 +43,7 @@ class ProblemRoutes:
         form=ProblemForm,
         responses={200: ProblemCreated},
     )
-    async def create(self, _admin: User) -> dict[str, Any]:
+    async def create(self, admin: User) -> dict[str, Any]:
         """Create a problem from a package.
 
         For administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title, limits and
@@ -52,7 +52,7 @@ class ProblemRoutes:
         response says so (``unchecked``), and a judge node checks it later.
         """
         async with self._publishing.received() as form:
-            problem = (await self._publishing.create(form)).problem
+            problem = (await self._publishing.create(form, admin)).problem
         created = ProblemCreated(
             id=problem.id, status="created", minio_path=problem.data_path, unchecked=problem.unchecked
         )
@@ -91,7 +91,7 @@ class ProblemRoutes:
         form=ProblemChangeForm,
         responses={200: ProblemView},
     )
-    async def change(self, _admin: User, problem_id: str) -> ProblemView:
+    async def change(self, admin: User, problem_id: str) -> ProblemView:
         """Change a problem; omitted fields stay unchanged.
 
         For administrators. A new package, new limits or another comparison create a new version of the problem, which
@@ -99,7 +99,7 @@ class ProblemRoutes:
         """
         problem = await self._publishing.problem(problem_id)
         async with self._publishing.received() as form:
-            return _view(await self._publishing.change(problem.id, form))
+            return _view(await self._publishing.change(problem.id, form, admin))
 
     @route(
         "DELETE",
@@ -109,7 +109,7 @@ class ProblemRoutes:
         responses={200: ProblemDeleted},
         errors=(409,),
     )
-    async def delete(self, _admin: User, problem_id: str) -> ProblemDeleted:
+    async def delete(self, admin: User, problem_id: str) -> ProblemDeleted:
         """Delete a problem; with ``force`` also all its submissions.
 
         For administrators.
@@ -117,7 +117,7 @@ class ProblemRoutes:
         force, number = query_flag("force"), problem_id_of(problem_id)
         if number is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
-        await self._publishing.delete(number, force=force)
+        await self._publishing.delete(number, admin, force=force)
         return ProblemDeleted(id=number, status="deleted")
 
 

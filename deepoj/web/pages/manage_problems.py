@@ -98,7 +98,7 @@ class ManageProblemPages:
         try:
             async with self._received(visitor, sent) as form:
                 given = {name: value for name, value in form.fields.items() if value.strip()}
-                published = await self._publishing.create(Form(given, form.file))
+                published = await self._publishing.create(Form(given, form.file), visitor.member)
         except Refused as refused:
             return await self._problems(visitor, sent, refused)
         self._reports.keep(published.problem, published.plan)
@@ -121,7 +121,7 @@ class ManageProblemPages:
                 is_package = "package" in form.fields
                 if is_package and form.file is None:
                     raise Refused(ApiError.INVALID, field="file", problem="choose a package")
-                changed = await self._publishing.change(problem.id, form)
+                changed = await self._publishing.change(problem.id, form, visitor.member)
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
         report = "&report=1" if is_package else ""
@@ -138,7 +138,7 @@ class ManageProblemPages:
         problem = await self._publishing.problem(problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         try:
-            await self._publishing.delete(problem.id, force=form.get("force") == "1")
+            await self._publishing.delete(problem.id, visitor.member, force=form.get("force") == "1")
         except Refused as refused:
             return await self._delete(visitor, problem, refused)
         return redirect(f"/manage/problems?deleted={problem.id}")

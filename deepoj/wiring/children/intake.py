@@ -147,6 +147,7 @@ def _api_context(parts: Parts) -> ApiContext:
         letters=store.letters,
         rejudges=store.rejudges,
         roster=store.roster,
+        admin_events=store.admin_events,
         results=store.live,
         live=parts.live,
         runs=store.runs,

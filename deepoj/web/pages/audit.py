@@ -1,0 +1,72 @@
+"""The log of administrative acts, for administrators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from quart import Response
+
+from deepoj.api.context import ApiContext
+from deepoj.api.http.paths import query_number
+from deepoj.web.page import ADMIN, page
+from deepoj.web.render import Pages
+from deepoj.web.visitor import Visitor
+from deepoj.words.admin_events import AdminAct, AdminEvent
+
+_PAGE = 50
+_MAX_ID = 2**63 - 1
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+ACTS: Mapping[str, str] = {
+    AdminAct.ACCOUNT_CREATED: _("created the account"),
+    AdminAct.PROMOTED: _("made an administrator"),
+    AdminAct.DEMOTED: _("took the rights of an administrator"),
+    AdminAct.DISABLED: _("disabled the account"),
+    AdminAct.ENABLED: _("enabled the account"),
+    AdminAct.PASSWORD_RESET: _("reset the password"),
+    AdminAct.LETTER_REQUEUED: _("requeued the dead letter"),
+    AdminAct.LETTER_DISCARDED: _("discarded the dead letter"),
+    AdminAct.SUBMISSION_REJUDGED: _("rejudged the submission"),
+    AdminAct.PROBLEM_REJUDGED: _("rejudged the problem"),
+    AdminAct.PROBLEM_CREATED: _("created the problem"),
+    AdminAct.PROBLEM_CHANGED: _("changed the problem"),
+    AdminAct.PROBLEM_DELETED: _("deleted the problem"),
+}
+_OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
+_OF_PROBLEMS = (AdminAct.PROBLEM_REJUDGED, AdminAct.PROBLEM_CREATED, AdminAct.PROBLEM_CHANGED)
+
+
+class AuditPages:
+    """``/manage/audit``."""
+
+    def __init__(self, context: ApiContext, pages: Pages) -> None:
+        self._events, self._pages = context.admin_events, pages
+
+    @page("GET", "/manage/audit", access=ADMIN)
+    async def audit(self, visitor: Visitor) -> Response:
+        """List administrative acts, newest first."""
+        before = query_number("before", None, _MAX_ID)
+        found = await self._events.admin_events(_PAGE + 1, before)
+        shown = found[:_PAGE]
+        return self._pages.html(
+            "audit.html",
+            visitor,
+            events=[(event, ACTS.get(event.act, event.act), _place(event)) for event in shown],
+            before=before,
+            next_before=shown[-1].id if len(found) > _PAGE else None,
+        )
+
+
+def _place(event: AdminEvent) -> str:
+    """Return the page of the subject; empty: it may be gone, or has none."""
+    if event.act in _OF_SUBMISSIONS:
+        return f"/submissions/{event.subject}"
+    if event.act in _OF_PROBLEMS:
+        return f"/problems/{event.subject}"
+    user_id = event.details.get("user_id")
+    return f"/manage/users/{user_id}" if isinstance(user_id, int) else ""

@@ -1,0 +1,7 @@
+-- name: admin_events
+-- A page of administrative acts, newest first: rows below the id $1 (NULL: from the top).
+SELECT id, at, actor, act, subject, details::text AS details
+FROM admin_events
+WHERE id < coalesce($1::bigint, 9223372036854775807)
+ORDER BY id DESC
+LIMIT $2;

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS admin_events;
+DROP FUNCTION IF EXISTS admin_events_are_append_only();
