@@ -27,8 +27,6 @@ _HEADS: Mapping[str, str] = {
     "username": _USERNAME, "用户名": _USERNAME, "email": _EMAIL, "e-mail": _EMAIL, "邮箱": _EMAIL,
     "电子邮箱": _EMAIL, "password": _PASSWORD, "密码": _PASSWORD,
 }  # fmt: skip
-#: a spreadsheet takes a cell that begins so as a formula
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class PersonFault(enum.StrEnum):
@@ -99,20 +97,6 @@ def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerso
     if not people and not faults:
         faults.append(LineFault(1, PersonFault.EMPTY))
     return people, faults
-
-
-def slips_as_csv(slips: Sequence[Slip]) -> str:
-    """Return slips for a spreadsheet: no cell of them is a formula."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(_ORDER)
-    writer.writerows([cell(slip.username), cell(slip.email or ""), cell(slip.password)] for slip in slips)
-    return out.getvalue()
-
-
-def cell(text: str) -> str:
-    """Return a text as a cell that no spreadsheet takes for a formula: with an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _checked(text: str, reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:

@@ -3,7 +3,9 @@
 What if we die here? Submissions are deleted page by page, each with its outbox events, its judgings and its part of the
 ledger in one transaction; the problem is deleted last. Until then it exists with fewer submissions, and the same call
 continues. A node that judges one of them is refused the verdict. Entries in the stream are of unknown jobs, and acked.
-The package stays in the object store, unnamed by any row, until ``objects`` deletes it.
+The package stays in the object store, unnamed by any row, until ``objects`` deletes it. The log of administrative acts
+has its row from the same statement that deletes the problem: after a call that died before, it says nothing of the
+submissions that are gone, until the call is repeated.
 """
 
 from __future__ import annotations

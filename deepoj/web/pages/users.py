@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import codecs
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quart import Response, request
-from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_text
-from deepoj.api.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people, slips_as_csv
+from deepoj.api.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people
 from deepoj.web import forms
+from deepoj.web.downloads import csv_of, download
 from deepoj.web.page import ADMIN, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -27,7 +28,7 @@ _MAX_LIST_BYTES = 256 * 1024
 #: sessions that are counted before they are ended
 _MAX_SESSIONS = 100
 #: of a slip that a page sends back
-_SLIP_CELLS = 3
+_SLIP_HEADS = ("username", "email", "password")
 #: faults of a list that are shown
 _MAX_FAULTS = 100
 
@@ -220,11 +221,8 @@ class UserPages:
             self._visitors, visitor, timeout_s=self._settings.read_timeout_s, max_bytes=_MAX_LIST_BYTES
         )
         lines = [line.split("\t") for line in form.get("slips").split("\n") if line]
-        slips = [Slip(line[0], line[2], line[1] or None) for line in lines if len(line) == _SLIP_CELLS]
-        response = TrioResponse(slips_as_csv(slips).encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = 'attachment; filename="accounts.csv"'
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        slips = [line for line in lines if len(line) == len(_SLIP_HEADS)]
+        return download("accounts.csv", "text/csv; charset=utf-8", _file_of(slips))
 
     @page("GET", "/manage/users/<user_id>", access=ADMIN)
     async def user(self, visitor: Visitor, user_id: str) -> Response:
@@ -313,6 +311,17 @@ class UserPages:
         )
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+async def _file_of(slips: Sequence[Sequence[str]]) -> AsyncGenerator[bytes]:
+    """Yield a CSV file whose encoding spreadsheets see: they take one without the mark for that of their country."""
+
+    async def rows() -> AsyncGenerator[Sequence[Sequence[str]]]:
+        yield slips
+
+    yield codecs.BOM_UTF8
+    async for piece in csv_of(_SLIP_HEADS, rows()):
+        yield piece
 
 
 def _act(name: str) -> Act:
