@@ -56,8 +56,8 @@ async def test_acts_of_pages_and_of_the_api_are_shown_newest_first(tmp_path: Pat
         ("rejudged the problem", str(problem_id)),
         ("deleted the problem", str(problem_id)),
     ]
-    assert "fields title · version 1" in shown.words
-    assert "attempt_id 2 · note <why>" in shown.words
+    assert "title · version 1" in shown.words
+    assert "attempt 2 · note <why>" in shown.words
     assert "<why>" not in shown.text
     assert "<T>" not in shown.text
 

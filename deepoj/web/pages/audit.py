@@ -37,6 +37,18 @@ ACTS: Mapping[str, str] = {
     AdminAct.PROBLEM_CHANGED: _("changed the problem"),
     AdminAct.PROBLEM_DELETED: _("deleted the problem"),
 }
+#: key of an event's details → its name; others are not shown
+DETAILS: Mapping[str, str] = {
+    "title": _("title"),
+    "fields": _("fields"),
+    "version": _("version"),
+    "submissions": _("submissions"),
+    "in_full": _("in full"),
+    "judging": _("judging"),
+    "attempt_id": _("attempt"),
+    "note": _("note"),
+    "is_admin": _("administrator"),
+}
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
 _OF_PROBLEMS = (AdminAct.PROBLEM_REJUDGED, AdminAct.PROBLEM_CREATED, AdminAct.PROBLEM_CHANGED)
 
@@ -56,10 +68,22 @@ class AuditPages:
         return self._pages.html(
             "audit.html",
             visitor,
-            events=[(event, ACTS.get(event.act, event.act), _place(event)) for event in shown],
+            events=[(event, ACTS.get(event.act, event.act), _place(event), _details(event)) for event in shown],
             before=before,
             next_before=shown[-1].id if len(found) > _PAGE else None,
         )
+
+
+def _details(event: AdminEvent) -> list[tuple[str, str]]:
+    """Return name and value of each detail that says something; of a flag that is set, the name alone."""
+    found = []
+    for key, name in DETAILS.items():
+        value = event.details.get(key)
+        if isinstance(value, list):
+            found.append((name, ", ".join(map(str, value))))
+        elif value not in (None, "", False):
+            found.append((name, "" if value is True else str(value)))
+    return found
 
 
 def _place(event: AdminEvent) -> str:
