@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from markupsafe import Markup
 from quart import Response, request
+from werkzeug.datastructures import LanguageAccept
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.models.submissions import SubmitBody
+from deepoj.api.routes.statements import best_language
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
@@ -22,6 +25,7 @@ from deepoj.web.render import Pages, redirect
 from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem, ProblemSearch
+from deepoj.words.statements import StatementIndex
 from deepoj.words.submissions import Draft, SubmissionQuery
 
 _PAGE = 50
@@ -34,6 +38,7 @@ _MAX_SEARCH = 200
 _NUMBER = re.compile(r"[0-9]{1,18}")
 #: own submissions that are shown beside a problem
 _LAST = 5
+_NO_STATEMENT = StatementIndex(is_pending=False)
 
 
 class ProblemPages:
@@ -159,6 +164,10 @@ class ProblemPages:
             query = SubmissionQuery(user_id=visitor.account.user.id, problem_id=problem.id)
             last = list((await self._context.lists.submissions(query, _LAST)).items)
         sent = sent or (shown.sent if shown is not None else {})
+        index = await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
+        language = _statement_language(index, visitor)
+        text = None if language is None else await self._context.statements.statement_text(problem.id, language)
+        first_input = index.samples[0].input if index.samples else ""
         response = self._pages.html(
             "problem.html",
             visitor,
@@ -169,7 +178,11 @@ class ProblemPages:
             language=sent.get("language") or (last[0].language if last else visitor.programmed or USUAL_LANGUAGE),
             code=sent.get("code", ""),
             max_bytes=self._settings.submit_code_max_bytes,
-            stdin=sent.get("stdin", ""),
+            stdin=sent.get("stdin", first_input),
+            index=index,
+            statement=text,
+            # made by our renderer: nothing of the package's own HTML is in it that could do harm
+            statement_html=Markup("" if text is None else text.html),  # noqa: S704
             last=last,
             refused=refused,
             **self._runs.values(visitor, None if shown is None else shown.run),
@@ -177,6 +190,13 @@ class ProblemPages:
         if refused is not None:
             response.headers.extend(refused.extra_headers())
         return response
+
+
+def _statement_language(index: StatementIndex, visitor: Visitor) -> str | None:
+    """Return the language that the address asks for, else the one that suits the interface; None: there is none."""
+    languages = [language for language, _ in index.languages]
+    asked = request.args.get("lang", "")
+    return asked if asked in languages else best_language(languages, LanguageAccept([(visitor.language, 1)]))
 
 
 def judged_languages(context: ApiContext) -> list[Language]:
