@@ -34,6 +34,8 @@ SESSION, VISIT = "deepoj_session", "deepoj_visit"
 LANGUAGE, PROGRAMMED, THEME = "deepoj_language", "deepoj_programmed", "deepoj_theme"
 LANGUAGES = {"en": "English", "zh": "中文"}
 THEMES = ("auto", "light", "dark")
+#: Sec-Fetch-Site of a form of our pages, and of one that the reader sends without a page; old browsers send none
+_OWN_SITES = frozenset({"same-origin", "none"})
 _SECRET_BYTES = 24
 _YEAR_S = 365 * 86_400
 _MAX_CLIENT_CHARS = 200
@@ -151,8 +153,12 @@ class Visitors:
         return replace(visitor, secret=secret, form_token=self._mac("form", secret))
 
     def require_form_token(self, visitor: Visitor, sent: str) -> None:
-        """Raise Refused unless the token of the form is the visitor's."""
-        if not visitor.secret or not hmac.compare_digest(visitor.form_token.encode(), sent.encode()):
+        """Raise Refused unless the token of the form is the visitor's, and the browser names no other site as sender.
+
+        The token alone would do; a site that has learned one, as from a page that was saved, is refused all the same.
+        """
+        is_ours = request.headers.get("Sec-Fetch-Site", "none") in _OWN_SITES
+        if not is_ours or not visitor.secret or not hmac.compare_digest(visitor.form_token.encode(), sent.encode()):
             raise Refused(ApiError.FORM_EXPIRED)
 
     def stranger(self) -> Visitor:

@@ -1,0 +1,112 @@
+"""The pages, as tables: which pages the browser looks at, and who may do what. A new page is a line in each.
+
+A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the member).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+class Who(enum.StrEnum):
+    """The visitors of the tables."""
+
+    STRANGER = "stranger"
+    MEMBER = "member"
+    #: another member, to whom nothing of the member's belongs
+    OTHER = "other"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A page that the browser looks at. It has the budget of an ordinary page, or that of one with an editor."""
+
+    path: str
+    who: Who
+    has_editor: bool = False
+    status: int = 200
+    #: what tests and screenshots call it; by default its path
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name or f"{self.path.strip('/').replace('/', '-') or 'home'}-{self.who}"
+
+
+PAGES: tuple[Shown, ...] = (
+    Shown(path="/", who=Who.STRANGER),
+    Shown(path="/", who=Who.MEMBER),
+    Shown(path="/login", who=Who.STRANGER),
+    Shown(path="/register", who=Who.STRANGER),
+    Shown(path="/problems", who=Who.MEMBER),
+    Shown(path="/problems/{problem}", who=Who.STRANGER, name="problem-stranger"),
+    Shown(path="/problems/{problem}", who=Who.MEMBER, name="problem", has_editor=True),
+    Shown(path="/submissions", who=Who.MEMBER),
+    Shown(path="/submissions?all=1", who=Who.ADMIN, name="submissions-all"),
+    Shown(path="/submissions/{accepted}", who=Who.MEMBER, name="submission-accepted"),
+    Shown(path="/submissions/{wrong}", who=Who.MEMBER, name="submission-wrong"),
+    Shown(path="/submissions/{broken}", who=Who.MEMBER, name="submission-compile-error"),
+    Shown(path="/account", who=Who.MEMBER),
+    Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
+    Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
+)
+
+#: pages that are not shown by themselves: they stream, or they are files
+NOT_SHOWN = ("/submissions/{job}/events", "/assets/{name}")
+
+#: instead of a status: the visitor is sent to the login
+LOGIN = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """What the visitors get: the stranger, the member, the other member, the administrator; LOGIN or a status.
+
+    ``fields``: a form that is taken; a value that is one part, such as ``{job}``, is filled in.
+    """
+
+    method: str
+    path: str
+    statuses: tuple[int, int, int, int]
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def form(self, ids: Mapping[str, str]) -> dict[str, str]:
+        return {name: ids.get(value[1:-1], value) for name, value in self.fields.items()}
+
+
+_FILLED_IN = {"username": "newcomer", "password": "correct horse", "email": ""}
+
+RIGHTS: tuple[Right, ...] = (
+    Right(method="GET", path="/", statuses=(200, 200, 200, 200)),
+    Right(method="POST", path="/preferences", statuses=(303, 303, 303, 303), fields={"next": "/", "theme": "dark"}),
+    Right(method="GET", path="/login", statuses=(200, 303, 303, 303)),
+    Right(method="POST", path="/login", statuses=(401, 401, 401, 401), fields=_FILLED_IN),
+    Right(method="GET", path="/register", statuses=(200, 303, 303, 303)),
+    Right(method="POST", path="/register", statuses=(303, 303, 303, 303), fields=_FILLED_IN),
+    Right(method="POST", path="/logout", statuses=(303, 303, 303, 303)),
+    Right(method="GET", path="/problems", statuses=(200, 200, 200, 200)),
+    Right(method="GET", path="/problems/{problem}", statuses=(200, 200, 200, 200)),
+    Right(
+        method="POST",
+        path="/problems/{problem}",
+        statuses=(LOGIN, 303, 303, 303),
+        fields={"language": "cpp17", "code": "int main(){}"},
+    ),
+    Right(method="GET", path="/submissions", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="GET", path="/submissions/{job}", statuses=(LOGIN, 200, 403, 200)),
+    Right(method="GET", path="/submissions/{waiting}", statuses=(LOGIN, 200, 403, 200)),
+    Right(method="GET", path="/submissions/{job}/events", statuses=(LOGIN, 200, 403, 200)),
+    Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
+    Right(
+        method="POST",
+        path="/account/password",
+        statuses=(LOGIN, 303, 303, 303),
+        fields={"password": "correct horse", "new_password": "a new password"},
+    ),
+    Right(method="POST", path="/account/sessions", statuses=(LOGIN, 303, 303, 303), fields={"session": "others"}),
+)

@@ -1,0 +1,56 @@
+"""What the pages of a test show: a problem, and submissions of each kind, in the store of ``tests.api.house``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from deepoj.judging.result import as_result
+from deepoj.words.jobs import Claim
+from deepoj.words.problems import Problem
+from deepoj.words.results import CompileResult, Report, TestResult, Verdict
+from tests.api.house import House, submission
+from tests.contract.labs import entry
+from tests.unit.makers import a_report
+
+
+async def add_problem(home: House[Any], *, title: str = "A+B", description: str = "add", broken: str = "") -> int:
+    number = await home.ports.problems.reserve_problem_id()
+    await home.ports.problems.insert_problem(
+        Problem(
+            id=number,
+            title=title,
+            description=description,
+            difficulty=title if title != "A+B" else "easy",
+            time_limit_ms=1000,
+            memory_limit_mb=128,
+            compare="tokens",
+            data_path=f"problems/{number}.zip",
+            data_hash="00",
+            broken=broken or None,
+        )
+    )
+    return number
+
+
+async def add_submission(
+    home: House, owner: str, problem_id: int, *, code: str = "int main(){}", report: Report | None = None
+) -> str:
+    """Submit for the owner. ``report``: how it was judged; None: it waits."""
+    job_id = await submission(home, await home.token_of(owner), problem_id, code)
+    if report is not None:
+        claim = (await home.store.claim([entry(job_id)], "node", 60.0, 5))["1-1"]
+        assert isinstance(claim, Claim)
+        assert await home.store.finalize(claim, report, as_result(claim, report)) is None
+    return job_id
+
+
+def report_saying(text: str, verdict: Verdict = Verdict.WRONG_ANSWER) -> Report:
+    """Return a report in which everything that contestants and setters can write is this text."""
+    return replace(
+        a_report(verdict),
+        compile=CompileResult(ok=verdict is not Verdict.COMPILE_ERROR, time_ms=1, output=text),
+        tests=()
+        if verdict is Verdict.COMPILE_ERROR
+        else (TestResult(name=text, status=verdict, reason="checker", checker_message=text, group=text, sample=True),),
+    )

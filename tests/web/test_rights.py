@@ -1,0 +1,97 @@
+"""Who may see and do what on the pages, by the table ``tests.web.pages``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.api.route import is_page
+from tests.api.house import House, house
+from tests.unit.makers import a_report
+from tests.web.pages import LOGIN, NOT_SHOWN, PAGES, RIGHTS, Right, Shown, Who
+from tests.web.scene import add_problem, add_submission
+from tests.web.visits import Visit, administrator, registered
+
+
+async def furnished(tmp_path: Path, **changes: Any) -> tuple[House, dict[Who, Visit], dict[str, str]]:
+    """Return pages, a visitor of each kind, and the ids for the parts of paths."""
+    home = house(tmp_path, has_pages=True, **changes)
+    visits = {
+        Who.STRANGER: Visit(home),
+        Who.MEMBER: await registered(home, "member"),
+        Who.OTHER: await registered(home, "other"),
+        Who.ADMIN: await administrator(home, "chief"),
+    }
+    problem = await add_problem(home)
+    ids = {
+        "problem": str(problem),
+        "job": await add_submission(home, "member", problem, report=a_report()),
+        "waiting": await add_submission(home, "member", problem),
+    }
+    return home, visits, ids
+
+
+@pytest.mark.parametrize("right", RIGHTS, ids=str)
+async def test_a_visitor_gets_what_the_table_says(tmp_path: Path, right: Right) -> None:
+    for who, status in zip(Who, right.statuses, strict=True):
+        _home, visits, ids = await furnished(tmp_path)
+        path = right.path.format(**ids)
+        if right.method == "GET":
+            reply = await visits[who].get(path)
+        else:
+            reply = await visits[who].post(path, right.form(ids))
+        if status == LOGIN:
+            assert (reply.status, reply.location) == (303, f"/login?next={path}"), (who, reply.text)
+        else:
+            assert reply.status == status, (who, reply.text)
+            assert not reply.location.startswith("/login"), who
+
+
+def pattern(path: str) -> str:
+    """Return the path without its query and without the names of its parts."""
+    return re.sub(r"<[^>]+>|{\w+}", "*", path.partition("?")[0])
+
+
+def pages_of(home: House) -> set[tuple[str, str]]:
+    return {
+        (method, pattern(rule.rule))
+        for rule in home.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if is_page(home.app, rule.endpoint) and not rule.rule.startswith("/assets/")
+    }
+
+
+def test_the_table_of_rights_names_every_page(tmp_path: Path) -> None:
+    pages = pages_of(house(tmp_path, has_pages=True))
+    assert pages == {(right.method, pattern(right.path)) for right in RIGHTS}
+
+
+def test_the_browser_looks_at_every_page(tmp_path: Path) -> None:
+    pages = {path for method, path in pages_of(house(tmp_path, has_pages=True)) if method == "GET"}
+    shown = {pattern(page.path) for page in PAGES if page.status == 200}
+    assert pages == (shown | {pattern(path) for path in NOT_SHOWN}) & pages
+    assert shown <= pages
+
+
+def test_names_of_pages_are_used_once() -> None:
+    names = [str(page) for page in PAGES]
+    assert len(names) == len(set(names))
+    assert all(isinstance(page, Shown) for page in PAGES)
+
+
+async def test_the_api_takes_no_cookie(tmp_path: Path) -> None:
+    home, visits, ids = await furnished(tmp_path)
+    member = visits[Who.MEMBER]
+    for path in ("/api/v1/users/me", "/api/v1/submissions", f"/api/v1/status/{ids['job']}"):
+        assert (await member.get(path)).status == 401, path
+    cookie = "; ".join(f"{name}={value}" for name, value in member.cookies.items())
+    answer = await home.ask(
+        "POST",
+        "/api/v1/submit",
+        headers={"Cookie": cookie},
+        json={"problem_id": int(ids["problem"]), "language": "cpp17", "code": "x"},
+    )
+    assert answer.status_code == 401
