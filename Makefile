@@ -9,7 +9,7 @@ PY := .venv/bin/python
 # A Python to build with, if not the first one ≥ 3.13 that is found; passed on to the script.
 export PYTHON
 
-.PHONY: help build binary lock run demo check test test-full test-rest test-languages hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
+.PHONY: help build binary lock run demo check test test-full test-rest test-languages screenshots hostile mutants soak soak-memory release-check fuzz bench lint lint-c clean
 
 # What `make help` shows, in this order.
 HELP := run demo build check test test-full lint bench binary clean
@@ -63,6 +63,10 @@ test-rest:
 test-languages: ## install the tools of every language and judge the smoke programs of each
 	@deploy/scripts/build.sh --test-languages
 	DEEPOJ_TEST_LANGUAGES=all $(PY) -m pytest tests/languages
+
+screenshots: ## pictures of every page in a browser, into build/screenshots: wide, narrow, light, dark, both languages
+	@deploy/scripts/build.sh --test
+	$(PY) -m tests.web.screenshots
 
 # How often `make hostile` plays the table, here and in the virtual machine.
 HOSTILE_ROUNDS := 20

@@ -96,6 +96,12 @@ def _touch(manifest: Path, sources: Path) -> None:
         os.utime(manifest)
 
 
+def npm() -> tuple[str, ...]:
+    """The command of npm, the host's or that of the wheel. Raises CannotMake where there is neither."""
+    node = _of_host(None) or _of_wheel(BUILD / "web-node", LOCK)
+    return node.npm
+
+
 def _of_host(path: str | None) -> _Node | None:
     """node and npm of the host, if both are there and new enough."""
     node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)

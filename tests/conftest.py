@@ -61,6 +61,7 @@ FULL = (
     "tests/sandbox/test_unprivileged.py",
     "tests/schema/test_schemathesis.py",
     "tests/vm/",
+    "tests/web/test_pages.py",
 )
 #: paths whose tests measure the machine
 ALONE = ("tests/sandbox/test_measures.py",)
@@ -74,6 +75,8 @@ LONGEST = (
     "tests/e2e/test_hostile_clients.py",
     "tests/deploy/",
     "tests/fault/",
+    "tests/web/test_journey.py",
+    "tests/web/test_pages.py",
     "tests/e2e/",
     "tests/sandbox/",
     "tests/schema/",

@@ -278,3 +278,9 @@ if ! up_to_date "$VENV/.built-tests" "$VENV/.built" deploy/locks/dev.txt; then
         not_installed deploy/locks/dev.txt
     printf '%s\n' "$kind" >"$VENV/.built-tests"
 fi
+
+checker=build/html-checker/installed-lock.json
+if ! cmp -s tests/web/checker/package-lock.json $checker; then
+    step "installing the HTML checker" "$VENV/bin/python" -m tests.web.html_checker ||
+        fail_with_log 3 "the HTML checker of tests/web could not be installed with npm"
+fi

@@ -1,0 +1,78 @@
+"""A node with its embedded servers, and what its pages show: accounts, the sample, submissions of several verdicts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deepoj.sample import accepted_source
+from deepoj.web import assets
+from tests.e2e.nodes import BROKEN, VERDICT_S, WRONG, Node, running, until
+from tests.web.pages import Who
+
+PASSWORD = "correct horse"
+#: account of each visitor; registering the name `admin` gives an embedded node its administrator
+NAMES = {Who.MEMBER: "alice", Who.OTHER: "bob", Who.ADMIN: "admin"}
+_SESSION = "deepoj_session"
+BUNDLE = Path(assets.__file__).parent / "static" / "manifest.json"
+NO_BUNDLE = f"{BUNDLE} is missing: the pages have no scripts and no styles. Run `make build`; it says why."
+
+
+@dataclass(frozen=True)
+class Site:
+    """The node, the sessions of its visitors, and the ids for the parts of paths."""
+
+    node: Node
+    sessions: Mapping[Who, str]
+    ids: Mapping[str, str]
+
+    @property
+    def base(self) -> str:
+        return self.node.base
+
+    def path(self, pattern: str) -> str:
+        return pattern.format(**self.ids)
+
+    def client(self, who: Who) -> httpx.Client:
+        """Return a client with the session of a visitor."""
+        cookies = {_SESSION: self.sessions[who]} if who in self.sessions else {}
+        headers = {"Accept": "text/html"}
+        return httpx.Client(base_url=self.base, cookies=cookies, headers=headers, timeout=60, trust_env=False)
+
+
+@contextmanager
+def running_site(home: Path) -> Iterator[Site]:
+    """Run a node as `make run` does, with its sample. AssertionError if it was built without scripts and styles."""
+    assert BUNDLE.exists(), NO_BUNDLE
+    with running(home, "--sample", first=True) as node:
+        until(lambda: "Result: Accepted" in node.out.read_text(), within_s=VERDICT_S, what=f"the sample; {node.tail()}")
+        sessions = {who: _session_of(node.base, name) for who, name in NAMES.items()}
+        yield Site(node, sessions, _ids(node))
+
+
+def _session_of(base: str, name: str) -> str:
+    """Register an account by its page. Return the session's cookie."""
+    with httpx.Client(base_url=base, timeout=60, trust_env=False) as client:
+        found = re.search(r'name="form_token" value="([^"]+)"', client.get("/register").text)
+        assert found is not None
+        fields = {"form_token": found[1], "username": name, "password": PASSWORD, "email": f"{name}@example.com"}
+        reply = client.post("/register", data=fields)
+        assert reply.status_code == 303, reply.text
+        return str(client.cookies[_SESSION])
+
+
+def _ids(node: Node) -> dict[str, str]:
+    account = {"username": NAMES[Who.MEMBER], "password": PASSWORD}
+    token = str(node.client.post("/api/v1/auth/login", json=account).json()["token"])
+    found = node.client.get("/api/v1/problems").json()
+    problem = next(row["id"] for row in found["problems"] if "A+B" in row["title"])
+    programs = {"accepted": accepted_source(), "wrong": WRONG, "broken": BROKEN}
+    ids = {name: node.submit(token, problem, code) for name, code in programs.items()}
+    for job in ids.values():
+        node.verdict(token, job)
+    return {"problem": str(problem), "job": ids["accepted"], **ids}

@@ -1,0 +1,58 @@
+"""Each page in both languages, both themes, wide and narrow, with scripts and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.web.browser import Look, chromium, watched
+from tests.web.html_checker import errors_of
+from tests.web.pages import PAGES, Shown
+from tests.web.site import Site
+from tests.web.test_texts import catalogue
+
+LOOKS = tuple(
+    Look(language=language, theme=theme, width=width, has_scripts=has_scripts)
+    for language in ("en", "zh")
+    for theme in ("light", "dark")
+    for width in (1400, 390)
+    for has_scripts in (True, False)
+)
+_PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|{\w*}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.mark.parametrize("shown", PAGES, ids=str)
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_a_page_is_sound_however_it_is_looked_at(browser: Browser, site: Site, look: Look, shown: Shown) -> None:
+    with watched(browser, site, shown.who, look) as watcher:
+        watcher.visit(shown)
+        watcher.check(shown)
+        page = watcher.page
+        assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[look.language]
+        if look.language == "zh":
+            assert _english(page.inner_text("body")) == []
+
+
+def _english(text: str) -> list[str]:
+    """Return the sentences of templates that stand in a text in English."""
+    sentences = (
+        entry.msgid for entry in catalogue("zh") if " " in entry.msgid and not _PLACEHOLDER.search(entry.msgid)
+    )
+    return [sentence for sentence in sentences if sentence in text]
+
+
+def test_the_html_of_every_page_in_chinese_has_no_error(site: Site) -> None:
+    documents = {}
+    for shown in PAGES:
+        with site.client(shown.who) as client:
+            documents[str(shown)] = client.get(site.path(shown.path), headers={"Accept-Language": "zh-CN"}).text
+    assert errors_of(documents) == []
