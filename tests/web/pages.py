@@ -1,6 +1,7 @@
 """The pages, as tables: which pages the browser looks at, and who may do what. A new page is a line in each.
 
-A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the member).
+A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
+member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it).
 """
 
 from __future__ import annotations
@@ -49,12 +50,33 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/submissions/{wrong}", who=Who.MEMBER, name="submission-wrong"),
     Shown(path="/submissions/{broken}", who=Who.MEMBER, name="submission-compile-error"),
     Shown(path="/account", who=Who.MEMBER),
+    Shown(path="/playground", who=Who.MEMBER, name="playground", has_editor=True),
+    Shown(path="/playground/{run}", who=Who.MEMBER, name="playground-run", has_editor=True),
+    Shown(path="/users/{member}", who=Who.MEMBER, name="users-member"),
+    Shown(path="/manage/audit", who=Who.ADMIN, name="manage-audit"),
+    Shown(path="/manage/problems", who=Who.ADMIN, name="manage-problems"),
+    Shown(path="/manage/problems/{problem}", who=Who.ADMIN, name="manage-problems-problem"),
+    Shown(path="/manage/problems/{problem}/delete", who=Who.ADMIN, name="manage-problems-problem-delete"),
+    Shown(path="/manage/problems/{problem}/rejudge", who=Who.ADMIN, name="manage-problems-problem-rejudge"),
+    Shown(path="/manage/system", who=Who.ADMIN, name="manage-system"),
+    Shown(path="/manage/users", who=Who.ADMIN, name="manage-users"),
+    Shown(path="/manage/users/{user}", who=Who.ADMIN, name="manage-users-user"),
+    Shown(path="/manage/users/{user}/{act}", who=Who.ADMIN, name="manage-users-user-act"),
+    Shown(path="/manage/users/import", who=Who.ADMIN, name="manage-users-import"),
+    Shown(path="/manage/users/new", who=Who.ADMIN, name="manage-users-new"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
 
-#: pages that are not shown by themselves: they stream, or they are files
-NOT_SHOWN = ("/submissions/{job}/events", "/assets/{name}")
+#: pages that are not shown by themselves: streams, files, what leads elsewhere, what this site has none of
+NOT_SHOWN = (
+    "/submissions/{job}/events",
+    "/playground/{run}/events",
+    "/problems/{problem}/run",
+    "/manage/problems/{problem}/results.csv",
+    "/manage/problems/{problem}/results.json",
+    "/manage/system/letters/{job}",
+)
 
 #: instead of a status: the visitor is sent to the login
 LOGIN = 0
@@ -109,4 +131,71 @@ RIGHTS: tuple[Right, ...] = (
         fields={"password": "correct horse", "new_password": "a new password"},
     ),
     Right(method="POST", path="/account/sessions", statuses=(LOGIN, 303, 303, 303), fields={"session": "others"}),
+    Right(method="GET", path="/problems/{problem}/run", statuses=(303, 303, 303, 303)),
+    Right(
+        method="POST",
+        path="/problems/{problem}/run",
+        statuses=(LOGIN, 303, 303, 303),
+        fields={"language": "cpp17", "code": "int main(){}", "stdin": ""},
+    ),
+    Right(method="GET", path="/playground", statuses=(LOGIN, 200, 200, 200)),
+    Right(
+        method="POST",
+        path="/playground",
+        statuses=(LOGIN, 303, 303, 303),
+        fields={"language": "cpp17", "code": "int main(){}", "stdin": ""},
+    ),
+    Right(method="GET", path="/playground/{run}", statuses=(LOGIN, 200, 403, 403)),
+    Right(method="GET", path="/playground/{run}/events", statuses=(LOGIN, 200, 403, 403)),
+    Right(method="GET", path="/users/{member}", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="GET", path="/manage/audit", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems/{problem}", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems/{problem}/delete", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems/{problem}/rejudge", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems/{problem}/results.csv", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems/{problem}/results.json", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/system", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/system/letters/{job}", statuses=(LOGIN, 403, 403, 404)),
+    Right(method="GET", path="/manage/users", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/users/{user}", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/users/{user}/{act}", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/users/import", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="GET", path="/manage/users/new", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="POST", path="/manage/problems", statuses=(LOGIN, 403, 403, 400), fields={"username": "newcomer"}),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}",
+        statuses=(LOGIN, 403, 403, 303),
+        fields={"username": "newcomer"},
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/delete",
+        statuses=(LOGIN, 403, 403, 409),
+        fields={"username": "newcomer"},
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/rejudge",
+        statuses=(LOGIN, 403, 403, 303),
+        fields={"username": "newcomer"},
+    ),
+    Right(
+        method="POST",
+        path="/manage/system/letters/{job}",
+        statuses=(LOGIN, 403, 403, 400),
+        fields={"username": "newcomer"},
+    ),
+    Right(
+        method="POST",
+        path="/manage/users/{user}/{act}",
+        statuses=(LOGIN, 403, 403, 303),
+        fields={"username": "newcomer"},
+    ),
+    Right(method="POST", path="/manage/users/import", statuses=(LOGIN, 403, 403, 422), fields={"username": "newcomer"}),
+    Right(method="POST", path="/manage/users/new", statuses=(LOGIN, 403, 403, 200), fields={"username": "newcomer"}),
+    Right(
+        method="POST", path="/manage/users/slips.csv", statuses=(LOGIN, 403, 403, 200), fields={"username": "newcomer"}
+    ),
 )

@@ -55,12 +55,12 @@ async def test_a_run_keeps_the_form_and_shows_its_output(home: House) -> None:
     waiting = await alice.get(path.partition("#")[0])
     assert '<noscript><meta http-equiv="refresh"' in waiting
     assert "Queuing" in waiting
-    assert f'sse-connect="{path.partition("#")[0]}/events"' in waiting
+    assert f'data-sse-connect="{path.partition("#")[0]}/events"' in waiting
     claim = await ended(home, b"\n<b>3</b>\n", b"\x1b[31mwarned\0", truncated_stdout=True, stdout_len=77)
     assert (claim.code, claim.stdin, claim.language) == (CODE, b"\n1 2", "cpp17")
     shown = await alice.get(path.partition("#")[0])
     assert "http-equiv" not in shown
-    assert "sse-connect" not in shown
+    assert "data-sse-connect" not in shown
     assert 'role="status" aria-atomic="true"><span class="verdict system">Finished' in shown
     assert f"\n{escape(CODE, quote=False)}</textarea>" in shown.replace("&#34;", '"')
     assert "<script>alert" not in shown

@@ -10,6 +10,7 @@ import pytest
 
 from deepoj.api.route import is_page
 from tests.api.house import House, house
+from tests.api.test_rights import _ended_run
 from tests.unit.makers import a_report
 from tests.web.pages import LOGIN, NOT_SHOWN, PAGES, RIGHTS, Right, Shown, Who
 from tests.web.scene import add_problem, add_submission
@@ -30,6 +31,10 @@ async def furnished(tmp_path: Path, **changes: Any) -> tuple[House, dict[Who, Vi
         "problem": str(problem),
         "job": await add_submission(home, "member", problem, report=a_report()),
         "waiting": await add_submission(home, "member", problem),
+        "run": await _ended_run(home, await home.token_of("member")),
+        "user": str((await home.account("subject")).id),
+        "member": "member",
+        "act": "disable",
     }
     return home, visits, ids
 

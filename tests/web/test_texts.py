@@ -22,13 +22,13 @@ _METHODS = [("templates/**.html", "jinja2"), ("**.py", "python")]
 _KEYWORDS = {"_": None, "gettext": None, "translate": None, "ngettext": (1, 2)}
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|{\w*}")
 #: sentences of a template outside of the catalogue: names, and units that are the same in every language
-_SAME_EVERYWHERE = frozenset({"Deep-OJ", "API", "MiB", "KiB", "ms", "s", "PDF", "CSV", "TSV", "JSON", "UTC"})
+_SAME_EVERYWHERE = frozenset({"Deep-OJ", "API", "MiB", "KiB", "ms", "s", "PDF", "CSV", "TSV", "JSON", "UTC", "GitHub"})
 #: attributes that people read or hear
 _READ_ATTRIBUTES = frozenset({"aria-label", "aria-description", "aria-valuetext", "alt", "placeholder", "title"})
 #: attributes whose text becomes one on the page by a script
 _SAID_ATTRIBUTES = re.compile(r"data-(note|copied|confirm|label)")
 #: texts that are the same in Chinese
-_SAME_IN_CHINESE = frozenset({"API", "Deep-OJ", "CSV", "JSON", "PDF", "Webhook"})
+_SAME_IN_CHINESE = frozenset({"API", "Deep-OJ", "CSV", "JSON", "PDF", "Webhook", "GitHub"})
 
 
 def messages() -> Counter[tuple[str, str]]:
@@ -104,11 +104,13 @@ class _Words(HTMLParser):
 def own_words(source: str) -> list[str]:
     """Return the words of a template that stand outside of ``_()`` and ``{% trans %}``."""
     without_trans = re.sub(r"{%-?\s*trans\b.*?endtrans\s*-?%}", " ", source, flags=re.DOTALL)
+    # macros without a tag make attributes and addresses
+    without_trans = re.sub(r"{% macro [^%]*%}[^<]*?{% endmacro %}", "", without_trans)
     # the parts that jinja2 puts out as they stand; an expression leaves a mark, so that attributes stay whole
     tokens = jinja2.Environment(autoescape=True).lex(without_trans)
     reader = _Words()
     reader.feed(
-        "".join(value if kind == "data" else "\x00" if kind == "variable_begin" else "" for _, kind, value in tokens)
+        "".join(value if kind == "data" else "1" if kind == "variable_begin" else "" for _, kind, value in tokens)
     )
     reader.close()
     words = (word for text in reader.words for word in re.findall(r"[A-Za-z][A-Za-z-]*", text))
