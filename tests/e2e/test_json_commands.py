@@ -38,7 +38,7 @@ COMMANDS = {
 #: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py
 ELSEWHERE = {
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password", "backup", "restore", "login",
-    "logout", "submit", "status", "run", "problems", "languages",
+    "logout", "submit", "status", "run", "problems", "languages", "problem show",
 }  # fmt: skip
 
 

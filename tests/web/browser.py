@@ -1,4 +1,4 @@
-"""Chromium, and a watcher of each page in it: whatever a page does wrong in a browser fails the test."""
+"""Chromium, and a watcher of each page in it: each fault that a browser sees fails the test."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from tests.web.test_rights import furnished
 from tests.web.visits import SESSION, VISIT, Visit, registered
 
 _POSTS = [right for right in RIGHTS if right.method == "POST"]
-#: what `/login?next=` and the like must not lead to
+#: what `next`, in the login and in other forms, must not lead to
 _ELSEWHERE = (
     "https://elsewhere.example/",
     "//elsewhere.example/",

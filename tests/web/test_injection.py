@@ -1,4 +1,4 @@
-"""Cross-site scripting, reflected and stored: what people write is text on each page, whatever it looks like."""
+"""Cross-site scripting, reflected and stored: what people write is text on each page, even if it looks like markup."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ _PARAMETERS = (
     "deleted",
     "done",
     "from",
+    "lang",
     "language",
     "next",
     "problem_id",
