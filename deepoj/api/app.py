@@ -26,7 +26,7 @@ from deepoj.api.document import Document
 from deepoj.api.errors import ApiError, Refused, prefers_chinese, refusal_of
 from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, StartScheduler, request_id
-from deepoj.api.http.limits import RequestLimits
+from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
@@ -183,8 +183,12 @@ def _finish(app: Api, settings: ApiSettings) -> None:
 def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
     @app.before_request  # registered after the CORS preflight handler, so preflights are not counted
     async def count() -> None:
-        claims = app.page_claims() if app.page_claims is not None and is_page(app, request.endpoint) else auth.claims()
-        await limits.admit(limit_of(app, request.endpoint), claims)
+        limit, claims = limit_of(app, request.endpoint), auth.claims()
+        if app.page_claims is not None and is_page(app, request.endpoint):
+            claims = app.page_claims()
+            if claims is not None and limit is Limit.PASSWORD:
+                limit = Limit.API  # the session is read before the password is counted
+        await limits.admit(limit, claims)
 
 
 def _allow_origin(response: Response, settings: ApiSettings) -> None:

@@ -39,6 +39,8 @@ class Claims(pydantic.BaseModel):
     user_id: int
     username: str
     epoch: int
+    #: kind of the rate limit's counter: tokens and cookies of an account are counted apart
+    counted_as: str = "api"
 
 
 class Tokens:

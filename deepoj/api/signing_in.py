@@ -38,7 +38,8 @@ class SigningIn:
         if reserved and not self._settings.admin_registration_open:
             raise Refused(ApiError.USERNAME_RESERVED)
         password_hash = await self._auth.hash(password)
-        user = await self._accounts.create_user(name, password_hash, address, is_admin=reserved)
+        by = name if reserved else None  # the log of administrative acts has every new administrator
+        user = await self._accounts.create_user(name, password_hash, address, is_admin=reserved, by=by)
         if isinstance(user, AccountRefusal):
             raise Refused(ApiError.USERNAME_TAKEN)
         return user

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from urllib.parse import quote
 
 from quart import Response, request
@@ -90,10 +91,10 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
         return await (_page(refused) if is_for_people() else answer_refusal(refused))
 
     async def _page(refused: Refused) -> Response:
-        try:
-            visitor = await visitors.visitor()
-        except StoreUnavailable:
-            visitor = visitors.stranger()
+        visitor = visitors.stranger()
+        if refused.api_error is not ApiError.TOO_MANY_REQUESTS:  # what is refused for its rate must cost nothing
+            with contextlib.suppress(StoreUnavailable):
+                visitor = await visitors.visitor()
         response = pages.html(
             "refusal.html",
             visitor,

@@ -72,14 +72,15 @@ class Assets:
 
     @classmethod
     def load(cls, directory: Path = STATIC) -> Self:
-        """Read them into memory. Without a manifest, there are none."""
+        """Read them into memory. Without a manifest whose files are all there, there are none: pages work without."""
         try:
             manifest: dict[str, dict[str, Any]] = json.loads((directory / "manifest.json").read_bytes())
-        except FileNotFoundError:
-            manifest = {}
-        files = {
-            entry["file"]: AssetFile.read(directory / entry["file"], entry["integrity"]) for entry in manifest.values()
-        }
+            files = {
+                entry["file"]: AssetFile.read(directory / entry["file"], entry["integrity"])
+                for entry in manifest.values()
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none was made, or half of one
+            return cls()
         urls = {name: _PREFIX + entry["file"] for name, entry in manifest.items()}
         return cls(MappingProxyType(urls), MappingProxyType(files))
 

@@ -20,7 +20,8 @@ SMALL_BYTES = 16 * 1024
 #: of the fields beside a program, and of the parts of a form
 _FRAME_BYTES = 8 * 1024
 _MAX_PARTS = 64
-_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+_URLENCODED = "application/x-www-form-urlencoded"
+_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,8 @@ async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_by
     too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
     async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
         raw += piece
+    if mimetype == _URLENCODED and raw.count(b"&") >= _MAX_PARTS:  # the parser bounds multipart alone
+        raise Refused(ApiError.BAD_FORM)
     parser = FormDataParser(
         stream_factory=_in_memory,
         max_form_memory_size=max_bytes,

@@ -1,9 +1,9 @@
 """Who asks for a page: sessions in a cookie, and the token that proves that a form came from one of our pages.
 
-The cookie ``deepoj_session`` is ``<user id>.<token epoch>.<secret>.<mac>``. The secret is random; the database keeps
-its SHA-256 (``ports.Sessions``). The MAC lets a node count requests by account before it asks the database, so a school
-behind one address is not counted as one client. A visitor without a session has the cookie ``deepoj_visit`` with a
-secret of its own, as soon as a page with a form is shown.
+The cookie ``deepoj_session`` is ``<user id>.<token epoch>.<begun>.<secret>.<mac>``. The secret is random; the database
+keeps its SHA-256 (``ports.Sessions``). The MAC lets a node count requests by account before it asks the database, so a
+school behind one address is not counted as one client. A visitor without a session has the cookie ``deepoj_visit``
+with a secret of its own, as soon as a page with a form is shown.
 
 A form's token is a MAC of the visitor's secret. A login makes a new secret, so neither a session nor a token that
 somebody else has planted before stays valid. The API never reads these cookies.
@@ -15,6 +15,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import time
 from dataclasses import dataclass, replace
 
 from quart import g, request
@@ -112,7 +113,7 @@ class Visitors:
         client = request.headers.get("User-Agent", "")[:_MAX_CLIENT_CHARS]
         address = client_of(request, self._trusted)
         await self._sessions.open_session(_digest(secret), account, client=client, address=address)
-        value = f"{account.user.id}.{account.token_epoch}.{secret}"
+        value = f"{account.user.id}.{account.token_epoch}.{int(time.time())}.{secret}"
         self._set(response_headers, SESSION, f"{value}.{self._mac('session', value)}", self._limits.max_age_s)
         self._set(response_headers, VISIT, "", 0)
 
@@ -193,8 +194,10 @@ class Visitors:
         value, _, mac = request.cookies.get(SESSION, "").rpartition(".")
         if not value or not hmac.compare_digest(self._mac("session", value).encode(), mac.encode()):
             return None
-        user_id, epoch, secret = value.split(".")
-        return secret, Claims(user_id=int(user_id), username="", epoch=int(epoch))
+        user_id, epoch, begun_at, secret = value.split(".")
+        if time.time() - int(begun_at) > self._limits.max_age_s:
+            return None
+        return secret, Claims(user_id=int(user_id), username="", epoch=int(epoch), counted_as="web")
 
     def _mac(self, what: str, value: str) -> str:
         mac = hmac.digest(self._key, f"{what}\0{value}".encode(), "sha256")
@@ -216,7 +219,8 @@ class Visitors:
         """Whether the browser speaks TLS with the proxy in front of us."""
         peer = request.scope.get("client")
         is_proxied = is_within(parse(peer[0]) if peer else None, self._trusted)
-        return is_proxied and request.headers.get("X-Forwarded-Proto", "").strip().lower() == "https"
+        schemes = request.headers.get("X-Forwarded-Proto", "").split(",")  # the first is the browser's
+        return is_proxied and schemes[0].strip().lower() == "https"
 
 
 def _new_secret() -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: of one account; a login more ends the one that was seen longest ago
+MAX_SESSIONS = 50
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionLimits:

@@ -1,5 +1,10 @@
 -- name: open_session
--- Begins a session; the same one sent twice is one session.
+-- Begins a session, and ends the account's oldest beyond $6; the same one sent twice is one session.
+WITH oldest AS (
+    DELETE FROM web_sessions WHERE digest IN (
+        SELECT digest FROM web_sessions WHERE user_id = $2 AND digest <> $1 ORDER BY seen_at DESC, digest OFFSET $6 - 1
+    )
+)
 INSERT INTO web_sessions (digest, user_id, token_epoch, client, address) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (digest) DO NOTHING;
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deepoj.words.accounts import Credentials
-from deepoj.words.sessions import SessionLimits
+from deepoj.words.sessions import MAX_SESSIONS, SessionLimits
 from tests.contract.labs import Lab, new_user
 
 LIMITS = SessionLimits(idle_s=1000.0, max_age_s=5000.0)
@@ -73,3 +73,14 @@ async def test_rows_of_ended_sessions_are_deleted_and_no_others(lab: Lab) -> Non
     assert await sessions.delete_ended_sessions(LIMITS, 9) == 1
     assert await sessions.delete_ended_sessions(LIMITS, 9) == 0
     assert await sessions.session(OTHER, LIMITS) == account
+
+
+async def test_a_login_beyond_the_most_ends_the_session_seen_longest_ago(lab: Lab) -> None:
+    sessions, account = lab.store.sessions, await opened(lab, ONE)
+    stranger = await opened(lab, OTHER, name="bob")
+    lab.advance(10)
+    for number in range(MAX_SESSIONS):
+        await sessions.open_session(b"%032d" % number, account, client="", address="")
+    assert await sessions.session(ONE, LIMITS) is None
+    assert len(await sessions.sessions_of(account.user.id, LIMITS, 99)) == MAX_SESSIONS
+    assert await sessions.session(OTHER, LIMITS) == stranger

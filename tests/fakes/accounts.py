@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
 from deepoj.words.admin_events import AdminAct, AdminEvent
-from deepoj.words.sessions import SessionLimits, WebSession
+from deepoj.words.sessions import MAX_SESSIONS, SessionLimits, WebSession
 
 
 @dataclass(kw_only=True)
@@ -246,6 +246,10 @@ class MemoryAccountRecords:
             created_at=now,
             seen_at=now,
         )
+        own = [key for key, held in self._sessions.items() if held.user_id == account.user.id and key != digest]
+        own.sort(key=lambda key: (-self._sessions[key].seen_at, key))
+        for oldest in own[MAX_SESSIONS - 1 :]:
+            del self._sessions[oldest]
         self._sessions.setdefault(digest, row)
         self._answer(None, lost)
 

@@ -22,9 +22,7 @@ class MemoryStatements:
     """``ports.Statements`` in memory."""
 
     def __init__(self, memory: MemoryStore) -> None:
-        self._memory = memory
-        #: problem → package, version of the renderer, statements
-        self._kept: dict[int, tuple[str, int, StatementSet]] = {}
+        self._memory, self._kept = memory, memory.kept_statements
 
     async def keep_statements(self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int) -> bool:
         problem = await self._memory.problem(problem_id)

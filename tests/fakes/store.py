@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import functools
 import json
 import uuid
 from collections import Counter
@@ -34,6 +33,7 @@ from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, Proble
 from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
 from deepoj.words.results import Report, Verdict
 from deepoj.words.roster import AnnouncedNode
+from deepoj.words.statements import StatementSet
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
     Draft,
@@ -158,6 +158,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
     _problems: dict[int, Problem] = field(default_factory=dict)
+    #: problem → package, version of the renderer, statements
+    kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     #: objects that no problem names → since when
     loose: dict[str, float] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
@@ -169,7 +171,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
 
     # -- for tests
 
-    @functools.cached_property
+    @property
     def statements(self) -> MemoryStatements:
         """The table of statements."""
         return MemoryStatements(self)

@@ -91,7 +91,7 @@ async def test_object_stored_before_a_crash_and_never_named_is_swept(
 ) -> None:
     number = await desk.made()
 
-    async def die(*_: object) -> None:
+    async def die(*_: object, **_more: object) -> None:
         raise StoreUnavailable("we die here")
 
     with monkeypatch.context() as patch, pytest.raises(StoreUnavailable):

@@ -139,7 +139,9 @@ async def test_node_that_cannot_render_stores_the_source_and_marks_it(
 async def test_judge_node_renders_what_another_could_not(desk: Desk, installed: list[bool]) -> None:
     installed[0] = False
     problem = await desk.bring(SUM)
+    assert await desk.later.once() is not None, "its source is stored as text"
     assert await desk.later.once() is None, "no converter here"
+    assert (await desk.html(problem))[0] is StatementKind.TEXT
     installed[0] = True
     found = await desk.later.once()
     assert found is not None

@@ -73,6 +73,8 @@ NOT_SHOWN = (
     "/submissions/{job}/events",
     "/playground/{run}/events",
     "/problems/{problem}/run",
+    "/account/password",
+    "/account/sessions",
     "/manage/problems/{problem}/results.csv",
     "/manage/problems/{problem}/results.json",
     "/manage/system/letters/{job}",
@@ -124,6 +126,8 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/submissions/{waiting}", statuses=(LOGIN, 200, 403, 200)),
     Right(method="GET", path="/submissions/{job}/events", statuses=(LOGIN, 200, 403, 200)),
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
+    Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),
     Right(
         method="POST",
         path="/account/password",

@@ -187,10 +187,12 @@ def test_node_without_a_bundle_says_so_when_it_starts(
     assert "assets_missing" in "".join(capsys.readouterr())
 
 
-def test_a_file_that_the_manifest_names_and_that_is_gone_is_a_breakage(tmp_path: Path, files: dict[str, str]) -> None:
+def test_half_a_bundle_is_none(tmp_path: Path, files: dict[str, str]) -> None:
+    """Pages work without it; a node that cannot start is worse."""
     (tmp_path / files["app.js"]).unlink()
-    with pytest.raises(FileNotFoundError, match=files["app.js"]):
-        Assets.load(tmp_path)
+    assert Assets.load(tmp_path).missing
+    (tmp_path / "manifest.json").write_text("[")
+    assert Assets.load(tmp_path).missing
 
 
 def test_assets_count_against_no_limit() -> None:

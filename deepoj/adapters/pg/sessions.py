@@ -9,7 +9,7 @@ from deepoj.adapters.pg.accounts import credentials_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text
 from deepoj.words.accounts import Credentials
-from deepoj.words.sessions import SessionLimits, WebSession
+from deepoj.words.sessions import MAX_SESSIONS, SessionLimits, WebSession
 
 
 class PgSessions:
@@ -26,6 +26,7 @@ class PgSessions:
             account.token_epoch,
             clean_text(client),
             clean_text(address),
+            MAX_SESSIONS,
             repeatable=True,
         )
 

@@ -150,7 +150,7 @@ def _by_user(what: str, limit: RateLimit, user: str) -> Quota:
 
 def _by_token(limit: RateLimit, claims: Claims) -> Quota:
     """Return the quota of a token. It depends on the epoch too, so a revoked token does not use up the user's quota."""
-    return _by_user("api", limit, f"{claims.user_id}:{claims.epoch}")
+    return _by_user(claims.counted_as, limit, f"{claims.user_id}:{claims.epoch}")
 
 
 def _refused(overdrawn: Overdrawn) -> Refused:

@@ -12,6 +12,7 @@ from deepoj.api.access import PUBLIC
 from deepoj.api.auth import Auth, bearer
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import Limit
 from deepoj.api.http.paths import problem_id_of
 from deepoj.api.models.statements import AttachmentView, SampleView, StatementView
 from deepoj.api.route import Described, route
@@ -53,6 +54,7 @@ class StatementRoutes:
         "GET",
         "/api/v1/problems/<problem_id>/statement/files/<name>",
         access=PUBLIC,
+        limit=Limit.NONE,  # pages have several, and a school is one address
         responses={200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS)},
     )
     async def file(self, problem_id: str, name: str) -> TrioResponse:
@@ -63,6 +65,7 @@ class StatementRoutes:
         "GET",
         "/api/v1/problems/<problem_id>/attachments/<name>",
         access=PUBLIC,
+        limit=Limit.NONE,
         responses={200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS)},
     )
     async def attachment(self, problem_id: str, name: str) -> TrioResponse:

@@ -47,7 +47,7 @@ _LAYOUT = re.compile(
     |label|vfill|hfill|sloppy|fussy|setlength|addtolength|tiny|scriptsize|footnotesize|small|normalsize|large|Large
     |LARGE|huge|Huge|nextsample|remainingsamples|bgroup|egroup|renewcommand|setcounter|thispagestyle|pagestyle|hline|toprule
     |midrule|bottomrule|protect|relax|null|strut|phantom|vphantom|hphantom|color|nolinebreak|textwidth|linewidth
-    |columnwidth|smallbreak)(?![A-Za-z])\*?(?:\s|\{[^{}]*\}|\[[^\[\]]*\])*)+""",
+    |columnwidth|smallbreak)(?![A-Za-z])\*?(?:\s|\{[^{}]*\}|\[[^\[\]]*\])*+)++""",
     re.VERBOSE,
 )
 _LAYOUT_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:center|flushleft|flushright|small|footnotesize|samepage)\}")

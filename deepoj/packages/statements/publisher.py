@@ -32,7 +32,7 @@ from deepoj.words.statements import RENDERER_VERSION
 
 #: problems per page
 PAGE = 50
-#: how long an upload waits for its statements, including those of uploads before it
+#: how long the statements of one package may take
 RENDER_WITHIN_S = 30.0
 
 #: stores the statements of a package that a problem got; raises only bugs
@@ -66,12 +66,13 @@ class StatementPublisher:
           OSError: the package cannot be read, or the workspace cannot be written to.
         """
         rendered: Rendered | PackageFault | None = None
-        with trio.move_on_after(self.within_s):
-            try:
-                async with self._turn, self._box(plan) as box:
-                    rendered = await self._render(package, plan, problem, box)
-            except BoxBroken as broken:
-                _log(problem, "broken", str(broken))
+        async with self._turn:  # the time of others is not this package's
+            with trio.move_on_after(self.within_s):
+                try:
+                    async with self._box(plan) as box:
+                        rendered = await self._render(package, plan, problem, box)
+                except BoxBroken as broken:
+                    _log(problem, "broken", str(broken))
         if rendered is None:
             rendered = await self._render(package, plan, problem, None)
         if isinstance(rendered, PackageFault):
@@ -109,13 +110,14 @@ class StatementPublisher:
 
 @dataclass(slots=True, kw_only=True)
 class RenderLater:
-    """Renders the statements of one marked problem per round, on a node that judges and has the converter."""
+    """Renders the statements of one marked problem per round, on a node that judges. Without the converter it stores
+    their sources as text, until another node, or this one when it has the converter, renders them."""
 
     statements: Statements
     blobs: Blobs
     publisher: StatementPublisher
-    #: (id, package) of problems that this node could not render; a restart tries them again
-    _unable: set[tuple[int, str]] = field(default_factory=set)
+    #: (id, package, with the converter?) of problems that this node could not render; a restart tries them again
+    _unable: set[tuple[int, str, bool]] = field(default_factory=set)
     #: the id of the problem whose object could not be fetched: the next round begins after it
     _passed: int = 0
 
@@ -124,24 +126,28 @@ class RenderLater:
 
         Raises StoreUnavailable.
         """
-        problem = await self._next() if is_installed() else None
+        problem = await self._next()
         if problem is None:
             return None
         is_final = False
         room = await trio.to_thread.run_sync(AttemptDir.unnamed, self.publisher.workdir)
         try:
             is_final = await self._publish(problem, room.path / "package.zip")
+        except StoreUnavailable:
+            raise
         except BlobsUnavailable as away:
             _log(problem, "objects", str(away))
             self._passed = problem.id
             return problem
         except (BlobMissing, OSError) as error:
             _log(problem, "broken", str(error))
+        except Exception:  # noqa: BLE001 - a hostile statement must not end each node that tries it, one after another
+            observe.logger().error("statements_unrendered", problem_id=problem.id, reason="bug", exc_info=True)
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(room.close, False)
         if not is_final:
-            self._unable.add((problem.id, problem.data_hash))
+            self._unable.add((problem.id, problem.data_hash, is_installed()))
         return problem
 
     async def _publish(self, problem: Problem, package: Path) -> bool:
@@ -158,9 +164,10 @@ class RenderLater:
         return problem or (await self._first(0) if self._passed else None)
 
     async def _first(self, after: int) -> Problem | None:
+        has_converter = is_installed()
         while page := await self.statements.unrendered_problems(after, PAGE):
             for one in page:
-                if (one.id, one.data_hash) not in self._unable:
+                if (one.id, one.data_hash, has_converter) not in self._unable:
                     return one
             after = page[-1].id
         return None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import binascii
+from dataclasses import replace
 
-from quart import Response
+from quart import Response, request
 
+from deepoj import observe
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -54,11 +56,21 @@ class AccountPages:
                 raise Refused(ApiError.BAD_TOKEN)
         except Refused as refused:
             return await self._account(visitor, refused)
-        changed = await self._context.accounts.credentials_by_id(account.user.id)
+        observe.log("password_changed", user_id=account.user.id)
         response = redirect("/account?changed=password")
-        if changed is not None:
-            await self._visitors.begin(changed, response.headers)
+        # of this change's epoch: another change meanwhile ends it at once
+        await self._visitors.begin(replace(account, token_epoch=epoch), response.headers)
         return response
+
+    @page("GET", "/account/password", access=MEMBER)
+    async def after_password(self, _visitor: Visitor) -> Response:
+        """Lead to the account: the login, and the choice of a language, lead to the path of the form before."""
+        return redirect("/account")
+
+    @page("GET", "/account/sessions", access=MEMBER)
+    async def after_sessions(self, _visitor: Visitor) -> Response:
+        """Lead to the account, as after the form of the password."""
+        return redirect("/account")
 
     @page("POST", "/account/sessions", access=MEMBER)
     async def end_sessions(self, visitor: Visitor) -> Response:
@@ -87,6 +99,7 @@ class AccountPages:
             http_status=200 if refused is None else refused.api_error.status,
             account=account,
             sessions=sessions,
+            is_changed=request.args.get("changed") == "password",
             refused=refused,
         )
         if refused is not None:

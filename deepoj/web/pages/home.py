@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from quart import Response
 
 from deepoj.api.context import ApiContext
+from deepoj.api.http.limits import Limit
 from deepoj.web import forms
 from deepoj.web.page import page
 from deepoj.web.render import Pages, redirect
@@ -17,7 +18,10 @@ _RECENT = 10
 
 def own_path(sent: str) -> str:
     """Return a path of this site to go on to; ``/`` for the address of another one."""
-    parts = urlsplit(sent)
+    try:
+        parts = urlsplit(sent)
+    except ValueError:  # such as //[
+        return "/"
     is_ours = not parts.scheme and not parts.netloc and sent.startswith("/") and sent[1:2] not in ("/", "\\")
     return sent if is_ours and sent.isprintable() and "\\" not in sent else "/"
 
@@ -28,7 +32,7 @@ class HomePages:
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
 
-    @page("GET", "/")
+    @page("GET", "/", limit=Limit.NONE)
     async def home(self, visitor: Visitor) -> Response:
         """Show what there is to do."""
         problems = await self._context.problems.problems(0, _RECENT)

@@ -22,7 +22,7 @@ class LoginPages:
         self._context, self._signing_in, self._visitors, self._pages = context, signing_in, visitors, pages
         self._timeout_s = context.settings.read_timeout_s
 
-    @page("GET", "/login")
+    @page("GET", "/login", limit=Limit.NONE)
     async def show_login(self, visitor: Visitor) -> Response:
         """Show the form."""
         next_path = own_path(request.args.get("next", "/"))
@@ -46,7 +46,7 @@ class LoginPages:
         await self._visitors.begin(account, response.headers)
         return response
 
-    @page("GET", "/register")
+    @page("GET", "/register", limit=Limit.NONE)
     async def show_register(self, visitor: Visitor) -> Response:
         """Show the form."""
         if visitor.account is not None:
@@ -60,7 +60,7 @@ class LoginPages:
         try:
             form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
             username, email = form.line("username"), form.line("email")
-            await self._signing_in.register(username, form.get("password"), email)
+            user = await self._signing_in.register(username, form.get("password"), email)
         except Refused as refused:
             return self._pages.html(
                 "register.html",
@@ -70,7 +70,7 @@ class LoginPages:
                 email=email,
                 refused=refused,
             )
-        account = await self._context.accounts.credentials(username)
+        account = await self._context.accounts.credentials_by_id(user.id)
         response = redirect("/problems" if account is not None else "/login")
         if account is not None:
             await self._visitors.begin(account, response.headers)

@@ -197,8 +197,10 @@ class ManageProblemPages:
             found = await self._context.lists.submissions(SubmissionQuery(problem_id=problem.id), _ROWS, place)
             yield [_row(item) for item in found.items]
             place = found.next
-            if place is None or not await self._visitors.remains(visitor, is_admin=True):
+            if place is None:
                 return
+            if not await self._visitors.remains(visitor, is_admin=True):
+                raise Refused(ApiError.BAD_TOKEN)  # ends the connection: half a file must not look whole
 
     # -- parts
 

@@ -6,3 +6,4 @@ import "./copy.js";
 import "./theme.js";
 import "./times.js";
 import "./keys.js";
+import "./logout.js";

@@ -1,5 +1,6 @@
 // Drafts of programs in the browser's storage, by account and problem (data-draft) and by language.
-const PREFIX = "deepoj:draft";
+import { PREFIX } from "./prefix.js";
+
 // of all accounts and problems together; the oldest go first
 const MOST = 50;
 

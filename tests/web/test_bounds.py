@@ -1,0 +1,87 @@
+"""Forms and sources that cost much, requests that are not counted, sessions that do not end: found by reading."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from deepoj.api.settings import RateLimit
+from deepoj.web.pages.home import own_path
+from tests.api.house import PASSWORD, house
+from tests.web.visits import SESSION, Visit, registered
+
+
+async def test_a_form_of_very_many_fields_is_refused(tmp_path: Path) -> None:
+    visit = await registered(house(tmp_path, has_pages=True), "alice")
+    reply = await visit.post("/preferences", {f"f{number}": "" for number in range(100)})
+    assert (reply.status, "BAD_REQUEST" in reply.text) == (400, True)
+
+
+async def test_a_source_made_for_a_highlighter_is_shown_at_once(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    problem = await home.problem()
+    source = f"a{' ' * 60_000}b\n\n<i>"
+    sent = await visit.post(f"/problems/{problem}", {"language": "cpp17", "code": source})
+    assert sent.status == 303, sent.text
+    began = time.process_time()
+    shown = await visit.get(sent.location)
+    # a pattern with a square of steps took minutes; this takes milliseconds
+    assert time.process_time() - began < 5
+    assert source.replace("<i>", "&lt;i&gt;") in shown.text
+    assert "1\n2\n3</pre>" in shown.text
+
+
+def test_an_address_that_is_none_leads_home() -> None:
+    assert own_path("//[") == "/"
+    assert own_path("/problems?after=3") == "/problems?after=3"
+
+
+async def test_a_place_beyond_the_calendar_is_the_first_page(tmp_path: Path) -> None:
+    visit = await registered(house(tmp_path, has_pages=True), "alice")
+    assert (await visit.get("/submissions?before=999999999999999999-1")).status == 200
+
+
+async def test_a_page_that_is_refused_for_its_rate_reads_no_session(tmp_path: Path) -> None:
+    few = RateLimit(ip_limit=2, user_limit=2, window_s=600.0)
+    home = house(tmp_path, has_pages=True, rate=few)
+    visit = await registered(home, "alice")
+    statuses = [(await visit.get("/problems")).status for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    home.store.down = True
+    assert (await visit.get("/problems")).status == 429
+    assert (await visit.post("/account/password", {}, form_token="")).status == 429
+
+
+async def test_a_school_behind_one_address_reaches_the_login(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True, rate=RateLimit(ip_limit=2, user_limit=0, window_s=600.0))
+    for _ in range(5):
+        pupil = Visit(home)
+        assert [(await pupil.get(path)).status for path in ("/", "/login", "/register")] == [200, 200, 200]
+
+
+async def test_the_cookie_of_a_session_that_is_too_old_counts_as_none(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    user, epoch, begun, secret, mac = visit.cookies[SESSION].split(".")
+    assert abs(time.time() - int(begun)) < 60
+    visit.cookies[SESSION] = ".".join((user, epoch, str(int(begun) + 1), secret, mac))
+    assert (await visit.get("/account")).location.startswith("/login"), "the time is signed"
+
+
+async def test_a_new_password_ends_other_sessions_and_says_so(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    other = Visit(home)
+    assert (await other.log_in("alice")).status == 303
+    fields = {"password": PASSWORD, "new_password": "another password"}
+    reply = await visit.post("/account/password", fields)
+    assert reply.status == 303, reply.text
+    assert "Your password is changed." in (await visit.get(reply.location)).text
+    assert (await other.get("/account")).location.startswith("/login")
+
+
+async def test_a_new_administrator_by_registration_is_in_the_log(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True, admin_users=frozenset({"root"}), admin_registration_open=True)
+    visit = await registered(home, "root")
+    assert "root" in (await visit.get("/manage/audit")).text.partition("<main")[2]
