@@ -98,14 +98,19 @@ static int start_init(struct cell *cell, int init_end) {
     return pid < 0 ? cell_fail(cell, "init", pid) : 0;
 }
 
-/* Waits for the init's first message, which carries its view of /proc. */
+/* Waits for the init's first message, which carries its view of /proc. An init that was killed before it is no fault of
+ * this host: the cell is spent, so that the launcher starts another slot. As a fault, it would answer all later runs. */
 static int await_init(struct cell *cell) {
     struct cell_message message;
     size_t count;
     ssize_t size = sys_receive(cell->channel, &message, sizeof message, &cell->proc, 1, &count);
 
+    if (size == 0) {
+        cell_end(cell);
+        return -ECHILD;
+    }
     if (size != (ssize_t)sizeof message)
-        return cell_fail(cell, "init", size < 0 ? (int)size : -ECHILD);
+        return cell_fail(cell, "init", size < 0 ? (int)size : -EPROTO);
     if (message.fault.step[0] != 0) {
         cell->fault = message.fault;
         return -message.fault.error;
@@ -217,7 +222,7 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
     if (cell->sockstat < 0 && cell->fault.step[0] == 0)
         cell_fail(cell, "sockstat", -errno);
     cell->sockets = count_sockets(cell);
-    if (cell->fault.step[0] == 0)
+    if (cell->fault.step[0] == 0 && cell->channel >= 0)
         cell_rest(cell);
 }
 

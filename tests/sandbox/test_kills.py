@@ -124,14 +124,17 @@ def groups_of(launchers: set[int]) -> list[str]:
 
 async def an_innocent_run(bench: Bench) -> RunOutcome:
     """Run a program, and again if the launcher crashed meanwhile, as a job would."""
+    faults: list[object] = []
     for _ in range(10):
         try:
             outcome = await bench.run("exit", 7, bench.directory.name)
-        except BoxBroken:
+        except BoxBroken as broken:
+            faults.append(broken)
             continue
         if outcome.sandbox_error is None:
             return outcome
-    pytest.fail("no run works any more")
+        faults.append(outcome.sandbox_error)
+    pytest.fail(f"no run works any more: {faults}")
 
 
 async def test_kill_of_any_process_at_any_moment_leaves_no_process(herd: Herd, programs: Path) -> None:
@@ -187,6 +190,32 @@ async def test_kill_of_any_process_at_any_moment_leaves_no_process(herd: Herd, p
         pass
     assert groups_of(launchers) == []
     print(f"{len(launchers)} launchers; slowest {herd.slowest_s:.3f} s after the next run")  # noqa: T201
+
+
+def hunt_inits(launcher: int, within_s: float) -> int:
+    """Kill each init below a launcher as soon as it is seen, for a while; return their number."""
+    until_s, killed = time.monotonic() + within_s, 0
+    while time.monotonic() < until_s:
+        with suppress(OSError):
+            for slot in children(launcher):
+                killed += sum(send(init, signal.SIGKILL) for init in children(slot))
+    return killed
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.needs("namespaces")
+async def test_an_init_that_is_killed_while_it_comes_up_costs_no_slot(herd: Herd, programs: Path) -> None:
+    """A slot whose init died before its first word kept the fault, and gave it as the answer to every later run."""
+    async with open_box(2) as box:
+        bench = Bench(box, programs, herd.launcher.parent)
+        killed = 0
+        for _ in range(60):
+            killed += await trio.to_thread.run_sync(hunt_inits, box.launcher_pid, 0.02)
+            assert (await an_innocent_run(bench)).exit_code == 7
+        assert killed > 60
 
 
 REPOSITORY = Path(__file__).parents[2]
