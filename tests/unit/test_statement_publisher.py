@@ -152,6 +152,25 @@ async def test_judge_node_renders_what_another_could_not(desk: Desk, installed: 
     assert not [*(desk.here / "rooms").iterdir()]
 
 
+async def test_statement_that_breaks_our_cleaner_ends_no_node_and_holds_up_no_other(
+    desk: Desk, installed: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed[0] = False
+    problem = await desk.bring(SUM)
+    installed[0] = True
+
+    async def breaks(_self: object) -> None:
+        raise RecursionError("a fault of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rendering.StatementRenderer, "render", breaks)
+        found = await desk.later.once()
+        assert found is not None
+        assert found.id == problem
+        assert await desk.later.once() is None, "until a restart"
+    assert (await desk.html(problem))[0] is StatementKind.TEXT
+
+
 @pytest.mark.parametrize("reply", [BoxBroken("it fell"), outcome(RunVerdict.SE)])
 async def test_failing_sandbox_leaves_the_source_and_is_tried_once(desk: Desk, reply: Reply) -> None:
     desk.reply(reply)
