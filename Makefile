@@ -37,7 +37,7 @@ run: build ## start a node on http://127.0.0.1:18080, judge a sample, stay up un
 demo: build ## the same, but stop after the sample's verdict
 	@$(DEEPOJ) up --sample --exit
 
-# Three workers on two cores: much of the suite waits for servers and leases. A worker runs whole files.
+# Four workers on two cores: much of the suite waits for servers and leases. A worker runs whole files.
 # Python keeps its bytecode: compiling the imports takes half of the time that a program needs to start.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 BESIDE := -n 4 --dist loadfile --no-loadscope-reorder --durations=25
@@ -110,11 +110,23 @@ C_FILES = $(filter-out sandbox_ext/module.c sandbox_ext/codec.c,$(wildcard sandb
 CPPCHECK = cppcheck -q --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 	--check-level=exhaustive --suppress=missingIncludeSystem --error-exitcode=1 -D__x86_64__ '-D__asm__(name)=' -j2
 
+LINTERS := lint-ruff lint-mypy lint-cppcheck lint-house
+.PHONY: $(LINTERS)
+
 lint: ## ruff, mypy, cppcheck, and the house's rules
+	@$(MAKE) --no-print-directory -j2 --output-sync $(LINTERS)
+
+lint-ruff:
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
+
+lint-mypy:
 	$(PY) -m mypy
+
+lint-cppcheck:
 	$(CPPCHECK) sandbox_ext tests/fuzz deepoj/operate/drill deepoj/adapters
+
+lint-house:
 	$(PY) -m pytest -q tests/unit/test_house.py
 
 lint-c: lint ## lint, and clang-tidy on the C

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
 from minio import Minio
 
 from tests.e2e.cluster import Deployment, Servers, deployed
@@ -75,6 +76,7 @@ def test_wiped_deployment_is_restored_and_judges(servers: Servers, tmp_path: Pat
     assert json.loads(deepoj(deployment.env, "audit", "--json"))["clean"] is True
 
 
+@pytest.mark.full
 def test_job_unfinished_at_the_backup_is_judged_after_the_restore(servers: Servers, tmp_path: Path) -> None:
     """Its stream entry is lost: repair sends the job again."""
     deployment, saved = deployed(servers), tmp_path / "saved"
@@ -89,6 +91,7 @@ def test_job_unfinished_at_the_backup_is_judged_after_the_restore(servers: Serve
         assert node.verdict(token, job_id)["status"] == "Accepted"
 
 
+@pytest.mark.full
 def test_backup_over_a_backup_and_restore_over_tables_are_refused(servers: Servers, tmp_path: Path) -> None:
     deployment, saved = deployed(servers), tmp_path / "saved"
     with deployment.node(tmp_path / "home", "--roles", "api") as node:

@@ -49,6 +49,7 @@ def ready(node: Node) -> tuple[int, dict[str, Any]]:
     return answer.status_code, (body["parts"] if answer.status_code == httpx.codes.OK else body["details"])
 
 
+@pytest.mark.full
 def test_a_node_that_judges_wrong_stops_and_goes_on_when_it_is_right(node: Node, compiler: Path) -> None:
     until(lambda: ready(node)[1]["canary"]["state"] == "down", within_s=ROUNDS_S, what=f"it is found: {node.tail()}")
     status, parts = ready(node)

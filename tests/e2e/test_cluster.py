@@ -70,6 +70,7 @@ def test_its_text_names_what_is_there() -> None:
         assert "EnvironmentFile=-/etc/deepoj/environment" in (units / unit).read_text()
 
 
+@pytest.mark.full
 def test_a_submission_goes_through_a_node_of_each_role(servers: Servers, tmp_path: Path) -> None:
     deployment = deployed(servers)
     migrated = deepoj("scheduler", "migrate", env=filled("scheduler", deployment), home=tmp_path / "migrating")

@@ -27,7 +27,7 @@ COMMANDS = {
     "dlq discard no-such-job": {1},
     "verify b1": {0},
     "verify b2": {0},
-    "verify b3": {0, 1},
+    "verify b3 --within 1": {0, 1},
     "admin create-user admin": {0},
     "admin list-users": {0},
     "problem import problem.zip --title Sum": {0},

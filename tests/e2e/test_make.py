@@ -69,6 +69,7 @@ def test_run_shows_accepted_passes_the_runbooks_checks_and_ctrl_c_leaves_nothing
     nothing_left(kept_home, before)
 
 
+@pytest.mark.full
 def test_after_kill_9_of_the_whole_group_demo_works_and_ends_by_itself_with_0(kept_home: Path) -> None:
     before = Leftovers.count(kept_home)
     with running(kept_home, command=MAKE_RUN) as node:
@@ -115,6 +116,7 @@ def shown(written: str) -> list[str]:
     return lines
 
 
+@pytest.mark.full
 def test_first_demo_on_a_terminal_fits_the_screen(tmp_path: Path) -> None:
     settings, _ports = environment(tmp_path / "home", {"TERM": "xterm-256color"}, of_newcomer=True)
     command = ["make", "--no-print-directory", "demo"]

@@ -366,6 +366,7 @@ def test_row_11_a_clock_that_is_off(there: Site, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("mounts")
+@pytest.mark.full
 def test_row_12_the_disk_is_full(over_tcp: Servers, tmp_path: Path) -> None:
     """A node whose home is a small, full disk; then the measure of the table helps."""
     deployment, home = deployed(over_tcp), tmp_path / "home"
@@ -481,6 +482,7 @@ def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.Temp
 
 
 @pytest.mark.needs("mounts", "user namespaces")
+@pytest.mark.full
 def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path) -> None:
     """A node that needs cgroups where there are none, and one that may run without namespaces."""
     wants = SECRETS | {"SANDBOX_MIN_ISOLATION": "full"}

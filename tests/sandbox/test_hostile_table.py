@@ -71,6 +71,7 @@ async def test_arena_reports_each_kind_of_harm(hostile: Path, tmp_path: Path) ->
         assert len(arena.compare(other, "another")) == 2, "one line of the environment, there and not there"
 
 
+@pytest.mark.full
 async def test_a_neighbour_sees_nothing_of_it(hostile: Path, tmp_path: Path) -> None:
     seed = secrets.randbits(32)
     print(f"seed {seed}")  # noqa: T201  # shown when the test fails

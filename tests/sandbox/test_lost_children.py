@@ -48,7 +48,7 @@ async def uncounted(request: pytest.FixtureRequest, programs: Path, no_counting:
 
 
 @pytest.mark.measured
-@pytest.mark.parametrize("slice_us", [300, 5000])
+@pytest.mark.parametrize("slice_us", [300, pytest.param(5000, marks=pytest.mark.full)])
 @pytest.mark.parametrize("how", WAYS)
 async def test_cpu_of_reaped_children_is_not_underestimated(uncounted: Uncounted, how: str, slice_us: int) -> None:
     outcome = await uncounted.burn(how, slice_us, 600)

@@ -83,11 +83,14 @@ def test_a_java_file_may_be_called_otherwise_than_its_class(tmp_path: Path, caps
     assert (code_, told["matched"]) == (0, 1), told
 
 
-# those with testlib take longest
+# those that take longest belong to the rest of the suite
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.full] if name.startswith("polygon") else [])
+        pytest.param(
+            name,
+            marks=[pytest.mark.full] if name.startswith(("polygon", "kattis-floats", "kattis-interactive")) else [],
+        )
         for name in sorted(path.name for path in EXAMPLES.iterdir())
     ],
 )

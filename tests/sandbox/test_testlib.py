@@ -126,7 +126,7 @@ def test_a_checkers_exit_code_gives_the_verdict(
 
 
 @pytest.mark.parametrize(
-    "define", ["EJUDGE", *(pytest.param(one, marks=pytest.mark.full) for one in ("CONTESTER", "TESTSYS", "PCMS2"))]
+    "define", [pytest.param(one, marks=pytest.mark.full) for one in ("EJUDGE", "CONTESTER", "TESTSYS", "PCMS2")]
 )
 def test_a_source_for_another_system_exits_as_all_others(define: str, tmp_path: Path) -> None:
     """Wrong Answer would be 5, which says points here, and Accepted 0xAC."""

@@ -264,7 +264,7 @@ async def test_a_node_judges_a_second_user_next_however_many_wait(autojump_clock
         assert len(overtaking) <= 2 * fake.slots + WINDOW_MIN + 1
 
 
-@pytest.mark.parametrize("slots", [2, 20, 200])
+@pytest.mark.parametrize("slots", [2, 20, pytest.param(200, marks=pytest.mark.full)])
 async def test_slots_stay_busy_under_a_backlog(autojump_clock: object, fake: FakeNode, slots: int) -> None:
     """A window that ran dry between rounds would leave slots idle; a job takes half a second."""
     fake.slots, fake.judge_s = slots, 0.5

@@ -53,9 +53,16 @@ def _english(text: str) -> list[str]:
     return [sentence for sentence in sentences if re.search(rf"(?<!\w){re.escape(sentence)}(?!\w)", text)]
 
 
-def test_the_html_of_every_page_in_chinese_has_no_error(site: Site) -> None:
+def test_the_html_of_every_page_has_no_error(site: Site) -> None:
     documents = {}
     for shown in PAGES:
         with site.client(shown.who) as client:
-            documents[str(shown)] = client.get(site.path(shown.path), headers={"Accept-Language": "zh-CN"}).text
+            for language in ("en", "zh-CN"):
+                page = client.get(site.path(shown.path), headers={"Accept-Language": language})
+                documents[f"{shown}-{language}"] = page.text
     assert errors_of(documents) == []
+
+
+def test_the_checker_of_html_sees_an_error() -> None:
+    [error, *_] = errors_of({"planted": "<!doctype html><html lang=en><title>x</title><p><em>a</p></em>"})
+    assert error.startswith("planted, line 1: ")
