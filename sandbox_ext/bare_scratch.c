@@ -109,8 +109,10 @@ bool bare_is_within(struct cell *cell, const struct sampler *sampler, uint64_t n
 
     if (now_us < bare->next_look_us)
         return true;
-    /* Twice, since a scan may count a file twice: a program moves it meanwhile, or is about to exec. */
-    good = is_within(cell, sampler) || is_within(cell, sampler);
+    good = is_within(cell, sampler);
+    /* Looked at again, since a scan may count a file twice: a program moves it meanwhile, or is about to exec. */
+    if (!good)
+        good = is_within(cell, sampler);
     bare->next_look_us = now_us + LOOK_US + 4 * (sys_now_us() - now_us);
     return good;
 }
