@@ -14,6 +14,7 @@ from deepoj.packages.vetting import Vet
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
+from deepoj.ports.groups import Groups
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
@@ -36,6 +37,7 @@ class ApiContext:
 
     accounts: Accounts
     sessions: Sessions
+    groups: Groups
     problems: Problems
     marks: Marks
     statements: Statements

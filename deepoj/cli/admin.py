@@ -150,7 +150,8 @@ def _print_change(account: Account, as_json: bool, state: str) -> None:
 
 
 def _rights(account: Account) -> str:
-    words = ["administrator"] * account.user.is_admin + ["disabled"] * account.is_disabled
+    words = ["administrator"] * account.user.is_admin + sorted(account.user.roles)
+    words += ["disabled"] * account.is_disabled
     return ", ".join(words)
 
 

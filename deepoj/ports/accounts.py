@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from deepoj.words.accounts import (
@@ -14,6 +14,7 @@ from deepoj.words.accounts import (
     NewAccount,
     RightsRefusal,
     User,
+    UserRole,
 )
 
 
@@ -67,9 +68,12 @@ class Accounts(Protocol):
 
     async def account(self, user_id: int) -> Account | None: ...
 
-    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+    async def accounts(
+        self, limit: int, *, after: str = "", prefix: str = "", group_id: int | None = None
+    ) -> list[Account]:
         """Return the next ``limit`` accounts after the name ``after`` whose names begin with ``prefix``, without regard
-        to case. The order is that of the lower-cased names, by code points."""
+        to case; with ``group_id``: members of this group only. The order is that of the lower-cased names, by code
+        points."""
         ...
 
     async def change_rights(
@@ -78,10 +82,12 @@ class Accounts(Protocol):
         *,
         is_admin: bool | None = None,
         is_disabled: bool | None = None,
+        roles: Collection[UserRole] | None = None,
         by: int | None,
         operator: str = "operator",
     ) -> Account | RightsRefusal:
-        """Change rights in one transaction; changes are serialized. None: unchanged. Disabling revokes all tokens.
+        """Change rights in one transaction; changes are serialized. None: unchanged; ``roles``:
+        all that the account then has. Disabling revokes all tokens.
 
         ``by``: the administrator who asks. He must still be one and can change other accounts only, so that there is
         always one left. None: an operator with the database's password, who cannot remove the last administrator; the

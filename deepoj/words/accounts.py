@@ -7,6 +7,14 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 
+class UserRole(enum.StrEnum):
+    """Rights beside those of administrators, who have all of them; ``api.rights`` says which."""
+
+    JURY = "jury"
+    OPERATOR = "operator"
+    SETTER = "setter"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """An account without its secret."""
@@ -15,6 +23,7 @@ class User:
     username: str
     email: str | None
     is_admin: bool
+    roles: frozenset[UserRole] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,13 @@ class Account:
         """Return all fields in one level."""
         user = self.user
         rest = {part.name: getattr(self, part.name) for part in fields(self) if part.name != "user"}
-        return {"id": user.id, "username": user.username, "email": user.email, "is_admin": user.is_admin} | rest
+        return {
+            "id": user.id,
+            "username": user.username,
+            "email": user.email,
+            "is_admin": user.is_admin,
+            "roles": sorted(user.roles),
+        } | rest
 
 
 class RightsRefusal(enum.StrEnum):

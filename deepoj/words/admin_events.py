@@ -13,6 +13,7 @@ class AdminAct(enum.StrEnum):
     ACCOUNT_CREATED = "account_created"
     PROMOTED = "promoted"
     DEMOTED = "demoted"
+    ROLES_CHANGED = "roles_changed"
     DISABLED = "disabled"
     ENABLED = "enabled"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # the name of an act
@@ -23,6 +24,11 @@ class AdminAct(enum.StrEnum):
     PROBLEM_CREATED = "problem_created"
     PROBLEM_CHANGED = "problem_changed"
     PROBLEM_DELETED = "problem_deleted"
+    GROUP_CREATED = "group_created"
+    GROUP_RENAMED = "group_renamed"
+    GROUP_REMOVED = "group_removed"
+    MEMBERS_ADDED = "group_members_added"
+    MEMBER_REMOVED = "group_member_removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,6 @@ class AdminEvent:
     #: the administrator's user name; for commands, the user of the host and the command
     actor: str
     act: str
-    #: a user name, a job id or a problem's number, as the act says
+    #: a user name, a group's name, a job id or a problem's number, as the act says
     subject: str
     details: Mapping[str, object]

@@ -28,6 +28,8 @@ class Problem:
     unchecked: str | None = None
     #: which program does not compile, as a node found later; None: no remark
     broken: str | None = None
+    #: id of the account that made it; None: its account is gone, or it was made before accounts were noted
+    created_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

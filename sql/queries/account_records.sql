@@ -1,19 +1,20 @@
 -- name: account
 -- Everything about one account except its secrets.
-SELECT id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
+SELECT id, username, email, is_admin, roles, github_id, avatar_url, password_hash <> '' AS has_password,
        password_is_temporary, is_disabled, created_at, updated_at
 FROM users WHERE id = $1;
 
 -- name: accounts
--- A page of accounts by name: those after $1 whose names begin with $2, without regard to case.
+-- A page of accounts by name: those after $1 whose names begin with $2, without regard to case. $4: a group, or NULL: all.
 --
 -- In byte order, a name begins with $2 if it is between $2 and $2 followed by the last of all characters.
-SELECT id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
+SELECT id, username, email, is_admin, roles, github_id, avatar_url, password_hash <> '' AS has_password,
        password_is_temporary, is_disabled, created_at, updated_at
 FROM users
 WHERE lower(username) COLLATE "C" > lower($1::text) COLLATE "C"
   AND lower(username) COLLATE "C" >= lower($2::text) COLLATE "C"
   AND lower(username) COLLATE "C" <= (lower($2::text) || U&'\+10FFFF') COLLATE "C"
+  AND ($4::bigint IS NULL OR EXISTS (SELECT FROM group_members WHERE group_id = $4 AND user_id = users.id))
 ORDER BY lower(username) COLLATE "C"
 LIMIT $3;
 
@@ -35,16 +36,17 @@ SELECT token_epoch FROM users WHERE id = $1 AND password_hash = $2;
 SELECT id FROM users WHERE is_admin AND NOT is_disabled ORDER BY id FOR NO KEY UPDATE;
 
 -- name: change_rights
--- Promotes, demotes, disables or enables; NULL keeps a value. Disabling revokes every token for good. The log names the
--- administrator $4 (an id), or else $5.
+-- Promotes, demotes, gives roles, disables or enables; NULL keeps a value. Disabling revokes every token for good. The log
+-- names the administrator $4 (an id), or else $5.
 WITH changed AS (
     UPDATE users
     SET is_admin = coalesce($2, is_admin),
         is_disabled = coalesce($3, is_disabled),
+        roles = coalesce($6::text[], roles),
         token_epoch = token_epoch + CASE WHEN $3 AND NOT is_disabled THEN 1 ELSE 0 END,
         updated_at = now()
     WHERE id = $1
-    RETURNING id, username, email, is_admin, github_id, avatar_url, password_hash <> '' AS has_password,
+    RETURNING id, username, email, is_admin, roles, github_id, avatar_url, password_hash <> '' AS has_password,
               password_is_temporary, is_disabled, created_at, updated_at
 ),
 event AS (
@@ -52,14 +54,16 @@ event AS (
     SELECT coalesce((SELECT username FROM users WHERE id = $4::bigint), $5::text),
            CASE WHEN c.is_admin AND NOT u.is_admin THEN 'promoted'
                 WHEN u.is_admin AND NOT c.is_admin THEN 'demoted'
+                WHEN c.roles <> u.roles THEN 'roles_changed'
                 WHEN c.is_disabled THEN 'disabled'
                 ELSE 'enabled' END,
            c.username, jsonb_build_object('user_id', c.id)
+                       || CASE WHEN c.roles <> u.roles THEN jsonb_build_object('roles', c.roles) ELSE '{}' END
     -- users: as it was before this statement
     FROM changed AS c JOIN users AS u ON u.id = c.id
-    WHERE (u.is_admin, u.is_disabled) IS DISTINCT FROM (c.is_admin, c.is_disabled)
+    WHERE (u.is_admin, u.is_disabled, u.roles) IS DISTINCT FROM (c.is_admin, c.is_disabled, c.roles)
 )
-SELECT id, username, email, is_admin, github_id, avatar_url, has_password, password_is_temporary, is_disabled,
+SELECT id, username, email, is_admin, roles, github_id, avatar_url, has_password, password_is_temporary, is_disabled,
        created_at, updated_at
 FROM changed;
 
@@ -67,7 +71,7 @@ FROM changed;
 -- The credentials of a known GitHub account; its picture becomes GitHub's latest.
 UPDATE users SET avatar_url = $2
 WHERE github_id = $1
-RETURNING id, username, email, is_admin, password_hash, token_epoch, is_disabled;
+RETURNING id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled;
 
 -- name: create_github_user
 -- Creates an account without a password for a GitHub account, unless the name is taken. An account is found by the GitHub
@@ -76,12 +80,12 @@ WITH made AS (
     INSERT INTO users (username, password_hash, github_id, avatar_url)
     VALUES ($1, '', $2, $3)
     ON CONFLICT DO NOTHING
-    RETURNING id, username, email, is_admin, password_hash, token_epoch, is_disabled
+    RETURNING id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled
 )
-SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM made
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM made
 UNION ALL
 -- created a moment ago: by a concurrent login of the same person, or by this call's first try, whose answer was lost
-SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE github_id = $2;
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE github_id = $2;
 
 -- name: database_time
 -- The database's clock, the only one that counts.

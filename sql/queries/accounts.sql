@@ -5,26 +5,26 @@ WITH made AS (
     INSERT INTO users (username, password_hash, email, is_admin)
     VALUES ($1, $2, $3, $4)
     ON CONFLICT DO NOTHING
-    RETURNING id, username, email, is_admin
+    RETURNING id, username, email, is_admin, roles
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT $6, 'account_created', username, jsonb_build_object('user_id', id, 'is_admin', is_admin)
     FROM made WHERE $6::text IS NOT NULL
 )
-SELECT id, username, email, is_admin FROM made
+SELECT id, username, email, is_admin, roles FROM made
 UNION ALL
 -- a password hash is salted: equal hashes come from the same call
-SELECT id, username, email, is_admin FROM users
+SELECT id, username, email, is_admin, roles FROM users
 WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
 
 -- name: credentials
 -- The credentials for a login, by user name.
-SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE lower(username) = lower($1);
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE lower(username) = lower($1);
 
 -- name: credentials_by_ids
 -- The credentials for authorizing tokens, by user ids.
-SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM users WHERE id = ANY($1);
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE id = ANY($1);
 
 -- name: set_password
 -- Sets a password and revokes all tokens: older tokens carry an older epoch. $4: the administrator who does it, or NULL.
@@ -48,7 +48,7 @@ SELECT token_epoch FROM changed;
 WITH changed AS (
     UPDATE users SET is_admin = true, updated_at = now()
     WHERE lower(username) = lower($1)
-    RETURNING id, username, email, is_admin
+    RETURNING id, username, email, is_admin, roles
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
@@ -56,4 +56,4 @@ event AS (
     -- users: as it was before this statement
     FROM changed AS c JOIN users AS u ON u.id = c.id AND NOT u.is_admin
 )
-SELECT id, username, email, is_admin FROM changed;
+SELECT id, username, email, is_admin, roles FROM changed;

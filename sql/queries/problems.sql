@@ -6,13 +6,14 @@ SELECT nextval(pg_get_serial_sequence('problems', 'id'));
 -- Stores a problem under its reserved id; repeatable. $13: the administrator who does it, or NULL.
 WITH made AS (
     INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-                          testcase_minio_path, testcase_hash, version, unchecked, broken)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                          testcase_minio_path, testcase_hash, version, unchecked, broken, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14)
     ON CONFLICT (id) DO UPDATE SET
         title = excluded.title, description = excluded.description, difficulty = excluded.difficulty,
         time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb, compare = excluded.compare,
         testcase_minio_path = excluded.testcase_minio_path, testcase_hash = excluded.testcase_hash,
-        version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, updated_at = now()
+        version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, created_by = excluded.created_by,
+        updated_at = now()
     RETURNING id, title
 )
 INSERT INTO admin_events (actor, act, subject, details)
@@ -22,7 +23,7 @@ WHERE $13::text IS NOT NULL AND NOT EXISTS (SELECT FROM problems WHERE id = $1);
 -- name: problem
 -- One problem with all that the pipeline needs.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems WHERE id = $1;
 
 -- name: update_problem
@@ -42,7 +43,7 @@ WITH changed AS (
         updated_at = now()
     WHERE id = $1
     RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-              testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+              testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
@@ -60,19 +61,19 @@ event AS (
     WHERE $11::text IS NOT NULL AND cardinality(f.fields) > 0
 )
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare, data_path, data_hash, version,
-       unchecked, broken
+       unchecked, broken, created_by
 FROM changed;
 
 -- name: problems
 -- A page of problems above the id $1.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: find_problems
 -- A page of problems by id, above the id $4: those whose title matches $1, a pattern of LIKE, or whose id is $2. NULL: all.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems
 WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint) AND id > $4
 ORDER BY id LIMIT $3;
@@ -81,7 +82,7 @@ ORDER BY id LIMIT $3;
 -- The same by title, after the problem $4; from the first one if that has been deleted.
 WITH place AS MATERIALIZED (SELECT lower(title) COLLATE "C" AS title, id FROM problems WHERE id = $4)
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems
 WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
   AND (NOT EXISTS (SELECT FROM place)
@@ -91,7 +92,7 @@ ORDER BY lower(title) COLLATE "C", id LIMIT $3;
 -- name: unchecked_problems
 -- A page of problems above the id $1 whose programs have not been compiled yet.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems WHERE unchecked IS NOT NULL AND id > $1 ORDER BY id LIMIT $2;
 
 -- name: tell_programs

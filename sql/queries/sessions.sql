@@ -11,7 +11,7 @@ ON CONFLICT (digest) DO NOTHING;
 -- name: session
 -- The account of a session that has not ended, and marks the session as seen, once a minute. $2: idle time, $3: age, in seconds.
 WITH found AS (
-    SELECT s.digest, s.seen_at, u.id, u.username, u.email, u.is_admin, u.password_hash, u.token_epoch, u.is_disabled
+    SELECT s.digest, s.seen_at, u.id, u.username, u.email, u.is_admin, u.roles, u.password_hash, u.token_epoch, u.is_disabled
     FROM web_sessions AS s JOIN users AS u ON u.id = s.user_id
     WHERE s.digest = $1 AND s.token_epoch = u.token_epoch AND NOT u.is_disabled
       AND s.seen_at > now() - make_interval(secs => $2) AND s.created_at > now() - make_interval(secs => $3)
@@ -20,7 +20,7 @@ seen AS (
     UPDATE web_sessions AS s SET seen_at = now() FROM found
     WHERE s.digest = found.digest AND found.seen_at < now() - interval '1 minute'
 )
-SELECT id, username, email, is_admin, password_hash, token_epoch, is_disabled FROM found;
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM found;
 
 -- name: sessions_of
 -- The sessions of an account that have not ended, the latest first.

@@ -240,10 +240,11 @@ def _house[S](
     )
 
     context = ApiContext(
-        accounts=ports.accounts, sessions=ports.sessions, problems=ports.problems, statements=ports.statements,
-        submissions=ports.submissions, lists=ports.lists, letters=ports.letters, rejudges=ports.rejudges,
-        roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks, admin_events=ports.admin_events,
-        webhooks=ports.webhooks, run_notifier=stream, blobs=blobs, ready=ready, settings=settings, metrics=metrics,
+        accounts=ports.accounts, sessions=ports.sessions, groups=ports.groups, problems=ports.problems,
+        statements=ports.statements, submissions=ports.submissions, lists=ports.lists, letters=ports.letters,
+        rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
+        admin_events=ports.admin_events, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs, ready=ready,
+        settings=settings, metrics=metrics,
         live_languages=lambda: live[0], github=github, live=streams, vet=vet,
         stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),

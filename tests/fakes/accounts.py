@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User, UserRole
 from deepoj.words.admin_events import AdminAct, AdminEvent
+from deepoj.words.groups import UserGroup
 from deepoj.words.sessions import MAX_SESSIONS, SessionLimits, WebSession
 
 
@@ -51,6 +52,9 @@ class MemoryAccountRecords:
     _sessions: dict[bytes, SessionRow] = field(default_factory=dict)
     #: the log of administrative acts
     events: list[AdminEvent] = field(default_factory=list)
+    _groups: dict[int, UserGroup] = field(default_factory=dict)
+    #: group → ids of its members
+    group_members: dict[int, set[int]] = field(default_factory=dict)
 
     async def _enter(self, method: str) -> bool:
         raise NotImplementedError
@@ -127,9 +131,12 @@ class MemoryAccountRecords:
         lost = await self._enter("account")
         return self._answer(self._account(user_id), lost)
 
-    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+    async def accounts(
+        self, limit: int, *, after: str = "", prefix: str = "", group_id: int | None = None
+    ) -> list[Account]:
         lost = await self._enter("accounts")
-        named = sorted((held.user.username.lower(), held.user.id) for held in self._users.values())
+        among = set(self._users) if group_id is None else self.group_members.get(group_id, set())
+        named = sorted((held.user.username.lower(), held.user.id) for i, held in self._users.items() if i in among)
         ids = [i for name, i in named if name > after.lower() and name.startswith(prefix.lower())]
         found = [account for account in map(self._account, ids[:limit]) if account is not None]
         return self._answer(found, lost)
@@ -160,6 +167,7 @@ class MemoryAccountRecords:
         *,
         is_admin: bool | None = None,
         is_disabled: bool | None = None,
+        roles: Collection[UserRole] | None = None,
         by: int | None,
         operator: str = "operator",
     ) -> Account | RightsRefusal:
@@ -178,7 +186,11 @@ class MemoryAccountRecords:
         off = old.is_disabled if is_disabled is None else is_disabled
         self._put_changed(
             Credentials(
-                replace(old.user, is_admin=old.user.is_admin if is_admin is None else is_admin),
+                replace(
+                    old.user,
+                    is_admin=old.user.is_admin if is_admin is None else is_admin,
+                    roles=old.user.roles if roles is None else frozenset(roles),
+                ),
                 old.password_hash,
                 old.token_epoch + (off and not old.is_disabled),
                 off,
@@ -190,11 +202,13 @@ class MemoryAccountRecords:
         acts = {
             AdminAct.PROMOTED: changed.user.is_admin and not old.user.is_admin,
             AdminAct.DEMOTED: old.user.is_admin and not changed.user.is_admin,
+            AdminAct.ROLES_CHANGED: changed.user.roles != old.user.roles,
             AdminAct.DISABLED: off and not old.is_disabled,
             AdminAct.ENABLED: old.is_disabled and not off,
         }
         for act in [act for act, is_so in acts.items() if is_so][:1]:
-            self._log(actor, act, old.user.username, user_id=user_id)
+            given = {} if changed.user.roles == old.user.roles else {"roles": sorted(changed.user.roles)}
+            self._log(actor, act, old.user.username, user_id=user_id, **given)
         return self._answer(changed, lost)
 
     # -- GitHub

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
+from deepoj.ports.groups import Groups
 from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.ledger import Auditor, DeadLetters
 from deepoj.ports.live import LiveResults
@@ -32,6 +33,8 @@ class Store(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def groups(self) -> Groups: ...
     @property
     def problems(self) -> Problems: ...
     @property
@@ -76,6 +79,7 @@ class MemoryPorts:
     def __init__(self, memory: MemoryStore) -> None:
         self.accounts: Accounts = memory
         self.sessions: Sessions = memory
+        self.groups: Groups = memory
         self.problems: Problems = memory
         self.marks: Marks = memory
         self.statements: Statements = memory.statements

@@ -46,7 +46,7 @@ from deepoj.words.submissions import (
     SubmitRefusal,
     VerdictCount,
 )
-from tests.fakes.accounts import MemoryAccountRecords
+from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
 from tests.fakes.runs import MemoryRuns
@@ -142,7 +142,7 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords):
+class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     """Implements every port of the database (``ports``) and ``OutboxNotifications``. ``clock`` counts seconds."""
 
     down: bool = False
@@ -164,7 +164,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountRecords)
     loose: dict[str, float] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
     _next_id: dict[str, int] = field(
-        default_factory=lambda: {"user": 1000, "problem": 2000, "submission": 3000, "outbox": 4000}
+        default_factory=lambda: {"user": 1000, "group": 1, "problem": 2000, "submission": 3000, "outbox": 4000}
     )
     _broken: dict[str, bool] = field(default_factory=dict)
     _notified: trio.Event = field(default_factory=trio.Event)

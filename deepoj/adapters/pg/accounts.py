@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
-from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User, UserRole
 
 if TYPE_CHECKING:
     import asyncpg
@@ -126,10 +126,12 @@ class PgAccounts:
         row = await self._pool.row("account", user_id, repeatable=True)
         return None if row is None else _account(row)
 
-    async def accounts(self, limit: int, *, after: str = "", prefix: str = "") -> list[Account]:
+    async def accounts(
+        self, limit: int, *, after: str = "", prefix: str = "", group_id: int | None = None
+    ) -> list[Account]:
         if not storable(prefix):
             return []
-        rows = await self._pool.rows("accounts", clean_text(after), prefix, limit, repeatable=True)
+        rows = await self._pool.rows("accounts", clean_text(after), prefix, limit, group_id, repeatable=True)
         return [_account(row) for row in rows]
 
     async def change_password(self, user_id: int, password_hash: str, *, epoch: int) -> int | None:
@@ -145,6 +147,7 @@ class PgAccounts:
         *,
         is_admin: bool | None = None,
         is_disabled: bool | None = None,
+        roles: Collection[UserRole] | None = None,
         by: int | None,
         operator: str = "operator",
     ) -> Account | RightsRefusal:
@@ -154,6 +157,7 @@ class PgAccounts:
         what the first has left.
         """
         takes_away = is_admin is False or is_disabled is True
+        kept = None if roles is None else sorted(set(roles))
 
         async def work(connection: Connection, _again: bool) -> Account | RightsRefusal:
             async with connection.transaction():
@@ -166,7 +170,7 @@ class PgAccounts:
                 if takes_away and administrators == {user_id}:
                     return RightsRefusal.LAST_ADMINISTRATOR
                 sql = queries()["change_rights"].sql
-                row = await connection.fetchrow(sql, user_id, is_admin, is_disabled, by, operator)
+                row = await connection.fetchrow(sql, user_id, is_admin, is_disabled, by, operator, kept)
                 return RightsRefusal.UNKNOWN_USER if row is None else _account(row)
 
         return await self._pool.do(work, repeatable=True)
@@ -193,7 +197,13 @@ class PgAccounts:
 
 
 def user_of(row: asyncpg.Record) -> User:
-    return User(id=row["id"], username=row["username"], email=row["email"], is_admin=row["is_admin"])
+    return User(
+        id=row["id"],
+        username=row["username"],
+        email=row["email"],
+        is_admin=row["is_admin"],
+        roles=frozenset(map(UserRole, row["roles"])),
+    )
 
 
 def credentials_of(row: asyncpg.Record | None) -> Credentials | None:

@@ -50,6 +50,7 @@ class PgProblems:
             problem.unchecked,
             problem.broken,
             by,
+            problem.created_by,
             repeatable=True,
         )
 
@@ -142,4 +143,5 @@ def problem_of(row: asyncpg.Record) -> Problem:
         version=row["version"],
         unchecked=row.get("unchecked"),
         broken=row.get("broken"),
+        created_by=row.get("created_by"),
     )

@@ -12,6 +12,7 @@ from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
+from deepoj.adapters.pg.groups import PgGroups
 from deepoj.adapters.pg.leases import PgJobLeases
 from deepoj.adapters.pg.live import PgLive
 from deepoj.adapters.pg.marks import PgMarks
@@ -42,6 +43,7 @@ class PgStore:
         self._pool = pool
         self.accounts = PgAccounts(pool)
         self.sessions = PgSessions(pool)
+        self.groups = PgGroups(pool)
         self.problems = PgProblems(pool)
         self.marks = PgMarks(pool)
         self.statements = PgStatements(pool)

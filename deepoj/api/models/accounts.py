@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from deepoj.api.models.base import RequestModel, ResponseModel
+from deepoj.words.accounts import UserRole
 
 
 class RegisterBody(RequestModel):
@@ -49,6 +50,7 @@ class Profile(ResponseModel):
     username: str
     email: str | None
     is_admin: bool
+    roles: list[UserRole] = Field(description="rights beside those of an administrator, sorted")
     github_id: str | None = Field(description="the user's id at GitHub; null for an account registered here")
     avatar_url: str | None
     has_password: bool = Field(description="false for a GitHub account without a password of its own")

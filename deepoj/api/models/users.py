@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from deepoj.api.models.base import RequestModel, ResponseModel
+from deepoj.words.accounts import UserRole
 
 
 class AccountQuery(BaseModel):
@@ -22,6 +23,7 @@ class AccountView(ResponseModel):
     username: str
     email: str | None
     is_admin: bool
+    roles: list[UserRole] = Field(description="rights beside those of an administrator, sorted")
     is_disabled: bool
     github_id: str | None
     avatar_url: str | None

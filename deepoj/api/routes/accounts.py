@@ -71,6 +71,7 @@ class AccountRoutes:
             username=user.username,
             email=user.email,
             is_admin=user.is_admin,
+            roles=sorted(user.roles),
             github_id=account.github_id,
             avatar_url=account.avatar_url,
             has_password=account.has_password,

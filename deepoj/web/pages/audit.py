@@ -26,6 +26,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.ACCOUNT_CREATED: _("created the account"),
     AdminAct.PROMOTED: _("made an administrator"),
     AdminAct.DEMOTED: _("took the rights of an administrator"),
+    AdminAct.ROLES_CHANGED: _("changed the roles"),
     AdminAct.DISABLED: _("disabled the account"),
     AdminAct.ENABLED: _("enabled the account"),
     AdminAct.PASSWORD_RESET: _("reset the password"),
@@ -36,6 +37,11 @@ ACTS: Mapping[str, str] = {
     AdminAct.PROBLEM_CREATED: _("created the problem"),
     AdminAct.PROBLEM_CHANGED: _("changed the problem"),
     AdminAct.PROBLEM_DELETED: _("deleted the problem"),
+    AdminAct.GROUP_CREATED: _("made the group"),
+    AdminAct.GROUP_RENAMED: _("renamed the group"),
+    AdminAct.GROUP_REMOVED: _("removed the group"),
+    AdminAct.MEMBERS_ADDED: _("put people into the group"),
+    AdminAct.MEMBER_REMOVED: _("took a person out of the group"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {
@@ -48,6 +54,10 @@ DETAILS: Mapping[str, str] = {
     "attempt_id": _("attempt"),
     "note": _("note"),
     "is_admin": _("administrator"),
+    "roles": _("roles"),
+    "former_name": _("former name"),
+    "username": _("username"),
+    "usernames": _("usernames"),
 }
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
 _OF_PROBLEMS = (AdminAct.PROBLEM_REJUDGED, AdminAct.PROBLEM_CREATED, AdminAct.PROBLEM_CHANGED)

@@ -148,6 +148,7 @@ def _api_context(parts: Parts) -> ApiContext:
         rejudges=store.rejudges,
         roster=store.roster,
         admin_events=store.admin_events,
+        groups=store.groups,
         results=store.live,
         live=parts.live,
         runs=store.runs,

@@ -1,0 +1,25 @@
+"""Groups and classes of people."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserGroup:
+    """A group. Names are unique without regard to case."""
+
+    id: int
+    name: str
+    #: ISO 8601, by the database's clock
+    created_at: str
+    #: number of its members
+    members: int
+
+
+class GroupRefusal(enum.StrEnum):
+    """Why a group was not made or changed."""
+
+    UNKNOWN_GROUP = "UNKNOWN_GROUP"
+    NAME_TAKEN = "NAME_TAKEN"

@@ -1,0 +1,5 @@
+DROP INDEX IF EXISTS idx_problems_created_by;
+DROP TABLE IF EXISTS group_members;
+DROP TABLE IF EXISTS groups;
+ALTER TABLE users DROP CONSTRAINT IF EXISTS users_roles_known;
+ALTER TABLE users DROP COLUMN IF EXISTS roles;
