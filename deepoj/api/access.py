@@ -6,12 +6,14 @@ of the request is validated.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj.api.auth import Auth
 from deepoj.api.errors import Refused
 from deepoj.api.http.limits import RequestLimits
+from deepoj.api.rights import Right, require_some
 from deepoj.words.accounts import User
 
 
@@ -42,8 +44,17 @@ async def _user(guards: Guards) -> User:
     return await guards.auth.user()
 
 
-async def _admin(guards: Guards) -> User:
-    return await guards.auth.admin()
+@functools.cache
+def needs(right: Right) -> Access:
+    """Return the access of accounts that have the right to something. Where it may reach own problems only, the handler
+    checks the problem (``rights.require``)."""
+
+    async def check(guards: Guards) -> User:
+        user = await guards.auth.user()
+        require_some(user, right)
+        return user
+
+    return Access(check=check, security=_TOKEN, errors=(403,))
 
 
 async def _submitter(guards: Guards) -> User:
@@ -61,7 +72,7 @@ PUBLIC = Access()
 #: a user with a valid token
 USER = Access(check=_user, security=_TOKEN)
 #: an administrator
-ADMIN = Access(check=_admin, security=_TOKEN, errors=(403,))
+ADMIN = needs(Right.MANAGE_PEOPLE)
 #: a user whose submission rate and whose turn allow one more submission; ``Limit.SUBMIT`` requires this access
 SUBMITTER = Access(check=_submitter, security=_TOKEN)
 #: a user whom the handler itself checks with ``Auth``, because it reads the account together with something else

@@ -119,21 +119,17 @@ class Auth:
         account, result = await read(claims.user_id)
         return _confirmed(claims, account).user, result
 
-    def recheck(self, *, is_admin: bool = False) -> Callable[[], Awaitable[bool]]:
-        """Return a function that checks the request's token again later, for event streams.
-
-        With ``is_admin`` it also checks that the account is still an administrator. Refused with 401 if the token is
-        invalid now.
+    def recheck(self, is_allowed: Callable[[User], bool] = lambda _user: True) -> Callable[[], Awaitable[bool]]:
+        """Return a function that checks the request's token again later, for event streams, and with ``is_allowed`` the
+        account's rights. Refused with 401 if the token is invalid now.
         """
         claims = self._required_claims()
 
-        async def is_allowed() -> bool:
+        async def is_still_allowed() -> bool:
             account = await self._accounts.credentials_by_id(claims.user_id)
-            if account is None or not _is_confirmed(claims, account):
-                return False
-            return account.user.is_admin or not is_admin
+            return account is not None and _is_confirmed(claims, account) and is_allowed(account.user)
 
-        return is_allowed
+        return is_still_allowed
 
     def _required_claims(self) -> Claims:
         """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""
@@ -143,14 +139,6 @@ class Auth:
         if claims is None or not 0 < claims.user_id < 2**63:
             raise Refused(ApiError.BAD_TOKEN)
         return claims
-
-    async def admin(self) -> User:
-        """Return the administrator who sent the request. Refused with 401 without a valid token, with 403 for other
-        accounts."""
-        user = await self.user()
-        if not user.is_admin:
-            raise Refused(ApiError.ADMIN_ONLY)
-        return user
 
     async def verify(self, account: Credentials | None, password: str) -> bool:
         """Return whether the password is the account's.

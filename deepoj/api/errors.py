@@ -188,6 +188,12 @@ class ApiError(enum.Enum):
     )
     BAD_CREDENTIALS = (401, Code.BAD_CREDENTIALS, "Wrong username or password.", "用户名或密码错误。")
     ADMIN_ONLY = (403, Code.FORBIDDEN, "Only an administrator may do this.", "需要管理员权限。")
+    NO_RIGHT = (
+        403,
+        Code.FORBIDDEN,
+        "Your account may not do this: ask an administrator for a role that may.",
+        "您的账号无权执行此操作，请联系管理员授予相应角色。",
+    )
     FORM_EXPIRED = (
         403,
         Code.FORM_EXPIRED,

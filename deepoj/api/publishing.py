@@ -11,6 +11,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
 from deepoj.api.http.upload import CheckFields, Form, received_form
+from deepoj.api.rights import Right, require
 from deepoj.api.settings import ApiSettings
 from deepoj.judging import compare
 from deepoj.packages.formats import PackageFault
@@ -44,6 +45,12 @@ class Publishing:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return problem
 
+    async def allowed(self, user: User, right: Right, problem_id: str) -> Problem:
+        """Return the problem if the user has the right to it."""
+        problem = await self.problem(problem_id)
+        require(user, right, problem.created_by)
+        return problem
+
     def received(self, check_fields: CheckFields | None = None) -> AbstractAsyncContextManager[Form]:
         """Receive the multipart form of the current request, with the package in the field ``file``."""
         return received_form(
@@ -66,6 +73,7 @@ class Publishing:
             vet=self._context.vet,
             statements=self._context.publish_statements,
             by=admin.username,
+            created_by=admin.id,
         )
         match published:
             case PackageFault() | UploadRefusal():

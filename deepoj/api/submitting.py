@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from quart import request
@@ -13,8 +15,10 @@ from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.models.base import reply
 from deepoj.api.models.submissions import StatusView
 from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.rights import Right, RightScope, may, reach
 from deepoj.observe import logger
 from deepoj.pipeline.submit import submit
+from deepoj.ports.problems import Problems
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.submissions import Draft, Receipt, Submission, SubmissionItem, SubmitRefusal
@@ -81,14 +85,47 @@ def asked_job_id(job_id: str) -> str:
     return job_id if _JOB_ID.fullmatch(job_id) else ""
 
 
-def readable(user: User, submission: Submission | None) -> Submission:
-    """Return the submission. Raises Refused if there is none, or if it is neither the user's nor is he an
-    administrator."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A submission that a user may read. ``is_whole``: with everything about hidden tests, not as its author."""
+
+    submission: Submission
+    is_whole: bool
+    #: whether an account, whose rights may have changed, may still read it so
+    is_allowed: Callable[[User], bool]
+
+
+async def readable(problems: Problems, user: User, submission: Submission | None) -> Reading:
+    """Return the submission for its author, and for accounts that may read the results of its problem.
+
+    Raises Refused for others, and if there is none.
+    """
     if submission is None:
         raise Refused(ApiError.NO_SUCH_JOB)
-    if submission.user_id != user.id and not user.is_admin:
+    created_by = await _created_by(problems, user, submission.problem_id)
+
+    def reads_whole(account: User) -> bool:
+        return may(account, Right.READ_RESULTS, created_by)
+
+    if reads_whole(user):
+        return Reading(submission, is_whole=True, is_allowed=reads_whole)
+    if submission.user_id != user.id:
         raise Refused(ApiError.NOT_YOURS)
-    return submission
+    return Reading(submission, is_whole=False, is_allowed=lambda _user: True)
+
+
+async def reads_all_of(problems: Problems, user: User, problem_id: int | None) -> bool:
+    """Return whether the user may read the submissions of all people: to a problem, or to every one (None)."""
+    created_by = None if problem_id is None else await _created_by(problems, user, problem_id)
+    return may(user, Right.READ_RESULTS, created_by)
+
+
+async def _created_by(problems: Problems, user: User, problem_id: int) -> int | None:
+    """Return who made the problem, if the user's right to results depends on it: a contestant costs no query."""
+    if reach(user, Right.READ_RESULTS) is not RightScope.OWN:
+        return None
+    problem = await problems.problem(problem_id)
+    return None if problem is None else problem.created_by
 
 
 def status_word(submission: Submission | SubmissionItem) -> str:

@@ -88,10 +88,11 @@ async def publish(
     vet: Vet | None = None,
     statements: PublishStatements | None = None,
     by: str | None = None,
+    created_by: int | None = None,
 ) -> Published | PackageFault | UploadRefusal:
     """Check the package, store it and make the problem visible. ``vet`` checks its programs; None: there is no sandbox
     for it. ``statements`` stores what readers see of it, once the problem is there; None: a judge node does that.
-    ``by``: the administrator, for the log of administrative acts.
+    ``by``: the account, for the log of administrative acts; ``created_by``: its id, for the rights of setters.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.
@@ -124,6 +125,7 @@ async def publish(
         data_path=f"problems/{problem_id}.zip",
         data_hash=digest,
         unchecked=vetted.unchecked,
+        created_by=created_by,
     )
     await problems.note_object(problem.data_path)
     await blobs.put(problem.data_path, upload.package)

@@ -26,6 +26,10 @@ class Problems(Protocol):
         """Return the next ``limit`` problems above ``after_id``, by id."""
         ...
 
+    async def problems_of(self, user_id: int, after_id: int, limit: int) -> list[Problem]:
+        """Return the same of those that the account has made."""
+        ...
+
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
         """Return the next ``limit`` problems of a search after the problem ``after_id``; 0: from the first one."""
         ...

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from deepoj.api.access import Access, Guards
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
+from deepoj.api.rights import Right, refusal_for
 from deepoj.api.route import Described, Handler, route
 from deepoj.web.visitor import Visitor, Visitors
 
@@ -34,18 +36,25 @@ async def _member(guards: Guards) -> Visitor:
     return visitor
 
 
-async def _admin(guards: Guards) -> Visitor:
-    visitor = await _member(guards)
-    if not visitor.is_admin:
-        raise Refused(ApiError.ADMIN_ONLY)
-    return visitor
+@functools.cache
+def needs(right: Right) -> Access:
+    """Return the access of members who have the right to something; as ``api.access.needs``."""
+
+    async def check(guards: Guards) -> Visitor:
+        visitor = await _member(guards)
+        if not visitor.may_some(right):
+            raise Refused(refusal_for(right))
+        return visitor
+
+    return Access(check=check)
 
 
 #: handlers get the ``Visitor`` as their first argument
 ANYONE = Access(check=_visitor)
 #: others are sent to the login, and come back
 MEMBER = Access(check=_member)
-ADMIN = Access(check=_admin)
+#: an administrator
+ADMIN = needs(Right.MANAGE_PEOPLE)
 
 
 def page[H: Handler](method: str, path: str, *, access: Access = ANYONE, limit: Limit = Limit.API) -> Callable[[H], H]:

@@ -104,7 +104,7 @@ class PageRuns:
             return status, self._pages.piece("_run_output.html", visitor, **values)
 
         async def remains() -> bool:
-            return await self._visitors.remains(visitor, is_admin=False)
+            return await self._visitors.remains(visitor)
 
         feed = RunFeed(self._context.runs, run_id, keep_s=self._settings.runs.keep_s, last=None)
         return self._context.live.answer(visitor.member.id, topic_of(run_id), RunPieceFeed(feed, pieces), remains)

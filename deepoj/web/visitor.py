@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from quart import g, request
@@ -25,6 +26,7 @@ from werkzeug.http import dump_cookie
 from deepoj.api.auth import Claims
 from deepoj.api.errors import ApiError, Refused, prefers_chinese
 from deepoj.api.http.address import client_of, is_within, networks, parse
+from deepoj.api.rights import Right, may, reach
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.ports.sessions import Sessions
@@ -73,6 +75,14 @@ class Visitor:
     @property
     def is_admin(self) -> bool:
         return self.account is not None and self.account.user.is_admin
+
+    def may(self, right: str, created_by: int | None = None) -> bool:
+        """Return whether the visitor has the right to a problem, for templates (``api.rights.may``)."""
+        return self.account is not None and may(self.account.user, Right(right), created_by)
+
+    def may_some(self, right: str) -> bool:
+        """Return whether the visitor has the right to anything, for templates."""
+        return self.account is not None and reach(self.account.user, Right(right)) is not None
 
     @property
     def is_chinese(self) -> bool:
@@ -124,10 +134,10 @@ class Visitors:
             await self._sessions.close_session(visitor.account.user.id, visitor.digest)
         self._set(response_headers, SESSION, "", 0)
 
-    async def remains(self, visitor: Visitor, *, is_admin: bool) -> bool:
-        """Return whether the session still holds, with an administrator's rights if they are asked for."""
+    async def remains(self, visitor: Visitor, is_allowed: Callable[[User], bool] = lambda _user: True) -> bool:
+        """Return whether the session still holds, and the account's rights by ``is_allowed``."""
         account = await self._sessions.session(visitor.digest, self._limits)
-        return account is not None and (account.user.is_admin or not is_admin)
+        return account is not None and is_allowed(account.user)
 
     def remember(
         self,

@@ -70,6 +70,12 @@ SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compa
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
 
+-- name: problems_of
+-- A page of problems above the id $2 that the account $1 has made.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+FROM problems WHERE created_by = $1 AND id > $2 ORDER BY id LIMIT $3;
+
 -- name: find_problems
 -- A page of problems by id, above the id $4: those whose title matches $1, a pattern of LIKE, or whose id is $2. NULL: all.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,

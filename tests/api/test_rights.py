@@ -7,13 +7,14 @@ import hmac
 import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deepoj.judging.result import as_result
-from deepoj.words.accounts import User
+from deepoj.words.accounts import User, UserRole
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomStatus
 from deepoj.words.results import Verdict
@@ -78,6 +79,44 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
 )
 
 
+#: what the roles get that an account without any does not: the setter of the problem, another setter, the jury, an
+#: operator. On all other routes they get what ``other`` gets.
+_ROLE_CALLERS = ("setter", "other setter", "jury", "operator")
+_ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
+    ("PUT", "/api/v1/problems/{problem}"): (200, 403, 403, 403),
+    ("GET", "/api/v1/problems/{problem}/rejudge"): (404, 403, 404, 403),
+    ("POST", "/api/v1/problems/{problem}/rejudge"): (202, 403, 202, 403),
+    ("POST", "/api/v1/submissions/{job}/rejudge"): (409, 403, 409, 403),
+    ("DELETE", "/api/v1/problems/{problem}"): (409, 403, 403, 403),
+    ("POST", "/api/v1/problems"): (200, 200, 403, 403),
+    ("GET", "/api/v1/status/{job}"): (200, 403, 200, 403),
+    ("GET", "/api/v1/status/{ended}/events"): (403, 403, 200, 403),  # of another problem
+    ("GET", "/api/v1/submissions/{job}"): (200, 403, 200, 403),
+    ("GET", "/api/v1/admin/dlq"): (403, 403, 403, 200),
+    ("GET", "/api/v1/admin/dlq/{job}"): (403, 403, 403, 404),
+    ("POST", "/api/v1/admin/dlq/{job}/requeue"): (403, 403, 403, 409),
+    ("POST", "/api/v1/admin/dlq/{job}/discard"): (403, 403, 403, 409),
+    ("GET", "/api/v1/admin/webhooks"): (403, 403, 403, 200),
+    ("POST", "/api/v1/admin/webhooks/{job}/redeliver"): (403, 403, 403, 404),
+}
+
+
+async def _role_tokens(home: House, problem_id: int) -> dict[str, str]:
+    """Return a token for each role; the first is that of the account which made the problem."""
+    roles = (UserRole.SETTER, UserRole.SETTER, UserRole.JURY, UserRole.OPERATOR)
+    tokens = {}
+    for caller, role in zip(_ROLE_CALLERS, roles, strict=True):
+        name = caller.replace(" ", "-")
+        user = await home.account(name)
+        await home.ports.accounts.change_rights(user.id, roles=[role], by=None)
+        tokens[caller] = await home.token_of(name)
+        if caller == "setter":
+            problem = await home.ports.problems.problem(problem_id)
+            assert problem is not None
+            await home.ports.problems.insert_problem(replace(problem, created_by=user.id))
+    return tokens
+
+
 async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     owner, other = await home.token("owner"), await home.token("other")
     problem = await home.problem()
@@ -140,6 +179,39 @@ async def test_the_matrix(tmp_path: Path) -> None:
             assert answer.status_code == expected, (method, path, caller, await answer.get_data())
             if expected == 401:
                 assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_the_matrix_of_roles(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    _tokens, ids = await _setting(home)
+    tokens = await _role_tokens(home, int(ids["problem"]))
+    assert {(method, path) for method, path, _ in _ROUTES} > _ROLES.keys()
+    for method, path, (*_, other, _admin) in _ROUTES:
+        for caller, expected in zip(_ROLE_CALLERS, _ROLES.get((method, path), (other,) * 4), strict=True):
+            answer = await home.ask(method, path.format(**ids), token=tokens[caller], **_sent(path, ids))
+            assert answer.status_code == expected, (method, path, caller, await answer.get_data())
+
+
+async def test_a_role_acts_at_once_and_shows_whole_results(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    _tokens, ids = await _setting(home)
+    tokens = await _role_tokens(home, int(ids["problem"]))
+
+    async def counts(path: str) -> list[int]:
+        answers = [await home.ask("GET", path, token=tokens[caller]) for caller in _ROLE_CALLERS]
+        return [len((await answer.get_json())["submissions"]) for answer in answers]
+
+    assert await counts("/api/v1/submissions") == [0, 0, 2, 0]
+    assert await counts(f"/api/v1/submissions?problem_id={ids['problem']}") == [1, 0, 1, 0]
+    seen = []
+    for token in (tokens["jury"], await home.token_of("root"), await home.token_of("owner")):
+        answer = await home.ask("GET", f"/api/v1/status/{ids['ended']}", token=token)
+        seen.append((await answer.get_json())["data"])
+    assert seen[0] == seen[1] != seen[2], "the author sees less"
+    account = await home.ports.accounts.credentials("jury")
+    assert account is not None
+    await home.ports.accounts.change_rights(account.user.id, roles=(), by=None)
+    assert (await home.ask("GET", f"/api/v1/status/{ids['ended']}", token=tokens["jury"])).status_code == 403
 
 
 async def test_the_matrix_names_every_route(tmp_path: Path) -> None:

@@ -114,6 +114,9 @@ async def test_a_problem_keeps_who_made_it(lab: Lab) -> None:
     changed = await problems.update_problem(problem.id, ProblemChange(title="x"))
     assert changed is not None
     assert changed.created_by == user_id
+    assert await problems.problems_of(user_id, 0, 9) == [changed]
+    assert await problems.problems_of(user_id, problem.id, 9) == []
+    assert await problems.problems_of(user_id + 1, 0, 9) == []
 
 
 async def test_the_rollback_takes_roles_and_groups_from_a_filled_database(real: PgLab) -> None:

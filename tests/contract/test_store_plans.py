@@ -29,6 +29,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "create_github_user": ("text, text, text", "'octocat', '7', NULL"),
     "spend_oauth_state": ("bytea, float8, uuid", "'\\x00', 4e9, gen_random_uuid()"),
     "problem": ("bigint", "2000"),
+    "problems_of": ("bigint, bigint, bigint", "1000, 0, 51"),
     "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),

@@ -267,6 +267,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         found = [self._problems[number] for number in sorted(self._problems) if number > after_id]
         return self._answer(found[:limit], lost)
 
+    async def problems_of(self, user_id: int, after_id: int, limit: int) -> list[Problem]:
+        lost = await self._enter("problems_of")
+        found = [one for _, one in sorted(self._problems.items()) if one.created_by == user_id and one.id > after_id]
+        return self._answer(found[:limit], lost)
+
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
         lost = await self._enter("find_problems")
 

@@ -19,6 +19,12 @@ class Who(enum.StrEnum):
     #: another member, to whom nothing of the member's belongs
     OTHER = "other"
     ADMIN = "admin"
+    #: of the problem
+    SETTER = "setter"
+    #: a setter to whom the problem does not belong
+    OTHER_SETTER = "other setter"
+    JURY = "jury"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,8 @@ LOGIN = 0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
-    """What the visitors get: the stranger, the member, the other member, the administrator; LOGIN or a status.
+    """What the visitors get: the stranger, the member, the other member, the administrator; LOGIN or a status. Then the
+    setter, the other setter, the jury and the operator; None: what the other member gets.
 
     ``fields``: a form that is taken; a value that is one part, such as ``{job}``, is filled in.
     """
@@ -94,10 +101,14 @@ class Right:
     method: str
     path: str
     statuses: tuple[int, int, int, int]
+    roles: tuple[int, int, int, int] | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    def by_visitor(self) -> dict[Who, int]:
+        return dict(zip(Who, self.statuses + (self.roles or self.statuses[2:3] * 4), strict=True))
 
     def form(self, ids: Mapping[str, str]) -> dict[str, str]:
         return {name: ids.get(value[1:-1], value) for name, value in self.fields.items()}
@@ -122,9 +133,9 @@ RIGHTS: tuple[Right, ...] = (
         fields={"language": "cpp17", "code": "int main(){}"},
     ),
     Right(method="GET", path="/submissions", statuses=(LOGIN, 200, 200, 200)),
-    Right(method="GET", path="/submissions/{job}", statuses=(LOGIN, 200, 403, 200)),
-    Right(method="GET", path="/submissions/{waiting}", statuses=(LOGIN, 200, 403, 200)),
-    Right(method="GET", path="/submissions/{job}/events", statuses=(LOGIN, 200, 403, 200)),
+    Right(method="GET", path="/submissions/{job}", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
+    Right(method="GET", path="/submissions/{waiting}", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
+    Right(method="GET", path="/submissions/{job}/events", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
     Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),
@@ -152,43 +163,75 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/playground/{run}", statuses=(LOGIN, 200, 403, 403)),
     Right(method="GET", path="/playground/{run}/events", statuses=(LOGIN, 200, 403, 403)),
     Right(method="GET", path="/users/{member}", statuses=(LOGIN, 200, 200, 200)),
-    Right(method="GET", path="/manage/audit", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems/{problem}", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems/{problem}/delete", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems/{problem}/rejudge", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems/{problem}/results.csv", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/problems/{problem}/results.json", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/system", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="GET", path="/manage/system/letters/{job}", statuses=(LOGIN, 403, 403, 404)),
+    Right(method="GET", path="/manage/audit", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 403, 200)),
+    Right(method="GET", path="/manage/problems", statuses=(LOGIN, 403, 403, 200), roles=(200, 200, 200, 403)),
+    Right(method="GET", path="/manage/problems/{problem}", statuses=(LOGIN, 403, 403, 200), roles=(200, 403, 200, 403)),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/delete",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 403, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/rejudge",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/results.csv",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/results.json",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(method="GET", path="/manage/system", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 403, 200)),
+    Right(
+        method="GET", path="/manage/system/letters/{job}", statuses=(LOGIN, 403, 403, 404), roles=(403, 403, 403, 404)
+    ),
     Right(method="GET", path="/manage/users", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/{user}", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/{user}/{act}", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/import", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/new", statuses=(LOGIN, 403, 403, 200)),
-    Right(method="POST", path="/manage/problems", statuses=(LOGIN, 403, 403, 400), fields={"username": "newcomer"}),
+    Right(
+        method="POST",
+        path="/manage/problems",
+        statuses=(LOGIN, 403, 403, 400),
+        roles=(400, 400, 403, 403),
+        fields={"username": "newcomer"},
+    ),
     Right(
         method="POST",
         path="/manage/problems/{problem}",
         statuses=(LOGIN, 403, 403, 303),
+        roles=(303, 403, 403, 403),
         fields={"username": "newcomer"},
     ),
     Right(
         method="POST",
         path="/manage/problems/{problem}/delete",
         statuses=(LOGIN, 403, 403, 409),
+        roles=(409, 403, 403, 403),
         fields={"username": "newcomer"},
     ),
     Right(
         method="POST",
         path="/manage/problems/{problem}/rejudge",
         statuses=(LOGIN, 403, 403, 303),
+        roles=(303, 403, 303, 403),
         fields={"username": "newcomer"},
     ),
     Right(
         method="POST",
         path="/manage/system/letters/{job}",
         statuses=(LOGIN, 403, 403, 400),
+        roles=(403, 403, 403, 400),
         fields={"username": "newcomer"},
     ),
     Right(

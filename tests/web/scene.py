@@ -14,8 +14,12 @@ from tests.contract.labs import entry
 from tests.unit.makers import a_report
 
 
-async def add_problem(home: House[Any], *, title: str = "A+B", description: str = "add", broken: str = "") -> int:
+async def add_problem(
+    home: House[Any], *, title: str = "A+B", description: str = "add", broken: str = "", by: str = ""
+) -> int:
+    """Add a problem; ``by``: the account that made it."""
     number = await home.ports.problems.reserve_problem_id()
+    setter = await home.ports.accounts.credentials(by) if by else None
     await home.ports.problems.insert_problem(
         Problem(
             id=number,
@@ -28,6 +32,7 @@ async def add_problem(home: House[Any], *, title: str = "A+B", description: str 
             data_path=f"problems/{number}.zip",
             data_hash="00",
             broken=broken or None,
+            created_by=None if setter is None else setter.user.id,
         )
     )
     return number

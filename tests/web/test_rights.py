@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deepoj.api.route import is_page
+from deepoj.words.accounts import UserRole
 from tests.api.house import House, house
 from tests.api.test_rights import _ended_run
 from tests.unit.makers import a_report
 from tests.web.pages import LOGIN, NOT_SHOWN, PAGES, RIGHTS, Right, Shown, Who
 from tests.web.scene import add_problem, add_submission
-from tests.web.visits import Visit, administrator, registered
+from tests.web.visits import Visit, administrator, registered, with_role
+
+_ROLES = {
+    Who.SETTER: UserRole.SETTER, Who.OTHER_SETTER: UserRole.SETTER, Who.JURY: UserRole.JURY,
+    Who.OPERATOR: UserRole.OPERATOR,
+}  # fmt: skip
 
 
-async def furnished(tmp_path: Path, **changes: Any) -> tuple[House, dict[Who, Visit], dict[str, str]]:
-    """Return pages, a visitor of each kind, and the ids for the parts of paths."""
+async def furnished(
+    tmp_path: Path, among: Collection[Who] = tuple(Who), **changes: Any
+) -> tuple[House, dict[Who, Visit], dict[str, str]]:
+    """Return pages, a visitor of each kind that is asked for, and the ids for the parts of paths."""
     home = house(tmp_path, has_pages=True, **changes)
-    visits = {
-        Who.STRANGER: Visit(home),
-        Who.MEMBER: await registered(home, "member"),
-        Who.OTHER: await registered(home, "other"),
-        Who.ADMIN: await administrator(home, "chief"),
-    }
-    problem = await add_problem(home)
+    visits = {Who.STRANGER: Visit(home), Who.MEMBER: await registered(home, "member")}
+    for who in among:
+        if who in _ROLES:
+            visits[who] = await with_role(home, who.replace(" ", "-"), _ROLES[who])
+        elif who not in visits:
+            visits[who] = await (administrator if who is Who.ADMIN else registered)(home, who)
+    problem = await add_problem(home, by="setter" if Who.SETTER in visits else "")
     ids = {
         "problem": str(problem),
         "job": await add_submission(home, "member", problem, report=a_report()),
@@ -41,8 +50,9 @@ async def furnished(tmp_path: Path, **changes: Any) -> tuple[House, dict[Who, Vi
 
 @pytest.mark.parametrize("right", RIGHTS, ids=str)
 async def test_a_visitor_gets_what_the_table_says(tmp_path: Path, right: Right) -> None:
-    for who, status in zip(Who, right.statuses, strict=True):
-        _home, visits, ids = await furnished(tmp_path)
+    shared = await furnished(tmp_path) if right.method == "GET" else None
+    for who, status in right.by_visitor().items():
+        _home, visits, ids = shared or await furnished(tmp_path, [who])
         path = right.path.format(**ids)
         if right.method == "GET":
             reply = await visits[who].get(path)

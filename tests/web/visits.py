@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from werkzeug.datastructures import Headers
 
+from deepoj.words.accounts import UserRole
 from tests.api.house import PASSWORD, House
 
 SESSION, VISIT = "deepoj_session", "deepoj_visit"
@@ -103,6 +104,15 @@ async def registered(home: House[Any], name: str, **options: Any) -> Visit:
     visit = Visit(home, **options)
     reply = await visit.register(name)
     assert reply.status == 303, reply.text
+    return visit
+
+
+async def with_role(home: House[Any], name: str, role: UserRole) -> Visit:
+    """Return a visitor with a new account that has a role, logged in."""
+    visit = await registered(home, name)
+    account = await home.ports.accounts.credentials(name)
+    assert account is not None
+    await home.ports.accounts.change_rights(account.user.id, roles=[role], by=None)
     return visit
 
 

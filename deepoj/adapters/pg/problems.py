@@ -61,6 +61,10 @@ class PgProblems:
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
         return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
 
+    async def problems_of(self, user_id: int, after_id: int, limit: int) -> list[Problem]:
+        rows = await self._pool.rows("problems_of", user_id, after_id, limit, repeatable=True)
+        return [problem_of(row) for row in rows]
+
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
         name = "find_problems_by_title" if query.by_title else "find_problems"
         pattern = f"%{_LIKE_SPECIAL.sub(r'\\\g<0>', clean_text(query.search))}%" if query.search else None

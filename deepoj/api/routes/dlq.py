@@ -1,10 +1,10 @@
-"""Dead letters, for administrators."""
+"""Dead letters, for operators and administrators."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from deepoj.api.access import ADMIN
+from deepoj.api.access import needs
 from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_number
@@ -18,6 +18,7 @@ from deepoj.api.models.dlq import (
     LetterQuery,
     LetterView,
 )
+from deepoj.api.rights import Right
 from deepoj.api.route import route
 from deepoj.words.accounts import User
 from deepoj.words.ledger import DeadLetter, Decision
@@ -33,22 +34,22 @@ class LetterRoutes:
     def __init__(self, context: ApiContext) -> None:
         self._letters, self._timeout_s = DecidingLetters(context), context.settings.read_timeout_s
 
-    @route("GET", "/api/v1/admin/dlq", access=ADMIN, query=LetterQuery, responses={200: LetterPage})
+    @route("GET", "/api/v1/admin/dlq", access=needs(Right.OPERATE), query=LetterQuery, responses={200: LetterPage})
     async def letters(self, _admin: User) -> LetterPage:
         """List dead letters, newest submission first, in pages.
 
-        For administrators. Send ``next`` of a page as ``before`` to get the following page.
+        For operators and administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
         limit, before = query_number("limit", _PAGE, _MAX_PAGE), query_number("before", None, _MAX_ID)
         page = await self._letters.page(limit, before)
         after = None if page.next_before is None else str(page.next_before)
         return LetterPage(letters=[_view(letter) for letter in page.letters], next=after)
 
-    @route("GET", "/api/v1/admin/dlq/<job_id>", access=ADMIN, responses={200: LetterHistory})
+    @route("GET", "/api/v1/admin/dlq/<job_id>", access=needs(Right.OPERATE), responses={200: LetterHistory})
     async def letter(self, _admin: User, job_id: str) -> LetterHistory:
         """Return one dead letter with its events in the ledger.
 
-        For administrators.
+        For operators and administrators.
         """
         history = await self._letters.history(job_id)
         events = [LedgerEventView(**dataclasses.asdict(event)) for event in history.events]
@@ -57,7 +58,7 @@ class LetterRoutes:
     @route(
         "POST",
         "/api/v1/admin/dlq/<job_id>/requeue",
-        access=ADMIN,
+        access=needs(Right.OPERATE),
         body=DecisionBody,
         responses={200: DecisionView},
         errors=(409,),
@@ -65,14 +66,14 @@ class LetterRoutes:
     async def requeue(self, admin: User, job_id: str) -> DecisionView:
         """Requeue a dead letter with a fresh set of attempts.
 
-        For administrators.
+        For operators and administrators.
         """
         return await self._decide(Decision.REQUEUE, job_id, admin)
 
     @route(
         "POST",
         "/api/v1/admin/dlq/<job_id>/discard",
-        access=ADMIN,
+        access=needs(Right.OPERATE),
         body=DecisionBody,
         responses={200: DecisionView},
         errors=(409,),
@@ -80,7 +81,7 @@ class LetterRoutes:
     async def discard(self, admin: User, job_id: str) -> DecisionView:
         """Discard a dead letter: its verdict becomes System Error, finally.
 
-        For administrators.
+        For operators and administrators.
         """
         return await self._decide(Decision.DISCARD, job_id, admin)
 

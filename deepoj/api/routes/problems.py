@@ -1,13 +1,12 @@
-"""Problems: managed by administrators, public to read."""
+"""Problems: managed by their setters and administrators, public to read."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from deepoj.api.access import ADMIN, PUBLIC
+from deepoj.api.access import PUBLIC, needs
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import problem_id_of, query_flag, query_number
+from deepoj.api.http.paths import query_flag, query_number
 from deepoj.api.models.base import reply
 from deepoj.api.models.problems import (
     DeleteQuery,
@@ -21,6 +20,7 @@ from deepoj.api.models.problems import (
     ProblemView,
 )
 from deepoj.api.publishing import Publishing
+from deepoj.api.rights import Right
 from deepoj.api.route import route
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
@@ -39,17 +39,17 @@ class ProblemRoutes:
     @route(
         "POST",
         "/api/v1/problems",
-        access=ADMIN,
+        access=needs(Right.MAKE_PROBLEMS),
         form=ProblemForm,
         responses={200: ProblemCreated},
     )
     async def create(self, admin: User) -> dict[str, Any]:
         """Create a problem from a package.
 
-        For administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title, limits and
-        comparison default to the package's, then to the server's. An invalid package is refused with the name of the
-        faulty file; so is a package whose checker or interactor does not compile. If this node cannot compile it, the
-        response says so (``unchecked``), and a judge node checks it later.
+        For setters and administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title,
+        limits and comparison default to the package's, then to the server's. An invalid package is refused with the
+        name of the faulty file; so is a package whose checker or interactor does not compile. If this node cannot
+        compile it, the response says so (``unchecked``), and a judge node checks it later.
         """
         async with self._publishing.received() as form:
             problem = (await self._publishing.create(form, admin)).problem
@@ -87,24 +87,24 @@ class ProblemRoutes:
     @route(
         "PUT",
         "/api/v1/problems/<problem_id>",
-        access=ADMIN,
+        access=needs(Right.CHANGE_PROBLEMS),
         form=ProblemChangeForm,
         responses={200: ProblemView},
     )
     async def change(self, admin: User, problem_id: str) -> ProblemView:
         """Change a problem; omitted fields stay unchanged.
 
-        For administrators. A new package, new limits or another comparison create a new version of the problem, which
-        applies to all later judgings. Existing verdicts do not change: see the rejudge.
+        For administrators and its setter. A new package, new limits or another comparison create a new version of the
+        problem, which applies to all later judgings. Existing verdicts do not change: see the rejudge.
         """
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(admin, Right.CHANGE_PROBLEMS, problem_id)
         async with self._publishing.received() as form:
             return _view(await self._publishing.change(problem.id, form, admin))
 
     @route(
         "DELETE",
         "/api/v1/problems/<problem_id>",
-        access=ADMIN,
+        access=needs(Right.CHANGE_PROBLEMS),
         query=DeleteQuery,
         responses={200: ProblemDeleted},
         errors=(409,),
@@ -112,13 +112,12 @@ class ProblemRoutes:
     async def delete(self, admin: User, problem_id: str) -> ProblemDeleted:
         """Delete a problem; with ``force`` also all its submissions.
 
-        For administrators.
+        For administrators and its setter.
         """
-        force, number = query_flag("force"), problem_id_of(problem_id)
-        if number is None:
-            raise Refused(ApiError.NO_SUCH_PROBLEM)
-        await self._publishing.delete(number, admin, force=force)
-        return ProblemDeleted(id=number, status="deleted")
+        force = query_flag("force")
+        problem = await self._publishing.allowed(admin, Right.CHANGE_PROBLEMS, problem_id)
+        await self._publishing.delete(problem.id, admin, force=force)
+        return ProblemDeleted(id=problem.id, status="deleted")
 
 
 def _view(problem: Problem) -> ProblemView:

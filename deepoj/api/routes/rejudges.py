@@ -1,15 +1,17 @@
-"""Rejudging, for administrators."""
+"""Rejudging, for administrators, the jury, and setters."""
 
 from __future__ import annotations
 
 import re
 
-from deepoj.api.access import ADMIN
+from deepoj.api.access import needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import problem_id_of, query_flag, query_number
+from deepoj.api.http.paths import query_flag, query_number
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
+from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
+from deepoj.api.rights import Right, RightScope, reach, require
 from deepoj.api.route import route
 from deepoj.pipeline import rejudge as step
 from deepoj.words.accounts import User
@@ -29,13 +31,14 @@ class RejudgeRoutes:
     """``/api/v1/submissions/{job_id}/rejudge``, ``/api/v1/problems/{id}/rejudge``."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._rejudges, self._problems = context.rejudges, context.problems
+        self._rejudges, self._submissions = context.rejudges, context.submissions
+        self._publishing = Publishing(context)
         self._stream_key = context.settings.stream_key
 
     @route(
         "POST",
         "/api/v1/submissions/<job_id>/rejudge",
-        access=ADMIN,
+        access=needs(Right.REJUDGE),
         query=RejudgeQuery,
         responses={202: RejudgedView},
         errors=(409,),
@@ -43,12 +46,13 @@ class RejudgeRoutes:
     async def submission(self, admin: User, job_id: str) -> RejudgedView:
         """Rejudge a submission.
 
-        For administrators. Only tests whose data, checker or limits changed are run, unless ``full``. The previous
-        verdict stays readable under ``judgings``.
+        For administrators, the jury, and the setter of its problem. Only tests whose data, checker or limits changed
+        are run, unless ``full``. The previous verdict stays readable under ``judgings``.
         """
         judging, in_full = query_number("judging", None, _MAX_JUDGING), query_flag("full")
         if not _JOB_ID.fullmatch(job_id):
             raise Refused(ApiError.NO_SUCH_JOB)
+        await self._require(admin, job_id)
         rejudged = await step.rejudge(
             self._rejudges,
             job_id,
@@ -66,32 +70,42 @@ class RejudgeRoutes:
     @route(
         "POST",
         "/api/v1/problems/<problem_id>/rejudge",
-        access=ADMIN,
+        access=needs(Right.REJUDGE),
         query=RejudgeProblemQuery,
         responses={202: RejudgeOrderView},
     )
     async def problem(self, admin: User, problem_id: str) -> RejudgeOrderView:
         """Rejudge all submissions of a problem.
 
-        For administrators. It runs in the background, with lower priority than contestants' submissions. A repeated
-        request, while it is in progress and the problem is unchanged, returns its progress.
+        For administrators, the jury, and its setter. It runs in the background, with lower priority than contestants'
+        submissions. A repeated request, while it is in progress and the problem is unchanged, returns its progress.
         """
         in_full = query_flag("full")
-        return _view(await order_rejudge(self._rejudges, problem_id_of(problem_id), admin, in_full=in_full))
+        problem = await self._publishing.allowed(admin, Right.REJUDGE, problem_id)
+        return _view(await order_rejudge(self._rejudges, problem.id, admin, in_full=in_full))
 
-    @route("GET", "/api/v1/problems/<problem_id>/rejudge", access=ADMIN, responses={200: RejudgeOrderView})
-    async def progress(self, _admin: User, problem_id: str) -> RejudgeOrderView:
+    @route(
+        "GET", "/api/v1/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE), responses={200: RejudgeOrderView}
+    )
+    async def progress(self, admin: User, problem_id: str) -> RejudgeOrderView:
         """Return the progress of the latest rejudge of a problem.
 
-        For administrators.
+        For those who may order one.
         """
-        number = problem_id_of(problem_id)
-        if number is None or await self._problems.problem(number) is None:
-            raise Refused(ApiError.NO_SUCH_PROBLEM)
-        latest = await self._rejudges.rejudge_order(number)
+        problem = await self._publishing.allowed(admin, Right.REJUDGE, problem_id)
+        latest = await self._rejudges.rejudge_order(problem.id)
         if latest is None:
             raise Refused(ApiError.NO_SUCH_REJUDGE)
         return _view(latest)
+
+    async def _require(self, user: User, job_id: str) -> None:
+        """Raise Refused unless the user may rejudge the submission."""
+        if reach(user, Right.REJUDGE) is RightScope.ALL:
+            return
+        submission = await self._submissions.submission(job_id)
+        if submission is None:
+            raise Refused(ApiError.NO_SUCH_JOB)
+        require(user, Right.REJUDGE, (await self._publishing.problem(str(submission.problem_id))).created_by)
 
 
 def _view(order: RejudgeOrder) -> RejudgeOrderView:

@@ -15,6 +15,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
 from deepoj.api.http.paths import problem_id_of
 from deepoj.api.models.statements import AttachmentView, SampleView, StatementView
+from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
 from deepoj.words.statements import StatementFile, StatementFileKind, StatementIndex, StatementText
 
@@ -93,7 +94,7 @@ class StatementRoutes:
             ],
             attachments=[AttachmentView(name=name, bytes=size) for name, size in index.attachments],
             pending=index.is_pending,
-            notes=list(index.notes) if await self._is_admin() else None,
+            notes=list(index.notes) if await self._is_for_setters(number) else None,
         )
 
     async def _title(self, number: int, text: StatementText | None) -> str:
@@ -103,14 +104,16 @@ class StatementRoutes:
         problem = await self._problems.problem(number)
         return "" if problem is None else problem.title
 
-    async def _is_admin(self) -> bool:
-        """Whether the request has an administrator's token; none is needed."""
+    async def _is_for_setters(self, number: int) -> bool:
+        """Whether the request has a token of an account that may see what setters see; none is needed."""
         if bearer(request.headers.get("Authorization")) is None:
             return False
         try:
-            return (await self._auth.user()).is_admin
+            user = await self._auth.user()
         except Refused:
             return False
+        problem = await self._problems.problem(number)
+        return may(user, Right.READ_RESULTS, None if problem is None else problem.created_by)
 
     async def _file(self, problem_id: str, kind: StatementFileKind, name: str) -> StatementFile:
         number = problem_id_of(problem_id)

@@ -1,4 +1,4 @@
-"""Lists of submissions: the user's own; all users' for administrators."""
+"""Lists of submissions: the user's own; all users' for those who may read them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepoj.api.http.paths import query_number, query_time
 from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
 from deepoj.api.route import route
-from deepoj.api.submitting import status_word
+from deepoj.api.submitting import reads_all_of, status_word
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.results import Verdict
@@ -30,6 +30,7 @@ class SubmissionListRoutes:
 
     def __init__(self, context: ApiContext) -> None:
         self._lists, self._hidden_steps = context.lists, context.settings.hidden_steps
+        self._problems = context.problems
 
     @route(
         "GET",
@@ -42,21 +43,24 @@ class SubmissionListRoutes:
     async def submissions(self, user: User) -> SubmissionPage:
         """List submissions, newest first, in pages.
 
-        Users see their own submissions; administrators see all. Send ``next`` of a page as ``before`` to get the
+        Users see their own submissions; administrators and the jury see all, setters with ``problem_id`` those of
+        their problems. Send ``next`` of a page as ``before`` to get the
         following page.
         """
         limit, before = query_number("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
-        page = await self._lists.submissions(_query(user), limit, before)
-        items = [item_for(item, is_admin=user.is_admin, steps=self._hidden_steps) for item in page.items]
+        problem_id = query_number("problem_id", None, _MAX_ID)
+        sees_all = await reads_all_of(self._problems, user, problem_id)
+        page = await self._lists.submissions(_query(user, problem_id, sees_all=sees_all), limit, before)
+        items = [item_for(item, is_admin=sees_all, steps=self._hidden_steps) for item in page.items]
         after = None if page.next is None else f"{page.next.created_us}-{page.next.id}"
         return SubmissionPage(submissions=[_view(item) for item in items], next=after)
 
 
-def _query(user: User) -> SubmissionQuery:
+def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQuery:
     owner = query_number("user_id", None, _MAX_ID)
     query = SubmissionQuery(
-        user_id=owner if user.is_admin else user.id,
-        problem_id=query_number("problem_id", None, _MAX_ID),
+        user_id=owner if sees_all else user.id,
+        problem_id=problem_id,
         language=_language(request.args.get("language")),
         verdict=_verdict(request.args.get("verdict")),
         since=query_time("since"),

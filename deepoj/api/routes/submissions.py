@@ -33,6 +33,7 @@ from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import (
     QUEUING,
+    Reading,
     asked_job_id,
     new_trace_id,
     readable,
@@ -92,11 +93,12 @@ class SubmissionRoutes:
     async def status(self, job_id: str) -> dict[str, Any]:
         """Return the state and result of a job.
 
-        For its author and administrators. A verdict, once reported, stays. ``waiting`` says if no node has the job's
-        language any more.
+        For its author, administrators, the jury, and the setter of its problem. A verdict, once reported, stays.
+        ``waiting`` says if no node has the job's language any more.
         """
-        user, submission = await self._readable(job_id)
-        answer = status_body(submission, is_admin=user.is_admin, steps=self._settings.hidden_steps)
+        _user, reading = await self._readable(job_id)
+        submission = reading.submission
+        answer = status_body(submission, is_admin=reading.is_whole, steps=self._settings.hidden_steps)
         if submission.state is State.PENDING and not self._context.is_judged_now(submission.language):
             unavailable = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=submission.language)
             answer["waiting"] = unavailable.body(prefers_chinese(request.accept_languages))
@@ -113,24 +115,25 @@ class SubmissionRoutes:
     async def events(self, job_id: str) -> Response:
         """Stream the progress of a job (server-sent events).
 
-        For its author and administrators. ``state``: the state of the job, at the start and at each change; a new
+        For those who may read its status. ``state``: the state of the job, at the start and at each change; a new
         ``attempt_id`` invalidates the tests received before. ``test``: one test, as it ends. ``done``: the body of
         ``/status`` for the finished job; then the stream ends. A client that reconnects with ``Last-Event-ID`` receives
         the events after it.
         """
-        user, submission = await self._readable(job_id)
+        user, reading = await self._readable(job_id)
+        submission, is_whole = reading.submission, reading.is_whole
         steps = self._settings.hidden_steps
         feed = JobFeed(
             self._context.submissions,
             self._context.results,
             submission.job_id,
-            is_admin=user.is_admin,
+            is_admin=is_whole,
             steps=steps,
             last=Place.of(last_event_id()),
-            body=partial(status_body, is_admin=user.is_admin, steps=steps),
+            body=partial(status_body, is_admin=is_whole, steps=steps),
             word=status_word_of,
         )
-        recheck = self._auth.recheck(is_admin=user.is_admin)
+        recheck = self._auth.recheck(reading.is_allowed)
         return self._context.live.answer(user.id, submission.job_id, feed, recheck)
 
     @route(
@@ -143,9 +146,10 @@ class SubmissionRoutes:
     async def submission(self, job_id: str) -> SubmissionView:
         """Return a submission with its source and result.
 
-        For its author and administrators.
+        For those who may read its status.
         """
-        user, submission = await self._readable(job_id)
+        _user, reading = await self._readable(job_id)
+        submission = reading.submission
         return SubmissionView(
             job_id=submission.job_id,
             user_id=submission.user_id,
@@ -159,11 +163,11 @@ class SubmissionRoutes:
             attempt_id=submission.attempt_id,
             judging=submission.judging,
             error_code=submission.error_code,
-            error_message=submission.error_message if user.is_admin else None,
+            error_message=submission.error_message if reading.is_whole else None,
             created_at=submission.created_at,
             updated_at=submission.updated_at,
-            data=result_for(submission.result, is_admin=user.is_admin, steps=self._settings.hidden_steps),
-            judgings=await self._judgings(submission, is_admin=user.is_admin),
+            data=result_for(submission.result, is_admin=reading.is_whole, steps=self._settings.hidden_steps),
+            judgings=await self._judgings(submission, is_admin=reading.is_whole),
             callback_url=submission.callback_url,
             webhooks=await webhooks_of(self._context, submission, _WEBHOOKS),
         )
@@ -185,12 +189,12 @@ class SubmissionRoutes:
         steps = self._settings.hidden_steps
         return [_judging(judging, is_admin=is_admin, steps=steps) for judging in judgings[-_JUDGINGS:]]
 
-    async def _readable(self, job_id: str) -> tuple[User, Submission]:
+    async def _readable(self, job_id: str) -> tuple[User, Reading]:
         """Return the user, and the submission if the user may read it."""
         user, submission = await self._auth.user_reading(
             lambda user_id: self._context.submissions.account_and_submission(user_id, asked_job_id(job_id))
         )
-        return user, readable(user, submission)
+        return user, await readable(self._context.problems, user, submission)
 
 
 def _judging(judging: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:

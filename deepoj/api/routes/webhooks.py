@@ -1,4 +1,4 @@
-"""The signing secret of a user's webhooks; for administrators, the deliveries that were given up."""
+"""The signing secret of a user's webhooks; for operators and administrators, the deliveries that were given up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import re
 
 from quart import request
 
-from deepoj.api.access import ADMIN, USER
+from deepoj.api.access import USER, needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import query_number
 from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
+from deepoj.api.rights import Right
 from deepoj.api.route import route
 from deepoj.observe import logger
 from deepoj.webhooks.delivery import signing_secret
@@ -64,11 +65,13 @@ class WebhookRoutes:
         logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
         return self._secret(user, epoch)
 
-    @route("GET", "/api/v1/admin/webhooks", access=ADMIN, query=WebhookQuery, responses={200: WebhookPage})
+    @route(
+        "GET", "/api/v1/admin/webhooks", access=needs(Right.OPERATE), query=WebhookQuery, responses={200: WebhookPage}
+    )
     async def given_up(self, _admin: User) -> WebhookPage:
         """List webhook deliveries that were given up, newest first, in pages.
 
-        For administrators. Send ``next`` of a page as ``before`` to get the following page.
+        For operators and administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
         limit, before = query_number("limit", _PAGE, _MAX_PAGE), query_number("before", None, _MAX_ID)
         deliveries = await self._webhooks.given_up_webhooks(limit + 1, before)
@@ -76,11 +79,16 @@ class WebhookRoutes:
         after = str(page[-1].id) if len(deliveries) > limit else None
         return WebhookPage(webhooks=[_view(delivery) for delivery in page], next=after)
 
-    @route("POST", "/api/v1/admin/webhooks/<delivery_id>/redeliver", access=ADMIN, responses={202: RedeliveredView})
+    @route(
+        "POST",
+        "/api/v1/admin/webhooks/<delivery_id>/redeliver",
+        access=needs(Right.OPERATE),
+        responses={202: RedeliveredView},
+    )
     async def redeliver(self, admin: User, delivery_id: str) -> RedeliveredView:
         """Repeat a webhook delivery that was given up or delivered, with its old delivery id.
 
-        For administrators. A delivery that is already waiting is not changed.
+        For operators and administrators. A delivery that is already waiting is not changed.
         """
         is_id = _DELIVERY_ID.fullmatch(delivery_id)
         redelivered = await self._webhooks.redeliver_webhook(delivery_id) if is_id else None

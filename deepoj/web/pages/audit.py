@@ -1,4 +1,4 @@
-"""The log of administrative acts, for administrators."""
+"""The log of administrative acts, for operators and administrators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from quart import Response
 
 from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_number
-from deepoj.web.page import ADMIN, page
+from deepoj.api.rights import Right
+from deepoj.web.page import needs, page
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.admin_events import AdminAct, AdminEvent
@@ -69,7 +70,7 @@ class AuditPages:
     def __init__(self, context: ApiContext, pages: Pages) -> None:
         self._events, self._pages = context.admin_events, pages
 
-    @page("GET", "/manage/audit", access=ADMIN)
+    @page("GET", "/manage/audit", access=needs(Right.OPERATE))
     async def audit(self, visitor: Visitor) -> Response:
         """List administrative acts, newest first."""
         before = query_number("before", None, _MAX_ID)

@@ -1,4 +1,4 @@
-"""Problems for administrators: uploading, changing, deleting, rejudging, results."""
+"""Problems for setters, the jury and administrators: uploading, changing, deleting, rejudging, results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.http.upload import Form, new_path
 from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
+from deepoj.api.rights import Right, RightScope, may, reach
 from deepoj.api.submitting import status_word, status_word_of
 from deepoj.judging import compare
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
 from deepoj.web.downloads import Rows, csv_of, download, json_of
-from deepoj.web.page import ADMIN, page
+from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.rejudges import RejudgeOrder, VerdictChange
@@ -86,12 +88,12 @@ class ManageProblemPages:
 
     # -- the list, and new problems
 
-    @page("GET", "/manage/problems", access=ADMIN)
+    @page("GET", "/manage/problems", access=needs(Right.READ_RESULTS))
     async def problems(self, visitor: Visitor) -> Response:
         """List problems with the form for a new one."""
         return await self._problems(visitor)
 
-    @page("POST", "/manage/problems", access=ADMIN)
+    @page("POST", "/manage/problems", access=needs(Right.MAKE_PROBLEMS))
     async def create(self, visitor: Visitor) -> Response:
         """Create a problem from a package; its page shows what was read."""
         sent: dict[str, str] = {}
@@ -106,15 +108,17 @@ class ManageProblemPages:
 
     # -- one problem
 
-    @page("GET", "/manage/problems/<problem_id>", access=ADMIN)
+    @page("GET", "/manage/problems/<problem_id>", access=needs(Right.READ_RESULTS))
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
         """Show a problem with its forms, and what its package holds if that is asked for."""
-        return await self._problem(visitor, await self._publishing.problem(problem_id))
+        return await self._problem(
+            visitor, await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
+        )
 
-    @page("POST", "/manage/problems/<problem_id>", access=ADMIN)
+    @page("POST", "/manage/problems/<problem_id>", access=needs(Right.CHANGE_PROBLEMS))
     async def change(self, visitor: Visitor, problem_id: str) -> Response:
         """Change what the form names. A package without limits or comparison of its own leaves those as they are."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
         sent: dict[str, str] = {}
         try:
             async with self._received(visitor, sent) as form:
@@ -127,15 +131,17 @@ class ManageProblemPages:
         report = "&report=1" if is_package else ""
         return redirect(f"/manage/problems/{problem.id}?changed={changed.version}{report}")
 
-    @page("GET", "/manage/problems/<problem_id>/delete", access=ADMIN)
+    @page("GET", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
     async def ask_delete(self, visitor: Visitor, problem_id: str) -> Response:
         """Say what deleting a problem deletes."""
-        return await self._delete(visitor, await self._publishing.problem(problem_id))
+        return await self._delete(
+            visitor, await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
+        )
 
-    @page("POST", "/manage/problems/<problem_id>/delete", access=ADMIN)
+    @page("POST", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
     async def delete(self, visitor: Visitor, problem_id: str) -> Response:
         """Delete a problem, and its submissions if the form says so."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         try:
             await self._publishing.delete(problem.id, visitor.member, force=form.get("force") == "1")
@@ -145,10 +151,10 @@ class ManageProblemPages:
 
     # -- rejudging
 
-    @page("GET", "/manage/problems/<problem_id>/rejudge", access=ADMIN)
+    @page("GET", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
     async def rejudge(self, visitor: Visitor, problem_id: str) -> Response:
         """Show the progress of the latest rejudge and what it changed, and the form for the next one."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
         order = await self._context.rejudges.rejudge_order(problem.id)
         changes = [] if order is None else await self._context.rejudges.verdict_changes(order.id, _COMPARED)
         matrix = matrix_of(changes)
@@ -165,10 +171,10 @@ class ManageProblemPages:
             compared=_COMPARED,
         )
 
-    @page("POST", "/manage/problems/<problem_id>/rejudge", access=ADMIN)
+    @page("POST", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
     async def order(self, visitor: Visitor, problem_id: str) -> Response:
         """Rejudge all submissions of a problem."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         in_full = form.get("full") == "1"
         await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full)
@@ -176,22 +182,26 @@ class ManageProblemPages:
 
     # -- results
 
-    @page("GET", "/manage/problems/<problem_id>/results.csv", access=ADMIN)
+    @page("GET", "/manage/problems/<problem_id>/results.csv", access=needs(Right.READ_RESULTS))
     async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
         """Download all results as CSV."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         content = csv_of(_HEADS, self._results(visitor, problem))
         return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
 
-    @page("GET", "/manage/problems/<problem_id>/results.json", access=ADMIN)
+    @page("GET", "/manage/problems/<problem_id>/results.json", access=needs(Right.READ_RESULTS))
     async def results_json(self, visitor: Visitor, problem_id: str) -> Response:
         """Download all results as JSON."""
-        problem = await self._publishing.problem(problem_id)
+        problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         content = json_of(_HEADS, self._results(visitor, problem))
         return download(f"problem-{problem.id}.json", "application/json", content)
 
     async def _results(self, visitor: Visitor, problem: Problem) -> Rows:
         """Yield the rows of all submissions, newest first. Rights are checked before each part: it may take long."""
+
+        def is_allowed(user: User) -> bool:
+            return may(user, Right.READ_RESULTS, problem.created_by)
+
         place: ListPlace | None = None
         while True:
             found = await self._context.lists.submissions(SubmissionQuery(problem_id=problem.id), _ROWS, place)
@@ -199,7 +209,7 @@ class ManageProblemPages:
             place = found.next
             if place is None:
                 return
-            if not await self._visitors.remains(visitor, is_admin=True):
+            if not await self._visitors.remains(visitor, is_allowed):
                 raise Refused(ApiError.BAD_TOKEN)  # ends the connection: half a file must not look whole
 
     # -- parts
@@ -226,7 +236,10 @@ class ManageProblemPages:
         self, visitor: Visitor, sent: Mapping[str, str] | None = None, refused: Refused | None = None
     ) -> Response:
         after = query_number("after", 0, _MAX_AFTER)
-        found = await self._context.problems.problems(after, _PAGE + 1)
+        if reach(visitor.member, Right.READ_RESULTS) is RightScope.ALL:
+            found = await self._context.problems.problems(after, _PAGE + 1)
+        else:
+            found = await self._context.problems.problems_of(visitor.member.id, after, _PAGE + 1)
         shown = found[:_PAGE]
         deleted = request.args.get("deleted", "")
         return self._html(

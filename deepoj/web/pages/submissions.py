@@ -12,7 +12,15 @@ from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
 from deepoj.api.redact import item_for
-from deepoj.api.submitting import asked_job_id, readable, status_body, status_word, status_word_of
+from deepoj.api.submitting import (
+    Reading,
+    asked_job_id,
+    readable,
+    reads_all_of,
+    status_body,
+    status_word,
+    status_word_of,
+)
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import language_of
 from deepoj.web import sentences
@@ -41,26 +49,29 @@ class SubmissionPages:
 
     @page("GET", "/submissions", access=MEMBER)
     async def submissions(self, visitor: Visitor) -> Response:
-        """List the visitor's submissions, or all for an administrator, newest first."""
+        """List the visitor's submissions, or all for those who may read them, newest first."""
         user, asked = visitor.member, request.args
-        everyone = user.is_admin and asked.get("all") == "1"
+        problem_id = query_number("problem_id", None, _MAX_ID) if asked.get("problem_id") else None
+        sees_all = await reads_all_of(self._context.problems, user, problem_id)
+        everyone = sees_all and asked.get("all") == "1"
         language, verdict = language_of(asked.get("language", "")), asked.get("verdict", "")
         query = SubmissionQuery(
             user_id=None if everyone else user.id,
-            problem_id=query_number("problem_id", None, _MAX_ID) if asked.get("problem_id") else None,
+            problem_id=problem_id,
             language=None if language is None else language.key,
             verdict=Verdict(verdict) if verdict in list(Verdict) else None,
         )
         before = asked.get("before", "")
         place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None
         found = await self._context.lists.submissions(query, _PAGE, place)
-        items = [item_for(item, is_admin=user.is_admin, steps=self._steps) for item in found.items]
+        items = [item_for(item, is_admin=sees_all, steps=self._steps) for item in found.items]
         return self._pages.html(
             "submissions.html",
             visitor,
             items=[(item, status_word(item)) for item in items],
             query=query,
             everyone=everyone,
+            sees_all=sees_all,
             next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
             is_first=place is None,
             languages=list(LANGUAGES.values()),
@@ -69,8 +80,9 @@ class SubmissionPages:
     @page("GET", "/submissions/<job_id>", access=MEMBER)
     async def submission(self, visitor: Visitor, job_id: str) -> Response:
         """Show a submission; its tests appear as they end."""
-        submission, problem = await self._read(visitor, job_id)
-        body = status_body(submission, is_admin=visitor.is_admin, steps=self._steps)
+        reading, problem = await self._read(visitor, job_id)
+        submission = reading.submission
+        body = status_body(submission, is_admin=reading.is_whole, steps=self._steps)
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
         judgings = []
         if submission.judging > 1:
@@ -79,6 +91,7 @@ class SubmissionPages:
             "submission.html",
             visitor,
             submission=submission,
+            is_whole=reading.is_whole,
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
             judgings=judgings,
@@ -93,41 +106,42 @@ class SubmissionPages:
     @page("GET", "/submissions/<job_id>/events", access=MEMBER)
     async def events(self, visitor: Visitor, job_id: str) -> Response:
         """Stream the progress of a submission as pieces of its page."""
-        submission, problem = await self._read(visitor, job_id)
+        reading, problem = await self._read(visitor, job_id)
+        submission, is_whole = reading.submission, reading.is_whole
 
         def verdict(progress: SoFar) -> str:
-            return self._pages.piece("_verdict.html", visitor, **_progress_values(progress, problem))
+            return self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **_progress_values(progress, problem))
 
         def tests(progress: SoFar) -> str:
-            return self._pages.piece("_tests.html", visitor, **_progress_values(progress, problem))
+            return self._pages.piece("_tests.html", visitor, is_whole=is_whole, **_progress_values(progress, problem))
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
             values = self._result_values(visitor, problem, body)
             return (
-                self._pages.piece("_verdict.html", visitor, **values),
-                self._pages.piece("_tests.html", visitor, **values),
+                self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **values),
+                self._pages.piece("_tests.html", visitor, is_whole=is_whole, **values),
             )
 
         async def remains() -> bool:
-            return await self._visitors.remains(visitor, is_admin=visitor.is_admin)
+            return await self._visitors.remains(visitor, reading.is_allowed)
 
         feed = JobFeed(
             self._context.submissions,
             self._context.results,
             submission.job_id,
-            is_admin=visitor.is_admin,
+            is_admin=is_whole,
             steps=self._steps,
             last=None,
-            body=lambda finished: status_body(finished, is_admin=visitor.is_admin, steps=self._steps),
+            body=lambda finished: status_body(finished, is_admin=is_whole, steps=self._steps),
             word=status_word_of,
         )
         pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, result=result)
         return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
 
-    async def _read(self, visitor: Visitor, job_id: str) -> tuple[Submission, Problem | None]:
+    async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
-        submission = readable(visitor.member, found)
-        return submission, await self._context.problems.problem(submission.problem_id)
+        reading = await readable(self._context.problems, visitor.member, found)
+        return reading, await self._context.problems.problem(reading.submission.problem_id)
 
     def _result_values(self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any]) -> dict[str, Any]:
         result, translate = body["data"] or {}, gettext_of(visitor.language)

@@ -1,4 +1,4 @@
-"""The state of the system, for administrators, and decisions about dead letters."""
+"""The state of the system, for operators and administrators, and decisions about dead letters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
 from deepoj.api.letters import DecidingLetters
+from deepoj.api.rights import Right
 from deepoj.web import forms
-from deepoj.web.page import ADMIN, page
+from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.symptoms import symptoms
 from deepoj.web.visitor import Visitor, Visitors
@@ -31,7 +32,7 @@ class SystemPages:
         self._context, self._visitors, self._pages = context, visitors, pages
         self._letters = DecidingLetters(context)
 
-    @page("GET", "/manage/system", access=ADMIN)
+    @page("GET", "/manage/system", access=needs(Right.OPERATE))
     async def system(self, visitor: Visitor) -> Response:
         """Show nodes, the queue, dead letters, and what needs a person."""
         context = self._context
@@ -60,12 +61,12 @@ class SystemPages:
             done=request.args.get("done"),
         )
 
-    @page("GET", "/manage/system/letters/<job_id>", access=ADMIN)
+    @page("GET", "/manage/system/letters/<job_id>", access=needs(Right.OPERATE))
     async def letter(self, visitor: Visitor, job_id: str) -> Response:
         """Show a dead letter with its events, and ask what to do with it."""
         return await self._letter(visitor, job_id)
 
-    @page("POST", "/manage/system/letters/<job_id>", access=ADMIN)
+    @page("POST", "/manage/system/letters/<job_id>", access=needs(Right.OPERATE))
     async def decide(self, visitor: Visitor, job_id: str) -> Response:
         """Requeue or discard a dead letter, fenced by the attempt that the person saw."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
