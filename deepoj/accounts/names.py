@@ -1,4 +1,4 @@
-"""Which user names are allowed, and which are the same name."""
+"""Which names of users and of groups are allowed, and which are the same name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import unicodedata
 
 #: 32 characters of a letter and three marks each; normalising a name of 1 MiB would take seconds
 _MAX_RAW_CHARS = 128
+MAX_GROUP_NAME_CHARS = 64
 
 
 def clean_username(raw: str) -> str | None:
@@ -29,6 +30,12 @@ def clean_username(raw: str) -> str | None:
 def clean_prefix(raw: str) -> str:
     """Return the beginning of a name, in the form in which names are stored."""
     return unicodedata.normalize("NFKC", raw.strip())
+
+
+def clean_group_name(raw: str) -> str | None:
+    """Return the name of a group as it is stored: 1 to 64 printable characters after NFKC. None: it is not allowed."""
+    name = unicodedata.normalize("NFKC", raw.strip()[:_MAX_RAW_CHARS]).strip()
+    return name if 1 <= len(name) <= MAX_GROUP_NAME_CHARS and name.isprintable() else None
 
 
 _NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})

@@ -7,7 +7,7 @@ lost, their generated passwords are, too: they are stored only as hashes, and an
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from deepoj import observe
 from deepoj.accounts.names import clean_prefix, is_reserved
@@ -17,7 +17,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import user_id_of
 from deepoj.api.people import LineFault, NewPerson, PersonFault, Slip
 from deepoj.api.signing_in import email_of, username_of
-from deepoj.words.accounts import Account, NewAccount, RightsRefusal, User
+from deepoj.words.accounts import Account, NewAccount, RightsRefusal, User, UserRole
 
 #: of generated passwords: without characters that look alike on paper
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -40,9 +40,11 @@ class Administering:
         self._accounts, self._auth = context.accounts, auth
         self._reserved = context.settings.admin_users
 
-    async def page(self, limit: int, *, after: str, prefix: str) -> tuple[Sequence[Account], str | None]:
-        """Return accounts by name, and the name after which the following page begins."""
-        accounts = await self._accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix))
+    async def page(
+        self, limit: int, *, after: str, prefix: str, group_id: int | None = None
+    ) -> tuple[Sequence[Account], str | None]:
+        """Return accounts by name (of a group), and the name after which the following page begins."""
+        accounts = await self._accounts.accounts(limit + 1, after=after, prefix=clean_prefix(prefix), group_id=group_id)
         shown = accounts[:limit]
         return shown, shown[-1].user.username if len(accounts) > limit else None
 
@@ -63,6 +65,17 @@ class Administering:
         if isinstance(account, RightsRefusal):
             raise Refused(_REFUSALS[account])
         _log_change(reason, account.user.id, admin)
+        return account
+
+    async def give_roles(self, user_id: str, admin: User, roles: Collection[str]) -> Account:
+        """Give an account these roles, and take all others."""
+        unknown = set(roles) - set(UserRole)
+        if unknown:
+            raise Refused(ApiError.INVALID, field="roles", problem=f"of {', '.join(UserRole)}")
+        account = await self._accounts.change_rights(_id(user_id), roles=list(map(UserRole, roles)), by=admin.id)
+        if isinstance(account, RightsRefusal):
+            raise Refused(_REFUSALS[account])
+        _log_change("roles", account.user.id, admin)
         return account
 
     async def reset_password(self, user_id: str, admin: User, chosen: str | None = None) -> tuple[User, str | None]:

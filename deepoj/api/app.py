@@ -32,6 +32,7 @@ from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
+from deepoj.api.routes.groups import GroupRoutes
 from deepoj.api.routes.health import HealthRoutes
 from deepoj.api.routes.languages import LanguageRoutes
 from deepoj.api.routes.metrics import MetricsRoutes
@@ -109,6 +110,7 @@ def create_app(context: ApiContext) -> Api:
         AccountRoutes(context, auth, signing_in),
         GithubRoutes(context, auth),
         UserRoutes(context, auth, limits),
+        GroupRoutes(context),
         ProblemRoutes(context),
         StatementRoutes(context, auth),
         LanguageRoutes(context),

@@ -228,6 +228,14 @@ class ApiError(enum.Enum):
         "该账号已被管理员停用。",
     )
     NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账号不存在。")
+    NO_SUCH_GROUP = (404, Code.GROUP_NOT_FOUND, "There is no such group.", "用户组不存在。")
+    GROUP_NAME_TAKEN = (
+        409,
+        Code.GROUP_NAME_TAKEN,
+        "Another group has this name: choose another one.",
+        "该名称已被其他用户组使用，请换一个。",
+    )
+    NO_SUCH_MEMBER = (404, Code.NOT_A_MEMBER, "This person is not in the group.", "该用户不在此用户组中。")
     OWN_ACCOUNT = (
         409,
         Code.OWN_ACCOUNT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 
 import click
 from rich.console import Console
@@ -13,8 +14,9 @@ from deepoj.accounts.names import clean_prefix, clean_username
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import operator, print_json, with_store
+from deepoj.cli.groups import groups
 from deepoj.ports.accounts import Accounts
-from deepoj.words.accounts import Account, AccountRefusal, RightsRefusal, User
+from deepoj.words.accounts import Account, AccountRefusal, RightsRefusal, User, UserRole
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CheckFailed
 
@@ -25,7 +27,10 @@ _PASSWORD_STDIN = click.option(
 
 @click.group()
 def admin() -> None:
-    """Manage accounts. Needs the database, not a running node."""
+    """Manage accounts and groups. Needs the database, not a running node."""
+
+
+admin.add_command(groups)
 
 
 @admin.command("create-user")
@@ -106,6 +111,16 @@ def demote_user(name: str, as_json: bool) -> None:
     _change(name, as_json, "no administrator", is_admin=False)
 
 
+@admin.command("set-roles")
+@click.argument("name")
+@click.argument("roles", nargs=-1, type=click.Choice([role.value for role in UserRole]))
+@_ACCOUNT_JSON
+def set_roles(name: str, roles: tuple[str, ...], as_json: bool) -> None:
+    """Give an account these roles, and take all others; without roles, take all."""
+    state = f"{', '.join(sorted(set(roles)))} now" if roles else "without a role now"
+    _change(name, as_json, state, roles=[UserRole(role) for role in roles])
+
+
 @admin.command("set-password")
 @click.argument("name")
 @_PASSWORD_STDIN
@@ -126,12 +141,18 @@ def set_password(name: str, password_stdin: bool, as_json: bool) -> None:
 
 
 def _change(
-    name: str, as_json: bool, state: str, *, is_admin: bool | None = None, is_disabled: bool | None = None
+    name: str,
+    as_json: bool,
+    state: str,
+    *,
+    is_admin: bool | None = None,
+    is_disabled: bool | None = None,
+    roles: Collection[UserRole] | None = None,
 ) -> None:
     async def work(store: PgStore) -> Account | RightsRefusal:
         user_id = await _id_of(store.accounts, name)
         return await store.accounts.change_rights(
-            user_id, is_admin=is_admin, is_disabled=is_disabled, by=None, operator=operator("admin")
+            user_id, is_admin=is_admin, is_disabled=is_disabled, roles=roles, by=None, operator=operator("admin")
         )
 
     answer = with_store(work)

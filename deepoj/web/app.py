@@ -20,6 +20,7 @@ from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
+from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_problems import ManageProblemPages
@@ -62,6 +63,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         SystemPages(context, visitors, pages),
         UserPages(context, app.auth, visitors, pages),
         AuditPages(context, pages),
+        GroupPages(context, app.auth, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -15,6 +15,7 @@ import pytest
 
 from deepoj.judging.result import as_result
 from deepoj.words.accounts import User, UserRole
+from deepoj.words.groups import UserGroup
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomStatus
 from deepoj.words.results import Verdict
@@ -73,6 +74,14 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/admin/users/{user}/demote", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/users/{user}/disable", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/users/{user}/enable", (401, 401, 403, 403, 200)),
+    ("PUT", "/api/v1/admin/users/{user}/roles", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/admin/groups", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/groups", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/admin/groups/{group}", (401, 401, 403, 403, 200)),
+    ("PUT", "/api/v1/admin/groups/{group}", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/groups/{group}/members", (401, 401, 403, 403, 200)),
+    ("DELETE", "/api/v1/admin/groups/{group}/members/{user}", (401, 401, 403, 403, 200)),
+    ("DELETE", "/api/v1/admin/groups/{group}", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/users/{user}/password", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
     ("GET", "/api/v1/auth/github/callback", (404, 404, 404, 404, 404)),
@@ -128,9 +137,12 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
         "admin": await home.token("root", is_admin=True),
     }
     subject = await home.account("subject")
+    group = await home.ports.groups.create_group("class", by="root")
+    assert isinstance(group, UserGroup)
+    await home.ports.groups.add_members(group.id, ["subject"], by="root")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
-        "file": "a.png",
+        "file": "a.png", "group": str(group.id),
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -154,6 +166,18 @@ async def _ended_run(home: House, token: str) -> str:
     return run_id
 
 
+#: end of a path → a body that is taken
+_BODIES: dict[str, dict[str, Any]] = {
+    "/groups": {"name": "another class"},
+    "/{group}": {"name": "class"},
+    "/members": {"usernames": ["owner", "subject"]},
+    "/roles": {"roles": ["jury"]},
+    "/requeue": {},
+    "/discard": {},
+    "/password": {},
+}
+
+
 def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
     if path.endswith(("/problems", "/{problem}")):
         body, content_type = form({"title": "t"}, package())
@@ -165,9 +189,7 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
     if "/auth/" in path:
         # the name is taken, the password is wrong
         return {"json": {"username": "owner", "password": "not the password"}}
-    if path.endswith(("/requeue", "/discard", "/password")):
-        return {"json": {}}
-    return {}
+    return next(({"json": body} for ending, body in _BODIES.items() if path.endswith(ending)), {})
 
 
 async def test_the_matrix(tmp_path: Path) -> None:

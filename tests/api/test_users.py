@@ -131,8 +131,9 @@ async def test_of_two_changes_at_once_the_later_one_is_told_so(
 async def test_the_whole_profile(setting: Setting) -> None:
     _, profile = await setting.ask("GET", "/api/v1/users/me", setting.alice)
     assert profile == {
-        "id": setting.alice_id, "username": "alice", "email": None, "is_admin": False, "github_id": None,
-        "avatar_url": None, "has_password": True, "password_is_temporary": False, "created_at": profile["created_at"],
+        "id": setting.alice_id, "username": "alice", "email": None, "is_admin": False, "roles": [],
+        "github_id": None, "avatar_url": None, "has_password": True, "password_is_temporary": False,
+        "created_at": profile["created_at"],
     }  # fmt: skip
     held = await setting.home.store.account(setting.alice_id)
     assert held is not None
@@ -174,9 +175,9 @@ async def test_one_account(setting: Setting) -> None:
     status, body = await setting.ask("GET", f"{BASE}/{setting.alice_id}", setting.admin)
     assert status == 200
     assert body == {
-        "id": setting.alice_id, "username": "alice", "email": None, "is_admin": False, "is_disabled": False,
-        "github_id": None, "avatar_url": None, "has_password": True, "password_is_temporary": False,
-        "created_at": body["created_at"], "updated_at": body["updated_at"],
+        "id": setting.alice_id, "username": "alice", "email": None, "is_admin": False, "roles": [],
+        "is_disabled": False, "github_id": None, "avatar_url": None, "has_password": True,
+        "password_is_temporary": False, "created_at": body["created_at"], "updated_at": body["updated_at"],
     }  # fmt: skip
     assert "hash" not in str(body)
 
@@ -379,3 +380,13 @@ async def test_every_status_is_in_the_document(tmp_path: Path) -> None:
         told = document["paths"][path][method]["responses"]
         assert {int(status) for status in told} >= statuses, path
     assert 403 in {int(status) for status in document["paths"]["/api/v1/auth/login"]["post"]["responses"]}
+
+
+async def test_roles_are_replaced_as_a_whole(setting: Setting) -> None:
+    path = f"{BASE}/{setting.alice_id}/roles"
+    status, body = await setting.ask("PUT", path, setting.admin, {"roles": ["setter", "jury", "jury"]})
+    assert (status, body["roles"]) == (200, ["jury", "setter"])
+    assert (await setting.ask("GET", "/api/v1/users/me", setting.alice))[1]["roles"] == ["jury", "setter"]
+    assert (await setting.ask("PUT", path, setting.admin, {"roles": ["admin"]}))[0] == 400
+    assert (await setting.ask("PUT", path, setting.admin, {"roles": []}))[1]["roles"] == []
+    assert (await setting.ask("PUT", f"{BASE}/77/roles", setting.admin, {"roles": []}))[0] == 404

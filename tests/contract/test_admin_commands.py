@@ -157,3 +157,32 @@ def test_acts_of_commands_are_logged_with_who_ran_them(people: Place, admin: Cal
         (AdminAct.PASSWORD_RESET, "bob"),
         (AdminAct.DEMOTED, "alice"),
     ]
+
+
+def test_roles_are_set_and_taken(people: Place, admin: Callable[..., Answer]) -> None:
+    assert told(admin("set-roles", "alice", "setter", "jury", "--json"))["roles"] == ["jury", "setter"]
+    assert "jury, setter" in admin("list-users", "--name", "alice")[1]
+    code, out, err = admin("set-roles", "alice")
+    assert (code, out, err) == (0, f"alice is without a role now (id {credentials(people, 'alice').user.id})\n", "")
+    assert credentials(people, "alice").user.roles == frozenset()
+    assert admin("set-roles", "alice", "chief")[0] == 2
+    assert admin("set-roles", "ghost", "jury")[0] == 1
+
+
+@pytest.mark.usefixtures("people")
+def test_groups_by_commands(admin: Callable[..., Answer]) -> None:
+    made = told(admin("groups", "create", "Class 7", "--json"))
+    assert (made["name"], made["members"]) == ("Class 7", 0)
+    assert admin("groups", "create", "CLASS 7")[0] == 1
+    assert told(admin("groups", "add", "class 7", "Alice", "bob", "--json"))["members"] == 2
+    code, _, err = admin("groups", "add", "class 7", "octocat", "ghost")
+    assert (code, "no account ghost" in err) == (1, True)
+    assert told(admin("groups", "take-out", "class 7", "bob", "--json"))["members"] == 1
+    assert admin("groups", "take-out", "class 7", "bob")[0] == 1
+    assert told(admin("groups", "rename", "class 7", "Class 8", "--json"))["id"] == made["id"]
+    page = told(admin("groups", "list", "--json"))
+    assert ([one["name"] for one in page["groups"]], page["next"]) == (["Class 8"], None)
+    assert "Class 8" in admin("groups", "list")[1]
+    assert told(admin("groups", "remove", "class 8", "--json"))["id"] == made["id"]
+    code, _, err = admin("groups", "remove", "class 8")
+    assert (code, "no group class 8" in err) == (1, True)

@@ -70,6 +70,8 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/users/{user}/{act}", who=Who.ADMIN, name="manage-users-user-act"),
     Shown(path="/manage/users/import", who=Who.ADMIN, name="manage-users-import"),
     Shown(path="/manage/users/new", who=Who.ADMIN, name="manage-users-new"),
+    Shown(path="/manage/groups", who=Who.ADMIN, name="manage-groups"),
+    Shown(path="/manage/groups/{group}", who=Who.ADMIN, name="manage-groups-group"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
@@ -244,5 +246,15 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="POST", path="/manage/users/new", statuses=(LOGIN, 403, 403, 200), fields={"username": "newcomer"}),
     Right(
         method="POST", path="/manage/users/slips.csv", statuses=(LOGIN, 403, 403, 200), fields={"username": "newcomer"}
+    ),
+    Right(method="POST", path="/manage/users/{user}/roles", statuses=(LOGIN, 403, 403, 303), fields={"setter": "1"}),
+    Right(method="GET", path="/manage/groups", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="POST", path="/manage/groups", statuses=(LOGIN, 403, 403, 303), fields={"name": "Another class"}),
+    Right(method="GET", path="/manage/groups/{group}", statuses=(LOGIN, 403, 403, 200)),
+    Right(
+        method="POST",
+        path="/manage/groups/{group}",
+        statuses=(LOGIN, 403, 403, 303),
+        fields={"act": "add", "people": "member"},
     ),
 )

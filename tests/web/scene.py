@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from deepoj.judging.result import as_result
+from deepoj.words.groups import UserGroup
 from deepoj.words.jobs import Claim
 from deepoj.words.problems import Problem
 from deepoj.words.results import CompileResult, Report, TestResult, Verdict
@@ -36,6 +38,14 @@ async def add_problem(
         )
     )
     return number
+
+
+async def add_group(home: House[Any], members: Sequence[str] = (), name: str = "Class 7") -> int:
+    """Add a group with these members."""
+    group = await home.ports.groups.create_group(name, by="root")
+    assert isinstance(group, UserGroup)
+    assert await home.ports.groups.add_members(group.id, members, by="root") == frozenset()
+    return group.id
 
 
 async def add_submission(

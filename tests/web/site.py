@@ -80,5 +80,10 @@ def _ids(node: Node) -> dict[str, str]:
     body = {"language": "python3", "code": "print(3)"}
     run = node.client.post("/api/v1/run", json=body, headers=bearer).json()["run_id"]
     user = node.client.get("/api/v1/users/me", headers=bearer).json()["id"]
-    others = {"run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
+    chief = {"username": NAMES[Who.ADMIN], "password": PASSWORD}
+    admin = {"Authorization": f"Bearer {node.client.post('/api/v1/auth/login', json=chief).json()['token']}"}
+    group = node.client.post("/api/v1/admin/groups", json={"name": "Class 7"}, headers=admin).json()["id"]
+    people = {"usernames": [NAMES[Who.MEMBER]]}
+    node.client.post(f"/api/v1/admin/groups/{group}/members", json=people, headers=admin).raise_for_status()
+    others = {"group": str(group), "run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
     return {"problem": str(problem), "job": ids["accepted"], **ids, **others}

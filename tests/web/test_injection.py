@@ -32,6 +32,7 @@ _PARAMETERS = (
     "deleted",
     "done",
     "from",
+    "group",
     "lang",
     "language",
     "next",

@@ -15,7 +15,7 @@ from tests.api.house import House, house
 from tests.api.test_rights import _ended_run
 from tests.unit.makers import a_report
 from tests.web.pages import LOGIN, NOT_SHOWN, PAGES, RIGHTS, Right, Shown, Who
-from tests.web.scene import add_problem, add_submission
+from tests.web.scene import add_group, add_problem, add_submission
 from tests.web.visits import Visit, administrator, registered, with_role
 
 _ROLES = {
@@ -43,6 +43,7 @@ async def furnished(
         "run": await _ended_run(home, await home.token_of("member")),
         "user": str((await home.account("subject")).id),
         "member": "member",
+        "group": str(await add_group(home, ["subject"])),
         "act": "disable",
     }
     return home, visits, ids

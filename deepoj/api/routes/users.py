@@ -14,6 +14,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits, password_subject
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.models.accounts import LoggedIn, PasswordBody
+from deepoj.api.models.groups import RolesBody
 from deepoj.api.models.users import AccountPage, AccountQuery, AccountView, PasswordReset, PasswordResetBody
 from deepoj.api.route import route
 from deepoj.words.accounts import Account, User
@@ -21,6 +22,7 @@ from deepoj.words.accounts import Account, User
 _PAGE = 50
 _MAX_PAGE = 200
 _MAX_NAME_CHARS = 64
+_MAX_ID = 2**63 - 1
 
 
 class UserRoutes:
@@ -71,7 +73,9 @@ class UserRoutes:
         """
         limit = query_number("limit", _PAGE, _MAX_PAGE)
         after, prefix = query_text("after", _MAX_NAME_CHARS), query_text("name", _MAX_NAME_CHARS)
-        accounts, following = await self._administering.page(limit, after=after, prefix=prefix)
+        accounts, following = await self._administering.page(
+            limit, after=after, prefix=prefix, group_id=query_number("group_id", None, _MAX_ID)
+        )
         return AccountPage(users=[_view(account) for account in accounts], next=following)
 
     @route("GET", "/api/v1/admin/users/<user_id>", access=ADMIN, responses={200: AccountView})
@@ -113,6 +117,23 @@ class UserRoutes:
         For administrators.
         """
         return _view(await self._administering.change_rights("enabled", user_id, admin, is_disabled=False))
+
+    @route(
+        "PUT",
+        "/api/v1/admin/users/<user_id>/roles",
+        access=ADMIN,
+        body=RolesBody,
+        responses={200: AccountView},
+    )
+    async def give_roles(self, admin: User, user_id: str) -> AccountView:
+        """Give an account these roles, and take all others; it acts at once.
+
+        For administrators. ``setter``: makes problems, and manages those that it has made, with their submissions.
+        ``jury``: sees all problems and submissions with sources, and rejudges. ``operator``: the state of the system,
+        dead letters, webhooks that were given up, the log of acts.
+        """
+        body = await read_json(RolesBody, timeout_s=self._settings.read_timeout_s)
+        return _view(await self._administering.give_roles(user_id, admin, body.roles))
 
     @route(
         "POST",

@@ -12,14 +12,14 @@ from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import query_text
+from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people
 from deepoj.web import forms
 from deepoj.web.downloads import csv_of, download
 from deepoj.web.page import ADMIN, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.accounts import Account
+from deepoj.words.accounts import Account, UserRole
 
 _PAGE = 50
 _MAX_NAME_CHARS = 64
@@ -29,6 +29,9 @@ _MAX_LIST_BYTES = 256 * 1024
 _MAX_SESSIONS = 100
 #: of a slip that a page sends back
 _SLIP_HEADS = ("username", "email", "password")
+#: groups that the list of people can be limited to here; the page of any group leads to its people, too
+_MAX_GROUPS = 200
+_MAX_ID = 2**63 - 1
 #: faults of a list that are shown
 _MAX_FAULTS = 100
 
@@ -116,6 +119,22 @@ ACTS: Mapping[str, Act] = {
     ),
 }
 
+#: role → its name, and what it may do
+ROLES: Mapping[UserRole, tuple[str, str]] = {
+    UserRole.SETTER: (
+        _("setter"),
+        _("Makes problems; changes, rejudges and deletes those that it has made, and sees all their submissions."),
+    ),
+    UserRole.JURY: (
+        _("jury"),
+        _("Sees all problems, and all submissions with their sources; rejudges; exports results."),
+    ),
+    UserRole.OPERATOR: (
+        _("operator"),
+        _("Sees the state of the system and the log of acts; decides about dead letters."),
+    ),
+}
+
 #: fault of a line → what is wrong, and what to do
 FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.NOT_TEXT: (_("The file is not UTF-8 text."), _("Save it as CSV in UTF-8.")),
@@ -156,16 +175,30 @@ class UserPages:
 
     def __init__(self, context: ApiContext, auth: Auth, visitors: Visitors, pages: Pages) -> None:
         self._administering, self._sessions = Administering(context, auth), context.sessions
+        self._groups = context.groups
         self._settings = context.settings
         self._visitors, self._pages = visitors, pages
 
     @page("GET", "/manage/users", access=ADMIN)
     async def users(self, visitor: Visitor) -> Response:
-        """List accounts by name."""
+        """List accounts by name, of all people or of a group."""
         search, after = query_text("search", _MAX_NAME_CHARS), query_text("after", _MAX_NAME_CHARS)
-        accounts, following = await self._administering.page(_PAGE, after=after, prefix=search)
+        group_id = query_number("group", None, _MAX_ID) if request.args.get("group") else None
+        accounts, following = await self._administering.page(_PAGE, after=after, prefix=search, group_id=group_id)
+        groups = await self._groups.groups(_MAX_GROUPS)
+        chosen = None if group_id is None else await self._groups.group(group_id)
+        if chosen is not None and chosen.id not in [group.id for group in groups]:
+            groups = [chosen, *groups]
         return self._pages.html(
-            "users.html", visitor, accounts=accounts, search=search, next_after=following, is_first=not after
+            "users.html",
+            visitor,
+            accounts=accounts,
+            groups_of=await self._groups.groups_of([account.user.id for account in accounts]),
+            groups=groups,
+            group_id=group_id,
+            search=search,
+            next_after=following,
+            is_first=not after,
         )
 
     @page("GET", "/manage/users/new", access=ADMIN)
@@ -227,15 +260,26 @@ class UserPages:
     @page("GET", "/manage/users/<user_id>", access=ADMIN)
     async def user(self, visitor: Visitor, user_id: str) -> Response:
         """Show an account and what can be done with it."""
-        account, done = await self._administering.account(user_id), ACTS.get(request.args.get("done", ""))
+        account, done = await self._administering.account(user_id), request.args.get("done", "")
+        groups = await self._groups.groups_of([account.user.id])
         return self._pages.html(
             "user.html",
             visitor,
             account=account,
             acts={name: act for name, act in ACTS.items() if _is_allowed(act, account, visitor)},
             is_self=account.user.id == visitor.member.id,
-            done=None if done is None else done.done,
+            groups=groups.get(account.user.id, ()),
+            roles=ROLES,
+            done=_("The roles are changed.") if done == "roles" else ACTS[done].done if done in ACTS else "",
         )
+
+    @page("POST", "/manage/users/<user_id>/roles", access=ADMIN)
+    async def give_roles(self, visitor: Visitor, user_id: str) -> Response:
+        """Give an account the roles that the form names, and take all others."""
+        form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+        roles = [role for role in UserRole if form.get(role) == "1"]
+        await self._administering.give_roles(user_id, visitor.member, roles)
+        return redirect(f"/manage/users/{user_id}?done=roles")
 
     @page("GET", "/manage/users/<user_id>/<act>", access=ADMIN)
     async def ask(self, visitor: Visitor, user_id: str, act: str) -> Response:

@@ -1,0 +1,79 @@
+"""The pages of groups and roles: what an administrator does there, and what the list of people shows of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepoj.words.accounts import UserRole
+from tests.api.house import house
+from tests.web.scene import add_group, add_problem
+from tests.web.visits import administrator, with_role
+
+
+async def test_a_group_is_made_filled_renamed_and_removed(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief = await administrator(home, "chief")
+    alice = await home.account("alice")
+    await home.account("bob")
+    made = await chief.post("/manage/groups", {"name": "  Class <7> "})
+    assert made.status == 303
+    page = await chief.get(made.location)
+    assert "<h1>Class &lt;7&gt;</h1>" in page.text
+    again = await chief.post("/manage/groups", {"name": "CLASS <7>"})
+    assert (again.status, "Another group has this name" in again.text) == (409, True)
+    assert (await chief.post("/manage/groups", {"name": "x" * 65})).status == 400
+
+    wrong = await chief.post(made.location, {"act": "add", "people": "alice, nemo"})
+    assert (wrong.status, "there is no account nemo" in wrong.text, ">alice, nemo</textarea>" in wrong.text) == (
+        400, True, True,
+    )  # fmt: skip
+    added = await chief.post(made.location, {"act": "add", "people": "ALICE;\r\nbob"})
+    assert added.location == f"{made.location}?done=add"
+    assert f'href="/manage/users/{alice.id}"' in (await chief.get(added.location)).text
+    out = await chief.post(made.location, {"act": "take_out", "user_id": str(alice.id)})
+    assert f'href="/manage/users/{alice.id}"' not in (await chief.get(out.location)).text
+    assert (await chief.post(made.location, {"act": "take_out", "user_id": str(alice.id)})).status == 404
+    assert (await chief.post(made.location, {"act": "nothing"})).status == 400
+
+    assert (await chief.post(made.location, {"act": "rename", "name": "Class 8"})).status == 303
+    assert "Class 8" in (await chief.get("/manage/groups")).text
+    assert (await chief.post(made.location, {"act": "remove"})).location == "/manage/groups?done=remove"
+    assert (await chief.get(made.location)).status == 404
+    assert (await home.ports.accounts.credentials("bob")) is not None
+
+
+async def test_people_are_listed_by_group(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief = await administrator(home, "chief")
+    for name in ("alice", "bob"):
+        await home.account(name)
+    group = await add_group(home, ["alice"])
+    everyone = await chief.get("/manage/users")
+    assert (">alice</a>" in everyone.text, ">bob</a>" in everyone.text) == (True, True)
+    assert "<td>Class 7</td>" in everyone.text
+    members = await chief.get(f"/manage/users?group={group}")
+    assert (">alice</a>" in members.text, ">bob</a>" in members.text) == (True, False)
+    assert f'<option value="{group}" selected>' in members.text
+    assert (await chief.get("/manage/users?group=")).status == 200
+
+
+async def test_roles_are_given_and_act_at_once(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief, helper = await administrator(home, "chief"), await with_role(home, "helper", UserRole.JURY)
+    account = await home.ports.accounts.credentials("helper")
+    assert account is not None
+    problem = await add_problem(home, by="chief")
+    shown = await helper.get(f"/manage/problems/{problem}")
+    assert (shown.status, 'name="time_limit"' in shown.text, "/delete" in shown.text) == (200, False, False)
+    assert 'href="/manage/system"' not in shown.text
+
+    path = f"/manage/users/{account.user.id}"
+    given = await chief.post(f"{path}/roles", {"operator": "1", "setter": "1", "chief": "1", "is_admin": "1"})
+    assert given.location == f"{path}?done=roles"
+    page = await chief.get(given.location)
+    assert (page.text.count(" checked"), "<dd>operator, setter</dd>" in page.text) == (2, True)
+    assert (await helper.get(f"/manage/problems/{problem}")).status == 403
+    own = await helper.get("/manage/problems")
+    assert (own.status, "A+B" in own.text, 'href="/manage/system"' in own.text) == (200, False, True)
+    assert (await helper.get("/manage/audit")).status == 200
+    assert (await helper.get("/manage/users")).status == 403
