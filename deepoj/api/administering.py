@@ -106,7 +106,7 @@ class Administering:
         for person in people:
             password = person.password or _readable_password(_SLIP_CHARS)
             slips.append(Slip(person.username, password, person.email))
-            accounts.append(NewAccount(person.username, await self._auth.hash(password), person.email))
+            accounts.append(NewAccount(person.username, await self._auth.hash(password), person.email, person.group))
         taken = await self._accounts.create_users(accounts, by=admin.username)
         if taken:
             return _taken(people, taken)

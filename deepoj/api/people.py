@@ -1,4 +1,5 @@
-"""Lists of people for whom accounts are created: CSV or TSV, a line each, ``username[, email][, password]``.
+"""Lists of people for whom accounts are created: CSV or TSV, a line each, ``username[, email][, password]``, and
+with a head also ``group``.
 
 A first line that begins with ``username`` names the columns; they may then stand in any order. Every line is checked
 before any account is created, so that a list is mended once.
@@ -13,19 +14,20 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.accounts.names import clean_group_name, clean_username, is_reserved
 from deepoj.accounts.passwords import is_password
 from deepoj.api.signing_in import is_email
 
 #: lines with a person; hashing a password takes some 30 ms of a core
 MAX_PEOPLE = 500
 
-_USERNAME, _EMAIL, _PASSWORD = "username", "email", "password"
+_USERNAME, _EMAIL, _PASSWORD, _GROUP = "username", "email", "password", "group"
 _ORDER = (_USERNAME, _EMAIL, _PASSWORD)
 #: head of a column, in lower case → the column
 _HEADS: Mapping[str, str] = {
     "username": _USERNAME, "用户名": _USERNAME, "email": _EMAIL, "e-mail": _EMAIL, "邮箱": _EMAIL,
-    "电子邮箱": _EMAIL, "password": _PASSWORD, "密码": _PASSWORD,
+    "电子邮箱": _EMAIL, "password": _PASSWORD, "密码": _PASSWORD, "group": _GROUP, "用户组": _GROUP,
+    "班级": _GROUP,
 }  # fmt: skip
 
 
@@ -44,6 +46,7 @@ class PersonFault(enum.StrEnum):
     TWICE = "TWICE"
     EMAIL = "EMAIL"
     PASSWORD = "PASSWORD"  # noqa: S105  # the name of a fault
+    GROUP = "GROUP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,13 @@ class LineFault:
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """A line of a list. ``password``: None: one is generated."""
+    """A line of a list. ``password``: None: one is generated. ``group``: its name; None: none."""
 
     line: int
     username: str
     email: str | None = None
     password: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,8 @@ def _head_faults(line: int, cells: Sequence[str], heads: Sequence[str]) -> Itera
 def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:
     """Yield the person, or everything that is wrong with the line."""
     username, email, password = (cells.get(column, "") for column in _ORDER)
+    group = cells.get(_GROUP, "")
+    group_name = clean_group_name(group)
     name = clean_username(username)
     faults = []
     if name is None:
@@ -144,6 +150,8 @@ def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> It
         faults.append(LineFault(line, PersonFault.EMAIL, email))
     if password and not (is_password(password) and password.isprintable()):
         faults.append(LineFault(line, PersonFault.PASSWORD))
+    if group and group_name is None:
+        faults.append(LineFault(line, PersonFault.GROUP, group))
     yield from faults
     if name is not None and not faults:
-        yield NewPerson(line, name, email or None, password or None)
+        yield NewPerson(line, name, email or None, password or None, group_name)

@@ -39,8 +39,8 @@ class Accounts(Protocol):
         ...
 
     async def create_users(self, accounts: Sequence[NewAccount], *, by: str) -> frozenset[str]:
-        """Create all of the accounts, with temporary passwords, or none. Return the names because of which none was
-        created: they are taken, without regard to case, or occur twice."""
+        """Create all of the accounts, with temporary passwords and their groups, or none. Return the names because of
+        which none was created: they are taken, without regard to case, or occur twice."""
         ...
 
     async def credentials(self, username: str) -> Credentials | None: ...

@@ -52,6 +52,8 @@ class NewAccount:
     #: of a temporary password
     password_hash: str
     email: str | None = None
+    #: the group that it is put into, which is made if there is none of this name
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,21 @@ event AS (
 )
 SELECT id, name, created_at, 0 AS members FROM made;
 
+-- name: make_groups
+-- The groups of the names $1, and makes those that are missing; locked until the transaction ends. $2: who does it.
+WITH named AS (
+    INSERT INTO groups (name)
+    SELECT DISTINCT ON (lower(name) COLLATE "C") name FROM unnest($1::text[]) AS one (name)
+    ORDER BY lower(name) COLLATE "C"
+    ON CONFLICT (lower(name) COLLATE "C") DO UPDATE SET name = groups.name
+    RETURNING id, name, xmax = 0 AS is_new
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $2::text, 'group_created', name, jsonb_build_object('group_id', id) FROM named WHERE is_new ORDER BY id
+)
+SELECT id, name FROM named ORDER BY id;
+
 -- name: rename_group
 -- Renames a group; a name that is taken is an error. $3: who does it.
 WITH changed AS (

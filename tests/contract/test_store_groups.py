@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from deepoj.adapters.pg.sql_files import read_migrations, sql_root
-from deepoj.words.accounts import Account, User, UserRole
+from deepoj.words.accounts import Account, NewAccount, User, UserRole
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.groups import GroupRefusal, UserGroup
 from deepoj.words.problems import ProblemChange
@@ -103,6 +103,26 @@ async def test_members_go_in_by_name_all_or_none(lab: Lab) -> None:
         (AdminAct.MEMBERS_ADDED, "All", {"usernames": ["Bob"]}),
         (AdminAct.MEMBER_REMOVED, "class", {"username": "alice"}),
         (AdminAct.GROUP_REMOVED, "All", {}),
+    ]
+
+
+async def test_new_accounts_go_into_their_groups_which_are_made(lab: Lab) -> None:
+    accounts, groups = lab.store.accounts, lab.store.groups
+    await new_group(lab, "Class")
+    people = [NewAccount("ann", "h", group="CLASS"), NewAccount("ben", "h", group="Team"), NewAccount("cat", "h")]
+    assert await accounts.create_users([*people, NewAccount("ANN", "h")], by=BY)
+    assert await groups.group_named("team") is None
+    assert await accounts.create_users([*people, NewAccount("dan", "h", group="team")], by=BY) == frozenset()
+    assert [(one.name, one.members) for one in await groups.groups(9)] == [("Class", 1), ("Team", 2)]
+    team = await groups.group_named("team")
+    assert team is not None
+    assert [one.user.username for one in await accounts.accounts(9, group_id=team.id)] == ["ben", "dan"]
+    log = await acts(lab)
+    assert log[0] == (AdminAct.GROUP_CREATED, "Class", {})
+    assert log[5:] == [
+        (AdminAct.GROUP_CREATED, "Team", {}),
+        (AdminAct.MEMBERS_ADDED, "Class", {"usernames": ["ann"]}),
+        (AdminAct.MEMBERS_ADDED, "Team", {"usernames": ["ben", "dan"]}),
     ]
 
 

@@ -90,6 +90,9 @@ class MemoryAccountRecords:
         found = [event for event in reversed(self.events) if before_id is None or event.id < before_id]
         return self._answer(found[:limit], lost)
 
+    def _put_into_groups(self, accounts: Sequence[NewAccount], by: str) -> None:
+        raise NotImplementedError
+
     def _by_name(self, username: str) -> Credentials | None:
         return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
 
@@ -125,6 +128,7 @@ class MemoryAccountRecords:
             self._put_new(user, one.password_hash)
             self._records[user.id].password_is_temporary = True
             self._log(by, AdminAct.ACCOUNT_CREATED, user.username, user_id=user.id, is_admin=False)
+        self._put_into_groups(() if taken else accounts, by)
         return self._answer(frozenset(taken), lost)
 
     async def account(self, user_id: int) -> Account | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from deepoj.words.accounts import NewAccount
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.groups import GroupRefusal, UserGroup
 from tests.fakes.accounts import MemoryAccountRecords
@@ -86,6 +87,17 @@ class MemoryGroups(MemoryAccountRecords):
         if not unknown:
             self._put_members(group, [account.user.id for account in accounts.values() if account is not None], by)
         return self._answer(unknown, lost)
+
+    def _put_into_groups(self, accounts: Sequence[NewAccount], by: str) -> None:
+        members: dict[str, list[int]] = {}
+        for one in accounts:
+            account = self._by_name(one.username)
+            if one.group is not None and account is not None:
+                members.setdefault(one.group.lower(), []).append(account.user.id)
+                if not self._is_taken(one.group):
+                    self._make_group(one.group, by)
+        for group in [one for one in self._groups.values() if one.name.lower() in members]:
+            self._put_members(group, members[group.name.lower()], by)
 
     def _put_members(self, group: UserGroup, user_ids: Sequence[int], by: str) -> None:
         added = set(user_ids) - self.group_members[group.id]

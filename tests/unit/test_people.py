@@ -34,6 +34,8 @@ def faults(content: str | bytes) -> list[LineFault]:
         ("\ufeffalice,a@x", [NewPerson(1, "alice", "a@x")]),
         ("Username,Password,Email\nalice,secret-1,a@x", [NewPerson(2, "alice", "a@x", "secret-1")]),
         ("用户名,密码\n王小明,secret-1", [NewPerson(2, "王小明", None, "secret-1")]),
+        ("username,group\nalice,Class 7\nbob", [NewPerson(2, "alice", group="Class 7"), NewPerson(3, "bob")]),
+        ("用户名\t班级\nalice\t七班", [NewPerson(2, "alice", group="七班")]),
         ('alice,a@x,"se""c,ret"', [NewPerson(1, "alice", "a@x", 'se"c,ret')]),
     ],
 )
@@ -57,6 +59,7 @@ def test_a_list_of_excel_in_utf_16() -> None:
         ("Admin", [LineFault(1, PersonFault.RESERVED, "Admin")]),
         ("alice\nbob\nAlice", [LineFault(3, PersonFault.TWICE, "1")]),
         ("alice,secret-1", [LineFault(1, PersonFault.EMAIL, "secret-1")]),
+        (f"username,group\nalice,{'x' * 65}", [LineFault(2, PersonFault.GROUP, "x" * 65)]),
         ("alice,,short", [LineFault(1, PersonFault.PASSWORD)]),
         ("alice,,bell\x07bell", [LineFault(1, PersonFault.PASSWORD)]),
         ("alice,,secret-1,x", [LineFault(1, PersonFault.TOO_MANY_CELLS, "x")]),

@@ -8,7 +8,7 @@ repeated; the second has the same effect.
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ class PgAccounts:
                     rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails, by)
                     if len(rows) < len(names):
                         raise _NotAllCreated([row["username"] for row in rows])
+                    await _put_into_groups(connection, accounts, by)
             except _NotAllCreated as shortage:
                 if again and len(await connection.fetch(queries()["created_users"].sql, names, hashes)) == len(names):
                     return frozenset()
@@ -194,6 +195,17 @@ class PgAccounts:
     async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
         call = uuid.uuid4()  # distinguishes a second try of this call from another call
         return await self._pool.row("spend_oauth_state", nonce, expires_at_s, call, repeatable=True) is not None
+
+
+async def _put_into_groups(connection: Connection, accounts: Sequence[NewAccount], by: str) -> None:
+    """Put new accounts into their groups, in the transaction that creates them; make those that are missing."""
+    members = defaultdict[str, list[str]](list)
+    for account in accounts:
+        if account.group is not None:
+            members[clean_text(account.group)].append(clean_text(account.username))
+    for row in await connection.fetch(queries()["make_groups"].sql, list(members), by) if members else ():
+        names = [name for group in members if group.lower() == row["name"].lower() for name in members[group]]
+        await connection.execute(queries()["add_members"].sql, row["id"], names, by)
 
 
 def user_of(row: asyncpg.Record) -> User:

@@ -142,7 +142,7 @@ FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.TOO_MANY: (_("The list is too long."), _("Send at most %(most)s people at a time.")),
     PersonFault.UNKNOWN_COLUMN: (
         _("“%(value)s” is no column, or occurs twice."),
-        _("Name the columns username, email, password."),
+        _("Name the columns username, email, password, group."),
     ),
     PersonFault.TOO_MANY_CELLS: (
         _("“%(value)s” is one cell too many."),
@@ -166,6 +166,10 @@ FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.PASSWORD: (
         _("The password is too short, too long, or has characters that cannot be printed."),
         _("Use at least 6 characters, or leave the cell empty: one is made."),
+    ),
+    PersonFault.GROUP: (
+        _("“%(value)s” cannot be the name of a group."),
+        _("Use 1 to 64 characters that can be printed, or leave the cell empty."),
     ),
 }
 
