@@ -119,6 +119,8 @@ class SubmissionQuery:
     verdict: Verdict | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
+    #: of its members, as they are now
+    group_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 -- A page of submissions, newest first, before the place ($6, $7): of a user $1, else of a problem $2, else of all.
 --
 -- Scans at most $8 rows of one index. One of the three branches runs: a NULL parameter matches nothing, and the others have
--- a condition that no row meets. Filters without an index (language $3, verdict $4, a user's problem) apply to the scanned
--- rows. The last scanned row is returned, too, because the next page begins there; 'hit' marks the rows that match.
+-- a condition that no row meets. Filters without an index (language $3, verdict $4, a user's problem, members of the group
+-- $10) apply to the scanned rows. The last scanned row is returned, too, because the next page begins there; 'hit' marks the rows that match.
 WITH
 walk AS MATERIALIZED (
     (SELECT id, created_at, user_id, problem_id, language, state, status FROM submissions
@@ -21,7 +21,9 @@ walk AS MATERIALIZED (
 step AS (
     SELECT id, created_at, row_number() OVER (ORDER BY created_at DESC, id DESC) AS nth,
            ($2::bigint IS NULL OR problem_id = $2) AND ($3::text IS NULL OR language = $3)
-           AND ($4::text IS NULL OR (state IN ('done', 'dead') AND status = $4)) AS hit
+           AND ($4::text IS NULL OR (state IN ('done', 'dead') AND status = $4))
+           AND ($10::bigint IS NULL OR EXISTS (
+               SELECT FROM group_members AS m WHERE m.group_id = $10 AND m.user_id = walk.user_id)) AS hit
     FROM walk
 ),
 page AS MATERIALIZED (

@@ -11,7 +11,8 @@ from deepoj.words.accounts import Account, NewAccount, User, UserRole
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.groups import GroupRefusal, UserGroup
 from deepoj.words.problems import ProblemChange
-from tests.contract.labs import Lab, PgLab, new_problem, new_user
+from deepoj.words.submissions import SubmissionQuery
+from tests.contract.labs import Lab, PgLab, draft, new_problem, new_user, send
 
 BY = "root"
 
@@ -124,6 +125,16 @@ async def test_new_accounts_go_into_their_groups_which_are_made(lab: Lab) -> Non
         (AdminAct.MEMBERS_ADDED, "Class", {"usernames": ["ann"]}),
         (AdminAct.MEMBERS_ADDED, "Team", {"usernames": ["ben", "dan"]}),
     ]
+
+
+async def test_submissions_are_listed_by_group(lab: Lab) -> None:
+    problem, group = await new_problem(lab.store), await new_group(lab, "class")
+    jobs = {name: await send(lab.store, draft(await new_user(lab.store, name), problem.id)) for name in ("ann", "ben")}
+    await lab.store.groups.add_members(group.id, ["ben"], by=BY)
+    for query in (SubmissionQuery(group_id=group.id), SubmissionQuery(problem_id=problem.id, group_id=group.id)):
+        found = await lab.store.lists.submissions(query, 9)
+        assert ([item.job_id for item in found.items], found.next) == ([jobs["ben"]], None)
+    assert (await lab.store.lists.submissions(SubmissionQuery(group_id=group.id + 1), 9)).items == ()
 
 
 async def test_a_problem_keeps_who_made_it(lab: Lab) -> None:

@@ -533,6 +533,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
                 query.user_id in (None, row.draft.user_id)
                 and query.problem_id in (None, row.draft.problem_id)
                 and query.language in (None, row.draft.language)
+                and (query.group_id is None or row.draft.user_id in self.group_members.get(query.group_id, ()))
                 and (query.verdict is None or (row.status == query.verdict and not row.unfinished))
                 and (query.since is None or query.since <= sent)
                 and (query.until is None or sent < query.until)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepoj.words.accounts import UserRole
 from tests.api.house import house
-from tests.web.scene import add_group, add_problem
+from tests.web.scene import add_group, add_problem, add_submission
 from tests.web.visits import administrator, with_role
 
 
@@ -55,6 +55,36 @@ async def test_people_are_listed_by_group(tmp_path: Path) -> None:
     assert (">alice</a>" in members.text, ">bob</a>" in members.text) == (True, False)
     assert f'<option value="{group}" selected>' in members.text
     assert (await chief.get("/manage/users?group=")).status == 200
+
+
+async def test_results_are_limited_to_a_group(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief, problem = await administrator(home, "chief"), await add_problem(home)
+    for name in ("alice", "bob"):
+        await home.account(name)
+        await add_submission(home, name, problem)
+    group = await add_group(home, ["alice"])
+    results = f"/manage/problems/{problem}/results"
+    for path in (f"{results}.csv?group={group}", f"{results}.json?group={group}", f"/submissions?all=1&group={group}"):
+        page = await chief.get(path)
+        assert (page.status, "alice" in page.text, "bob" in page.text) == (200, True, False), path
+    assert "bob" in (await chief.get(f"{results}.csv?group=")).text
+    assert f'<option value="{group}">Class 7</option>' in (await chief.get(f"/manage/problems/{problem}")).text
+    path = f"/api/v1/submissions?group_id={group}"
+    answer = await home.ask("GET", path, token=await home.token_of("chief"))
+    assert [one["username"] for one in (await answer.get_json())["submissions"]] == ["alice"]
+    assert (await home.ask("GET", path, token=await home.token_of("alice"))).status_code == 403
+
+
+async def test_a_list_of_people_names_their_groups(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief = await administrator(home, "chief")
+    wrong = await chief.post("/manage/users/import", {"people": f"username,group\nann,{'x' * 65}"})
+    assert (wrong.status, "cannot be the name of a group" in wrong.text) == (422, True)
+    sent = await chief.post("/manage/users/import", {"people": "username,group\nann,Team 1\nben,Team 1\ncat,"})
+    assert sent.status == 200
+    (group,) = await home.ports.groups.groups(9)
+    assert (group.name, group.members) == ("Team 1", 2)
 
 
 async def test_roles_are_given_and_act_at_once(tmp_path: Path) -> None:

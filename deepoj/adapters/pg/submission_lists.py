@@ -29,7 +29,7 @@ class PgSubmissionLists:
         if before is not None and (place := _EPOCH + dt.timedelta(microseconds=before.created_us)) < until:
             until, below_id = place, before.id
         # if the index finds every hit, the page and one more row are enough: that row tells whether the list ends
-        narrow = query.language or query.verdict or (query.user_id and query.problem_id)
+        narrow = query.language or query.verdict or query.group_id or (query.user_id and query.problem_id)
         walk = WALK if narrow else limit + 1
         rows = await self._pool.rows(
             "submission_list",
@@ -42,6 +42,7 @@ class PgSubmissionLists:
             below_id,
             walk,
             limit + 1,
+            query.group_id,
             repeatable=True,
         )
         hits = [row for row in rows if row["hit"]]

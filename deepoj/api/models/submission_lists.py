@@ -20,6 +20,7 @@ class SubmissionListQuery(BaseModel):
 
     limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
     before: str | None = Field(None, pattern=f"^{LIST_PLACE}$", description="`next` of the previous page")
+    group_id: int | None = Field(None, ge=1, lt=2**63, description="of members of this group; for those who see all")
     problem_id: int | None = Field(None, ge=1, lt=2**63, description="submissions to this problem")
     user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' require an administrator")
     verdict: str | None = Field(None, json_schema_extra={"enum": _VERDICTS}, description="finished with this verdict")

@@ -14,7 +14,7 @@ class AccountQuery(BaseModel):
     name: str | None = Field(None, max_length=64, description="only names that begin with this, case-insensitively")
     limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
     after: str | None = Field(None, max_length=64, description="`next` of the previous page")
-    group_id: int | None = Field(None, ge=1, description="only members of this group")
+    group_id: int | None = Field(None, ge=1, lt=2**63, description="only members of this group")
 
 
 class AccountView(ResponseModel):

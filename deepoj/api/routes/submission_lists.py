@@ -57,7 +57,9 @@ class SubmissionListRoutes:
 
 
 def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQuery:
-    owner = query_number("user_id", None, _MAX_ID)
+    owner, group_id = query_number("user_id", None, _MAX_ID), query_number("group_id", None, _MAX_ID)
+    if group_id is not None and not sees_all:
+        raise Refused(ApiError.OTHERS_SUBMISSIONS)
     query = SubmissionQuery(
         user_id=owner if sees_all else user.id,
         problem_id=problem_id,
@@ -65,6 +67,7 @@ def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQ
         verdict=_verdict(request.args.get("verdict")),
         since=query_time("since"),
         until=query_time("until"),
+        group_id=group_id,
     )
     if owner not in (None, query.user_id):
         raise Refused(ApiError.OTHERS_SUBMISSIONS)

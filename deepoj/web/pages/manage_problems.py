@@ -34,6 +34,8 @@ from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
 
 _PAGE = 50
 _MAX_AFTER = 2**63 - 1
+#: groups to which results can be limited here
+_MAX_GROUPS = 200
 #: newest submissions that are counted by verdict, and those whose verdicts before and after a rejudge are compared:
 #: about 40 and 80 ms of the database's time
 _COUNTED, _COMPARED = 20_000, 10_000
@@ -186,25 +188,25 @@ class ManageProblemPages:
     async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
         """Download all results as CSV."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
-        content = csv_of(_HEADS, self._results(visitor, problem))
+        content = csv_of(_HEADS, self._results(visitor, problem, _query(problem)))
         return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
 
     @page("GET", "/manage/problems/<problem_id>/results.json", access=needs(Right.READ_RESULTS))
     async def results_json(self, visitor: Visitor, problem_id: str) -> Response:
         """Download all results as JSON."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
-        content = json_of(_HEADS, self._results(visitor, problem))
+        content = json_of(_HEADS, self._results(visitor, problem, _query(problem)))
         return download(f"problem-{problem.id}.json", "application/json", content)
 
-    async def _results(self, visitor: Visitor, problem: Problem) -> Rows:
-        """Yield the rows of all submissions, newest first. Rights are checked before each part: it may take long."""
+    async def _results(self, visitor: Visitor, problem: Problem, query: SubmissionQuery) -> Rows:
+        """Yield the rows of a query, newest first. Rights are checked before each part: it may take long."""
 
         def is_allowed(user: User) -> bool:
             return may(user, Right.READ_RESULTS, problem.created_by)
 
         place: ListPlace | None = None
         while True:
-            found = await self._context.lists.submissions(SubmissionQuery(problem_id=problem.id), _ROWS, place)
+            found = await self._context.lists.submissions(query, _ROWS, place)
             yield [_row(item) for item in found.items]
             place = found.next
             if place is None:
@@ -284,6 +286,7 @@ class ManageProblemPages:
             package=sent if is_package else {},
             refused_package=is_package,
             ways=list(compare.WAYS),
+            groups=await self._context.groups.groups(_MAX_GROUPS),
         )
 
     async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
@@ -304,6 +307,12 @@ class ManageProblemPages:
         if refused is not None:
             response.headers.extend(refused.extra_headers())
         return response
+
+
+def _query(problem: Problem) -> SubmissionQuery:
+    """Return the submissions whose results the request asks for: all, or those of a group."""
+    group_id = query_number("group", None, _MAX_AFTER) if request.args.get("group") else None
+    return SubmissionQuery(problem_id=problem.id, group_id=group_id)
 
 
 def _is_over(order: RejudgeOrder | None, matrix: Matrix) -> bool:

@@ -34,6 +34,8 @@ from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
+#: groups to which the list can be limited here
+_MAX_GROUPS = 200
 #: superseded verdicts that are shown
 _JUDGINGS = 20
 #: microseconds up to the year 2286, and an id
@@ -60,6 +62,7 @@ class SubmissionPages:
             problem_id=problem_id,
             language=None if language is None else language.key,
             verdict=Verdict(verdict) if verdict in list(Verdict) else None,
+            group_id=query_number("group", None, _MAX_ID) if everyone and asked.get("group") else None,
         )
         before = asked.get("before", "")
         place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None
@@ -72,6 +75,7 @@ class SubmissionPages:
             query=query,
             everyone=everyone,
             sees_all=sees_all,
+            groups=await self._context.groups.groups(_MAX_GROUPS) if sees_all else (),
             next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
             is_first=place is None,
             languages=list(LANGUAGES.values()),
