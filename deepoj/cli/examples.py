@@ -26,6 +26,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bench sandbox": ("deepoj bench sandbox", "deepoj bench sandbox --rounds 200 --json"),
     "bench judge": ("deepoj bench judge", "deepoj bench judge --rounds 3 --large-tests 20"),
     "bench api": ("deepoj bench api", "deepoj bench api --rounds 3 --json"),
+    "bench web": ("deepoj bench web", "deepoj bench web --people 20 --rate 2 --seconds 5"),
     "bench node": ("deepoj bench node", "deepoj bench node --rounds 20 --idle-seconds 10"),
     "bench queue": ("deepoj bench queue", "deepoj bench queue --waiting 10000 --finished 100000"),
     "pressure": ("deepoj pressure", "deepoj pressure --json"),

@@ -1,4 +1,4 @@
-"""``deepoj bench api`` and ``queue``, small: they run and print their figures. How good those are is not asserted."""
+"""``deepoj bench api``, ``queue`` and ``web``, small: they run and print figures. How good they are is not asserted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from deepoj.operate.bench.api import REQUIRED, a_bare_application, a_generator
 from deepoj.operate.bench.api_load import NONCE, LoadRequest
 from deepoj.operate.bench.queue import STEPS
 from deepoj.operate.bench.unlimited import unlimited
+from deepoj.operate.bench.web import PAGES
+from deepoj.operate.bench.web import REQUIRED as WEB_REQUIRED
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
@@ -49,6 +51,17 @@ def test_small_bench_of_the_queue_prints_every_figure() -> None:
     for kind in ("empty_ms", "waiting_ms", "finished_ms", "waiting_ratio", "finished_ratio"):
         assert set(figures[kind]) == set(STEPS)
         assert all(value > 0 for value in figures[kind].values())
+
+
+def test_small_bench_of_the_web_prints_every_figure() -> None:
+    small = ("--people", "3", "--rate", "5", "--seconds", "1", "--page-every-s", "0.5")
+    figures = bench("web", *small, "--rounds", "1", "--round-seconds", "0.2")
+    assert (figures["people"], figures["page_loads"], figures["refused"]) == (3, 6, 0)
+    positive = ("bare_get_median_ms", "page_median_ms", "page_p99_ms", "page_ratio", "verdict_alone_ms", "verdict_ms")
+    assert [key for key in positive if not figures[key] > 0] == []
+    assert set(figures["pages"]) == set(PAGES)
+    assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
+    assert set(figures["missed"]) <= set(WEB_REQUIRED)
 
 
 # -- the load on the API

@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, str] = {
     "judge": "The cost of judging a submission, compared with compiling and running the program bare.",
     "node": "An idle node's memory and CPU, and the time to a verdict, compared with the least possible.",
     "api": "The load that the API bears, compared with a bare application.",
+    "web": "The people that the web pages bear, and the time of each page, compared with the API's reads.",
     "queue": "The cost of the pipeline's steps with a deep queue and full tables, compared with empty ones.",
 }
 

@@ -203,10 +203,20 @@ class Generator:
 
     def do(self, order: LoadRequest) -> Loaded:
         """Raises StartRefused when it fell."""
-        if self._process.stdin is None or self._process.stdout is None:
+        self.begin(order)
+        return self.end()
+
+    def begin(self, order: LoadRequest) -> None:
+        """Give it the order, and do not wait."""
+        if self._process.stdin is None:
             raise AssertionError("Popen was asked for pipes")
         self._process.stdin.write(json.dumps(asdict(order)) + "\n")
         self._process.stdin.flush()
+
+    def end(self) -> Loaded:
+        """Wait for the result of the order that was begun. Raises StartRefused when it fell."""
+        if self._process.stdout is None:
+            raise AssertionError("Popen was asked for pipes")
         line = self._process.stdout.readline()
         if not line:
             raise StartRefused("the load generator fell: see above", 1)
@@ -385,7 +395,7 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
     # one beforehand brings what is there once, whether one listens or 500
     if generator.do(target.streams(_jobs(generator, target, 1), **how)).refused:
         return None, None
-    before = _pss_mib(target.pid)
+    before = pss_mib(target.pid)
     seconds = 0.0
     for order in orders:
         opened = generator.do(order)
@@ -393,12 +403,13 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
             raise StartRefused(f"not every stream was opened: {opened.refused}", 1)
         seconds += opened.seconds
     time.sleep(_SETTLE_S)  # let work left from the start finish
-    grown = _pss_mib(target.pid) - before
+    grown = pss_mib(target.pid) - before
     generator.do(LoadRequest(do="release"))
     return round(grown, 1), round(seconds, 2)
 
 
-def _pss_mib(pid: int) -> float:
+def pss_mib(pid: int) -> float:
+    """What a node and its parts hold in MiB, without the embedded servers."""
     return sum(pss_kb_of(one) for one in ours(pid)) / 1024
 
 
