@@ -56,6 +56,11 @@ class Submissions(Protocol):
         """Return the submission; None also if this is not a job id."""
         ...
 
+    async def count_before(self, job_id: str, most: int) -> int | None:
+        """Return how many first judgings wait that were submitted before this one, up to ``most``. None: it does not
+        wait, or it is a rejudge. An estimate of its place: the queue also lets users take turns."""
+        ...
+
     async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
         """Return ``Accounts.credentials_by_id`` and ``submission`` by one statement: every request for a submission
         needs both."""

@@ -110,3 +110,12 @@ ON CONFLICT (id) DO NOTHING;
 -- The number of jobs under way, counted to at most $1. Without rejudges, which would otherwise lock contestants out.
 SELECT count(*) FROM (
     SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $1) AS inflight;
+
+-- name: count_before
+-- How many waiting first judgings are older than the one of $1, counted to $2; no row if it does not wait or is a rejudge.
+SELECT (SELECT count(*) FROM (
+            SELECT FROM submissions AS b
+            WHERE b.state IN ('pending', 'processing') AND b.judging = 1 AND b.id < s.id AND b.state = 'pending'
+            ORDER BY b.id LIMIT $2) AS older) AS before
+FROM submissions AS s
+WHERE s.job_id = $1 AND s.state = 'pending' AND s.judging = 1;

@@ -172,3 +172,20 @@ async def test_counts_of_a_problem_by_verdict(lab: Lab) -> None:
         VerdictCount(State.PENDING, "pending", 1),
         VerdictCount(State.PROCESSING, "running", 1),
     ], "only the newest are counted"
+
+
+async def test_older_waiting_first_judgings_are_before_one_up_to_the_bound(lab: Lab) -> None:
+    alice, problem = await new_user(lab.store), await new_problem(lab.store)
+    jobs = [await send(lab.store, draft(alice, problem.id, code=f"{number}")) for number in range(4)]
+
+    async def places(most: int = 9) -> list[int | None]:
+        return [await lab.store.submissions.count_before(job, most) for job in jobs]
+
+    assert await places() == [0, 1, 2, 3]
+    assert await places(2) == [0, 1, 2, 2]
+    await deliver(lab)
+    await claim(lab, jobs[1])
+    assert await places() == [0, None, 1, 2], "it is being judged"
+    lab.move_to_background(jobs[0])
+    assert await places() == [None, None, 0, 1], "a rejudge waits in a lane of its own"
+    assert await lab.store.submissions.count_before("x", 9) is None

@@ -494,6 +494,14 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
         return await self.credentials_by_id(user_id), await self.submission(job_id)
 
+    async def count_before(self, job_id: str, most: int) -> int | None:
+        lost = await self._enter("count_before")
+        row = self.rows.get(job_id)
+        waiting = [one for one in self.rows.values() if one.state is State.PENDING and one.judging == 1]
+        if row not in waiting:
+            return self._answer(None, lost)
+        return self._answer(min(most, sum(one.id < row.id for one in waiting)), lost)
+
     async def submission(self, job_id: str) -> Submission | None:
         lost = await self._enter("submission")
         row = self.rows.get(job_id)

@@ -28,7 +28,14 @@ from tests.api.house import client, house, served
 APP = b"let answer = 42;\n" * 40
 CSS = b"main { color: red }\n"
 #: gzip; a page with an editor may weigh 220 KB
-BUDGET_BYTES = {"app.js": 22 * 1024, "site.css": 12 * 1024, "editor.js": 140 * 1024}
+BUDGET_BYTES = {
+    "app.js": 22 * 1024,
+    "site.css": 12 * 1024,
+    "editor.js": 140 * 1024,
+    # a page with a source, an ordinary one of 60 KB, has these besides, and one grammar, of which this is the largest
+    "source.js": 2 * 1024,
+    "clike.js": 10 * 1024,
+}
 
 
 def write(directory: Path, files: dict[str, bytes], *, compressed: bool = True) -> dict[str, str]:
@@ -230,7 +237,7 @@ def test_bundle_is_of_these_sources() -> None:
 
 def test_scripts_need_no_eval_and_no_inline_style() -> None:
     """htmx has both in its code: it is told not to use them before it looks at the page."""
-    assert re.findall(r"\b(?:eval|Function)\(", made("editor.js")) == []
+    assert re.findall(r"\b(?:eval|Function)\(", made("editor.js") + made("source.js")) == []
     app = made("app.js")
     settings = re.search(r"Object\.assign\(\w+\.config,{([^}]*)}\)", app)
     assert settings is not None
@@ -240,7 +247,7 @@ def test_scripts_need_no_eval_and_no_inline_style() -> None:
 
 def test_scripts_name_no_other_host() -> None:
     addresses = re.compile(r"https?://[\w.-]+")
-    names = {found for name in ("app.js", "editor.js", "site.css") for found in addresses.findall(made(name))}
+    names = {found for name in BUDGET_BYTES for found in addresses.findall(made(name))}
     assert names <= {"http://www.w3.org"}, "the name of a namespace, which is not loaded"
 
 
@@ -251,15 +258,23 @@ def test_licences_of_all_packages_go_with_the_scripts() -> None:
     assert [each["name"] for each in packages if f"{each['name']} {each['version']}\n" not in notice] == []
     assert {package["license"] for package in packages} <= {"MIT", "0BSD"}
     assert all(
-        re.match(r"/\* Licences: /assets/notice\.\w+\.txt \*/\n", made(name)) for name in ("app.js", "editor.js")
+        re.match(r"/\* Licences: /assets/notice\.\w+\.txt \*/\n", made(name))
+        for name in ("app.js", "editor.js", "source.js")
     )
 
 
-def test_editor_has_a_grammar_for_every_language() -> None:
-    source = (web_assets.SOURCES / "js/languages.js").read_text()
-    table = re.search(r"const MODES = {(.*?)};", source, re.DOTALL)
-    assert table is not None
-    modes = set(re.findall(r"(\w+)(?:: \w+)?,", table[1]))
+@pytest.mark.parametrize(
+    ("script", "table", "row"),
+    [
+        ("languages.js", r"const MODES = {(.*?)};", r"(\w+)(?:: \w+)?,"),
+        ("source.js", r"const GRAMMARS = {(.*?)};", r"(\w+): async"),
+    ],
+)
+def test_script_has_a_grammar_for_every_language(script: str, table: str, row: str) -> None:
+    source = (web_assets.SOURCES / "js" / script).read_text()
+    found = re.search(table, source, re.DOTALL)
+    assert found is not None
+    modes = set(re.findall(row, found[1]))
     assert {re.sub(r"\d+$", "", key) for key in LANGUAGES} - modes == set()
 
 

@@ -31,34 +31,62 @@ def ended(index: int, count: int, name: str) -> LiveEvent:
     return LiveEvent("test", f"1-1-{index}", {"index": index, "count": count, "test": {"name": name}})
 
 
-def pieces(*portions: Sequence[LiveEvent]) -> PieceFeed:
+def pieces(*portions: Sequence[LiveEvent], before: Sequence[int | None] = ()) -> PieceFeed:
+    places = iter(before)
+
     def verdict(progress: SoFar) -> str:
-        return f"{progress.status} {len(progress.tests)}/{progress.count}"
+        place = "" if progress.before is None else f" behind {progress.before}"
+        return f"{progress.status} {len(progress.ended)}/{progress.count}{place}"
 
     def tests(progress: SoFar) -> str:
-        return " ".join(test["name"] for test in progress.tests)
+        return " ".join("?" if test is None else test["name"] for test in progress.squares)
+
+    def changed(ended: Mapping[int, Mapping[str, Any]]) -> str:
+        return " ".join(f"{index}={test['name']}" for index, test in ended.items())
 
     def result(body: Mapping[str, Any]) -> tuple[str, str]:
         return body["status"], "all"
 
-    return PieceFeed(feed=Told(*portions), verdict=verdict, tests=tests, result=result)
+    async def place() -> int | None:
+        return next(places, None)
+
+    return PieceFeed(feed=Told(*portions), verdict=verdict, tests=tests, changed=changed, result=result, before=place)
 
 
 async def told(feed: PieceFeed) -> list[tuple[str, object]]:
     return [(event.name, event.data) for event in await feed.events()]
 
 
-async def test_each_portion_gives_everything_so_far() -> None:
-    feed = pieces([state("Judging")], [ended(1, 3, "a")], [ended(3, 3, "c"), ended(2, 3, "b")])
+async def test_a_portion_has_only_the_tests_that_have_ended_since() -> None:
+    feed = pieces(
+        [state("Judging")], [ended(1, 3, "a")], [ended(3, 3, "c")], [], [ended(2, 3, "b")], [ended(2, 4, "e")]
+    )
     assert await told(feed) == [("verdict", "Judging 0/0"), ("tests", "")]
-    assert await told(feed) == [("verdict", "Judging 1/3"), ("tests", "a")]
-    assert await told(feed) == [("verdict", "Judging 3/3"), ("tests", "a b c")]
+    assert await told(feed) == [("verdict", "Judging 1/3"), ("tests", "a ? ?")], "the squares appear"
+    assert await told(feed) == [("verdict", "Judging 2/3"), ("changed", "3=c")]
+    assert await told(feed) == []
+    assert await told(feed) == [("verdict", "Judging 3/3"), ("changed", "2=b")]
+    assert await told(feed) == [("verdict", "Judging 3/4"), ("tests", "a e c ?")], "of another number"
+
+
+async def test_a_stream_begins_with_everything() -> None:
+    feed = pieces([state("Judging"), ended(1, 3, "a"), ended(2, 3, "b")])
+    assert await told(feed) == [("verdict", "Judging 2/3"), ("tests", "a b ?")]
 
 
 async def test_a_new_attempt_begins_without_tests() -> None:
     feed = pieces([state("Judging"), ended(1, 3, "a")], [state("Queuing")], [])
     await feed.events()
     assert await told(feed) == [("verdict", "Queuing 0/0"), ("tests", "")]
+    assert await told(feed) == []
+
+
+async def test_a_place_in_the_queue_is_sent_when_it_changes_and_while_it_waits() -> None:
+    feed = pieces([state("Queuing")], [], [], [state("Judging")], [], before=[7, 7, 3, 1])
+    assert await told(feed) == [("verdict", "Queuing 0/0 behind 7"), ("tests", "")]
+    assert await told(feed) == []
+    assert await told(feed) == [("verdict", "Queuing 0/0 behind 3")]
+    assert await told(feed) == [("verdict", "Judging 0/0"), ("tests", "")]
     assert await told(feed) == []
 
 

@@ -237,6 +237,10 @@ class PgSubmissions:
         row = await self._pool.row("submission", job_id, repeatable=True)
         return None if row is None else _submission(row)
 
+    async def count_before(self, job_id: str, most: int) -> int | None:
+        row = await self._pool.row("count_before", job_id, most, repeatable=True) if is_job_id(job_id) else None
+        return None if row is None else int(row["before"])
+
     async def account_and_submission(self, user_id: int, job_id: str) -> tuple[Credentials | None, Submission | None]:
         """Read account and submission, as the port says.
 

@@ -14,14 +14,15 @@ const HASHED = /^(.+)\.[A-Z0-9]{8}(\.\w+)$/;
 // compressed already
 const COMPRESSED = new Set([".woff2", ".png"]);
 
+// loads one grammar of many, each in a file of its own
+const MODULES = { source: "js/source.js" };
+
 const target = process.argv[2];
-const made = await build({
-  entryPoints: ENTRIES,
+const common = {
   outdir: ".",
   bundle: true,
   minify: true,
   charset: "utf8",
-  format: "iife",
   target: ["chrome111", "firefox114", "safari16.4"],
   loader: { ".woff2": "file", ".svg": "file", ".png": "file" },
   assetNames: "[name].[hash]",
@@ -30,14 +31,18 @@ const made = await build({
   metafile: true,
   write: false,
   logLevel: "warning",
-});
+};
+const made = [
+  await build({ ...common, entryPoints: ENTRIES, format: "iife" }),
+  await build({ ...common, entryPoints: MODULES, format: "esm", splitting: true, chunkNames: "[name].[hash]" }),
+];
 
-const packages = packagesOf(made.metafile.inputs);
+const packages = packagesOf(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 const manifest = {};
 const notice = add("notice.txt", Buffer.from(licences(packages)));
-for (const output of made.outputFiles) {
+for (const output of made.flatMap(({ outputFiles }) => outputFiles)) {
   const name = basename(output.path);
   const hashed = HASHED.exec(name);
   if (hashed) {
@@ -78,7 +83,7 @@ function put(name, file, data) {
 // The npm packages of which something is in the outputs, each with its licence.
 function packagesOf(inputs) {
   const lock = JSON.parse(readFileSync("package-lock.json", "utf8")).packages;
-  const places = Object.keys(inputs).map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+  const places = inputs.map((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
   return [...new Set(places.filter(Boolean))].sort().map((place) => {
     const { name, version, license: declared } = JSON.parse(readFileSync(join(place, "package.json"), "utf8"));
     const file = readdirSync(place).find((entry) => /^licen[cs]e/i.test(entry));

@@ -33,6 +33,8 @@ from deepoj.words.results import Verdict
 from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
 
 _PAGE = 50
+#: submissions before a waiting one are counted up to this
+MOST_BEFORE = 200
 _MAX_ID = 2**63 - 1
 #: groups to which the list can be limited here
 _MAX_GROUPS = 200
@@ -103,7 +105,7 @@ class SubmissionPages:
             **(
                 self._result_values(visitor, problem, body)
                 if is_over
-                else _progress_values(SoFar(body["status"]), problem)
+                else _progress_values(SoFar(body["status"], before=await self._before(submission.job_id)), problem)
             ),
         )
 
@@ -118,6 +120,12 @@ class SubmissionPages:
 
         def tests(progress: SoFar) -> str:
             return self._pages.piece("_tests.html", visitor, is_whole=is_whole, **_progress_values(progress, problem))
+
+        def changed(ended: Mapping[int, Mapping[str, Any]]) -> str:
+            return self._pages.piece("_squares.html", visitor, squares=ended.items(), is_patch=True)
+
+        async def before() -> int | None:
+            return await self._before(submission.job_id)
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
             values = self._result_values(visitor, problem, body)
@@ -139,8 +147,12 @@ class SubmissionPages:
             body=lambda finished: status_body(finished, is_admin=is_whole, steps=self._steps),
             word=status_word_of,
         )
-        pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, result=result)
+        pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, changed=changed, result=result, before=before)
         return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
+
+    async def _before(self, job_id: str) -> int | None:
+        """Return how many submissions are before the one, if it waits; ``MOST_BEFORE`` at most."""
+        return await self._context.submissions.count_before(job_id, MOST_BEFORE)
 
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
@@ -153,7 +165,11 @@ class SubmissionPages:
         return {
             "status": body["status"],
             "tests": tests,
+            "squares": list(enumerate(tests, 1)),
+            "ended": len(tests),
             "count": len(tests),
+            "before": None,
+            "most_before": MOST_BEFORE,
             "why": [sentences.of_test(test, translate) for test in tests],
             "explanation": list(sentences.of_submission(result, translate)),
             "compiled": result.get("compile"),
@@ -166,8 +182,12 @@ class SubmissionPages:
 def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]:
     return {
         "status": progress.status,
-        "tests": progress.tests,
+        "tests": [],
+        "squares": list(enumerate(progress.squares, 1)),
+        "ended": len(progress.ended),
         "count": progress.count,
+        "before": progress.before,
+        "most_before": MOST_BEFORE,
         "why": [],
         "explanation": [],
         "compiled": None,

@@ -139,6 +139,7 @@ class CodeField {
 
   async takeChosen(input) {
     const [file] = input.files;
+    if (this.language === "text") return; // outputs, perhaps as a zip, are sent as they are
     // what the editor has is sent once, as its text
     if (file && (await this.takeFile(file))) input.value = "";
   }
