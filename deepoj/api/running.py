@@ -57,13 +57,13 @@ def run_draft(body: RunBody, user: User, settings: ApiSettings) -> CustomDraft:
     )
 
 
-async def take_run(context: ApiContext, draft: CustomDraft) -> CustomReceipt:
-    """Store a run and wake a node.
+async def take_run(context: ApiContext, draft: CustomDraft, *, besides: int = 0) -> CustomReceipt:
+    """Store a run and wake a node. ``besides``: how many runs of the same act the author may have besides.
 
     Raises:
       Refused: no live node has the language, or too many runs of the author are unfinished.
     """
-    max_inflight = context.settings.runs.max_inflight
+    max_inflight = context.settings.runs.max_inflight + besides
     if not context.is_judged_now(draft.language):
         context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
         raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)

@@ -19,6 +19,7 @@ Functions here block on the two files: call them in a thread.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,7 +34,16 @@ from deepoj.judging.compare_floats import floats
 from deepoj.judging.compare_tokens import exact, tokens
 from deepoj.judging.problem import Compare
 
-__all__ = ["DOMJUDGE_FLOATS", "PACKAGE_WAYS", "WAYS", "Mismatch", "as_text", "compare_files", "of_text"]
+__all__ = [
+    "DOMJUDGE_FLOATS",
+    "PACKAGE_WAYS",
+    "WAYS",
+    "Mismatch",
+    "as_text",
+    "compare_bytes",
+    "compare_files",
+    "of_text",
+]
 
 #: the default of Kattis' default validator and of DMOJ's ``floats``
 DEFAULT_TOLERANCE = 1e-6
@@ -105,6 +115,11 @@ def compare_files(how: Compare, expected: Path, got: Path) -> Mismatch | None:
     way = PACKAGE_WAYS[how.way]
     with expected.open("rb", buffering=0) as expected_file, got.open("rb", buffering=0) as got_file:
         return way(how, expected_file, got_file)
+
+
+def compare_bytes(how: Compare, expected: bytes, got: bytes) -> Mismatch | None:
+    """Compare two short outputs in memory, as ``compare_files`` does."""
+    return PACKAGE_WAYS[how.way](how, io.BytesIO(expected), io.BytesIO(got))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -37,6 +37,10 @@ class CustomRuns(Protocol):
         """Return the run; None also if this is no run's id, or if the run ended ``keep_s`` ago."""
         ...
 
+    async def custom_runs(self, user_id: int, run_ids: Collection[str], keep_s: float) -> dict[str, CustomRun]:
+        """Return ``custom_run`` of each id that is one of a run of this user."""
+        ...
+
     async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
         """Return the program and the input of a run, for as long as ``custom_run`` returns the run."""
         ...

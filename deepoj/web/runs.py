@@ -57,19 +57,23 @@ class PageRuns:
         *,
         time_limit_ms: int | None = None,
         memory_limit_kb: int | None = None,
+        stdin: str | None = None,
+        besides: int = 0,
     ) -> str:
-        """Order the run and return its id. Raises Refused."""
+        """Order the run and return its id. ``stdin``: None: that of the form; ``besides``: as of ``take_run``. Raises
+        Refused."""
         require_room(self._settings, self._limits)
         body = RunBody.model_validate(
             {
                 "language": form.get("language"),
                 "code": form.program(),
-                "stdin": form.get("stdin"),
+                "stdin": form.get("stdin") if stdin is None else stdin,
                 "time_limit": None if time_limit_ms is None else min(time_limit_ms, _MAX_LIMIT),
                 "memory_limit": None if memory_limit_kb is None else min(memory_limit_kb, _MAX_LIMIT),
             }
         )
-        receipt = await take_run(self._context, run_draft(body, visitor.member, self._settings))
+        draft = run_draft(body, visitor.member, self._settings)
+        receipt = await take_run(self._context, draft, besides=besides)
         return receipt.run_id
 
     def ordered(self, path: str, form: forms.SentForm) -> Response:
@@ -81,11 +85,15 @@ class PageRuns:
     async def shown(self, visitor: Visitor, run_id: str) -> ShownRun:
         """Return the visitor's run. Raises Refused if it is unknown or no longer kept."""
         run = await run_of(self._context, visitor.member, run_id)
-        program = await self._context.runs.custom_program(run_id, self._settings.runs.keep_s)
-        sent = {"language": run.language}
-        if program is not None:
-            sent |= {"code": program.code, "stdin": program.stdin.decode("utf-8", "replace")}
-        return ShownRun(run, sent)
+        return ShownRun(run, await self.sent(run))
+
+    async def sent(self, run: CustomRun) -> dict[str, str]:
+        """Return the fields of the form that ordered a run of the visitor."""
+        program = await self._context.runs.custom_program(run.run_id, self._settings.runs.keep_s)
+        if program is None:
+            return {"language": run.language}
+        stdin = program.stdin.decode("utf-8", "replace")
+        return {"language": run.language, "code": program.code, "stdin": stdin}
 
     def values(self, visitor: Visitor, run: CustomRun | None) -> dict[str, Any]:
         """Return what ``_run.html`` needs."""

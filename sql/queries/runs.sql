@@ -41,6 +41,14 @@ SELECT run_id::text, user_id, language, time_limit_ms, memory_limit_kb, state, s
 FROM runs
 WHERE run_id = $1 AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $2));
 
+-- name: custom_runs
+-- The runs of user $2 among $1, while they are kept ($3 seconds after their end).
+SELECT run_id::text, user_id, language, time_limit_ms, memory_limit_kb, state, status, attempt_id, error_code, result,
+       stdout, stderr
+FROM runs
+WHERE run_id = ANY ($1::uuid[]) AND user_id = $2
+      AND (finished_at IS NULL OR finished_at > now() - make_interval(secs => $3));
+
 -- name: custom_program
 -- The program and the input of a run, while it is kept ($2 seconds after its end).
 SELECT code, stdin FROM runs

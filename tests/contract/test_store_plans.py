@@ -45,6 +45,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL, 20",
     ),
     "count_inflight": ("bigint", "500"),
+    "count_before": ("uuid, bigint", "gen_random_uuid(), 200"),
     "withdraw_event": ("uuid", "gen_random_uuid()"),
     "submission": ("uuid", "gen_random_uuid()"),
     "submission_list": (
@@ -86,6 +87,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     ),
     "drop_run": ("uuid", "gen_random_uuid()"),
     "custom_run": ("uuid, float8", "gen_random_uuid(), 600"),
+    "custom_runs": ("uuid[], bigint, float8", "ARRAY[gen_random_uuid()], 1000, 600"),
     "custom_program": ("uuid, float8", "gen_random_uuid(), 600"),
     "claim_run": ("text, float8, int, text[]", "'n', 60, 2, '{cpp17,c17}'"),
     "extend_runs": ("uuid[], bigint[], text, float8", "ARRAY[gen_random_uuid()], '{1}', 'n', 60"),

@@ -386,3 +386,15 @@ async def test_each_change_of_a_run_notifies_its_watchers(real: PgLab) -> None:
             assert (await real.store.runs.sweep_runs(ATTEMPTS, WAIT_S, KEEP_S, 10)).ended == (run_id,)
             await until_told(run_id, run_id, other, other, run_id)
             over.set()
+
+
+async def test_runs_of_a_user_are_read_together(lab: Lab) -> None:
+    alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
+    one, other, foreign = [await taken(lab, draft(user)) for user in (alice, alice, bob)]
+    await finish(lab, await won(lab))
+    asked = [one, "run-", foreign, other, f"run-{UNKNOWN_ID}"]
+    found = await lab.store.runs.custom_runs(alice, asked, KEEP_S)
+    assert found == {run_id: await seen(lab, run_id) for run_id in (one, other)}
+    assert await lab.store.runs.custom_runs(bob, [one], KEEP_S) == {}
+    lab.advance(KEEP_S + MARGIN_S)
+    assert set(await lab.store.runs.custom_runs(alice, asked, KEEP_S)) == {other}

@@ -96,6 +96,10 @@ class MemoryRuns:
         )  # fmt: skip
         return self._answer(run, lost)
 
+    async def custom_runs(self, user_id: int, run_ids: Collection[str], keep_s: float) -> dict[str, CustomRun]:
+        found = [await self.custom_run(run_id, keep_s) for run_id in run_ids]
+        return {run.run_id: run for run in found if run is not None and run.user_id == user_id}
+
     async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
         lost = await self._enter("custom_program")
         row = self.runs.get(run_id)

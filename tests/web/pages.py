@@ -81,6 +81,7 @@ NOT_SHOWN = (
     "/submissions/{job}/events",
     "/playground/{run}/events",
     "/problems/{problem}/run",
+    "/problems/{problem}/samples",
     "/account/password",
     "/account/sessions",
     "/manage/problems/{problem}/results.csv",
@@ -154,6 +155,13 @@ RIGHTS: tuple[Right, ...] = (
         path="/problems/{problem}/run",
         statuses=(LOGIN, 303, 303, 303),
         fields={"language": "cpp17", "code": "int main(){}", "stdin": ""},
+    ),
+    Right(method="GET", path="/problems/{problem}/samples", statuses=(LOGIN, 303, 303, 303)),
+    Right(
+        method="POST",
+        path="/problems/{problem}/samples",
+        statuses=(LOGIN, 400, 400, 400),  # the problem has no samples
+        fields={"language": "cpp17", "code": "int main(){}"},
     ),
     Right(method="GET", path="/playground", statuses=(LOGIN, 200, 200, 200)),
     Right(

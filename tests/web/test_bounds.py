@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import trio
+from trio.testing import MockClock
+
 from deepoj.api.settings import RateLimit
 from deepoj.web.pages.home import own_path
-from tests.api.house import PASSWORD, house
+from tests.api.house import PASSWORD, house, package
+from tests.web.scene import add_problem
+from tests.web.surfer import member
 from tests.web.visits import SESSION, Visit, registered
 
 
@@ -85,3 +90,33 @@ async def test_a_new_administrator_by_registration_is_in_the_log(tmp_path: Path)
     home = house(tmp_path, has_pages=True, admin_users=frozenset({"root"}), admin_registration_open=True)
     visit = await registered(home, "root")
     assert "root" in (await visit.get("/manage/audit")).text.partition("<main")[2]
+
+
+async def test_the_home_page_of_strangers_costs_no_statement_for_some_seconds(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    home = house(tmp_path, has_pages=True)
+    await home.problem()
+    assert "A+B" in (await Visit(home).get("/")).text
+    alice = await registered(home, "alice")
+    home.store.down = True
+    assert "A+B" in (await Visit(home).get("/")).text
+    home.store.down = False
+    await add_problem(home, title="New one")
+    assert "New one" not in (await Visit(home).get("/")).text
+    assert "New one" in (await alice.get("/")).text
+    await trio.sleep(6)
+    assert "New one" in (await Visit(home).get("/")).text
+
+
+async def test_outputs_are_taken_as_a_text_or_as_a_zip(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    alice, number = await member(home, "alice"), await home.problem()
+    assert '<option value="text">' in await alice.get(f"/problems/{number}")
+    fields = {"language": "text", "code": "", "stdin": ""}
+    path = await alice.post(f"/problems/{number}", fields, file=package({"1.out": "3\n", "2.out": "4 < 5\n"}))
+    shown = await alice.get(path)
+    assert "<code>2.out</code>" in shown
+    assert "4 &lt; 5" in shown
+    assert "42\n" in await alice.get(await alice.post(f"/problems/{number}", {**fields, "code": "42\n"}))
+    assert "archive" in await alice.post(f"/problems/{number}", fields, file=b"PK\3\4 no zip", status=400)

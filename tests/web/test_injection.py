@@ -39,6 +39,7 @@ _PARAMETERS = (
     "problem_id",
     "report",
     "run",
+    "samples",
     "search",
     "sort",
     "verdict",

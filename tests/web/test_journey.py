@@ -75,6 +75,15 @@ def test_a_newcomer_registers_submits_and_sees_each_test_without_reload(browser:
         page.wait_for_timeout(1500)
         assert loads == [], "the page was loaded again"
         watcher.check_access()
+        source = page.locator("pre[data-language]")
+        expect(source.locator(".tok-keyword, .tok-typeName").first).to_be_visible()
+        assert source.text_content() == accepted_source()
+
+        page.get_by_role("link", name="Resubmit", exact=True).click()
+        expect(page.locator(".cm-content")).to_be_visible()
+        page.get_by_role("button", name="Run on samples", exact=True).click()
+        expect(page.get_by_role("status").first).to_have_text(re.compile("1 of 1 samples passed"))
+        watcher.check_access()
 
         submit(page, WRONG)
         sees(page, "Wrong Answer")
@@ -105,6 +114,9 @@ def test_a_newcomer_without_scripts_sees_the_verdict(browser: Browser, site: Sit
         register(watcher.page, "scriptless")
         submit(watcher.page, accepted_source())
         sees(watcher.page, "Accepted")
+        watcher.page.get_by_role("link", name="Resubmit", exact=True).click()
+        watcher.page.get_by_role("button", name="Run on samples", exact=True).click()
+        sees(watcher.page, "1 of 1 samples passed")
 
 
 #: a page of each kind; test_pages.py looks at all

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 
+import asyncpg
+
 from deepoj.adapters.pg.job_ids import new_job_id, run_id_of, uuid_of_run
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json, clean_text
@@ -28,6 +30,23 @@ from deepoj.words.playground import (
 
 #: how often a run that raced with another of the same author is retried
 _RACES = 5
+
+
+def _run(row: asyncpg.Record) -> CustomRun:
+    return CustomRun(
+        run_id=run_id_of(row["run_id"]),
+        user_id=row["user_id"],
+        language=row["language"],
+        time_limit_ms=row["time_limit_ms"],
+        memory_limit_kb=row["memory_limit_kb"],
+        state=State(row["state"]),
+        status=row["status"],
+        attempt_id=row["attempt_id"],
+        error_code=row["error_code"],
+        result=None if row["result"] is None else json.loads(row["result"]),
+        stdout=row["stdout"] or b"",
+        stderr=row["stderr"] or b"",
+    )
 
 
 class PgRuns:
@@ -67,22 +86,12 @@ class PgRuns:
     async def custom_run(self, run_id: str, keep_s: float) -> CustomRun | None:
         uuid_text = uuid_of_run(run_id)
         row = await self._pool.row("custom_run", uuid_text, keep_s, repeatable=True) if uuid_text else None
-        if row is None:
-            return None
-        return CustomRun(
-            run_id=run_id_of(row["run_id"]),
-            user_id=row["user_id"],
-            language=row["language"],
-            time_limit_ms=row["time_limit_ms"],
-            memory_limit_kb=row["memory_limit_kb"],
-            state=State(row["state"]),
-            status=row["status"],
-            attempt_id=row["attempt_id"],
-            error_code=row["error_code"],
-            result=None if row["result"] is None else json.loads(row["result"]),
-            stdout=row["stdout"] or b"",
-            stderr=row["stderr"] or b"",
-        )
+        return None if row is None else _run(row)
+
+    async def custom_runs(self, user_id: int, run_ids: Collection[str], keep_s: float) -> dict[str, CustomRun]:
+        uuids = [uuid_text for run_id in run_ids if (uuid_text := uuid_of_run(run_id))]
+        rows = await self._pool.rows("custom_runs", uuids, user_id, keep_s, repeatable=True) if uuids else []
+        return {run.run_id: run for run in map(_run, rows)}
 
     async def custom_program(self, run_id: str, keep_s: float) -> CustomProgram | None:
         uuid_text = uuid_of_run(run_id)

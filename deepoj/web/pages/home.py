@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+import trio
 from quart import Response
 
 from deepoj.api.context import ApiContext
@@ -12,8 +15,11 @@ from deepoj.web import forms
 from deepoj.web.page import page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.problems import Problem
 
 _RECENT = 10
+#: how long strangers are shown the same list, without asking the database
+_FRESH_S = 5.0
 
 
 def own_path(sent: str) -> str:
@@ -31,12 +37,23 @@ class HomePages:
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
+        self._known: Sequence[Problem] = ()
+        self._stale_at = -math.inf
 
     @page("GET", "/", limit=Limit.NONE)
     async def home(self, visitor: Visitor) -> Response:
         """Show what there is to do."""
-        problems = await self._context.problems.problems(0, _RECENT)
+        problems = await (self._for_strangers() if visitor.account is None else self._recent())
         return self._pages.html("home.html", visitor, problems=problems)
+
+    async def _recent(self) -> Sequence[Problem]:
+        return await self._context.problems.problems(0, _RECENT)
+
+    async def _for_strangers(self) -> Sequence[Problem]:
+        """Return them as they were ``_FRESH_S`` ago at most: this page is not counted against any limit."""
+        if trio.current_time() >= self._stale_at:
+            self._known, self._stale_at = await self._recent(), trio.current_time() + _FRESH_S
+        return self._known
 
     @page("POST", "/preferences")
     async def prefer(self, visitor: Visitor) -> Response:

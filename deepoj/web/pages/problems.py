@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from markupsafe import Markup
 from quart import Response, request
@@ -18,12 +20,14 @@ from deepoj.api.routes.statements import best_language
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
-from deepoj.judging.outputs import language_of
+from deepoj.judging.outputs import OUTPUTS, language_of
 from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.runs import PageRuns, ShownRun
+from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.playground import CustomRun
 from deepoj.words.problems import Problem, ProblemSearch
 from deepoj.words.statements import StatementIndex
 from deepoj.words.submissions import Draft, SubmissionQuery
@@ -38,6 +42,8 @@ _MAX_SEARCH = 200
 _NUMBER = re.compile(r"[0-9]{1,18}")
 #: own submissions that are shown beside a problem
 _LAST = 5
+#: the first bytes of a zip
+_ZIP = b"PK"
 _NO_STATEMENT = StatementIndex(is_pending=False)
 
 
@@ -48,7 +54,7 @@ class ProblemPages:
         self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages, runs: PageRuns
     ) -> None:
         self._context, self._limits, self._visitors, self._pages = context, limits, visitors, pages
-        self._runs = runs
+        self._runs, self._samples = runs, SampleRuns(context, runs)
         self._settings = context.settings
 
     @page("GET", "/problems")
@@ -76,11 +82,14 @@ class ProblemPages:
 
     @page("GET", "/problems/<problem_id>")
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
-        """Show a problem, also with the result of a run that was ordered here (``run``), or with the source of a
-        submission in the editor (``from``)."""
+        """Show a problem, also with the result of a run that was ordered here (``run``), of runs on the samples
+        (``samples``), or with the source of a submission in the editor (``from``)."""
         problem = await self._known(problem_id)
         run_id, job_id = request.args.get("run", ""), request.args.get("from", "")
+        run_ids = request.args.get("samples", "")
         try:
+            if visitor.account is not None and run_ids:
+                return await self._problem(visitor, problem, sampled=await self._samples.asked(visitor, run_ids))
             if visitor.account is not None and run_id:
                 return await self._problem(visitor, problem, shown=await self._runs.shown(visitor, run_id))
             if visitor.account is not None and job_id:
@@ -112,6 +121,29 @@ class ProblemPages:
         """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
         return redirect(f"/problems/{(await self._known(problem_id)).id}")
 
+    @page("POST", "/problems/<problem_id>/samples", access=MEMBER)
+    async def run_samples(self, visitor: Visitor, problem_id: str) -> Response:
+        """Run a program on the samples, within the problem's limits."""
+        problem = await self._known(problem_id)
+        sent: Mapping[str, str] = {}
+        try:
+            form = await self._runs.read(visitor)
+            sent = form.fields
+            run_ids = await self._samples.take(visitor, problem, await self._index(problem), form)
+        except Refused as refused:
+            return await self._problem(visitor, problem, sent, refused)
+        return self._runs.ordered(f"/problems/{problem.id}?samples={run_ids}#run", form)
+
+    @page("GET", "/problems/<problem_id>/samples", access=MEMBER)
+    async def after_samples(self, visitor: Visitor, problem_id: str) -> Response:
+        """Answer a script with the results so far as a piece of the page; lead others to the problem."""
+        problem, run_ids = await self._known(problem_id), request.args.get("samples", "")
+        if "HX-Request" not in request.headers:
+            return redirect(f"/problems/{problem.id}")
+        runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
+        values = self._samples.values(visitor, problem, index, runs)
+        return self._pages.html("_samples_piece.html", visitor, problem=problem, samples_asked=run_ids, **values)
+
     @page("POST", "/problems/<problem_id>", access=MEMBER)
     async def submit(self, visitor: Visitor, problem_id: str) -> Response:
         """Submit a solution; its page shows how it is judged. What was written is kept if it is refused."""
@@ -136,17 +168,24 @@ class ProblemPages:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return problem
 
+    async def _index(self, problem: Problem) -> StatementIndex:
+        return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
+
     def _draft(self, visitor: Visitor, problem: Problem, form: forms.SentForm) -> Draft:
         language = language_of(form.get("language"))
         if language is None:
             raise Refused(ApiError.UNKNOWN_LANGUAGE)
-        body = SubmitBody.model_validate({"problem_id": problem.id, "language": language.key, "code": form.program()})
+        body = SubmitBody.model_validate(
+            {"problem_id": problem.id, "language": language.key, **_sources(form, language)}
+        )
         sources = received_sources(body, language, max_bytes=self._settings.submit_code_max_bytes)
         return Draft(
             user_id=visitor.member.id,
             problem_id=problem.id,
             language=language.key,
             code=sources.code,
+            entry_point=sources.entry_point,
+            beside=sources.beside,
             trace_id=new_trace_id(),
         )
 
@@ -158,13 +197,18 @@ class ProblemPages:
         refused: Refused | None = None,
         *,
         shown: ShownRun | None = None,
+        sampled: Sequence[CustomRun | None] = (),
     ) -> Response:
         last = []
         if visitor.account is not None:
             query = SubmissionQuery(user_id=visitor.account.user.id, problem_id=problem.id)
             last = list((await self._context.lists.submissions(query, _LAST)).items)
+        index = await self._index(problem)
+        samples: dict[str, Any] = {"sample_runs": []}
+        if (first := next(filter(None, sampled), None)) is not None:
+            sent = await self._runs.sent(first)
+            samples = self._samples.values(visitor, problem, index, sampled)
         sent = sent or (shown.sent if shown is not None else {})
-        index = await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
         language = _statement_language(index, visitor)
         text = None if language is None else await self._context.statements.statement_text(problem.id, language)
         first_input = index.samples[0].input if index.samples else ""
@@ -174,7 +218,7 @@ class ProblemPages:
             http_status=200 if refused is None else refused.api_error.status,
             has_editor=True,
             problem=problem,
-            languages=judged_languages(self._context),
+            languages=[*judged_languages(self._context), OUTPUTS],
             language=sent.get("language") or (last[0].language if last else visitor.programmed or USUAL_LANGUAGE),
             code=sent.get("code", ""),
             max_bytes=self._settings.submit_code_max_bytes,
@@ -185,11 +229,22 @@ class ProblemPages:
             statement_html=Markup("" if text is None else text.html),  # noqa: S704
             last=last,
             refused=refused,
+            has_samples=bool(runnable(index)),
+            samples_asked=request.args.get("samples", ""),
+            **samples,
             **self._runs.values(visitor, None if shown is None else shown.run),
         )
         if refused is not None:
             response.headers.extend(refused.extra_headers())
         return response
+
+
+def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
+    """Return the fields of ``SubmitBody``: a zip of outputs, or one text."""
+    file = form.files.get("file")
+    if language is OUTPUTS and file is not None and file.content.startswith(_ZIP):
+        return {"archive": base64.b64encode(file.content).decode("ascii")}
+    return {"code": form.program()}
 
 
 def _statement_language(index: StatementIndex, visitor: Visitor) -> str | None:
