@@ -17,19 +17,21 @@ from playwright.sync_api import Browser
 from tests.e2e.nodes import ROOT, SLEEPS
 from tests.web.browser import Look, chromium, watched
 from tests.web.pages import PAGES, Shown, Who
+from tests.web.png import quantised
 from tests.web.site import NAMES, PASSWORD, Site, running_site
 
 _RUNNING = Shown(path="/submissions/{running}", who=Who.MEMBER, name="submission-running")
+_WIDE = 1100
 #: what the README shows: a name of a page, and how it is looked at
 _CHOSEN = (
-    ("home-stranger", Look()),
-    ("problem", Look()),
-    ("problem", Look(theme="dark")),
+    ("problem", Look(width=_WIDE)),
     ("problem", Look(language="zh", width=390)),
-    ("submission-accepted", Look()),
-    ("submission-wrong", Look(theme="dark")),
-    ("submission-compile-error", Look(language="zh")),
-    ("submissions-member", Look(width=390)),
+    ("submission-accepted", Look(width=_WIDE)),
+    ("submission-wrong", Look(theme="dark", width=_WIDE)),
+    ("playground-run", Look(theme="dark", width=_WIDE)),
+    ("users-member", Look(width=_WIDE)),
+    ("manage-problems-problem", Look(width=_WIDE)),
+    ("manage-users", Look(language="zh", width=_WIDE)),
 )
 _LOOKS = tuple(
     Look(language=language, theme=theme, width=width)
@@ -38,7 +40,7 @@ _LOOKS = tuple(
     for width in (1400, 390)
 )
 #: a picture of the README
-_MAX_BYTES = 150_000
+_MAX_BYTES = 80_000
 
 
 def _with_running(site: Site) -> Site:
@@ -53,7 +55,8 @@ def _take(browser: Browser, site: Site, shown: Shown, look: Look, directory: Pat
     file = directory / f"{shown}-{look}.png"
     with watched(browser, site, shown.who, look) as watcher:
         watcher.visit(shown)
-        watcher.page.screenshot(path=file, full_page=whole, animations="disabled")
+        picture = watcher.page.screenshot(full_page=whole, animations="disabled")
+    file.write_bytes(picture if whole else quantised(picture))
     return file
 
 
