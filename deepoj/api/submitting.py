@@ -24,6 +24,8 @@ from deepoj.words.jobs import State
 from deepoj.words.submissions import Draft, Receipt, Submission, SubmissionItem, SubmitRefusal
 
 QUEUING = "Queuing"
+#: submissions before a waiting one are counted to this
+MOST_BEFORE = 200
 _JUDGING = "Judging"
 #: pattern of job ids; other values are not looked up
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -126,6 +128,13 @@ async def _created_by(problems: Problems, user: User, problem_id: int) -> int | 
         return None
     problem = await problems.problem(problem_id)
     return None if problem is None else problem.created_by
+
+
+async def before_of(context: ApiContext, submission: Submission) -> int | None:
+    """Return about how many submissions are before one that waits, ``MOST_BEFORE`` at most; else None."""
+    if submission.state is not State.PENDING:
+        return None
+    return await context.submissions.count_before(submission.job_id, MOST_BEFORE)
 
 
 def status_word(submission: Submission | SubmissionItem) -> str:

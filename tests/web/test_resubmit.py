@@ -52,3 +52,17 @@ async def test_former_judgings_are_listed_with_their_verdicts(home: House) -> No
     assert "Former judgings" in page
     assert '<li value="1"><span class="verdict wrong">' in page
     assert "Wrong Answer</span>" in page
+
+
+async def test_a_waiting_submission_says_how_many_are_before_it(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    first, second = [
+        (await alice.post(f"/problems/{number}", {"language": "cpp17", "code": code})).rpartition("/")[2]
+        for code in "xy"
+    ]
+    assert "before yours" not in await alice.get(f"/submissions/{first}")
+    assert "about 1 before yours" in await alice.get(f"/submissions/{second}")
+    token = await home.token_of("alice")
+    for job_id, before in ((first, 0), (second, 1)):
+        answer = await home.ask("GET", f"/api/v1/submissions/{job_id}", token=token)
+        assert (await answer.get_json())["before"] == before

@@ -106,6 +106,10 @@ class SubmissionView(ResponseModel):
     error_message: str | None = Field(description="for administrators")
     created_at: str
     updated_at: str
+    before: int | None = Field(
+        default=None,
+        description="while it waits for its first judging: about how many are before it, counted to 200; else null",
+    )
     data: dict[str, Any] | None
     judgings: list[JudgingView] = Field(description="the verdicts of the latest 20 judgings, in order")
     callback_url: str | None = Field(default=None, description="URL that receives the verdicts")

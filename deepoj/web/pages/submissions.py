@@ -13,8 +13,10 @@ from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
 from deepoj.api.redact import item_for
 from deepoj.api.submitting import (
+    MOST_BEFORE,
     Reading,
     asked_job_id,
+    before_of,
     readable,
     reads_all_of,
     status_body,
@@ -33,8 +35,6 @@ from deepoj.words.results import Verdict
 from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
 
 _PAGE = 50
-#: submissions before a waiting one are counted up to this
-MOST_BEFORE = 200
 _MAX_ID = 2**63 - 1
 #: groups to which the list can be limited here
 _MAX_GROUPS = 200
@@ -105,7 +105,7 @@ class SubmissionPages:
             **(
                 self._result_values(visitor, problem, body)
                 if is_over
-                else _progress_values(SoFar(body["status"], before=await self._before(submission.job_id)), problem)
+                else _progress_values(SoFar(body["status"], before=await before_of(self._context, submission)), problem)
             ),
         )
 
@@ -125,7 +125,7 @@ class SubmissionPages:
             return self._pages.piece("_squares.html", visitor, squares=ended.items(), is_patch=True)
 
         async def before() -> int | None:
-            return await self._before(submission.job_id)
+            return await self._context.submissions.count_before(submission.job_id, MOST_BEFORE)
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
             values = self._result_values(visitor, problem, body)
@@ -149,10 +149,6 @@ class SubmissionPages:
         )
         pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, changed=changed, result=result, before=before)
         return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
-
-    async def _before(self, job_id: str) -> int | None:
-        """Return how many submissions are before the one, if it waits; ``MOST_BEFORE`` at most."""
-        return await self._context.submissions.count_before(job_id, MOST_BEFORE)
 
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
