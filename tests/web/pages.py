@@ -50,6 +50,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/problems", who=Who.MEMBER),
     Shown(path="/problems/{problem}", who=Who.STRANGER, name="problem-stranger"),
     Shown(path="/problems/{problem}", who=Who.MEMBER, name="problem", has_editor=True),
+    Shown(path="/problems/{problem}?samples={run}", who=Who.MEMBER, name="problem-samples", has_editor=True),
     Shown(path="/submissions", who=Who.MEMBER),
     Shown(path="/submissions?all=1", who=Who.ADMIN, name="submissions-all"),
     Shown(path="/submissions/{accepted}", who=Who.MEMBER, name="submission-accepted"),

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
-from tests.web.browser import Look, chromium, watched
+from tests.web.browser import PATIENCE_MS, Look, chromium, watched
 from tests.web.html_checker import errors_of
-from tests.web.pages import PAGES, Shown
+from tests.web.pages import PAGES, Shown, Who
 from tests.web.site import Site
 from tests.web.test_texts import catalogue
 
@@ -42,6 +42,14 @@ def test_a_page_is_sound_however_it_is_looked_at(browser: Browser, site: Site, l
         assert page.locator("html").get_attribute("lang") == {"en": "en", "zh": "zh-CN"}[look.language]
         if look.language == "zh":
             assert _english(page.inner_text("body")) == []
+
+
+def test_samples_are_run_without_scripts(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.MEMBER, Look(has_scripts=False)) as watcher:
+        page = watcher.page
+        page.goto(site.path("/problems/{problem}?from={accepted}"))
+        page.get_by_role("button", name="Run on samples", exact=True).click()
+        expect(page.get_by_role("status").first).to_contain_text("1 of 1 samples passed", timeout=PATIENCE_MS)
 
 
 def _english(text: str) -> list[str]:
