@@ -77,13 +77,13 @@ class Publishing:
         )
         match published:
             case PackageFault() | UploadRefusal():
-                raise _refused(published)
+                raise package_refused(published)
             case _:
                 return published
 
     async def change(self, problem_id: int, form: Form, admin: User) -> Problem:
         """Change a problem; omitted fields stay unchanged."""
-        revision = _revision_of(form, self._settings)
+        revision = revision_of(form, self._settings)
         changed = await revise(
             self._problems,
             self._context.blobs,
@@ -98,7 +98,7 @@ class Publishing:
             case None:
                 raise Refused(ApiError.NO_SUCH_PROBLEM)
             case PackageFault() | UploadRefusal():
-                raise _refused(changed)
+                raise package_refused(changed)
             case _:
                 return changed
 
@@ -113,7 +113,8 @@ class Publishing:
                 return
 
 
-def _refused(fault: PackageFault | UploadRefusal) -> Refused:
+def package_refused(fault: PackageFault | UploadRefusal) -> Refused:
+    """Return the refusal of an upload."""
     match fault:
         case PackageFault(file, sentence):
             return Refused(ApiError.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
@@ -139,7 +140,7 @@ def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
     )
 
 
-def _revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
+def revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
     """Convert the form to a revision; missing fields become None. An empty description or difficulty clears it."""
     fields = form.fields
     return ProblemRevision(

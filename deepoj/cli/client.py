@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client_view import JobView, problem_text, rows
+from deepoj.cli.client_view import JobView, changes_text, problem_text, rows
 from deepoj.cli.common import print_json
 from deepoj.client import ApiClient, new_key, watch
 from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
@@ -298,6 +298,48 @@ def problem_show(problem_id: int, *, language: str | None, as_json: bool, url: s
         print_json({"problem": problem, "statement": statement})
     else:
         click.echo(problem_text(problem, statement))
+
+
+@click.command("replace")
+@click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
+@click.argument("package", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path), metavar="FILE")
+@click.option("--dry-run", is_flag=True, help="Only show what the package would change.")
+@click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="Instead of the package's.")
+@click.option("--memory-limit", type=click.IntRange(min=1), metavar="MB", help="Instead of the package's.")
+@click.option("--compare", help="Comparison if the package defines none: tokens, floats:abs=1e-9, …")
+@_as_json
+@_url
+@_retry_for
+def problem_replace(
+    problem_id: int,
+    package: Path,
+    *,
+    dry_run: bool,
+    time_limit: int | None,
+    memory_limit: int | None,
+    compare: str | None,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Give a problem of the server another package, and show what that changes.
+
+    Tests are compared by name and by content. Verdicts that exist stay as they are until you rejudge. Limits that are
+    not given are the package's, or stay.
+    """
+    fields = {"time_limit": time_limit, "memory_limit": memory_limit, "compare": compare}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    with _server(url, retry_for_s) as server:
+        if dry_run:
+            body = {"changes": server.package_changes(problem_id, package, fields)}
+        else:
+            body = server.replace_package(problem_id, package, fields)
+    if as_json:
+        print_json(body)
+    else:
+        if not dry_run:
+            click.echo(f"problem {problem_id}: version {shown(body.get('version'))}")
+        click.echo(changes_text(body.get("changes")))
 
 
 @click.command()

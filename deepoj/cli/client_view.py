@@ -178,3 +178,26 @@ def problem_text(problem: Mapping[str, Any], statement: Mapping[str, Any]) -> st
 def _sample_text(number: int, sample: Mapping[str, Any]) -> str:
     kinds = [kind for kind in ("input", "output", "interaction") if sample.get(kind)]
     return "\n".join(f"Sample {kind} {number}:\n{block(sample[kind]).rstrip(chr(10))}" for kind in kinds)
+
+
+def changes_text(changes: object) -> str:
+    """Return what a new package changes as text, safe to print: a line for each test and rule that differs."""
+    if not isinstance(changes, dict):
+        return "The package before cannot be read, so the two were not compared."
+    kinds = ("added", "removed", "changed", "renamed", "unchanged")
+    lines = [f"tests: {', '.join(f'{_figure(changes.get(kind))} {kind}' for kind in kinds)}"]
+    for one in map(_dict, _list(changes.get("tests"))):
+        before, after = _dict(one.get("before")), _dict(one.get("after"))
+        line = f"  {shown(one.get('kind')):<8} {shown((after or before).get('name'))}"
+        if parts := _list(one.get("parts")):
+            line += f": {', '.join(map(shown, parts))}"
+        if before and after and before.get("name") != after.get("name"):
+            line += f" (before: {shown(before.get('name'))})"
+        lines.append(line)
+    for one in map(_dict, _list(changes.get("rules"))):
+        lines.append(
+            f"  {shown(one.get('rule'))}: {shown(one.get('before')) or '-'} → {shown(one.get('after')) or '-'}"
+        )
+    if not changes.get("may_change_verdicts"):
+        lines.append("No verdict can change by that.")
+    return "\n".join(lines)

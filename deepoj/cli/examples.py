@@ -36,6 +36,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "problem": ("deepoj problem verify problem.zip", "deepoj problem import problem.zip"),
     "problem show": ("deepoj problem show 1", "deepoj problem show 1 --lang zh"),
     "problem import": ("deepoj problem import problem.zip", "deepoj problem import problem.zip --time-limit 2000"),
+    "problem replace": (
+        "deepoj problem replace 1 problem.zip --dry-run",
+        "deepoj problem replace 1 problem.zip --json",
+    ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify problem.zip --allow-skips --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),

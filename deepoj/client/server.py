@@ -12,6 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -28,6 +29,8 @@ RETRY_FOR_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 4.0
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+#: a package is received, and its programs are compiled
+_UPLOAD_TIMEOUT = httpx.Timeout(180.0, connect=10.0)
 #: a stream sends an event or a keep-alive every 15 s
 _STREAM_TIMEOUT = httpx.Timeout(30.0, connect=10.0, read=45.0)
 #: statuses of temporary errors, after which it is unknown whether the request was carried out
@@ -146,6 +149,15 @@ class ApiClient:
         path = f"/api/v1/problems/{problem_id}/statement"
         return self.ask("GET", path if language is None else f"{path}/{quote(language, safe='')}")
 
+    def package_changes(self, problem_id: int, package: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a package would change of a problem. Raises ServerAway, ServerRefused, OSError."""
+        return self.ask("POST", f"/api/v1/problems/{problem_id}/changes", body=fields, package=package)
+
+    def replace_package(self, problem_id: int, package: Path, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a problem another package and return the problem with its ``changes``. A repeated request changes
+        nothing more. Raises ServerAway, ServerRefused, OSError."""
+        return self.ask("PUT", f"/api/v1/problems/{problem_id}", body=fields, package=package)
+
     def problems(self) -> Iterator[dict[str, Any]]:
         """Yield all problems, by id, page after page. Raises ServerAway, ServerRefused."""
         after = 0
@@ -164,9 +176,17 @@ class ApiClient:
     # -- sending
 
     def ask(
-        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, key: str = "", repeatable: bool = True
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+        repeatable: bool = True,
+        package: Path | None = None,
     ) -> dict[str, Any]:
-        """Send a request and return the JSON object of its answer. Raises ServerAway, ServerRefused."""
+        """Send a request and return the JSON object of its answer. With ``package`` it is a form: this file, and the
+        fields of ``body``. Raises ServerAway, ServerRefused."""
         headers = {"Idempotency-Key": key} if key else {}
         deadline_s = self._clock() + self._retry_for_s
         pause_s = _FIRST_PAUSE_S
@@ -174,7 +194,7 @@ class ApiClient:
             retry_after_s: float | None = None
             failure: ServerAway | ServerRefused
             try:
-                answer = self._http.request(method, path, json=body, headers=headers)
+                answer = self._answer(method, path, body, headers, package)
             except httpx.RequestError as error:
                 failure, may_retry = self._away(error), _is_temporary(error, repeatable=repeatable)
             else:
@@ -192,6 +212,17 @@ class ApiClient:
             self._notice(f"{failure} Trying again in {wait_s:.1f} s, for another {left_s:.0f} s at most.")
             self.sleep(wait_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], package: Path | None
+    ) -> httpx.Response:
+        if package is None:
+            return self._http.request(method, path, json=body, headers=headers)
+        with package.open("rb") as file:
+            files = {"file": (package.name, file, "application/zip")}
+            return self._http.request(
+                method, path, data=dict(body or {}), files=files, headers=headers, timeout=_UPLOAD_TIMEOUT
+            )
 
     @contextlib.contextmanager
     def stream(self, path: str, last_event_id: str) -> Iterator[EventSource]:

@@ -169,24 +169,12 @@ async def revise(
     old = await problems.problem(problem_id)
     if old is None:
         return None
-    change = ProblemChange(
-        title=revision.title,
-        description=revision.description,
-        difficulty=revision.difficulty,
-        time_limit_ms=revision.time_limit_ms,
-        memory_limit_mb=revision.memory_limit_mb,
-        compare=revision.compare,
-    )
-    plan: Plan | None = None
+    change, plan = _change_of(revision), None
     if revision.package is not None:
-        outcome = await trio.to_thread.run_sync(_repackaged, old, revision.package, change, rules)
-        if not isinstance(outcome, tuple):
-            return outcome
-        change, plan = outcome
-        vetted = await _vet(vet, revision.package, plan, rules.vet_within_s)
-        if isinstance(vetted, PackageFault):
-            return vetted
-        change = replace(change, unchecked=vetted.unchecked)
+        completed = await completed_change(old, revision.package, revision, rules, vet=vet)
+        if not isinstance(completed, tuple):
+            return completed
+        change, plan = completed
         if change.data_path is not None:
             # Also when the problem has this package already: it may get another meanwhile, and then the row names this.
             await problems.note_object(change.data_path)
@@ -197,6 +185,30 @@ async def revise(
     if changed is not None and plan is not None and revision.package is not None and statements is not None:
         await statements(revision.package, plan, changed)
     return changed
+
+
+async def completed_change(
+    old: Problem, package: Path, revision: ProblemRevision, rules: ProblemRules, *, vet: Vet | None
+) -> tuple[ProblemChange, Plan] | PackageFault | UploadRefusal:
+    """Return the change that a revision with this package makes of a problem, and the package's plan. Nothing is
+    stored. ``vet``: as in ``publish``."""
+    outcome = await trio.to_thread.run_sync(_repackaged, old, package, _change_of(revision), rules)
+    if not isinstance(outcome, tuple):
+        return outcome
+    change, plan = outcome
+    vetted = await _vet(vet, package, plan, rules.vet_within_s)
+    return vetted if isinstance(vetted, PackageFault) else (replace(change, unchecked=vetted.unchecked), plan)
+
+
+def _change_of(revision: ProblemRevision) -> ProblemChange:
+    return ProblemChange(
+        title=revision.title,
+        description=revision.description,
+        difficulty=revision.difficulty,
+        time_limit_ms=revision.time_limit_ms,
+        memory_limit_mb=revision.memory_limit_mb,
+        compare=revision.compare,
+    )
 
 
 def _repackaged(

@@ -15,6 +15,7 @@ from deepoj.words.submissions import (
     SubmissionList,
     SubmissionQuery,
     SubmitRefusal,
+    TimeCount,
     VerdictCount,
 )
 
@@ -77,4 +78,9 @@ class SubmissionLists(Protocol):
 
     async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
         """Count a problem's newest ``limit`` submissions by state and status, the most frequent first."""
+        ...
+
+    async def time_counts(self, problem_id: int, limit: int) -> list[TimeCount]:
+        """Count those of a problem's newest ``limit`` submissions that were run, by their CPU time in tenths of the
+        problem's present time limit, and by whether they are accepted; in this order."""
         ...

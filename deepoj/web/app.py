@@ -23,6 +23,7 @@ from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
+from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
 from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.problems import ProblemPages
@@ -64,6 +65,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         UserPages(context, app.auth, visitors, pages),
         AuditPages(context, pages),
         GroupPages(context, app.auth, visitors, pages),
+        ManagePackagePages(context, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -139,3 +139,13 @@ class VerdictCount:
     state: State
     status: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimeCount:
+    """How many submissions took ``tenth`` to ``tenth + 1`` tenths of the time limit in their slowest test; 10: the
+    limit or more."""
+
+    tenth: int
+    is_accepted: bool
+    count: int

@@ -42,3 +42,20 @@ SELECT state, status, count(*) AS count
 FROM (SELECT state, status FROM submissions WHERE problem_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS newest
 GROUP BY state, status
 ORDER BY count DESC, state, status;
+
+-- name: time_counts
+-- Counts those of a problem's newest $2 submissions that were run, by their time in tenths of the problem's time limit; 10:
+-- the limit or more. MATERIALIZED: the result, which is large, is read once a row.
+WITH
+newest AS MATERIALIZED (
+    SELECT state, status, (result->>'time_used')::float8 AS time_used_ms
+    FROM submissions WHERE problem_id = $1
+    ORDER BY created_at DESC, id DESC
+    LIMIT $2
+)
+SELECT least(floor(10 * n.time_used_ms / p.time_limit_ms), 10)::int AS tenth, n.status = 'Accepted' AS is_accepted,
+       count(*) AS count
+FROM newest AS n JOIN problems AS p ON p.id = $1
+WHERE n.state = 'done' AND n.status NOT IN ('Compile Error', 'System Error') AND n.time_used_ms IS NOT NULL
+GROUP BY 1, 2
+ORDER BY 1, 2;

@@ -46,6 +46,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/users/me", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/problems", (200, 200, 200, 200, 200)),
     ("PUT", "/api/v1/problems/{problem}", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/problems/{problem}/changes", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/problems/{problem}/rejudge", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/problems/{problem}/rejudge", (401, 401, 403, 403, 202)),
     ("POST", "/api/v1/submissions/{job}/rejudge", (401, 401, 403, 403, 409)),
@@ -179,7 +180,7 @@ _BODIES: dict[str, dict[str, Any]] = {
 
 
 def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
-    if path.endswith(("/problems", "/{problem}")):
+    if path.endswith(("/problems", "/{problem}", "/changes")):
         body, content_type = form({"title": "t"}, package())
         return {"data": body, "headers": {"Content-Type": content_type}}
     if path.endswith("/submit"):

@@ -10,7 +10,7 @@ from deepoj.adapters.pg.submission_lists import WALK
 from deepoj.ports.submissions import SubmissionLists
 from deepoj.words.jobs import State
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery, VerdictCount
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery, TimeCount, VerdictCount
 from tests.contract.labs import Lab, PgLab, claim, deliver, draft, new_problem, new_user, report, send
 
 ALL = SubmissionQuery()
@@ -34,10 +34,10 @@ async def pages(lists: SubmissionLists, query: SubmissionQuery, limit: int) -> l
         place = page.next
 
 
-async def finish(lab: Lab, job_id: str, verdict: Verdict) -> None:
+async def finish(lab: Lab, job_id: str, verdict: Verdict, time_used: int = 12) -> None:
     await deliver(lab)
     held = await claim(lab, job_id)
-    result = {"score": 50.0, "time_used": 12, "memory_used": 3456}
+    result = {"score": 50.0, "time_used": time_used, "memory_used": 3456}
     assert await lab.store.leases.finalize(held, report(verdict), result) is None
 
 
@@ -189,3 +189,23 @@ async def test_older_waiting_first_judgings_are_before_one_up_to_the_bound(lab: 
     lab.move_to_background(jobs[0])
     assert await places() == [None, None, 0, 1], "a rejudge waits in a lane of its own"
     assert await lab.store.submissions.count_before("x", 9) is None
+
+
+async def test_counts_of_a_problem_by_time(lab: Lab) -> None:
+    """Tenths of the limit, which counts to the last one; what was not run, or waits, is left out."""
+    lists, alice, problem = lists_of(lab), await new_user(lab.store, "alice"), await new_problem(lab.store)
+    limit_ms = problem.time_limit_ms
+    ended = [
+        (Verdict.ACCEPTED, 0), (Verdict.WRONG_ANSWER, limit_ms // 10), (Verdict.ACCEPTED, limit_ms // 10),
+        (Verdict.TIME_LIMIT_EXCEEDED, limit_ms), (Verdict.TIME_LIMIT_EXCEEDED, 3 * limit_ms),
+        (Verdict.COMPILE_ERROR, 0), (Verdict.SYSTEM_ERROR, 0),
+    ]  # fmt: skip
+    assert await lists.time_counts(problem.id, 99) == []
+    for number, (verdict, time_ms) in enumerate(ended):
+        await finish(lab, await send(lab.store, draft(alice, problem.id, f"// {number}")), verdict, time_ms)
+        lab.advance(10)
+    await send(lab.store, draft(alice, problem.id, "// waits"))
+    assert await lists.time_counts(problem.id, 99) == [
+        TimeCount(0, True, 1), TimeCount(1, False, 1), TimeCount(1, True, 1), TimeCount(10, False, 2),
+    ]  # fmt: skip
+    assert await lists.time_counts(problem.id, 4) == [TimeCount(10, False, 1)], "only the newest are counted"

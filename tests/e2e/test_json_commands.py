@@ -40,7 +40,7 @@ ELSEWHERE = {
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password",
     "admin set-roles", "admin groups list", "admin groups create", "admin groups rename", "admin groups remove",
     "admin groups add", "admin groups take-out", "backup", "restore", "login",
-    "logout", "submit", "status", "run", "problems", "languages", "problem show",
+    "logout", "submit", "status", "run", "problems", "languages", "problem show", "problem replace",
 }  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from deepoj.words.submissions import (
     SubmissionList,
     SubmissionQuery,
     SubmitRefusal,
+    TimeCount,
     VerdictCount,
 )
 from tests.fakes.groups import MemoryGroups
@@ -560,6 +561,19 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         counts = Counter((row.state, row.status) for row in theirs[:limit])
         found = [VerdictCount(state, status, count) for (state, status), count in counts.items()]
         return self._answer(sorted(found, key=lambda one: (-one.count, one.state, one.status)), lost)
+
+    async def time_counts(self, problem_id: int, limit: int) -> list[TimeCount]:
+        lost = await self._enter("time_counts")
+        theirs = [row for row in self.rows.values() if row.draft.problem_id == problem_id]
+        theirs.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+        counts = Counter(
+            (min(int(10 * used / self._problems[problem_id].time_limit_ms), 10), row.status == "Accepted")
+            for row in theirs[:limit]
+            if row.state is State.DONE
+            and row.status not in ("Compile Error", "System Error")
+            and (used := (row.result or {}).get("time_used")) is not None
+        )
+        return self._answer([TimeCount(*key, count) for key, count in sorted(counts.items())], lost)
 
     def _listed(self, row: Row) -> SubmissionItem:
         result = row.result or {}

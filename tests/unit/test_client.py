@@ -594,6 +594,7 @@ def test_each_test_is_a_plain_line_in_a_pipe(play: Play, capsys: pytest.CaptureF
         (("problems",), [httpx.Response(200, json={"problems": [], "next": None})]),
         (("languages",), [httpx.Response(200, json={"languages": []})]),
         (("problem", "show", "7"), [httpx.Response(200, json={"id": 7}), httpx.Response(200, json={"lang": None})]),
+        (("problem", "replace", "7", "a.cpp"), [httpx.Response(200, json={"id": 7, "changes": None})]),
         (("logout",), [queued()]),
     ],
 )
@@ -623,6 +624,38 @@ def test_problem_show_prints_title_limits_statement_and_samples(play: Play, caps
         "Sample output 1:", next(line for line in out.splitlines() if line.startswith("3")), "Attachments: a.zip",
     ]  # fmt: skip
     assert "<two>." in out
+
+
+def test_problem_replace_sends_the_package_and_prints_what_changes(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digests = {"name": "2", "input": "ab", "answer": "cd"}
+    changes = {
+        "added": 1, "removed": 0, "changed": 1, "renamed": 0, "unchanged": 3, "may_change_verdicts": True,
+        "tests": [
+            {"kind": "changed", "before": digests, "after": digests | {"name": "3"}, "parts": ["input", "answer"]},
+            {"kind": "added", "before": None, "after": {"name": "4\x1b[2J"}, "parts": []},
+        ],
+        "rules": [{"rule": "checker", "before": "", "after": "c.cpp"}],
+    }  # fmt: skip
+    shown = [
+        "tests: 1 added, 0 removed, 1 changed, 0 renamed, 3 unchanged", "  changed  3: input, answer (before: 2)",
+        "  checker: - → c.cpp",
+    ]  # fmt: skip
+    played = play(httpx.ReadTimeout("slow"), httpx.Response(200, json={"id": 7, "version": 2, "changes": changes}))
+    assert run(["problem", "replace", "7", "a.cpp", "--time-limit", "2000"]) == 0
+    assert played.paths == ["PUT /api/v1/problems/7"] * 2
+    for request in played.asked:
+        assert b'name="time_limit"\r\n\r\n2000' in request.content
+        assert b"int main(){}" in request.content, "the file is sent from its beginning"
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    lines = out.splitlines()
+    assert [lines[0], *lines[1:3], lines[4]] == ["problem 7: version 2", *shown]
+    played = play(httpx.Response(200, json=changes | {"may_change_verdicts": False}))
+    assert run(["problem", "replace", "7", "a.cpp", "--dry-run"]) == 0
+    assert played.paths == ["POST /api/v1/problems/7/changes"]
+    assert capsys.readouterr().out.splitlines()[-1] == "No verdict can change by that."
 
 
 def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,6 +65,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/problems/{problem}", who=Who.ADMIN, name="manage-problems-problem"),
     Shown(path="/manage/problems/{problem}/delete", who=Who.ADMIN, name="manage-problems-problem-delete"),
     Shown(path="/manage/problems/{problem}/rejudge", who=Who.ADMIN, name="manage-problems-problem-rejudge"),
+    Shown(path="/manage/problems/{problem}/replace", who=Who.ADMIN, name="manage-problems-problem-replace"),
     Shown(path="/manage/system", who=Who.ADMIN, name="manage-system"),
     Shown(path="/manage/users", who=Who.ADMIN, name="manage-users"),
     Shown(path="/manage/users/{user}", who=Who.ADMIN, name="manage-users-user"),
@@ -191,6 +192,12 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         method="GET",
+        path="/manage/problems/{problem}/replace",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 403, 403),
+    ),
+    Right(
+        method="GET",
         path="/manage/problems/{problem}/results.csv",
         statuses=(LOGIN, 403, 403, 200),
         roles=(200, 403, 200, 403),
@@ -236,6 +243,13 @@ RIGHTS: tuple[Right, ...] = (
         path="/manage/problems/{problem}/rejudge",
         statuses=(LOGIN, 403, 403, 303),
         roles=(303, 403, 303, 403),
+        fields={"username": "newcomer"},
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/replace",
+        statuses=(LOGIN, 403, 403, 400),
+        roles=(400, 403, 403, 403),
         fields={"username": "newcomer"},
     ),
     Right(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.jobs import State
-from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionList, SubmissionQuery, VerdictCount
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionList, SubmissionQuery, TimeCount, VerdictCount
 
 if TYPE_CHECKING:
     import asyncpg
@@ -54,6 +54,10 @@ class PgSubmissionLists:
     async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
         rows = await self._pool.rows("verdict_counts", problem_id, limit, repeatable=True)
         return [VerdictCount(State(row["state"]), row["status"], row["count"]) for row in rows]
+
+    async def time_counts(self, problem_id: int, limit: int) -> list[TimeCount]:
+        rows = await self._pool.rows("time_counts", problem_id, limit, repeatable=True)
+        return [TimeCount(row["tenth"], row["is_accepted"], row["count"]) for row in rows]
 
 
 def _place(row: asyncpg.Record) -> ListPlace:

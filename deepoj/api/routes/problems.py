@@ -8,6 +8,7 @@ from deepoj.api.access import PUBLIC, needs
 from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_flag, query_number
 from deepoj.api.models.base import reply
+from deepoj.api.models.changes import PackageChangesView, ProblemChangedView, changes_view
 from deepoj.api.models.problems import (
     DeleteQuery,
     ProblemChangeForm,
@@ -19,9 +20,11 @@ from deepoj.api.models.problems import (
     ProblemQuery,
     ProblemView,
 )
-from deepoj.api.publishing import Publishing
+from deepoj.api.publishing import Publishing, package_refused
+from deepoj.api.replacing import Replacing
 from deepoj.api.rights import Right
 from deepoj.api.route import route
+from deepoj.packages.changes import PackageChanges
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 
@@ -35,6 +38,7 @@ class ProblemRoutes:
 
     def __init__(self, context: ApiContext) -> None:
         self._problems, self._publishing = context.problems, Publishing(context)
+        self._replacing, self._vet = Replacing(context, self._publishing), context.vet
 
     @route(
         "POST",
@@ -89,17 +93,41 @@ class ProblemRoutes:
         "/api/v1/problems/<problem_id>",
         access=needs(Right.CHANGE_PROBLEMS),
         form=ProblemChangeForm,
-        responses={200: ProblemView},
+        responses={200: ProblemChangedView},
     )
-    async def change(self, admin: User, problem_id: str) -> ProblemView:
+    async def change(self, admin: User, problem_id: str) -> ProblemChangedView:
         """Change a problem; omitted fields stay unchanged.
 
         For administrators and its setter. A new package, new limits or another comparison create a new version of the
-        problem, which applies to all later judgings. Existing verdicts do not change: see the rejudge.
+        problem, which applies to all later judgings. Existing verdicts do not change: see the rejudge. ``changes``
+        lists what a new package changed.
         """
         problem = await self._publishing.allowed(admin, Right.CHANGE_PROBLEMS, problem_id)
         async with self._publishing.received() as form:
-            return _view(await self._publishing.change(problem.id, form, admin))
+            changes = None if form.file is None else await self._replacing.changes(problem, form)
+            changed = await self._publishing.change(problem.id, form, admin)
+        shown = changes_view(changes) if isinstance(changes, PackageChanges) else None
+        return ProblemChangedView(**reply(_view(changed)), changes=shown)
+
+    @route(
+        "POST",
+        "/api/v1/problems/<problem_id>/changes",
+        access=needs(Right.CHANGE_PROBLEMS),
+        form=ProblemChangeForm,
+        responses={200: PackageChangesView},
+    )
+    async def changes(self, user: User, problem_id: str) -> PackageChangesView:
+        """Compare a package with that of a problem, without changing the problem.
+
+        For administrators and its setter. The form is that of the change. Tests are compared by name and by content, so a renamed test
+        is recognized.
+        """
+        problem = await self._publishing.allowed(user, Right.CHANGE_PROBLEMS, problem_id)
+        async with self._publishing.received() as form:
+            changes = await self._replacing.changes(problem, form, vet=self._vet)
+        if not isinstance(changes, PackageChanges):
+            raise package_refused(changes)
+        return changes_view(changes)
 
     @route(
         "DELETE",

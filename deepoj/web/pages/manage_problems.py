@@ -21,6 +21,7 @@ from deepoj.judging import compare
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
+from deepoj.web.charts import time_bars
 from deepoj.web.downloads import Rows, csv_of, download, json_of
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
@@ -39,6 +40,8 @@ _MAX_GROUPS = 200
 #: newest submissions that are counted by verdict, and those whose verdicts before and after a rejudge are compared:
 #: about 40 and 80 ms of the database's time
 _COUNTED, _COMPARED = 20_000, 10_000
+#: newest submissions whose times are counted
+_TIMED = 5_000
 #: submissions of a download that are read at once
 _ROWS = 1_000
 #: a form without a file: a description of 64 KiB, percent-encoded
@@ -119,19 +122,15 @@ class ManageProblemPages:
 
     @page("POST", "/manage/problems/<problem_id>", access=needs(Right.CHANGE_PROBLEMS))
     async def change(self, visitor: Visitor, problem_id: str) -> Response:
-        """Change what the form names. A package without limits or comparison of its own leaves those as they are."""
+        """Change what the form names; a package is replaced on a page of its own."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
         sent: dict[str, str] = {}
         try:
             async with self._received(visitor, sent) as form:
-                is_package = "package" in form.fields
-                if is_package and form.file is None:
-                    raise Refused(ApiError.INVALID, field="file", problem="choose a package")
-                changed = await self._publishing.change(problem.id, form, visitor.member)
+                changed = await self._publishing.change(problem.id, Form(form.fields), visitor.member)
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
-        report = "&report=1" if is_package else ""
-        return redirect(f"/manage/problems/{problem.id}?changed={changed.version}{report}")
+        return redirect(f"/manage/problems/{problem.id}?changed={changed.version}")
 
     @page("GET", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
     async def ask_delete(self, visitor: Visitor, problem_id: str) -> Response:
@@ -264,11 +263,10 @@ class ManageProblemPages:
         refused: Refused | None = None,
     ) -> Response:
         counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
+        times = await self._context.lists.time_counts(problem.id, _TIMED)
         report = None
         if refused is None and request.args.get("report") == "1":
             report = await self._reports.report(problem)
-        sent = sent or {}
-        is_package = "package" in sent
         return self._html(
             "manage_problem.html",
             visitor,
@@ -280,11 +278,11 @@ class ManageProblemPages:
             counts=[(one, status_word_of(one.state, one.status)) for one in counts],
             count=sum(one.count for one in counts),
             counted=_COUNTED,
+            bars=time_bars(times, problem.time_limit_ms),
+            timed=_TIMED,
             finished=_FINISHED,
             changed="changed" in request.args,
-            sent={} if is_package else sent,
-            package=sent if is_package else {},
-            refused_package=is_package,
+            sent=sent or {},
             ways=list(compare.WAYS),
             groups=await self._context.groups.groups(_MAX_GROUPS),
         )
