@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client_view import JobView, changes_text, problem_text, rows
+from deepoj.cli.client_view import JobView, changes_text, problem_text, rejudge_text, rows
 from deepoj.cli.common import print_json
 from deepoj.client import ApiClient, new_key, watch
 from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
@@ -340,6 +340,47 @@ def problem_replace(
         if not dry_run:
             click.echo(f"problem {problem_id}: version {shown(body.get('version'))}")
         click.echo(changes_text(body.get("changes")))
+
+
+@click.command("rejudge")
+@click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
+@click.option("--verdict", help="Only submissions with this verdict, as 'Wrong Answer'.")
+@click.option("--language", help="Only submissions in this language, by key or number.")
+@click.option("--since", metavar="TIME", help="Only those submitted at or after it, as 2026-01-31T12:00:00Z.")
+@click.option("--until", metavar="TIME", help="Only those submitted before it.")
+@click.option("--full", is_flag=True, help="Run every test again, also unchanged ones.")
+@_as_json
+@_url
+@_retry_for
+def problem_rejudge(
+    problem_id: int,
+    *,
+    verdict: str | None,
+    language: str | None,
+    since: str | None,
+    until: str | None,
+    full: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Rejudge a problem's submissions on the server, all or some of them, and print the order.
+
+    It runs in the background. The same command again prints the progress.
+    """
+    options = {
+        "verdict": verdict,
+        "language": language,
+        "since": since,
+        "until": until,
+        "full": "true" if full else None,
+    }
+    with _server(url, retry_for_s) as server:
+        order = server.rejudge(problem_id, {name: value for name, value in options.items() if value is not None})
+    if as_json:
+        print_json(order)
+    else:
+        click.echo(rejudge_text(order))
 
 
 @click.command()

@@ -201,3 +201,15 @@ def changes_text(changes: object) -> str:
     if not changes.get("may_change_verdicts"):
         lines.append("No verdict can change by that.")
     return "\n".join(lines)
+
+
+def rejudge_text(order: Mapping[str, Any]) -> str:
+    """Return the order of a rejudge with its progress as a line, safe to print."""
+    filters = [shown(order[name]) for name in ("verdict", "language") if order.get(name)]
+    filters += [f"{name} {shown(order[name])}" for name in ("since", "until") if order.get(name)]
+    opened = f"{_figure(order.get('opened'))} of {_figure(order.get('submissions'))} submissions are queued again"
+    only = f" (only {', '.join(filters)})" if filters else ""
+    return (
+        f"problem {_figure(order.get('problem_id'))}, version {_figure(order.get('problem_version'))}: {opened},"
+        f" {_figure(order.get('passed'))} passed over{only}"
+    )

@@ -40,6 +40,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem replace 1 problem.zip --dry-run",
         "deepoj problem replace 1 problem.zip --json",
     ),
+    "problem rejudge": (
+        "deepoj problem rejudge 1",
+        "deepoj problem rejudge 1 --verdict 'Wrong Answer' --language cpp17",
+    ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify problem.zip --allow-skips --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),

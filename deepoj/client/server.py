@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 from httpx_sse import EventSource
@@ -157,6 +157,11 @@ class ApiClient:
         """Give a problem another package and return the problem with its ``changes``. A repeated request changes
         nothing more. Raises ServerAway, ServerRefused, OSError."""
         return self.ask("PUT", f"/api/v1/problems/{problem_id}", body=fields, package=package)
+
+    def rejudge(self, problem_id: int, options: Mapping[str, str]) -> dict[str, Any]:
+        """Order a rejudge of a problem's submissions and return it. A repeated request returns the same one. Raises
+        ServerAway, ServerRefused."""
+        return self.ask("POST", f"/api/v1/problems/{problem_id}/rejudge?{urlencode(options)}")
 
     def problems(self) -> Iterator[dict[str, Any]]:
         """Yield all problems, by id, page after page. Raises ServerAway, ServerRefused."""

@@ -1,4 +1,4 @@
-"""Rejudge submissions that have a verdict: one submission at once, or all of a problem's, page by page.
+"""Rejudge submissions that have a verdict: one submission at once, or those of a problem, page by page.
 
 A rejudge opens judging *n+1* of the same job. The old verdict is kept beside it and stays in the ledger: there is
 exactly one verdict per judging. The job waits in the rejudge lane, behind everything that a user waits for.
@@ -23,7 +23,7 @@ from deepoj.judging.reuse import Former, former_of
 from deepoj.ports.rejudges import Rejudges
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim
-from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import EVERYTHING, Rejudged, RejudgeOrder, RejudgeRefusal, RejudgeScope
 
 #: submissions per transaction
 PAGE = 200
@@ -50,13 +50,15 @@ async def rejudge(
     return answer
 
 
-async def order(rejudges: Rejudges, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
-    """Order a rejudge of every submission of a problem; return None if there is no such problem.
+async def order(
+    rejudges: Rejudges, problem_id: int, *, by: str, in_full: bool, scope: RejudgeScope = EVERYTHING
+) -> RejudgeOrder | None:
+    """Order a rejudge of a problem's submissions; return None if there is no such problem.
 
     Raises:
       StoreUnavailable: the order may or may not exist; repeating it is safe.
     """
-    answer = await rejudges.order_rejudge(problem_id, by=by, in_full=in_full)
+    answer = await rejudges.order_rejudge(problem_id, by=by, in_full=in_full, scope=scope)
     if answer is not None:
         result = "repeated" if answer.repeated else "done"
         observe.log("rejudge_ordered", problem_id=problem_id, count=answer.submissions, result=result)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
+from deepoj.words.rejudges import (
+    EVERYTHING,
+    Judging,
+    Rejudged,
+    RejudgeOrder,
+    RejudgeRefusal,
+    RejudgeScope,
+    VerdictChange,
+)
 
 
 class Rejudges(Protocol):
@@ -31,9 +39,12 @@ class Rejudges(Protocol):
         from before a judging that was to run in full."""
         ...
 
-    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
-        """Order a rejudge of all submissions of a problem so far; None if there is no such problem. If an order for the
-        same version of the problem is open, that one is returned (``repeated``); an order for an older version ends."""
+    async def order_rejudge(
+        self, problem_id: int, *, by: str, in_full: bool, scope: RejudgeScope = EVERYTHING
+    ) -> RejudgeOrder | None:
+        """Order a rejudge of the submissions that a problem has so far; None if there is no such problem. If an order
+        for the same version of the problem is open that covers this one, it is returned (``repeated``). Another open
+        order ends, and the new one does what is left of it, too: one of another scope makes it one for everything."""
         ...
 
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:

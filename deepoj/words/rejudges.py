@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from deepoj.words.results import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +45,23 @@ class RejudgeRefusal(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RejudgeScope:
+    """The submissions of a problem that a rejudge concerns; None: any. ``since`` is included, ``until`` is not; both
+    have a time zone."""
+
+    verdict: Verdict | None = None
+    language: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+#: the scope of all submissions
+EVERYTHING = RejudgeScope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RejudgeOrder:
-    """An order to rejudge all submissions that a problem had when it was given, and its progress."""
+    """An order to rejudge submissions that a problem had when it was given, and its progress."""
 
     id: int
     problem_id: int
@@ -59,6 +77,7 @@ class RejudgeOrder:
     #: submissions that needed no new judging: not judged yet, or dead letters
     passed: int
     finished: bool
+    scope: RejudgeScope = EVERYTHING
     #: the same order existed already
     repeated: bool = False
 

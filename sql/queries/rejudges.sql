@@ -84,8 +84,8 @@ SELECT version FROM problems WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: rejudge_standing
 -- The unfinished order of a problem. The lock waits for the page that another node is processing.
-SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
-       late::text[] AS late
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict, language,
+       since, until, upto_id, after_id, late::text[] AS late
 FROM rejudges WHERE problem_id = $1 AND finished_at IS NULL FOR NO KEY UPDATE;
 
 -- name: rejudge_end
@@ -93,23 +93,35 @@ FROM rejudges WHERE problem_id = $1 AND finished_at IS NULL FOR NO KEY UPDATE;
 UPDATE rejudges SET finished_at = now() WHERE id = $1;
 
 -- name: rejudge_begin
--- Creates an order for all submissions that the problem has now.
+-- Creates an order for the submissions that the problem has now: those with the verdict $5, in the language $6, submitted
+-- since $7 and before $8; NULL: any. Those that are being judged may get the verdict.
 WITH made AS (
-    INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id)
-    SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0) FROM submissions WHERE problem_id = $1
-    RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at
+    INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id, verdict, language, since,
+                          until)
+    SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0), $5::text, $6::text, $7::timestamptz, $8::timestamptz
+    FROM submissions
+    WHERE problem_id = $1
+      AND ($5::text IS NULL OR state = 'processing' OR (state = 'done' AND status = $5))
+      AND ($6::text IS NULL OR language = $6)
+      AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
+    RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict,
+              language, since, until
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT ordered_by, 'problem_rejudged', problem_id::text,
-           jsonb_build_object('submissions', submissions, 'in_full', in_full)
+           jsonb_build_object('submissions', submissions, 'in_full', in_full) || jsonb_strip_nulls(jsonb_build_object(
+               'verdict', verdict, 'language', language, 'since', since, 'until', until))
     FROM made
 )
-SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at FROM made;
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict, language,
+       since, until
+FROM made;
 
 -- name: rejudge_latest
 -- The newest order of a problem.
-SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict, language,
+       since, until
 FROM rejudges WHERE problem_id = $1 ORDER BY id DESC LIMIT 1;
 
 -- name: verdict_changes
@@ -132,24 +144,32 @@ ORDER BY count DESC, before, after;
 
 -- name: rejudge_take
 -- The next order to continue, for one node: oldest first, then those that only wait for submissions being judged.
-SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, upto_id, after_id,
-       late::text[] AS late
+SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict, language,
+       since, until, upto_id, after_id, late::text[] AS late
 FROM rejudges WHERE finished_at IS NULL
 ORDER BY after_id >= upto_id, id
 LIMIT 1
 FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: rejudge_page
--- The next $4 submissions of a problem, up to the id $3; locked, so that their states do not change.
-SELECT id, job_id::text, state FROM submissions
+-- The next $4 submissions of a problem, up to the id $3; locked, so that their states do not change. is_asked: whether the
+-- order concerns it, as in rejudge_begin ($5 to $8).
+SELECT id, job_id::text, state,
+       ($5::text IS NULL OR state = 'processing' OR (state = 'done' AND status = $5))
+       AND ($6::text IS NULL OR language = $6)
+       AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8) AS is_asked
+FROM submissions
 WHERE problem_id = $1 AND id > $2 AND id <= $3
 ORDER BY id
 LIMIT $4
 FOR NO KEY UPDATE;
 
 -- name: rejudge_late
--- The submissions that were being judged when their page was read, in their current state.
-SELECT id, job_id::text, state FROM submissions
+-- The submissions that were being judged when their page was read, in their current state. is_asked: whether the order
+-- still concerns it, whose verdict is $2.
+SELECT id, job_id::text, state,
+       $2::text IS NULL OR state = 'processing' OR (state = 'done' AND status = $2) AS is_asked
+FROM submissions
 WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE job_id = ANY ($1::uuid[])))
 ORDER BY id
 FOR NO KEY UPDATE;
@@ -160,4 +180,5 @@ UPDATE rejudges
 SET after_id = $2, late = $3::uuid[], opened = opened + $4, passed = passed + $5,
     finished_at = CASE WHEN $6::boolean THEN now() END
 WHERE id = $1
-RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at;
+RETURNING id, problem_id, problem_version, in_full, ordered_by, submissions, opened, passed, finished_at, verdict, language,
+          since, until;

@@ -231,3 +231,15 @@ async def test_a_problem_goes_with_its_submissions_by_force_alone(setting: Setti
     assert (await setting.ask("GET", path))[0] == 404
     assert (await setting.ask("GET", f"/submissions/{job_id}"))[0] == 404
     assert (await setting.ask("DELETE", f"/problems/{await setting.home.problem()}"))[0] == 200
+
+
+async def test_filters_limit_a_rejudge_of_a_problem(setting: Setting) -> None:
+    path = f"/problems/{setting.problem}/rejudge"
+    status, body = await setting.ask("POST", f"{path}?verdict=Wrong Answer&language=1&since=2026-01-31T12:00:00Z")
+    assert status == 202
+    assert (body["verdict"], body["language"], body["until"]) == ("Wrong Answer", "cpp17", None)
+    assert body["since"] == "2026-01-31T12:00:00+00:00"
+    status, body = await setting.ask("GET", path)
+    assert (status, body["verdict"]) == (200, "Wrong Answer")
+    for query in ("verdict=Wrong", "language=latin", "since=soon", "until=2026-99-99"):
+        assert (await setting.ask("POST", f"{path}?{query}"))[0] == 400, query

@@ -319,3 +319,24 @@ async def test_problems_from_before_statements_are_marked_for_rendering_and_surv
     await migrator.migrate()
     assert postgres.psql(marks, empty) == "0 0"
     assert postgres.psql("SELECT count(*) FROM problem_texts", empty) == "0"
+
+
+async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whole(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(29)
+    order = "INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id"
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i'), (3, 'v', 1000, 128, 'r', 'j');"
+        f"{order}) VALUES (1, 1, false, 'root', 9, 9);"
+        f"{order}, verdict) VALUES (2, 1, false, 'root', 9, 9, 'Accepted');"
+        f"{order}, until) VALUES (3, 1, false, 'root', 9, 9, now())",
+        empty,
+    )
+    await migrator.rollback(28)
+    assert postgres.psql("SELECT problem_id FROM rejudges WHERE finished_at IS NULL", empty) == "1"
+    assert postgres.psql("SELECT count(*) FROM rejudges", empty) == "3"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM rejudges WHERE verdict IS NULL", empty) == "3"

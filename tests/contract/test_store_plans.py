@@ -111,8 +111,11 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "former_result": ("uuid, int", "gen_random_uuid(), 2"),
     "judgings": ("uuid, bigint", "gen_random_uuid(), 20"),
     "rejudge_take": (None, ""),
-    "rejudge_page": ("bigint, bigint, bigint, bigint", "2000, 0, 1000000, 200"),
-    "rejudge_late": ("uuid[]", "ARRAY[gen_random_uuid()]"),
+    "rejudge_page": (
+        "bigint, bigint, bigint, bigint, text, text, timestamptz, timestamptz",
+        "2000, 0, 1000000, 200, NULL, NULL, NULL, NULL",
+    ),
+    "rejudge_late": ("uuid[], text", "ARRAY[gen_random_uuid()], NULL"),
     "user_verdicts": ("bigint, bigint", "1000, 10000"),
     "strays": ("bigint, float8, bigint", "0, 60, 500"),
     "audit_page": ("bigint, bigint", "0, 200"),

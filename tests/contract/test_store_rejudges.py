@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,9 +15,9 @@ from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, State
 from deepoj.words.ledger import Decision
 from deepoj.words.outbox import Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal
-from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
+from deepoj.words.rejudges import EVERYTHING, Rejudged, RejudgeOrder, RejudgeRefusal, RejudgeScope, VerdictChange
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import Receipt
+from deepoj.words.submissions import Receipt, SubmissionQuery
 from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,
@@ -64,8 +65,8 @@ async def go_on(lab: Lab, limit: int = 2) -> RejudgeOrder | None:
     return await rejudges_of(lab).go_on_rejudging(limit, KEY)
 
 
-async def order(lab: Lab, problem_id: int, *, in_full: bool = False) -> RejudgeOrder:
-    given = await rejudges_of(lab).order_rejudge(problem_id, by="root", in_full=in_full)
+async def order(lab: Lab, problem_id: int, *, in_full: bool = False, scope: RejudgeScope = EVERYTHING) -> RejudgeOrder:
+    given = await rejudges_of(lab).order_rejudge(problem_id, by="root", in_full=in_full, scope=scope)
     assert given is not None
     return given
 
@@ -457,3 +458,75 @@ async def test_changes_of_verdicts_since_an_order(lab: Lab) -> None:
     }
     assert await changes(given.id, 2) == [VerdictChange("Wrong Answer", "Wrong Answer", 1)], "only the newest"
     assert await changes(given.id + 1, 9) == []
+
+
+# -- some submissions of a problem
+
+
+async def test_order_concerns_only_the_submissions_of_its_scope(lab: Lab) -> None:
+    alice, problem = await new_user(lab.store), await new_problem(lab.store)
+    sent: list[str] = []
+    for number, (language, verdict) in enumerate(
+        [
+            ("cpp17", Verdict.WRONG_ANSWER), ("cpp17", Verdict.ACCEPTED), ("python3", Verdict.WRONG_ANSWER),
+            ("cpp17", Verdict.WRONG_ANSWER), ("cpp17", None),
+        ]
+    ):  # fmt: skip
+        job_id = await send(lab.store, replace(draft(alice, problem.id, f"// {number}"), language=language))
+        if verdict is not None:
+            await finish(lab, job_id, verdict)
+        sent.append(job_id)
+        lab.advance(10)
+    items = {item.job_id: item for item in (await lab.store.lists.submissions(SubmissionQuery(), 9)).items}
+    times = [dt.datetime.fromisoformat(items[job_id].created_at) for job_id in sent]
+    for scope, asked in (
+        (RejudgeScope(verdict=Verdict.WRONG_ANSWER, language="cpp17", since=times[1]), [3]),
+        (RejudgeScope(verdict=Verdict.WRONG_ANSWER, until=times[3]), [0, 2]),
+        (RejudgeScope(language="python3"), [2]),
+        (RejudgeScope(since=times[0], until=times[0]), []),
+    ):
+        before = [events(lab, job_id).count("rejudged") for job_id in sent]
+        given = await order(lab, problem.id, scope=scope)
+        assert (given.submissions, given.scope) == (len(asked), scope)
+        while (at := await go_on(lab)) is not None and not at.finished:
+            pass
+        assert at is not None
+        assert (at.opened, at.passed, at.scope) == (len(asked), 0, scope)
+        opened = [events(lab, job_id).count("rejudged") - count for job_id, count in zip(sent, before, strict=True)]
+        assert [number for number, count in enumerate(opened) if count] == asked
+        for number in asked:
+            await finish(lab, sent[number], Verdict.WRONG_ANSWER)
+
+
+async def test_job_that_is_judged_meanwhile_is_asked_for_its_new_verdict(lab: Lab) -> None:
+    problem, jobs = await class_of(lab, 2)
+    claims = [await claim(lab, job_id) for job_id in jobs]
+    given = await order(lab, problem.id, scope=RejudgeScope(verdict=Verdict.ACCEPTED))
+    assert given.submissions == 2
+    at = await go_on(lab)
+    assert at is not None
+    assert (at.opened, at.finished) == (0, False)
+    for held, verdict in zip(claims, (Verdict.ACCEPTED, Verdict.WRONG_ANSWER), strict=True):
+        assert await lab.store.leases.finalize(held, report(verdict), {"status": verdict.value}) is None
+    at = await go_on(lab)
+    assert at is not None
+    assert (at.opened, at.passed, at.finished) == (1, 1, True)
+    assert ["rejudged" in events(lab, job_id) for job_id in jobs] == [True, False]
+
+
+async def test_open_order_of_another_scope_is_not_lost(lab: Lab) -> None:
+    """The one for everything covers each scope; two scopes together become everything."""
+    problem, jobs = await class_of(lab, 2)
+    for job_id in jobs:
+        await finish(lab, job_id)
+    accepted, wrong = RejudgeScope(verdict=Verdict.ACCEPTED), RejudgeScope(verdict=Verdict.WRONG_ANSWER)
+    first = await order(lab, problem.id, scope=accepted)
+    again = await order(lab, problem.id, scope=accepted)
+    assert (again.id, again.repeated) == (first.id, True)
+    second = await order(lab, problem.id, scope=wrong)
+    assert (second.id == first.id, second.scope, second.submissions) == (False, EVERYTHING, 2)
+    third = await order(lab, problem.id, scope=wrong)
+    assert (third.id, third.repeated) == (second.id, True)
+    while (at := await go_on(lab)) is not None and not at.finished:
+        pass
+    assert [events(lab, job_id).count("rejudged") for job_id in jobs] == [1, 1]

@@ -30,7 +30,15 @@ from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
+from deepoj.words.rejudges import (
+    EVERYTHING,
+    Judging,
+    Rejudged,
+    RejudgeOrder,
+    RejudgeRefusal,
+    RejudgeScope,
+    VerdictChange,
+)
 from deepoj.words.results import Report, Verdict
 from deepoj.words.roster import AnnouncedNode
 from deepoj.words.statements import StatementSet
@@ -1218,7 +1226,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
                 return self._answer(one.verdict.result, lost)
         return self._answer(None, lost)
 
-    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
+    async def order_rejudge(
+        self, problem_id: int, *, by: str, in_full: bool, scope: RejudgeScope = EVERYTHING
+    ) -> RejudgeOrder | None:
         lost = await self._enter("order_rejudge")
         problem = self._problems.get(problem_id)
         if problem is None:
@@ -1227,18 +1237,36 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         for one in self.orders:
             if one.order.problem_id != problem_id or one.order.finished:
                 continue
-            if one.order.problem_version == problem.version and (one.order.in_full or not in_full):
+            is_covered = one.order.scope in (EVERYTHING, scope) and (one.order.in_full or not in_full)
+            if one.order.problem_version == problem.version and is_covered:
                 return self._answer(replace(one.order, repeated=True), lost)
             full = full or one.order.in_full
+            scope = scope if one.order.scope == scope else EVERYTHING
             one.order = replace(one.order, finished=True)
-        ids = [row.id for row in self.rows.values() if row.draft.problem_id == problem_id]
+        ids = [row.id for row in self.rows.values() if row.draft.problem_id == problem_id and self._asked(row, scope)]
         order = RejudgeOrder(
             id=len(self.orders) + 1, problem_id=problem_id, problem_version=problem.version, in_full=full,
-            ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False,
+            ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False, scope=scope,
         )  # fmt: skip
         self.orders.append(OrderRow(order=order, upto_id=max(ids, default=0), ordered_at=self.clock()))
-        self._log(by, AdminAct.PROBLEM_REJUDGED, problem_id, submissions=len(ids), in_full=full)
+        filters = {
+            "verdict": scope.verdict and scope.verdict.value, "language": scope.language,
+            "since": scope.since and scope.since.isoformat(), "until": scope.until and scope.until.isoformat(),
+        }  # fmt: skip
+        named = {name: value for name, value in filters.items() if value is not None}
+        self._log(by, AdminAct.PROBLEM_REJUDGED, problem_id, submissions=len(ids), in_full=full, **named)
         return self._answer(order, lost)
+
+    @staticmethod
+    def _asked(row: Row, scope: RejudgeScope) -> bool:
+        sent = EPOCH + dt.timedelta(seconds=row.created_at)
+        has_verdict = row.state is State.DONE and row.status == scope.verdict
+        return (
+            (scope.verdict is None or row.state is State.PROCESSING or has_verdict)
+            and scope.language in (None, row.draft.language)
+            and (scope.since is None or scope.since <= sent)
+            and (scope.until is None or sent < scope.until)
+        )
 
     async def rejudge_order(self, problem_id: int) -> RejudgeOrder | None:
         lost = await self._enter("rejudge_order")
@@ -1269,14 +1297,17 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         if not under_way:
             return self._answer(None, lost)
         one = min(under_way, key=lambda it: (it.after_id >= it.upto_id, it.order.id))
+        left_out = 0
         if one.after_id < one.upto_id:
             theirs = [row for row in self.rows.values() if row.draft.problem_id == one.order.problem_id]
             page = [row for row in theirs if one.after_id < row.id <= one.upto_id][:limit]
             one.after_id = page[-1].id if len(page) == limit else one.upto_id
         else:
             page, one.late = [self.rows[job_id] for job_id in one.late if job_id in self.rows], []
+            left_out = sum(not self._asked(row, one.order.scope) for row in page)
+        page = [row for row in page if self._asked(row, one.order.scope)]
         one.late += [row.job_id for row in page if row.state is State.PROCESSING]
-        passed = sum(row.state in {State.PENDING, State.DEAD} for row in page)
+        passed = sum(row.state in {State.PENDING, State.DEAD} for row in page) + left_out
         done = [row for row in page if row.state is State.DONE]
         for row in done:
             self._open(row, one.order.ordered_by, one.order.in_full, stream_key)

@@ -595,6 +595,7 @@ def test_each_test_is_a_plain_line_in_a_pipe(play: Play, capsys: pytest.CaptureF
         (("languages",), [httpx.Response(200, json={"languages": []})]),
         (("problem", "show", "7"), [httpx.Response(200, json={"id": 7}), httpx.Response(200, json={"lang": None})]),
         (("problem", "replace", "7", "a.cpp"), [httpx.Response(200, json={"id": 7, "changes": None})]),
+        (("problem", "rejudge", "7"), [httpx.Response(202, json={"problem_id": 7})]),
         (("logout",), [queued()]),
     ],
 )
@@ -656,6 +657,21 @@ def test_problem_replace_sends_the_package_and_prints_what_changes(
     assert run(["problem", "replace", "7", "a.cpp", "--dry-run"]) == 0
     assert played.paths == ["POST /api/v1/problems/7/changes"]
     assert capsys.readouterr().out.splitlines()[-1] == "No verdict can change by that."
+
+
+def test_problem_rejudge_sends_its_filters(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    order = {
+        "problem_id": 7, "problem_version": 2, "submissions": 9, "opened": 3, "passed": 1, "verdict": "Wrong Answer",
+        "language": None, "since": "2026-01-31T12:00:00+00:00", "until": None,
+    }  # fmt: skip
+    played = play(httpx.Response(202, json=order))
+    assert run(["problem", "rejudge", "7", "--verdict", "Wrong Answer", "--since", "2026-01-31T20:00:00+08:00"]) == 0
+    [path] = played.paths
+    assert path == "POST /api/v1/problems/7/rejudge?verdict=Wrong+Answer&since=2026-01-31T20%3A00%3A00%2B08%3A00"
+    assert capsys.readouterr().out == (
+        "problem 7, version 2: 3 of 9 submissions are queued again, 1 passed over (only Wrong Answer, since"
+        " 2026-01-31T12:00:00+00:00)\n"
+    )
 
 
 def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.CaptureFixture[str]) -> None:

@@ -342,6 +342,23 @@ async def test_rejudging_shows_progress_and_changes(desk: Desk) -> None:
     assert re.findall(r'<td class="number([^"]*)">([^<]*)</td>', page) == [(" changed", "1"), ("", "1")]
 
 
+async def test_rejudging_some_submissions(desk: Desk) -> None:
+    home, number = desk.home, await desk.home.problem()
+    path = f"/manage/problems/{number}/rejudge"
+    for job_id, verdict in zip(await jobs_of(home, number, 2), (Verdict.WRONG_ANSWER, Verdict.ACCEPTED), strict=True):
+        await finish(home, job_id, verdict)
+    fields = {"verdict": "Wrong Answer", "language": "", "since": "1970-01-01", "until": ""}
+    assert await desk.sent(path, fields) == path
+    page = await desk.get(path)
+    assert "0 of 1 submissions are queued" in page
+    assert "only Wrong Answer since 1970-01-01" in page
+    assert re.findall(r'<option value="([^"]*)">', page.partition('id="verdict"')[2].partition("</select>")[0]) == [
+        "", "Accepted", "Wrong Answer",
+    ]  # fmt: skip
+    for wrong in ({"since": "soon"}, {"verdict": "Wrong"}, {"language": "latin"}):
+        assert (await desk.post(path, fields | wrong)).status_code == 400
+
+
 def test_matrix_has_verdicts_in_their_order_and_unjudged_last() -> None:
     changes = [
         VerdictChange("Wrong Answer", None, 5), VerdictChange("Wrong Answer", "Accepted", 2),

@@ -16,7 +16,16 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
 from deepoj.words.jobs import State
-from deepoj.words.rejudges import Judging, Rejudged, RejudgeOrder, RejudgeRefusal, VerdictChange
+from deepoj.words.rejudges import (
+    EVERYTHING,
+    Judging,
+    Rejudged,
+    RejudgeOrder,
+    RejudgeRefusal,
+    RejudgeScope,
+    VerdictChange,
+)
+from deepoj.words.results import Verdict
 
 if TYPE_CHECKING:
     import asyncpg
@@ -63,7 +72,9 @@ class PgRejudges:
         result: Mapping[str, Any] = json.loads(row["result"])
         return result
 
-    async def order_rejudge(self, problem_id: int, *, by: str, in_full: bool) -> RejudgeOrder | None:
+    async def order_rejudge(
+        self, problem_id: int, *, by: str, in_full: bool, scope: RejudgeScope = EVERYTHING
+    ) -> RejudgeOrder | None:
         """Order a problem's rejudge, as the port says. Repeatable: an unfinished order answers a second try."""
 
         async def work(connection: Connection, _again: bool) -> RejudgeOrder | None:
@@ -72,15 +83,19 @@ class PgRejudges:
                 if version is None:
                     return None
                 standing = await connection.fetchrow(queries()["rejudge_standing"].sql, problem_id)
-                full = in_full
+                full, whose = in_full, scope
                 if standing is not None:
-                    if standing["problem_version"] == version and (standing["in_full"] or not in_full):
+                    older = _scope(standing)
+                    is_covered = older in (EVERYTHING, scope) and (standing["in_full"] or not in_full)
+                    if standing["problem_version"] == version and is_covered:
                         return _order(standing, repeated=True)
-                    # Submissions that the older order was to run in full, and has not opened, are run in full here.
+                    # What the older order was to do, and has not done, is done here.
                     full = full or standing["in_full"]
+                    whose = scope if older == scope else EVERYTHING
                     await connection.execute(queries()["rejudge_end"].sql, standing["id"])
                 begin = queries()["rejudge_begin"].sql
-                return _order(await connection.fetchrow(begin, problem_id, version, full, clean_text(by)))
+                values = (problem_id, version, full, clean_text(by), *_filters(whose))
+                return _order(await connection.fetchrow(begin, *values))
 
         return await self._pool.do(work, repeatable=True)
 
@@ -106,11 +121,16 @@ class PgRejudges:
 async def _turn(connection: Connection, order: asyncpg.Record, limit: int, stream_key: str) -> RejudgeOrder:
     after_id, upto_id, late = order["after_id"], order["upto_id"], list(order["late"])
     if after_id < upto_id:
-        page = await connection.fetch(queries()["rejudge_page"].sql, order["problem_id"], after_id, upto_id, limit)
+        filters = _filters(_scope(order))
+        sql = queries()["rejudge_page"].sql
+        page = await connection.fetch(sql, order["problem_id"], after_id, upto_id, limit, *filters)
         after_id = page[-1]["id"] if len(page) == limit else upto_id
+        left_out = 0
     else:
-        page, late = await connection.fetch(queries()["rejudge_late"].sql, late), []
-    by_state = {state: [row["job_id"] for row in page if row["state"] == state] for state in State}
+        page, late = await connection.fetch(queries()["rejudge_late"].sql, late, order["verdict"]), []
+        left_out = sum(not row["is_asked"] for row in page)
+    asked = [row for row in page if row["is_asked"]]
+    by_state = {state: [row["job_id"] for row in asked if row["state"] == state] for state in State}
     late += by_state[State.PROCESSING]
     opened = await _open(connection, by_state[State.DONE], order, stream_key)
     noted = await connection.fetchrow(
@@ -119,7 +139,7 @@ async def _turn(connection: Connection, order: asyncpg.Record, limit: int, strea
         after_id,
         late,
         opened,
-        len(by_state[State.PENDING]) + len(by_state[State.DEAD]),
+        len(by_state[State.PENDING]) + len(by_state[State.DEAD]) + left_out,
         after_id >= upto_id and not late,
     )
     return _order(noted)
@@ -147,5 +167,21 @@ def _order(row: asyncpg.Record | None, *, repeated: bool = False) -> RejudgeOrde
         opened=row["opened"],
         passed=row["passed"],
         finished=row["finished_at"] is not None,
+        scope=_scope(row),
         repeated=repeated,
     )
+
+
+def _scope(row: asyncpg.Record) -> RejudgeScope:
+    verdict = row["verdict"]
+    return RejudgeScope(
+        verdict=None if verdict is None else Verdict(verdict),
+        language=row["language"],
+        since=row["since"],
+        until=row["until"],
+    )
+
+
+def _filters(scope: RejudgeScope) -> tuple[object, ...]:
+    """Return the filters of ``rejudge_begin`` and ``rejudge_page``."""
+    return scope.verdict, scope.language, scope.since, scope.until

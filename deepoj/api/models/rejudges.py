@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from pydantic import BaseModel, Field
 
 from deepoj.api.models.base import ResponseModel
+from deepoj.api.models.languages import LANGUAGE_VALUES
+from deepoj.api.models.submission_lists import VERDICT_VALUES
 
 
 class RejudgeQuery(BaseModel):
@@ -21,9 +25,15 @@ class RejudgeQuery(BaseModel):
 
 
 class RejudgeProblemQuery(BaseModel):
-    """Options of rejudging all submissions of a problem."""
+    """Options of rejudging a problem's submissions. Without filters all of them are rejudged."""
 
     full: bool | None = Field(None, description="run every test again, including unchanged ones")
+    verdict: str | None = Field(
+        None, json_schema_extra={"enum": VERDICT_VALUES}, description="only those with this verdict"
+    )
+    language: str | None = Field(None, json_schema_extra={"enum": LANGUAGE_VALUES}, description="only in this language")
+    since: dt.datetime | None = Field(None, description="only those submitted at or after this time")
+    until: dt.datetime | None = Field(None, description="only those submitted before this time")
 
 
 class RejudgedView(ResponseModel):
@@ -45,4 +55,8 @@ class RejudgeOrderView(ResponseModel):
     opened: int = Field(description="number of judgings opened so far")
     passed: int = Field(description="number of skipped submissions: not judged yet, or dead letters")
     finished: bool
+    verdict: str | None = Field(description="only submissions with this verdict are rejudged; null: any")
+    language: str | None = Field(description="only submissions in this language; null: any")
+    since: str | None = Field(description="only submissions at or after this time; null: any")
+    until: str | None = Field(description="only submissions before this time; null: any")
     repeated: bool = Field(description="true if the same rejudge was already ordered")

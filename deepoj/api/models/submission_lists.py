@@ -10,7 +10,8 @@ from deepoj.api.models.base import ResponseModel
 from deepoj.api.models.languages import LANGUAGE_VALUES
 from deepoj.words.results import Verdict
 
-_VERDICTS: list[JsonValue] = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
+#: words of all verdicts
+VERDICT_VALUES: list[JsonValue] = [verdict.value for verdict in Verdict if verdict is not Verdict.INVALID]
 #: pattern of ``next`` in a page of submissions; its contents are opaque to clients and may change
 LIST_PLACE = "[0-9]{1,17}-[0-9]{1,18}"
 
@@ -23,7 +24,9 @@ class SubmissionListQuery(BaseModel):
     group_id: int | None = Field(None, ge=1, lt=2**63, description="of members of this group; for those who see all")
     problem_id: int | None = Field(None, ge=1, lt=2**63, description="submissions to this problem")
     user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' require an administrator")
-    verdict: str | None = Field(None, json_schema_extra={"enum": _VERDICTS}, description="finished with this verdict")
+    verdict: str | None = Field(
+        None, json_schema_extra={"enum": VERDICT_VALUES}, description="finished with this verdict"
+    )
     language: str | None = Field(None, json_schema_extra={"enum": LANGUAGE_VALUES}, description="number or key")
     since: dt.datetime | None = Field(None, description="submitted at or after this time (RFC 3339, with + as %2B)")
     until: dt.datetime | None = Field(None, description="submitted before this time")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+
+from quart import request
 
 from deepoj.api.access import needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import query_flag, query_number
+from deepoj.api.filters import language_filter, verdict_filter
+from deepoj.api.http.paths import query_flag, query_number, query_time
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
@@ -15,7 +19,7 @@ from deepoj.api.rights import Right, RightScope, reach, require
 from deepoj.api.route import route
 from deepoj.pipeline import rejudge as step
 from deepoj.words.accounts import User
-from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal, RejudgeScope
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_JUDGING = 2**31 - 1
@@ -75,14 +79,21 @@ class RejudgeRoutes:
         responses={202: RejudgeOrderView},
     )
     async def problem(self, admin: User, problem_id: str) -> RejudgeOrderView:
-        """Rejudge all submissions of a problem.
+        """Rejudge the submissions of a problem, all or those that the filters name.
 
         For administrators, the jury, and its setter. It runs in the background, with lower priority than contestants'
         submissions. A repeated request, while it is in progress and the problem is unchanged, returns its progress.
+        With other filters than those of the one in progress it becomes a rejudge of all submissions.
         """
         in_full = query_flag("full")
+        scope = RejudgeScope(
+            verdict=verdict_filter(request.args.get("verdict")),
+            language=language_filter(request.args.get("language")),
+            since=query_time("since"),
+            until=query_time("until"),
+        )
         problem = await self._publishing.allowed(admin, Right.REJUDGE, problem_id)
-        return _view(await order_rejudge(self._rejudges, problem.id, admin, in_full=in_full))
+        return _view(await order_rejudge(self._rejudges, problem.id, admin, in_full=in_full, scope=scope))
 
     @route(
         "GET", "/api/v1/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE), responses={200: RejudgeOrderView}
@@ -118,5 +129,13 @@ def _view(order: RejudgeOrder) -> RejudgeOrderView:
         opened=order.opened,
         passed=order.passed,
         finished=order.finished,
+        verdict=order.scope.verdict,
+        language=order.scope.language,
+        since=_iso(order.scope.since),
+        until=_iso(order.scope.until),
         repeated=order.repeated,
     )
+
+
+def _iso(time: dt.datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -9,14 +9,13 @@ from quart import request
 from deepoj.api.access import USER
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.filters import language_filter, verdict_filter
 from deepoj.api.http.paths import query_number, query_time
 from deepoj.api.models.submission_lists import LIST_PLACE, SubmissionItemView, SubmissionListQuery, SubmissionPage
 from deepoj.api.redact import item_for
 from deepoj.api.route import route
 from deepoj.api.submitting import reads_all_of, status_word
-from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
-from deepoj.words.results import Verdict
 from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
 
 _PAGE = 50
@@ -63,8 +62,8 @@ def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQ
     query = SubmissionQuery(
         user_id=owner if sees_all else user.id,
         problem_id=problem_id,
-        language=_language(request.args.get("language")),
-        verdict=_verdict(request.args.get("verdict")),
+        language=language_filter(request.args.get("language")),
+        verdict=verdict_filter(request.args.get("verdict")),
         since=query_time("since"),
         until=query_time("until"),
         group_id=group_id,
@@ -72,22 +71,6 @@ def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQ
     if owner not in (None, query.user_id):
         raise Refused(ApiError.OTHERS_SUBMISSIONS)
     return query
-
-
-def _language(word: str | None) -> str | None:
-    if word is None:
-        return None
-    language = language_of(int(word) if word.isascii() and word.isdigit() and len(word) <= 3 else word)
-    if language is None:
-        raise Refused(ApiError.UNKNOWN_LANGUAGE)
-    return language.key
-
-
-def _verdict(word: str | None) -> Verdict | None:
-    known = [verdict for verdict in Verdict if verdict is not Verdict.INVALID]
-    if word is not None and word not in known:
-        raise Refused(ApiError.INVALID, field="verdict", problem=f"one of {', '.join(known)}")
-    return None if word is None else Verdict(word)
 
 
 def _place(raw: str | None) -> ListPlace | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from quart import Response, request
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.filters import language_filter, verdict_filter
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.http.upload import Form, new_path
 from deepoj.api.publishing import Publishing
@@ -29,9 +31,9 @@ from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
-from deepoj.words.rejudges import RejudgeOrder, VerdictChange
+from deepoj.words.rejudges import EVERYTHING, RejudgeOrder, RejudgeScope, VerdictChange
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery
+from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery, VerdictCount
 
 _PAGE = 50
 _MAX_AFTER = 2**63 - 1
@@ -170,6 +172,8 @@ class ManageProblemPages:
             count=sum(one.count for one in counts),
             counted=_COUNTED,
             compared=_COMPARED,
+            given=_verdicts_of(counts),
+            everything=EVERYTHING,
         )
 
     @page("POST", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
@@ -178,7 +182,13 @@ class ManageProblemPages:
         problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         in_full = form.get("full") == "1"
-        await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full)
+        scope = RejudgeScope(
+            verdict=verdict_filter(form.line("verdict") or None),
+            language=language_filter(form.line("language") or None),
+            since=_start_of(form, "since"),
+            until=_start_of(form, "until"),
+        )
+        await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full, scope=scope)
         return redirect(f"/manage/problems/{problem.id}/rejudge")
 
     # -- results
@@ -305,6 +315,22 @@ class ManageProblemPages:
         if refused is not None:
             response.headers.extend(refused.extra_headers())
         return response
+
+
+def _verdicts_of(counts: Sequence[VerdictCount]) -> list[str]:
+    """Return the verdicts that submissions have, in their usual order."""
+    return sorted({one.status for one in counts if one.state is State.DONE}, key=_place_of)
+
+
+def _start_of(form: forms.SentForm, name: str) -> dt.datetime | None:
+    """Return the beginning of a day in UTC. Raises Refused."""
+    day = form.line(name)
+    if not day:
+        return None
+    try:
+        return dt.datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=dt.UTC)
+    except ValueError as error:
+        raise Refused(ApiError.INVALID, field=name, problem="a day such as 2026-01-31") from error
 
 
 def _query(problem: Problem) -> SubmissionQuery:
