@@ -1,7 +1,8 @@
 """The pages, as tables: which pages the browser looks at, and who may do what. A new page is a line in each.
 
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
-member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it).
+member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
+``{staged}`` (a package that was uploaded to be compared).
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/problems/{problem}/delete", who=Who.ADMIN, name="manage-problems-problem-delete"),
     Shown(path="/manage/problems/{problem}/rejudge", who=Who.ADMIN, name="manage-problems-problem-rejudge"),
     Shown(path="/manage/problems/{problem}/replace", who=Who.ADMIN, name="manage-problems-problem-replace"),
+    Shown(path="/manage/problems/{problem}/replace?package={staged}", who=Who.ADMIN, name="manage-problems-changes"),
     Shown(path="/manage/system", who=Who.ADMIN, name="manage-system"),
     Shown(path="/manage/users", who=Who.ADMIN, name="manage-users"),
     Shown(path="/manage/users/{user}", who=Who.ADMIN, name="manage-users-user"),

@@ -12,7 +12,7 @@ import httpx
 
 from deepoj.sample import accepted_source
 from deepoj.web import assets
-from tests.e2e.nodes import BROKEN, VERDICT_S, WRONG, Node, running, until
+from tests.e2e.nodes import BROKEN, VERDICT_S, WRONG, Node, package, running, until
 from tests.web.pages import Who
 
 PASSWORD = "correct horse"
@@ -53,7 +53,8 @@ def running_site(home: Path) -> Iterator[Site]:
     with running(home, "--sample", env=kept, first=True) as node:
         until(lambda: "Result: Accepted" in node.out.read_text(), within_s=VERDICT_S, what=f"the sample; {node.tail()}")
         sessions = {who: _session_of(node.base, name) for who, name in NAMES.items()}
-        yield Site(node, sessions, _ids(node))
+        ids = _ids(node)
+        yield Site(node, sessions, ids | {"staged": _staged(node.base, sessions[Who.ADMIN], ids["problem"])})
 
 
 def _session_of(base: str, name: str) -> str:
@@ -65,6 +66,17 @@ def _session_of(base: str, name: str) -> str:
         reply = client.post("/register", data=fields)
         assert reply.status_code == 303, reply.text
         return str(client.cookies[_SESSION])
+
+
+def _staged(base: str, session: str, problem: str) -> str:
+    """Upload another package of the problem, to be compared. Return its token."""
+    path = f"/manage/problems/{problem}/replace"
+    with httpx.Client(base_url=base, cookies={_SESSION: session}, timeout=60, trust_env=False) as client:
+        found = re.search(r'name="form_token" value="([^"]+)"', client.get(path).text)
+        assert found is not None
+        reply = client.post(path, data={"form_token": found[1]}, files={"file": ("p.zip", package())})
+        assert reply.status_code == 303, reply.text
+        return reply.headers["Location"].partition("package=")[2]
 
 
 def _ids(node: Node) -> dict[str, str]:

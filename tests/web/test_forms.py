@@ -146,7 +146,7 @@ async def test_a_path_of_ours_is_where_the_login_leads(tmp_path: Path) -> None:
 
 async def test_no_page_may_be_framed_sniffed_or_told_to_load_from_elsewhere(tmp_path: Path) -> None:
     _home, visits, ids = await furnished(tmp_path)
-    ids |= dict.fromkeys(("accepted", "wrong", "broken"), ids["job"])
+    ids |= dict.fromkeys(("accepted", "wrong", "broken"), ids["job"]) | {"staged": ""}
     for page in PAGES:
         reply = await visits[page.who].get(page.path.format(**ids))
         assert reply.status == page.status, (page, reply.text)
