@@ -14,6 +14,8 @@ from tests.web.test_manage_problems import Desk, admin_of, uploads
 
 OLD = {"1.in": "1 2\n", "1.out": "3\n", "2.in": "4 5\n", "2.out": "9\n"}
 NEW = OLD | {"2.out": "10\n", "3.in": "0 0\n", "3.out": "0\n"}
+#: made once: a zip holds the time at which it was made
+PACKAGE = package(NEW)
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -31,7 +33,7 @@ async def created(desk: Desk) -> Problem:
 
 async def staged(desk: Desk, problem: Problem, **fields: str) -> str:
     """Upload the new package; return the address of its report."""
-    return await desk.sent(f"/manage/problems/{problem.id}/replace", fields, file=package(NEW))
+    return await desk.sent(f"/manage/problems/{problem.id}/replace", fields, file=PACKAGE)
 
 
 def hidden(page: str) -> dict[str, str]:
@@ -58,7 +60,7 @@ async def test_report_comes_before_the_change(desk: Desk) -> None:
     changed = await home.store.problem(problem.id)
     assert changed is not None
     assert (changed.version, changed.time_limit_ms, changed.title) == (2, 2000, "Sum")
-    assert home.blobs.objects[changed.data_path] == package(NEW)
+    assert home.blobs.objects[changed.data_path] == PACKAGE
     assert f'href="/manage/problems/{problem.id}/rejudge">Rejudge the submissions' in await desk.get(place)
     assert uploads(home) == []
 
@@ -94,7 +96,7 @@ async def test_refused_package_says_why_and_keeps_the_fields(desk: Desk) -> None
     home, problem = desk.home, await created(desk)
     path = f"/manage/problems/{problem.id}/replace"
     home.vetted[0] = PackageFault(f"{HOSTILE}.cpp", "The checker does not compile.")
-    answer = await desk.post(path, {"time_limit": "77"}, file=package(NEW))
+    answer = await desk.post(path, {"time_limit": "77"}, file=PACKAGE)
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 400
     assert "The checker does not compile." in page

@@ -90,6 +90,8 @@ def test_same_content_twice_is_paired_once(tmp_path: Path) -> None:
     twice = SUMS | {"4.in": SUMS["1.in"], "4.out": SUMS["1.out"]}
     assert shown(changes(tmp_path, SUMS, twice)) == [("added", None, "4", ())]
     assert shown(changes(tmp_path, twice, SUMS)) == [("removed", "4", None, ())]
+    moved = {name.replace("1.", f"{copy}."): text for copy in (4, 5) for name, text in SUMS.items()}
+    assert shown(changes(tmp_path, SUMS, moved)) == [("renamed", "1", "4", ()), ("added", None, "5", ())]
 
 
 @pytest.mark.parametrize(
