@@ -325,7 +325,7 @@ async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whol
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(29)
+    await migrator.migrate(30)
     order = "INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id"
     postgres.psql(
         "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
@@ -335,7 +335,7 @@ async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whol
         f"{order}, until) VALUES (3, 1, false, 'root', 9, 9, now())",
         empty,
     )
-    await migrator.rollback(28)
+    await migrator.rollback(29)
     assert postgres.psql("SELECT problem_id FROM rejudges WHERE finished_at IS NULL", empty) == "1"
     assert postgres.psql("SELECT count(*) FROM rejudges", empty) == "3"
     await migrator.migrate()

@@ -119,8 +119,8 @@ class ProblemRoutes:
     async def changes(self, user: User, problem_id: str) -> PackageChangesView:
         """Compare a package with that of a problem, without changing the problem.
 
-        For administrators and its setter. The form is that of the change. Tests are compared by name and by content, so a renamed test
-        is recognized.
+        For administrators and its setter. The form is that of the change. Tests are compared by name and by content, so
+        a renamed test is recognized.
         """
         problem = await self._publishing.allowed(user, Right.CHANGE_PROBLEMS, problem_id)
         async with self._publishing.received() as form:
