@@ -94,6 +94,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
 _ROLE_CALLERS = ("setter", "other setter", "jury", "operator")
 _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("PUT", "/api/v1/problems/{problem}"): (200, 403, 403, 403),
+    ("POST", "/api/v1/problems/{problem}/changes"): (200, 403, 403, 403),
     ("GET", "/api/v1/problems/{problem}/rejudge"): (404, 403, 404, 403),
     ("POST", "/api/v1/problems/{problem}/rejudge"): (202, 403, 202, 403),
     ("POST", "/api/v1/submissions/{job}/rejudge"): (409, 403, 409, 403),
