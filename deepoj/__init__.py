@@ -35,7 +35,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     nursery     tree (the nurseries of the process), supervise, loops  ← words, ports, observe, api, config, pipeline,
                                                                          execution, playground, capacity
     wiring      config → adapters → the children of the tree           ← all above
-    operate     doctor, verify, backup, audit, bench, and drills that
+    operate     doctor, verify, backup, bench, and drills that
                 break deployments on purpose; no node imports it       ← all above, sample
     client      the client side of the HTTP API: a library, and what
                 `deepoj login`, `submit`, `status`, `run` do             ← words, judging

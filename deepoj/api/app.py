@@ -30,6 +30,7 @@ from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
+from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
 from deepoj.api.routes.groups import GroupRoutes
@@ -121,6 +122,7 @@ def create_app(context: ApiContext) -> Api:
         LetterRoutes(context),
         DocumentRoutes(_document(app)),
         WebhookRoutes(context),
+        AuditRoutes(context),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deepoj.api.audits import AuditOrders
 from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
@@ -27,8 +28,10 @@ from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
+from deepoj.ports.system import SystemView
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.readiness import Readiness
+from deepoj.words.stream import PressureMinute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class ApiContext:
     rejudges: Rejudges
     roster: Roster
     admin_events: AdminEvents
+    system: SystemView
     results: LiveResults
     #: the event streams of this node
     live: Live
@@ -60,6 +64,10 @@ class ApiContext:
     stream: JobStream | None = None
     #: refuses new work while too much is waiting
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
+    #: what waited in each minute of the last hour, as this node measured it
+    pressure_history: Callable[[], Sequence[PressureMinute]] = lambda: ()
+    #: the audits that administrators order on this node
+    audits: AuditOrders = field(default_factory=AuditOrders)
     #: returns the node's current readiness
     ready: Callable[[], Readiness]
     settings: ApiSettings

@@ -98,6 +98,8 @@ class ApiSettings:
     has_pages: bool
     #: when a login in a browser ends
     sessions: SessionLimits
+    #: whether people always reach the pages over TLS; otherwise a trusted proxy must say so
+    always_encrypted: bool = False
 
     # -- custom runs
     runs: RunRules

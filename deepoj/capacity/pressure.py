@@ -6,7 +6,8 @@ not at all. The figures only decide whether to accept more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 
 import trio
 
@@ -14,7 +15,7 @@ from deepoj import observe
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.outbox import LANES, OutboxPending
-from deepoj.words.stream import PressureSnapshot
+from deepoj.words.stream import HISTORY_MINUTES, PressureMinute, PressureSnapshot
 
 UNKNOWN = float("nan")
 #: the values of the label ``field`` of ``api_pressure_snapshot``
@@ -43,13 +44,29 @@ async def pressure(outbox: Outbox, stream: JobStream) -> PressureSnapshot:
 
 @dataclass(slots=True)
 class LatestPressure:
-    """The last snapshot and its time, for callers that cannot wait for a new one, as a request."""
+    """The last snapshot and its time, for callers that cannot wait for a new one, as a request; and the last hour."""
 
     _snapshot: PressureSnapshot | None = None
     _at: float = 0.0
+    _minutes: deque[PressureMinute] = field(default_factory=lambda: deque(maxlen=HISTORY_MINUTES))
 
     def put(self, snapshot: PressureSnapshot) -> None:
         self._snapshot, self._at = snapshot, trio.current_time()
+        waiting = snapshot.waiting_at_most if snapshot.waiting is None else snapshot.waiting
+        minute = snapshot.ts_ms // 60_000
+        if self._minutes and self._minutes[-1].minute == minute:
+            former = self._minutes.pop()
+            waiting, pending = max(waiting, former.waiting), max(snapshot.pending, former.pending)
+        else:
+            pending = snapshot.pending
+        self._minutes.append(PressureMinute(minute, waiting, pending))
+
+    def history(self) -> tuple[PressureMinute, ...]:
+        """Return the minutes of the last hour that this node has measured, oldest first."""
+        if not self._minutes:
+            return ()
+        start = self._minutes[-1].minute - HISTORY_MINUTES
+        return tuple(one for one in self._minutes if one.minute > start)
 
     def get(self, max_age_s: float) -> PressureSnapshot | None:
         """Return the snapshot, or None if there was none within ``max_age_s``. None means unknown, not idle."""
@@ -59,8 +76,8 @@ class LatestPressure:
 def show(snapshot: PressureSnapshot | None, metrics: observe.Metrics) -> None:
     """Set the gauges from a snapshot. An unknown figure is NaN, which leaves a gap in a graph instead of a zero."""
     fields = dict.fromkeys(FIELDS, UNKNOWN) if snapshot is None else _fields(snapshot)
-    for field, value in fields.items():
-        metrics.pressure_snapshot.labels(field=field).set(value)
+    for name, value in fields.items():
+        metrics.pressure_snapshot.labels(field=name).set(value)
     metrics.stream_lag.set(fields["lag"])
     metrics.stream_backlog.set(fields["backlog"])
     metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])

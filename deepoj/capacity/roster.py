@@ -7,11 +7,14 @@ not mean that there are none: submissions are accepted if their language is know
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import trio
 
 from deepoj.ports.roster import Roster
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.roster import NodeFacts
 
 #: version or versions, by language key
 type Languages = Mapping[str, tuple[str, ...]]
@@ -20,6 +23,8 @@ type Languages = Mapping[str, tuple[str, ...]]
 PERIOD_S = 5.0
 #: how long an announcement is valid
 LEASE_S = 30.0
+#: how long a node that ends waits for the database to forget it
+WITHDRAW_S = 1.0
 #: the age after which the last reading is no longer used
 MAX_AGE_S = 30.0
 
@@ -39,13 +44,20 @@ class LatestLanguages:
         return self._languages if trio.current_time() - self._at <= MAX_AGE_S else None
 
 
-async def announce(roster: Roster, node: str, languages: Mapping[str, str]) -> None:
+async def announce(roster: Roster, node: str, languages: Mapping[str, str], facts: NodeFacts | None = None) -> None:
     """Announce the languages of a node that takes work now.
 
     Raises:
       StoreUnavailable: an earlier announcement may still be valid.
     """
-    await roster.announce(node, languages, LEASE_S)
+    await roster.announce(node, languages, LEASE_S, facts)
+
+
+async def withdraw(roster: Roster, node: str) -> None:
+    """Take back the announcement of a node that ends on purpose, so that it is not reported as silent. In bounded time,
+    despite a cancel; if the database is away, the announcement expires by itself."""
+    with trio.CancelScope(shield=True, deadline=trio.current_time() + WITHDRAW_S), suppress(StoreUnavailable):
+        await roster.withdraw(node)
 
 
 async def look(roster: Roster, latest: LatestLanguages) -> None:

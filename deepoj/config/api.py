@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from deepoj.config.auth import AuthSection
 from deepoj.config.backpressure import BackpressureSection
 from deepoj.config.fields import DAY_MS, DAY_SEC, Section, key, section, whole
@@ -152,6 +154,12 @@ class WebSection(Section):
         ge=0.1,
         le=8760,
         doc="Hours after which a login in a browser ends in any case.",
+    )
+    cookie_secure: Literal["auto", "always"] = key(
+        "auto",
+        "WEB_COOKIE_SECURE",
+        doc="When cookies are for TLS alone and HSTS is sent: auto, if a trusted proxy says https; always, which "
+        "makes logins over plain HTTP fail.",
     )
 
 

@@ -111,6 +111,16 @@ class Metrics:
         """Return the whole registry in Prometheus's text format (:data:`CONTENT_TYPE`)."""
         return generate_latest(self.registry)
 
+    def upkeep(self) -> list[tuple[str, int]]:
+        """Return the counts of repair, deletion and canaries of this process, with metric and labels, without zeros."""
+        found = []
+        for counter in (self.repair, self.db_gc, self.object_gc, self.stream_trim, self.canary_failures):
+            for sample in (sample for family in counter.collect() for sample in family.samples):
+                if sample.name.endswith("_total") and sample.value:
+                    labels = ", ".join(value for value in sample.labels.values() if value)
+                    found.append((f"{sample.name}: {labels}", int(sample.value)))
+        return found
+
     def _declare_api(self, to: _Declare) -> None:
         #: ``path`` is the route's template, never the path as sent
         self.http_requests = to.counter("http_requests_total", "HTTP requests", "method", "path", "status")
@@ -141,6 +151,12 @@ class Metrics:
             "reason",
         )
         self.live_events = to.counter("api_live_events_total", "Events sent to event streams")
+        #: ``group``: the first part of the route, such as ``problems``
+        self.web_requests = to.counter("web_requests_total", "Requests for pages", "group", "status")
+        self.web_request_duration_seconds = to.histogram(
+            "web_request_duration_seconds", "Time to answer with a page, without event streams", FAST_S, "group"
+        )
+        self.web_live_streams = to.gauge("web_live_streams", "Event streams of pages that are open")
         self.custom_run = to.counter("custom_run_total", "Custom runs taken or refused", "language", "status")
         self.backpressure_reject = to.counter(
             "api_backpressure_reject_total", "Submissions and runs refused because too much waits", "reason"

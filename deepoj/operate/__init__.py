@@ -1,2 +1,2 @@
-"""What an operator runs beside the nodes: doctor, verify, backup, audit, bench, drills. No node imports it; ``cli``
+"""What an operator runs beside the nodes: doctor, verify, backup, bench, drills. No node imports it; ``cli``
 has the commands."""

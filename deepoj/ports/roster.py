@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from deepoj.words.roster import AnnouncedNode
+from deepoj.words.roster import AnnouncedNode, NodeFacts
 
 
 class Roster(Protocol):
     """The nodes that judge, and their languages. Raises StoreUnavailable."""
 
-    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
+    async def announce(
+        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+    ) -> None:
         """Announce the node's languages (language key → version) for ``lease_s``, in place of its earlier ones."""
+        ...
+
+    async def withdraw(self, node: str) -> None:
+        """Forget the node's announcement: it ends on purpose."""
         ...
 
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from quart import Response, request
 from quart.typing import ResponseReturnValue
+from quart.wrappers import Request
 from werkzeug.exceptions import HTTPException
 
 from deepoj.api.app import Api, answer_refusal
@@ -38,6 +39,8 @@ from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavai
 
 #: beginnings of paths that programs ask for: a refusal is JSON there, even for a browser
 _OF_PROGRAMS = ("/api/", "/metrics", "/openapi.json", "/docs")
+#: how long a browser that has used TLS uses nothing else for this site: a year
+_HSTS_S = 31_536_000
 _BROKEN = {
     StoreUnavailable: ApiError.DB_DOWN,
     BlobsUnavailable: ApiError.STORAGE_DOWN,
@@ -70,7 +73,25 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))
     app.page_claims = visitors.claims
+    app.page_group = lambda asked: _group(asked) if is_page(app, asked.endpoint) else None
+    _require_tls_later(app, visitors)
     _show_refusals(app, visitors, pages)
+
+
+def _group(asked: Request) -> str:
+    """Return the group of a page, for the metrics: the first part of its route."""
+    rule = "" if asked.url_rule is None else asked.url_rule.rule
+    return rule.split("/")[1] or "home"
+
+
+def _require_tls_later(app: Api, visitors: Visitors) -> None:
+    """Tell browsers that speak TLS with us to go on doing so (HSTS)."""
+
+    @app.after_request
+    async def require_tls(response: Response) -> Response:
+        if visitors.is_encrypted():
+            response.headers["Strict-Transport-Security"] = f"max-age={_HSTS_S}"
+        return response
 
 
 def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:

@@ -18,7 +18,7 @@ from quart_trio.wrappers import TrioResponse
 import deepoj
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
-from deepoj.web.shown import GLYPHS, bar, duration, memory, milliseconds, moment
+from deepoj.web.shown import GLYPHS, bar, duration, memory, milliseconds, moment, size
 from deepoj.web.visitor import LANGUAGES, THEMES, Visitor, Visitors
 from deepoj.words.results import Verdict
 
@@ -108,7 +108,7 @@ def _environment(language: str) -> jinja2.Environment:
         lambda one, many, count: catalogue.get(one if count == 1 else many, one if count == 1 else many),
         newstyle=True,
     )
-    environment.filters.update(duration=duration, ms=milliseconds, memory=memory, moment=moment)
+    environment.filters.update(duration=duration, ms=milliseconds, memory=memory, moment=moment, bytes=size)
     environment.globals.update(
         form_token=_form_token,
         version=deepoj.__version__,

@@ -59,6 +59,12 @@ def memory(kb: int | None) -> str:
     return f"{kb} KiB" if kb < _KB_OF_MIB else f"{kb / _KB_OF_MIB:.1f} MiB"
 
 
+def size(count: int) -> str:
+    """Return a number of bytes as ``640 MiB``, ``12 GiB``."""
+    mib = count / 1024 / 1024
+    return f"{mib:.0f} MiB" if mib < 10 * _KB_OF_MIB else f"{mib / _KB_OF_MIB:.0f} GiB"
+
+
 def duration(seconds: float) -> str:
     """Return ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 1 h``."""
     minutes, rest = divmod(int(seconds), 60)

@@ -98,7 +98,7 @@ class Visitors:
 
     def __init__(self, sessions: Sessions, settings: ApiSettings) -> None:
         self._sessions, self._limits = sessions, settings.sessions
-        self._trusted = networks(settings.trusted_proxies)
+        self._trusted, self._always_encrypted = networks(settings.trusted_proxies), settings.always_encrypted
         self._key = hashlib.sha256(b"deepoj web\0" + settings.jwt_secret.encode()).digest()
 
     async def visitor(self) -> Visitor:
@@ -221,12 +221,14 @@ class Visitors:
             path="/",
             httponly=True,
             samesite="Lax",
-            secure=self._is_encrypted(),
+            secure=self.is_encrypted(),
         )
         headers.add("Set-Cookie", cookie)
 
-    def _is_encrypted(self) -> bool:
-        """Whether the browser speaks TLS with the proxy in front of us."""
+    def is_encrypted(self) -> bool:
+        """Return whether the browser of the current request speaks TLS with the proxy in front of us."""
+        if self._always_encrypted:
+            return True
         peer = request.scope.get("client")
         is_proxied = is_within(parse(peer[0]) if peer else None, self._trusted)
         schemes = request.headers.get("X-Forwarded-Proto", "").split(",")  # the first is the browser's

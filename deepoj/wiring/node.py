@@ -80,6 +80,10 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
                 stack.callback(_note_address(home.home, parts).unlink, missing_ok=True)
             life.on_ready(_ready(parts))
 
+        def on_stop() -> None:
+            parts.stopping.set()
+            life.on_stop()
+
         jobs = parts.jobs
         drain_s = min(DRAIN_S, cfg.worker.cleanup_timeout_sec / 2)
         node = tree.Node(
@@ -94,7 +98,7 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             drain_s=drain_s,
             give_back_s=max(GIVE_BACK_S, cfg.worker.cleanup_timeout_sec - drain_s),
             on_up=on_up,
-            on_stop=life.on_stop,
+            on_stop=on_stop,
         )
         await tree.run(node, trio.Event())
 

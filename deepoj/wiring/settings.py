@@ -231,6 +231,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         hidden_steps=hidden_steps(cfg),
         has_pages=section.web.enabled,
         sessions=session_limits(cfg),
+        always_encrypted=section.web.cookie_secure == "always",
         runs=run_rules(cfg),
         callbacks=callbacks(cfg, webhook_secret),
         webhook_secret=webhook_secret.encode(),

@@ -85,3 +85,16 @@ class PressureSnapshot:
     def oldest_age_s(self) -> float:
         """0 if nothing waits."""
         return (self.oldest_age_ms or 0) / 1000
+
+
+#: minutes that are kept of what waited
+HISTORY_MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class PressureMinute:
+    """The most that waited, and the most that nodes held, within a minute. ``minute``: of the Unix clock."""
+
+    minute: int
+    waiting: int
+    pending: int

@@ -75,6 +75,8 @@ class House[S = MemoryStore]:
 
     #: the last pressure snapshot, if there is one
     pressed: list[PressureSnapshot] = field(default_factory=list)
+    #: what the routes and pages use
+    context: ApiContext = field(kw_only=True)
     #: a snapshot above all thresholds
     backlog = PressureSnapshot(
         ts_ms=0, stream_key="s", group="g", xlen=9, pending=0, lag=9, oldest_age_ms=0, oldest_age_source="backlog",
@@ -243,8 +245,8 @@ def _house[S](
         accounts=ports.accounts, sessions=ports.sessions, groups=ports.groups, problems=ports.problems,
         statements=ports.statements, submissions=ports.submissions, lists=ports.lists, letters=ports.letters,
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
-        admin_events=ports.admin_events, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs, ready=ready,
-        settings=settings, metrics=metrics,
+        admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,
+        ready=ready, settings=settings, metrics=metrics,
         live_languages=lambda: live[0], github=github, live=streams, vet=vet,
         stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
@@ -252,7 +254,9 @@ def _house[S](
     app = create_app(context)
     if settings.has_pages:
         add_pages(app, context, Assets())
-    return House(app, store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed)
+    return House(
+        app, store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed, context=context
+    )
 
 
 @asynccontextmanager

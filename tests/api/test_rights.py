@@ -84,6 +84,8 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("DELETE", "/api/v1/admin/groups/{group}/members/{user}", (401, 401, 403, 403, 200)),
     ("DELETE", "/api/v1/admin/groups/{group}", (401, 401, 403, 403, 200)),
     ("POST", "/api/v1/admin/users/{user}/password", (401, 401, 403, 403, 200)),
+    ("GET", "/api/v1/admin/audit", (401, 401, 403, 403, 200)),
+    ("POST", "/api/v1/admin/audit", (401, 401, 403, 403, 202)),
     ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
     ("GET", "/api/v1/auth/github/callback", (404, 404, 404, 404, 404)),
 )
@@ -104,6 +106,8 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/api/v1/status/{ended}/events"): (403, 403, 200, 403),  # of another problem
     ("GET", "/api/v1/submissions/{job}"): (200, 403, 200, 403),
     ("GET", "/api/v1/admin/dlq"): (403, 403, 403, 200),
+    ("GET", "/api/v1/admin/audit"): (403, 403, 403, 200),
+    ("POST", "/api/v1/admin/audit"): (403, 403, 403, 202),
     ("GET", "/api/v1/admin/dlq/{job}"): (403, 403, 403, 404),
     ("POST", "/api/v1/admin/dlq/{job}/requeue"): (403, 403, 403, 409),
     ("POST", "/api/v1/admin/dlq/{job}/discard"): (403, 403, 403, 409),

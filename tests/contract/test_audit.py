@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.observe import Metrics
-from deepoj.operate import audit as step
-from deepoj.operate.audit import AuditFault, AuditReport, audit
 from deepoj.operate.drill.history import Wrong
 from deepoj.operate.drill.stage import Stage
+from deepoj.pipeline import audit as step
+from deepoj.pipeline.audit import AuditFault, AuditReport, audit
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.ports.ledger import Auditor
 from deepoj.words.jobs import Claim, Held

@@ -212,7 +212,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 6
+    assert len(sections) == 14 + 8
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -585,3 +585,18 @@ def test_row_18_one_user_sends_very_much(deserted: Deserted) -> None:
     assert int(refused.headers["Retry-After"]) > 0
     found.node.submit(other, problem_id, ACCEPTED)
     found.look("4.18")
+
+
+def test_row_21_people_cannot_log_in(deserted: Deserted) -> None:
+    client = deserted.site.node.client
+    token = re.findall(r'name="form_token" value="([^"]+)"', client.get("/login").text)[0]
+    fields = {"username": "stranger", "password": "a long password", "form_token": token}
+    assert client.post("/login", data=fields).status_code == 401
+    client.cookies.clear()
+    deserted.site.look("4.21")
+
+
+def test_row_22_pages_without_style(deserted: Deserted) -> None:
+    """A style of another build is asked for, as by a browser that has the page of another node."""
+    assert deserted.site.node.client.get("/assets/site.0123456789.css").status_code == 404
+    deserted.site.look("4.22")

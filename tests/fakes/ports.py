@@ -19,8 +19,10 @@ from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
 from deepoj.ports.submissions import SubmissionLists, Submissions
+from deepoj.ports.system import SystemView
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.runs import MemoryRunLeases
+from tests.fakes.system import MemorySystem
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -71,6 +73,8 @@ class Store(Protocol):
     def webhooks(self) -> Webhooks: ...
     @property
     def admin_events(self) -> AdminEvents: ...
+    @property
+    def system(self) -> SystemView: ...
 
 
 class MemoryPorts:
@@ -98,3 +102,4 @@ class MemoryPorts:
         self.live: LiveResults = memory
         self.webhooks: Webhooks = memory
         self.admin_events: AdminEvents = memory
+        self.system: SystemView = MemorySystem(memory)

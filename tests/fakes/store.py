@@ -40,7 +40,7 @@ from deepoj.words.rejudges import (
     VerdictChange,
 )
 from deepoj.words.results import Report, Verdict
-from deepoj.words.roster import AnnouncedNode
+from deepoj.words.roster import AnnouncedNode, NodeFacts
 from deepoj.words.statements import StatementSet
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
@@ -160,6 +160,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     ledger: list[LedgerRow] = field(default_factory=list)
     #: node → its languages, and until when they hold
     nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
+    node_facts: dict[str, NodeFacts] = field(default_factory=dict)
     #: (job, attempt) → portions by their last test, and when they were told
     told: dict[tuple[str, int], dict[int, tuple[EndedTests, float]]] = field(default_factory=dict)
     #: heard of every ring for live results
@@ -892,8 +893,16 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     def _can_be_judged(self, row: Row) -> bool:
         return any(row.draft.language in has and until > self.clock() for has, until in self.nodes.values())
 
-    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
+    async def withdraw(self, node: str) -> None:
+        lost = await self._enter("withdraw")
+        self.nodes.pop(node, None)
+        self._answer(None, lost)
+
+    async def announce(
+        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+    ) -> None:
         lost = await self._enter("announce")
+        self.node_facts[node] = facts or NodeFacts()
         self.nodes[node] = (dict(languages), self.clock() + lease_s)
         self._answer(None, lost)
 
@@ -915,6 +924,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
                 live_until=self._dated(until).isoformat(),
                 isolation=judged[node].isolation if node in judged else None,
                 judged_at=self._dated(judged[node].at).isoformat() if node in judged else None,
+                facts=self.node_facts.get(node, NodeFacts()),
             )
             for node, (languages, until) in sorted(self.nodes.items())
             if until > self.clock() - 86_400

@@ -27,7 +27,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from deepoj.operate.audit import audit
+from deepoj.pipeline.audit import audit
 from deepoj.pipeline.rejudge import order, rejudge
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.words.jobs import Claim, FinalizeRefusal

@@ -18,7 +18,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics
-from deepoj.operate.audit import audit
+from deepoj.pipeline.audit import audit
 from deepoj.pipeline.dlq import decide
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.words.jobs import Claim

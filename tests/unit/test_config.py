@@ -110,6 +110,7 @@ api.outbox.retry_max_ms 10000 OUTBOX_RETRY_MAX_MS
 api.web.enabled True WEB_ENABLED
 api.web.session_idle_hours 72 WEB_SESSION_IDLE_HOURS
 api.web.session_max_hours 720 WEB_SESSION_MAX_HOURS
+api.web.cookie_secure 'auto' WEB_COOKIE_SECURE
 api.webhooks.enabled True WEBHOOKS_ENABLED
 api.webhooks.secret '' WEBHOOKS_SECRET
 api.webhooks.allowed_hosts [] WEBHOOKS_ALLOWED_HOSTS
@@ -300,6 +301,7 @@ def sample_of(key: str) -> tuple[str, object]:
         "home": ("/srv/elsewhere", Path("/srv/elsewhere")),
         "sandbox_min_isolation": ("weak", Isolation.WEAK),
         "api.auth.admin_registration": ("open", "open"),
+        "api.web.cookie_secure": ("always", "always"),
         "api.auth.jwt_secret": (SECRET, SECRET),
         "api.webhooks.secret": (SECRET, SECRET),
         "api.webhooks.private_networks": ("10.1.0.0/16, ::1", ("10.1.0.0/16", "::1")),

@@ -64,6 +64,9 @@ api_untrusted_forwarded_total api
 api_live_streams api
 api_live_streams_refused_total api reason
 api_live_events_total api
+web_requests_total api group,status
+web_request_duration_seconds api group
+web_live_streams api
 worker_compile_headers_total worker result
 custom_run_total api language,status
 worker_custom_run_total worker status
@@ -147,7 +150,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     }
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
-        "level", "child", "case", "field",
+        "level", "child", "case", "field", "group",
         "lane",
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 import trio
 
 from deepoj.adapters.blobs.directory import DirectoryBlobs
@@ -14,7 +15,7 @@ from deepoj.config.loader import load
 from deepoj.observe import Metrics
 from deepoj.wiring.adapters import Adapters
 from deepoj.wiring.children.keepers import keepers
-from deepoj.wiring.children.parts import furnish
+from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
 from tests.fakes.box import ScriptedBox
 from tests.fakes.stream import MemoryStream
@@ -37,10 +38,7 @@ class RecordingPool:
         return []
 
 
-async def test_wired_heartbeat_extends_jobs_and_custom_runs_each_in_its_own_table(
-    autojump_clock: object, metrics: Metrics, tmp_path: Path
-) -> None:
-    pool = RecordingPool()
+def a_worker(metrics: Metrics, tmp_path: Path, pool: RecordingPool) -> Parts:
     cfg = load({"roles": "worker", "worker.workspace": str(tmp_path)}, {})
     unused = cast(Any, None)
     adapters = Adapters(
@@ -48,7 +46,14 @@ async def test_wired_heartbeat_extends_jobs_and_custom_runs_each_in_its_own_tabl
         stream=cast(Any, MemoryStream()), counters=unused, blobs=DirectoryBlobs(tmp_path), box=ScriptedBox(),
         isolation_reasons=(), data=cast(Any, object()), compiled=None, hooks=None,
     )  # fmt: skip
-    parts = furnish(cfg, adapters, metrics, on_step=lambda _: None)
+    return furnish(cfg, adapters, metrics, on_step=lambda _: None)
+
+
+async def test_wired_heartbeat_extends_jobs_and_custom_runs_each_in_its_own_table(
+    autojump_clock: object, metrics: Metrics, tmp_path: Path
+) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool)
     assert parts.jobs is not None
     [heartbeat] = [child for child in keepers(parts) if child.name == "heartbeat"]
     leases = parts.jobs.job_intake.leases
@@ -56,6 +61,26 @@ async def test_wired_heartbeat_extends_jobs_and_custom_runs_each_in_its_own_tabl
     leases.add(replace(a_custom_claim(), run_id=RUN_ID), trio.current_time())
     async with trio.open_nursery() as nursery:
         await nursery.start(heartbeat.run)
-        await trio.sleep(cfg.worker.stream.heartbeat_sec / 2)
+        await trio.sleep(parts.cfg.worker.stream.heartbeat_sec / 2)
         nursery.cancel_scope.cancel()
     assert pool.queries == [("extend", [JOB_ID]), ("extend_runs", [RUN_ID.removeprefix(RUN_ID_PREFIX)])]
+
+
+@pytest.mark.parametrize(("is_asked", "queries"), [(True, ["announce", "withdraw_node"]), (False, ["announce"])])
+async def test_a_node_that_is_stopped_withdraws_its_announcement_and_one_that_breaks_does_not(
+    metrics: Metrics, tmp_path: Path, *, is_asked: bool, queries: list[str]
+) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool)
+    assert parts.jobs is not None
+    parts.jobs.gate.open()
+    [languages] = [child for child in keepers(parts) if child.name == "languages"]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(languages.run)
+        with trio.fail_after(60):
+            while not pool.queries:  # the disks are read in a thread
+                await trio.sleep(0.01)
+        if is_asked:
+            parts.stopping.set()
+        nursery.cancel_scope.cancel()
+    assert [query for query, _ in pool.queries] == queries

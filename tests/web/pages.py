@@ -91,7 +91,11 @@ NOT_SHOWN = (
     "/manage/problems/{problem}/results.csv",
     "/manage/problems/{problem}/results.json",
     "/manage/system/letters/{job}",
+    "/manage/system/events",
 )
+
+#: streams that go on until their reader leaves
+ENDLESS = frozenset({"/manage/system/events"})
 
 #: instead of a status: the visitor is sent to the login
 LOGIN = 0
@@ -281,5 +285,10 @@ RIGHTS: tuple[Right, ...] = (
         path="/manage/groups/{group}",
         statuses=(LOGIN, 403, 403, 303),
         fields={"act": "add", "people": "member"},
+    ),
+    Right(method="GET", path="/manage/system/events", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 403, 200)),
+    Right(method="POST", path="/manage/system/audit", statuses=(LOGIN, 403, 403, 303), roles=(403, 403, 403, 303)),
+    Right(
+        method="POST", path="/manage/system/webhooks/{job}", statuses=(LOGIN, 403, 403, 404), roles=(403, 403, 403, 404)
     ),
 )

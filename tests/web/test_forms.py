@@ -231,3 +231,22 @@ async def test_a_wrong_password_and_an_unknown_name_get_the_same_page(tmp_path: 
         return reply.text.replace(name, "NAME").replace(reply.form_token, "TOKEN")
 
     assert await page("member") == await page("unknown")
+
+
+@pytest.mark.parametrize("scheme", ["https", "http", ""])
+async def test_a_site_that_is_always_behind_tls_needs_no_header_of_the_proxy(tmp_path: Path, scheme: str) -> None:
+    home = house(tmp_path, has_pages=True, always_encrypted=True)
+    visit: Any = Visit(home)
+    visit.headers["X-Forwarded-Proto"] = scheme
+    reply = await visit.get("/login")
+    assert reply.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert all(cookie["secure"] for cookie in (await visit.register("member")).cookies.values())
+
+
+async def test_hsts_is_sent_to_whom_a_trusted_proxy_calls_encrypted_and_to_no_other(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True, trusted_proxies=("192.0.2.0/24",))
+    for peer, scheme, is_sent in (("192.0.2.1", "https", True), ("192.0.2.1", "http", False), ("::1", "https", False)):
+        visit: Any = Visit(home, peer=peer)
+        visit.headers["X-Forwarded-Proto"] = scheme
+        for path in ("/", "/api/v1/health", "/nowhere"):
+            assert ("Strict-Transport-Security" in (await visit.get(path)).headers) is is_sent, (peer, scheme, path)

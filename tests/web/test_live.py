@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import trio
 
 from deepoj.api.live.events import LiveEvent
 from deepoj.web.live import PieceFeed, SoFar
+from tests.api.house import client, house, served
+from tests.web.visits import administrator, registered
 
 
 class Told:
@@ -102,3 +107,40 @@ def test_a_text_of_several_lines_is_one_event() -> None:
         LiveEvent("tests", "7", "<p>\n\n</p>\n").encoded() == b"id: 7\nevent: tests\ndata: <p>\ndata: \ndata: </p>\n\n"
     )
     assert LiveEvent("done", "8", "").encoded() == b"id: 8\nevent: done\ndata: \n\n"
+
+
+async def test_pages_are_counted_by_group_and_the_api_is_not(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    for path in ("/", "/problems", "/problems/999", "/manage/system", "/api/v1/health", "/nothing"):
+        await visit.get(path)
+    counted = {
+        (sample.labels["group"], sample.labels["status"]): int(sample.value)
+        for family in home.metrics.web_requests.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+    wanted = {("problems", "200"): 1, ("problems", "404"): 1, ("manage", "403"): 1}
+    assert {key: counted.get(key) for key in wanted} == wanted
+    assert {group for group, _ in counted} == {"home", "problems", "manage", "register"}
+
+
+async def test_a_stream_of_a_page_counts_while_it_is_open_and_never_as_a_slow_page(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    chief = await administrator(home, "chief")
+    cookie = "; ".join(f"{name}={value}" for name, value in chief.cookies.items())
+
+    def is_open() -> float:
+        return sum(sample.value for family in home.metrics.web_live_streams.collect() for sample in family.samples)
+
+    async with served(home) as (url, _), client(url) as http:
+        async with http.stream("GET", "/manage/system/events", headers={"Cookie": cookie}) as answer:
+            lines = answer.aiter_lines()
+            while "event: audit" not in await anext(lines):
+                pass
+            assert is_open() == 1
+        with trio.fail_after(60):
+            while is_open():
+                await trio.sleep(0.01)
+    families = home.metrics.web_request_duration_seconds.collect()
+    assert "manage" not in {sample.labels["group"] for family in families for sample in family.samples}

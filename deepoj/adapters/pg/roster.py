@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.roster import AnnouncedNode
+from deepoj.words.roster import AnnouncedNode, DiskUse, NodeFacts
 
 #: events of the ledger in which a node's latest verdict is looked for
 _LATEST_EVENTS = 1000
@@ -21,8 +22,14 @@ class PgRoster:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def announce(self, node: str, languages: Mapping[str, str], lease_s: float) -> None:
-        await self._pool.rows("announce", node, json.dumps(dict(languages)), lease_s, repeatable=True)
+    async def announce(
+        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+    ) -> None:
+        stored = json.dumps(asdict(facts or NodeFacts()))
+        await self._pool.rows("announce", node, json.dumps(dict(languages)), lease_s, stored, repeatable=True)
+
+    async def withdraw(self, node: str) -> None:
+        await self._pool.rows("withdraw_node", node, repeatable=True)
 
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
         rows = await self._pool.rows("live_languages", repeatable=True)
@@ -43,6 +50,19 @@ class PgRoster:
                 live_until=row["live_until"].isoformat(),
                 isolation=row["isolation"],
                 judged_at=None if row["judged_at"] is None else row["judged_at"].isoformat(),
+                facts=_facts(row["facts"]),
             )
             for row in await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, repeatable=True)
         ]
+
+
+def _facts(stored: str) -> NodeFacts:
+    facts = json.loads(stored)
+    return NodeFacts(
+        version=facts.get("version", ""),
+        roles=tuple(facts.get("roles", ())),
+        disks=tuple(
+            DiskUse(directory=one["directory"], free_bytes=one["free_bytes"], total_bytes=one["total_bytes"])
+            for one in facts.get("disks", ())
+        ),
+    )

@@ -29,6 +29,7 @@ from deepoj.adapters.pg.sessions import PgSessions
 from deepoj.adapters.pg.statements import PgStatements
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.submissions import PgSubmissions
+from deepoj.adapters.pg.system import PgSystem
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
@@ -62,6 +63,7 @@ class PgStore:
         self.live = PgLive(pool)
         self.webhooks = PgWebhooks(pool)
         self.admin_events = PgAdminEvents(pool)
+        self.system = PgSystem(pool)
         self.schema = PgSchema(pool)
 
     @classmethod

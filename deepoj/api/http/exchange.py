@@ -37,6 +37,7 @@ _MAX_LANGUAGES_CHARS = 1024
 _BEGIN_FREELY, _BEGIN_AT_ONCE = 64, 4
 #: nginx's status for a client that disconnected before its answer
 _CLIENT_GONE = "499"
+_STREAM = "text/event-stream"
 
 
 #: host and port
@@ -87,6 +88,8 @@ class MeasuredApp(QuartTrio):
     starts: StartScheduler
     #: called when the server begins to drain: ends requests that would never end by themselves
     on_drain: Callable[[], None] | None = None
+    #: returns the group of pages of a request, for the metrics; None: it is for no page
+    page_group: Callable[[QuartRequest], str | None] = staticmethod(lambda _: None)
 
 
 class Exchange:
@@ -99,6 +102,7 @@ class Exchange:
         self.is_begun = False
         #: status for the metrics
         self.status = _CLIENT_GONE
+        self._has_page_stream = False
         self.request = _request_of(head, client)
         self._request_id = request_id_of(self.request.headers.get("X-Request-ID"))
         self._trace = trace_of(self.request.headers.get("traceparent"))
@@ -115,6 +119,9 @@ class Exchange:
         self.is_begun = True
         response = await self._app.handle_request(self.request)
         self.status = str(response.status_code)
+        if response.mimetype == _STREAM and self._app.page_group(self.request) is not None:
+            self._has_page_stream = True
+            self._app.metrics.web_live_streams.inc()
         response.headers["X-Request-ID"] = self._request_id
         if self._trace is not None:
             response.headers["traceparent"] = self._trace.traceparent
@@ -128,7 +135,19 @@ class Exchange:
         method = self.request.method if self.request.method in _METHODS else "OTHER"
         labels = {"method": method, "path": template_of(self.request), "status": self.status}
         self._app.metrics.http_requests.labels(**labels).inc()
-        self._app.metrics.http_request_duration_seconds.labels(**labels).observe(trio.current_time() - self._began)
+        took_s = trio.current_time() - self._began
+        self._app.metrics.http_request_duration_seconds.labels(**labels).observe(took_s)
+        self._measure_page(took_s)
+
+    def _measure_page(self, took_s: float) -> None:
+        metrics, group = self._app.metrics, self._app.page_group(self.request)
+        if group is None:
+            return
+        metrics.web_requests.labels(group=group, status=self.status).inc()
+        if self._has_page_stream:
+            metrics.web_live_streams.dec()
+        else:  # a stream lasts as long as its reader stays
+            metrics.web_request_duration_seconds.labels(group=group).observe(took_s)
 
 
 def _request_of(head: Head, client: Address) -> Request:

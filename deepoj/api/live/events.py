@@ -58,6 +58,9 @@ RECHECK_S = 60.0
 #: maximum duration of a stream
 MAX_AGE_S = 900.0
 
+#: topic of the system's page: notified after each measurement of what waits
+SYSTEM_TOPIC = "system"
+
 _HEAD = f"retry: {RETRY_MS}\n\n".encode()
 _KEEP_ALIVE = b": keep-alive\n\n"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from quart import request
 
 from deepoj.api.access import USER, needs
@@ -12,6 +10,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
 from deepoj.api.http.paths import query_number
 from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
+from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right
 from deepoj.api.route import route
 from deepoj.observe import logger
@@ -23,7 +22,6 @@ from deepoj.words.webhooks import CallbackRefusal, HookStanding
 _MAX_PAGE = 200
 _PAGE = 50
 _MAX_ID = 2**63 - 1
-_DELIVERY_ID = re.compile(r"[0-9a-f-]{36}")
 
 #: error for each reason why a callback URL is refused
 CALLBACK_REFUSALS = {
@@ -41,7 +39,7 @@ class WebhookRoutes:
     """``/api/v1/users/me/webhook-secret``, ``/api/v1/admin/webhooks``."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._webhooks, self._settings = context.webhooks, context.settings
+        self._context, self._webhooks, self._settings = context, context.webhooks, context.settings
 
     @route("GET", "/api/v1/users/me/webhook-secret", access=USER, responses={200: WebhookSecret}, errors=(404,))
     async def secret(self, user: User) -> WebhookSecret:
@@ -74,10 +72,8 @@ class WebhookRoutes:
         For operators and administrators. Send ``next`` of a page as ``before`` to get the following page.
         """
         limit, before = query_number("limit", _PAGE, _MAX_PAGE), query_number("before", None, _MAX_ID)
-        deliveries = await self._webhooks.given_up_webhooks(limit + 1, before)
-        page = deliveries[:limit]
-        after = str(page[-1].id) if len(deliveries) > limit else None
-        return WebhookPage(webhooks=[_view(delivery) for delivery in page], next=after)
+        page, after = await given_up(self._context, limit, before)
+        return WebhookPage(webhooks=[_view(delivery) for delivery in page], next=None if after is None else str(after))
 
     @route(
         "POST",
@@ -90,18 +86,7 @@ class WebhookRoutes:
 
         For operators and administrators. A delivery that is already waiting is not changed.
         """
-        is_id = _DELIVERY_ID.fullmatch(delivery_id)
-        redelivered = await self._webhooks.redeliver_webhook(delivery_id) if is_id else None
-        if redelivered is None:
-            raise Refused(ApiError.NO_SUCH_DELIVERY)
-        logger().info(
-            "webhook_redelivered",
-            request_id=request_id(request),
-            user_id=admin.id,
-            job_id=redelivered.job_id,
-            delivery_id=delivery_id,
-            result="repeated" if redelivered.repeated else "done",
-        )
+        redelivered = await redeliver(self._context, admin, delivery_id)
         return RedeliveredView(delivery_id=delivery_id, job_id=redelivered.job_id, repeated=redelivered.repeated)
 
     def _secret(self, user: User, epoch: int) -> WebhookSecret:

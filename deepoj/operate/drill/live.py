@@ -17,11 +17,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.audit import PgAudit
-from deepoj.operate.audit import audit
 from deepoj.operate.drill.drills import PAUSE_S, SETTLE_S, TAKEN_OVER, Recovery, Result
 from deepoj.operate.drill.history import Violation, Wrong, check
 from deepoj.operate.drill.live_canaries import CLAIM_S, LiveCanaries, System, open_canaries, wait_for
 from deepoj.operate.drill.stage import ledger_of, rows_of
+from deepoj.pipeline.audit import audit
 from deepoj.words.errors import StartRefused
 from deepoj.words.exits import USAGE
 

@@ -24,7 +24,6 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome, hold_home
 from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.operate.audit import audit
 from deepoj.operate.drill import servers
 from deepoj.operate.drill.client import Client, client_for
 from deepoj.operate.drill.history import Line, Row, Violation, Wrong
@@ -33,6 +32,7 @@ from deepoj.operate.drill.objects import Objects
 from deepoj.operate.drill.proxy import Dial, Link
 from deepoj.operate.drill.schedule import Wire
 from deepoj.operate.drill.wire import HttpParser, PostgresParser, RedisParser
+from deepoj.pipeline.audit import audit
 from deepoj.words.errors import StartRefused
 
 if TYPE_CHECKING:

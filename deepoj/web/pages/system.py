@@ -8,21 +8,24 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
 from deepoj.api.letters import DecidingLetters
-from deepoj.api.rights import Right
+from deepoj.api.live.events import SYSTEM_TOPIC
+from deepoj.api.redelivering import given_up, redeliver
+from deepoj.api.rights import Right, may
 from deepoj.web import forms
+from deepoj.web.history import chart
+from deepoj.web.operating import SystemFeed, audit_values, queue_values
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.symptoms import symptoms
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.ledger import Decision
-from deepoj.words.outbox import LANES
 from deepoj.words.readiness import PartState
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
 _MAX_NODES = 200
-#: a snapshot of what waits is shown up to this age
-_SNAPSHOT_AGE_S = 60.0
+_MAX_RUNNING = 100
+_MAX_INTERRUPTIONS = 20
 
 
 class SystemPages:
@@ -39,27 +42,68 @@ class SystemPages:
         before = query_number("before", None, _MAX_ID)
         nodes = await context.roster.announced_nodes(_MAX_NODES)
         letters = await self._letters.page(_PAGE, before)
-        readiness, snapshot = context.ready(), context.backpressure.latest(_SNAPSHOT_AGE_S)
-        pressed = context.backpressure.look()
+        hooks, more_hooks = await given_up(context, _PAGE, None)
+        hour = await context.system.last_hour()
+        readiness, queue = context.ready(), queue_values(context)
         return self._pages.html(
             "system.html",
             visitor,
             symptoms=list(
                 symptoms(
-                    readiness, nodes, snapshot, refuses=pressed is not None, has_letters=bool(letters.letters or before)
+                    readiness,
+                    nodes,
+                    queue["snapshot"],
+                    refuses=queue["pressed"] is not None,
+                    has_letters=bool(letters.letters or before),
                 )
             ),
             parts=sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0])),
             reasons=readiness.reasons,
             nodes=nodes,
-            snapshot=snapshot,
-            pressed=pressed,
-            thresholds=context.backpressure.settings,
-            lanes=LANES,
             letters=letters,
+            running=await context.system.running_jobs(_MAX_RUNNING),
+            most_running=_MAX_RUNNING,
+            hour=hour,
+            hour_chart=chart(hour.verdicts, bar_width=50),
+            interruptions=await context.system.interruptions(_MAX_INTERRUPTIONS),
+            upkeep=context.metrics.upkeep(),
+            hooks=hooks,
+            more_hooks=more_hooks is not None,
+            **queue,
+            **audit_values(context),
             before=before,
             done=request.args.get("done"),
         )
+
+    @page("GET", "/manage/system/events", access=needs(Right.OPERATE))
+    async def events(self, visitor: Visitor) -> Response:
+        """Stream what waits and the audit's progress as pieces of the page. It asks the database for nothing."""
+
+        def queue() -> str:
+            return self._pages.piece("_queue.html", visitor, **queue_values(self._context))
+
+        def audit() -> str:
+            return self._pages.piece("_system_audit.html", visitor, **audit_values(self._context))
+
+        async def remains() -> bool:
+            return await self._visitors.remains(visitor, lambda user: may(user, Right.OPERATE))
+
+        feed = SystemFeed({"queue": queue, "audit": audit})
+        return self._context.live.answer(visitor.member.id, SYSTEM_TOPIC, feed, remains)
+
+    @page("POST", "/manage/system/audit", access=needs(Right.OPERATE))
+    async def audit(self, visitor: Visitor) -> Response:
+        """Order an audit on this node, unless one is under way."""
+        await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
+        is_new = self._context.audits.order(visitor.member.username)
+        return redirect(f"/manage/system?done={'audit' if is_new else 'busy'}")
+
+    @page("POST", "/manage/system/webhooks/<delivery_id>", access=needs(Right.OPERATE))
+    async def resend(self, visitor: Visitor, delivery_id: str) -> Response:
+        """Begin another round of a webhook delivery that was given up."""
+        await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
+        await redeliver(self._context, visitor.member, delivery_id)
+        return redirect("/manage/system?done=resent")
 
     @page("GET", "/manage/system/letters/<job_id>", access=needs(Right.OPERATE))
     async def letter(self, visitor: Visitor, job_id: str) -> Response:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import trio
 
+from deepoj import __version__
+from deepoj.api.live.events import SYSTEM_TOPIC, Live
 from deepoj.capacity.backpressure import Backpressure
-from deepoj.capacity.roster import PERIOD_S, announce, look
+from deepoj.capacity.disks import disks
+from deepoj.capacity.roster import PERIOD_S, announce, look, withdraw
 from deepoj.config.roles import Role
 from deepoj.nursery import loops
+from deepoj.nursery.audits import RunAudits
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Child
 from deepoj.packages.objects import sweep_objects
@@ -28,6 +32,7 @@ from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_
 from deepoj.wiring.children.webhooks import webhook_sender
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
+from deepoj.words.roster import NodeFacts
 
 HEALTH_PERIOD_S = 2.0
 #: period of counting the dead letters
@@ -63,6 +68,7 @@ def keepers(parts: Parts) -> list[Child]:
             loop("inflight", INFLIGHT_PERIOD_S, rounds.count_inflight),
             loop("live languages", PERIOD_S, rounds.read_live_languages),
             Child(name="live", run=rounds.listen, restart_on=AWAY),
+            Child(name="audits", run=RunAudits(orders=parts.audits, auditor=parts.adapters.store.audit)),
         ]
     if roles & (KEEPS | {Role.API}):
         children.append(loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs))
@@ -113,7 +119,7 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         loop("revet", REVET_PERIOD_S, rounds.check_published),
         loop("statements", REVET_PERIOD_S, rounds.render_statements),
-        loop("languages", PERIOD_S, rounds.announce_languages),
+        Child(name="languages", run=_Announcing(parts, rounds), restart_on=AWAY),
         Child(name="progress", run=publisher, restart_on=AWAY),
     ]
 
@@ -186,7 +192,7 @@ def _pressure(parts: Parts) -> Child:
     measuring = loops.Pressure(
         outbox=adapters.store.outbox, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
     )
-    rounds = _PressureRounds(measuring, parts.backpressure)
+    rounds = _PressureRounds(measuring, parts.backpressure, parts.live)
     return loop("pressure", parts.cfg.scheduler.metrics_poll_ms / 1000, rounds.once)
 
 
@@ -251,14 +257,38 @@ class _JobRounds:
 
     async def announce_languages(self) -> None:
         if self.jobs.gate.is_open:
-            await announce(self.parts.adapters.store.roster, self.parts.cfg.consumer, self.parts.languages)
+            parts = self.parts
+            await announce(parts.adapters.store.roster, parts.cfg.consumer, parts.languages, await _facts(parts))
+
+
+async def _facts(parts: Parts) -> NodeFacts:
+    home = parts.adapters.home
+    directories = {"work": parts.cfg.workspace} | ({"blobs": home.objects_dir} if home is not None else {})
+    return NodeFacts(version=__version__, roles=tuple(sorted(parts.cfg.roles)), disks=await disks(directories))
+
+
+@dataclass(frozen=True, slots=True)
+class _Announcing:
+    """Announces the node's languages, and takes the announcement back when a stop was asked for."""
+
+    parts: Parts
+    rounds: _JobRounds
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            await loops.Periodic(PERIOD_S, self.rounds.announce_languages)(task_status=task_status)
+        finally:
+            if self.parts.stopping.is_set():
+                await withdraw(self.parts.adapters.store.roster, self.parts.cfg.consumer)
 
 
 @dataclass(frozen=True, slots=True)
 class _PressureRounds:
     measuring: loops.Pressure
     backpressure: Backpressure
+    live: Live
 
     async def once(self) -> None:
         await self.measuring.once()
         self.backpressure.look()
+        self.live.notify(SYSTEM_TOPIC)

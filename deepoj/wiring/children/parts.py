@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import trio
 
 from deepoj import observe
+from deepoj.api.audits import AuditOrders
 from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
@@ -51,6 +52,10 @@ class Parts:
     listens: list[str] = field(default_factory=list)
     #: the last snapshot of the pressure loop; without that loop, none
     pressure: LatestPressure = field(default_factory=LatestPressure)
+    #: the audits that administrators order on this node
+    audits: AuditOrders = field(default_factory=AuditOrders)
+    #: set when a stop was asked for; a node that breaks ends without it
+    stopping: trio.Event = field(default_factory=trio.Event)
     #: decides by it whether the API accepts submissions
     backpressure: Backpressure
     #: language key → version, of this node; filled while preparing

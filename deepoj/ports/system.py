@@ -1,0 +1,22 @@
+"""What operators look at."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from deepoj.words.system import Interruption, LastHour, RunningJob
+
+
+class SystemView(Protocol):
+    """Reads what is in progress and what happened of late, at a cost that no table's size changes. Raises
+    StoreUnavailable."""
+
+    async def running_jobs(self, limit: int) -> list[RunningJob]:
+        """Return the submissions in processing, oldest first."""
+        ...
+
+    async def last_hour(self) -> LastHour: ...
+
+    async def interruptions(self, limit: int) -> list[Interruption]:
+        """Return the latest events by which submissions were put back, newest first."""
+        ...

@@ -1,0 +1,169 @@
+"""The system's page for operators: running jobs, the last hour, webhooks, audits, and its live parts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deepoj.capacity.pressure import LatestPressure
+from deepoj.web.history import chart
+from deepoj.web.operating import SystemFeed, audit_values
+from deepoj.words.roster import DiskUse, NodeFacts
+from deepoj.words.stream import HISTORY_MINUTES
+from deepoj.words.webhooks import HookFailure, HookStatus
+from tests.api.house import House, submission
+from tests.api.test_webhooks import TARGET
+from tests.contract.labs import entry
+from tests.fakes.webhooks import take_due
+from tests.web.clicking import Person, member, pages_house
+
+PAGE = "/manage/system"
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> tuple[House, Person]:
+    home = pages_house(tmp_path)
+    admin, _ = await member(home, "root", is_admin=True)
+    await member(home, "owner")
+    return home, admin
+
+
+async def claimed(home: House) -> str:
+    job_id = await submission(home, await home.token_of("owner"), await home.problem())
+    await home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+    return job_id
+
+
+async def test_running_jobs_name_person_problem_node_and_attempt(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    assert "Nothing is judged now." in (await admin.get(PAGE)).words
+    job_id = await claimed(home)
+    shown = await admin.get(PAGE)
+    number = home.store.rows[job_id].draft.problem_id
+    assert f"{job_id[:8]} {job_id[8:]} owner {number} C++17 (GCC) node-a" in shown.words
+
+
+async def test_statements_do_not_grow_with_what_is_shown(
+    scene: tuple[House, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, admin = scene
+    asked: list[str] = []
+    enter = type(home.store)._enter
+
+    async def counting(store: object, method: str) -> bool:
+        asked.append(method)
+        return await enter(home.store, method)
+
+    monkeypatch.setattr(type(home.store), "_enter", counting)
+    await admin.get(PAGE)
+    few = len(asked)
+    for _ in range(5):
+        await claimed(home)
+    asked.clear()
+    await admin.get(PAGE)
+    assert (len(asked), len(asked) <= 12) == (few, True), asked
+
+
+async def test_disks_and_version_of_nodes(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    disk = DiskUse(directory="work", free_bytes=30 * 2**30, total_bytes=120 * 2**30)
+    facts = NodeFacts(version="0.2.0<", roles=("worker",), disks=(disk,))
+    await home.store.announce("node-a", {}, 60.0, facts)
+    assert "0.2.0< worker work 75 % 30 GiB free" in (await admin.get(PAGE)).words
+    await home.store.withdraw("node-a")
+    assert "node-a" not in (await admin.get(PAGE)).words
+
+
+async def test_a_webhook_that_was_given_up_is_sent_again(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    job_id = await claimed(home)
+    row = home.store.rows[job_id]
+    row.draft = replace(row.draft, callback_url=f"{TARGET}/x")
+    home.store._call_back(row)
+    [hook] = await take_due(home.store)
+    await home.store.settle_webhook(hook, HookStatus.GIVEN_UP, http_status=503, failure=HookFailure.HTTP)
+    shown = await admin.get(PAGE)
+    assert f"{TARGET}" in shown.words
+    action = re.search(r'action="(/manage/system/webhooks/[^"]+)"', shown.text)
+    assert action is not None
+    assert (await admin.post(action[1], {}, form_token="forged")).status == 403
+    assert (await admin.post(action[1], {})).location == f"{PAGE}?done=resent"
+    assert [one.status for one in home.store.hooks.values()] == [HookStatus.PENDING]
+
+
+async def test_an_audit_is_ordered_once_and_its_result_shown(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    await claimed(home)
+    await admin.get(PAGE)
+    assert (await admin.post(f"{PAGE}/audit", {})).location == f"{PAGE}?done=audit"
+    assert (await admin.post(f"{PAGE}/audit", {})).location == f"{PAGE}?done=busy"
+    assert "An audit is under way. 0 submissions are checked. Ordered by root" in (await admin.get(PAGE)).words
+    await home.context.audits.run_next(home.store)
+    shown = (await admin.get(PAGE)).words
+    assert "✓ Each submission has exactly one verdict, or is under way. 1 submission is checked." in shown
+    assert (await admin.post(f"{PAGE}/audit", {})).location == f"{PAGE}?done=audit"
+
+
+async def test_an_audit_names_exceptions_on_the_page_and_over_the_api(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    token, job_id = await home.token_of("root"), await claimed(home)
+    home.store.rows.pop(job_id)
+    assert await (await home.ask("GET", "/api/v1/admin/audit", token=token)).get_json() == {"audit": None}
+    ordered = [await home.ask("POST", "/api/v1/admin/audit", token=token) for _ in range(2)]
+    assert [(await one.get_json())["repeated"] for one in ordered] == [False, True]
+    await home.context.audits.run_next(home.store)
+    result = (await (await home.ask("GET", "/api/v1/admin/audit", token=token)).get_json())["audit"]
+    assert (result["state"], result["by"], result["by_code"]) == ("faults", "root", {"row_missing": 1})
+    assert [one["job_id"] for one in result["exceptions"]] == [job_id]
+    assert "✗ 1 exception" in (await admin.get(PAGE)).words
+
+
+async def test_an_audit_without_a_database_proves_nothing_and_ends(scene: tuple[House, Person]) -> None:
+    home, _admin = scene
+    home.context.audits.order("root")
+    home.store.down = True
+    await home.context.audits.run_next(home.store)
+    standing = home.context.audits.standing
+    assert standing is not None
+    assert (standing.state, "cannot be reached" in standing.failure) == ("failed", True)
+    assert home.context.audits.order("root"), "another one may be ordered"
+
+
+async def test_a_quiet_stream_sends_nothing_and_asks_the_database_for_nothing(scene: tuple[House, Person]) -> None:
+    home, _admin = scene
+    texts = {"queue": "1 waits", "audit": "none"}
+    feed = SystemFeed({"queue": lambda: texts["queue"], "audit": lambda: texts["audit"]})
+    assert [event.name for event in await feed.events()] == ["queue", "audit"]
+    home.store.down = True
+    assert await feed.events() == []
+    texts["audit"] = "one"
+    assert [(event.name, event.data) for event in await feed.events()] == [("audit", "one")]
+    assert audit_values(home.context) == {"audit": None}
+
+
+async def test_the_stream_begins_with_both_parts(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    home.streams.close()  # it would not end by itself
+    reply = await admin.get(f"{PAGE}/events")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/event-stream")
+
+
+async def test_minutes_keep_the_most_and_one_hour(autojump_clock: object) -> None:
+    latest, snapshot = LatestPressure(), House.backlog
+    for minute in range(100):
+        for waiting in (1, minute, 0):
+            latest.put(replace(snapshot, ts_ms=minute * 60_000 + waiting, lag=waiting, pending=2))
+    history = latest.history()
+    assert len(history) == HISTORY_MINUTES
+    assert [(one.minute, one.waiting, one.pending) for one in (history[0], history[-1])] == [(40, 40, 2), (99, 99, 2)]
+    latest.put(replace(snapshot, ts_ms=120 * 60_000, lag=0))
+    assert latest.history()[0].minute == 61
+
+
+def test_bars_fill_the_height_and_small_values_are_seen() -> None:
+    picture = chart([0, 1, 1000], bar_width=10)
+    assert [(bar.x, bar.y, bar.height) for bar in picture.bars] == [(10, 78, 2), (20, 0, 80)]
+    assert picture.width == 30
