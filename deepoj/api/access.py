@@ -10,7 +10,9 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepoj.api.auth import Auth
+from quart import request
+
+from deepoj.api.auth import Auth, bearer
 from deepoj.api.errors import Refused
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.rights import Right, require_some
@@ -57,6 +59,15 @@ def needs(right: Right) -> Access:
     return Access(check=check, security=_TOKEN, errors=(403,))
 
 
+async def _reader(guards: Guards) -> User | None:
+    if bearer(request.headers.get("Authorization")) is None:
+        return None
+    try:
+        return await guards.auth.user()
+    except Refused:
+        return None
+
+
 async def _submitter(guards: Guards) -> User:
     try:
         user = await guards.auth.user()
@@ -69,6 +80,8 @@ async def _submitter(guards: Guards) -> User:
 
 #: everybody, without a token
 PUBLIC = Access()
+#: everybody; the handler gets the user if there is a valid token, else None
+READER = Access(check=_reader)
 #: a user with a valid token
 USER = Access(check=_user, security=_TOKEN)
 #: an administrator

@@ -113,7 +113,7 @@ def create_app(context: ApiContext) -> Api:
         UserRoutes(context, auth, limits),
         GroupRoutes(context),
         ProblemRoutes(context),
-        StatementRoutes(context, auth),
+        StatementRoutes(context),
         LanguageRoutes(context),
         SubmissionRoutes(context, auth),
         PlaygroundRoutes(context, auth, limits),

@@ -49,6 +49,12 @@ class ApiError(enum.Enum):
         "No running judge node has the language {language}; see GET /api/v1/languages.",
         "当前没有评测节点支持语言 {language}，请参阅 GET /api/v1/languages。",
     )
+    LANGUAGE_NOT_ALLOWED = (
+        400,
+        Code.LANGUAGE_NOT_ALLOWED,
+        "This problem takes no programs in {language}; it takes {allowed}.",
+        "本题不接受 {language}，可用的语言：{allowed}。",
+    )
     CODE_TOO_LARGE = (
         400,
         Code.CODE_TOO_LARGE,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from deepoj.api.body import current_request, text
+from deepoj.api.catalog import problem_for
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
@@ -14,6 +15,7 @@ from deepoj.api.http.upload import CheckFields, Form, received_form
 from deepoj.api.rights import Right, require
 from deepoj.api.settings import ApiSettings
 from deepoj.judging import compare
+from deepoj.judging.outputs import language_of
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.publish import (
     MAX_TITLE_CHARS,
@@ -26,9 +28,19 @@ from deepoj.packages.publish import (
 )
 from deepoj.packages.retire import retire
 from deepoj.words.accounts import User
-from deepoj.words.problems import Problem, ProblemRefusal
+from deepoj.words.problems import (
+    MAX_TAG_CHARS,
+    MAX_TAGS,
+    Problem,
+    ProblemRefusal,
+    Visibility,
+    tag_of,
+    tags_of,
+)
 
 MAX_DIFFICULTY_CHARS = 32
+#: groups that see a private problem
+MAX_GROUPS = 100
 
 
 class Publishing:
@@ -46,8 +58,8 @@ class Publishing:
         return problem
 
     async def allowed(self, user: User, right: Right, problem_id: str) -> Problem:
-        """Return the problem if the user has the right to it."""
-        problem = await self.problem(problem_id)
+        """Return the problem if the user has the right to it. It does not exist for those who do not see it."""
+        problem = await problem_for(self._problems, problem_id, user)
         require(user, right, problem.created_by)
         return problem
 
@@ -64,7 +76,8 @@ class Publishing:
 
     async def create(self, form: Form, admin: User) -> Published:
         """Create a problem from a form with a package."""
-        upload = _upload_of(form, self._settings)
+        upload, groups = _upload_of(form, self._settings), _groups(form.fields)
+        await self._require_groups(groups)
         published = await publish(
             self._problems,
             self._context.blobs,
@@ -79,11 +92,13 @@ class Publishing:
             case PackageFault() | UploadRefusal():
                 raise package_refused(published)
             case _:
+                await self._set_groups(published.problem.id, groups, admin)
                 return published
 
     async def change(self, problem_id: int, form: Form, admin: User) -> Problem:
         """Change a problem; omitted fields stay unchanged."""
-        revision = revision_of(form, self._settings)
+        revision, groups = revision_of(form, self._settings), _groups(form.fields)
+        await self._require_groups(groups)
         changed = await revise(
             self._problems,
             self._context.blobs,
@@ -100,7 +115,18 @@ class Publishing:
             case PackageFault() | UploadRefusal():
                 raise package_refused(changed)
             case _:
+                await self._set_groups(problem_id, groups, admin)
                 return changed
+
+    async def _require_groups(self, names: Sequence[str] | None) -> None:
+        """Raise Refused for a name that no group has, before anything is stored."""
+        unknown = frozenset() if not names else await self._problems.unknown_groups(names)
+        if unknown:
+            raise Refused(ApiError.INVALID, field="groups", problem=f"there is no group {min(unknown)}")
+
+    async def _set_groups(self, problem_id: int, names: Sequence[str] | None, admin: User) -> None:
+        if names is not None:
+            await self._problems.set_problem_groups(problem_id, names, by=admin.username)
 
     async def delete(self, problem_id: int, admin: User, *, force: bool) -> None:
         """Delete a problem; with ``force`` also all its submissions."""
@@ -137,6 +163,9 @@ def _upload_of(form: Form, settings: ApiSettings) -> ProblemUpload:
         difficulty=_line(fields, "difficulty", MAX_DIFFICULTY_CHARS),
         compare=_compare(fields.get("compare", "").strip()),
         description=text("description", fields.get("description", "")),
+        visibility=_visibility(fields) or Visibility.LISTED,
+        tags=_tags(fields),
+        languages=_languages(fields) or (),
     )
 
 
@@ -151,6 +180,9 @@ def revision_of(form: Form, settings: ApiSettings) -> ProblemRevision:
         difficulty=_line(fields, "difficulty", MAX_DIFFICULTY_CHARS) if "difficulty" in fields else None,
         compare=_compare(fields.get("compare", "").strip()),
         description=text("description", fields["description"]) if "description" in fields else None,
+        visibility=_visibility(fields),
+        tags=_tags(fields),
+        languages=_languages(fields),
     )
 
 
@@ -175,6 +207,48 @@ def _number(fields: Mapping[str, str], name: str, maximum: int) -> int | None:
     if not 1 <= number <= maximum:
         raise Refused(ApiError.INVALID, field=name, problem=f"a whole number from 1 to {maximum}")
     return number
+
+
+def _visibility(fields: Mapping[str, str]) -> Visibility | None:
+    raw = fields.get("visibility", "").strip()
+    if raw and raw not in list(Visibility):
+        raise Refused(ApiError.INVALID, field="visibility", problem=f"one of {', '.join(Visibility)}")
+    return Visibility(raw) if raw else None
+
+
+def _tags(fields: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the tags of the form; None: it names none. An empty field names no tags."""
+    if "tags" not in fields:
+        return None
+    sent = [tag for tag in text("tags", fields["tags"]).split(",") if tag.strip()]
+    tags = tags_of(sent)
+    if len(sent) > MAX_TAGS or not all(map(tag_of, sent)):
+        problem = f"at most {MAX_TAGS} tags of at most {MAX_TAG_CHARS} printable characters, separated by commas"
+        raise Refused(ApiError.INVALID, field="tags", problem=problem)
+    return tags
+
+
+def _languages(fields: Mapping[str, str]) -> tuple[str, ...] | None:
+    """Return the keys of languages of the form; None: it names none. An empty field means all languages."""
+    if "languages" not in fields:
+        return None
+    keys = dict.fromkeys(key.strip() for key in fields["languages"].split(",") if key.strip())
+    for key in keys:
+        language = language_of(key)
+        if language is None or language.key != key:
+            problem = "keys of languages, separated by commas; see GET /api/v1/languages"
+            raise Refused(ApiError.INVALID, field="languages", problem=problem)
+    return tuple(keys)
+
+
+def _groups(fields: Mapping[str, str]) -> list[str] | None:
+    """Return the names of groups of the form; None: it does not name them. An empty field means no groups."""
+    if "groups" not in fields:
+        return None
+    names = [name.strip() for name in text("groups", fields["groups"]).splitlines() if name.strip()]
+    if len(names) > MAX_GROUPS:
+        raise Refused(ApiError.INVALID, field="groups", problem=f"at most {MAX_GROUPS} groups, one a line")
+    return names
 
 
 def _compare(name: str) -> str | None:

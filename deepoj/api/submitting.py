@@ -9,6 +9,7 @@ from typing import Any
 
 from quart import request
 
+from deepoj.api.catalog import language_refused
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
@@ -41,7 +42,8 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
     """Store a submission. The caller has checked its author's rate (``RequestLimits.submit``).
 
     Raises:
-      Refused: no live node has the language, the problem is unknown, too much is unfinished, the key is another's.
+      Refused: no live node has the language, the author does not see the problem, it takes other languages only, too
+        much is unfinished, the key is another's.
     """
     settings = context.settings
     if not context.is_judged_now(draft.language):
@@ -62,6 +64,11 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
             context.metrics.submit_429.labels(reason="inflight_cap").inc()
         elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
             context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
+        elif job is SubmitRefusal.LANGUAGE_NOT_ALLOWED:
+            problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
+            if problem is not None and problem.languages:
+                raise language_refused(problem, draft.language)
+            raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)  # it has changed since
         raise Refused(_REFUSALS[job], limit=settings.user_inflight_cap)
     logger().info(
         "submit",

@@ -268,13 +268,14 @@ def _bytes_of(data: dict[str, Any], name: str) -> bytes:
 
 
 @click.command()
+@click.option("--tag", default="", help="Only problems with this tag.")
 @_as_json
 @_url
 @_retry_for
-def problems(as_json: bool, url: str | None, retry_for_s: float) -> None:
-    """List the server's problems."""
+def problems(tag: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """List the problems of the server that you see."""
     with _server(url, retry_for_s) as server:
-        problem_list = list(server.problems())
+        problem_list = list(server.problems(tag))
     if as_json:
         print_json({"problems": problem_list})
     else:

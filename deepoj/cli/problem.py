@@ -4,6 +4,7 @@ object store."""
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from deepoj.cli.problem_verify import verify
 from deepoj.config.model import Config
 from deepoj.judging import compare as comparing
 from deepoj.judging.checkers import language_of
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Plan
 from deepoj.operate.targets import database_url
 from deepoj.packages.formats import PackageFault, UnzipLimits, pack_directory, zip_fault
@@ -29,6 +31,7 @@ from deepoj.wiring.adapters import blobs_of
 from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
 from deepoj.wiring.vetting import publisher_of, vetting_of
 from deepoj.words.exits import CheckFailed
+from deepoj.words.problems import MAX_TAG_CHARS, MAX_TAGS, Visibility, tag_of, tags_of
 
 _WHY = {
     UploadRefusal.NO_TITLE: "the package has no title: give one with --title",
@@ -40,6 +43,12 @@ def _is_way(_context: click.Context, _parameter: click.Parameter, value: str | N
     if value is not None and comparing.of_text(value) is None:
         raise click.BadParameter(f"one of {', '.join(comparing.WAYS)}, with options such as floats:abs=1e-9")
     return value
+
+
+def _are_tags(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(value) > MAX_TAGS or not all(map(tag_of, value)):
+        raise click.BadParameter(f"at most {MAX_TAGS} tags of at most {MAX_TAG_CHARS} printable characters, no commas")
+    return tags_of(value)
 
 
 @click.group()
@@ -62,6 +71,22 @@ problem.add_command(problem_rejudge)
 @click.option("--memory-limit", type=click.IntRange(min=1), help="Memory per test in MB, instead of the package's.")
 @click.option("--compare", callback=_is_way, help="Comparison if the package defines none: tokens, floats:abs=1e-9, …")
 @click.option("--difficulty", default="", help="Difficulty, any word.")
+@click.option(
+    "--visibility",
+    type=click.Choice([one.value for one in Visibility]),
+    default=Visibility.LISTED.value,
+    show_default=True,
+    help="Who sees it. listed: everybody; private: members of its groups; draft: its setter, the jury, administrators.",
+)
+@click.option("--tag", "tags", multiple=True, callback=_are_tags, help="Tag, instead of the package's; repeatable.")
+@click.option(
+    "--language",
+    "languages",
+    multiple=True,
+    type=click.Choice(list(LANGUAGES)),
+    help="Language that it takes, by key; repeatable. Default: all.",
+)
+@click.option("--group", "groups", multiple=True, help="Group that sees it while it is private, by name; repeatable.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, title, format, cases, unsupported: […], …}.")
 def import_(
     path: Path,
@@ -71,6 +96,10 @@ def import_(
     memory_limit: int | None,
     compare: str | None,
     difficulty: str,
+    visibility: str,
+    tags: tuple[str, ...],
+    languages: tuple[str, ...],
+    groups: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Create a problem from the package at PATH, a zip or a directory.
@@ -98,8 +127,11 @@ def import_(
             memory_limit_mb=memory_limit,
             compare=compare,
             difficulty=difficulty,
+            visibility=Visibility(visibility),
+            tags=tags or None,
+            languages=languages,
         )
-        published, notes = trio.run(_publish, cfg, upload, rules, Path(work) / "vetting")
+        published, notes = trio.run(_publish, cfg, upload, rules, groups, Path(work) / "vetting")
     match published:
         case PackageFault(file, sentence):
             raise CheckFailed(f"{path}{f' ({file})' if file else ''}: {sentence}")
@@ -149,7 +181,7 @@ def _as_zip(directory: Path, target: Path, limits: UnzipLimits, most: int) -> Pa
 
 
 async def _publish(
-    cfg: Config, upload: ProblemUpload, rules: ProblemRules, room: Path
+    cfg: Config, upload: ProblemUpload, rules: ProblemRules, groups: Sequence[str], room: Path
 ) -> tuple[Published | PackageFault | UploadRefusal, tuple[str, ...]]:
     """Return the outcome, and what could not be rendered of the statements."""
     is_set = not cfg.sources["api.database_url"].startswith("default")
@@ -158,6 +190,9 @@ async def _publish(
         AioBridge.open() as bridge,
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
     ):
+        unknown = await store.problems.unknown_groups(groups)
+        if unknown:
+            raise CheckFailed(f"there is no group {min(unknown)}")
         statements = publisher_of(cfg, store.statements, metrics_of(cfg), compiler=None, workdir=room)
         vet = _vet_in(cfg, room)
         published = await publish(
@@ -171,6 +206,8 @@ async def _publish(
         )
         if not isinstance(published, Published):
             return published, ()
+        if groups:
+            await store.problems.set_problem_groups(published.problem.id, groups, by=operator("problem"))
         index = await store.statements.statement_index(published.problem.id)
         return published, () if index is None else index.notes
 

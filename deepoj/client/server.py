@@ -163,13 +163,12 @@ class ApiClient:
         ServerAway, ServerRefused."""
         return self.ask("POST", f"/api/v1/problems/{problem_id}/rejudge?{urlencode(options)}")
 
-    def problems(self) -> Iterator[dict[str, Any]]:
-        """Yield all problems, by id, page after page. Raises ServerAway, ServerRefused."""
-        after = 0
+    def problems(self, tag: str = "") -> Iterator[dict[str, Any]]:
+        """Yield all problems that the account sees, with ``tag`` if that is given, by id, page after page. Raises
+        ServerAway, ServerRefused."""
+        path, after = "/api/v1/problems?limit=200" + (f"&tag={quote(tag, safe='')}" if tag else ""), 0
         while True:
-            page = self.ask(
-                "GET", f"/api/v1/problems?limit=200&after={after}" if after else "/api/v1/problems?limit=200"
-            )
+            page = self.ask("GET", f"{path}&after={after}" if after else path)
             yield from self._rows(page, "problems")
             next_after = page.get("next")
             if next_after is None:

@@ -235,6 +235,8 @@ class Plan:
     scored: bool = False
     points: Points = Points.SHARES
     title: str = ""
+    #: keywords of the package, as it writes them
+    tags: tuple[str, ...] = ()
     #: how outputs are compared where there is no checker; None: as the upload's form states
     compare: Compare | None = None
     checker: Checker | None = None

@@ -25,7 +25,7 @@ from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import NO_SANDBOX, NO_TIME, Vet, Vetted, programs_of
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.problems import Problems
-from deepoj.words.problems import Problem, ProblemChange
+from deepoj.words.problems import Problem, ProblemChange, Visibility, tags_of
 
 DEFAULT_COMPARE = "tokens"
 MAX_TITLE_CHARS = 200
@@ -47,6 +47,10 @@ class ProblemUpload:
     difficulty: str = ""
     compare: str | None = None
     description: str = ""
+    visibility: Visibility = Visibility.LISTED
+    tags: tuple[str, ...] | None = None
+    #: keys of the languages that it takes; empty: all
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +130,9 @@ async def publish(
         data_hash=digest,
         unchecked=vetted.unchecked,
         created_by=created_by,
+        visibility=upload.visibility,
+        tags=tags_of(plan.tags) if upload.tags is None else upload.tags,
+        languages=upload.languages,
     )
     await problems.note_object(problem.data_path)
     await blobs.put(problem.data_path, upload.package)
@@ -146,6 +153,9 @@ class ProblemRevision:
     difficulty: str | None = None
     compare: str | None = None
     description: str | None = None
+    visibility: Visibility | None = None
+    tags: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
 
 
 async def revise(
@@ -208,6 +218,9 @@ def _change_of(revision: ProblemRevision) -> ProblemChange:
         time_limit_ms=revision.time_limit_ms,
         memory_limit_mb=revision.memory_limit_mb,
         compare=revision.compare,
+        visibility=revision.visibility,
+        tags=revision.tags,
+        languages=revision.languages,
     )
 
 

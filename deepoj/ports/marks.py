@@ -20,11 +20,15 @@ class Marks(Protocol):
         """Return the problems among these that the user has solved."""
         ...
 
-    async def solved_problems(self, user_id: int, after_id: int, limit: int) -> list[SolvedProblem]:
-        """Return the next ``limit`` solved problems above ``after_id``, by id."""
+    async def solved_problems(
+        self, user_id: int, after_id: int, limit: int, *, viewer: int | None
+    ) -> list[SolvedProblem]:
+        """Return the next ``limit`` solved problems above ``after_id``, by id, that the account ``viewer`` sees."""
         ...
 
-    async def count_solved(self, user_id: int) -> int: ...
+    async def count_solved(self, user_id: int, *, viewer: int | None) -> int:
+        """Count the solved problems that the account ``viewer`` sees."""
+        ...
 
     async def active_days(self, user_id: int, days: int) -> list[ActiveDay]:
         """Return the days with submissions among the last ``days`` (UTC, with today), in their order. A submission

@@ -22,8 +22,28 @@ class Problems(Protocol):
 
     async def problem(self, problem_id: int) -> Problem | None: ...
 
+    async def open_problem(self, problem_id: int, viewer: int | None) -> Problem | None:
+        """Return the problem if the account ``viewer`` sees it; None: people without an account."""
+        ...
+
+    async def newest_problems(self, limit: int) -> list[Problem]:
+        """Return the newest ``limit`` listed problems, the newest first."""
+        ...
+
+    async def problem_groups(self, problem_id: int) -> list[str]:
+        """Return the names of the problem's groups, in the order of the lower-cased names."""
+        ...
+
+    async def unknown_groups(self, names: Sequence[str]) -> frozenset[str]:
+        """Return those of the names that no group has, without regard to case."""
+        ...
+
+    async def set_problem_groups(self, problem_id: int, names: Sequence[str], *, by: str | None = None) -> None:
+        """Make the groups of these names the problem's; unknown names count for nothing."""
+        ...
+
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
-        """Return the next ``limit`` problems above ``after_id``, by id."""
+        """Return the next ``limit`` problems above ``after_id``, by id, of every visibility."""
         ...
 
     async def problems_of(self, user_id: int, after_id: int, limit: int) -> list[Problem]:

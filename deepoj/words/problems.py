@@ -3,7 +3,32 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+MAX_TAGS = 20
+MAX_TAG_CHARS = 40
+
+
+class Visibility(enum.StrEnum):
+    """Who sees a problem, beside the account that made it, administrators and the jury."""
+
+    #: no other account
+    DRAFT = "draft"
+    LISTED = "listed"
+    #: members of its groups
+    PRIVATE = "private"
+
+
+def tag_of(text: str) -> str:
+    """Return a tag in the form in which it is stored and searched; empty: it is none."""
+    tag = " ".join(text.lower().split())
+    return tag if len(tag) <= MAX_TAG_CHARS and tag.isprintable() and "," not in tag else ""
+
+
+def tags_of(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the tags among these texts, each once, and no more than a problem may have."""
+    return tuple(tag for tag in dict.fromkeys(map(tag_of, texts)) if tag)[:MAX_TAGS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +55,11 @@ class Problem:
     broken: str | None = None
     #: id of the account that made it; None: its account is gone, or it was made before accounts were noted
     created_by: int | None = None
+    visibility: Visibility = Visibility.LISTED
+    #: see ``tag_of``
+    tags: tuple[str, ...] = ()
+    #: keys of the languages that it takes; empty: all
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +76,20 @@ class ProblemChange:
     data_hash: str | None = None
     #: goes with these two: None then means no remark
     unchecked: str | None = None
+    visibility: Visibility | None = None
+    tags: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSearch:
-    """A search for problems: those whose title contains ``search``, without regard to case, or whose id is
-    ``number``."""
+    """A search for problems that the account ``viewer`` sees (None: people without an account): those whose title
+    contains ``search``, without regard to case, or whose id is ``number``; with ``tag``, if it is given."""
 
     search: str = ""
     number: int | None = None
+    tag: str = ""
+    viewer: int | None = None
     #: order by title instead of by id
     by_title: bool = False
 

@@ -40,6 +40,8 @@ class SubmitRefusal(enum.StrEnum):
     """Why a draft was refused; the member's value is the HTTP error code."""
 
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
+    #: the problem takes other languages only
+    LANGUAGE_NOT_ALLOWED = "LANGUAGE_NOT_ALLOWED"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
     #: the key belongs to a submission with other contents

@@ -3,16 +3,16 @@
 SELECT problem_id FROM solved WHERE user_id = $1 AND problem_id = ANY ($2::bigint[]);
 
 -- name: solved_problems
--- A page of the problems that a user has solved, above the id $2.
+-- A page of the problems that a user has solved and the account $4 sees, above the id $2.
 SELECT s.problem_id, p.title, s.solved_at
-FROM solved AS s JOIN problems AS p ON p.id = s.problem_id
+FROM solved AS s JOIN open_problems($4) AS p ON p.id = s.problem_id
 WHERE s.user_id = $1 AND s.problem_id > $2
 ORDER BY s.problem_id
 LIMIT $3;
 
 -- name: count_solved
--- The number of problems that a user has solved.
-SELECT count(*) FROM solved WHERE user_id = $1;
+-- The number of problems that a user has solved and the account $2 sees.
+SELECT count(*) FROM solved AS s JOIN open_problems($2) AS p ON p.id = s.problem_id WHERE s.user_id = $1;
 
 -- name: daily_activity
 -- A user's days with submissions, of the last $2 days, today (UTC) among them.

@@ -6,14 +6,14 @@ SELECT nextval(pg_get_serial_sequence('problems', 'id'));
 -- Stores a problem under its reserved id; repeatable. $13: the administrator who does it, or NULL.
 WITH made AS (
     INSERT INTO problems (id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-                          testcase_minio_path, testcase_hash, version, unchecked, broken, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14)
+                          testcase_minio_path, testcase_hash, version, unchecked, broken, created_by, visibility, tags, languages)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $14, $15, $16, $17)
     ON CONFLICT (id) DO UPDATE SET
         title = excluded.title, description = excluded.description, difficulty = excluded.difficulty,
         time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb, compare = excluded.compare,
         testcase_minio_path = excluded.testcase_minio_path, testcase_hash = excluded.testcase_hash,
         version = excluded.version, unchecked = excluded.unchecked, broken = excluded.broken, created_by = excluded.created_by,
-        updated_at = now()
+        visibility = excluded.visibility, tags = excluded.tags, languages = excluded.languages, updated_at = now()
     RETURNING id, title
 )
 INSERT INTO admin_events (actor, act, subject, details)
@@ -23,7 +23,8 @@ WHERE $13::text IS NOT NULL AND NOT EXISTS (SELECT FROM problems WHERE id = $1);
 -- name: problem
 -- One problem with all that the pipeline needs.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
 FROM problems WHERE id = $1;
 
 -- name: update_problem
@@ -38,12 +39,14 @@ WITH changed AS (
         testcase_hash = coalesce($9, testcase_hash),
         unchecked = CASE WHEN $9 IS NULL THEN unchecked ELSE $10 END,
         broken = CASE WHEN $9 IS NULL THEN broken END,
+        visibility = coalesce($12, visibility), tags = coalesce($13, tags), languages = coalesce($14, languages),
         version = version + CASE WHEN $5 <> time_limit_ms OR $6 <> memory_limit_mb OR $7 <> compare OR $9 <> testcase_hash
                             THEN 1 ELSE 0 END,
         updated_at = now()
     WHERE id = $1
     RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-              testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+              testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+              visibility, tags, languages
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
@@ -57,40 +60,62 @@ event AS (
         CASE WHEN p.time_limit_ms <> c.time_limit_ms THEN 'time_limit' END,
         CASE WHEN p.memory_limit_mb <> c.memory_limit_mb THEN 'memory_limit' END,
         CASE WHEN p.compare <> c.compare THEN 'compare' END,
-        CASE WHEN p.testcase_hash <> c.data_hash THEN 'package' END], NULL) AS fields) AS f
+        CASE WHEN p.testcase_hash <> c.data_hash THEN 'package' END,
+        CASE WHEN p.visibility <> c.visibility THEN 'visibility' END,
+        CASE WHEN p.tags <> c.tags THEN 'tags' END,
+        CASE WHEN p.languages <> c.languages THEN 'languages' END], NULL) AS fields) AS f
     WHERE $11::text IS NOT NULL AND cardinality(f.fields) > 0
 )
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare, data_path, data_hash, version,
-       unchecked, broken, created_by
+       unchecked, broken, created_by, visibility, tags, languages
 FROM changed;
+
+-- name: open_problem
+-- The same, if the account $2 sees it; NULL: people without an account.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
+FROM open_problems($2) WHERE id = $1;
+
+-- name: newest_problems
+-- The newest $1 of the listed problems.
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
+FROM problems WHERE visibility = 'listed' ORDER BY id DESC LIMIT $1;
 
 -- name: problems
 -- A page of problems above the id $1.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
 FROM problems WHERE id > $1 ORDER BY id LIMIT $2;
 
 -- name: problems_of
 -- A page of problems above the id $2 that the account $1 has made.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
 FROM problems WHERE created_by = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- name: find_problems
--- A page of problems by id, above the id $4: those whose title matches $1, a pattern of LIKE, or whose id is $2. NULL: all.
+-- A page of problems that the account $5 sees, by id, above the id $4: those whose title matches $1, a pattern of LIKE, or
+-- whose id is $2 (NULL: all), with the tag $6 (NULL: any).
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
-FROM problems
-WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint) AND id > $4
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
+FROM open_problems($5)
+WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint) AND id > $4
 ORDER BY id LIMIT $3;
 
 -- name: find_problems_by_title
 -- The same by title, after the problem $4; from the first one if that has been deleted.
 WITH place AS MATERIALIZED (SELECT lower(title) COLLATE "C" AS title, id FROM problems WHERE id = $4)
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
-FROM problems
-WHERE ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
+FROM open_problems($5)
+WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
   AND (NOT EXISTS (SELECT FROM place)
        OR (lower(title) COLLATE "C", id) > ((SELECT title FROM place), (SELECT id FROM place)))
 ORDER BY lower(title) COLLATE "C", id LIMIT $3;
@@ -98,13 +123,43 @@ ORDER BY lower(title) COLLATE "C", id LIMIT $3;
 -- name: unchecked_problems
 -- A page of problems above the id $1 whose programs have not been compiled yet.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
 FROM problems WHERE unchecked IS NOT NULL AND id > $1 ORDER BY id LIMIT $2;
 
 -- name: tell_programs
 -- Stores the outcome of compiling the programs of package $2, if the problem still has that package.
 UPDATE problems SET unchecked = NULL, broken = $3, updated_at = now()
 WHERE id = $1 AND testcase_hash = $2 AND unchecked IS NOT NULL;
+
+-- name: problem_groups
+-- The names of a problem's groups.
+SELECT g.name FROM problem_groups AS p JOIN groups AS g ON g.id = p.group_id
+WHERE p.problem_id = $1 ORDER BY lower(g.name) COLLATE "C";
+
+-- name: unknown_groups
+-- Those of the names $1 that no group has, without regard to case.
+SELECT name FROM unnest($1::text[]) AS one (name)
+WHERE NOT EXISTS (SELECT FROM groups AS g WHERE lower(g.name) COLLATE "C" = lower(one.name) COLLATE "C");
+
+-- name: set_problem_groups
+-- Makes the groups with the names $2 those of the problem. $3: the administrator who does it, or NULL.
+WITH wanted AS MATERIALIZED (
+    SELECT id FROM groups
+    WHERE lower(name) COLLATE "C" = ANY (SELECT lower(one.name) COLLATE "C" FROM unnest($2::text[]) AS one (name))
+),
+gone AS (
+    DELETE FROM problem_groups WHERE problem_id = $1 AND group_id NOT IN (SELECT id FROM wanted) RETURNING group_id
+),
+made AS (
+    INSERT INTO problem_groups (problem_id, group_id)
+    SELECT p.id, w.id FROM problems AS p CROSS JOIN wanted AS w WHERE p.id = $1 ORDER BY w.id
+    ON CONFLICT DO NOTHING
+    RETURNING group_id
+)
+INSERT INTO admin_events (actor, act, subject, details)
+SELECT $3, 'problem_changed', id::text, jsonb_build_object('fields', ARRAY['groups'], 'version', version) FROM problems
+WHERE id = $1 AND $3::text IS NOT NULL AND (EXISTS (SELECT FROM gone) OR EXISTS (SELECT FROM made));
 
 -- name: delete_problem_lock
 -- Whether the problem exists; locked, so that no submission to it is taken until this transaction ends.

@@ -49,5 +49,6 @@ WHERE p.id = $1 AND f.kind = $2 AND f.name = $3;
 -- name: unrendered_problems
 -- A page of problems above the id $2 whose statements are older than version $1.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
 FROM problems WHERE statements_by < $1 AND id > $2 ORDER BY id LIMIT $3;

@@ -14,7 +14,9 @@
 -- 25 accounts with 20 submissions each would refuse everyone else.
 WITH
 problem AS (
-    SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb FROM problems WHERE id = $3
+    SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb,
+           languages = '{}' OR $4 = ANY (languages) AS takes_language
+    FROM open_problems($2) WHERE id = $3
 ),
 same_key AS MATERIALIZED (
     SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6 AS same_body
@@ -33,6 +35,7 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
+        WHEN NOT (SELECT takes_language FROM problem) THEN 'LANGUAGE_NOT_ALLOWED'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
         WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) >= $17 THEN 'USER_INFLIGHT_CAP_REACHED'
         WHEN $13::bigint >= $10 AND ($17::bigint IS NULL OR $13::bigint >= 2 * $10::bigint OR inflight_of($2, 1) > 0)

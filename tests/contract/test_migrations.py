@@ -340,3 +340,30 @@ async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whol
     assert postgres.psql("SELECT count(*) FROM rejudges", empty) == "3"
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM rejudges WHERE verdict IS NULL", empty) == "3"
+
+
+async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollback(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(30)
+    postgres.psql(
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
+        "INSERT INTO groups (id, name) VALUES (1, 'class');"
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i')",
+        empty,
+    )
+    await migrator.migrate(31)
+    seen = "SELECT string_agg(title, ' ' ORDER BY id) FROM open_problems(1)"
+    assert postgres.psql(seen, empty) == "t u"
+    hide = "UPDATE problems SET visibility = 'private', tags = '{dp}', languages = '{c17}' WHERE id = 2;"
+    postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1)", empty)
+    assert postgres.psql(seen, empty) == "t"
+    await migrator.rollback(30)
+    assert postgres.psql("SELECT string_agg(title, ' ' ORDER BY id) FROM problems", empty) == "t u"
+    assert postgres.psql("SELECT name FROM groups", empty) == "class"
+    await migrator.migrate(31)
+    assert postgres.psql(seen, empty) == "t u"
+    postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1); INSERT INTO group_members VALUES (1, 1)", empty)
+    assert postgres.psql(seen, empty) == "t u"

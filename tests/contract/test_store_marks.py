@@ -58,9 +58,9 @@ class Scene:
 
     async def is_solved(self) -> bool:
         marks = self.lab.store.marks
-        count = await marks.count_solved(self.user_id)
+        count = await marks.count_solved(self.user_id, viewer=self.user_id)
         assert await marks.solved_of(self.user_id, [self.problem.id, 1]) == ({self.problem.id} if count else set())
-        listed = await marks.solved_problems(self.user_id, 0, 9)
+        listed = await marks.solved_problems(self.user_id, 0, 9, viewer=self.user_id)
         assert [(one.problem_id, one.title) for one in listed] == [(self.problem.id, self.problem.title)] * count
         return count == 1
 
@@ -110,9 +110,9 @@ async def test_a_refused_finalize_marks_nothing(scene: Scene) -> None:
 async def test_the_first_accepted_submission_counts_whichever_ends_first(scene: Scene) -> None:
     first, second = await scene.sent(), await scene.sent()
     await finish(scene.lab, second, AC)
-    (late,) = await scene.lab.store.marks.solved_problems(scene.user_id, 0, 9)
+    (late,) = await scene.lab.store.marks.solved_problems(scene.user_id, 0, 9, viewer=None)
     await finish(scene.lab, first, AC)
-    (early,) = await scene.lab.store.marks.solved_problems(scene.user_id, 0, 9)
+    (early,) = await scene.lab.store.marks.solved_problems(scene.user_id, 0, 9, viewer=None)
     assert early.solved_at < late.solved_at
 
 

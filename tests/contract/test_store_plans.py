@@ -30,6 +30,8 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "spend_oauth_state": ("bytea, float8, uuid", "'\\x00', 4e9, gen_random_uuid()"),
     "problem": ("bigint", "2000"),
     "problems_of": ("bigint, bigint, bigint", "1000, 0, 51"),
+    "open_problem": ("bigint, bigint", "2000, 1000"),
+    "problem_groups": ("bigint", "2000"),
     "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),
@@ -208,6 +210,7 @@ async def test_every_statement_on_the_path_goes_by_index(real: PgLab, filled: tu
         assert "Scan" in plan
         walked = re.findall(r"(?:Seq Scan|Hash \w*Join|Merge \w*Join)[^(]*", plan)
         assert walked == [], f"{name}:\n{plan}"
+        assert "Scan on open_problems" not in plan, f"{name}: the function is not inlined:\n{plan}"
         unbounded = [
             line
             for line in re.findall(

@@ -30,7 +30,7 @@ COMMANDS = {
     "verify b3 --within 1": {0, 1},
     "admin create-user admin": {0},
     "admin list-users": {0},
-    "problem import problem.zip --title Sum": {0},
+    "problem import problem.zip --title Sum --visibility draft --tag dp --language c17": {0},
     "problem verify problem.zip": {0, 1},
 }
 

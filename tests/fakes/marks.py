@@ -91,7 +91,9 @@ class MemoryMarks:
         self, user_id: int, after_id: int, limit: int, problems: Mapping[int, Problem]
     ) -> list[SolvedProblem]:
         lost = await self._enter("solved_problems")
-        solved = sorted(key[1] for key in self.marks if key[0] == user_id and key[1] > after_id)[:limit]
+        solved = sorted(one for user, one in self.marks if user == user_id and one > after_id and one in problems)[
+            :limit
+        ]
         return self._answer(
             [
                 SolvedProblem(one, problems[one].title, self._dated(self.marks[user_id, one].solved_at).isoformat())
@@ -100,9 +102,9 @@ class MemoryMarks:
             lost,
         )
 
-    async def count_solved(self, user_id: int) -> int:
+    async def _count_solved(self, user_id: int, problems: Mapping[int, Problem]) -> int:
         lost = await self._enter("count_solved")
-        return self._answer(sum(key[0] == user_id for key in self.marks), lost)
+        return self._answer(sum(user == user_id and one in problems for user, one in self.marks), lost)
 
     async def active_days(self, user_id: int, days: int) -> list[ActiveDay]:
         lost = await self._enter("active_days")

@@ -21,7 +21,7 @@ from typing import Any
 
 import trio
 
-from deepoj.words.accounts import AccountRefusal, Credentials, User
+from deepoj.words.accounts import AccountRefusal, Credentials, User, UserRole
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
@@ -29,7 +29,7 @@ from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, D
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch, Visibility
 from deepoj.words.rejudges import (
     EVERYTHING,
     Judging,
@@ -168,6 +168,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
     _problems: dict[int, Problem] = field(default_factory=dict)
+    #: problem → ids of its groups
+    groups_of_problem: dict[int, set[int]] = field(default_factory=dict)
     #: problem → package, version of the renderer, statements
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     #: objects that no problem names → since when
@@ -272,6 +274,29 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         lost = await self._enter("problem")
         return self._answer(self._problems.get(problem_id), lost)
 
+    def _open_problems(self, viewer: int | None) -> dict[int, Problem]:
+        """Return what the function of this name returns in PostgreSQL."""
+        account = None if viewer is None else self._users.get(viewer)
+        sees_all = account is not None and (account.user.is_admin or UserRole.JURY in account.user.roles)
+        groups = {one for one, members in self.group_members.items() if viewer in members}
+
+        def is_open(one: Problem) -> bool:
+            is_own = viewer is not None and one.created_by == viewer
+            if sees_all or is_own or one.visibility is Visibility.LISTED:
+                return True
+            return one.visibility is Visibility.PRIVATE and bool(groups & self.groups_of_problem.get(one.id, set()))
+
+        return {number: one for number, one in self._problems.items() if is_open(one)}
+
+    async def open_problem(self, problem_id: int, viewer: int | None) -> Problem | None:
+        lost = await self._enter("open_problem")
+        return self._answer(self._open_problems(viewer).get(problem_id), lost)
+
+    async def newest_problems(self, limit: int) -> list[Problem]:
+        lost = await self._enter("newest_problems")
+        listed = [number for number, one in self._problems.items() if one.visibility is Visibility.LISTED]
+        return self._answer([self._problems[number] for number in sorted(listed, reverse=True)[:limit]], lost)
+
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
         lost = await self._enter("problems")
         found = [self._problems[number] for number in sorted(self._problems) if number > after_id]
@@ -289,7 +314,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             return (one.title.lower() if query.by_title else "", one.id)
 
         sought, start = query.search.lower(), self._problems.get(after_id)
-        found = [one for one in self._problems.values() if sought in one.title.lower() or one.id == query.number]
+        seen = [one for one in self._open_problems(query.viewer).values() if query.tag in ("", *one.tags)]
+        found = [one for one in seen if sought in one.title.lower() or one.id == query.number]
         if query.by_title:
             found = [one for one in found if start is None or place(one) > place(start)]
         else:
@@ -314,6 +340,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         logged = {
             "title": "title", "description": "description", "difficulty": "difficulty", "time_limit_ms": "time_limit",
             "memory_limit_mb": "memory_limit", "compare": "compare", "data_hash": "package",
+            "visibility": "visibility", "tags": "tags", "languages": "languages",
         }  # fmt: skip
         changed = [word for name, word in logged.items() if getattr(new, name) != getattr(old, name)]
         if changed:
@@ -322,6 +349,26 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             self.loose[old.data_path] = self.clock()
             self.loose.pop(new.data_path, None)
         return self._answer(new, lost)
+
+    async def problem_groups(self, problem_id: int) -> list[str]:
+        lost = await self._enter("problem_groups")
+        groups = [self._groups[one].name for one in self.groups_of_problem.get(problem_id, ()) if one in self._groups]
+        return self._answer(sorted(groups, key=str.lower), lost)
+
+    async def unknown_groups(self, names: Sequence[str]) -> frozenset[str]:
+        lost = await self._enter("unknown_groups")
+        known = {group.name.lower() for group in self._groups.values()}
+        return self._answer(frozenset(name for name in names if name.lower() not in known), lost)
+
+    async def set_problem_groups(self, problem_id: int, names: Sequence[str], *, by: str | None = None) -> None:
+        lost = await self._enter("set_problem_groups")
+        lowered = {name.lower() for name in names}
+        wanted = {group.id for group in self._groups.values() if group.name.lower() in lowered}
+        problem = self._problems.get(problem_id)
+        if problem is not None and wanted != self.groups_of_problem.get(problem_id, set()):
+            self.groups_of_problem[problem_id] = wanted
+            self._log(by, AdminAct.PROBLEM_CHANGED, problem_id, fields=["groups"], version=problem.version)
+        self._answer(None, lost)
 
     async def note_object(self, key: str) -> None:
         lost = await self._enter("note_object")
@@ -360,6 +407,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             return self._answer(ProblemRefusal.HAS_SUBMISSIONS, lost)
         self._log(by, AdminAct.PROBLEM_DELETED, problem_id, title=self._problems[problem_id].title)
         self.loose[self._problems.pop(problem_id).data_path] = self.clock()
+        self.groups_of_problem.pop(problem_id, None)
         self._unmark(problem_id)
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
         return self._answer(None, lost)
@@ -433,9 +481,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             ):
                 return SubmitRefusal.IDEMPOTENCY_KEY_REUSED
             return Receipt(first.job_id, repeated=True)
-        problem = self._problems.get(draft.problem_id)
+        problem = self._open_problems(draft.user_id).get(draft.problem_id)
         if problem is None:
             return SubmitRefusal.PROBLEM_NOT_FOUND
+        if problem.languages and draft.language not in problem.languages:
+            return SubmitRefusal.LANGUAGE_NOT_ALLOWED
         code_hash = draft.digest()
         for row in self.rows.values():
             same = (row.draft.user_id, row.draft.problem_id, row.draft.language, row.code_hash) == (
@@ -1175,8 +1225,13 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
 
     # -- marks: more of them in MemoryMarks
 
-    async def solved_problems(self, user_id: int, after_id: int, limit: int) -> list[SolvedProblem]:
-        return await self._solved(user_id, after_id, limit, self._problems)
+    async def solved_problems(
+        self, user_id: int, after_id: int, limit: int, *, viewer: int | None
+    ) -> list[SolvedProblem]:
+        return await self._solved(user_id, after_id, limit, self._open_problems(viewer))
+
+    async def count_solved(self, user_id: int, *, viewer: int | None) -> int:
+        return await self._count_solved(user_id, self._open_problems(viewer))
 
     async def user_verdicts(self, user_id: int, limit: int) -> list[tuple[str, int]]:
         return await self._counted(user_id, limit, self.rows.values())

@@ -9,7 +9,7 @@ import pytest
 
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.packages.formats import PackageFault
-from deepoj.packages.publish import ProblemUpload, Published, UploadRefusal, publish
+from deepoj.packages.publish import ProblemRevision, ProblemUpload, Published, UploadRefusal, publish, revise
 from deepoj.words.problems import Problem
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.settings import problem_rules
@@ -26,8 +26,12 @@ class Desk:
     def __init__(self, tmp_path: Path) -> None:
         self.store, self.blobs, self._path = MemoryStore(), MemoryBlobs(), tmp_path / "package.zip"
 
-    async def bring(self, files: Content, **said: object) -> Published | PackageFault | UploadRefusal:
+    def package(self, files: Content) -> Path:
         self._path.write_bytes(zipped(files))
+        return self._path
+
+    async def bring(self, files: Content, **said: object) -> Published | PackageFault | UploadRefusal:
+        self.package(files)
         upload = replace(ProblemUpload(package=self._path), **said)  # type: ignore[arg-type]
         return await publish(self.store, self.blobs, upload, RULES)
 
@@ -76,6 +80,19 @@ async def test_a_package_that_says_how_it_is_judged_says_it_alone(desk: Desk, ya
 async def test_a_title_out_of_a_package_is_one_line(desk: Desk) -> None:
     files = {"problem.yaml": 'name: "a\\nb\\u202e"', "data/secret/1.in": "", "data/secret/1.ans": ""}
     assert (await desk.problem(files)).title == "a b"
+
+
+async def test_a_package_brings_its_tags_once_unless_the_upload_names_others(desk: Desk) -> None:
+    words = "[Graph, 'two  words', graph, 'a,b', " + "x" * 41 + "]"
+    files = {"problem.yaml": f"name: a\nkeywords: {words}", "data/secret/1.in": "", "data/secret/1.ans": ""}
+    made = await desk.problem(files)
+    assert made.tags == ("graph", "two words")
+    assert (await desk.problem(files, tags=())).tags == ()
+    revision = ProblemRevision(package=desk.package(files | {"data/secret/1.in": "1"}), tags=("mine",))
+    for change in (revision, replace(revision, tags=None)):
+        changed = await revise(desk.store, desk.blobs, made.id, change, RULES)
+        assert isinstance(changed, Problem)
+        assert changed.tags == ("mine",)
 
 
 async def test_refused(desk: Desk) -> None:

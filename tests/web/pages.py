@@ -92,6 +92,8 @@ NOT_SHOWN = (
     "/manage/problems/{problem}/results.json",
     "/manage/system/letters/{job}",
     "/manage/system/events",
+    "/problems/{problem}/statement/files/{file}",
+    "/problems/{problem}/attachments/{file}",
 )
 
 #: streams that go on until their reader leaves
@@ -291,4 +293,6 @@ RIGHTS: tuple[Right, ...] = (
     Right(
         method="POST", path="/manage/system/webhooks/{job}", statuses=(LOGIN, 403, 403, 404), roles=(403, 403, 403, 404)
     ),
+    Right(method="GET", path="/problems/{problem}/statement/files/{file}", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/problems/{problem}/attachments/{file}", statuses=(404, 404, 404, 404)),
 )

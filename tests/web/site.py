@@ -98,5 +98,7 @@ def _ids(node: Node) -> dict[str, str]:
     group = node.client.post("/api/v1/admin/groups", json={"name": "Class 7"}, headers=admin).json()["id"]
     people = {"usernames": [NAMES[Who.MEMBER]]}
     node.client.post(f"/api/v1/admin/groups/{group}/members", json=people, headers=admin).raise_for_status()
+    catalog = {"tags": (None, "warm-up, two numbers"), "groups": (None, "Class 7")}
+    node.client.put(f"/api/v1/problems/{problem}", files=catalog, headers=admin).raise_for_status()
     others = {"group": str(group), "run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
     return {"problem": str(problem), "job": ids["accepted"], **ids, **others}

@@ -46,6 +46,7 @@ _PARAMETERS = (
     "search",
     "sort",
     "stale",
+    "tag",
     "time_limit",
     "verdict",
 )

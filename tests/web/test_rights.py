@@ -45,6 +45,7 @@ async def furnished(
         "member": "member",
         "group": str(await add_group(home, ["subject"])),
         "act": "disable",
+        "file": "none.png",
     }
     return home, visits, ids
 

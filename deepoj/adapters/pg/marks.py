@@ -20,12 +20,14 @@ class PgMarks:
         rows = await self._pool.rows("solved_of", user_id, list(problem_ids), repeatable=True)
         return {row["problem_id"] for row in rows}
 
-    async def solved_problems(self, user_id: int, after_id: int, limit: int) -> list[SolvedProblem]:
-        rows = await self._pool.rows("solved_problems", user_id, after_id, limit, repeatable=True)
+    async def solved_problems(
+        self, user_id: int, after_id: int, limit: int, *, viewer: int | None
+    ) -> list[SolvedProblem]:
+        rows = await self._pool.rows("solved_problems", user_id, after_id, limit, viewer, repeatable=True)
         return [SolvedProblem(row["problem_id"], row["title"], row["solved_at"].isoformat()) for row in rows]
 
-    async def count_solved(self, user_id: int) -> int:
-        row = await self._pool.row("count_solved", user_id, repeatable=True)
+    async def count_solved(self, user_id: int, *, viewer: int | None) -> int:
+        row = await self._pool.row("count_solved", user_id, viewer, repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
+from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch, Visibility
 
 if TYPE_CHECKING:
     import asyncpg
@@ -51,12 +51,22 @@ class PgProblems:
             problem.broken,
             by,
             problem.created_by,
+            problem.visibility,
+            [clean_text(tag) for tag in problem.tags],
+            list(problem.languages),
             repeatable=True,
         )
 
     async def problem(self, problem_id: int) -> Problem | None:
         row = await self._pool.row("problem", problem_id, repeatable=True)
         return None if row is None else problem_of(row)
+
+    async def open_problem(self, problem_id: int, viewer: int | None) -> Problem | None:
+        row = await self._pool.row("open_problem", problem_id, viewer, repeatable=True)
+        return None if row is None else problem_of(row)
+
+    async def newest_problems(self, limit: int) -> list[Problem]:
+        return [problem_of(row) for row in await self._pool.rows("newest_problems", limit, repeatable=True)]
 
     async def problems(self, after_id: int, limit: int) -> list[Problem]:
         return [problem_of(row) for row in await self._pool.rows("problems", after_id, limit, repeatable=True)]
@@ -68,7 +78,8 @@ class PgProblems:
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
         name = "find_problems_by_title" if query.by_title else "find_problems"
         pattern = f"%{_LIKE_SPECIAL.sub(r'\\\g<0>', clean_text(query.search))}%" if query.search else None
-        rows = await self._pool.rows(name, pattern, query.number, limit, after_id, repeatable=True)
+        tag = clean_text(query.tag) or None
+        rows = await self._pool.rows(name, pattern, query.number, limit, after_id, query.viewer, tag, repeatable=True)
         return [problem_of(row) for row in rows]
 
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
@@ -85,9 +96,22 @@ class PgProblems:
             change.data_hash,
             _clean(change.unchecked),
             by,
+            change.visibility,
+            None if change.tags is None else [clean_text(tag) for tag in change.tags],
+            None if change.languages is None else list(change.languages),
             repeatable=True,
         )
         return None if row is None else problem_of(row)
+
+    async def problem_groups(self, problem_id: int) -> list[str]:
+        return [row["name"] for row in await self._pool.rows("problem_groups", problem_id, repeatable=True)]
+
+    async def unknown_groups(self, names: Sequence[str]) -> frozenset[str]:
+        rows = await self._pool.rows("unknown_groups", list(names), repeatable=True)
+        return frozenset(row["name"] for row in rows)
+
+    async def set_problem_groups(self, problem_id: int, names: Sequence[str], *, by: str | None = None) -> None:
+        await self._pool.row("set_problem_groups", problem_id, list(names), by, repeatable=True)
 
     async def unchecked_problems(self, after_id: int, limit: int) -> list[Problem]:
         rows = await self._pool.rows("unchecked_problems", after_id, limit, repeatable=True)
@@ -148,4 +172,7 @@ def problem_of(row: asyncpg.Record) -> Problem:
         unchecked=row.get("unchecked"),
         broken=row.get("broken"),
         created_by=row.get("created_by"),
+        visibility=Visibility(row.get("visibility", Visibility.LISTED)),
+        tags=tuple(row.get("tags", ())),
+        languages=tuple(row.get("languages", ())),
     )

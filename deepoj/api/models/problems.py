@@ -6,6 +6,11 @@ from pydantic import BaseModel, Field
 from quart_schema.pydantic import File
 
 from deepoj.api.models.base import RequestModel, ResponseModel
+from deepoj.words.problems import Visibility
+
+_TAGS = "separated by commas; at most 20 of 40 characters"
+_LANGUAGES = "keys of the languages that it takes, separated by commas; empty: all"
+_GROUPS = "names of the groups that see it while it is private, one a line"
 
 
 class ProblemForm(RequestModel):
@@ -23,6 +28,10 @@ class ProblemForm(RequestModel):
     compare: str | None = Field(
         None, description="tokens, exact, floats:abs=1e-9, …; only if the package does not define it"
     )
+    visibility: Visibility | None = Field(None, description="default: listed")
+    tags: str | None = Field(None, description=f"{_TAGS}; default: the package's")
+    languages: str | None = Field(None, description=_LANGUAGES)
+    groups: str | None = Field(None, description=_GROUPS)
 
 
 class ProblemCreated(ResponseModel):
@@ -51,6 +60,10 @@ class ProblemChangeForm(RequestModel):
     memory_limit: int | None = Field(None, description="MB per test; default: the new package's")
     difficulty: str | None = None
     compare: str | None = Field(None, description="not allowed with a package that defines it")
+    visibility: Visibility | None = None
+    tags: str | None = Field(None, description=_TAGS)
+    languages: str | None = Field(None, description=_LANGUAGES)
+    groups: str | None = Field(None, description=_GROUPS)
 
 
 class ProblemQuery(BaseModel):
@@ -58,6 +71,7 @@ class ProblemQuery(BaseModel):
 
     limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
     after: int | None = Field(None, ge=1, lt=2**63, description="`next` of the previous page")
+    tag: str | None = Field(None, max_length=40, description="only problems with this tag")
 
 
 class ProblemItem(ResponseModel):
@@ -69,6 +83,9 @@ class ProblemItem(ResponseModel):
     time_limit: int = Field(description="CPU milliseconds per test")
     memory_limit: int = Field(description="MB per test")
     version: int
+    visibility: Visibility
+    tags: list[str]
+    languages: list[str] = Field(description="keys of the languages that it takes; empty: all")
 
 
 class ProblemPage(ResponseModel):
@@ -99,3 +116,9 @@ class ProblemView(ResponseModel):
         description="why the programs of the package (checker, interactor) have not been compiled yet; null have"
     )
     broken: str | None = Field(description="which of these programs failed to compile later; null if none")
+    visibility: Visibility
+    tags: list[str]
+    languages: list[str] = Field(description="keys of the languages that it takes; empty: all")
+    groups: list[str] | None = Field(
+        description="groups that see it while it is private; null unless the caller is an administrator or made it"
+    )

@@ -1,12 +1,13 @@
-"""Problems: managed by their setters and administrators, public to read."""
+"""Problems: managed by their setters and administrators, read by those who see them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from deepoj.api.access import PUBLIC, needs
+from deepoj.api.access import READER, needs
+from deepoj.api.catalog import problem_for
 from deepoj.api.context import ApiContext
-from deepoj.api.http.paths import query_flag, query_number
+from deepoj.api.http.paths import query_flag, query_number, query_text
 from deepoj.api.models.base import reply
 from deepoj.api.models.changes import PackageChangesView, ProblemChangedView, changes_view
 from deepoj.api.models.problems import (
@@ -22,11 +23,11 @@ from deepoj.api.models.problems import (
 )
 from deepoj.api.publishing import Publishing, package_refused
 from deepoj.api.replacing import Replacing
-from deepoj.api.rights import Right
+from deepoj.api.rights import Right, may
 from deepoj.api.route import route
 from deepoj.packages.changes import PackageChanges
 from deepoj.words.accounts import User
-from deepoj.words.problems import Problem
+from deepoj.words.problems import MAX_TAG_CHARS, Problem, ProblemSearch, tag_of
 
 _PAGE = 50
 _MAX_PAGE = 200
@@ -65,16 +66,28 @@ class ProblemRoutes:
             del answer["unchecked"]
         return answer
 
-    @route("GET", "/api/v1/problems/<problem_id>", access=PUBLIC, responses={200: ProblemView})
-    async def show(self, problem_id: str) -> ProblemView:
-        """One problem."""
-        return _view(await self._publishing.problem(problem_id))
+    @route("GET", "/api/v1/problems/<problem_id>", access=READER, responses={200: ProblemView})
+    async def show(self, reader: User | None, problem_id: str) -> ProblemView:
+        """One problem.
 
-    @route("GET", "/api/v1/problems", access=PUBLIC, query=ProblemQuery, responses={200: ProblemPage})
-    async def problems(self) -> ProblemPage:
-        """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page."""
+        A draft is shown with the token of the account that made it, or of one that sees all problems; a private problem
+        also with that of a member of its groups.
+        """
+        problem = await problem_for(self._problems, problem_id, reader)
+        return await self._view(problem, reader)
+
+    @route("GET", "/api/v1/problems", access=READER, query=ProblemQuery, responses={200: ProblemPage})
+    async def problems(self, reader: User | None) -> ProblemPage:
+        """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page.
+
+        A page has the problems that the caller sees; without a token, the listed ones.
+        """
         limit, after = query_number("limit", _PAGE, _MAX_PAGE), query_number("after", 0, _MAX_AFTER)
-        problems = await self._problems.problems(after, limit + 1)
+        tag = query_text("tag", MAX_TAG_CHARS)
+        if tag and not tag_of(tag):
+            return ProblemPage(problems=[], next=None)
+        query = ProblemSearch(tag=tag_of(tag), viewer=None if reader is None else reader.id)
+        problems = await self._problems.find_problems(query, after, limit + 1)
         items = [
             ProblemItem(
                 id=problem.id,
@@ -83,6 +96,9 @@ class ProblemRoutes:
                 time_limit=problem.time_limit_ms,
                 memory_limit=problem.memory_limit_mb,
                 version=problem.version,
+                visibility=problem.visibility,
+                tags=list(problem.tags),
+                languages=list(problem.languages),
             )
             for problem in problems[:limit]
         ]
@@ -107,7 +123,7 @@ class ProblemRoutes:
             changes = None if form.file is None else await self._replacing.changes(problem, form)
             changed = await self._publishing.change(problem.id, form, admin)
         shown = changes_view(changes) if isinstance(changes, PackageChanges) else None
-        return ProblemChangedView(**reply(_view(changed)), changes=shown)
+        return ProblemChangedView(**reply(await self._view(changed, admin)), changes=shown)
 
     @route(
         "POST",
@@ -147,17 +163,21 @@ class ProblemRoutes:
         await self._publishing.delete(problem.id, admin, force=force)
         return ProblemDeleted(id=problem.id, status="deleted")
 
-
-def _view(problem: Problem) -> ProblemView:
-    return ProblemView(
-        id=problem.id,
-        title=problem.title,
-        description=problem.description,
-        difficulty=problem.difficulty,
-        time_limit=problem.time_limit_ms,
-        memory_limit=problem.memory_limit_mb,
-        compare=problem.compare,
-        version=problem.version,
-        unchecked=problem.unchecked,
-        broken=problem.broken,
-    )
+    async def _view(self, problem: Problem, reader: User | None) -> ProblemView:
+        sees_groups = reader is not None and may(reader, Right.READ_RESULTS, problem.created_by)
+        return ProblemView(
+            id=problem.id,
+            title=problem.title,
+            description=problem.description,
+            difficulty=problem.difficulty,
+            time_limit=problem.time_limit_ms,
+            memory_limit=problem.memory_limit_mb,
+            compare=problem.compare,
+            version=problem.version,
+            unchecked=problem.unchecked,
+            broken=problem.broken,
+            visibility=problem.visibility,
+            tags=list(problem.tags),
+            languages=list(problem.languages),
+            groups=await self._problems.problem_groups(problem.id) if sees_groups else None,
+        )

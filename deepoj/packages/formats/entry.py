@@ -21,7 +21,7 @@ from deepoj.packages.formats.files import Files
 from deepoj.packages.formats.unix_lines import UnixLines
 
 #: incremented whenever a reader makes another plan of the same bytes; plans of older readers on disk are made again
-READERS_VERSION = 6
+READERS_VERSION = 7
 
 
 #: how many sentences about left-out files are shown

@@ -77,6 +77,7 @@ def read(files: Files) -> Plan:
         scored=kind.scoring,
         points=tests.points,
         title=_title(config.get("name", ini.get("name", ""))),
+        tags=_tags(config.get("keywords")),
         compare=None
         if validator is not None
         else compare_of_flags(tests.flags or kind.flags, MARK, domjudge=kind.domjudge),
@@ -301,6 +302,14 @@ def _title(value: object) -> str:
         names = {str(key): as_text(name, MARK, "name") for key, name in value.items()}
         return names.get("en") or next(iter(names.values()), "")
     return as_text(value, MARK, "name").strip()
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    """Return the keywords: a list, or one text with commas or spaces between them. Others have no effect."""
+    if isinstance(value, str):
+        parts = value.split(",")
+        return tuple(parts if len(parts) > 1 else value.split())
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
 def _titles(value: object) -> dict[str, str]:

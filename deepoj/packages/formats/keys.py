@@ -58,11 +58,11 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "kattis problem.yaml": {
             **_applied(
                 "problem_format_version", "type", "name", "limits", "validation", "validator_flags", "validator_args",
-                "grading", "constants",
+                "grading", "constants", "keywords",
             ),
             **_harmless(
                 "uuid", "version", "credits", "author", "authors", "source", "source_url", "license", "rights_owner",
-                "embargo_until", "keywords", "short-name", "short_name",
+                "embargo_until", "short-name", "short_name",
             ),
             **_harmless("allow_file_writing", words="programs may write files in their own directory in any case"),
             **_harmless("languages", words="submissions are taken in every language, not only in these"),
@@ -167,8 +167,8 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             **_harmless("preprocessing_time", "memory_limit", "compiler_time_limit", words=_OUR_LIMITS),
         },
         "polygon problem": {
-            **_applied("short-name", "names", "statements", "judging", "files", "assets"),
-            **_harmless("revision", "url", "tutorials", "properties", "stresses", "tags", "documents", "materials"),
+            **_applied("short-name", "names", "statements", "judging", "files", "assets", "tags"),
+            **_harmless("revision", "url", "tutorials", "properties", "stresses", "documents", "materials"),
         },
         "polygon assets": {
             **_applied("checker", "interactor", "validators", "solutions"),

@@ -94,6 +94,7 @@ def read(files: Files) -> Plan:
         groups=groups,
         scored=scored,
         title=_title(root),
+        tags=tuple(one.get("value", "") for one in root.iterfind("tags/tag")),
         compare=compare if interactor is None else None,
         checker=checker if interactor is None else _checker(interactor, interactive=True),
         output_checker=None if interactor is None else checker,

@@ -47,7 +47,7 @@ class HomePages:
         return self._pages.html("home.html", visitor, problems=problems)
 
     async def _recent(self) -> Sequence[Problem]:
-        return await self._context.problems.problems(0, _RECENT)
+        return await self._context.problems.newest_problems(_RECENT)
 
     async def _for_strangers(self) -> Sequence[Problem]:
         """Return them as they were ``_FRESH_S`` ago at most: this page is not counted against any limit."""

@@ -21,6 +21,7 @@ from deepoj.api.rights import Right, RightScope, may, reach
 from deepoj.api.submitting import status_word, status_word_of
 from deepoj.judging import compare
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.languages import LANGUAGES
 from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
 from deepoj.web.charts import time_bars
@@ -129,6 +130,9 @@ class ManageProblemPages:
         sent: dict[str, str] = {}
         try:
             async with self._received(visitor, sent) as form:
+                if "with_languages" in form.fields:
+                    chosen = [key for key in LANGUAGES if f"language-{key}" in form.fields]
+                    form.fields["languages"] = ",".join(chosen)
                 changed = await self._publishing.change(problem.id, Form(form.fields), visitor.member)
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
@@ -282,6 +286,7 @@ class ManageProblemPages:
             visitor,
             refused,
             problem=problem,
+            seen_by=await self._context.problems.problem_groups(problem.id),
             by_package=problem.compare == BY_PACKAGE,
             report=report if isinstance(report, PackageReport) else None,
             fault=None if isinstance(report, PackageReport) else report,

@@ -11,16 +11,18 @@ from markupsafe import Markup
 from quart import Response, request
 from werkzeug.datastructures import LanguageAccept
 
+from deepoj.api.catalog import allowed, problem_for
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.limits import RequestLimits
-from deepoj.api.http.paths import problem_id_of, query_number
+from deepoj.api.http.limits import Limit, RequestLimits
+from deepoj.api.http.paths import query_number
 from deepoj.api.models.submissions import SubmitBody
-from deepoj.api.routes.statements import best_language
+from deepoj.api.routes.statements import best_language, file_answer
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
+from deepoj.packages.statements.rendering import ATTACHMENTS, FILES
 from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
@@ -28,8 +30,8 @@ from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.playground import CustomRun
-from deepoj.words.problems import Problem, ProblemSearch
-from deepoj.words.statements import StatementIndex
+from deepoj.words.problems import Problem, ProblemSearch, tag_of
+from deepoj.words.statements import StatementFileKind, StatementIndex
 from deepoj.words.submissions import Draft, SubmissionQuery
 
 _PAGE = 50
@@ -48,7 +50,7 @@ _NO_STATEMENT = StatementIndex(is_pending=False)
 
 
 class ProblemPages:
-    """``/problems``, ``/problems/{id}``."""
+    """``/problems``, ``/problems/{id}`` and the files of its statement."""
 
     def __init__(
         self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages, runs: PageRuns
@@ -64,6 +66,8 @@ class ProblemPages:
         query = ProblemSearch(
             search=search,
             number=int(search) if _NUMBER.fullmatch(search) else None,
+            tag=tag_of(request.args.get("tag", "")),
+            viewer=None if visitor.user is None else visitor.user.id,
             by_title=request.args.get("sort") == "title",
         )
         found = await self._context.problems.find_problems(query, after, _PAGE + 1)
@@ -84,7 +88,7 @@ class ProblemPages:
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
         """Show a problem, also with the result of a run that was ordered here (``run``), of runs on the samples
         (``samples``), or with the source of a submission in the editor (``from``)."""
-        problem = await self._known(problem_id)
+        problem = await self._known(visitor, problem_id)
         run_id, job_id = request.args.get("run", ""), request.args.get("from", "")
         run_ids = request.args.get("samples", "")
         try:
@@ -103,7 +107,7 @@ class ProblemPages:
     @page("POST", "/problems/<problem_id>/run", access=MEMBER)
     async def run(self, visitor: Visitor, problem_id: str) -> Response:
         """Run a program on the visitor's own input, within the problem's limits."""
-        problem = await self._known(problem_id)
+        problem = await self._known(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -117,14 +121,26 @@ class ProblemPages:
         return self._runs.ordered(f"/problems/{problem.id}?run={run_id}#run", form)
 
     @page("GET", "/problems/<problem_id>/run")
-    async def after_run(self, _visitor: Visitor, problem_id: str) -> Response:
+    async def after_run(self, visitor: Visitor, problem_id: str) -> Response:
         """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
-        return redirect(f"/problems/{(await self._known(problem_id)).id}")
+        return redirect(f"/problems/{(await self._known(visitor, problem_id)).id}")
+
+    @page("GET", "/problems/<problem_id>/statement/files/<name>", limit=Limit.NONE)
+    async def file(self, visitor: Visitor, problem_id: str, name: str) -> Response:
+        """Answer with an image or a PDF of a statement: the API, which has them too, knows no sessions."""
+        problem = await self._known(visitor, problem_id)
+        return await file_answer(self._context.statements, problem, StatementFileKind.SHOWN, name)
+
+    @page("GET", "/problems/<problem_id>/attachments/<name>", limit=Limit.NONE)
+    async def attachment(self, visitor: Visitor, problem_id: str, name: str) -> Response:
+        """Answer with a file for contestants."""
+        problem = await self._known(visitor, problem_id)
+        return await file_answer(self._context.statements, problem, StatementFileKind.ATTACHMENT, name)
 
     @page("POST", "/problems/<problem_id>/samples", access=MEMBER)
     async def run_samples(self, visitor: Visitor, problem_id: str) -> Response:
         """Run a program on the samples, within the problem's limits."""
-        problem = await self._known(problem_id)
+        problem = await self._known(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -137,7 +153,7 @@ class ProblemPages:
     @page("GET", "/problems/<problem_id>/samples", access=MEMBER)
     async def after_samples(self, visitor: Visitor, problem_id: str) -> Response:
         """Answer a script with the results so far as a piece of the page; lead others to the problem."""
-        problem, run_ids = await self._known(problem_id), request.args.get("samples", "")
+        problem, run_ids = await self._known(visitor, problem_id), request.args.get("samples", "")
         if "HX-Request" not in request.headers:
             return redirect(f"/problems/{problem.id}")
         runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
@@ -147,7 +163,7 @@ class ProblemPages:
     @page("POST", "/problems/<problem_id>", access=MEMBER)
     async def submit(self, visitor: Visitor, problem_id: str) -> Response:
         """Submit a solution; its page shows how it is judged. What was written is kept if it is refused."""
-        problem = await self._known(problem_id)
+        problem = await self._known(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -161,12 +177,8 @@ class ProblemPages:
         self._visitors.remember(response.headers, programmed=sent.get("language"))
         return response
 
-    async def _known(self, problem_id: str) -> Problem:
-        number = problem_id_of(problem_id)
-        problem = await self._context.problems.problem(number) if number is not None else None
-        if problem is None:
-            raise Refused(ApiError.NO_SUCH_PROBLEM)
-        return problem
+    async def _known(self, visitor: Visitor, problem_id: str) -> Problem:
+        return await problem_for(self._context.problems, problem_id, visitor.user)
 
     async def _index(self, problem: Problem) -> StatementIndex:
         return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
@@ -218,7 +230,7 @@ class ProblemPages:
             http_status=200 if refused is None else refused.api_error.status,
             has_editor=True,
             problem=problem,
-            languages=[*judged_languages(self._context), OUTPUTS],
+            languages=allowed(problem, [*judged_languages(self._context), OUTPUTS]),
             language=sent.get("language") or (last[0].language if last else visitor.programmed or USUAL_LANGUAGE),
             code=sent.get("code", ""),
             max_bytes=self._settings.submit_code_max_bytes,
@@ -226,7 +238,7 @@ class ProblemPages:
             index=index,
             statement=text,
             # made by our renderer: nothing of the package's own HTML is in it that could do harm
-            statement_html=Markup("" if text is None else text.html),  # noqa: S704
+            statement_html=Markup("" if text is None else _with_own_paths(text.html, problem.id)),  # noqa: S704
             last=last,
             refused=refused,
             has_samples=bool(runnable(index)),
@@ -245,6 +257,14 @@ def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
     if language is OUTPUTS and file is not None and file.content.startswith(_ZIP):
         return {"archive": base64.b64encode(file.content).decode("ascii")}
     return {"code": form.program()}
+
+
+def _with_own_paths(html: str, problem_id: int) -> str:
+    """Return the HTML of a statement with the paths of pages in place of the API's, which knows no sessions."""
+    for path in (FILES, ATTACHMENTS):
+        there = path.format(problem_id=problem_id)
+        html = html.replace(f'="{there}', f'="{there.removeprefix("/api/v1")}')
+    return html
 
 
 def _statement_language(index: StatementIndex, visitor: Visitor) -> str | None:

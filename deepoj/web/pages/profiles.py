@@ -63,7 +63,8 @@ class ProfilePages:
         if account is None:
             raise Refused(ApiError.NO_SUCH_USER)
         user = account.user
-        solved = await marks.solved_problems(user.id, after, _PAGE + 1)
+        viewer = visitor.member.id
+        solved = await marks.solved_problems(user.id, after, _PAGE + 1, viewer=viewer)
         # days are those of the database, whose clock dates submissions
         today = dt.datetime.fromtimestamp(await self._context.accounts.database_time_s(), dt.UTC).date()
         days = await marks.active_days(user.id, _WEEK * _WEEKS)
@@ -72,7 +73,7 @@ class ProfilePages:
             visitor,
             user=user,
             solved=solved[:_PAGE],
-            solved_count=await marks.count_solved(user.id),
+            solved_count=await marks.count_solved(user.id, viewer=viewer),
             next_after=solved[_PAGE - 1].problem_id if len(solved) > _PAGE else None,
             is_first=after == 0,
             verdicts_of=await marks.user_verdicts(user.id, _COUNTED),

@@ -153,7 +153,8 @@ class SubmissionPages:
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
         reading = await readable(self._context.problems, visitor.member, found)
-        return reading, await self._context.problems.problem(reading.submission.problem_id)
+        problem = await self._context.problems.open_problem(reading.submission.problem_id, visitor.member.id)
+        return reading, problem
 
     def _result_values(self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any]) -> dict[str, Any]:
         result, translate = body["data"] or {}, gettext_of(visitor.language)

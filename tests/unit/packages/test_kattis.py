@@ -77,6 +77,19 @@ def test_names(yaml: str, title: str) -> None:
     assert plan({**DATA, "problem.yaml": yaml}).title == title
 
 
+@pytest.mark.parametrize(
+    ("keywords", "tags"),
+    [
+        ("[graph, binary search, 7]", ("graph", "binary search")),
+        ("graph dp", ("graph", "dp")),
+        ("graph, binary search", ("graph", " binary search")),
+        ("{a: b}", ()),
+    ],
+)
+def test_keywords_are_tags(keywords: str, tags: tuple[str, ...]) -> None:
+    assert plan({**DATA, "problem.yaml": f"name: x\nkeywords: {keywords}\n"}).tags == tags
+
+
 def test_limits() -> None:
     yaml = (
         "limits: {time_limit: 1.5, memory: 512, output: 16, compilation_time: 20, compilation_memory: 1024, code: 64,"

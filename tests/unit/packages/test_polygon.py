@@ -35,6 +35,12 @@ def test_a_standard_checker_without_its_source_is_a_way_to_compare() -> None:
     assert (found.title, found.limits.time_ms, found.limits.memory_mb) == ("Задача", 1500, 256)
 
 
+def test_tags_of_the_problem_are_read_beside_those_of_solutions() -> None:
+    more = '<tags><tag value="dp"/><tag value="binary search"/></tags>'
+    assert plan(package(more=more)).tags == ("dp", "binary search")
+    assert plan(package()).tags == ()
+
+
 def test_a_checker_brings_the_headers_beside_it() -> None:
     assets = '<checker type="testlib"><source path="files/check.cpp" type="cpp.gcc14-64-msys2-g++23"/></checker>'
     files = {**package(assets=assets), "files/check.cpp": "", "files/testlib.h": "", "files/gen.cpp": ""}
