@@ -346,7 +346,7 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(30)
+    await migrator.migrate(31)
     postgres.psql(
         "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
         "INSERT INTO groups (id, name) VALUES (1, 'class');"
@@ -354,16 +354,16 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
         " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i')",
         empty,
     )
-    await migrator.migrate(31)
+    await migrator.migrate(32)
     seen = "SELECT string_agg(title, ' ' ORDER BY id) FROM open_problems(1)"
     assert postgres.psql(seen, empty) == "t u"
     hide = "UPDATE problems SET visibility = 'private', tags = '{dp}', languages = '{c17}' WHERE id = 2;"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1)", empty)
     assert postgres.psql(seen, empty) == "t"
-    await migrator.rollback(30)
+    await migrator.rollback(31)
     assert postgres.psql("SELECT string_agg(title, ' ' ORDER BY id) FROM problems", empty) == "t u"
     assert postgres.psql("SELECT name FROM groups", empty) == "class"
-    await migrator.migrate(31)
+    await migrator.migrate(32)
     assert postgres.psql(seen, empty) == "t u"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1); INSERT INTO group_members VALUES (1, 1)", empty)
     assert postgres.psql(seen, empty) == "t u"
