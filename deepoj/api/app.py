@@ -45,6 +45,7 @@ from deepoj.api.routes.statements import StatementRoutes
 from deepoj.api.routes.submission_lists import SubmissionListRoutes
 from deepoj.api.routes.submissions import SubmissionRoutes
 from deepoj.api.routes.users import UserRoutes
+from deepoj.api.routes.verifications import VerificationRoutes
 from deepoj.api.routes.webhooks import WebhookRoutes
 from deepoj.api.settings import ApiSettings
 from deepoj.api.signing_in import SigningIn
@@ -123,6 +124,7 @@ def create_app(context: ApiContext) -> Api:
         DocumentRoutes(_document(app)),
         WebhookRoutes(context),
         AuditRoutes(context),
+        VerificationRoutes(context),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

@@ -29,6 +29,7 @@ from deepoj.ports.statements import Statements
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
+from deepoj.ports.verifications import Verifications
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.readiness import Readiness
 from deepoj.words.stream import PressureMinute
@@ -51,6 +52,7 @@ class ApiContext:
     roster: Roster
     admin_events: AdminEvents
     system: SystemView
+    verifications: Verifications
     results: LiveResults
     #: the event streams of this node
     live: Live

@@ -155,6 +155,7 @@ class ApiError(enum.Enum):
     WEBHOOKS_OFF = (404, Code.WEBHOOKS_DISABLED, "Webhooks are disabled on this server.", "本服务器未启用回调。")
     NO_SUCH_DELIVERY = (404, Code.NOT_FOUND, "There is no such delivery.", "回调记录不存在。")
     NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
+    NOT_VERIFIED = (404, Code.NOT_FOUND, "This problem has never been verified.", "该题目从未被验证。")
     HAS_SUBMISSIONS = (
         409,
         Code.PROBLEM_HAS_SUBMISSIONS,

@@ -44,7 +44,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem rejudge 1",
         "deepoj problem rejudge 1 --verdict 'Wrong Answer' --language cpp17",
     ),
-    "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify problem.zip --allow-skips --json"),
+    "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),
     "dlq show": ("deepoj dlq show JOB_ID",),

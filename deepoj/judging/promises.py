@@ -100,10 +100,15 @@ def skipped(example: Example, why: str) -> PromiseResult:
     return PromiseResult(example=example, kept=Kept.SKIPPED, why=why)
 
 
+def promises_failure(example: Example) -> bool:
+    """Return whether any verdict keeps the promise but those of a program that passes."""
+    return set(example.expected) >= _FAILURES and Verdict.ACCEPTED not in example.expected
+
+
 def promised(example: Example) -> str:
     """Return the promise as text for people; empty where there is none."""
     words = [" or ".join(example.expected)] if example.expected else []
-    if set(example.expected) >= _FAILURES and Verdict.ACCEPTED not in example.expected:
+    if promises_failure(example):
         words = ["a failure"]
     if example.expected_scores:
         ranges = (f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in example.expected_scores)

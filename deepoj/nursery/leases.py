@@ -64,6 +64,8 @@ class Leases:
         self.lease_s = lease_s
         self.slots = slots
         self._held: dict[Held, Lease[Any]] = {}
+        #: slots that background work has
+        self._lent = 0
         self._changed = trio.Event()
 
     def add[C: (Claim, CustomClaim)](self, claim: C, granted_at: float, *, reclaimed: bool = False) -> Lease[C]:
@@ -74,8 +76,7 @@ class Leases:
 
     def drop(self, lease: Lease[Any]) -> None:
         self._held.pop(lease.held, None)
-        self._changed.set()
-        self._changed = trio.Event()
+        self._notify()
 
     def held(self, kind: type[Claim | CustomClaim] = Claim) -> list[Held]:
         """The leases of submissions, or of custom runs."""
@@ -98,7 +99,7 @@ class Leases:
 
     @property
     def free(self) -> int:
-        return max(0, self.slots - len(self._held))
+        return max(0, self.slots - self._lent - len(self._held))
 
     async def wait_free(self) -> int:
         """Park until a slot is free. Return the number of free slots."""
@@ -111,6 +112,25 @@ class Leases:
         is left for a submission."""
         while not (len(runs := self.held(CustomClaim)) < share and self.free > (1 if runs else 0)):
             await self._changed.wait()
+
+    async def lend(self, patience_s: float) -> None:
+        """Park until background work may use a slot, and take it: while another slot stays free for a submission, or
+        after ``patience_s`` any that is free. ``take_back`` ends that."""
+        with trio.move_on_after(patience_s):
+            while self.free < min(2, self.slots):
+                await self._changed.wait()
+        while not self.free:
+            await self._changed.wait()
+        self._lent += 1
+
+    def take_back(self) -> None:
+        """Free a slot that was lent."""
+        self._lent -= 1
+        self._notify()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
 
     def _believed_until(self, sent_at: float) -> float:
         return sent_at + self.lease_s * (1 - MARGIN)

@@ -32,6 +32,7 @@ from deepoj.web.pages.profiles import ProfilePages
 from deepoj.web.pages.submissions import SubmissionPages
 from deepoj.web.pages.system import SystemPages
 from deepoj.web.pages.users import UserPages
+from deepoj.web.pages.verify_problem import VerifyPages
 from deepoj.web.render import Pages, redirect
 from deepoj.web.runs import PageRuns
 from deepoj.web.visitor import Visitors
@@ -69,6 +70,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         AuditPages(context, pages),
         GroupPages(context, app.auth, visitors, pages),
         ManagePackagePages(context, visitors, pages),
+        VerifyPages(context, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

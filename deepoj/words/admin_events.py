@@ -29,6 +29,7 @@ class AdminAct(enum.StrEnum):
     GROUP_REMOVED = "group_removed"
     MEMBERS_ADDED = "group_members_added"
     MEMBER_REMOVED = "group_member_removed"
+    PROBLEM_VERIFIED = "problem_verified"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -146,6 +146,7 @@ _TIMES = {
     "loose_objects": ("since",),
     "web_sessions": ("created_at", "seen_at"),
     "solved": ("solved_at",),
+    "verified_examples": ("due_at", "changed_at"),
 }
 
 

@@ -367,3 +367,23 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
     assert postgres.psql(seen, empty) == "t u"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1); INSERT INTO group_members VALUES (1, 1)", empty)
     assert postgres.psql(seen, empty) == "t u"
+async def test_verifications_go_with_their_rollback_and_problems_stay(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h');"
+        "INSERT INTO verifications (problem_id, problem_version, time_limit_ms, points, left_out)"
+        " VALUES (1, 1, 1000, 'shares', 0);"
+        "INSERT INTO verified_examples (verification_id, place, example, language, code, beside)"
+        " SELECT id, 1, '{}', 'cpp17', 'x', '[]' FROM verifications",
+        empty,
+    )
+    [version] = [one.version for one in read_migrations(sql_root()) if one.name == "add_verifications"]
+    await migrator.rollback(version - 1)
+    assert postgres.psql("SELECT to_regclass('verifications') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT title FROM problems", empty) == "t"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM verified_examples", empty) == "0"

@@ -20,6 +20,7 @@ from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
+from deepoj.ports.verifications import ExampleLeases, Verifications
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
@@ -75,6 +76,10 @@ class Store(Protocol):
     def admin_events(self) -> AdminEvents: ...
     @property
     def system(self) -> SystemView: ...
+    @property
+    def verifications(self) -> Verifications: ...
+    @property
+    def example_leases(self) -> ExampleLeases: ...
 
 
 class MemoryPorts:
@@ -103,3 +108,5 @@ class MemoryPorts:
         self.webhooks: Webhooks = memory
         self.admin_events: AdminEvents = memory
         self.system: SystemView = MemorySystem(memory)
+        self.verifications: Verifications = memory.verifications
+        self.example_leases: ExampleLeases = memory.verifications

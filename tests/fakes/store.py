@@ -60,6 +60,7 @@ from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.statements import MemoryStatements
+from tests.fakes.verifications import MemoryVerifications, VerificationRow
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
 
 
@@ -172,11 +173,19 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     groups_of_problem: dict[int, set[int]] = field(default_factory=dict)
     #: problem → package, version of the renderer, statements
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
+    kept_verifications: list[VerificationRow] = field(default_factory=list)
     #: objects that no problem names → since when
     loose: dict[str, float] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)
     _next_id: dict[str, int] = field(
-        default_factory=lambda: {"user": 1000, "group": 1, "problem": 2000, "submission": 3000, "outbox": 4000}
+        default_factory=lambda: {
+            "user": 1000,
+            "group": 1,
+            "problem": 2000,
+            "submission": 3000,
+            "outbox": 4000,
+            "verification": 1,
+        }
     )
     _broken: dict[str, bool] = field(default_factory=dict)
     _notified: trio.Event = field(default_factory=trio.Event)
@@ -187,6 +196,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     def statements(self) -> MemoryStatements:
         """The table of statements."""
         return MemoryStatements(self)
+
+    @property
+    def verifications(self) -> MemoryVerifications:
+        """The table of verifications."""
+        return MemoryVerifications(self, self.kept_verifications)
 
     @property
     def ports(self) -> MemoryPorts:
@@ -410,6 +424,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         self.groups_of_problem.pop(problem_id, None)
         self._unmark(problem_id)
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
+        self.kept_verifications[:] = [one for one in self.kept_verifications if one.draft.problem_id != problem_id]
         return self._answer(None, lost)
 
     async def delete_submissions_of(self, problem_id: int, limit: int) -> int:

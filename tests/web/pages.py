@@ -68,6 +68,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/problems/{problem}/rejudge", who=Who.ADMIN, name="manage-problems-problem-rejudge"),
     Shown(path="/manage/problems/{problem}/replace", who=Who.ADMIN, name="manage-problems-problem-replace"),
     Shown(path="/manage/problems/{problem}/replace?package={staged}", who=Who.ADMIN, name="manage-problems-changes"),
+    Shown(path="/manage/problems/{problem}/verify", who=Who.ADMIN, name="manage-problems-problem-verify"),
     Shown(path="/manage/system", who=Who.ADMIN, name="manage-system"),
     Shown(path="/manage/users", who=Who.ADMIN, name="manage-users"),
     Shown(path="/manage/users/{user}", who=Who.ADMIN, name="manage-users-user"),
@@ -86,6 +87,7 @@ NOT_SHOWN = (
     "/playground/{run}/events",
     "/problems/{problem}/run",
     "/problems/{problem}/samples",
+    "/manage/problems/{problem}/verify/events",
     "/account/password",
     "/account/sessions",
     "/manage/problems/{problem}/results.csv",
@@ -219,6 +221,25 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/manage/system", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 403, 200)),
     Right(
         method="GET", path="/manage/system/letters/{job}", statuses=(LOGIN, 403, 403, 404), roles=(403, 403, 403, 404)
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/verify",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/verify/events",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/verify",
+        statuses=(LOGIN, 403, 403, 303),
+        roles=(303, 403, 303, 403),
+        fields={"act": "cancel"},
     ),
     Right(method="GET", path="/manage/users", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/{user}", statuses=(LOGIN, 403, 403, 200)),

@@ -30,6 +30,7 @@ from deepoj.adapters.pg.statements import PgStatements
 from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.system import PgSystem
+from deepoj.adapters.pg.verifications import PgVerifications
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
@@ -64,6 +65,7 @@ class PgStore:
         self.webhooks = PgWebhooks(pool)
         self.admin_events = PgAdminEvents(pool)
         self.system = PgSystem(pool)
+        self.verifications = self.example_leases = PgVerifications(pool)
         self.schema = PgSchema(pool)
 
     @classmethod

@@ -21,12 +21,12 @@ from deepoj.config.model import Config
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.judging import timing
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import language_of
 from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Example, Plan
 from deepoj.judging.promises import Kept, PromiseResult, skipped
-from deepoj.operate.problem_verify import timing
 from deepoj.operate.problem_verify.examples import Bench, judge_side_by_side
 from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
 from deepoj.operate.problem_verify.unpacked import LocalPackage, unpacked

@@ -12,15 +12,14 @@ from rich.text import Text
 
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.promises import Kept, PromiseResult, promised
+from deepoj.judging.verifications import is_tight, slowest_test
 from deepoj.packages.formats import PackageFault
-from deepoj.words.results import TestResult, Verdict
+from deepoj.words.results import Verdict
 
 if TYPE_CHECKING:
     from deepoj.operate.problem_verify import Verified
 
 _COLORS = {Kept.OK: "green", Kept.DIFFERS: "red", Kept.SKIPPED: "yellow", Kept.NO_PROMISE: "dim"}
-#: an accepted solution that takes more of the limit than that may fail on a slower day
-_TIGHT = 0.5
 _FAULTS_SHOWN = 20
 #: of submissions of which there is the same to say
 _NAMES_SHOWN = 3
@@ -33,7 +32,7 @@ def show(verified: Verified) -> None:
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 400)
     table = Table("submission", "language", "promised", "got", "slowest test", "time", "memory", "", box=None)
     for finding in verified.findings:
-        slowest = _slowest(finding)
+        slowest = slowest_test(finding.report)
         table.add_row(
             Text(finding.example.name),
             Text(_language(verified, finding)),
@@ -98,12 +97,12 @@ def hints(verified: Verified) -> list[str]:
         for finding in verified.findings
         if finding.report is not None
         and finding.report.status is Verdict.ACCEPTED
-        and (slowest := _slowest(finding)) is not None
+        and (slowest := slowest_test(finding.report)) is not None
     ]
     if not accepted:
         return found
     worst_ms, submission, test = max(accepted)
-    tight = ": little room for a slower machine" if worst_ms > limit_ms * _TIGHT else ""
+    tight = ": little room for a slower machine" if is_tight(worst_ms, limit_ms) else ""
     return [*found, f"time limit {limit_ms} ms, slowest accepted run {worst_ms} ms ({submission}, test {test}){tight}"]
 
 
@@ -143,7 +142,7 @@ def _language(verified: Verified, finding: PromiseResult) -> str:
 
 
 def _case(finding: PromiseResult, language: str) -> dict[str, Any]:
-    slowest, report, example = _slowest(finding), finding.report, finding.example
+    slowest, report, example = slowest_test(finding.report), finding.report, finding.example
     return {
         "submission": example.name,
         "language": language or None,
@@ -158,11 +157,6 @@ def _case(finding: PromiseResult, language: str) -> dict[str, Any]:
         "time_ms": None if slowest is None else slowest.cpu_ms,
         "memory_kb": None if slowest is None else _memory_kb(finding),
     }
-
-
-def _slowest(finding: PromiseResult) -> TestResult | None:
-    tests = finding.report.tests if finding.report is not None else ()
-    return max(tests, key=lambda test: test.cpu_ms, default=None)
 
 
 def _memory_kb(finding: PromiseResult) -> int:

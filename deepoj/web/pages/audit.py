@@ -43,6 +43,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.GROUP_REMOVED: _("removed the group"),
     AdminAct.MEMBERS_ADDED: _("put people into the group"),
     AdminAct.MEMBER_REMOVED: _("took a person out of the group"),
+    AdminAct.PROBLEM_VERIFIED: _("verified the problem"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {
@@ -65,7 +66,12 @@ DETAILS: Mapping[str, str] = {
     "usernames": _("usernames"),
 }
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
-_OF_PROBLEMS = (AdminAct.PROBLEM_REJUDGED, AdminAct.PROBLEM_CREATED, AdminAct.PROBLEM_CHANGED)
+_OF_PROBLEMS = (
+    AdminAct.PROBLEM_REJUDGED,
+    AdminAct.PROBLEM_CREATED,
+    AdminAct.PROBLEM_CHANGED,
+    AdminAct.PROBLEM_VERIFIED,
+)
 
 
 class AuditPages:

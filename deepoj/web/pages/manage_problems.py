@@ -19,6 +19,7 @@ from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
 from deepoj.api.rights import Right, RightScope, may, reach
 from deepoj.api.submitting import status_word, status_word_of
+from deepoj.api.verifying import Verifying
 from deepoj.judging import compare
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
@@ -91,6 +92,7 @@ class ManageProblemPages:
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
         self._settings, self._publishing = context.settings, Publishing(context)
+        self._verifying = Verifying(context)
         upload_dir = context.settings.upload_dir
         self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
 
@@ -281,6 +283,7 @@ class ManageProblemPages:
         report = None
         if refused is None and request.args.get("report") == "1":
             report = await self._reports.report(problem)
+        verification = await self._verifying.latest(problem)
         return self._html(
             "manage_problem.html",
             visitor,
@@ -288,6 +291,7 @@ class ManageProblemPages:
             problem=problem,
             seen_by=await self._context.problems.problem_groups(problem.id),
             by_package=problem.compare == BY_PACKAGE,
+            verification=verification,
             report=report if isinstance(report, PackageReport) else None,
             fault=None if isinstance(report, PackageReport) else report,
             counts=[(one, status_word_of(one.state, one.status)) for one in counts],

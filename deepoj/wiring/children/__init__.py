@@ -5,6 +5,6 @@ prepare.py  what is awaited once the servers are up: dependencies, schema, lefto
 keepers.py  health always; heartbeat, progress, reclaim where the node judges; live results where it serves the API;
             dispatcher and its notification, webhooks (made by webhooks.py), repair, gc, rejudges, pressure by role
 jobs.py     the parts of a node that judges: which jobs it takes, and how it judges one
-intake.py   metrics ports, the API, the canaries, precompiling headers, the consumer, taking custom runs
+intake.py   metrics ports, the API, the canaries, precompiling headers, the consumer, taking custom runs, verifying
 parts.py    the objects that they share
 """

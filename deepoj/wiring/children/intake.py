@@ -1,5 +1,5 @@
 """The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, precompiling
-headers, the consumer, taking custom runs."""
+headers, the consumer, taking custom runs, judging for verifications."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
         if jobs.run_intake is not None:
             take = TakeRuns(run_intake=jobs.run_intake, stop_deadline=parts.stop_deadline)
             children.append(Child(name="runs", run=take, restart_on=AWAY))
+        children.append(Child(name="verify", run=jobs.verifying, restart_on=AWAY))
     return children
 
 
@@ -152,6 +153,7 @@ def _api_context(parts: Parts) -> ApiContext:
         system=store.system,
         pressure_history=parts.pressure.history,
         audits=parts.audits,
+        verifications=store.verifications,
         results=store.live,
         live=parts.live,
         runs=store.runs,

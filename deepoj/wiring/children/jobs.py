@@ -17,11 +17,14 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.tree import LeasedWork
+from deepoj.nursery.verifying import VerifyExamples
 from deepoj.nursery.work import JobIntake, Work
+from deepoj.packages.examples import example_job
 from deepoj.pipeline.judge import judge
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.rejudge import former
 from deepoj.playground.attempt import run_custom
+from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.sandbox import Box
 from deepoj.ports.testdata import TestData
@@ -31,6 +34,7 @@ from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
+from deepoj.words.verifications import ExampleClaim
 
 #: subdirectory of the workspace: a directory per attempt
 ATTEMPTS = "attempts"
@@ -49,6 +53,8 @@ class JobParts:
     progress: ProgressBuffer
     #: None where custom runs are disabled
     run_intake: RunIntake | None
+    #: judges what packages promise, with slots that submissions leave
+    verifying: VerifyExamples
     #: the kinds of work that the node takes, with their intakes
     work: Sequence[LeasedWork[Any, Any]]
     #: precompiled headers; None where they are disabled
@@ -62,6 +68,7 @@ class ClaimJudge:
     context: AttemptContext
     data: TestData
     rejudges: Rejudges
+    problems: Problems
     progress: ProgressBuffer
 
     async def judge_claim(self, claim: Claim) -> Report | Infra:
@@ -72,6 +79,16 @@ class ClaimJudge:
             former=await former(self.rejudges, claim),
             on_test=lambda test, index, count: self.progress.test_ended(claim, index, count, test),
         )
+
+    async def judge_example(self, claim: ExampleClaim) -> Report | Infra | None:
+        """Judge a submission of a verification as a contestant's; None: its problem has another version by now."""
+        problem = await self.problems.problem(claim.problem_id)
+        if problem is None or problem.version != claim.problem_version:
+            return None
+        job_id = f"verify-{claim.verification_id}-{claim.place}"
+        attempt_id, owner = claim.attempt_id, claim.lease_owner
+        job = example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)
+        return await judge(self.context, self.data, job)
 
     async def run_claim(self, claim: CustomClaim) -> CustomReport | Infra:
         return await run_custom(self.context, claim)
@@ -101,7 +118,9 @@ def job_parts(
     context = AttemptContext(
         box=box, compiler=compiler, workdir=cfg.workspace / ATTEMPTS, settings=options, metrics=metrics
     )
-    judge_of = ClaimJudge(context=context, data=data, rejudges=store.rejudges, progress=progress)
+    judge_of = ClaimJudge(
+        context=context, data=data, rejudges=store.rejudges, problems=store.problems, progress=progress
+    )
     run_intake = None
     if cfg.api.limits.run_enabled:
         run_intake = RunIntake(
@@ -142,6 +161,14 @@ def job_parts(
         job_intake=job_intake,
         progress=progress,
         run_intake=run_intake,
+        verifying=VerifyExamples(
+            store=store.example_leases,
+            leases=leases,
+            gate=gate,
+            owner=cfg.consumer,
+            languages=languages,
+            judge_example=judge_of.judge_example,
+        ),
         work=work,
         headers=headers,
     )

@@ -23,6 +23,7 @@ from deepoj.packages.statements.publisher import RenderLater
 from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import go_on
+from deepoj.pipeline.verify import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.playground.lease import sweep_runs
 from deepoj.webhooks.delivery import forget
 from deepoj.wiring import settings
@@ -45,6 +46,8 @@ REJUDGE_PERIOD_S = 2.0
 LIVE_SWEEP_PERIOD_S = 600.0
 #: period of the sweeper of custom runs
 RUN_SWEEP_PERIOD_S = 2.0
+#: period of ending verifications
+VERIFY_SWEEP_PERIOD_S = 2.0
 #: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
 #: period of deleting browsers' sessions that have ended, and how many at a time
@@ -71,7 +74,10 @@ def keepers(parts: Parts) -> list[Child]:
             Child(name="audits", run=RunAudits(orders=parts.audits, auditor=parts.adapters.store.audit)),
         ]
     if roles & (KEEPS | {Role.API}):
-        children.append(loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs))
+        children += [
+            loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs),
+            loop("verifications", VERIFY_SWEEP_PERIOD_S, rounds.sweep_verifications),
+        ]
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=parts.adapters.notifications.serve, restart_on=AWAY),
@@ -213,6 +219,9 @@ class _Rounds:
 
     async def sweep_runs(self) -> None:
         await sweep_runs(self.parts.adapters.store.runs, settings.run_keeping(self.parts.cfg), self.parts.metrics)
+
+    async def sweep_verifications(self) -> None:
+        await self.parts.adapters.store.example_leases.sweep_verifications(MAX_ATTEMPTS, MAX_WAIT_S)
 
     async def forget_webhooks(self) -> None:
         await forget(self.parts.adapters.store.webhooks, self.parts.cfg.api.webhooks.keep_days * DAY_S)

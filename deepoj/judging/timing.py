@@ -44,7 +44,10 @@ def measured_limit_ms(
         ),
         default=None,
     )
-    if slowest_ms is None:
-        return None
+    return None if slowest_ms is None else limit_for(slowest_ms, factor, most_ms, resolution_ms)
+
+
+def limit_for(slowest_ms: int, factor: float, most_ms: int, resolution_ms: int | None = None) -> int:
+    """Return the limit that leaves an accepted run of ``slowest_ms`` the room that the format asks for."""
     step_ms = resolution_ms or _RESOLUTION_MS
     return min(max(1, math.ceil(slowest_ms * factor / step_ms)) * step_ms, most_ms)

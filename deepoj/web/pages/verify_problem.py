@@ -1,0 +1,168 @@
+"""Verifying a problem's package: its own submissions judged live, in a table of promised against found."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from quart import Response
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.live.events import LiveEvent
+from deepoj.api.publishing import Publishing
+from deepoj.api.rights import Right, may
+from deepoj.api.verifying import VerificationResult, Verifying, topic_of
+from deepoj.judging.problem import Example
+from deepoj.judging.promises import Kept, promises_failure
+from deepoj.web import forms
+from deepoj.web.page import needs, page
+from deepoj.web.render import Pages, gettext_of, redirect
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.accounts import User
+from deepoj.words.problems import Problem
+
+
+def _(text: str) -> str:
+    """Mark a word for the catalogue."""
+    return text
+
+
+#: result of a comparison → glyph, class in the style sheet, word
+MARKS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        Kept.OK.value: ("✓", "accepted", _("as promised")),
+        Kept.DIFFERS.value: ("✗", "wrong", _("differs")),
+        Kept.SKIPPED.value: ("–", "waiting", _("skipped")),
+        Kept.NO_PROMISE.value: ("·", "waiting", _("no promise")),
+    }
+)
+
+
+def promise_of(example: Example, gettext: Callable[[str], str]) -> str:
+    """Return the promise in the reader's language; empty where there is none."""
+    if promises_failure(example):
+        words = [gettext(_("a failure"))]
+    else:
+        words = [" / ".join(gettext(verdict) for verdict in example.expected)] if example.expected else []
+    if example.expected_scores:
+        ranges = (f"{low:g}" if low == high else f"{low:g}–{high:g}" for low, high in example.expected_scores)
+        words.append(f"{gettext(_('score'))} {' / '.join(ranges)}")
+    return ", ".join(words)
+
+
+class VerifyPages:
+    """``/manage/problems/{id}/verify`` and its ``/events``."""
+
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
+        self._live, self._settings = context.live, context.settings
+        self._visitors, self._pages = visitors, pages
+        self._publishing, self._verifying = Publishing(context), Verifying(context)
+
+    @page("GET", "/manage/problems/<problem_id>/verify", access=needs(Right.REJUDGE))
+    async def verify(self, visitor: Visitor, problem_id: str) -> Response:
+        """Show the running verification, or the last result."""
+        return await self._shown(visitor, await self._allowed(visitor, problem_id))
+
+    @page("POST", "/manage/problems/<problem_id>/verify", access=needs(Right.REJUDGE))
+    async def act(self, visitor: Visitor, problem_id: str) -> Response:
+        """Start a verification, or cancel the running one."""
+        problem = await self._allowed(visitor, problem_id)
+        form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+        try:
+            match form.get("act"):
+                case "start":
+                    await self._verifying.start(problem, visitor.member)
+                case "cancel":
+                    await self._verifying.cancel(problem)
+                case _:
+                    raise Refused(ApiError.INVALID, field="act", problem="start or cancel")
+        except Refused as refused:
+            return await self._shown(visitor, problem, refused)
+        return redirect(f"/manage/problems/{problem.id}/verify")
+
+    @page("GET", "/manage/problems/<problem_id>/verify/events", access=needs(Right.REJUDGE))
+    async def events(self, visitor: Visitor, problem_id: str) -> Response:
+        """Stream the progress as pieces of the page."""
+        problem = await self._allowed(visitor, problem_id)
+
+        async def result() -> VerificationResult | None:
+            return await self._verifying.result(await self._publishing.problem(problem_id))
+
+        def pieces(found: VerificationResult | None) -> tuple[str, str]:
+            values = _values(visitor, problem, found)
+            summary = self._pages.piece("_verification_summary.html", visitor, **values)
+            return summary, self._pages.piece("_verification.html", visitor, **values)
+
+        def is_allowed(user: User) -> bool:
+            return may(user, Right.REJUDGE, problem.created_by)
+
+        async def remains() -> bool:
+            return await self._visitors.remains(visitor, is_allowed)
+
+        feed = VerificationFeed(result, pieces)
+        return self._live.answer(visitor.member.id, topic_of(problem.id), feed, remains)
+
+    async def _allowed(self, visitor: Visitor, problem_id: str) -> Problem:
+        return await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
+
+    async def _shown(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
+        result = await self._verifying.result(problem)
+        status = 200 if refused is None else refused.api_error.status
+        values = _values(visitor, problem, result)
+        response = self._pages.html("manage_verify.html", visitor, http_status=status, refused=refused, **values)
+        if refused is not None:
+            response.headers.extend(refused.extra_headers())
+        return response
+
+
+@dataclass(slots=True)
+class VerificationFeed:
+    """``Feed`` of two pieces, ``summary`` and ``result``, and of ``done`` at the end. It begins with both, so a browser
+    that comes back sends no position."""
+
+    result: Callable[[], Awaitable[VerificationResult | None]]
+    #: renders them
+    pieces: Callable[[VerificationResult | None], tuple[str, str]]
+    _seen: object = None
+    _sent: int = 0
+    _over: bool = field(default=False)
+
+    @property
+    def is_over(self) -> bool:
+        return self._over
+
+    async def events(self) -> Sequence[LiveEvent]:
+        found = await self.result()
+        self._over = found is None or not found.verification.is_running
+        seen = None if found is None else (found.verification, tuple(one.state for one in found.examples))
+        if self._sent and seen == self._seen:
+            return ()
+        self._seen = seen
+        self._sent += 1
+        event_id = str(self._sent)
+        summary, result = self.pieces(found)
+        shown = [LiveEvent("summary", event_id, summary), LiveEvent("result", event_id, result)]
+        # the page closes the stream at this event
+        return [*shown, LiveEvent("done", event_id, "")] if self._over else shown
+
+
+def _values(visitor: Visitor, problem: Problem, result: VerificationResult | None) -> dict[str, Any]:
+    """Return what the templates need."""
+    gettext = gettext_of(visitor.language)
+    here = f"/manage/problems/{problem.id}/verify"
+    if result is None:
+        return {"problem": problem, "here": here, "verification": None}
+    return {
+        "problem": problem,
+        "here": here,
+        "verification": result.verification,
+        "rows": [(one, promise_of(one.example, gettext)) for one in result.examples],
+        "worst_times": result.worst_times,
+        "slowest": result.slowest,
+        "is_tight": result.is_tight,
+        "suggested_ms": result.suggested_limit_ms,
+        "marks": MARKS,
+    }
