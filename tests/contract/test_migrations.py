@@ -367,6 +367,8 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
     assert postgres.psql(seen, empty) == "t u"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1); INSERT INTO group_members VALUES (1, 1)", empty)
     assert postgres.psql(seen, empty) == "t u"
+
+
 async def test_verifications_go_with_their_rollback_and_problems_stay(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
