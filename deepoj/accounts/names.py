@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 #: 32 characters of a letter and three marks each; normalising a name of 1 MiB would take seconds
 _MAX_RAW_CHARS = 128
 MAX_GROUP_NAME_CHARS = 64
+_PSEUDONYM = re.compile(r"deleted-\d.*")
 
 
 def clean_username(raw: str) -> str | None:
@@ -55,6 +57,11 @@ def is_reserved(name: str, reserved: frozenset[str]) -> bool:
     """Return whether a cleaned name is one of ``ADMIN_USERS``, ignoring case and form."""
     folded = _folded(name)
     return any(_folded(other) == folded for other in reserved)
+
+
+def is_pseudonym(name: str) -> bool:
+    """Return whether a cleaned name looks like that of an erased account: new accounts may not have one."""
+    return _PSEUDONYM.fullmatch(_folded(name)) is not None
 
 
 def _folded(name: str) -> str:

@@ -25,7 +25,7 @@ _GROUPS = 3
 #: characters per group: 89 random bits, and 59 for what contestants type from a slip of paper
 _RESET_CHARS, _SLIP_CHARS = 6, 4
 
-_REFUSALS = {
+REFUSALS = {
     RightsRefusal.UNKNOWN_USER: ApiError.NO_SUCH_USER,
     RightsRefusal.NOT_ADMINISTRATOR: ApiError.ADMIN_ONLY,
     RightsRefusal.OWN_ACCOUNT: ApiError.OWN_ACCOUNT,
@@ -37,7 +37,7 @@ class Administering:
     """Lists, changes and creates accounts. All methods raise Refused or StoreUnavailable."""
 
     def __init__(self, context: ApiContext, auth: Auth) -> None:
-        self._accounts, self._auth = context.accounts, auth
+        self._accounts, self._data, self._auth = context.accounts, context.account_data, auth
         self._reserved = context.settings.admin_users
 
     async def page(
@@ -63,7 +63,7 @@ class Administering:
             _id(user_id), is_admin=is_admin, is_disabled=is_disabled, by=admin.id
         )
         if isinstance(account, RightsRefusal):
-            raise Refused(_REFUSALS[account])
+            raise Refused(REFUSALS[account])
         _log_change(reason, account.user.id, admin)
         return account
 
@@ -74,7 +74,7 @@ class Administering:
             raise Refused(ApiError.INVALID, field="roles", problem=f"of {', '.join(UserRole)}")
         account = await self._accounts.change_rights(_id(user_id), roles=list(map(UserRole, roles)), by=admin.id)
         if isinstance(account, RightsRefusal):
-            raise Refused(_REFUSALS[account])
+            raise Refused(REFUSALS[account])
         _log_change("roles", account.user.id, admin)
         return account
 
@@ -88,6 +88,16 @@ class Administering:
         await self._accounts.set_password(account.user.id, password_hash, temporary=True, by=admin.username)
         _log_change("password", account.user.id, admin)
         return account.user, generated
+
+    async def erase(self, account: Account, admin: User) -> str:
+        """Erase an account for its owner, and return its pseudonym."""
+        if account.user.id == admin.id:
+            raise Refused(ApiError.OWN_ACCOUNT)
+        erased = await self._data.erase(account.user.id, by=admin.id)
+        if isinstance(erased, RightsRefusal):
+            raise Refused(REFUSALS[erased])
+        _log_change("erased", account.user.id, admin)
+        return erased
 
     def new_person(self, username: str, email: str, password: str) -> NewPerson:
         """Return a person for ``create``; empty: no address, a generated password."""

@@ -38,6 +38,7 @@ from deepoj.api.routes.health import HealthRoutes
 from deepoj.api.routes.languages import LanguageRoutes
 from deepoj.api.routes.metrics import MetricsRoutes
 from deepoj.api.routes.oauth import GithubRoutes
+from deepoj.api.routes.own_account import OwnAccountRoutes
 from deepoj.api.routes.playground import PlaygroundRoutes
 from deepoj.api.routes.problems import ProblemRoutes
 from deepoj.api.routes.rejudges import RejudgeRoutes
@@ -113,6 +114,7 @@ def create_app(context: ApiContext) -> Api:
         GithubRoutes(context, auth),
         UserRoutes(context, auth, limits),
         GroupRoutes(context),
+        OwnAccountRoutes(context, auth, limits),
         ProblemRoutes(context),
         StatementRoutes(context),
         LanguageRoutes(context),

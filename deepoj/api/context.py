@@ -12,6 +12,7 @@ from deepoj.capacity.backpressure import Backpressure
 from deepoj.observe import Metrics
 from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import Vet
+from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
@@ -40,6 +41,7 @@ class ApiContext:
     """Stores, streams, settings and other dependencies of the routes."""
 
     accounts: Accounts
+    account_data: AccountData
     sessions: Sessions
     groups: Groups
     problems: Problems

@@ -227,7 +227,7 @@ class ApiError(enum.Enum):
         "This username is reserved for an administrator (deepoj admin create-user).",
         "该用户名为管理员保留（请使用 deepoj admin create-user）。",
     )
-    WRONG_OLD_PASSWORD = (403, Code.BAD_CREDENTIALS, "The old password is wrong.", "原密码错误。")
+    WRONG_OLD_PASSWORD = (403, Code.BAD_CREDENTIALS, "The present password is wrong.", "当前密码错误。")
     ACCOUNT_DISABLED = (
         403,
         Code.ACCOUNT_DISABLED,
@@ -255,6 +255,12 @@ class ApiError(enum.Enum):
         "This is the last administrator: appoint another one first.",
         "这是最后一位管理员，请先添加其他管理员。",
     )
+    SOURCE_ERASED = (
+        409,
+        Code.SOURCE_ERASED,
+        "The account of this submission's author was erased, and the source with it: it cannot be judged again.",
+        "该提交作者的账号已被删除，源代码也已一并删除，无法重新评测。",
+    )
     OAUTH_OFF = (
         404,
         Code.OAUTH_NOT_CONFIGURED,
@@ -264,15 +270,15 @@ class ApiError(enum.Enum):
     BAD_STATE = (
         400,
         Code.OAUTH_STATE_INVALID,
-        "The login state is invalid, expired or already used: start again at GET /api/v1/auth/github/login.",
-        "登录状态无效、已过期或已使用，请从 GET /api/v1/auth/github/login 重新开始。",
+        "This login with GitHub is invalid, expired or already used: begin it again.",
+        "此次 GitHub 登录无效、已过期或已使用，请重新开始登录。",
     )
     OAUTH_DENIED = (400, Code.OAUTH_DENIED, "GitHub refused the login.", "GitHub 未授权此次登录。")
     BAD_OAUTH_CODE = (
         400,
         Code.OAUTH_CODE_INVALID,
-        "The GitHub code is invalid or expired: start again at GET /api/v1/auth/github/login.",
-        "GitHub 授权码无效或已过期，请从 GET /api/v1/auth/github/login 重新开始。",
+        "The code from GitHub is invalid or expired: begin the login again.",
+        "GitHub 授权码无效或已过期，请重新开始登录。",
     )
     GITHUB_DOWN = (
         502,

@@ -17,11 +17,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.accounts.names import clean_username, is_pseudonym, is_reserved
 
 #: nonce, expiry in seconds since 1970
 _BODY = struct.Struct(">16sd")
 _MAC_BYTES = 32
+#: the pages' callback, to which the API's sends a login that began on a page
+PAGE_CALLBACK = "/login/github/callback"
+#: a state of a login that began on a page begins so; base64url has no full stop
+_OF_PAGES = "web."
 #: number of numbered usernames to try before a random one
 _NUMBERED = 9
 _MAX_NAME_CHARS = 32
@@ -48,7 +52,9 @@ class LoginState:
 class LoginStates:
     """Creates and verifies states. Nodes with the same JWT_SECRET accept each other's states."""
 
-    def __init__(self, jwt_secret: str) -> None:
+    def __init__(self, jwt_secret: str, *, is_of_pages: bool = False) -> None:
+        """``is_of_pages``: for logins that begin on a page; a state is good for one of the two kinds only."""
+        self._prefix = _OF_PAGES if is_of_pages else ""
         # the labels separate these keys from each other and from the key that signs tokens
         self._signing = hmac.digest(jwt_secret.encode(), b"deepoj oauth state", "sha256")
         self._verifying = hmac.digest(jwt_secret.encode(), b"deepoj oauth code verifier", "sha256")
@@ -56,7 +62,7 @@ class LoginStates:
     def new(self, expires_at_s: float) -> LoginState:
         """Return a new, unguessable state."""
         body = _BODY.pack(secrets.token_bytes(16), expires_at_s)
-        return self._state(_text(body + self._mac(body)), body)
+        return self._state(self._prefix + _text(body + self._mac(body)), body)
 
     def read(self, text: str | None, cookie: str | None) -> LoginState | None:
         """Return the state if parameter and cookie are equal and authentic, else None.
@@ -69,18 +75,23 @@ class LoginStates:
             or not hmac.compare_digest(text.encode(errors="replace"), cookie.encode(errors="replace"))
         ):
             return None
-        raw = _raw(text)
+        raw = _raw(text.removeprefix(self._prefix)) if text.startswith(self._prefix) else None
         if raw is None or len(raw) != _BODY.size + _MAC_BYTES:
             return None
         body = raw[: _BODY.size]
         return self._state(text, body) if hmac.compare_digest(self._mac(body), raw[_BODY.size :]) else None
 
     def _mac(self, body: bytes) -> bytes:
-        return hmac.digest(self._signing, body, "sha256")
+        return hmac.digest(self._signing, self._prefix.encode() + body, "sha256")
 
     def _state(self, text: str, body: bytes) -> LoginState:
         nonce, expires_at_s = _BODY.unpack(body)
         return LoginState(text, nonce, expires_at_s, _text(hmac.digest(self._verifying, nonce, "sha256")))
+
+
+def is_of_pages(state: str) -> bool:
+    """Return whether a state, which may be forged, claims to be of a login that began on a page."""
+    return state.startswith(_OF_PAGES)
 
 
 def usernames(login: str, github_id: str, reserved: frozenset[str]) -> Iterator[str]:
@@ -91,7 +102,7 @@ def usernames(login: str, github_id: str, reserved: frozenset[str]) -> Iterator[
     """
     stem = login[: _MAX_NAME_CHARS - 2]
     for name in (login[:_MAX_NAME_CHARS], *(f"{stem}-{n}" for n in range(2, _NUMBERED + 1)), f"github-{github_id}"):
-        if clean_username(name) == name and not is_reserved(name, reserved):
+        if clean_username(name) == name and not is_reserved(name, reserved) and not is_pseudonym(name):
             yield name
     yield f"github-{secrets.token_hex(10)}"
 

@@ -14,7 +14,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deepoj.accounts.names import clean_group_name, clean_username, is_reserved
+from deepoj.accounts.names import clean_group_name, clean_username, is_pseudonym, is_reserved
 from deepoj.accounts.passwords import is_password
 from deepoj.api.signing_in import is_email
 
@@ -142,7 +142,7 @@ def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> It
     group_name = clean_group_name(group)
     name = clean_username(username)
     faults = []
-    if name is None:
+    if name is None or is_pseudonym(name):
         faults.append(LineFault(line, PersonFault.NAME, username))
     elif is_reserved(name, reserved):
         faults.append(LineFault(line, PersonFault.RESERVED, username))

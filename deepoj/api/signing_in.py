@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import AbstractAsyncContextManager
 
-from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.accounts.names import clean_username, is_pseudonym, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import text
 from deepoj.api.errors import ApiError, Refused
@@ -70,6 +70,8 @@ def username_of(raw: str) -> str:
     username = clean_username(text("username", raw))
     if username is None:
         raise Refused(ApiError.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+    if is_pseudonym(username):
+        raise Refused(ApiError.INVALID, field="username", problem="the names of erased accounts begin so")
     return username
 
 

@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("deepoj.cli.client:run", "Run a program on an input of your own, on the server."),
     "problems": ("deepoj.cli.client:problems", "List the server's problems."),
     "languages": ("deepoj.cli.client:languages", "List the languages of the server."),
+    "account": ("deepoj.cli.account:account", "Your own account: download its data, or erase it."),
     "node": ("deepoj.cli.node:node", "Run one node with the roles you choose."),
     "up": ("deepoj.cli.node:up", "Run a node with its own PostgreSQL, Valkey and object store."),
     "migrate": ("deepoj.cli.migrate:migrate", "Migrate the database's schema to the version this program needs."),
@@ -46,7 +47,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "restore": ("deepoj.cli.backup:restore", "Fill an empty database and the object store from a backup."),
     "problem": ("deepoj.cli.problem:problem", "Import and show problems; verify packages."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
-    "admin": ("deepoj.cli.admin:admin", "Accounts: create administrators; list, disable, enable, set passwords."),
+    "admin": (
+        "deepoj.cli.admin:admin",
+        "Accounts: create administrators; list, disable, enable, erase, set passwords.",
+    ),
     "config": ("deepoj.cli.config:config", "Show the effective settings and where each comes from."),
     "completion": ("deepoj.cli.completion:completion", "Print the completion script for bash, zsh or fish."),
 }

@@ -121,6 +121,33 @@ def set_roles(name: str, roles: tuple[str, ...], as_json: bool) -> None:
     _change(name, as_json, state, roles=[UserRole(role) for role in roles])
 
 
+@admin.command("erase-user")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line: {id, username}, the pseudonym.")
+def erase_user(name: str, yes: bool, as_json: bool) -> None:
+    """Erase an account. This cannot be undone.
+
+    Verdicts of its submissions stay under a pseudonym; a node with the role gc deletes their sources.
+    """
+    if not yes:
+        click.confirm(f"Erase the account {name} for good?", abort=True, err=True)
+
+    async def work(store: PgStore) -> tuple[int, str | RightsRefusal]:
+        user_id = await _id_of(store.accounts, name)
+        return user_id, await store.account_data.erase(user_id, by=None, operator=operator("admin"))
+
+    user_id, pseudonym = with_store(work)
+    if pseudonym is RightsRefusal.LAST_ADMINISTRATOR:
+        raise CheckFailed(f"{name} is the last administrator: appoint another one first (deepoj admin create-user)")
+    if isinstance(pseudonym, RightsRefusal):
+        raise _unknown(name)
+    if as_json:
+        print_json({"id": user_id, "username": pseudonym})
+    else:
+        click.echo(f"{name} is erased; its submissions stay under the name {pseudonym}")
+
+
 @admin.command("set-password")
 @click.argument("name")
 @_PASSWORD_STDIN

@@ -46,7 +46,8 @@ _retry_for = click.option(
 
 
 @contextlib.contextmanager
-def _server(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
+def connected(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
+    """Open the server at ``url``, else that of the environment or of the last login, with the stored token."""
     keyring = Keyring.of_user()
     base = keyring.url(url)
     _warn(base)
@@ -148,7 +149,7 @@ def submit(
     if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise click.BadParameter("visible ASCII characters only", param_hint="--idempotency-key")
     body = body_of(files, language=language, entry_point=entry_point) | {"problem_id": problem_id}
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         job_id = server.submit(body, key=idempotency_key or new_key())
         if not wait:
             if as_json:
@@ -175,7 +176,7 @@ def submit(
 @_retry_for
 def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_for_s: float) -> int:
     """Show the state of a submission: its tests, its verdict, the compiler's output."""
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         if watching:
             return _watched(server, job_id, as_json)
         body = server.status(job_id)
@@ -237,7 +238,7 @@ def run(
     limits = {"time_limit": time_limit, "memory_limit": memory_limit}
     body |= {name: limit for name, limit in limits.items() if limit is not None}
     last: dict[str, Any] = {}
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         for event in watch(server, run_path(server.run(body))):
             last = event.data
     if as_json:
@@ -274,7 +275,7 @@ def _bytes_of(data: dict[str, Any], name: str) -> bytes:
 @_retry_for
 def problems(tag: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the problems of the server that you see."""
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         problem_list = list(server.problems(tag))
     if as_json:
         print_json({"problems": problem_list})
@@ -293,7 +294,7 @@ def problem_show(problem_id: int, *, language: str | None, as_json: bool, url: s
 
     Formulas are shown as TeX. Images, attachments and a PDF are shown as their addresses.
     """
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         problem, statement = server.problem(problem_id), server.statement(problem_id, language)
     if as_json:
         print_json({"problem": problem, "statement": statement})
@@ -330,7 +331,7 @@ def problem_replace(
     """
     fields = {"time_limit": time_limit, "memory_limit": memory_limit, "compare": compare}
     fields = {name: value for name, value in fields.items() if value is not None}
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         if dry_run:
             body = {"changes": server.package_changes(problem_id, package, fields)}
         else:
@@ -376,7 +377,7 @@ def problem_rejudge(
         "until": until,
         "full": "true" if full else None,
     }
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         order = server.rejudge(problem_id, {name: value for name, value in options.items() if value is not None})
     if as_json:
         print_json(order)
@@ -390,7 +391,7 @@ def problem_rejudge(
 @_retry_for
 def languages(as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the languages in which the server judges programs."""
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         language_list = server.languages()
     if as_json:
         print_json({"languages": language_list})

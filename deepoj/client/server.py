@@ -177,6 +177,29 @@ class ApiClient:
                 raise self._not_deepoj("an invalid next page")
             after = int(next_after)
 
+    def erase_account(self, *, password: str, username: str) -> str:
+        """Erase the account, and return its pseudonym. Raises ServerAway, ServerRefused."""
+        body = {"password": password, "username": username}
+        return self._word(self.ask("DELETE", "/api/v1/users/me", body=body, repeatable=False), "username")
+
+    def download(self, path: str, write: Callable[[bytes], object]) -> int:
+        """Pass the body of an answer to ``write``, piece by piece, and return its size. It is not retried.
+
+        Raises ServerAway, ServerRefused; a part may have been written.
+        """
+        size = 0
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self.refusal(answer)
+                for piece in answer.iter_bytes():
+                    write(piece)
+                    size += len(piece)
+        except httpx.RequestError as error:
+            raise self._away(error) from error
+        return size
+
     # -- sending
 
     def ask(

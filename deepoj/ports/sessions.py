@@ -35,3 +35,7 @@ class Sessions(Protocol):
     async def delete_ended_sessions(self, limits: SessionLimits, limit: int) -> int:
         """Delete up to ``limit`` rows of sessions that have ended by themselves; return their number."""
         ...
+
+    async def forget_addresses(self, age_s: float, limit: int) -> int:
+        """Forget the addresses from which up to ``limit`` sessions began ``age_s`` ago; return their number."""
+        ...

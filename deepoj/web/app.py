@@ -26,6 +26,7 @@ from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
+from deepoj.web.pages.own_data import OwnDataPages
 from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.problems import ProblemPages
 from deepoj.web.pages.profiles import ProfilePages
@@ -52,25 +53,28 @@ _BROKEN = {
 def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     """Add the pages, and show refusals to people as pages."""
     visitors = Visitors(context.sessions, context.settings)
-    pages = Pages(visitors, assets, has_playground=context.settings.runs.is_enabled)
+    has_playground, has_github = context.settings.runs.is_enabled, context.github is not None
+    pages = Pages(visitors, assets, has_playground=has_playground, has_github=has_github)
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
+    account = AccountPages(context, app.auth, app.limits, visitors, pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
         SubmissionPages(context, visitors, pages),
-        AccountPages(context, app.auth, app.limits, visitors, pages),
+        account,
         ManageProblemPages(context, visitors, pages),
         AssetRoutes(assets),
         PlaygroundPages(context, runs, pages),
-        ProfilePages(context, pages),
+        ProfilePages(context, app.auth, pages),
         SystemPages(context, visitors, pages),
         UserPages(context, app.auth, visitors, pages),
         AuditPages(context, pages),
         GroupPages(context, app.auth, visitors, pages),
         ManagePackagePages(context, visitors, pages),
         VerifyPages(context, visitors, pages),
+        OwnDataPages(context, app.auth, app.limits, visitors, pages, account=account),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

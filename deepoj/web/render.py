@@ -45,11 +45,11 @@ def gettext_of(language: str) -> Callable[[str], str]:
 class Pages:
     """Renders templates as responses."""
 
-    def __init__(self, visitors: Visitors, assets: Assets, *, has_playground: bool) -> None:
+    def __init__(self, visitors: Visitors, assets: Assets, *, has_playground: bool, has_github: bool) -> None:
         self._visitors, self._assets = visitors, assets
         self._environments = {language: _environment(language) for language in LANGUAGES}
         for environment in self._environments.values():
-            environment.globals["has_playground"] = has_playground
+            environment.globals.update(has_playground=has_playground, has_github=has_github)
 
     def html(
         self, template: str, visitor: Visitor, *, http_status: int = 200, has_editor: bool = False, **values: Any

@@ -17,6 +17,7 @@ class AdminAct(enum.StrEnum):
     DISABLED = "disabled"
     ENABLED = "enabled"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # the name of an act
+    ACCOUNT_ERASED = "account_erased"
     LETTER_REQUEUED = "dead_letter_requeued"
     LETTER_DISCARDED = "dead_letter_discarded"
     SUBMISSION_REJUDGED = "submission_rejudged"

@@ -42,6 +42,8 @@ class RejudgeRefusal(enum.StrEnum):
     NOT_FINISHED = "not_finished"
     #: a dead letter: an administrator decides about that first
     DEAD = "dead"
+    #: its author's account was erased, and the source with it
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

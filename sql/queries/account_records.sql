@@ -2,7 +2,7 @@
 -- Everything about one account except its secrets.
 SELECT id, username, email, is_admin, roles, github_id, avatar_url, password_hash <> '' AS has_password,
        password_is_temporary, is_disabled, created_at, updated_at
-FROM users WHERE id = $1;
+FROM users WHERE id = $1 AND erased_at IS NULL;
 
 -- name: accounts
 -- A page of accounts by name: those after $1 whose names begin with $2, without regard to case. $4: a group, or NULL: all.
@@ -15,6 +15,7 @@ WHERE lower(username) COLLATE "C" > lower($1::text) COLLATE "C"
   AND lower(username) COLLATE "C" >= lower($2::text) COLLATE "C"
   AND lower(username) COLLATE "C" <= (lower($2::text) || U&'\+10FFFF') COLLATE "C"
   AND ($4::bigint IS NULL OR EXISTS (SELECT FROM group_members WHERE group_id = $4 AND user_id = users.id))
+  AND erased_at IS NULL
 ORDER BY lower(username) COLLATE "C"
 LIMIT $3;
 
@@ -45,7 +46,7 @@ WITH changed AS (
         roles = coalesce($6::text[], roles),
         token_epoch = token_epoch + CASE WHEN $3 AND NOT is_disabled THEN 1 ELSE 0 END,
         updated_at = now()
-    WHERE id = $1
+    WHERE id = $1 AND erased_at IS NULL
     RETURNING id, username, email, is_admin, roles, github_id, avatar_url, password_hash <> '' AS has_password,
               password_is_temporary, is_disabled, created_at, updated_at
 ),

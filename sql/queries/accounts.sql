@@ -20,7 +20,8 @@ WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
 
 -- name: credentials
 -- The credentials for a login, by user name.
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE lower(username) = lower($1);
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users
+WHERE lower(username) = lower($1) AND erased_at IS NULL;
 
 -- name: credentials_by_ids
 -- The credentials for authorizing tokens, by user ids.
@@ -31,7 +32,7 @@ SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disa
 WITH changed AS (
     UPDATE users
     SET password_hash = $2, password_is_temporary = $3, token_epoch = token_epoch + 1, updated_at = now()
-    WHERE id = $1
+    WHERE id = $1 AND erased_at IS NULL
     RETURNING id, username, token_epoch
 ),
 event AS (
@@ -47,7 +48,7 @@ SELECT token_epoch FROM changed;
 -- Makes an account an administrator. $2: who does it.
 WITH changed AS (
     UPDATE users SET is_admin = true, updated_at = now()
-    WHERE lower(username) = lower($1)
+    WHERE lower(username) = lower($1) AND erased_at IS NULL
     RETURNING id, username, email, is_admin, roles
 ),
 event AS (

@@ -13,6 +13,7 @@ target AS MATERIALIZED (
                WHEN s.judging > $5 OR ($5 IS NULL AND s.judging > 1 AND s.state IN ('pending', 'processing'))
                    THEN 'repeated'
                WHEN s.state = 'dead' THEN 'dead'
+               WHEN s.is_erased THEN 'erased'
                WHEN s.state <> 'done' OR s.judging < $5 THEN 'not_finished'
            END AS word
     FROM submissions AS s
@@ -100,7 +101,7 @@ WITH made AS (
                           until)
     SELECT $1, $2, $3, $4, count(*), coalesce(max(id), 0), $5::text, $6::text, $7::timestamptz, $8::timestamptz
     FROM submissions
-    WHERE problem_id = $1
+    WHERE problem_id = $1 AND NOT is_erased
       AND ($5::text IS NULL OR state = 'processing' OR (state = 'done' AND status = $5))
       AND ($6::text IS NULL OR language = $6)
       AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
@@ -159,7 +160,7 @@ SELECT id, job_id::text, state,
        AND ($6::text IS NULL OR language = $6)
        AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8) AS is_asked
 FROM submissions
-WHERE problem_id = $1 AND id > $2 AND id <= $3
+WHERE problem_id = $1 AND id > $2 AND id <= $3 AND NOT is_erased
 ORDER BY id
 LIMIT $4
 FOR NO KEY UPDATE;

@@ -48,3 +48,12 @@ WITH ended AS (
 ),
 gone AS (DELETE FROM web_sessions AS s USING ended WHERE s.digest = ended.digest RETURNING 1)
 SELECT count(*) FROM gone;
+
+-- name: forget_addresses
+-- Forgets the addresses of sessions that began $1 seconds ago, at most $2 of them.
+WITH old AS (
+    SELECT digest FROM web_sessions WHERE address <> '' AND created_at <= now() - make_interval(secs => $1)
+    LIMIT $2 FOR UPDATE SKIP LOCKED
+),
+forgotten AS (UPDATE web_sessions AS s SET address = '' FROM old WHERE s.digest = old.digest RETURNING 1)
+SELECT count(*) FROM forgotten;

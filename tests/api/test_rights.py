@@ -89,6 +89,9 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 400)),
     ("GET", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 404)),
     ("DELETE", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/users/me/export", (401, 401, 200, 200, 200)),
+    ("DELETE", "/api/v1/users/me", (401, 401, 403, 403, 403)),  # the password is wrong
+    ("DELETE", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
     ("GET", "/api/v1/auth/github/callback", (404, 404, 404, 404, 404)),
 )
@@ -180,6 +183,7 @@ async def _ended_run(home: House, token: str) -> str:
 
 #: end of a path → a body that is taken
 _BODIES: dict[str, dict[str, Any]] = {
+    "/users/me": {},
     "/groups": {"name": "another class"},
     "/{group}": {"name": "class"},
     "/members": {"usernames": ["owner", "subject"]},

@@ -186,3 +186,16 @@ def test_groups_by_commands(admin: Callable[..., Answer]) -> None:
     assert told(admin("groups", "remove", "class 8", "--json"))["id"] == made["id"]
     code, _, err = admin("groups", "remove", "class 8")
     assert (code, "no group class 8" in err) == (1, True)
+
+
+def test_an_account_is_erased_after_a_question(people: Place, admin: Callable[..., Answer]) -> None:
+    user_id = credentials(people, "alice").user.id
+    code, _, _ = admin("erase-user", "alice", password="n")
+    assert code != 0
+    assert told(admin("erase-user", "ALICE", "--yes", "--json")) == {"id": user_id, "username": f"deleted-{user_id}"}
+    code, out, err = admin("erase-user", "alice", "--yes")
+    assert (code, out) == (1, "")
+    assert "no account alice" in err
+    assert told(admin("create-user", "bob", "--json"))["created"] is False
+    code, _, err = admin("erase-user", "bob", "--yes")
+    assert (code, "last administrator" in err) == (1, True)

@@ -22,6 +22,7 @@ class Record:
     github_id: str | None = None
     avatar_url: str | None = None
     password_is_temporary: bool = False
+    erased_at: float | None = None
 
 
 @dataclass(kw_only=True)
@@ -96,13 +97,17 @@ class MemoryAccountRecords:
     def _by_name(self, username: str) -> Credentials | None:
         return next((c for c in self._users.values() if c.user.username.lower() == username.lower()), None)
 
+    def _is_erased(self, user_id: int) -> bool:
+        record = self._records.get(user_id)
+        return record is not None and record.erased_at is not None
+
     def _is_disabled(self, user_id: int) -> bool:
         held = self._users.get(user_id)
         return held is not None and held.is_disabled
 
     def _account(self, user_id: int) -> Account | None:
         held, record = self._users.get(user_id), self._records.get(user_id)
-        if held is None or record is None:
+        if held is None or record is None or record.erased_at is not None:
             return None
         return Account(
             user=held.user,
@@ -141,6 +146,7 @@ class MemoryAccountRecords:
         lost = await self._enter("accounts")
         among = set(self._users) if group_id is None else self.group_members.get(group_id, set())
         named = sorted((held.user.username.lower(), held.user.id) for i, held in self._users.items() if i in among)
+        named = [(name, i) for name, i in named if not self._is_erased(i)]
         ids = [i for name, i in named if name > after.lower() and name.startswith(prefix.lower())]
         found = [account for account in map(self._account, ids[:limit]) if account is not None]
         return self._answer(found, lost)
@@ -185,7 +191,7 @@ class MemoryAccountRecords:
         if takes_away and able == {user_id}:
             return self._answer(RightsRefusal.LAST_ADMINISTRATOR, lost)
         old = self._users.get(user_id)
-        if old is None:
+        if old is None or self._is_erased(user_id):
             return self._answer(RightsRefusal.UNKNOWN_USER, lost)
         off = old.is_disabled if is_disabled is None else is_disabled
         self._put_changed(
@@ -327,3 +333,10 @@ class MemoryAccountRecords:
         for digest in ended:
             del self._sessions[digest]
         return self._answer(len(ended), lost)
+
+    async def forget_addresses(self, age_s: float, limit: int) -> int:
+        lost = await self._enter("forget_addresses")
+        old = [row for row in self._sessions.values() if row.address and row.created_at <= self.clock() - age_s][:limit]
+        for row in old:
+            row.address = ""
+        return self._answer(len(old), lost)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.groups import Groups
@@ -34,6 +35,8 @@ class Store(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+    @property
+    def account_data(self) -> AccountData: ...
     @property
     def sessions(self) -> Sessions: ...
     @property
@@ -87,6 +90,7 @@ class MemoryPorts:
 
     def __init__(self, memory: MemoryStore) -> None:
         self.accounts: Accounts = memory
+        self.account_data: AccountData = memory
         self.sessions: Sessions = memory
         self.groups: Groups = memory
         self.problems: Problems = memory

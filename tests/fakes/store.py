@@ -55,6 +55,7 @@ from deepoj.words.submissions import (
     TimeCount,
     VerdictCount,
 )
+from tests.fakes.account_data import MemoryAccountData
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
@@ -88,6 +89,8 @@ class Row:
     avoid_owner: str | None = None
     avoid_until: float = 0.0
     deduplicates: bool = True
+    #: its source is gone, with its author's account
+    is_erased: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -152,7 +155,7 @@ class OrderRow:
 
 
 @dataclass
-class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
+class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, MemoryGroups):
     """Implements every port of the database (``ports``) and ``OutboxNotifications``. ``clock`` counts seconds."""
 
     down: bool = False
@@ -253,7 +256,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
 
     async def credentials(self, username: str) -> Credentials | None:
         lost = await self._enter("credentials")
-        return self._answer(self._by_name(username), lost)
+        found = self._by_name(username)
+        return self._answer(None if found is None or self._is_erased(found.user.id) else found, lost)
 
     async def credentials_by_id(self, user_id: int) -> Credentials | None:
         lost = await self._enter("credentials_by_id")
@@ -262,7 +266,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
     async def promote(self, username: str, *, by: str) -> User | None:
         lost = await self._enter("promote")
         old = self._by_name(username)
-        if old is None:
+        if old is None or self._is_erased(old.user.id):
             return self._answer(None, lost)
         user = replace(old.user, is_admin=True)
         self._put_changed(replace(old, user=user))
@@ -582,8 +586,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         row = self.rows.get(job_id)
         if row is None:
             return self._answer(None, lost)
-        found = Submission(
-            job_id=job_id,
+        return self._answer(self._as_submission(row), lost)
+
+    def _as_submission(self, row: Row) -> Submission:
+        return Submission(
+            job_id=row.job_id,
             user_id=row.draft.user_id,
             problem_id=row.draft.problem_id,
             language=row.draft.language,
@@ -601,7 +608,6 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             updated_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
             callback_url=row.draft.callback_url,
         )
-        return self._answer(found, lost)
 
     async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
         lost = await self._enter("submissions")
@@ -1264,6 +1270,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             return self._answer(Rejudged(job_id, row.judging, repeated=True), lost)
         if row.state is State.DEAD:
             return self._answer(RejudgeRefusal.DEAD, lost)
+        if row.is_erased:
+            return self._answer(RejudgeRefusal.ERASED, lost)
         if row.state is not State.DONE or (judging is not None and row.judging < judging):
             return self._answer(RejudgeRefusal.NOT_FINISHED, lost)
         self._open(row, by, in_full, stream_key)
@@ -1323,7 +1331,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
             full = full or one.order.in_full
             scope = scope if one.order.scope == scope else EVERYTHING
             one.order = replace(one.order, finished=True)
-        ids = [row.id for row in self.rows.values() if row.draft.problem_id == problem_id and self._asked(row, scope)]
+        theirs = [row for row in self.rows.values() if row.draft.problem_id == problem_id and not row.is_erased]
+        ids = [row.id for row in theirs if self._asked(row, scope)]
         order = RejudgeOrder(
             id=len(self.orders) + 1, problem_id=problem_id, problem_version=problem.version, in_full=full,
             ordered_by=by, submissions=len(ids), opened=0, passed=0, finished=False, scope=scope,
@@ -1380,7 +1389,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         left_out = 0
         if one.after_id < one.upto_id:
             theirs = [row for row in self.rows.values() if row.draft.problem_id == one.order.problem_id]
-            page = [row for row in theirs if one.after_id < row.id <= one.upto_id][:limit]
+            page = [row for row in theirs if one.after_id < row.id <= one.upto_id and not row.is_erased][:limit]
             one.after_id = page[-1].id if len(page) == limit else one.upto_id
         else:
             page, one.late = [self.rows[job_id] for job_id in one.late if job_id in self.rows], []
@@ -1388,7 +1397,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryGroups):
         page = [row for row in page if self._asked(row, one.order.scope)]
         one.late += [row.job_id for row in page if row.state is State.PROCESSING]
         passed = sum(row.state in {State.PENDING, State.DEAD} for row in page) + left_out
-        done = [row for row in page if row.state is State.DONE]
+        done = [row for row in page if row.state is State.DONE and not row.is_erased]
         for row in done:
             self._open(row, one.order.ordered_by, one.order.in_full, stream_key)
         one.order = replace(

@@ -778,3 +778,30 @@ def test_the_client_loads_nothing_of_a_node() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_export_is_stored_whole_or_not_at_all(play: Play, tmp_path: Path) -> None:
+    played = play(httpx.Response(200, content=b'{"account": {}}'))
+    assert run(["account", "export", "a.json"]) == 0
+    assert (tmp_path / "a.json").read_bytes() == b'{"account": {}}'
+    assert played.paths == ["GET /api/v1/users/me/export"]
+    play(stream(b"{", cut=True))
+    assert run(["account", "export", "b.json"]) == 3
+    play(refusal(401, "UNAUTHORIZED"))
+    assert run(["account", "export", "c.json"]) == 2
+    assert sorted(path.name for path in tmp_path.glob("*.json*")) == ["a.json"]
+
+
+def test_an_erasure_sends_the_password_once_and_forgets_the_token(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["account", "erase"]) == 2, "there is no password"
+    (tmp_path / "password").write_text("open sesame\n")
+    played = play(httpx.Response(200, json={"id": 7, "username": "deleted-7"}))
+    with (tmp_path / "password").open() as given:
+        monkeypatch.setattr("sys.stdin", given)
+        assert run(["account", "erase", "--json"]) == 0
+    assert played.paths == ["DELETE /api/v1/users/me"]
+    assert json.loads(played.asked[0].content) == {"password": "open sesame", "username": ""}
+    assert json.loads(capsys.readouterr().out) == {"username": "deleted-7"}
+    assert Keyring.of_user().token(URL) == ""

@@ -2,7 +2,7 @@
 
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
 member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
-``{staged}`` (a package that was uploaded to be compared).
+``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account).
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/submissions/{wrong}", who=Who.MEMBER, name="submission-wrong"),
     Shown(path="/submissions/{broken}", who=Who.MEMBER, name="submission-compile-error"),
     Shown(path="/account", who=Who.MEMBER),
+    Shown(path="/account/erase", who=Who.MEMBER),
     Shown(path="/playground", who=Who.MEMBER, name="playground", has_editor=True),
     Shown(path="/playground/{run}", who=Who.MEMBER, name="playground-run", has_editor=True),
     Shown(path="/users/{member}", who=Who.MEMBER, name="users-member"),
@@ -90,6 +91,10 @@ NOT_SHOWN = (
     "/manage/problems/{problem}/verify/events",
     "/account/password",
     "/account/sessions",
+    "/account/export",
+    "/account/{form}",
+    "/login/github",
+    "/login/github/callback",
     "/manage/problems/{problem}/results.csv",
     "/manage/problems/{problem}/results.json",
     "/manage/system/letters/{job}",
@@ -154,6 +159,24 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
     Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),
+    Right(method="GET", path="/account/{form}", statuses=(LOGIN, 303, 303, 303)),
+    Right(method="GET", path="/account/export", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="GET", path="/account/erase", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="POST", path="/account/email", statuses=(LOGIN, 303, 303, 303), fields=_FILLED_IN),
+    Right(
+        method="POST",
+        path="/account/privacy",
+        statuses=(LOGIN, 303, 303, 303),
+        fields={"profile_for": "administrators"},
+    ),
+    Right(method="POST", path="/account/token", statuses=(LOGIN, 200, 200, 200), fields=_FILLED_IN),
+    # disabled on this site
+    Right(method="POST", path="/account/webhook-secret", statuses=(LOGIN, 404, 404, 404)),
+    # the administrator is the last one
+    Right(method="POST", path="/account/erase", statuses=(LOGIN, 200, 200, 409), fields=_FILLED_IN),
+    # not configured on this site
+    Right(method="GET", path="/login/github", statuses=(404, 303, 303, 303)),
+    Right(method="GET", path="/login/github/callback", statuses=(404, 404, 404, 404)),
     Right(
         method="POST",
         path="/account/password",

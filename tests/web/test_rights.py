@@ -46,6 +46,7 @@ async def furnished(
         "group": str(await add_group(home, ["subject"])),
         "act": "disable",
         "file": "none.png",
+        "form": "email",
     }
     return home, visits, ids
 

@@ -59,3 +59,8 @@ class PgSessions:
         row = await self._pool.row("delete_ended_sessions", limits.idle_s, limits.max_age_s, limit, repeatable=True)
         count: int = 0 if row is None else row["count"]
         return count
+
+    async def forget_addresses(self, age_s: float, limit: int) -> int:
+        row = await self._pool.row("forget_addresses", age_s, limit, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.account_data import PgAccountData
 from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
@@ -44,6 +45,7 @@ class PgStore:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
         self.accounts = PgAccounts(pool)
+        self.account_data = PgAccountData(pool)
         self.sessions = PgSessions(pool)
         self.groups = PgGroups(pool)
         self.problems = PgProblems(pool)

@@ -26,7 +26,7 @@ class PgSubmissionLists:
 
     async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
         until, below_id = query.until or _LAST, 0
-        if before is not None and (place := _EPOCH + dt.timedelta(microseconds=before.created_us)) < until:
+        if before is not None and (place := time_of(before)) < until:
             until, below_id = place, before.id
         # if the index finds every hit, the page and one more row are enough: that row tells whether the list ends
         narrow = query.language or query.verdict or query.group_id or (query.user_id and query.problem_id)
@@ -47,9 +47,9 @@ class PgSubmissionLists:
         )
         hits = [row for row in rows if row["hit"]]
         if len(hits) > limit:
-            return SubmissionList(tuple(map(_item, hits[:limit])), _place(hits[limit - 1]))
+            return SubmissionList(tuple(map(_item, hits[:limit])), place_of_row(hits[limit - 1]))
         ends = not rows or rows[-1]["nth"] < walk
-        return SubmissionList(tuple(map(_item, hits)), None if ends else _place(rows[-1]))
+        return SubmissionList(tuple(map(_item, hits)), None if ends else place_of_row(rows[-1]))
 
     async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
         rows = await self._pool.rows("verdict_counts", problem_id, limit, repeatable=True)
@@ -60,8 +60,12 @@ class PgSubmissionLists:
         return [TimeCount(row["tenth"], row["is_accepted"], row["count"]) for row in rows]
 
 
-def _place(row: asyncpg.Record) -> ListPlace:
+def place_of_row(row: asyncpg.Record) -> ListPlace:
     return ListPlace((row["created_at"] - _EPOCH) // dt.timedelta(microseconds=1), row["id"])
+
+
+def time_of(place: ListPlace) -> dt.datetime:
+    return _EPOCH + dt.timedelta(microseconds=place.created_us)
 
 
 def _item(row: asyncpg.Record) -> SubmissionItem:

@@ -67,7 +67,7 @@ def _grouped(asked: Sequence[_Asked]) -> list[int]:
     return sorted(grouped, key=lambda at: asked[at].place)
 
 
-def _submission(row: asyncpg.Record) -> Submission:
+def submission_of(row: asyncpg.Record) -> Submission:
     return Submission(
         job_id=row["job_id"],
         user_id=row["user_id"],
@@ -235,7 +235,7 @@ class PgSubmissions:
         if not is_job_id(job_id):
             return None
         row = await self._pool.row("submission", job_id, repeatable=True)
-        return None if row is None else _submission(row)
+        return None if row is None else submission_of(row)
 
     async def count_before(self, job_id: str, most: int) -> int | None:
         row = await self._pool.row("count_before", job_id, most, repeatable=True) if is_job_id(job_id) else None
@@ -249,7 +249,7 @@ class PgSubmissions:
         row = await self._looks.do((user_id, job_id if is_job_id(job_id) else None))
         return (
             None if row["id"] is None else credentials_of(row),
-            None if row["job_id"] is None else _submission(row),
+            None if row["job_id"] is None else submission_of(row),
         )
 
     async def _look(self, asked: Sequence[tuple[int, str | None]]) -> Sequence[asyncpg.Record]:

@@ -16,32 +16,26 @@ from urllib.parse import urlsplit
 from quart import request
 from quart_trio.wrappers import TrioResponse
 
-from deepoj import observe
 from deepoj.api.access import PUBLIC
 from deepoj.api.auth import Auth
-from deepoj.api.body import encodable
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.github_login import GithubLogin
 from deepoj.api.http.limits import Limit
 from deepoj.api.models.accounts import LoggedIn
 from deepoj.api.models.oauth import CallbackQuery, Redirected
-from deepoj.api.oauth import LoginState, LoginStates, usernames
+from deepoj.api.oauth import PAGE_CALLBACK, LoginStates, is_of_pages
 from deepoj.api.route import Described, route
 from deepoj.api.settings import ApiSettings
-from deepoj.ports.accounts import Github
-from deepoj.words.accounts import Credentials, GithubPerson, GithubRefusal
-from deepoj.words.errors import GithubUnavailable
 
 COOKIE = "oauth_state"
-_MAX_CODE_CHARS = 512
 
 
 class GithubRoutes:
     """``/api/v1/auth/github/login`` and ``/callback``."""
 
     def __init__(self, context: ApiContext, auth: Auth) -> None:
-        self._context, self._settings, self._auth = context, context.settings, auth
-        self._states = LoginStates(context.settings.jwt_secret)
+        self._settings, self._auth = context.settings, auth
+        self._login = GithubLogin(context, LoginStates(context.settings.jwt_secret))
 
     @route(
         "GET",
@@ -60,11 +54,9 @@ class GithubRoutes:
 
         404 OAUTH_NOT_CONFIGURED if GitHub login is not configured.
         """
-        github, ttl_s = _github(self._context), self._settings.oauth_state_ttl_s
-        state = self._states.new(await self._context.accounts.database_time_s() + ttl_s)
-        url = github.authorize_url(state.text, state.challenge)
+        state, url = await self._login.begin()
         answer = TrioResponse(Redirected(location=url).model_dump_json(), 307, {"Location": url}, "application/json")
-        _set_cookie(answer, self._settings, state.text, round(ttl_s))
+        _set_cookie(answer, self._settings, state.text, round(self._settings.oauth_state_ttl_s))
         return answer
 
     @route(
@@ -73,7 +65,10 @@ class GithubRoutes:
         access=PUBLIC,
         limit=Limit.AUTH,
         query=CallbackQuery,
-        responses={200: LoggedIn},
+        responses={
+            200: LoggedIn,
+            303: Described(description="Redirect of a login that began on a page.", headers={"Location": "its page"}),
+        },
         errors=(403, 404, 502),
     )
     async def callback(self) -> TrioResponse:
@@ -81,23 +76,16 @@ class GithubRoutes:
 
         The first login creates an account with the GitHub name, or with a similar one if that is taken or reserved.
         """
-        github = _github(self._context)
-        state = await _spent_state(self._context, self._states)
-        account = await _account(self._context, await _person(github, state))
-        if account.is_disabled:
-            raise Refused(ApiError.ACCOUNT_DISABLED)
-        observe.log("oauth_login", user_id=account.user.id)
+        if self._settings.has_pages and is_of_pages(request.args.get("state", "")):
+            # GitHub knows one address of ours; the cookie of a login that began on a page is for the pages' callback
+            query = request.query_string.decode("latin-1")
+            return TrioResponse(status=303, headers={"Location": f"{PAGE_CALLBACK}?{query}"})
+        account = await self._login.account(request.cookies.get(COOKIE))
         token = self._auth.tokens.issue(account)
         body = LoggedIn(token=token, username=account.user.username, user_id=account.user.id)
         answer = TrioResponse(body.model_dump_json(), 200, None, "application/json")
         _set_cookie(answer, self._settings, "", 0)
         return answer
-
-
-def _github(context: ApiContext) -> Github:
-    if context.github is None:
-        raise Refused(ApiError.OAUTH_OFF)
-    return context.github
 
 
 def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age_s: int) -> None:
@@ -112,42 +100,3 @@ def _set_cookie(answer: TrioResponse, settings: ApiSettings, value: str, max_age
         httponly=True,
         samesite="Lax",
     )
-
-
-async def _spent_state(context: ApiContext, states: LoginStates) -> LoginState:
-    """Return the state that the browser brought back, and mark it as used. Raises Refused if it is not valid."""
-    state = states.read(request.args.get("state"), request.cookies.get(COOKIE))
-    if state is None or not await context.accounts.spend_oauth_state(state.nonce, state.expires_at_s):
-        raise Refused(ApiError.BAD_STATE)
-    return state
-
-
-async def _person(github: Github, state: LoginState) -> GithubPerson:
-    """Exchange the code of the current request for the GitHub user. Raises Refused."""
-    if "error" in request.args:  # not logged: anybody can send any text here
-        raise Refused(ApiError.OAUTH_DENIED)
-    code = request.args.get("code", "")
-    if not 0 < len(code) <= _MAX_CODE_CHARS or not encodable(code):
-        raise Refused(ApiError.BAD_OAUTH_CODE)
-    try:
-        person = await github.person(code, state.verifier)
-    except GithubUnavailable as error:
-        observe.log("oauth_provider_failed", level="warning", error=str(error))
-        raise Refused(ApiError.GITHUB_DOWN) from error
-    if isinstance(person, GithubRefusal):
-        raise Refused(ApiError.BAD_OAUTH_CODE)
-    return person
-
-
-async def _account(context: ApiContext, person: GithubPerson) -> Credentials:
-    """Return the GitHub user's account, or create one with the first free name."""
-    accounts = context.accounts
-    known = await accounts.github_credentials(person.github_id, person.avatar_url)
-    if known is not None:
-        return known
-    for name in usernames(person.login, person.github_id, context.settings.admin_users):
-        created = await accounts.create_github_user(name, person.github_id, person.avatar_url)
-        if isinstance(created, Credentials):
-            observe.log("oauth_account_made", user_id=created.user.id)
-            return created
-    raise AssertionError("a random name is never taken")

@@ -28,6 +28,7 @@ _REFUSALS = {
     RejudgeRefusal.UNKNOWN_JOB: ApiError.NO_SUCH_JOB,
     RejudgeRefusal.NOT_FINISHED: ApiError.NOT_FINISHED,
     RejudgeRefusal.DEAD: ApiError.IS_A_DEAD_LETTER,
+    RejudgeRefusal.ERASED: ApiError.SOURCE_ERASED,
 }
 
 

@@ -15,6 +15,7 @@ from deepoj.api.http.limits import Limit, RequestLimits, password_subject
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.models.accounts import LoggedIn, PasswordBody
 from deepoj.api.models.groups import RolesBody
+from deepoj.api.models.own_account import Erased
 from deepoj.api.models.users import AccountPage, AccountQuery, AccountView, PasswordReset, PasswordResetBody
 from deepoj.api.route import route
 from deepoj.words.accounts import Account, User
@@ -153,6 +154,16 @@ class UserRoutes:
         chosen = None if body.password is None else new_password("password", body.password)
         user, generated = await self._administering.reset_password(user_id, admin, chosen)
         return PasswordReset(id=user.id, username=user.username, password=generated)
+
+    @route("DELETE", "/api/v1/admin/users/<user_id>", access=ADMIN, responses={200: Erased}, errors=(409,))
+    async def erase(self, admin: User, user_id: str) -> Erased:
+        """Erase an account for its owner. This cannot be undone.
+
+        For administrators, but not for their own account. Verdicts, figures and marks of its submissions stay under a
+        pseudonym; their sources are removed. The username becomes free.
+        """
+        account = await self._administering.account(user_id)
+        return Erased(id=account.user.id, username=await self._administering.erase(account, admin))
 
 
 def _view(account: Account) -> AccountView:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from quart import request
-
 from deepoj.api.access import USER, needs
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.exchange import request_id
+from deepoj.api.errors import ApiError
 from deepoj.api.http.paths import query_number
 from deepoj.api.models.webhooks import RedeliveredView, WebhookPage, WebhookQuery, WebhookSecret, WebhookView
 from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right
 from deepoj.api.route import route
-from deepoj.observe import logger
-from deepoj.webhooks.delivery import signing_secret
+from deepoj.api.webhook_secrets import WebhookSecrets
 from deepoj.words.accounts import User
 from deepoj.words.submissions import Submission
 from deepoj.words.webhooks import CallbackRefusal, HookStanding
@@ -39,7 +35,7 @@ class WebhookRoutes:
     """``/api/v1/users/me/webhook-secret``, ``/api/v1/admin/webhooks``."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._context, self._webhooks, self._settings = context, context.webhooks, context.settings
+        self._context, self._webhooks, self._secrets = context, context.webhooks, WebhookSecrets(context)
 
     @route("GET", "/api/v1/users/me/webhook-secret", access=USER, responses={200: WebhookSecret}, errors=(404,))
     async def secret(self, user: User) -> WebhookSecret:
@@ -48,7 +44,7 @@ class WebhookRoutes:
         X-DeepOJ-Signature is ``sha256=`` followed by the HMAC-SHA256, in hex, of X-DeepOJ-Timestamp, a full stop and
         the body as received, with this text as the key.
         """
-        return self._secret(user, await self._webhooks.webhook_secret_epoch(user.id))
+        return WebhookSecret(secret=await self._secrets.secret(user))
 
     @route("POST", "/api/v1/users/me/webhook-secret/rotate", access=USER, responses={200: WebhookSecret}, errors=(404,))
     async def rotate(self, user: User) -> WebhookSecret:
@@ -56,12 +52,7 @@ class WebhookRoutes:
 
         It applies from the next try on; deliveries refused meanwhile are tried again with the new secret.
         """
-        if not self._settings.callbacks.enabled:
-            raise Refused(ApiError.WEBHOOKS_OFF)
-        old_epoch = await self._webhooks.webhook_secret_epoch(user.id)
-        epoch = await self._webhooks.rotate_webhook_secret(user.id, old_epoch)
-        logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
-        return self._secret(user, epoch)
+        return WebhookSecret(secret=await self._secrets.rotate(user))
 
     @route(
         "GET", "/api/v1/admin/webhooks", access=needs(Right.OPERATE), query=WebhookQuery, responses={200: WebhookPage}
@@ -88,11 +79,6 @@ class WebhookRoutes:
         """
         redelivered = await redeliver(self._context, admin, delivery_id)
         return RedeliveredView(delivery_id=delivery_id, job_id=redelivered.job_id, repeated=redelivered.repeated)
-
-    def _secret(self, user: User, epoch: int) -> WebhookSecret:
-        if not self._settings.callbacks.enabled:
-            raise Refused(ApiError.WEBHOOKS_OFF)
-        return WebhookSecret(secret=signing_secret(self._settings.webhook_secret, user.id, epoch))
 
 
 async def webhooks_of(context: ApiContext, submission: Submission, limit: int) -> list[WebhookView]:

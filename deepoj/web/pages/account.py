@@ -34,7 +34,7 @@ class AccountPages:
     @page("GET", "/account", access=MEMBER)
     async def account(self, visitor: Visitor) -> Response:
         """Show the account."""
-        return await self._account(visitor)
+        return await self.show(visitor)
 
     @page("POST", "/account/password", access=MEMBER, limit=Limit.PASSWORD)
     async def change_password(self, visitor: Visitor) -> Response:
@@ -55,7 +55,7 @@ class AccountPages:
             if epoch is None:
                 raise Refused(ApiError.BAD_TOKEN)
         except Refused as refused:
-            return await self._account(visitor, refused)
+            return await self.show(visitor, refused)
         observe.log("password_changed", user_id=account.user.id)
         response = redirect("/account?changed=password")
         # of this change's epoch: another change meanwhile ends it at once
@@ -87,7 +87,8 @@ class AccountPages:
             await sessions.close_session(user_id, digest)
         return redirect("/account")
 
-    async def _account(self, visitor: Visitor, refused: Refused | None = None) -> Response:
+    async def show(self, visitor: Visitor, refused: Refused | None = None, *, email: str | None = None) -> Response:
+        """Show the account. ``email``: what was typed into the form that was refused."""
         user = visitor.member
         account = await self._context.accounts.account(user.id)
         if account is None:  # deleted since the session was read
@@ -99,7 +100,10 @@ class AccountPages:
             http_status=200 if refused is None else refused.api_error.status,
             account=account,
             sessions=sessions,
-            is_changed=request.args.get("changed") == "password",
+            changed=request.args.get("changed"),
+            email=email if email is not None else account.user.email or "",
+            profile_for=await self._context.account_data.profile_for(user.id),
+            has_webhooks=self._context.settings.callbacks.enabled,
             refused=refused,
         )
         if refused is not None:

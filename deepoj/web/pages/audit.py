@@ -31,6 +31,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.DISABLED: _("disabled the account"),
     AdminAct.ENABLED: _("enabled the account"),
     AdminAct.PASSWORD_RESET: _("reset the password"),
+    AdminAct.ACCOUNT_ERASED: _("erased the account"),
     AdminAct.LETTER_REQUEUED: _("requeued the dead letter"),
     AdminAct.LETTER_DISCARDED: _("discarded the dead letter"),
     AdminAct.SUBMISSION_REJUDGED: _("rejudged the submission"),
@@ -114,4 +115,5 @@ def _place(event: AdminEvent) -> str:
     if event.act in _OF_PROBLEMS:
         return f"/problems/{event.subject}"
     user_id = event.details.get("user_id")
-    return f"/manage/users/{user_id}" if isinstance(user_id, int) else ""
+    is_there = isinstance(user_id, int) and event.act != AdminAct.ACCOUNT_ERASED
+    return f"/manage/users/{user_id}" if is_there else ""

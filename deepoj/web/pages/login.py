@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+from urllib.parse import quote, unquote
+
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused
+from deepoj.api.github_login import GithubLogin
 from deepoj.api.http.limits import Limit
+from deepoj.api.oauth import PAGE_CALLBACK, LoginStates
 from deepoj.api.signing_in import SigningIn
 from deepoj.web import forms
 from deepoj.web.page import page
@@ -14,13 +19,17 @@ from deepoj.web.pages.home import own_path
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 
+#: cookie of a login with GitHub that has begun: its state and the path where it goes on
+_GITHUB = "deepoj_github"
+
 
 class LoginPages:
-    """``/login``, ``/register``, ``/logout``."""
+    """``/login`` (also with GitHub), ``/register``, ``/logout``."""
 
     def __init__(self, context: ApiContext, signing_in: SigningIn, visitors: Visitors, pages: Pages) -> None:
         self._context, self._signing_in, self._visitors, self._pages = context, signing_in, visitors, pages
-        self._timeout_s = context.settings.read_timeout_s
+        self._settings, self._timeout_s = context.settings, context.settings.read_timeout_s
+        self._github = GithubLogin(context, LoginStates(context.settings.jwt_secret, is_of_pages=True))
 
     @page("GET", "/login", limit=Limit.NONE)
     async def show_login(self, visitor: Visitor) -> Response:
@@ -76,6 +85,31 @@ class LoginPages:
             await self._visitors.begin(account, response.headers)
         return response
 
+    @page("GET", "/login/github", limit=Limit.AUTH)
+    async def begin_github(self, visitor: Visitor) -> Response:
+        """Send the browser to GitHub. A cookie binds the login to this browser, and remembers where it goes on."""
+        next_path = own_path(request.args.get("next", "/"))
+        if visitor.account is not None:
+            return redirect(next_path)
+        state, url = await self._github.begin()
+        response = redirect(url)
+        self._set_github(response, f"{state.text}:{quote(next_path, safe='')}", self._settings.oauth_state_ttl_s)
+        return response
+
+    @page("GET", PAGE_CALLBACK, limit=Limit.AUTH)
+    async def end_github(self, visitor: Visitor) -> Response:
+        """Begin a session of the person with whom the browser comes back from GitHub."""
+        state, _, sent = request.cookies.get(_GITHUB, "").partition(":")
+        next_path = own_path(unquote(sent))
+        try:
+            account = await self._github.account(state)
+        except Refused as refused:
+            return self._login(visitor, next_path=next_path, refused=refused)
+        response = redirect(next_path)
+        await self._visitors.begin(account, response.headers)
+        self._set_github(response, "", 0)
+        return response
+
     @page("POST", "/logout")
     async def logout(self, visitor: Visitor) -> Response:
         """End the session."""
@@ -83,6 +117,17 @@ class LoginPages:
         response = redirect("/")
         await self._visitors.end(response.headers)
         return response
+
+    def _set_github(self, response: Response, value: str, max_age_s: float) -> None:
+        response.set_cookie(
+            _GITHUB,
+            value,
+            max_age=round(max_age_s),
+            path=posixpath.dirname(PAGE_CALLBACK),
+            secure=self._settings.github_redirect_url.startswith("https:"),
+            httponly=True,
+            samesite="Lax",  # GitHub's redirect is a navigation, so the cookie comes back
+        )
 
     def _login(
         self, visitor: Visitor, *, next_path: str, username: str = "", refused: Refused | None = None

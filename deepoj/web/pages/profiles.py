@@ -1,4 +1,4 @@
-"""What a user has achieved, for people who are logged in."""
+"""What a user has achieved, for those to whom he shows it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from quart import Response
 
+from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
-from deepoj.web.page import MEMBER, page
+from deepoj.api.own_account import OwnAccount
+from deepoj.web.page import page
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.marks import ActiveDay
@@ -52,18 +53,16 @@ def year_of(days: Sequence[ActiveDay], today: dt.date) -> list[list[YearDay]]:
 class ProfilePages:
     """``/users/{name}``."""
 
-    def __init__(self, context: ApiContext, pages: Pages) -> None:
+    def __init__(self, context: ApiContext, auth: Auth, pages: Pages) -> None:
         self._context, self._pages = context, pages
+        self._own_account = OwnAccount(context, auth)
 
-    @page("GET", "/users/<name>", access=MEMBER)
+    @page("GET", "/users/<name>")
     async def profile(self, visitor: Visitor, name: str) -> Response:
         """Show solved problems, verdicts and a year's activity of a user."""
         after, marks = query_number("after", 0, _MAX_ID), self._context.marks
-        account = await self._context.accounts.credentials(name)
-        if account is None:
-            raise Refused(ApiError.NO_SUCH_USER)
-        user = account.user
-        viewer = visitor.member.id
+        user = await self._own_account.profile(name, visitor.user)
+        viewer = None if visitor.user is None else visitor.user.id
         solved = await marks.solved_problems(user.id, after, _PAGE + 1, viewer=viewer)
         # days are those of the database, whose clock dates submissions
         today = dt.datetime.fromtimestamp(await self._context.accounts.database_time_s(), dt.UTC).date()

@@ -117,6 +117,19 @@ ACTS: Mapping[str, Act] = {
         is_dangerous=True,
         ends_sessions=True,
     ),
+    "erase": Act(
+        question=_("Erase the account %(name)s?"),
+        effects=(
+            _("This cannot be undone."),
+            _("All sessions and tokens of the account end at once."),
+            _("Name, e-mail address, password and custom runs are deleted; the name becomes free."),
+            _("Sources of its submissions are deleted; verdicts and solved problems stay under a pseudonym."),
+        ),
+        button=_("Erase account"),
+        done="",
+        is_dangerous=True,
+        ends_sessions=True,
+    ),
 }
 
 #: role → its name, and what it may do
@@ -296,6 +309,9 @@ class UserPages:
         asked = _act(act)
         try:
             await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
+            if act == "erase":
+                await self._administering.erase(await self._administering.account(user_id), visitor.member)
+                return redirect("/manage/users")
             if asked.rights is None:
                 user, password = await self._administering.reset_password(user_id, visitor.member)
                 return self._slips(visitor, [Slip(user.username, password or "", user.email)], is_reset=True)

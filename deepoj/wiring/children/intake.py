@@ -140,6 +140,7 @@ def _api_context(parts: Parts) -> ApiContext:
     cfg, store = parts.cfg, parts.adapters.store
     return ApiContext(
         accounts=store.accounts,
+        account_data=store.account_data,
         sessions=store.sessions,
         marks=store.marks,
         problems=store.problems,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import trio
 
-from deepoj import __version__
+from deepoj import __version__, observe
 from deepoj.api.live.events import SYSTEM_TOPIC, Live
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.disks import disks
@@ -53,6 +53,11 @@ FORGET_HOOKS_PERIOD_S = 60.0
 #: period of deleting browsers' sessions that have ended, and how many at a time
 SESSION_SWEEP_PERIOD_S = 60.0
 ENDED_SESSIONS = 1000
+#: how long the address of a browser is kept; the counters of failed logins keep theirs for as long at most
+ADDRESS_KEEP_S = 30 * 86_400.0
+#: period of removing the sources of erased accounts, and how many at a time
+ERASURE_PERIOD_S = 10.0
+ERASED_SOURCES = 200
 #: pause between two problems that were published unchecked, or without rendered statements
 REVET_PERIOD_S = 5.0
 
@@ -189,6 +194,7 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
             loop("gc", control.gc_interval_ms / 1000, sweeper.once),
             loop("objects", control.gc_interval_ms / 1000, rounds.sweep_objects),
             loop("sessions", SESSION_SWEEP_PERIOD_S, rounds.delete_ended_sessions),
+            loop("erasures", ERASURE_PERIOD_S, rounds.erase_sources),
         ]
     return children
 
@@ -232,7 +238,14 @@ class _Rounds:
 
     async def delete_ended_sessions(self) -> None:
         limits = settings.session_limits(self.parts.cfg)
-        await self.parts.adapters.store.sessions.delete_ended_sessions(limits, ENDED_SESSIONS)
+        sessions = self.parts.adapters.store.sessions
+        await sessions.delete_ended_sessions(limits, ENDED_SESSIONS)
+        await sessions.forget_addresses(ADDRESS_KEEP_S, ENDED_SESSIONS)
+
+    async def erase_sources(self) -> None:
+        erased = await self.parts.adapters.store.account_data.erase_sources(ERASED_SOURCES)
+        if erased:
+            observe.log("sources_erased", count=erased)
 
     async def measure_dead_letters(self) -> None:
         await measure(self.parts.adapters.store.letters, self.parts.metrics)
