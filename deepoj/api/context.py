@@ -10,7 +10,7 @@ from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.observe import Metrics
-from deepoj.packages.statements.publisher import PublishStatements
+from deepoj.packages.statements.publisher import PublishStatements, RenderEdits
 from deepoj.packages.vetting import Vet
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
@@ -84,6 +84,8 @@ class ApiContext:
     vet: Vet | None = None
     #: renders and stores their statements; None: a judge node does that
     publish_statements: PublishStatements | None = None
+    #: renders edited statements for a preview; None: this node cannot
+    render_edits: RenderEdits | None = None
     #: language key → versions on all live judge nodes; None: no live judge node is known
     live_languages: Callable[[], Mapping[str, tuple[str, ...]] | None] = lambda: None
 

@@ -120,6 +120,18 @@ class ApiError(enum.Enum):
         "The test package is invalid: {problem}",
         "测试数据包无效：{problem}",
     )
+    INVALID_STATEMENT = (
+        400,
+        Code.INVALID_STATEMENT,
+        "The statement is not saved, because it cannot be rendered: {problem}",
+        "题面无法渲染，未保存：{problem}",
+    )
+    STATEMENT_CHANGED = (
+        409,
+        Code.STATEMENT_CHANGED,
+        "The statement or the package has changed since you opened it: copy your text, open it again and merge both.",
+        "打开之后题面或数据包已被他人更改：请复制你的文本，重新打开后合并。",
+    )
     NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
     NO_SUCH_RUN = (
         404,

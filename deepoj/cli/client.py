@@ -385,6 +385,44 @@ def problem_rejudge(
         click.echo(rejudge_text(order))
 
 
+@click.command("statement")
+@click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--lang", "language", default="en", show_default=True, help="Language of the statement.")
+@_as_json
+@_url
+@_retry_for
+def problem_statement(
+    problem_id: int, *, file: Path | None, language: str, as_json: bool, url: str | None, retry_for_s: float
+) -> None:
+    """Print the source of a problem's statement, or replace it by FILE (Markdown; TeX if it ends in .tex).
+
+    For administrators. A statement that cannot be rendered is refused with file and line.
+    """
+    with _server(url, retry_for_s) as server:
+        source = server.statement_source(problem_id, language)
+        if file is not None:
+            kind = "tex" if file.suffix == ".tex" else "md"
+            body = {"format": kind, "source": _text_of(file), "revision": source.get("revision")}
+            source = server.edit_statement(problem_id, language, body)
+    if as_json:
+        print_json(source)
+    elif file is None:
+        click.echo(str(source.get("source") or ""), nl=False)
+    else:
+        pending = "Saved. A judge node is to render it."
+        click.echo(pending if source.get("pending") else f"Saved: {shown(source.get('title'))}")
+        for note in source.get("notes") or ():
+            click.echo(f"  {shown(note)}")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{file} is not text in UTF-8.") from error
+
+
 @click.command()
 @_as_json
 @_url

@@ -35,6 +35,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "audit": ("deepoj audit", "deepoj audit --since 2h --json"),
     "problem": ("deepoj problem verify problem.zip", "deepoj problem import problem.zip"),
     "problem show": ("deepoj problem show 1", "deepoj problem show 1 --lang zh"),
+    "problem statement": ("deepoj problem statement 1 --lang zh", "deepoj problem statement 1 problem.md"),
     "problem import": ("deepoj problem import problem.zip", "deepoj problem import problem.zip --time-limit 2000"),
     "problem replace": (
         "deepoj problem replace 1 problem.zip --dry-run",

@@ -163,6 +163,16 @@ class ApiClient:
         ServerAway, ServerRefused."""
         return self.ask("POST", f"/api/v1/problems/{problem_id}/rejudge?{urlencode(options)}")
 
+    def statement_source(self, problem_id: int, language: str) -> dict[str, Any]:
+        """Return the source of a statement with its revision. Raises ServerAway, ServerRefused."""
+        path = f"/api/v1/problems/{problem_id}/statement/{quote(language, safe='')}/source"
+        return self.ask("GET", path)
+
+    def edit_statement(self, problem_id: int, language: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the source of a statement. Raises ServerAway: it may have been changed; ServerRefused."""
+        path = f"/api/v1/problems/{problem_id}/statement/{quote(language, safe='')}"
+        return self.ask("PUT", path, body=body, repeatable=False)
+
     def problems(self, tag: str = "") -> Iterator[dict[str, Any]]:
         """Yield all problems that the account sees, with ``tag`` if that is given, by id, page after page. Raises
         ServerAway, ServerRefused."""

@@ -6,17 +6,16 @@ came here, and says what today's readers say. Reports are cached by the package'
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio
 import trio
 
 from deepoj.judging.paths import base
 from deepoj.judging.problem import Checker, Limits, Plan
+from deepoj.packages.fetching import MISSING, fetched
 from deepoj.packages.formats import PackageFault, UnzipLimits, open_package
 from deepoj.ports.blobs import Blobs
 from deepoj.words.errors import BlobMissing
@@ -139,14 +138,10 @@ class PackageReports:
                 return known
             path = self._new_path()
             try:
-                await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True, mode=0o700)
-                await self._blobs.fetch(problem.data_path, path)
-                found = await trio.to_thread.run_sync(_read, path, self._limits)
+                async with fetched(self._blobs, problem, path):
+                    found = await trio.to_thread.run_sync(_read, path, self._limits)
             except BlobMissing:  # not cached: a backup may bring it back
-                return PackageFault(None, "The package is missing in the object store: upload it again.")
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    path.unlink()
+                return MISSING
         self._remember(problem.data_hash, found)
         return found
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from deepoj.words.problems import Problem
-from deepoj.words.statements import StatementFile, StatementFileKind, StatementIndex, StatementSet, StatementText
+from deepoj.words.statements import (
+    EditRefusal,
+    StatementEdit,
+    StatementEdits,
+    StatementFile,
+    StatementFileKind,
+    StatementIndex,
+    StatementSet,
+    StatementText,
+)
+
+#: id, package and edition of statements
+type StatementMark = tuple[int, str, int]
 
 
 class Statements(Protocol):
     """Statements of problems' current packages. They are deleted with their problem. Raises StoreUnavailable."""
 
-    async def keep_statements(self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int) -> bool:
+    async def keep_statements(
+        self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
+    ) -> bool:
         """Replace the statements of a problem. ``renderer``: the version that rendered them; 0: they are still to be
-        rendered. False: the problem has another package by now, or a later renderer's statements; nothing changed."""
+        rendered. ``edition``: of the edits that are in them. False: the problem has another package or edition by now,
+        or a later renderer's statements; nothing changed."""
         ...
 
     async def statement_index(self, problem_id: int) -> StatementIndex | None:
@@ -27,6 +43,32 @@ class Statements(Protocol):
 
     async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None: ...
 
-    async def unrendered_problems(self, after_id: int, limit: int) -> list[Problem]:
-        """Return the next ``limit`` problems above ``after_id``, by id, whose statements this version is to render."""
+    async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
+        """Claim a problem, for ``lease_s``, whose statements this version is to render, and return it with its edition.
+        None: there is none besides those that are ``skipped`` or that another node has claimed."""
+        ...
+
+    async def release_unrendered(self, problem_id: int) -> None:
+        """End a claim: if the statements are still to be rendered, another node may try at once."""
+        ...
+
+    async def statement_edits(self, problem_id: int) -> StatementEdits:
+        """Return the edited statements of a problem, by language."""
+        ...
+
+    async def edit_statement(
+        self,
+        problem_id: int,
+        language: str,
+        edit: StatementEdit | None,
+        *,
+        since: int,
+        data_hash: str,
+        by: str | None = None,
+    ) -> int | EditRefusal:
+        """Store an edited statement, or with None go back to the package's; return the edition that it begins.
+
+        ``since``: the version of the edit that the setter has read; 0: it was the statement of the package
+        ``data_hash``. The statements are then to be rendered. ``by``: the administrator, for the log.
+        """
         ...

@@ -26,6 +26,7 @@ from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
+from deepoj.web.pages.manage_statements import ManageStatementPages
 from deepoj.web.pages.own_data import OwnDataPages
 from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.problems import ProblemPages
@@ -75,6 +76,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManagePackagePages(context, visitors, pages),
         VerifyPages(context, visitors, pages),
         OwnDataPages(context, app.auth, app.limits, visitors, pages, account=account),
+        ManageStatementPages(context, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

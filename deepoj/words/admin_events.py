@@ -31,6 +31,7 @@ class AdminAct(enum.StrEnum):
     MEMBERS_ADDED = "group_members_added"
     MEMBER_REMOVED = "group_member_removed"
     PROBLEM_VERIFIED = "problem_verified"
+    STATEMENT_EDITED = "statement_edited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 #: Grows whenever the same package would get other statements, and with each fix of the sanitizer: judge nodes then
 #: render all packages again.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
+
+
+def shown_path(problem_id: int, name: str) -> str:
+    """Return the path of an image or a PDF of a statement."""
+    return f"/api/v1/problems/{problem_id}/statement/files/{name}"
+
+
+def attachment_path(problem_id: int, name: str) -> str:
+    """Return the path of an attachment."""
+    return f"/api/v1/problems/{problem_id}/attachments/{name}"
 
 
 class StatementKind(enum.StrEnum):
@@ -86,3 +96,31 @@ class StatementIndex:
     #: name and size in bytes
     attachments: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementEdit:
+    """A statement in one language that was written here; it is shown in place of the package's."""
+
+    language: str
+    #: ``md`` or ``tex``
+    kind: str
+    source: str
+    #: the edition of the problem's statements in which it was saved; 0: it is not saved
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StatementEdits:
+    """The edited statements of a problem. ``edition`` grows with each edit."""
+
+    edition: int
+    edits: tuple[StatementEdit, ...] = ()
+
+
+class EditRefusal(enum.Enum):
+    """Why an edit is not stored."""
+
+    UNKNOWN_PROBLEM = enum.auto()
+    #: the statement has changed since the editor read it
+    CHANGED_MEANWHILE = enum.auto()

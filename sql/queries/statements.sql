@@ -1,7 +1,8 @@
 -- name: claim_statements
--- Marks the statements of package $2 as rendered by version $3, if the problem still has that package and no later
--- version rendered them. The row stays locked, so that writers come one after the other.
-UPDATE problems SET statements_by = $3 WHERE id = $1 AND testcase_hash = $2 AND statements_by <= $3
+-- Marks the statements of package $2 with the edits of edition $4 as rendered by version $3, if the problem still has
+-- both and no later version rendered them. The row stays locked, so that writers come one after the other.
+UPDATE problems SET statements_by = $3
+WHERE id = $1 AND testcase_hash = $2 AND statements_by <= $3 AND statement_edition = $4
 RETURNING id;
 
 -- name: delete_statements
@@ -46,9 +47,56 @@ JOIN problem_texts AS t ON t.problem_id = p.id AND t.data_hash = p.testcase_hash
 JOIN problem_files AS f ON f.problem_id = t.problem_id
 WHERE p.id = $1 AND f.kind = $2 AND f.name = $3;
 
--- name: unrendered_problems
--- A page of problems above the id $2 whose statements are older than version $1.
-SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
-       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
-       visibility, tags, languages
-FROM problems WHERE statements_by < $1 AND id > $2 ORDER BY id LIMIT $3;
+-- name: claim_unrendered
+-- Claims a problem for $2 seconds whose statements are older than version $1, except those that the node cannot render
+-- now: ids $3, packages $4, editions $5.
+UPDATE problems SET statements_until = now() + make_interval(secs => $2)
+WHERE id = (
+    SELECT id FROM problems
+    WHERE statements_by < $1 AND (statements_until IS NULL OR statements_until <= now())
+      AND NOT EXISTS (SELECT FROM unnest($3::bigint[], $4::text[], $5::integer[]) AS s (id, hash, edition)
+                      WHERE s.id = problems.id AND s.hash = testcase_hash AND s.edition = statement_edition)
+    ORDER BY statements_by, id LIMIT 1 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+          testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+          visibility, tags, languages, statement_edition;
+
+-- name: release_unrendered
+-- Ends a claim, so that another node may try at once.
+UPDATE problems SET statements_until = NULL WHERE id = $1;
+
+-- name: statement_edits
+-- The edition of a problem, with each edited statement; one row without a language if there is none.
+SELECT p.statement_edition AS edition, e.language, e.kind, e.source, e.version
+FROM problems AS p LEFT JOIN statement_edits AS e ON e.problem_id = p.id
+WHERE p.id = $1 ORDER BY e.language;
+
+-- name: lock_statement
+-- A problem's package, and its edited statement in the language $2; locked, so that one edit comes after the other.
+SELECT p.testcase_hash AS data_hash, e.kind, e.source, e.version
+FROM problems AS p LEFT JOIN statement_edits AS e ON e.problem_id = p.id AND e.language = $2
+WHERE p.id = $1 FOR UPDATE OF p;
+
+-- name: mark_edited
+-- Begins an edition of a problem's statements, which are to be rendered. $2: the administrator who does it, or NULL.
+WITH edited AS (
+    UPDATE problems SET statement_edition = statement_edition + 1, statements_by = 0, statements_until = NULL
+    WHERE id = $1 RETURNING id, statement_edition
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT $2, 'statement_edited', id::text, jsonb_build_object('language', $3::text) FROM edited
+    WHERE $2::text IS NOT NULL
+)
+SELECT statement_edition FROM edited;
+
+-- name: put_statement_edit
+-- Stores an edited statement.
+INSERT INTO statement_edits (problem_id, language, kind, source, version) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (problem_id, language) DO UPDATE SET
+    kind = excluded.kind, source = excluded.source, version = excluded.version, edited_at = now();
+
+-- name: drop_statement_edit
+-- Deletes an edited statement: the package's is shown again.
+DELETE FROM statement_edits WHERE problem_id = $1 AND language = $2;

@@ -31,6 +31,7 @@ from deepoj.capacity.backpressure import Backpressure, BackpressureSettings, Thr
 from deepoj.judging.problem import Plan
 from deepoj.observe import Metrics
 from deepoj.packages.formats import PackageFault
+from deepoj.packages.statements.publisher import RenderEdits
 from deepoj.packages.vetting import Vetted
 from deepoj.ports.accounts import Github
 from deepoj.web.app import add_pages
@@ -202,11 +203,13 @@ def house(
     outbox: bool = True,
     github: Github | None = None,
     store: MemoryStore | None = None,
+    render_edits: RenderEdits | None = None,
     **changes: Any,
 ) -> House:
-    """Return an application with ``changes`` to the default settings. ``store``: shared with another house."""
+    """Return an application with ``changes`` to the default settings. ``store``: shared with another house.
+    ``render_edits``: of a node that renders edited statements."""
     memory = store or MemoryStore()
-    home = _house(tmp_path, memory, memory.ports, outbox=outbox, github=github, **changes)
+    home = _house(tmp_path, memory, memory.ports, outbox=outbox, github=github, render_edits=render_edits, **changes)
     home.store.ears.append(home.streams.notify)
     return home
 
@@ -217,7 +220,14 @@ def house_on(tmp_path: Path, store: Store, **changes: Any) -> House[Store]:
 
 
 def _house[S](
-    tmp_path: Path, store: S, ports: Store, *, outbox: bool, github: Github | None, **changes: Any
+    tmp_path: Path,
+    store: S,
+    ports: Store,
+    *,
+    outbox: bool,
+    github: Github | None,
+    render_edits: RenderEdits | None = None,
+    **changes: Any,
 ) -> House[S]:
     blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
@@ -248,7 +258,7 @@ def _house[S](
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
         admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,
         ready=ready, settings=settings, metrics=metrics, verifications=ports.verifications,
-        live_languages=lambda: live[0], github=github, live=streams, vet=vet,
+        live_languages=lambda: live[0], github=github, live=streams, vet=vet, render_edits=render_edits,
         stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),
     )  # fmt: skip

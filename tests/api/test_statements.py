@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from werkzeug.datastructures import LanguageAccept
 
 from deepoj.api.routes.statements import best_language
+from deepoj.packages.statements.rendering import Rendered
+from deepoj.words.problems import Problem
 from deepoj.words.statements import (
     RENDERER_VERSION,
+    StatementEdit,
     StatementFile,
     StatementFileKind,
     StatementKind,
@@ -19,7 +24,7 @@ from deepoj.words.statements import (
     StatementSet,
     StatementText,
 )
-from tests.api.house import House, house
+from tests.api.house import House, form, house, package
 
 EN = StatementText(language="en", title="Sum", kind=StatementKind.HTML, html="<p>Add</p>", pdf="sum.pdf")
 ZH = StatementText(language="zh", title="", kind=StatementKind.TEXT, html="<pre>和</pre>")
@@ -102,7 +107,11 @@ async def test_files_of_strangers_are_sandboxed(reader: Reader) -> None:
         (attached, 'attachment; filename="page.html"', "application/octet-stream"),
     ):
         assert answer.status_code == 200
-        assert answer.headers["Content-Security-Policy"] == "sandbox; default-src 'none'"
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        # viewers of PDFs stay empty in a sandbox
+        assert policy.startswith("sandbox;") == (media_type != "application/pdf")
+        assert "script-src" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Content-Disposition"] == disposition
         assert answer.headers["Content-Type"] == media_type
@@ -133,3 +142,97 @@ async def test_problem_without_statement_says_whether_it_is_pending(tmp_path: Pa
 )
 def test_best_language(languages: list[str], accepted: list[tuple[str, float]], best: str | None) -> None:
     assert best_language(languages, LanguageAccept(accepted)) == best
+
+
+def package_of(text: str = "# Sum\n\nAdd.\n") -> bytes:
+    return package({"1.in": "1 2\n", "1.out": "3\n", "statement.md": text})
+
+
+class Setter:
+    """An administrator who edits the statement of a problem with a package, on a node that renders."""
+
+    def __init__(self, home: House, problem: int, token: str) -> None:
+        self.home, self.path, self.token, self.problem = home, f"/api/v1/problems/{problem}", token, problem
+
+    async def ask(self, method: str, path: str, status: int = 200, **more: Any) -> Any:
+        answer = await self.home.ask(method, self.path + path, token=self.token, **more)
+        assert answer.status_code == status, await answer.get_data()
+        return await answer.get_json()
+
+    async def put(self, source: str, revision: str, status: int = 200, *, lang: str = "en") -> Any:
+        body = {"format": "md", "source": source, "revision": revision}
+        return await self.ask("PUT", f"/statement/{lang}", status, json=body)
+
+
+async def renders(path: Path, problem: Problem, edits: Sequence[StatementEdit], only: str | None) -> Rendered | None:
+    """Render as a node with a sandbox does; what has a ``!`` cannot be rendered, what has a ``?`` not in time."""
+    assert await trio.Path(path).exists()
+    edit = edits[-1]
+    if "?" in edit.source:
+        return None
+    kind = StatementKind.TEXT if "!" in edit.source else StatementKind.HTML
+    text = StatementText(language=edit.language, title="T", kind=kind, html=f"<p>{edit.source}</p>")
+    return Rendered(StatementSet(texts=(text,), notes=("'statement.md', line 3: no.",)), is_final=True)
+
+
+@pytest.fixture
+async def setter(tmp_path: Path) -> Setter:
+    home = house(tmp_path, render_edits=renders)
+    token = await home.token("root", is_admin=True)
+    body, content_type = form({"title": "t"}, package_of())
+    answer = await home.ask("POST", "/api/v1/problems", token=token, data=body, headers={"Content-Type": content_type})
+    return Setter(home, (await answer.get_json())["id"], token)
+
+
+async def test_statement_is_edited_from_the_source_of_the_package(setter: Setter) -> None:
+    source = await setter.ask("GET", "/statement/en/source")
+    assert (source["format"], source["source"], source["edited"]) == ("md", "# Sum\n\nAdd.\n", False)
+    saved = await setter.put("new", source["revision"])
+    assert (saved["pending"], saved["html"], saved["notes"]) == (False, "<p>new</p>", ["'statement.md', line 3: no."])
+    assert (await setter.ask("GET", "/statement/en"))["html"] == "<p>new</p>"
+    source = await setter.ask("GET", "/statement/en/source")
+    assert (source["source"], source["edited"], source["revision"]) == ("new", True, saved["revision"])
+    await setter.ask("DELETE", f"/statement/en?revision={saved['revision']}")
+    assert (await setter.ask("GET", "/statement/en/source"))["edited"] is False
+    assert not [*(setter.home.settings.upload_dir).iterdir()], "no package is left"
+
+
+async def test_edit_that_cannot_be_rendered_is_refused_by_file_and_line(setter: Setter) -> None:
+    revision = (await setter.ask("GET", "/statement/en/source"))["revision"]
+    body = await setter.put("wrong!", revision, 400)
+    assert (body["code"], body["details"]) == ("INVALID_STATEMENT", ["'statement.md', line 3: no."])
+    assert (await setter.ask("GET", "/statement/en/source"))["edited"] is False
+
+
+async def test_edit_of_what_another_has_saved_or_replaced_is_refused(setter: Setter) -> None:
+    revision = (await setter.ask("GET", "/statement/en/source"))["revision"]
+    await setter.put("first", revision)
+    assert (await setter.put("second", revision, 409))["code"] == "STATEMENT_CHANGED"
+    body, content_type = form({}, package_of("other"))
+    await setter.ask("PUT", "", data=body, headers={"Content-Type": content_type})
+    await setter.put("of the former package", revision, 409, lang="zh")
+    for nonsense in ("", "e", "p", "e99999999999999", "x", "p\u0661"):
+        await setter.put("second", nonsense, 409)
+
+
+async def test_edit_on_a_node_that_cannot_render_waits_for_a_judge_node(setter: Setter) -> None:
+    revision = (await setter.ask("GET", "/statement/en/source"))["revision"]
+    saved = await setter.put("late?", revision)
+    assert (saved["pending"], saved["html"]) == (True, "")
+    assert (await setter.ask("GET", "/statement/en/source"))["source"] == "late?"
+
+
+@pytest.mark.parametrize(("lang", "source"), [("EN", "x"), ("e", "x"), ("en", " \n"), ("en", "x" * (1024 * 1024 + 1))])
+async def test_edit_without_a_language_or_a_text_is_refused(setter: Setter, lang: str, source: str) -> None:
+    assert (await setter.put(source, "e1", 400, lang=lang))["code"] == "INVALID_PARAM"
+
+
+async def test_package_is_downloaded_as_it_was_uploaded(setter: Setter) -> None:
+    answer = await setter.home.ask("GET", f"{setter.path}/package", token=setter.token)
+    assert await answer.get_data() == package_of()
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="problem-{setter.problem}-v1.zip"'
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
+    assert not [*(setter.home.settings.upload_dir).iterdir()]
+    setter.home.blobs.objects.clear()
+    answer = await setter.home.ask("GET", f"{setter.path}/package", token=setter.token)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (400, "INVALID_PACKAGE")

@@ -415,3 +415,22 @@ async def test_the_rollback_of_erasures_leaves_no_source_of_an_erased_account(
     assert postgres.psql(kept, empty) == "1Accepted 2codeAccepted"
     await migrator.migrate()
     assert postgres.psql(kept, empty) == "1Accepted 2codeAccepted"
+
+
+async def test_edited_statements_are_lost_by_the_rollback_and_nothing_else(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(35)
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash,"
+        " statement_edition, statements_until) VALUES (1, 't', 1000, 128, 'p', 'h', 1, now());"
+        "INSERT INTO statement_edits (problem_id, language, kind, source, version) VALUES (1, 'en', 'md', 'x', 1);"
+        "INSERT INTO problem_texts (problem_id, data_hash, samples, notes) VALUES (1, 'h', '[]', '[]')",
+        empty,
+    )
+    await migrator.rollback(34)
+    assert postgres.psql("SELECT count(*) FROM problem_texts", empty) == "1"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM statement_edits", empty) == "0"
+    assert postgres.psql("SELECT statement_edition FROM problems", empty) == "0"

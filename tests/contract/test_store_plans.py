@@ -38,9 +38,14 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "statement_index": ("bigint, int", "2000, 1"),
     "statement_text": ("bigint, text", "2000, 'en'"),
     "statement_file": ("bigint, text, text", "2000, 'shown', 'a.png'"),
-    "claim_statements": ("bigint, text, int", "2000, 'h', 1"),
+    "claim_statements": ("bigint, text, int, int", "2000, 'h', 1, 0"),
     "delete_statements": ("bigint", "2000"),
-    "unrendered_problems": ("int, bigint, bigint", "1, 0, 1"),
+    "claim_unrendered": ("int, float8, bigint[], text[], int[]", "1, 60, '{2000}', '{h}', '{0}'"),
+    "release_unrendered": ("bigint", "2000"),
+    "statement_edits": ("bigint", "2000"),
+    "lock_statement": ("bigint, text", "2000, 'en'"),
+    "mark_edited": ("bigint, text, text", "2000, 'root', 'en'"),
+    "drop_statement_edit": ("bigint, text", "2000, 'en'"),
     "submit": (
         "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text,"
         " bigint",

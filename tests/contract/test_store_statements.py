@@ -7,6 +7,9 @@ from dataclasses import replace
 from deepoj.words.problems import Problem, ProblemChange
 from deepoj.words.statements import (
     RENDERER_VERSION,
+    EditRefusal,
+    StatementEdit,
+    StatementEdits,
     StatementFile,
     StatementFileKind,
     StatementIndex,
@@ -30,6 +33,16 @@ async def kept(lab: Lab, *, renderer: int = RENDERER_VERSION) -> Problem:
     made = await new_problem(lab.store)
     assert await lab.store.statements.keep_statements(made.id, made.data_hash, FOUND, renderer=renderer)
     return made
+
+
+async def claimed(lab: Lab) -> list[tuple[int, int]]:
+    """Claim all problems that are to be rendered, one after the other, and end the claims."""
+    found: list[tuple[int, int]] = []
+    while (claim := await lab.store.statements.claim_unrendered(60.0, [])) is not None:
+        found.append((claim[0].id, claim[1]))
+    for problem_id, _ in found:
+        await lab.store.statements.release_unrendered(problem_id)
+    return found
 
 
 async def test_statements_are_read_back(lab: Lab) -> None:
@@ -63,8 +76,7 @@ async def test_what_is_not_there_is_none(lab: Lab) -> None:
 async def test_new_problem_is_pending_and_has_nothing(lab: Lab) -> None:
     made = await new_problem(lab.store)
     assert await lab.store.statements.statement_index(made.id) == StatementIndex(is_pending=True)
-    assert made in await lab.store.statements.unrendered_problems(made.id - 1, 10)
-    assert await lab.store.statements.unrendered_problems(made.id, 10) == []
+    assert await claimed(lab) == [(made.id, 0)]
 
 
 async def test_sources_are_shown_until_they_are_rendered(lab: Lab) -> None:
@@ -73,7 +85,7 @@ async def test_sources_are_shown_until_they_are_rendered(lab: Lab) -> None:
     assert index is not None
     assert index.is_pending
     assert index.samples == SAMPLES
-    assert made in await lab.store.statements.unrendered_problems(made.id - 1, 10)
+    assert await claimed(lab) == [(made.id, 0)]
     found = StatementSet(texts=(replace(ZH, kind=StatementKind.HTML),))
     for _ in range(2):  # twice is the same as once
         assert await lab.store.statements.keep_statements(made.id, made.data_hash, found, renderer=RENDERER_VERSION)
@@ -81,7 +93,7 @@ async def test_sources_are_shown_until_they_are_rendered(lab: Lab) -> None:
         is_pending=False, languages=(("zh", "和"),)
     )
     assert await lab.store.statements.statement_file(made.id, StatementFileKind.SHOWN, "a.png") is None
-    assert await lab.store.statements.unrendered_problems(made.id - 1, 10) == []
+    assert await claimed(lab) == []
 
 
 async def test_a_later_result_and_another_package_are_not_overwritten(lab: Lab) -> None:
@@ -99,7 +111,7 @@ async def test_another_package_has_no_statements_of_the_former(lab: Lab) -> None
     assert await lab.store.statements.statement_index(made.id) == StatementIndex(is_pending=True)
     assert await lab.store.statements.statement_text(made.id, "zh") is None
     assert await lab.store.statements.statement_file(made.id, StatementFileKind.SHOWN, "a.png") is None
-    assert [one.id for one in await lab.store.statements.unrendered_problems(made.id - 1, 10)] == [made.id]
+    assert await claimed(lab) == [(made.id, 0)]
     assert await lab.store.statements.keep_statements(made.id, "cafe", FOUND, renderer=RENDERER_VERSION)
     assert await lab.store.statements.statement_text(made.id, "zh") == ZH
 
@@ -109,3 +121,54 @@ async def test_deleted_problem_takes_its_statements_with_it(lab: Lab) -> None:
     assert await lab.store.problems.delete_problem(made.id) is None
     assert await lab.store.statements.statement_index(made.id) is None
     assert await lab.store.statements.statement_file(made.id, StatementFileKind.SHOWN, "a.png") is None
+
+
+async def test_a_claimed_problem_is_left_to_its_node_until_the_claim_ends(lab: Lab) -> None:
+    first, second = await new_problem(lab.store), await new_problem(lab.store)
+    claim = lab.store.statements.claim_unrendered
+    marks = [(one.id, one.data_hash, 0) for one in (first, second)]
+    assert await claim(60.0, []) == (first, 0)
+    assert await claim(60.0, []) == (second, 0), "another node takes the next one"
+    assert await claim(60.0, []) is None
+    await lab.store.statements.release_unrendered(first.id)
+    assert await claim(60.0, marks) is None, "those that this node cannot render"
+    assert await claim(0.0, [(first.id, "other", 0), (first.id, first.data_hash, 1)]) == (first, 0)
+    assert await claim(60.0, []) == (first, 0), "that claim has ended"
+
+
+def edit(source: str, kind: str = "md") -> StatementEdit:
+    return StatementEdit(language="en", kind=kind, source=source)
+
+
+async def test_an_edit_is_kept_beside_every_package_until_it_is_taken_back(lab: Lab) -> None:
+    made, store = await kept(lab), lab.store.statements
+    assert await store.statement_edits(made.id) == StatementEdits(0)
+    assert await store.edit_statement(made.id, "en", edit("a\0"), since=0, data_hash=made.data_hash, by="root") == 1
+    assert await claimed(lab) == [(made.id, 1)]
+    assert await store.statement_text(made.id, "zh") == ZH, "readers have the former until it is rendered"
+    assert not await store.keep_statements(made.id, made.data_hash, FOUND, renderer=RENDERER_VERSION)
+    assert await store.keep_statements(made.id, made.data_hash, FOUND, renderer=RENDERER_VERSION, edition=1)
+    assert await claimed(lab) == []
+    await lab.store.problems.update_problem(made.id, ProblemChange(data_path="p", data_hash="cafe"))
+    (held,) = (await store.statement_edits(made.id)).edits
+    assert (held.language, held.kind, held.source[0], held.version) == ("en", "md", "a", 1)
+    assert await store.edit_statement(made.id, "en", None, since=1, data_hash="cafe", by="root") == 2
+    assert await store.statement_edits(made.id) == StatementEdits(2)
+    acts = [event.act for event in await lab.store.admin_events.admin_events(10)]
+    assert acts == ["statement_edited", "statement_edited"]
+
+
+async def test_an_edit_of_what_has_changed_is_refused(lab: Lab) -> None:
+    made, store = await kept(lab), lab.store.statements
+    changed = EditRefusal.CHANGED_MEANWHILE
+    assert await store.edit_statement(made.id, "en", edit("a"), since=0, data_hash="other") is changed
+    assert await store.edit_statement(made.id, "en", edit("a"), since=1, data_hash=made.data_hash) is changed
+    assert await store.edit_statement(made.id, "en", edit("a"), since=0, data_hash=made.data_hash) == 1
+    assert await store.edit_statement(made.id, "en", edit("b"), since=0, data_hash=made.data_hash) is changed
+    assert await store.edit_statement(made.id, "en", edit("b", "tex"), since=1, data_hash="") == 2
+    assert await store.edit_statement(made.id, "zh", edit("c"), since=0, data_hash=made.data_hash) == 3
+    assert [one.source for one in (await store.statement_edits(made.id)).edits] == ["b", "c"]
+    unknown = await store.edit_statement(made.id + 99, "en", edit("a"), since=0, data_hash="")
+    assert unknown is EditRefusal.UNKNOWN_PROBLEM
+    assert await lab.store.problems.delete_problem(made.id) is None
+    assert await store.statement_edits(made.id) == StatementEdits(0)

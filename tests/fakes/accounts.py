@@ -86,6 +86,10 @@ class MemoryAccountRecords:
             event = AdminEvent(id=number, at=at, actor=by, act=act, subject=str(subject), details=details)
             self.events.append(event)
 
+    def log_act(self, by: str | None, act: AdminAct, subject: object, **details: object) -> None:
+        """Write a row for a fake of another port."""
+        self._log(by, act, subject, **details)
+
     async def admin_events(self, limit: int, before_id: int | None = None) -> list[AdminEvent]:
         lost = await self._enter("admin_events")
         found = [event for event in reversed(self.events) if before_id is None or event.id < before_id]

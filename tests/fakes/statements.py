@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from deepoj.ports.statements import StatementMark
+from deepoj.words.admin_events import AdminAct
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (
     RENDERER_VERSION,
+    EditRefusal,
+    StatementEdit,
+    StatementEdits,
     StatementFile,
     StatementFileKind,
     StatementIndex,
@@ -24,9 +31,13 @@ class MemoryStatements:
     def __init__(self, memory: MemoryStore) -> None:
         self._memory, self._kept = memory, memory.kept_statements
 
-    async def keep_statements(self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int) -> bool:
+    async def keep_statements(
+        self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
+    ) -> bool:
         problem = await self._memory.problem(problem_id)
         if problem is None or problem.data_hash != data_hash or self._version(problem) > renderer:
+            return False
+        if edition != self._edits(problem_id).edition:
             return False
         self._kept[problem_id] = data_hash, renderer, found
         return True
@@ -58,9 +69,60 @@ class MemoryStatements:
         files = () if problem is None else self._of(problem).files
         return next((file for file in files if (file.kind, file.name) == (kind, name)), None)
 
-    async def unrendered_problems(self, after_id: int, limit: int) -> list[Problem]:
-        problems = await self._memory.problems(after_id, 1_000_000)
-        return [problem for problem in problems if self._version(problem) < RENDERER_VERSION][:limit]
+    async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
+        leases, now = self._memory.statement_leases, self._memory.clock()
+        marked = [
+            (self._version(problem), problem.id, problem)
+            for problem in await self._memory.problems(0, 1_000_000)
+            if self._version(problem) < RENDERER_VERSION and leases.get(problem.id, now) <= now
+            and (problem.id, problem.data_hash, self._edits(problem.id).edition) not in skipped
+        ]  # fmt: skip
+        if not marked:
+            return None
+        problem = min(marked, key=lambda one: one[:2])[2]
+        leases[problem.id] = now + lease_s
+        return problem, self._edits(problem.id).edition
+
+    async def release_unrendered(self, problem_id: int) -> None:
+        await self._memory.problem(problem_id)
+        self._memory.statement_leases.pop(problem_id, None)
+
+    async def statement_edits(self, problem_id: int) -> StatementEdits:
+        problem = await self._memory.problem(problem_id)
+        return StatementEdits(0) if problem is None else self._edits(problem_id)
+
+    async def edit_statement(
+        self,
+        problem_id: int,
+        language: str,
+        edit: StatementEdit | None,
+        *,
+        since: int,
+        data_hash: str,
+        by: str | None = None,
+    ) -> int | EditRefusal:
+        problem = await self._memory.problem(problem_id)
+        if problem is None:
+            return EditRefusal.UNKNOWN_PROBLEM
+        before = self._edits(problem_id)
+        edits = {one.language: one for one in before.edits}
+        version = edits[language].version if language in edits else 0
+        if version != since or (since == 0 and problem.data_hash != data_hash):
+            return EditRefusal.CHANGED_MEANWHILE
+        edition = before.edition + 1
+        edits.pop(language, None)
+        if edit is not None:
+            edits[language] = replace(edit, version=edition)
+        self._memory.statement_edits[problem_id] = StatementEdits(edition, tuple(edits[one] for one in sorted(edits)))
+        self._memory.log_act(by, AdminAct.STATEMENT_EDITED, problem_id, language=language)
+        if problem_id in self._kept:
+            kept_hash, _, found = self._kept[problem_id]
+            self._kept[problem_id] = kept_hash, 0, found
+        self._memory.statement_leases.pop(problem_id, None)
+        return edition
+
+    def _edits(self, problem_id: int) -> StatementEdits:
+        return self._memory.statement_edits.get(problem_id, StatementEdits(0))
 
     def _of(self, problem: Problem) -> StatementSet:
         data_hash, _, found = self._kept.get(problem.id, ("", 0, StatementSet()))

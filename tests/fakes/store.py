@@ -41,7 +41,7 @@ from deepoj.words.rejudges import (
 )
 from deepoj.words.results import Report, Verdict
 from deepoj.words.roster import AnnouncedNode, NodeFacts
-from deepoj.words.statements import StatementSet
+from deepoj.words.statements import StatementEdits, StatementSet
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
     Draft,
@@ -177,6 +177,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     #: problem → package, version of the renderer, statements
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     kept_verifications: list[VerificationRow] = field(default_factory=list)
+    statement_edits: dict[int, StatementEdits] = field(default_factory=dict)
+    #: problem → until when a node renders its statements
+    statement_leases: dict[int, float] = field(default_factory=dict)
     #: objects that no problem names → since when
     loose: dict[str, float] = field(default_factory=dict)
     _keys: dict[tuple[int, str], str] = field(default_factory=dict)

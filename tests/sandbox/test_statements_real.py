@@ -115,6 +115,21 @@ async def test_kattis_tex_with_its_macros(box: LinuxBox, tmp_path: Path) -> None
     )
 
 
+async def test_kattis_tex_with_environments_labels_and_a_bare_name(box: LinuxBox, tmp_path: Path) -> None:
+    source = (
+        "\\problemname\n\\begin{Input}\nOne $n$.\n\\end{Input}\n\\begin{Interaction}Talk.\\end{Interaction}\n"
+        "\\begin{figure}\\centering\\includegraphics{fig}\\caption{C}\\label{fig:a}\\end{figure}\n"
+        "Figure~\\ref{fig:a}, <<quoted>>.\n\n\\begin{center}mid\\end{center}\n"
+    )
+    files: Content = {**KATTIS, "problem_statement/problem.sv.tex": source, "problem_statement/fig.png": PNG}
+    text, found = await statement(box, tmp_path, files)
+    html = without_math(text.html)
+    assert "<h2>Indata</h2>\n<p>One $n$.  </p>\n<h2>Interaktion</h2>\n<p>Talk.</p>" in html
+    assert "Figure&nbsp;1, «quoted»." in html
+    assert '<div class="st-center">' in html
+    assert found.notes == ()
+
+
 async def test_polygon_tex_with_the_macros_of_olymp_sty(box: LinuxBox, tmp_path: Path) -> None:
     path = "statements/english/problem.tex"
     source = (

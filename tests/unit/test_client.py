@@ -674,6 +674,24 @@ def test_problem_rejudge_sends_its_filters(play: Play, capsys: pytest.CaptureFix
     )
 
 
+def test_problem_statement_prints_the_source_and_replaces_it(
+    play: Play, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    source = {"lang": "de", "format": "md", "source": "# Summe\n", "revision": "p00", "edited": False}
+    play(httpx.Response(200, json=source))
+    assert run(["problem", "statement", "7", "--lang", "de"]) == 0
+    assert capsys.readouterr().out == "# Summe\n"
+    saved = {"title": "S", "pending": False, "notes": ["line 2: no.\x1b"], "revision": "e1"}
+    played = play(httpx.Response(200, json=source), httpx.Response(200, json=saved))
+    (tmp_path / "s.tex").write_text("$x$")
+    assert run(["problem", "statement", "7", str(tmp_path / "s.tex"), "--lang", "de"]) == 0
+    assert played.paths[-1] == "PUT /api/v1/problems/7/statement/de"
+    assert json.loads(played.asked[-1].content) == {"format": "tex", "source": "$x$", "revision": "p00"}
+    out = capsys.readouterr().out
+    assert out.startswith("Saved: S\n  line 2: no.")
+    assert "\x1b" not in out
+
+
 def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     second = {"state": "processing", "status": "Judging", "judging": 1, "attempt_id": 2}
     data = DONE["data"]

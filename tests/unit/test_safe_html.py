@@ -55,7 +55,8 @@ def test_ordinary_markup_stays() -> None:
     )
     assert sanitized(dirty, FILES) == (
         f'<h2>I</h2><p>a <em>b</em> <code>c</code></p><img class="st-w30" src="{FILES}a.png" alt="d">'
-        '<table><tbody><tr><td class="st-right" colspan="2">1</td></tr></tbody></table>'
+        '<div class="st-wide" tabindex="0"><table><tbody><tr><td class="st-right" colspan="2">1</td></tr></tbody>'
+        "</table></div>"
         '<a href="https://a.b/?c&amp;d" rel="nofollow noopener">e</a>'
     )
 
@@ -97,3 +98,18 @@ def test_text_is_escaped() -> None:
     assert source_as_html("<b>&") == '<pre class="st-source">&lt;b&gt;&amp;</pre>'
     formula = Formula('"><script>', True, "")
     assert 'alttext="&quot;&gt;&lt;script&gt;"' in (safe_mathml(f"<math {MATHML}><mi>x</mi></math>", formula) or "")
+
+
+@pytest.mark.parametrize(
+    ("tex", "inner", "grows"),
+    [
+        ("(x^2)", "<msup><mi>x</mi><mn>2</mn></msup>", False),
+        ("\\left(x^2\\right)", "<msup><mi>x</mi><mn>2</mn></msup>", True),
+        ("(\\frac{1}{2})", "<mfrac><mn>1</mn><mn>2</mn></mfrac>", True),
+    ],
+)
+def test_parentheses_grow_around_what_is_high_alone(tex: str, inner: str, grows: bool) -> None:
+    foreign = f'<math {MATHML}><mrow><mo stretchy="true">(</mo>{inner}<mo stretchy="true">)</mo></mrow></math>'
+    shown = safe_mathml(foreign, Formula(tex, False, f"${tex}$"))
+    assert shown is not None
+    assert shown.count(f'<mo stretchy="{str(grows).lower()}">') == 2

@@ -145,7 +145,8 @@ def test_unknown_tex_is_shown_and_noted_by_line_and_layout_is_not() -> None:
     by = cleaner("a\nb \\foo{bar}\n\\vspace{1em}\nc \\foo{bar}")
     assert inline(raw("\\foo{bar}"), by=by)["c"][1] == "\\foo{bar}"
     for layout in ("\\vspace{1em}", "\\noindent ", "\\setlength{\\parskip}{1em}", "\\bgroup", "\\begin{center}"):
-        assert inline(raw(layout), by=by) == text("")
+        assert cleaned(para(text("x"), raw(layout)), by=by)[0]["c"][1] == text("")
+        assert cleaned(para(raw(layout), text(" ")), para(text("x")), by=by)[-1] == para(text("x"))
     assert by.notes.all() == ("'problem.tex', line 2: '\\foo{bar}' is not understood and is shown as text.",)
     assert inline(raw("\\vspace{1em} \\foo{important}"), by=by)["t"] == "Code"
 
@@ -214,3 +215,30 @@ def test_polygons_formulas_are_taken_out_of_html() -> None:
 
 def test_kattis_sample_tags_are_left_out() -> None:
     assert document.without_sample_tags("a {{nextsample}} {{ remainingsamples }} {{n}}") == "a   {{n}}"
+
+
+def test_references_become_numbers_by_kind_of_label() -> None:
+    by = cleaner("\\label{fig:a} \\label{tab:x} \\label{fig:b} \\ref{fig:b} \\autoref{tab:x} \\ref{fig:c}")
+    assert [inline(raw(tex), by=by) for tex in ("\\ref{fig:b}", "\\autoref{tab:x}")] == [text("2"), text("1")]
+    assert inline(raw("\\ref{fig:c}"), by=by)["t"] == "Code", "there is no such label"
+
+
+def test_title_of_the_head_and_centred_blocks_stay() -> None:
+    by = cleaner()
+    head = {"title": {"t": "MetaInlines", "c": [text("Sum")]}}
+    div = {"t": "Div", "c": [["", ["center", "x"], [["onclick", "1"]]], [para(text("a"))]]}
+    assert by.blocks({"meta": head, "blocks": [div, div]})[0]["c"][0] == ["", ["st-center"], []]
+    assert by.title == "Sum"
+
+
+def test_tex_quotes_are_angles_in_text_alone() -> None:
+    by = cleaner()
+    assert inline(text("<<a>>"), by=by) == text("<<a>>")
+    by.has_tex_quotes = True
+    assert inline(text("<<a>>"), by=by) == text("«a»")
+    assert inline({"t": "Code", "c": [NONE, "a<<b"]}, by=by)["c"][1] == "a<<b"
+
+
+def test_sample_commands_in_markdown_are_left_out_on_lines_of_their_own() -> None:
+    source = "a\n\\nextsample\nb `\\nextsample`\n{{remainingsamples}}\n\\remainingsamples"
+    assert document.without_sample_tags(source).split("\n") == ["a", "", "b `\\nextsample`", "", ""]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from deepoj.execution.compiling import Compiler
 from deepoj.observe import Metrics
@@ -17,7 +18,7 @@ from deepoj.packages.statements import pandoc, publisher, rendering
 from deepoj.packages.statements.publisher import RenderLater, StatementPublisher
 from deepoj.words.errors import BlobsUnavailable, BoxBroken
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
-from deepoj.words.statements import StatementIndex, StatementKind
+from deepoj.words.statements import StatementEdit, StatementIndex, StatementKind
 from tests.fakes.blobs import MemoryBlobs
 from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.settings import judge_settings, problem_rules, unzip_limits
@@ -167,18 +168,42 @@ async def test_statement_that_breaks_our_cleaner_ends_no_node_and_holds_up_no_ot
         found = await desk.later.once()
         assert found is not None
         assert found.id == problem
-        assert await desk.later.once() is None, "until a restart"
+        assert await desk.later.once() is None, "not at once"
     assert (await desk.html(problem))[0] is StatementKind.TEXT
 
 
 @pytest.mark.parametrize("reply", [BoxBroken("it fell"), outcome(RunVerdict.SE)])
-async def test_failing_sandbox_leaves_the_source_and_is_tried_once(desk: Desk, reply: Reply) -> None:
+async def test_failing_sandbox_leaves_the_source_and_is_tried_later_and_later(
+    desk: Desk, reply: Reply, mock_clock: trio.testing.MockClock
+) -> None:
     desk.reply(reply)
     problem = await desk.bring(SUM)
     assert (await desk.html(problem))[0] is StatementKind.TEXT
+    for pause_s in (publisher.FIRST_PAUSE_S, publisher.FIRST_PAUSE_S * 2):
+        assert await desk.later.once() is not None
+        mock_clock.jump(pause_s - 1)
+        assert await desk.later.once() is None
+        mock_clock.jump(2)
+    desk.reply(converted)
     assert await desk.later.once() is not None
-    assert await desk.later.once() is None, "until a restart"
-    assert (await desk.index(problem)).is_pending
+    assert not (await desk.index(problem)).is_pending
+
+
+async def test_package_that_always_fails_is_given_up_after_its_tries_until_it_is_edited(
+    desk: Desk, mock_clock: trio.testing.MockClock
+) -> None:
+    desk.reply(BoxBroken("it fell"))
+    problem, tries = await desk.bring(SUM), 0
+    for _ in range(3 * publisher.MAX_TRIES):
+        tries += await desk.later.once() is not None
+        mock_clock.jump(publisher.LONGEST_PAUSE_S + 1)
+    assert tries == publisher.MAX_TRIES
+    edited = StatementEdit(language="en", kind="md", source="x")
+    stored = await desk.store.problem(problem)
+    assert stored is not None
+    statements = desk.store.statements
+    assert await statements.edit_statement(problem, "en", edited, since=0, data_hash=stored.data_hash) == 1
+    assert await desk.later.once() is not None
 
 
 @pytest.mark.parametrize(
@@ -259,12 +284,16 @@ async def test_one_object_that_cannot_be_fetched_delays_no_other(
     assert [(await desk.index(problem)).is_pending for problem in (first, second)] == [True, False]
 
 
-async def test_object_store_that_is_away_is_asked_again(desk: Desk, installed: list[bool]) -> None:
+async def test_object_store_that_is_away_is_asked_again(
+    desk: Desk, installed: list[bool], mock_clock: trio.testing.MockClock
+) -> None:
     installed[0] = False
     problem = await desk.bring(SUM)
     installed[0] = True
     desk.blobs.down = True
     assert await desk.later.once() is not None
     desk.blobs.down = False
+    assert await desk.later.once() is None
+    mock_clock.jump(publisher.AWAY_PAUSE_S + 1)
     assert await desk.later.once() is not None
     assert not (await desk.index(problem)).is_pending

@@ -70,6 +70,12 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/problems/{problem}/replace", who=Who.ADMIN, name="manage-problems-problem-replace"),
     Shown(path="/manage/problems/{problem}/replace?package={staged}", who=Who.ADMIN, name="manage-problems-changes"),
     Shown(path="/manage/problems/{problem}/verify", who=Who.ADMIN, name="manage-problems-problem-verify"),
+    Shown(
+        path="/manage/problems/{problem}/statement",
+        who=Who.ADMIN,
+        name="manage-problems-problem-statement",
+        has_editor=True,
+    ),
     Shown(path="/manage/system", who=Who.ADMIN, name="manage-system"),
     Shown(path="/manage/users", who=Who.ADMIN, name="manage-users"),
     Shown(path="/manage/users/{user}", who=Who.ADMIN, name="manage-users-user"),
@@ -101,6 +107,7 @@ NOT_SHOWN = (
     "/manage/system/events",
     "/problems/{problem}/statement/files/{file}",
     "/problems/{problem}/attachments/{file}",
+    "/manage/problems/{problem}/package",
 )
 
 #: streams that go on until their reader leaves
@@ -263,6 +270,25 @@ RIGHTS: tuple[Right, ...] = (
         statuses=(LOGIN, 403, 403, 303),
         roles=(303, 403, 303, 403),
         fields={"act": "cancel"},
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/statement",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 403, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/package",
+        statuses=(LOGIN, 403, 403, 400),
+        roles=(400, 403, 403, 403),
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/statement",
+        statuses=(LOGIN, 403, 403, 409),
+        roles=(409, 403, 403, 403),
+        fields={"action": "save", "lang": "en", "format": "md", "code": "x", "revision": "e9"},
     ),
     Right(method="GET", path="/manage/users", statuses=(LOGIN, 403, 403, 200)),
     Right(method="GET", path="/manage/users/{user}", statuses=(LOGIN, 403, 403, 200)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text, storable
+from deepoj.ports.statements import StatementMark
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (
     RENDERER_VERSION,
+    EditRefusal,
+    StatementEdit,
+    StatementEdits,
     StatementFile,
     StatementFileKind,
     StatementIndex,
@@ -32,7 +37,9 @@ class PgStatements:
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
-    async def keep_statements(self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int) -> bool:
+    async def keep_statements(
+        self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
+    ) -> bool:
         samples, notes = clean_json([asdict(sample) for sample in found.samples]), clean_json(found.notes)
         texts = [
             (problem_id, text.language, place, clean_text(text.title), text.kind, clean_text(text.html), text.pdf)
@@ -43,7 +50,7 @@ class PgStatements:
         async def work(connection: Connection, _again: bool) -> bool:
             async with connection.transaction():
                 claim = queries()["claim_statements"].sql
-                if await connection.fetchrow(claim, problem_id, data_hash, renderer) is None:
+                if await connection.fetchrow(claim, problem_id, data_hash, renderer, edition) is None:
                     return False
                 await connection.execute(queries()["delete_statements"].sql, problem_id)
                 await connection.execute(queries()["insert_problem_texts"].sql, problem_id, data_hash, samples, notes)
@@ -90,9 +97,58 @@ class PgStatements:
             kind=StatementFileKind(row["kind"]), name=row["name"], media_type=row["media_type"], content=row["content"]
         )
 
-    async def unrendered_problems(self, after_id: int, limit: int) -> list[Problem]:
-        rows = await self._pool.rows("unrendered_problems", RENDERER_VERSION, after_id, limit, repeatable=True)
-        return [problem_of(row) for row in rows]
+    async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
+        ids, hashes, editions = ([mark[part] for mark in skipped] for part in range(3))
+        row = await self._pool.row(
+            "claim_unrendered", RENDERER_VERSION, lease_s, ids, hashes, editions, repeatable=True
+        )
+        return None if row is None else (problem_of(row), row["statement_edition"])
+
+    async def release_unrendered(self, problem_id: int) -> None:
+        await self._pool.row("release_unrendered", problem_id, repeatable=True)
+
+    async def statement_edits(self, problem_id: int) -> StatementEdits:
+        rows = await self._pool.rows("statement_edits", problem_id, repeatable=True)
+        edits = tuple(
+            StatementEdit(language=row["language"], kind=row["kind"], source=row["source"], version=row["version"])
+            for row in rows
+            if row["language"] is not None
+        )
+        return StatementEdits(rows[0]["edition"] if rows else 0, edits)
+
+    async def edit_statement(
+        self,
+        problem_id: int,
+        language: str,
+        edit: StatementEdit | None,
+        *,
+        since: int,
+        data_hash: str,
+        by: str | None = None,
+    ) -> int | EditRefusal:
+        """Store an edit, as the port says; a second try after a lost answer finds its own edit and returns its
+        version."""
+        stored = None if edit is None else (edit.kind, clean_text(edit.source))
+
+        async def work(connection: Connection, again: bool) -> int | EditRefusal:
+            async with connection.transaction():
+                row = await connection.fetchrow(queries()["lock_statement"].sql, problem_id, language)
+                if row is None:
+                    return EditRefusal.UNKNOWN_PROBLEM
+                if again and stored == (row["kind"], row["source"]):
+                    return int(row["version"])
+                if (row["version"] or 0) != since or (since == 0 and row["data_hash"] != data_hash):
+                    return EditRefusal.CHANGED_MEANWHILE
+                marked = await connection.fetchrow(queries()["mark_edited"].sql, problem_id, by, language)
+                edition = 0 if marked is None else int(marked["statement_edition"])
+                if stored is None:
+                    await connection.execute(queries()["drop_statement_edit"].sql, problem_id, language)
+                else:
+                    put = queries()["put_statement_edit"].sql
+                    await connection.execute(put, problem_id, language, *stored, edition)
+                return edition
+
+        return await self._pool.do(work, repeatable=True)
 
 
 def _listed(text: str | None) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from deepoj.api.models.base import ResponseModel
+from deepoj.api.models.base import RequestModel, ResponseModel
 
 
 class SampleView(ResponseModel):
@@ -43,3 +43,45 @@ class StatementView(ResponseModel):
     notes: list[str] | None = Field(
         description="for administrators: what could not be rendered, or was left out; null for others"
     )
+
+
+class StatementSourceView(ResponseModel):
+    """The source of a statement."""
+
+    lang: str
+    format: Literal["md", "tex"] = Field(description="Markdown or TeX")
+    source: str = Field(description="empty if the package has no source in Markdown or TeX in this language")
+    revision: str = Field(description="to be sent back with a changed source")
+    edited: bool = Field(description="it was edited here; false: it is the package's")
+
+
+class StatementBody(RequestModel):
+    """A changed source of a statement."""
+
+    format: Literal["md", "tex"] = Field(description="Markdown or TeX")
+    source: str = Field(description="at most 1 MiB in UTF-8")
+    revision: str = Field(description="of the source that was changed; another one by now is refused with 409")
+
+
+class StatementSaved(ResponseModel):
+    """The statement as it was saved."""
+
+    lang: str
+    revision: str = Field(description="to be sent back with the next change")
+    pending: bool = Field(description="a judge node is to render it; readers have the former statement until then")
+    title: str
+    html: str = Field(description="as readers see it; empty while it is pending")
+    notes: list[str] = Field(description="what was left out or is shown as text, with file and line")
+
+
+class RestoreQuery(RequestModel):
+    """Which edit is taken back."""
+
+    revision: str = Field(description="of the source as it was read")
+
+
+class StatementRestored(ResponseModel):
+    """The package's statement is shown again, once a judge node has rendered it."""
+
+    lang: str
+    status: Literal["restored"] = "restored"

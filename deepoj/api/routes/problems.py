@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from quart import Response
+
 from deepoj.api.access import READER, needs
 from deepoj.api.catalog import problem_for
 from deepoj.api.context import ApiContext
@@ -21,10 +23,11 @@ from deepoj.api.models.problems import (
     ProblemQuery,
     ProblemView,
 )
+from deepoj.api.package_download import package_download
 from deepoj.api.publishing import Publishing, package_refused
 from deepoj.api.replacing import Replacing
 from deepoj.api.rights import Right, may
-from deepoj.api.route import route
+from deepoj.api.route import Described, route
 from deepoj.packages.changes import PackageChanges
 from deepoj.words.accounts import User
 from deepoj.words.problems import MAX_TAG_CHARS, Problem, ProblemSearch, tag_of
@@ -38,7 +41,7 @@ class ProblemRoutes:
     """``/api/v1/problems``."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._problems, self._publishing = context.problems, Publishing(context)
+        self._context, self._problems, self._publishing = context, context.problems, Publishing(context)
         self._replacing, self._vet = Replacing(context, self._publishing), context.vet
 
     @route(
@@ -103,6 +106,27 @@ class ProblemRoutes:
             for problem in problems[:limit]
         ]
         return ProblemPage(problems=items, next=str(items[-1].id) if len(problems) > limit else None)
+
+    @route(
+        "GET",
+        "/api/v1/problems/<problem_id>/package",
+        access=needs(Right.CHANGE_PROBLEMS),
+        responses={
+            200: Described(
+                description="The package, as it was uploaded.",
+                content_type="application/zip",
+                headers={"Content-Disposition": "attachment, with a file name"},
+            )
+        },
+        errors=(400,),
+    )
+    async def package(self, admin: User, problem_id: str) -> Response:
+        """Download a problem's package with its test data.
+
+        For administrators and its setter.
+        """
+        problem = await self._publishing.allowed(admin, Right.CHANGE_PROBLEMS, problem_id)
+        return await package_download(self._context, problem)
 
     @route(
         "PUT",

@@ -8,22 +8,41 @@ from quart import request
 from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
-from deepoj.api.access import READER
+from deepoj.api.access import READER, needs
+from deepoj.api.body import read_json, text
 from deepoj.api.catalog import problem_for
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
-from deepoj.api.models.statements import AttachmentView, SampleView, StatementView
+from deepoj.api.models.statements import (
+    AttachmentView,
+    RestoreQuery,
+    SampleView,
+    StatementBody,
+    StatementRestored,
+    StatementSaved,
+    StatementSourceView,
+    StatementView,
+)
+from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
+from deepoj.api.statement_editing import StatementDesk
+from deepoj.packages.statements.sources import MAX_SOURCE_BYTES, PDF_TYPE
 from deepoj.ports.statements import Statements
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
-from deepoj.words.statements import StatementFileKind, StatementIndex
+from deepoj.words.statements import StatementEdit, StatementFileKind, StatementIndex, shown_path
 
-_FILE_PATH = "/api/v1/problems/{problem_id}/statement/files/{name}"
 #: A foreign file gets no script, no form and no origin, however a browser treats it
 _POLICY = "sandbox; default-src 'none'"
+#: Viewers of PDFs stay empty in a sandbox, and they style their own page. A PDF has no origin of its own
+_PDF_POLICY = (
+    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+#: of a JSON body with a source, of which each byte may take two
+_MAX_BODY_BYTES = 2 * MAX_SOURCE_BYTES + 16 * 1024
 _MAX_AGE_S = 300
 _HEADERS = {"Content-Disposition": "attachment or inline, with the file's name", "Content-Security-Policy": _POLICY}
 
@@ -33,6 +52,8 @@ class StatementRoutes:
 
     def __init__(self, context: ApiContext) -> None:
         self._statements, self._problems = context.statements, context.problems
+        self._publishing, self._desk = Publishing(context), StatementDesk(context)
+        self._timeout_s = context.settings.read_timeout_s
 
     @route("GET", "/api/v1/problems/<problem_id>/statement", access=READER, responses={200: StatementView})
     async def statement(self, reader: User | None, problem_id: str) -> StatementView:
@@ -52,6 +73,74 @@ class StatementRoutes:
         if lang not in {language for language, _ in index.languages}:
             raise Refused(ApiError.NO_SUCH_STATEMENT)
         return await self._view(problem, index, lang, reader)
+
+    @route(
+        "GET",
+        "/api/v1/problems/<problem_id>/statement/<lang>/source",
+        access=needs(Right.CHANGE_PROBLEMS),
+        responses={200: StatementSourceView},
+        errors=(400,),
+    )
+    async def source(self, admin: User, problem_id: str, lang: str) -> StatementSourceView:
+        """The source of the statement in one language, to be changed.
+
+        For administrators and its setter. A language without a statement has an empty source: send one to add it.
+        """
+        found = await self._desk.source(await self._allowed(admin, problem_id), lang)
+        if found.fault:
+            raise Refused(ApiError.INVALID_PACKAGE, problem=found.fault)
+        return StatementSourceView(
+            lang=lang,
+            format="tex" if found.kind == "tex" else "md",
+            source=found.text,
+            revision=found.revision,
+            edited=found.is_edited,
+        )
+
+    @route(
+        "PUT",
+        "/api/v1/problems/<problem_id>/statement/<lang>",
+        access=needs(Right.CHANGE_PROBLEMS),
+        body=StatementBody,
+        responses={200: StatementSaved},
+        errors=(409,),
+    )
+    async def edit(self, admin: User, problem_id: str, lang: str) -> StatementSaved:
+        """Change the statement in one language.
+
+        For administrators and its setter. It is shown in place of the package's, also after the package is replaced. A statement that
+        cannot be rendered is refused with file and line, and one that has changed since it was read with 409.
+        """
+        problem = await self._allowed(admin, problem_id)
+        body = await read_json(StatementBody, timeout_s=self._timeout_s, max_bytes=_MAX_BODY_BYTES)
+        edit = StatementEdit(language=lang, kind=body.format, source=text("source", body.source))
+        saved = await self._desk.save(problem, edit, body.revision, admin)
+        shown = saved.preview
+        return StatementSaved(
+            lang=lang,
+            revision=saved.revision,
+            pending=shown is None,
+            title="" if shown is None else shown.text.title,
+            html="" if shown is None else shown.text.html,
+            notes=[] if shown is None else list(shown.notes),
+        )
+
+    @route(
+        "DELETE",
+        "/api/v1/problems/<problem_id>/statement/<lang>",
+        access=needs(Right.CHANGE_PROBLEMS),
+        query=RestoreQuery,
+        responses={200: StatementRestored},
+        errors=(409,),
+    )
+    async def restore(self, admin: User, problem_id: str, lang: str) -> StatementRestored:
+        """Take back a changed statement: the package's is shown again.
+
+        For administrators and its setter.
+        """
+        problem = await self._allowed(admin, problem_id)
+        await self._desk.restore(problem, lang, request.args.get("revision", ""), admin)
+        return StatementRestored(lang=lang)
 
     @route(
         "GET",
@@ -77,6 +166,9 @@ class StatementRoutes:
         problem = await problem_for(self._problems, problem_id, reader)
         return await file_answer(self._statements, problem, StatementFileKind.ATTACHMENT, name)
 
+    async def _allowed(self, user: User, problem_id: str) -> Problem:
+        return await self._publishing.allowed(user, Right.CHANGE_PROBLEMS, problem_id)
+
     async def _index(self, problem_id: str, reader: User | None) -> tuple[Problem, StatementIndex]:
         problem = await problem_for(self._problems, problem_id, reader)
         index = await self._statements.statement_index(problem.id)
@@ -95,7 +187,7 @@ class StatementRoutes:
             title=problem.title if text is None or not text.title else text.title,
             kind="none" if text is None else text.kind.value,
             html="" if text is None else text.html,
-            pdf=None if text is None or text.pdf is None else _FILE_PATH.format(problem_id=problem.id, name=text.pdf),
+            pdf=None if text is None or text.pdf is None else shown_path(problem.id, text.pdf),
             samples=[
                 SampleView(input=one.input, output=one.output, interaction=one.interaction) for one in index.samples
             ],
@@ -125,6 +217,6 @@ async def file_answer(statements: Statements, problem: Problem, kind: StatementF
     response = TrioResponse(file.content, content_type=file.media_type if is_shown else "application/octet-stream")
     # its characters need no escapes: see ``words.statements``
     response.headers["Content-Disposition"] = f'{"inline" if is_shown else "attachment"}; filename="{file.name}"'
-    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Content-Security-Policy"] = _PDF_POLICY if is_shown and file.media_type == PDF_TYPE else _POLICY
     response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
     return response

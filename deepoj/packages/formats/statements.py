@@ -48,9 +48,14 @@ def read_statements(files: Files, titles: Mapping[str, str] = MappingProxyType({
     return tuple(found)
 
 
+def is_language_code(name: str) -> bool:
+    """Return whether a name is a language as in BCP 47."""
+    return _CODE.fullmatch(name) is not None
+
+
 def language_code(name: str) -> str:
     """Return a language as in BCP 47, of a code or of Polygon's English name for it; an unusable one is English."""
     first, dash, rest = name.strip().replace("_", "-").partition("-")
     plain = first.lower()
     code = _CODES.get(plain, plain) + dash + rest
-    return code if _CODE.fullmatch(code) else "en"
+    return code if is_language_code(code) else "en"

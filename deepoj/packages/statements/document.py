@@ -47,9 +47,11 @@ _LAYOUT = re.compile(
     |label|vfill|hfill|sloppy|fussy|setlength|addtolength|tiny|scriptsize|footnotesize|small|normalsize|large|Large
     |LARGE|huge|Huge|nextsample|remainingsamples|bgroup|egroup|renewcommand|setcounter|thispagestyle|pagestyle|hline|toprule
     |midrule|bottomrule|protect|relax|null|strut|phantom|vphantom|hphantom|color|nolinebreak|textwidth|linewidth
-    |columnwidth|smallbreak)(?![A-Za-z])\*?(?:\s|\{[^{}]*\}|\[[^\[\]]*\])*+)++""",
+    |columnwidth|smallbreak|maketitle)(?![A-Za-z])\*?(?:\s|\{[^{}]*\}|\[[^\[\]]*\])*+)++""",
     re.VERBOSE,
 )
+_LABEL = re.compile(r"\\label\s*\{([^{}]{1,100})\}")
+_REFERENCE = re.compile(r"\\(?:eq|auto|c|C|page)?ref\s*\{([^{}]{1,100})\}")
 _LAYOUT_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:center|flushleft|flushright|small|footnotesize|samepage)\}")
 
 #: Polygon's HTML: names of classes → node types
@@ -129,7 +131,9 @@ def take_dmoj_math(text: str, markers: Markers) -> str:
     return _taken(_DMOJ_MATH, text, markers, lambda tex: tex)
 
 
-_SAMPLE_TAG = re.compile(r"\{\{\s*(?:next|remaining)samples?\s*\}\}")
+_SAMPLE_TAG = re.compile(
+    r"\{\{\s*(?:next|remaining)samples?\s*\}\}|^\\(?:nextsample|remainingsamples)[ \t]*$", re.MULTILINE
+)
 
 
 def without_sample_tags(text: str) -> str:
@@ -188,6 +192,8 @@ class Cleaner:
     attachment: Callable[[str], str | None]
     #: whether ``<span class="math inline">`` is pandoc's own way to write a formula
     has_math_spans: bool = False
+    #: whether ``<<x>>`` are quotation marks
+    has_tex_quotes: bool = False
     title: str = ""
     _searched_to: int = 0
     #: added to the levels of headings, so that the highest is 2
@@ -200,6 +206,7 @@ class Cleaner:
             raise Unrenderable("the converter gave no document")
         check_depth(blocks)
         blocks = self._without_title(blocks)
+        self.title = self.title or _meta_title(tree)
         levels = [level for block in blocks if (level := _level(block)) is not None]
         self._shift = 2 - min(levels, default=2)
         return [self._node(block) for block in blocks]
@@ -243,7 +250,8 @@ class Cleaner:
         return cleaned
 
     def _str(self, text: Any) -> Any:
-        return _text(str(text))
+        plain = str(text)
+        return _text(plain.replace("<<", "«").replace(">>", "»") if self.has_tex_quotes else plain)
 
     def _math(self, content: Any) -> Any:
         is_display, tex = content[0].get("t") == "DisplayMath", str(content[1])
@@ -263,6 +271,9 @@ class Cleaner:
         return {"t": "CodeBlock", "c": [_NO_ATTRIBUTES, self.markers.restore(str(content[1]))]}
 
     def _raw_inline(self, content: Any) -> Any:
+        number = self._number_of(str(content[1]).strip())
+        if number is not None:
+            return _text(number)
         shown = self._raw(content)
         return _code(shown) if shown else _text("")
 
@@ -282,6 +293,15 @@ class Cleaner:
         self._remark(text, f"{show(first)} is not understood and is shown as text.")
         return shown
 
+    def _number_of(self, tex: str) -> str | None:
+        """Return the number of the figure, table or section that a reference means: labels are counted by kind."""
+        reference = _REFERENCE.fullmatch(tex)
+        if reference is None:
+            return None
+        kind = reference[1].partition(":")[0]
+        same = [one for one in _LABEL.findall(self.source) if one.partition(":")[0] == kind]
+        return str(same.index(reference[1]) + 1) if reference[1] in same else None
+
     def _header(self, content: Any) -> Any:
         level = max(2, min(int(content[0]) + self._shift, 6))
         return {"t": "Header", "c": [level, _NO_ATTRIBUTES, self._node(content[2])]}
@@ -292,7 +312,8 @@ class Cleaner:
             return {"t": "Plain", "c": []}
         if "section-title" in classes:
             return {"t": "Header", "c": [2, _NO_ATTRIBUTES, self._inlines(content[1])]}
-        return {"t": "Div", "c": [_NO_ATTRIBUTES, self._node(content[1])]}
+        attributes = ["", ["st-center"], []] if "center" in classes else _NO_ATTRIBUTES
+        return {"t": "Div", "c": [attributes, self._node(content[1])]}
 
     def _inlines(self, blocks: Any) -> list[Any]:
         return [
@@ -410,12 +431,20 @@ def _classes(attributes: Any) -> set[str]:
 def _is_layout(node: Any) -> bool:
     """Whether a block is TeX that pages ignore, or empty."""
     match node:
-        case {"t": "RawBlock", "c": [_, str(text)]}:
+        case {"t": "RawBlock" | "RawInline", "c": [_, str(text)]}:
             return _LAYOUT.fullmatch(text.strip()) is not None
-        case {"t": "Para" | "Plain", "c": []}:
+        case {"t": "Para" | "Plain", "c": list(inlines)}:
+            return all(_is_layout(inline) for inline in inlines)
+        case {"t": "Space" | "SoftBreak"}:
             return True
         case _:
             return False
+
+
+def _meta_title(tree: Any) -> str:
+    """Return the title that the head of a document names."""
+    found = (tree.get("meta") or {}).get("title")
+    return title_of(_plain_text(found["c"])) if isinstance(found, dict) and "c" in found else ""
 
 
 def _is_titled(node: Any) -> bool:

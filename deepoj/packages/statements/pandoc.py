@@ -14,6 +14,7 @@ from typing import Any
 
 from deepoj import observe
 from deepoj.execution import execute
+from deepoj.packages.statements.dialects import with_headings
 from deepoj.packages.statements.document import Formula, Unrenderable
 from deepoj.ports.sandbox import Box
 from deepoj.words.errors import BoxBroken
@@ -66,8 +67,9 @@ class Pandoc:
     room: Path
     metrics: observe.Metrics
 
-    async def tree(self, text: str, dialect: str) -> tuple[Any, tuple[str, ...]]:
+    async def tree(self, text: str, dialect: str, language: str = "en") -> tuple[Any, tuple[str, ...]]:
         """Return the document tree of a text, and warnings. ``dialect``: ``md``, ``dmoj``, ``tex`` or ``html``.
+        ``language``: of the headings that macros make.
 
         Markdown becomes HTML first, which is read again: HTML inside it becomes part of the tree.
 
@@ -77,7 +79,8 @@ class Pandoc:
         """
         source, preamble, out = self.room / "source", self.room / "preamble", self.room / "tree"
         source.write_text(text, "utf-8")
-        preamble.write_bytes(_preamble() if dialect == "tex" else b"")
+        before = with_headings(_preamble(), language, text) if dialect == "tex" else ""
+        preamble.write_text(before, "utf-8")
         reader = _READERS[dialect]
         if dialect in {"md", "dmoj"}:
             script = (
@@ -91,7 +94,7 @@ class Pandoc:
         )
         messages = outcome.stderr.decode("utf-8", "replace")
         if outcome.verdict is not RunVerdict.OK or "tree" not in outcome.files_out:
-            raise Unrenderable(_why(outcome, messages, _preamble().count(b"\n") if dialect == "tex" else 0))
+            raise Unrenderable(_why(outcome, messages, before.count("\n")))
         try:
             tree = json.loads(out.read_bytes())
         except (ValueError, RecursionError):
@@ -139,8 +142,8 @@ class Pandoc:
         return outcome
 
 
-def _preamble() -> bytes:
-    return resources.files(__package__).joinpath("preamble.tex").read_bytes()
+def _preamble() -> str:
+    return resources.files(__package__).joinpath("preamble.tex").read_text("utf-8")
 
 
 def _document(version: Any, blocks: Sequence[Any]) -> str:

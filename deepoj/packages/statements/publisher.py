@@ -3,13 +3,15 @@
 A node without a sandbox or the converter stores the source as text, so that readers see something, and leaves the
 problem marked: a judge node renders it (``RenderLater``). Few packages are rendered at a time.
 
-What if we die here? The problem stays marked, and is rendered again. Two nodes may render the same package: the later
-result replaces the earlier one by an equal one. With another package by then, nothing is stored.
+What if we die here? The problem stays marked, and is rendered again when our claim has ended. Two nodes may render the
+same package: the later result replaces the earlier one by an equal one. With another package or edit by then, nothing
+is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,18 +27,23 @@ from deepoj.packages.statements.rendering import Rendered, StatementRenderer, ne
 from deepoj.packages.vetting import Bench
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.sandbox import Box
-from deepoj.ports.statements import Statements
+from deepoj.ports.statements import StatementMark, Statements
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxBroken, StoreUnavailable
 from deepoj.words.problems import Problem
-from deepoj.words.statements import RENDERER_VERSION
+from deepoj.words.statements import RENDERER_VERSION, StatementEdit
 
-#: problems per page
-PAGE = 50
 #: how long the statements of one package may take
 RENDER_WITHIN_S = 30.0
+#: how long a node may take for one problem, with fetching its package, before another one tries
+CLAIM_S = 120.0
+#: pauses before a problem is tried again that this node could not render: after a failure of its own, the first and the
+#: longest, and how many tries there are; while the object store is away
+FIRST_PAUSE_S, LONGEST_PAUSE_S, MAX_TRIES, AWAY_PAUSE_S = 30.0, 3600.0, 12, 10.0
 
 #: stores the statements of a package that a problem got; raises only bugs
 PublishStatements = Callable[[Path, Plan, Problem], Awaitable[None]]
+#: renders the statements of a package with edits, or of one language alone; None: this node could not
+RenderEdits = Callable[[Path, Problem, Sequence[StatementEdit], str | None], Awaitable[Rendered | PackageFault | None]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,24 +72,60 @@ class StatementPublisher:
           StoreUnavailable: they may or may not be stored.
           OSError: the package cannot be read, or the workspace cannot be written to.
         """
-        rendered: Rendered | PackageFault | None = None
-        async with self._turn:  # the time of others is not this package's
-            with trio.move_on_after(self.within_s):
-                try:
-                    async with self._box(plan) as box:
-                        rendered = await self._render(package, plan, problem, box)
-                except BoxBroken as broken:
-                    _log(problem, "broken", str(broken))
+        held = await self.statements.statement_edits(problem.id)
+        rendered = await self._render_in_time(package, plan, problem, held.edits)
         if rendered is None:
-            rendered = await self._render(package, plan, problem, None)
+            rendered = await self._render(package, plan, problem, held.edits, box=None)
         if isinstance(rendered, PackageFault):
             _log(problem, "package", rendered.sentence)
             return False
         renderer = RENDERER_VERSION if rendered.is_final else 0
-        await self.statements.keep_statements(problem.id, problem.data_hash, rendered.found, renderer=renderer)
+        await self.statements.keep_statements(
+            problem.id, problem.data_hash, rendered.found, renderer=renderer, edition=held.edition
+        )
         return rendered.is_final
 
-    async def _render(self, package: Path, plan: Plan, problem: Problem, box: Box | None) -> Rendered | PackageFault:
+    async def render_edits(
+        self, package: Path, problem: Problem, edits: Sequence[StatementEdit], only: str | None = None
+    ) -> Rendered | PackageFault | None:
+        """Return the statements with ``edits``; with ``only`` those of this language. Nothing is stored.
+
+        None: this node cannot render, or could not in time. Raises OSError.
+        """
+        plan = await trio.to_thread.run_sync(check_upload, package, self.unzip)
+        if isinstance(plan, PackageFault):
+            return plan
+        rendered = await self._render_in_time(package, plan, problem, edits, only)
+        return None if isinstance(rendered, Rendered) and not rendered.is_final else rendered
+
+    async def _render_in_time(
+        self,
+        package: Path,
+        plan: Plan,
+        problem: Problem,
+        edits: Sequence[StatementEdit],
+        only: str | None = None,
+    ) -> Rendered | PackageFault | None:
+        """Return the statements; None: they take too long, or the sandbox failed."""
+        async with self._turn:  # the time of others is not this package's
+            with trio.move_on_after(self.within_s):
+                try:
+                    async with self._box(needs_converter(plan, edits)) as box:
+                        return await self._render(package, plan, problem, edits, box=box, only=only)
+                except BoxBroken as broken:
+                    _log(problem, "broken", str(broken))
+        return None
+
+    async def _render(
+        self,
+        package: Path,
+        plan: Plan,
+        problem: Problem,
+        edits: Sequence[StatementEdit],
+        *,
+        box: Box | None,
+        only: str | None = None,
+    ) -> Rendered | PackageFault:
         room = await trio.to_thread.run_sync(AttemptDir.unnamed, self.workdir)
         try:
             return await StatementRenderer(
@@ -93,42 +136,54 @@ class StatementPublisher:
                 box=box,
                 room=room.path,
                 metrics=self.metrics,
+                edits=edits,
+                only=only,
             ).render()
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(room.close, False)
 
     @asynccontextmanager
-    async def _box(self, plan: Plan) -> AsyncIterator[Box | None]:
-        """Provide the sandbox, if the package needs it and there is one."""
-        if self.bench is None or not needs_converter(plan) or not is_installed():
+    async def _box(self, is_needed: bool) -> AsyncIterator[Box | None]:
+        """Provide the sandbox, if the statements need it and there is one."""
+        if self.bench is None or not is_needed or not is_installed():
             yield None
             return
         async with self.bench() as compiler:
             yield None if isinstance(compiler, str) else compiler.box
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What this node could not render: how often it tried, and when it tries again."""
+
+    tries: int
+    due_at: float
+    had_converter: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class RenderLater:
-    """Renders the statements of one marked problem per round, on a node that judges. Without the converter it stores
-    their sources as text, until another node, or this one when it has the converter, renders them."""
+    """Renders the statements of one marked problem per round, on a node that judges. A node claims a problem, so that
+    several share the work. Without the converter it stores their sources as text, until another node, or this one when
+    it has the converter, renders them. After a failure it tries again, later and later, within a budget."""
 
     statements: Statements
     blobs: Blobs
     publisher: StatementPublisher
-    #: (id, package, with the converter?) of problems that this node could not render; a restart tries them again
-    _unable: set[tuple[int, str, bool]] = field(default_factory=set)
-    #: the id of the problem whose object could not be fetched: the next round begins after it
-    _passed: int = 0
+    _failures: dict[StatementMark, _Failure] = field(default_factory=dict)
 
     async def once(self) -> Problem | None:
         """Render the statements of one problem and return it; None: there was none.
 
         Raises StoreUnavailable.
         """
-        problem = await self._next()
-        if problem is None:
+        claimed = await self.statements.claim_unrendered(CLAIM_S, self._not_due())
+        if claimed is None:
             return None
+        problem, edition = claimed
+        mark = problem.id, problem.data_hash, edition
+        pause_s: float | None = None
         is_final = False
         room = await trio.to_thread.run_sync(AttemptDir.unnamed, self.publisher.workdir)
         try:
@@ -137,8 +192,7 @@ class RenderLater:
             raise
         except BlobsUnavailable as away:
             _log(problem, "objects", str(away))
-            self._passed = problem.id
-            return problem
+            pause_s = AWAY_PAUSE_S
         except (BlobMissing, OSError) as error:
             _log(problem, "broken", str(error))
         except Exception:  # noqa: BLE001 - a hostile statement must not end each node that tries it, one after another
@@ -146,8 +200,11 @@ class RenderLater:
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(room.close, False)
-        if not is_final:
-            self._unable.add((problem.id, problem.data_hash, is_installed()))
+        if is_final:
+            self._failures.pop(mark, None)
+        else:
+            self._failures[mark] = self._failed(mark, pause_s)
+        await self.statements.release_unrendered(problem.id)
         return problem
 
     async def _publish(self, problem: Problem, package: Path) -> bool:
@@ -158,19 +215,24 @@ class RenderLater:
             return False
         return await self.publisher.publish(package, plan, problem)
 
-    async def _next(self) -> Problem | None:
-        """Return the first problem after the one that was passed over, or else the first of all."""
-        problem = await self._first(self._passed)
-        return problem or (await self._first(0) if self._passed else None)
+    def _not_due(self) -> list[StatementMark]:
+        """Return what this node does not try now. Without the converter nothing is tried twice."""
+        now, has_converter = trio.current_time(), is_installed()
+        return [
+            mark
+            for mark, failure in self._failures.items()
+            if failure.had_converter == has_converter and (not has_converter or now < failure.due_at)
+        ]
 
-    async def _first(self, after: int) -> Problem | None:
+    def _failed(self, mark: StatementMark, pause_s: float | None) -> _Failure:
+        """``pause_s``: of a failure that is not the package's; None: it counts as a try."""
         has_converter = is_installed()
-        while page := await self.statements.unrendered_problems(after, PAGE):
-            for one in page:
-                if (one.id, one.data_hash, has_converter) not in self._unable:
-                    return one
-            after = page[-1].id
-        return None
+        before = self._failures.get(mark)
+        tries = 0 if before is None or before.had_converter != has_converter else before.tries
+        if pause_s is None:
+            tries += 1
+            pause_s = min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S) if tries < MAX_TRIES else math.inf
+        return _Failure(tries, trio.current_time() + pause_s, has_converter)
 
 
 def _log(problem: Problem, reason: str, error: str) -> None:

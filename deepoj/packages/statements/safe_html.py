@@ -30,6 +30,7 @@ _CLASSES: Mapping[str, set[str]] = MappingProxyType(
     {
         "th": set(_ALIGNED),
         "td": set(_ALIGNED),
+        "div": {"st-center"},
         "img": {f"st-w{width}" for width in WIDTHS},
         "code": {"st-tex"},
         "pre": {"st-source"},
@@ -71,6 +72,7 @@ _MATH_ATTRIBUTES: Mapping[str, re.Pattern[str]] = MappingProxyType(
     }
 )  # fmt: skip
 _MAX_MATH_DEPTH = 60
+_FENCES = frozenset("()[]{}|‖⌊⌋⌈⌉⟨⟩")
 
 
 def sanitized(dirty: str, address: str) -> str:
@@ -82,7 +84,7 @@ def sanitized(dirty: str, address: str) -> str:
         return value
 
     aligned = _STYLE.sub(r' class="st-\1"', dirty)
-    return nh3.clean(
+    clean = nh3.clean(
         aligned,
         tags=set(_TAGS),
         attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
@@ -92,6 +94,8 @@ def sanitized(dirty: str, address: str) -> str:
         link_rel="nofollow noopener",
         url_schemes={"http", "https", "mailto"},
     )
+    # a table wider than a phone scrolls by itself, also with the keyboard
+    return clean.replace("<table>", '<div class="st-wide" tabindex="0"><table>').replace("</table>", "</table></div>")
 
 
 def with_formulas(safe: str, markers: Markers, written: Sequence[str]) -> str:
@@ -129,11 +133,22 @@ def safe_mathml(foreign: str, formula: Formula) -> str | None:
         return None
     if root.tag != f"{_MATH}math":
         return None
+    if "\\left" not in formula.tex:
+        _keep_small(root)
     display = "block" if formula.is_display else "inline"
     inner = _rebuilt_children(root, 0)
     if inner is None:
         return None
     return f'<math display="{display}" alttext="{html.escape(formula.tex)}">{inner}</math>'
+
+
+def _keep_small(root: Element) -> None:
+    """Let parentheses grow only around what is high, as in TeX: converters let them grow around exponents, too."""
+    for parent in root.iter():
+        is_high = any(next(parent.iter(f"{_MATH}{tag}"), None) is not None for tag in ("mtable", "mfrac"))
+        for child in () if is_high else parent.findall(f"{_MATH}mo"):
+            if (child.text or "") in _FENCES:
+                child.set("stretchy", "false")
 
 
 def _rebuilt_children(element: Element, depth: int) -> str | None:

@@ -45,6 +45,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.MEMBERS_ADDED: _("put people into the group"),
     AdminAct.MEMBER_REMOVED: _("took a person out of the group"),
     AdminAct.PROBLEM_VERIFIED: _("verified the problem"),
+    AdminAct.STATEMENT_EDITED: _("edited the statement of the problem"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {
@@ -60,6 +61,7 @@ DETAILS: Mapping[str, str] = {
     "judging": _("judging"),
     "attempt_id": _("attempt"),
     "note": _("note"),
+    "language": _("language"),
     "is_admin": _("administrator"),
     "roles": _("roles"),
     "former_name": _("former name"),
@@ -72,6 +74,7 @@ _OF_PROBLEMS = (
     AdminAct.PROBLEM_CREATED,
     AdminAct.PROBLEM_CHANGED,
     AdminAct.PROBLEM_VERIFIED,
+    AdminAct.STATEMENT_EDITED,
 )
 
 

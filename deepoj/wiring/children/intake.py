@@ -172,6 +172,7 @@ def _api_context(parts: Parts) -> ApiContext:
         live_languages=parts.live_languages.get,
         vet=parts.vet,
         publish_statements=parts.statements,
+        render_edits=None if parts.statements is None else parts.statements.render_edits,
         statements=parts.adapters.store.statements,
     )
 

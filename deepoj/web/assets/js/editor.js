@@ -90,6 +90,8 @@ class CodeField {
   changed() {
     this.area.value = this.text();
     this.drafts.write(this.language, this.area.value);
+    // pages listen to the text area, which is there without this editor, too
+    this.area.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   replaceText(text) {
