@@ -39,6 +39,7 @@ class CodeField {
       EditorView.cspNonce.of(nonce),
       EditorView.contentAttributes.of(this.contentAttributes()),
       this.grammar.of(grammarOf(this.language)),
+      "wrap" in this.area.dataset ? EditorView.lineWrapping : [],
       lineNumbers(),
       history(),
       highlightSpecialChars(),
