@@ -81,6 +81,18 @@ async def test_preview_that_a_script_asks_for_has_no_error_status(home: House) -
     assert "This cannot be rendered" in await answer.get_data(as_text=True)
 
 
+async def test_previews_of_a_package_fetch_it_once(home: House) -> None:
+    desk, path = await desk_of(home, package_of())
+    fields = {"lang": "en", "format": "md", "code": "x", "revision": "x", "action": "preview"}
+    for _ in range(2):
+        await desk.post(path, fields)
+    assert len(home.blobs.fetches) == 1
+    await desk.sent(path.removesuffix("/statement"), {"package": "1"}, file=package_of("other"))
+    await desk.post(path, fields)
+    assert len(set(home.blobs.fetches)) == 2
+    assert len([*home.settings.upload_dir.iterdir()]) == 1, "of the last preview alone"
+
+
 async def test_language_without_a_statement_begins_empty(home: House) -> None:
     desk, path = await desk_of(home, package())
     assert "\n</textarea>" in await desk.get(f"{path}?lang=zh")

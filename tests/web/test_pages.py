@@ -74,3 +74,20 @@ def test_the_html_of_every_page_has_no_error(site: Site) -> None:
 def test_the_checker_of_html_sees_an_error() -> None:
     [error, *_] = errors_of({"planted": "<!doctype html><html lang=en><title>x</title><p><em>a</p></em>"})
     assert error.startswith("planted, line 1: ")
+
+
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_statement_is_previewed_as_one_types_or_by_its_button(browser: Browser, site: Site, has_scripts: bool) -> None:
+    with watched(browser, site, Who.ADMIN, Look(has_scripts=has_scripts)) as watcher:
+        page = watcher.page
+        page.goto(site.path("/manage/problems/{problem}/statement?lang=en"))
+        page.get_by_label("Text", exact=True).fill("Typed $x^2$ ![gone](gone.png)")
+        if not has_scripts:
+            page.get_by_role("button", name="Preview", exact=True).click()
+        preview = page.locator("#preview")
+        expect(preview.locator(".rendered")).to_contain_text("Typed", timeout=PATIENCE_MS)
+        expect(preview.locator("math")).to_have_count(1)
+        expect(preview).to_contain_text("line 1: the image 'gone.png' is not shown")
+        expect(page.get_by_label("Text", exact=True)).to_have_count(1)
+        if has_scripts:
+            watcher.check_access()

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import trio
 
 from deepoj.packages.fetching import MISSING, fetched
@@ -89,6 +90,10 @@ class StatementEditing:
     render: RenderEdits | None
     new_path: Callable[[], Path]
     unzip: UnzipLimits
+    #: key and file of the package of the last preview: the next one is a moment later, and packages are large. A file
+    #: that is left when the process ends is swept like uploads
+    _held: tuple[str, Path] | None = None
+    _turn: trio.Lock = field(default_factory=trio.Lock)
 
     async def source(self, problem: Problem, language: str) -> StatementToEdit:
         """Return the source of the statement in a language."""
@@ -116,7 +121,14 @@ class StatementEditing:
         self, problem: Problem, edit: StatementEdit
     ) -> StatementPreview | NotRenderable | PackageFault | None:
         """Return an edit as readers would see it; None: this node cannot render."""
-        rendered = await self._rendered(problem, (edit,), edit.language)
+        if self.render is None:
+            return None
+        async with self._turn:
+            try:
+                package = await self._hold(problem)
+            except BlobMissing:
+                return MISSING
+            rendered = await self.render(package, problem, (edit,), edit.language)
         return _preview(rendered, edit) if isinstance(rendered, Rendered) else rendered
 
     async def save(
@@ -127,7 +139,7 @@ class StatementEditing:
         others = tuple(one for one in held.edits if one.language != edit.language)
         if len(others) >= MAX_LANGUAGES:
             return NotRenderable((f"Statements may be in {MAX_LANGUAGES} languages.",))
-        rendered = await self._rendered(problem, (*others, edit), None)
+        rendered = await self._rendered(problem, (*others, edit))
         if isinstance(rendered, PackageFault):
             return rendered
         preview = None if rendered is None else _preview(rendered, edit)
@@ -157,15 +169,27 @@ class StatementEditing:
             problem.id, language, edit, since=int(match[1] or 0), data_hash=problem.data_hash, by=by
         )
 
-    async def _rendered(
-        self, problem: Problem, edits: tuple[StatementEdit, ...], only: str | None
-    ) -> Rendered | PackageFault | None:
+    async def _hold(self, problem: Problem) -> Path:
+        """Return the file of the problem's package. Raises BlobMissing."""
+        if self._held is not None:
+            key, path = self._held
+            if key == problem.data_path and await anyio.Path(path).exists():
+                return path
+            self._held = None
+            await anyio.Path(path).unlink(missing_ok=True)
+        path = self.new_path()
+        await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True, mode=0o700)
+        await self.blobs.fetch(problem.data_path, path)
+        self._held = problem.data_path, path
+        return path
+
+    async def _rendered(self, problem: Problem, edits: tuple[StatementEdit, ...]) -> Rendered | PackageFault | None:
         if self.render is None:
             return None
         path = self.new_path()
         try:
             async with fetched(self.blobs, problem, path):
-                return await self.render(path, problem, edits, only)
+                return await self.render(path, problem, edits, None)
         except BlobMissing:
             return MISSING
 
