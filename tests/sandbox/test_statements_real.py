@@ -130,6 +130,13 @@ async def test_kattis_tex_with_environments_labels_and_a_bare_name(box: LinuxBox
     assert found.notes == ()
 
 
+async def test_tex_that_cannot_be_read_is_named_by_its_line(box: LinuxBox, tmp_path: Path) -> None:
+    files: Content = {**KATTIS, "problem_statement/problem.en.tex": "a\n\nb \\end{itemize}\n"}
+    found = await rendered(box, tmp_path, zipped(files))
+    file = "'problem_statement/problem.en.tex'"
+    assert found.notes == (f"{file} is shown as its source: the converter gave up at line 3.",)
+
+
 async def test_polygon_tex_with_the_macros_of_olymp_sty(box: LinuxBox, tmp_path: Path) -> None:
     path = "statements/english/problem.tex"
     source = (

@@ -225,7 +225,8 @@ def _usual_kind(package_format: str) -> str:
 def _preview(rendered: Rendered, edit: StatementEdit) -> StatementPreview | NotRenderable:
     text = next((one for one in rendered.found.texts if one.language == edit.language), None)
     if text is None or text.kind is not StatementKind.HTML:
-        return NotRenderable(rendered.found.notes)
+        # it is not stored, so it is shown nowhere
+        return NotRenderable(tuple(one.replace(" is shown as its source: ", ": ") for one in rendered.found.notes))
     return StatementPreview(text, rendered.found.notes)
 
 

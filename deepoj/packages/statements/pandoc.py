@@ -47,8 +47,8 @@ _READERS: Mapping[str, str] = MappingProxyType(
     {"md": f"{_MARKDOWN}+tex_math_dollars", "dmoj": _MARKDOWN, "tex": "latex+raw_tex", "html": "html"}
 )
 _OPTIONS = "--sandbox --wrap=none"
-#: stderr of pandoc: a warning or an error with its place
-_LINE = re.compile(r"line ([0-9]{1,7})[ ,:]")
+#: stderr of pandoc: an error with its place in the statement (not in our preamble), a warning
+_LINE = re.compile(r"source\"? \(line ([0-9]{1,7}),")
 _WARNING = re.compile(r"\[WARNING\] (?P<sentence>.+)")
 #: warnings that say nothing about the statement
 _NOT_THE_STATEMENTS = ("translation", "Could not load", "Could not fetch resource", "title", "Could not convert TeX")
@@ -94,7 +94,7 @@ class Pandoc:
         )
         messages = outcome.stderr.decode("utf-8", "replace")
         if outcome.verdict is not RunVerdict.OK or "tree" not in outcome.files_out:
-            raise Unrenderable(_why(outcome, messages, before.count("\n")))
+            raise Unrenderable(_why(outcome, messages))
         try:
             tree = json.loads(out.read_bytes())
         except (ValueError, RecursionError):
@@ -122,7 +122,7 @@ class Pandoc:
             tuple(FileOut(place.name, place, MAX_HTML_BYTES) for place in places),
         )
         if "body.html" not in outcome.files_out:
-            raise Unrenderable(_why(outcome, outcome.stderr.decode("utf-8", "replace"), 0))
+            raise Unrenderable(_why(outcome, outcome.stderr.decode("utf-8", "replace")))
         written = places[1].read_text("utf-8", "replace") if "math.html" in outcome.files_out else ""
         return places[0].read_text("utf-8", "replace"), _split(written, len(formulas), nonce)
 
@@ -179,17 +179,15 @@ def _split(written: str, count: int, nonce: str) -> list[str]:
     return found
 
 
-def _why(outcome: RunOutcome, messages: str, lines_before: int) -> str:
-    """Return why a text was not rendered, as the end of a sentence. ``lines_before``: those of our preamble."""
+def _why(outcome: RunOutcome, messages: str) -> str:
+    """Return why a text was not rendered, as the end of a sentence."""
     limits = {RunVerdict.TLE: "time", RunVerdict.MLE: "memory", RunVerdict.OLE: "output"}
     if outcome.verdict in limits:
         return f"rendering it takes too much {limits[outcome.verdict]}"
     if outcome.verdict is RunVerdict.OK:
         return f"rendered it has more than {MAX_TREE_BYTES} bytes"
     line = _LINE.search(messages)
-    if line is None or int(line[1]) <= lines_before:
-        return "the converter gave up"
-    return f"the converter gave up at line {int(line[1]) - lines_before}"
+    return "the converter gave up" if line is None else f"the converter gave up at line {line[1]}"
 
 
 def _warnings(messages: str) -> tuple[str, ...]:
