@@ -266,6 +266,7 @@ SLOW_BOMBS: dict[str, tuple[str, str]] = {
     "environments": ("tex", "\\begin{itemize}\\item " * 30_000),
     "unknown macros": ("tex", "\\odd " * (MIB // 5)),
     "headings": ("md", "# x\n" * (MIB // 4)),
+    "references": ("tex", "\\label{a}" * 20_000 + "\\ref{a} " * 20_000),
 }
 
 

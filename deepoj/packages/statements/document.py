@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -196,6 +197,8 @@ class Cleaner:
     has_tex_quotes: bool = False
     title: str = ""
     _searched_to: int = 0
+    #: label → number; None: not counted yet
+    _numbers: dict[str, str] | None = None
     #: added to the levels of headings, so that the highest is 2
     _shift: int = 0
 
@@ -298,9 +301,13 @@ class Cleaner:
         reference = _REFERENCE.fullmatch(tex)
         if reference is None:
             return None
-        kind = reference[1].partition(":")[0]
-        same = [one for one in _LABEL.findall(self.source) if one.partition(":")[0] == kind]
-        return str(same.index(reference[1]) + 1) if reference[1] in same else None
+        if self._numbers is None:
+            counts = Counter[str]()
+            self._numbers = {}
+            for label in _LABEL.findall(self.source):
+                counts[label.partition(":")[0]] += 1
+                self._numbers.setdefault(label, str(counts[label.partition(":")[0]]))
+        return self._numbers.get(reference[1])
 
     def _header(self, content: Any) -> Any:
         level = max(2, min(int(content[0]) + self._shift, 6))

@@ -73,6 +73,7 @@ _MATH_ATTRIBUTES: Mapping[str, re.Pattern[str]] = MappingProxyType(
 )  # fmt: skip
 _MAX_MATH_DEPTH = 60
 _FENCES = frozenset("()[]{}|‖⌊⌋⌈⌉⟨⟩")
+_HIGH = frozenset({f"{_MATH}mtable", f"{_MATH}mfrac"})
 
 
 def sanitized(dirty: str, address: str) -> str:
@@ -142,13 +143,18 @@ def safe_mathml(foreign: str, formula: Formula) -> str | None:
     return f'<math display="{display}" alttext="{html.escape(formula.tex)}">{inner}</math>'
 
 
-def _keep_small(root: Element) -> None:
-    """Let parentheses grow only around what is high, as in TeX: converters let them grow around exponents, too."""
-    for parent in root.iter():
-        is_high = any(next(parent.iter(f"{_MATH}{tag}"), None) is not None for tag in ("mtable", "mfrac"))
-        for child in () if is_high else parent.findall(f"{_MATH}mo"):
-            if (child.text or "") in _FENCES:
-                child.set("stretchy", "false")
+def _keep_small(element: Element, depth: int = 0) -> bool:
+    """Let parentheses grow only around what is high, as in TeX: converters let them grow around exponents, too. Return
+    whether there is something high. What is too deep is refused later."""
+    if depth > _MAX_MATH_DEPTH:
+        return False
+    is_high = element.tag in _HIGH
+    for child in element:
+        is_high = _keep_small(child, depth + 1) or is_high
+    for child in () if is_high else element.findall(f"{_MATH}mo"):
+        if (child.text or "") in _FENCES:
+            child.set("stretchy", "false")
+    return is_high
 
 
 def _rebuilt_children(element: Element, depth: int) -> str | None:
