@@ -397,7 +397,7 @@ def problem_statement(
 ) -> None:
     """Print the source of a problem's statement, or replace it by FILE (Markdown; TeX if it ends in .tex).
 
-    For administrators. A statement that cannot be rendered is refused with file and line.
+    For administrators and its setter. A statement that cannot be rendered is refused with file and line.
     """
     with _server(url, retry_for_s) as server:
         source = server.statement_source(problem_id, language)

@@ -108,8 +108,9 @@ class StatementRoutes:
     async def edit(self, admin: User, problem_id: str, lang: str) -> StatementSaved:
         """Change the statement in one language.
 
-        For administrators and its setter. It is shown in place of the package's, also after the package is replaced. A statement that
-        cannot be rendered is refused with file and line, and one that has changed since it was read with 409.
+        For administrators and its setter. It is shown in place of the package's, also after the package is replaced. A
+        statement that cannot be rendered is refused with file and line, and one that has changed since it was read with
+        409.
         """
         problem = await self._allowed(admin, problem_id)
         body = await read_json(StatementBody, timeout_s=self._timeout_s, max_bytes=_MAX_BODY_BYTES)

@@ -1,4 +1,4 @@
-"""Editing the statements of a problem with a preview, and downloading its package; for administrators and its setter."""
+"""Editing a problem's statements with a preview, and downloading its package: for administrators and its setter."""
 
 from __future__ import annotations
 
