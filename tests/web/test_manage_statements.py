@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.house import House, house, package
+from tests.api.house import House, form, house, package
 from tests.api.test_statements import package_of, renders
 from tests.web.test_manage_problems import HOSTILE, Desk, admin_of
 
@@ -87,7 +87,12 @@ async def test_previews_of_a_package_fetch_it_once(home: House) -> None:
     for _ in range(2):
         await desk.post(path, fields)
     assert len(home.blobs.fetches) == 1
-    await desk.sent(path.removesuffix("/statement"), {"package": "1"}, file=package_of("other"))
+    body, content_type = form({}, package_of("other"))
+    number = path.removesuffix("/statement").rpartition("/")[2]
+    headers = {"Content-Type": content_type}
+    token = await home.token_of("root")
+    answer = await home.ask("PUT", f"/api/v1/problems/{number}", token=token, data=body, headers=headers)
+    assert answer.status_code == 200
     await desk.post(path, fields)
     assert len(set(home.blobs.fetches)) == 2
     assert len([*home.settings.upload_dir.iterdir()]) == 1, "of the last preview alone"

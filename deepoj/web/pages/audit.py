@@ -55,7 +55,6 @@ DETAILS: Mapping[str, str] = {
     "submissions": _("submissions"),
     "in_full": _("in full"),
     "verdict": _("verdict"),
-    "language": _("language"),
     "since": _("since"),
     "until": _("until"),
     "judging": _("judging"),
