@@ -229,7 +229,8 @@ async def test_edit_without_a_language_or_a_text_is_refused(setter: Setter, lang
 
 async def test_package_is_downloaded_as_it_was_uploaded(setter: Setter) -> None:
     answer = await setter.home.ask("GET", f"{setter.path}/package", token=setter.token)
-    assert await answer.get_data() == package_of()
+    (stored,) = setter.home.blobs.objects.values()
+    assert await answer.get_data() == stored
     assert answer.headers["Content-Disposition"] == f'attachment; filename="problem-{setter.problem}-v1.zip"'
     assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
     assert not [*(setter.home.settings.upload_dir).iterdir()]

@@ -105,9 +105,10 @@ async def test_language_without_a_statement_begins_empty(home: House) -> None:
 
 
 async def test_package_is_downloaded_from_its_page(home: House) -> None:
-    desk, path = await desk_of(home, package_of())
+    file = package_of()  # once: a zip has the time
+    desk, path = await desk_of(home, file)
     there = path.removesuffix("statement") + "package"
     assert f'href="{there}"' in await desk.get(there.removesuffix("/package"))
     answer = await desk.ask("GET", there)
-    assert await answer.get_data() == package_of()
+    assert await answer.get_data() == file
     assert answer.headers["Content-Disposition"].startswith("attachment;")
