@@ -399,7 +399,7 @@ def problem_statement(
 
     For administrators and its setter. A statement that cannot be rendered is refused with file and line.
     """
-    with _server(url, retry_for_s) as server:
+    with connected(url, retry_for_s) as server:
         source = server.statement_source(problem_id, language)
         if file is not None:
             kind = "tex" if file.suffix == ".tex" else "md"

@@ -19,6 +19,7 @@ from deepoj.packages.statements.editing import StatementPreview
 from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
 from deepoj.web import forms
 from deepoj.web.page import needs, page
+from deepoj.web.pages.problems import with_own_paths
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem
@@ -131,7 +132,7 @@ class ManageStatementPages:
             faults=refused.details if refused is not None and is_text else [],
             preview=preview,
             # made by our renderer: nothing of the setter's own HTML is in it that could do harm
-            preview_html=Markup("" if preview is None else preview.text.html),  # noqa: S704
+            preview_html=Markup("" if preview is None else with_own_paths(preview.text.html, problem.id)),  # noqa: S704
             is_previewed=is_previewed,
             max_bytes=MAX_SOURCE_BYTES,
         )

@@ -22,7 +22,6 @@ from deepoj.api.sources import received_sources
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
-from deepoj.packages.statements.rendering import ATTACHMENTS, FILES
 from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
@@ -31,7 +30,7 @@ from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.playground import CustomRun
 from deepoj.words.problems import Problem, ProblemSearch, tag_of
-from deepoj.words.statements import StatementFileKind, StatementIndex
+from deepoj.words.statements import StatementFileKind, StatementIndex, attachment_path, shown_path
 from deepoj.words.submissions import Draft, SubmissionQuery
 
 _PAGE = 50
@@ -238,7 +237,7 @@ class ProblemPages:
             index=index,
             statement=text,
             # made by our renderer: nothing of the package's own HTML is in it that could do harm
-            statement_html=Markup("" if text is None else _with_own_paths(text.html, problem.id)),  # noqa: S704
+            statement_html=Markup("" if text is None else with_own_paths(text.html, problem.id)),  # noqa: S704
             last=last,
             refused=refused,
             has_samples=bool(runnable(index)),
@@ -259,10 +258,9 @@ def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
     return {"code": form.program()}
 
 
-def _with_own_paths(html: str, problem_id: int) -> str:
+def with_own_paths(html: str, problem_id: int) -> str:
     """Return the HTML of a statement with the paths of pages in place of the API's, which knows no sessions."""
-    for path in (FILES, ATTACHMENTS):
-        there = path.format(problem_id=problem_id)
+    for there in (shown_path(problem_id, ""), attachment_path(problem_id, "")):
         html = html.replace(f'="{there}', f'="{there.removeprefix("/api/v1")}')
     return html
 
