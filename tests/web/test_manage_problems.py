@@ -449,28 +449,3 @@ async def test_download_that_breaks_off_is_no_whole_file(desk: Desk, monkeypatch
         flatten_subgroups=True,
     ):
         await desk.ask("GET", f"/manage/problems/{number}/results.json")
-
-
-async def test_number_of_statements_does_not_grow_with_rows(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    home, enter, calls = desk.home, desk.home.store._enter, list[str]()
-
-    async def counted(method: str) -> bool:
-        calls.append(method)
-        return await enter(method)
-
-    monkeypatch.setattr(home.store, "_enter", counted)
-
-    async def statements(path: str) -> list[str]:
-        calls.clear()
-        await desk.get(path)
-        return calls[:]
-
-    number = await home.problem()
-    paths = ["/manage/problems", *(f"/manage/problems/{number}{path}" for path in ("", "/delete", "/rejudge"))]
-    await home.store.order_rejudge(number, by="root", in_full=False)
-    before = [await statements(path) for path in paths]
-    await jobs_of(home, number, 30)
-    for _ in range(20):
-        await home.problem()
-    assert [await statements(path) for path in paths] == before
-    assert max(map(len, before)) <= 6
