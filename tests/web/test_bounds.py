@@ -112,7 +112,7 @@ async def test_the_home_page_of_strangers_costs_no_statement_for_some_seconds(
 async def test_outputs_are_taken_as_a_text_or_as_a_zip(tmp_path: Path) -> None:
     home = house(tmp_path, has_pages=True)
     alice, number = await member(home, "alice"), await home.problem()
-    assert '<option value="text">' in await alice.get(f"/problems/{number}")
+    assert '<input type="hidden" name="language" value="text">' in await alice.get(f"/problems/{number}")
     fields = {"language": "text", "code": "", "stdin": ""}
     path = await alice.post(f"/problems/{number}", fields, file=package({"1.out": "3\n", "2.out": "4 < 5\n"}))
     shown = await alice.get(path)

@@ -223,14 +223,19 @@ class ProblemPages:
         language = _statement_language(index, visitor)
         text = None if language is None else await self._context.statements.statement_text(problem.id, language)
         first_input = index.samples[0].input if index.samples else ""
+        languages = allowed(problem, judged_languages(self._context))
+        # the first that is offered is chosen
+        wanted = (sent.get("language"), *(one.language for one in last[:1]), visitor.programmed, USUAL_LANGUAGE)
         response = self._pages.html(
             "problem.html",
             visitor,
             http_status=200 if refused is None else refused.api_error.status,
             has_editor=True,
             problem=problem,
-            languages=allowed(problem, [*judged_languages(self._context), OUTPUTS]),
-            language=sent.get("language") or (last[0].language if last else visitor.programmed or USUAL_LANGUAGE),
+            languages=languages,
+            language=next((key for key in wanted if key in {one.key for one in languages}), ""),
+            outputs=next(iter(allowed(problem, [OUTPUTS])), None),
+            sent_language=sent.get("language"),
             code=sent.get("code", ""),
             max_bytes=self._settings.submit_code_max_bytes,
             stdin=sent.get("stdin", first_input),
