@@ -19,7 +19,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     observe     every metric and log field, declared once              ← words
     config      the only reader of environment and file                ← words
     judging     pure knowledge of verdicts, languages, problems; no IO ← words
-    accounts    names and passwords, for the API and the commands      ← words
+    accounts    names, passwords and lists of people                   ← words
     execution   what the judge step does: an attempt, compiling,
                 checking, interacting, their caches, the canaries      ← words, ports, judging, observe
     pipeline    the steps, one per file; a step imports no other step  ← words, ports, judging, observe, execution
@@ -29,8 +29,8 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     webhooks    which URLs may be called; deliveries                   ← words, ports, observe
     capacity    how much waits, which nodes are up, is more taken      ← words, ports, observe
     api         routes, thin over the packages above; the HTTP server  ← all above but execution
-    web         pages for people, over the same steps as the routes       ← words, ports, judging, observe, packages,
-                                                                         playground, api
+    web         pages for people, over the same steps as the routes    ← words, ports, judging, observe, accounts,
+                                                                         packages, playground, api
     adapters    implement the ports; foreign exceptions stop here      ← words, ports, judging, observe, config,
                                                                          packages/formats
     nursery     tree (the nurseries of the process), supervise, loops  ← words, ports, observe, api, config, pipeline,

@@ -1,1 +1,1 @@
-"""Rules for names and passwords of accounts, created over HTTP or by a command. No IO."""
+"""Rules for names, addresses and passwords of accounts, and for lists of them: over HTTP and by commands. No IO."""

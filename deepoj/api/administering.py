@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 
 from deepoj import observe
 from deepoj.accounts.names import clean_prefix, is_reserved
+from deepoj.accounts.people import LineFault, NewPerson, PersonFault, Slip
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import user_id_of
-from deepoj.api.people import LineFault, NewPerson, PersonFault, Slip
 from deepoj.api.signing_in import email_of, username_of
 from deepoj.words.accounts import Account, NewAccount, RightsRefusal, User, UserRole
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import AbstractAsyncContextManager
 
+from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import clean_username, is_pseudonym, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import text
@@ -14,10 +14,6 @@ from deepoj.api.password_tries import PasswordTry
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.accounts import Accounts
 from deepoj.words.accounts import AccountRefusal, Credentials, User
-
-_MAX_EMAIL_CHARS = 254
-#: catches typing errors only; whether the address exists is not checked
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 
 
 class SigningIn:
@@ -83,8 +79,3 @@ def email_of(raw: str | None) -> str | None:
     if not is_email(email):
         raise Refused(ApiError.INVALID, field="email", problem="not an e-mail address")
     return email
-
-
-def is_email(text: str) -> bool:
-    """Return whether a text looks like an e-mail address."""
-    return len(text) <= _MAX_EMAIL_CHARS and text.isprintable() and _EMAIL.fullmatch(text) is not None

@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
         "words", "ports", "judging", "observe", "config", "accounts", "pipeline", "playground", "packages",
         "packages/formats", "webhooks", "capacity",
     },
-    "web": {"words", "ports", "judging", "observe", "packages", "playground", "api"},
+    "web": {"words", "ports", "judging", "observe", "accounts", "packages", "playground", "api"},
     "adapters": {"words", "ports", "judging", "observe", "config", "packages/formats"},
     "nursery": {
         "words", "ports", "observe", "api", "config", "pipeline", "execution", "playground", "capacity",

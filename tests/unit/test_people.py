@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepoj.api.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, read_people
+from deepoj.accounts.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, read_people
 
 RESERVED = frozenset({"admin"})
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from quart import Response, request
 
+from deepoj.accounts.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number, query_text
-from deepoj.api.people import MAX_PEOPLE, LineFault, PersonFault, Slip, read_people
 from deepoj.web import forms
 from deepoj.web.downloads import csv_of, download
 from deepoj.web.page import ADMIN, page

@@ -14,9 +14,9 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import clean_group_name, clean_username, is_pseudonym, is_reserved
 from deepoj.accounts.passwords import is_password
-from deepoj.api.signing_in import is_email
 
 #: lines with a person; hashing a password takes some 30 ms of a core
 MAX_PEOPLE = 500
