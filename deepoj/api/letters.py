@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from deepoj.api.body import text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import job_id_of
 from deepoj.pipeline import dlq
 from deepoj.words.accounts import User
 from deepoj.words.ledger import Decided, Decision, LetterRefusal
 
 _MAX_NOTE_CHARS = 500
 _MAX_ID = 2**63 - 1
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _REFUSALS = {
     LetterRefusal.UNKNOWN_JOB: ApiError.NO_SUCH_DEAD_LETTER,
@@ -34,7 +32,7 @@ class DecidingLetters:
 
     async def history(self, job_id: str) -> dlq.DeadLetterHistory:
         """Return a dead letter with its events in the ledger."""
-        history = await dlq.show(self._letters, job_id) if _JOB_ID.fullmatch(job_id) else None
+        history = await dlq.show(self._letters, job_id) if job_id_of(job_id) else None
         if history is None:
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         return history
@@ -48,7 +46,7 @@ class DecidingLetters:
             raise Refused(ApiError.INVALID, field="note", problem=f"at most {_MAX_NOTE_CHARS} characters")
         if attempt_id is not None and not 0 <= attempt_id <= _MAX_ID:
             raise Refused(ApiError.INVALID, field="attempt_id", problem="there is no attempt with this number")
-        if not _JOB_ID.fullmatch(job_id):
+        if job_id_of(job_id) is None:
             raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
         decided = await dlq.decide(
             self._letters,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from deepoj.api.catalog import language_refused
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
+from deepoj.api.http.paths import job_id_of
 from deepoj.api.models.base import reply
 from deepoj.api.models.submissions import StatusView
 from deepoj.api.redact import HiddenSteps, result_for
@@ -28,8 +28,6 @@ QUEUING = "Queuing"
 #: submissions before a waiting one are counted to this
 MOST_BEFORE = 200
 _JUDGING = "Judging"
-#: pattern of job ids; other values are not looked up
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _REFUSALS = {
     SubmitRefusal.PROBLEM_NOT_FOUND: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
     SubmitRefusal.INFLIGHT_CAP_REACHED: ApiError.INFLIGHT_CAP,
@@ -91,7 +89,7 @@ def new_trace_id() -> str:
 
 def asked_job_id(job_id: str) -> str:
     """Return the id if it is well-formed; else the empty one, which no submission has."""
-    return job_id if _JOB_ID.fullmatch(job_id) else ""
+    return job_id_of(job_id) or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from deepoj.api.body import text
 from deepoj.api.errors import ApiError, Refused
 
 _MAX_ID = 2**31 - 1
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 #: RFC 3339, with a time zone
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
@@ -27,6 +28,11 @@ def user_id_of(raw: str) -> int | None:
     if not (raw.isascii() and raw.isdigit() and len(raw) <= 19):
         return None
     return int(raw) if 0 < int(raw) < 2**63 else None
+
+
+def job_id_of(raw: str) -> str | None:
+    """Return a job id from a path; None if it is invalid: the store is not asked then."""
+    return raw if _JOB_ID.fullmatch(raw) else None
 
 
 def query_text(name: str, max_chars: int) -> str:

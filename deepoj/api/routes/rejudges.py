@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 
 from quart import request
 
@@ -11,7 +10,7 @@ from deepoj.api.access import needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.filters import language_filter, verdict_filter
-from deepoj.api.http.paths import query_flag, query_number, query_time
+from deepoj.api.http.paths import job_id_of, query_flag, query_number, query_time
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
@@ -21,7 +20,6 @@ from deepoj.pipeline import rejudge as step
 from deepoj.words.accounts import User
 from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal, RejudgeScope
 
-_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_JUDGING = 2**31 - 1
 
 _REFUSALS = {
@@ -55,7 +53,7 @@ class RejudgeRoutes:
         are run, unless ``full``. The previous verdict stays readable under ``judgings``.
         """
         judging, in_full = query_number("judging", None, _MAX_JUDGING), query_flag("full")
-        if not _JOB_ID.fullmatch(job_id):
+        if job_id_of(job_id) is None:
             raise Refused(ApiError.NO_SUCH_JOB)
         await self._require(admin, job_id)
         rejudged = await step.rejudge(
