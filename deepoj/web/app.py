@@ -128,17 +128,14 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
         if refused.api_error is not ApiError.TOO_MANY_REQUESTS:  # what is refused for its rate must cost nothing
             with contextlib.suppress(StoreUnavailable):
                 visitor = await visitors.visitor()
-        response = pages.html(
+        return pages.html_with_refusal(
             "refusal.html",
             visitor,
-            http_status=refused.api_error.status,
+            refused,
             sentence=refused.api_error.sentence(visitor.is_chinese, refused.params),
             code=refused.api_error.code.value,
             request_id=request_id(request),
         )
-        response.headers.extend(refused.extra_headers())
-        response.headers.pop("WWW-Authenticate", None)
-        return response
 
     app.register_error_handler(HTTPException, refusal)
     for broken in _BROKEN:

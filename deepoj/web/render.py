@@ -16,6 +16,7 @@ from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
 import deepoj
+from deepoj.api.errors import Refused
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
 from deepoj.web.shown import GLYPHS, bar, duration, memory, milliseconds, moment, size
@@ -73,6 +74,28 @@ class Pages:
         response.headers["Content-Language"] = visitor.language
         for name, value in _HEADERS.items():
             response.headers[name] = value
+        return response
+
+    def html_with_refusal(
+        self,
+        template: str,
+        visitor: Visitor,
+        refused: Refused | None,
+        *,
+        http_status: int = 200,
+        has_editor: bool = False,
+        **values: Any,
+    ) -> Response:
+        """Return the page of a form. ``refused``: why what was sent is refused, which gives the status and the headers
+        of the response; None: ``http_status`` does. The template gets it, too."""
+        if refused is not None:
+            http_status = refused.api_error.status
+        response = self.html(
+            template, visitor, http_status=http_status, has_editor=has_editor, refused=refused, **values
+        )
+        if refused is not None:
+            response.headers.extend(refused.extra_headers())
+            response.headers.pop("WWW-Authenticate", None)  # a browser would ask for a password by itself
         return response
 
     def piece(self, template: str, visitor: Visitor, **values: Any) -> str:

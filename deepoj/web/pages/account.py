@@ -94,19 +94,14 @@ class AccountPages:
         if account is None:  # deleted since the session was read
             raise Refused(ApiError.NO_TOKEN)
         sessions = await self._context.sessions.sessions_of(user.id, self._context.settings.sessions, _SESSIONS)
-        response = self._pages.html(
+        return self._pages.html_with_refusal(
             "account.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             account=account,
             sessions=sessions,
             changed=request.args.get("changed"),
             email=email if email is not None else account.user.email or "",
             profile_for=await self._context.account_data.profile_for(user.id),
             has_webhooks=self._context.settings.callbacks.enabled,
-            refused=refused,
         )
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-            response.headers.pop("WWW-Authenticate", None)
-        return response

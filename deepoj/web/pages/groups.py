@@ -95,16 +95,15 @@ class GroupPages:
     async def _groups(self, visitor: Visitor, name: str = "", refused: Refused | None = None) -> Response:
         after = query_text("after", MAX_NAME_CHARS)
         groups, following = await self._grouping.page(_PAGE, after=after)
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "groups.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             groups=groups,
             next_after=following,
             is_first=not after,
             name=name,
             is_removed=request.args.get("done") == "remove",
-            refused=refused,
         )
 
     async def _group(
@@ -116,10 +115,10 @@ class GroupPages:
             raise refused or gone from None
         after = query_text("after", MAX_NAME_CHARS)
         members, following = await self._administering.page(_PAGE, after=after, prefix="", group_id=group.id)
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "group.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             group=group,
             members=members,
             next_after=following,
@@ -128,5 +127,4 @@ class GroupPages:
             people=people,
             most=MAX_MEMBERS,
             done=None if refused else _DONE.get(request.args.get("done", "")),
-            refused=refused,
         )

@@ -71,14 +71,7 @@ class LoginPages:
             username, email = form.line("username"), form.line("email")
             user = await self._signing_in.register(username, form.get("password"), email)
         except Refused as refused:
-            return self._pages.html(
-                "register.html",
-                visitor,
-                http_status=refused.api_error.status,
-                username=username,
-                email=email,
-                refused=refused,
-            )
+            return self._pages.html_with_refusal("register.html", visitor, refused, username=username, email=email)
         account = await self._context.accounts.credentials_by_id(user.id)
         response = redirect("/problems" if account is not None else "/login")
         if account is not None:
@@ -132,11 +125,4 @@ class LoginPages:
     def _login(
         self, visitor: Visitor, *, next_path: str, username: str = "", refused: Refused | None = None
     ) -> Response:
-        status = 200 if refused is None else refused.api_error.status
-        response = self._pages.html(
-            "login.html", visitor, http_status=status, next_path=next_path, username=username, refused=refused
-        )
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-            response.headers.pop("WWW-Authenticate", None)  # a browser would ask for a password by itself
-        return response
+        return self._pages.html_with_refusal("login.html", visitor, refused, next_path=next_path, username=username)

@@ -97,22 +97,18 @@ class ManagePackagePages:
     def _page(
         self, visitor: Visitor, problem: Problem, sent: Mapping[str, str], refused: Refused | None = None
     ) -> Response:
-        response = self._pages.html(
+        return self._pages.html_with_refusal(
             "manage_replace.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             problem=problem,
             changes=None,
             fault=None,
             hidden={},
             is_stale=False,
             sent=sent,
-            refused=refused,
             ways=list(compare.WAYS),
         )
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-        return response
 
 
 def _address(problem: Problem, token: str, fields: Mapping[str, str]) -> str:

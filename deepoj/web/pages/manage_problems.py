@@ -259,7 +259,7 @@ class ManageProblemPages:
             found = await self._context.problems.problems_of(visitor.member.id, after, _PAGE + 1)
         shown = found[:_PAGE]
         deleted = request.args.get("deleted", "")
-        return self._html(
+        return self._pages.html_with_refusal(
             "manage_problems.html",
             visitor,
             refused,
@@ -284,7 +284,7 @@ class ManageProblemPages:
         if refused is None and request.args.get("report") == "1":
             report = await self._reports.report(problem)
         verification = await self._verifying.latest(problem)
-        return self._html(
+        return self._pages.html_with_refusal(
             "manage_problem.html",
             visitor,
             refused,
@@ -308,7 +308,7 @@ class ManageProblemPages:
 
     async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
         counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
-        return self._html(
+        return self._pages.html_with_refusal(
             "manage_problem_delete.html",
             visitor,
             refused,
@@ -317,13 +317,6 @@ class ManageProblemPages:
             unfinished=sum(one.count for one in counts if one.state not in _FINISHED),
             counted=_COUNTED,
         )
-
-    def _html(self, template: str, visitor: Visitor, refused: Refused | None, **values: Any) -> Response:
-        status = 200 if refused is None else refused.api_error.status
-        response = self._pages.html(template, visitor, http_status=status, refused=refused, **values)
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-        return response
 
 
 def _verdicts_of(counts: Sequence[VerdictCount]) -> list[str]:

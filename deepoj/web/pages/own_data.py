@@ -130,18 +130,13 @@ class OwnDataPages:
 
     def _ask_erase(self, visitor: Visitor, refused: Refused | None = None) -> Response:
         account = _account_of(visitor)
-        response = self._pages.html(
+        return self._pages.html_with_refusal(
             "erase.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             has_password=account.password_hash != "",
             pseudonym=f"deleted-{account.user.id}",
-            refused=refused,
         )
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-            response.headers.pop("WWW-Authenticate", None)
-        return response
 
     def _secret(self, visitor: Visitor, secret: str, kind: str, *, hours: int = 0) -> Response:
         response = self._pages.html("secret.html", visitor, secret=secret, kind=kind, hours=hours)

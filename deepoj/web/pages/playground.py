@@ -55,19 +55,15 @@ class PlaygroundPages:
     def _page(
         self, visitor: Visitor, sent: Mapping[str, str], run: CustomRun | None = None, refused: Refused | None = None
     ) -> Response:
-        response = self._pages.html(
+        return self._pages.html_with_refusal(
             "playground.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             has_editor=True,
             languages=judged_languages(self._context),
             language=sent.get("language", ""),
             code=sent.get("code", ""),
             max_bytes=self._context.settings.submit_code_max_bytes,
             stdin=sent.get("stdin", ""),
-            refused=refused,
             **self._runs.values(visitor, run),
         )
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-        return response

@@ -130,14 +130,13 @@ class SystemPages:
             history = await self._letters.history(job_id)
         except Refused as gone:
             raise refused or gone from None
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "letter.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             letter=history.letter,
             events=history.events,
             note=note,
-            refused=refused,
         )
 
 

@@ -328,40 +328,38 @@ class UserPages:
         if asked.ends_sessions:
             found = await self._sessions.sessions_of(account.user.id, self._settings.sessions, _MAX_SESSIONS)
             sessions = len(found)
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "user_act.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             account=account,
             act=asked,
             name=act,
             sessions=sessions,
             max_sessions=_MAX_SESSIONS,
-            refused=refused,
         )
 
     def _new(self, visitor: Visitor, sent: Mapping[str, str], refused: Refused | None = None) -> Response:
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "user_new.html",
             visitor,
-            http_status=200 if refused is None else refused.api_error.status,
+            refused,
             username=sent.get("username", ""),
             email=sent.get("email", ""),
-            refused=refused,
         )
 
     def _import(
         self, visitor: Visitor, typed: str = "", faults: Sequence[LineFault] = (), refused: Refused | None = None
     ) -> Response:
-        return self._pages.html(
+        return self._pages.html_with_refusal(
             "users_import.html",
             visitor,
-            http_status=422 if faults else 200 if refused is None else refused.api_error.status,
+            refused,
+            http_status=422 if faults else 200,
             typed=typed,
             faults=[(fault, *FAULTS[fault.fault]) for fault in faults[:_MAX_FAULTS]],
             fault_count=len(faults),
             most=MAX_PEOPLE,
-            refused=refused,
         )
 
     def _slips(self, visitor: Visitor, slips: Sequence[Slip], *, is_reset: bool = False) -> Response:

@@ -110,12 +110,8 @@ class VerifyPages:
 
     async def _shown(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
         result = await self._verifying.result(problem)
-        status = 200 if refused is None else refused.api_error.status
         values = _values(visitor, problem, result)
-        response = self._pages.html("manage_verify.html", visitor, http_status=status, refused=refused, **values)
-        if refused is not None:
-            response.headers.extend(refused.extra_headers())
-        return response
+        return self._pages.html_with_refusal("manage_verify.html", visitor, refused, **values)
 
 
 @dataclass(slots=True)
