@@ -172,7 +172,7 @@ def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> De
     knobs = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     return Deliver(
         webhooks=webhooks,
-        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_admin=False, steps=hidden_steps())),
+        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_whole=False, steps=hidden_steps())),
         settle=lambda hook, answer: settle(webhooks, hook, answer, knobs, metrics),
         concurrency=4,
         per_target=2,

@@ -124,7 +124,7 @@ class OwnAccount:
             "created_at": one.created_at,
             "updated_at": one.updated_at,
             "callback_url": one.callback_url,
-            "result": result_for(one.result, is_admin=False, steps=steps),
+            "result": result_for(one.result, is_whole=False, steps=steps),
             "former_verdicts": [
                 {"judging": old.judging, "status": old.status, "finished_at": old.finished_at} for old in former
             ],

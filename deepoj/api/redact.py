@@ -118,11 +118,12 @@ class HiddenSteps:
 _EXACT = HiddenSteps(time_ms=0, memory_kb=0)
 
 
-def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any] | None:
-    """Return the result as shown to an administrator (complete and exact) or to its author (redacted)."""
+def result_for(result: Mapping[str, Any] | None, *, is_whole: bool, steps: HiddenSteps) -> dict[str, Any] | None:
+    """Return the result whole and exact, as accounts see it that may read all results of its problem, or redacted, as
+    its author sees it."""
     if result is None:
         return None
-    if is_admin:
+    if is_whole:
         return _with_classes(result)
     shown = _only(result, _RESULT, steps)
     if isinstance(compiled := result.get("compile"), Mapping):
@@ -131,7 +132,7 @@ def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: Hidde
     elif "compile" in result:
         shown["compile"] = None
     tests = _mappings(result, "tests")
-    shown["tests"] = [test_for(test, is_admin=False, steps=steps) for test in tests]
+    shown["tests"] = [test_for(test, is_whole=False, steps=steps) for test in tests]
     if "groups" in result:
         shown["groups"] = [_only(group, _GROUP) for group in _mappings(result, "groups")]
     # A name shared by a sample and a hidden test must not make the hidden one visible.
@@ -141,9 +142,9 @@ def result_for(result: Mapping[str, Any] | None, *, is_admin: bool, steps: Hidde
     return shown
 
 
-def test_for(test: Mapping[str, Any], *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
+def test_for(test: Mapping[str, Any], *, is_whole: bool, steps: HiddenSteps) -> dict[str, Any]:
     """Return one test of a result, redacted like ``result_for``."""
-    if is_admin:
+    if is_whole:
         return dict(test) | _signal_class(test)
     if _is_sample(test):
         shown, steps = {name: test[name] for name in _TEST if name in test}, _EXACT
@@ -160,9 +161,9 @@ def test_for(test: Mapping[str, Any], *, is_admin: bool, steps: HiddenSteps) -> 
     return shown | _signal_class(test)
 
 
-def item_for(item: SubmissionItem, *, is_admin: bool, steps: HiddenSteps) -> SubmissionItem:
+def item_for(item: SubmissionItem, *, is_whole: bool, steps: HiddenSteps) -> SubmissionItem:
     """Return an entry of a list of submissions. Its figures are maxima over all tests, including hidden ones."""
-    if is_admin:
+    if is_whole:
         return item
     return replace(
         item,

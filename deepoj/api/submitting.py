@@ -158,13 +158,13 @@ def status_word_of(state: State, status: str) -> str:
             return status
 
 
-def status_body(submission: Submission, *, is_admin: bool, steps: HiddenSteps) -> dict[str, Any]:
+def status_body(submission: Submission, *, is_whole: bool, steps: HiddenSteps) -> dict[str, Any]:
     """Return the body of ``/status`` without ``waiting``."""
     view = StatusView(
         job_id=submission.job_id,
         status=status_word(submission),
         state=submission.state,
-        data=result_for(submission.result, is_admin=is_admin, steps=steps),
+        data=result_for(submission.result, is_whole=is_whole, steps=steps),
     )
     body = reply(view)
     del body["waiting"]

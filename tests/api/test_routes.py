@@ -472,7 +472,7 @@ async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path
         a_report(Verdict.COMPILE_ERROR), compile=CompileResult(ok=False, time_ms=7, output="a.cpp:1: error")
     )
     whole = as_result(a_claim(), report)
-    shown = result_for(whole, is_admin=False, steps=hidden_steps())
+    shown = result_for(whole, is_whole=False, steps=hidden_steps())
     assert shown is not None
     assert list(shown) == list(whole)
     assert [list(test) for test in shown["tests"]] == [[*test, "signal_class"] for test in whole["tests"]]

@@ -43,7 +43,7 @@ def report_of(test: TestResult) -> Report:
     )
 
 
-def views(test: TestResult, *, is_admin: bool = False, steps: HiddenSteps = STEPS) -> list[Any]:
+def views(test: TestResult, *, is_whole: bool = False, steps: HiddenSteps = STEPS) -> list[Any]:
     """Return all that its author sees: the result (also by webhook), the live event, the list item."""
     report = report_of(test)
     item = SubmissionItem(
@@ -52,9 +52,9 @@ def views(test: TestResult, *, is_admin: bool = False, steps: HiddenSteps = STEP
         updated_at="",
     )  # fmt: skip
     return [
-        result_for(as_result(a_claim(), report), is_admin=is_admin, steps=steps),
-        redact.test_for(as_test(test), is_admin=is_admin, steps=steps),
-        repr(item_for(item, is_admin=is_admin, steps=steps)),
+        result_for(as_result(a_claim(), report), is_whole=is_whole, steps=steps),
+        redact.test_for(as_test(test), is_whole=is_whole, steps=steps),
+        repr(item_for(item, is_whole=is_whole, steps=steps)),
     ]
 
 
@@ -112,7 +112,7 @@ def test_figures_of_a_sample_and_of_an_administrator_are_exact() -> None:
     for test in (result["tests"][0], live):
         assert (test["memory_kb"], test["cpu_ms"], test["wall_ms"], test["exit_signal"]) == (12_345, 77, 99, 7)
     assert result["explanation"][0]["measured_kb"] == 12_345
-    result, live, item = views(replace(sample, sample=False), is_admin=True)
+    result, live, item = views(replace(sample, sample=False), is_whole=True)
     stored = as_test(replace(sample, sample=False)) | {"signal_class": "crashed"}
     assert (live, result["tests"][0]) == (stored, stored)
     assert (result["memory_used"], result["time_used"]) == (12_345, 77)
@@ -146,7 +146,7 @@ def test_an_explanation_that_may_be_of_a_hidden_test_is_none_of_a_sample() -> No
     """For example two tests of one name in two folders of a package."""
     sample = hidden(sample=True, memory_kb=12_345)
     report = replace(report_of(sample), tests=(sample, replace(sample, sample=False)))
-    result = result_for(as_result(a_claim(), report), is_admin=False, steps=STEPS)
+    result = result_for(as_result(a_claim(), report), is_whole=False, steps=STEPS)
     assert result is not None
     assert result["explanation"][0]["measured_kb"] == 16_384
     assert result["explanation"][0]["exit_signal"] is None
@@ -155,4 +155,4 @@ def test_an_explanation_that_may_be_of_a_hidden_test_is_none_of_a_sample() -> No
 def test_a_test_that_does_not_say_is_hidden() -> None:
     stored = as_test(hidden(memory_kb=12_345))
     del stored["sample"]
-    assert redact.test_for(stored, is_admin=False, steps=STEPS)["memory_kb"] == 16_384
+    assert redact.test_for(stored, is_whole=False, steps=STEPS)["memory_kb"] == 16_384

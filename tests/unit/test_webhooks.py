@@ -34,7 +34,7 @@ from tests.fakes.webhooks import take_due
 from tests.unit.makers import a_problem
 
 SETTINGS = hook_settings(secret=b"a secret of the operator's", rules=CallbackRules())
-REDACT = partial(result_for, is_admin=False, steps=hidden_steps())
+REDACT = partial(result_for, is_whole=False, steps=hidden_steps())
 DEAD, ALIVE = "https://dead.example", "https://alive.example"
 
 

@@ -54,7 +54,7 @@ class JobFeed:
         results: LiveResults,
         job_id: str,
         *,
-        is_admin: bool,
+        is_whole: bool,
         steps: HiddenSteps,
         last: Place | None,
         body: Callable[[Submission], Mapping[str, Any]],
@@ -62,7 +62,7 @@ class JobFeed:
     ) -> None:
         """``body``: returns the ``/status`` body of a submission for this client; ``word``: returns its ``status``."""
         self._submissions, self._results, self._job_id = submissions, results, job_id
-        self._is_admin, self._steps, self._body, self._word = is_admin, steps, body, word
+        self._is_whole, self._steps, self._body, self._word = is_whole, steps, body, word
         self._at = last or Place(0, 0, 0)
         #: tests of the current attempt whose progress reports were lost
         self._missed: set[int] = set()
@@ -106,7 +106,7 @@ class JobFeed:
         self._missed.update(range(self._at.tests + 1, test.index))
         self._missed.discard(test.index)
         self._at = Place(self._at.judging, self._at.attempt_id, max(test.index, self._at.tests))
-        redacted = test_for(test.test, is_admin=self._is_admin, steps=self._steps)
+        redacted = test_for(test.test, is_whole=self._is_whole, steps=self._steps)
         return self._event("test", {**self._attempt(), "index": test.index, "count": test.count, "test": redacted})
 
     def _finished(self, submission: Submission) -> Iterator[LiveEvent]:

@@ -43,14 +43,13 @@ class SubmissionListRoutes:
         """List submissions, newest first, in pages.
 
         Users see their own submissions; administrators and the jury see all, setters with ``problem_id`` those of
-        their problems. Send ``next`` of a page as ``before`` to get the
-        following page.
+        their problems. Send ``next`` of a page as ``before`` to get the following page.
         """
         limit, before = query_number("limit", _PAGE, _MAX_PAGE), _place(request.args.get("before"))
         problem_id = query_number("problem_id", None, _MAX_ID)
         sees_all = await reads_all_of(self._problems, user, problem_id)
         page = await self._lists.submissions(_query(user, problem_id, sees_all=sees_all), limit, before)
-        items = [item_for(item, is_admin=sees_all, steps=self._hidden_steps) for item in page.items]
+        items = [item_for(item, is_whole=sees_all, steps=self._hidden_steps) for item in page.items]
         after = None if page.next is None else f"{page.next.created_us}-{page.next.id}"
         return SubmissionPage(submissions=[_view(item) for item in items], next=after)
 

@@ -99,7 +99,7 @@ class SubmissionRoutes:
         """
         _user, reading = await self._readable(job_id)
         submission = reading.submission
-        answer = status_body(submission, is_admin=reading.is_whole, steps=self._settings.hidden_steps)
+        answer = status_body(submission, is_whole=reading.is_whole, steps=self._settings.hidden_steps)
         if submission.state is State.PENDING and not self._context.is_judged_now(submission.language):
             unavailable = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=submission.language)
             answer["waiting"] = unavailable.body(prefers_chinese(request.accept_languages))
@@ -128,10 +128,10 @@ class SubmissionRoutes:
             self._context.submissions,
             self._context.results,
             submission.job_id,
-            is_admin=is_whole,
+            is_whole=is_whole,
             steps=steps,
             last=Place.of(last_event_id()),
-            body=partial(status_body, is_admin=is_whole, steps=steps),
+            body=partial(status_body, is_whole=is_whole, steps=steps),
             word=status_word_of,
         )
         recheck = self._auth.recheck(reading.is_allowed)
@@ -168,13 +168,13 @@ class SubmissionRoutes:
             created_at=submission.created_at,
             updated_at=submission.updated_at,
             before=await before_of(self._context, submission),
-            data=result_for(submission.result, is_admin=reading.is_whole, steps=self._settings.hidden_steps),
-            judgings=await self._judgings(submission, is_admin=reading.is_whole),
+            data=result_for(submission.result, is_whole=reading.is_whole, steps=self._settings.hidden_steps),
+            judgings=await self._judgings(submission, is_whole=reading.is_whole),
             callback_url=submission.callback_url,
             webhooks=await webhooks_of(self._context, submission, _WEBHOOKS),
         )
 
-    async def _judgings(self, submission: Submission, *, is_admin: bool) -> list[JudgingView]:
+    async def _judgings(self, submission: Submission, *, is_whole: bool) -> list[JudgingView]:
         """Return the superseded judgings, and the current one if it has a verdict."""
         judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
         if submission.state is State.DONE and submission.result is not None:
@@ -189,7 +189,7 @@ class SubmissionRoutes:
             )
             judgings = [*(judging for judging in judgings if judging.judging < current.judging), current]
         steps = self._settings.hidden_steps
-        return [_judging(judging, is_admin=is_admin, steps=steps) for judging in judgings[-_JUDGINGS:]]
+        return [_judging(judging, is_whole=is_whole, steps=steps) for judging in judgings[-_JUDGINGS:]]
 
     async def _readable(self, job_id: str) -> tuple[User, Reading]:
         """Return the user, and the submission if the user may read it."""
@@ -199,14 +199,14 @@ class SubmissionRoutes:
         return user, await readable(self._context.problems, user, submission)
 
 
-def _judging(judging: Judging, *, is_admin: bool, steps: HiddenSteps) -> JudgingView:
+def _judging(judging: Judging, *, is_whole: bool, steps: HiddenSteps) -> JudgingView:
     return JudgingView(
         judging=judging.judging,
         attempt_id=judging.attempt_id,
         status=judging.status,
         error_code=judging.error_code,
         finished_at=judging.finished_at,
-        data=result_for(judging.result, is_admin=is_admin, steps=steps),
+        data=result_for(judging.result, is_whole=is_whole, steps=steps),
     )
 
 

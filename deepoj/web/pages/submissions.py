@@ -69,7 +69,7 @@ class SubmissionPages:
         before = asked.get("before", "")
         place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None
         found = await self._context.lists.submissions(query, _PAGE, place)
-        items = [item_for(item, is_admin=sees_all, steps=self._steps) for item in found.items]
+        items = [item_for(item, is_whole=sees_all, steps=self._steps) for item in found.items]
         return self._pages.html(
             "submissions.html",
             visitor,
@@ -88,7 +88,7 @@ class SubmissionPages:
         """Show a submission; its tests appear as they end."""
         reading, problem = await self._read(visitor, job_id)
         submission = reading.submission
-        body = status_body(submission, is_admin=reading.is_whole, steps=self._steps)
+        body = status_body(submission, is_whole=reading.is_whole, steps=self._steps)
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
         judgings = []
         if submission.judging > 1:
@@ -141,10 +141,10 @@ class SubmissionPages:
             self._context.submissions,
             self._context.results,
             submission.job_id,
-            is_admin=is_whole,
+            is_whole=is_whole,
             steps=self._steps,
             last=None,
-            body=lambda finished: status_body(finished, is_admin=is_whole, steps=self._steps),
+            body=lambda finished: status_body(finished, is_whole=is_whole, steps=self._steps),
             word=status_word_of,
         )
         pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, changed=changed, result=result, before=before)

@@ -48,4 +48,4 @@ class _Delivery:
 
     def _redact(self, result: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """Redact it as for the author, also for an administrator's submission: the receiver is a third party."""
-        return result_for(result, is_admin=False, steps=self.steps)
+        return result_for(result, is_whole=False, steps=self.steps)
