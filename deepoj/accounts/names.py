@@ -7,6 +7,7 @@ import unicodedata
 
 #: 32 characters of a letter and three marks each; normalising a name of 1 MiB would take seconds
 _MAX_RAW_CHARS = 128
+#: of a group, after NFKC
 MAX_GROUP_NAME_CHARS = 64
 _PSEUDONYM = re.compile(r"deleted-\d.*")
 
@@ -57,6 +58,11 @@ def is_reserved(name: str, reserved: frozenset[str]) -> bool:
     """Return whether a cleaned name is one of ``ADMIN_USERS``, ignoring case and form."""
     folded = _folded(name)
     return any(_folded(other) == folded for other in reserved)
+
+
+def pseudonym_of(user_id: int) -> str:
+    """Return the name of an erased account. If another account has it, ``erase_account`` (SQL) adds to it."""
+    return f"deleted-{user_id}"
 
 
 def is_pseudonym(name: str) -> bool:

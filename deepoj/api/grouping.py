@@ -12,7 +12,6 @@ from deepoj.api.http.paths import user_id_of
 from deepoj.words.accounts import User
 from deepoj.words.groups import GroupRefusal, UserGroup
 
-MAX_NAME_CHARS = MAX_GROUP_NAME_CHARS
 #: names that are put into a group at once
 MAX_MEMBERS = 500
 _SHOWN_NAMES = 10
@@ -87,7 +86,7 @@ def group_name_of(raw: str) -> str:
     """Return the name of a group as it is stored. Raises Refused."""
     name = clean_group_name(raw)
     if name is None:
-        raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_NAME_CHARS} printable characters")
+        raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_GROUP_NAME_CHARS} printable characters")
     return name
 
 

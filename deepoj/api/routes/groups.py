@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepoj.accounts.names import MAX_GROUP_NAME_CHARS
 from deepoj.api.access import ADMIN
 from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
@@ -22,7 +23,6 @@ from deepoj.words.groups import UserGroup
 
 _PAGE = 50
 _MAX_PAGE = 200
-_MAX_NAME_CHARS = 64
 
 
 class GroupRoutes:
@@ -37,7 +37,7 @@ class GroupRoutes:
 
         For administrators.
         """
-        limit, after = query_number("limit", _PAGE, _MAX_PAGE), query_text("after", _MAX_NAME_CHARS)
+        limit, after = query_number("limit", _PAGE, _MAX_PAGE), query_text("after", MAX_GROUP_NAME_CHARS)
         groups, following = await self._grouping.page(limit, after=after)
         return GroupPage(groups=[_view(group) for group in groups], next=following)
 

@@ -6,11 +6,12 @@ import re
 
 from quart import Response, request
 
+from deepoj.accounts.names import MAX_GROUP_NAME_CHARS
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.grouping import MAX_MEMBERS, MAX_NAME_CHARS, Grouping
+from deepoj.api.grouping import MAX_MEMBERS, Grouping
 from deepoj.api.http.paths import query_text
 from deepoj.web import forms
 from deepoj.web.page import ADMIN, page
@@ -93,7 +94,7 @@ class GroupPages:
         return redirect(f"/manage/groups/{group_id}?done={act}")
 
     async def _groups(self, visitor: Visitor, name: str = "", refused: Refused | None = None) -> Response:
-        after = query_text("after", MAX_NAME_CHARS)
+        after = query_text("after", MAX_GROUP_NAME_CHARS)
         groups, following = await self._grouping.page(_PAGE, after=after)
         return self._pages.html_with_refusal(
             "groups.html",
@@ -113,7 +114,7 @@ class GroupPages:
             group = await self._grouping.group(group_id)
         except Refused as gone:
             raise refused or gone from None
-        after = query_text("after", MAX_NAME_CHARS)
+        after = query_text("after", MAX_GROUP_NAME_CHARS)
         members, following = await self._administering.page(_PAGE, after=after, prefix="", group_id=group.id)
         return self._pages.html_with_refusal(
             "group.html",

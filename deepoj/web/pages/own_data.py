@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Response
 
 from deepoj import observe
+from deepoj.accounts.names import pseudonym_of
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -135,7 +136,7 @@ class OwnDataPages:
             visitor,
             refused,
             has_password=account.password_hash != "",
-            pseudonym=f"deleted-{account.user.id}",
+            pseudonym=pseudonym_of(account.user.id),
         )
 
     def _secret(self, visitor: Visitor, secret: str, kind: str, *, hours: int = 0) -> Response:
