@@ -13,7 +13,7 @@ from deepoj.words.errors import StoreUnavailable
 
 #: an audit that takes longer is ended: this checks about ten million submissions
 MAX_AUDIT_S = 3600.0
-#: exceptions that are kept in full
+#: exceptions of a report that are kept in full; others are counted
 KEPT_FAULTS = 100
 
 
@@ -21,7 +21,7 @@ KEPT_FAULTS = 100
 class AuditStanding:
     """The latest audit of this node. Times are ISO 8601."""
 
-    #: the administrator who ordered it
+    #: the username of the account that ordered it
     by: str
     began_at: str
     #: submissions checked so far

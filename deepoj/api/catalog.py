@@ -1,6 +1,6 @@
 """Which problems a reader finds, as routes and pages show them.
 
-The store decides who sees a problem (``open_problems`` in migration 031), so that lists, reads and submissions agree.
+The store decides who sees a problem (``open_problems`` in migration 032), so that lists, reads and submissions agree.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class ApiContext:
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
     #: what waited in each minute of the last hour, as this node measured it
     pressure_history: Callable[[], Sequence[PressureMinute]] = lambda: ()
-    #: the audits that administrators order on this node
+    #: the audits that are ordered on this node
     audits: AuditOrders = field(default_factory=AuditOrders)
     #: returns the node's current readiness
     ready: Callable[[], Readiness]

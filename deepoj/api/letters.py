@@ -38,7 +38,7 @@ class DecidingLetters:
         return history
 
     async def decide(
-        self, decision: Decision, job_id: str, admin: User, *, attempt_id: int | None, note: str
+        self, decision: Decision, job_id: str, user: User, *, attempt_id: int | None, note: str
     ) -> Decided:
         """Requeue or discard a dead letter; ``pipeline.dlq`` explains ``attempt_id``."""
         note = text("note", note)
@@ -53,7 +53,7 @@ class DecidingLetters:
             decision,
             job_id,
             attempt_id=attempt_id,
-            by=admin.username,
+            by=user.username,
             note=note,
             stream_key=self._stream_key,
         )

@@ -74,7 +74,7 @@ class Publishing:
             check_fields=check_fields,
         )
 
-    async def create(self, form: Form, admin: User) -> Published:
+    async def create(self, form: Form, user: User) -> Published:
         """Create a problem from a form with a package."""
         upload, groups = _upload_of(form, self._settings), _groups(form.fields)
         await self._require_groups(groups)
@@ -85,17 +85,17 @@ class Publishing:
             self._settings.problems,
             vet=self._context.vet,
             statements=self._context.publish_statements,
-            by=admin.username,
-            created_by=admin.id,
+            by=user.username,
+            created_by=user.id,
         )
         match published:
             case PackageFault() | UploadRefusal():
                 raise package_refused(published)
             case _:
-                await self._set_groups(published.problem.id, groups, admin)
+                await self._set_groups(published.problem.id, groups, user)
                 return published
 
-    async def change(self, problem_id: int, form: Form, admin: User) -> Problem:
+    async def change(self, problem_id: int, form: Form, user: User) -> Problem:
         """Change a problem; omitted fields stay unchanged."""
         revision, groups = revision_of(form, self._settings), _groups(form.fields)
         await self._require_groups(groups)
@@ -107,7 +107,7 @@ class Publishing:
             self._settings.problems,
             vet=self._context.vet,
             statements=self._context.publish_statements,
-            by=admin.username,
+            by=user.username,
         )
         match changed:
             case None:
@@ -115,7 +115,7 @@ class Publishing:
             case PackageFault() | UploadRefusal():
                 raise package_refused(changed)
             case _:
-                await self._set_groups(problem_id, groups, admin)
+                await self._set_groups(problem_id, groups, user)
                 return changed
 
     async def _require_groups(self, names: Sequence[str] | None) -> None:
@@ -124,13 +124,13 @@ class Publishing:
         if unknown:
             raise Refused(ApiError.INVALID, field="groups", problem=f"there is no group {min(unknown)}")
 
-    async def _set_groups(self, problem_id: int, names: Sequence[str] | None, admin: User) -> None:
+    async def _set_groups(self, problem_id: int, names: Sequence[str] | None, user: User) -> None:
         if names is not None:
-            await self._problems.set_problem_groups(problem_id, names, by=admin.username)
+            await self._problems.set_problem_groups(problem_id, names, by=user.username)
 
-    async def delete(self, problem_id: int, admin: User, *, force: bool) -> None:
+    async def delete(self, problem_id: int, user: User, *, force: bool) -> None:
         """Delete a problem; with ``force`` also all its submissions."""
-        match await retire(self._problems, problem_id, force=force, by=admin.username):
+        match await retire(self._problems, problem_id, force=force, by=user.username):
             case ProblemRefusal.UNKNOWN_PROBLEM:
                 raise Refused(ApiError.NO_SUCH_PROBLEM)
             case ProblemRefusal.HAS_SUBMISSIONS:

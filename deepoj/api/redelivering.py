@@ -22,7 +22,7 @@ async def given_up(context: ApiContext, limit: int, before: int | None) -> tuple
     return found[:limit], found[limit - 1].id if len(found) > limit else None
 
 
-async def redeliver(context: ApiContext, admin: User, delivery_id: str) -> Redelivered:
+async def redeliver(context: ApiContext, user: User, delivery_id: str) -> Redelivered:
     """Begin another round of a delivery that has ended. Raises Refused."""
     is_id = _DELIVERY_ID.fullmatch(delivery_id)
     redelivered = await context.webhooks.redeliver_webhook(delivery_id) if is_id else None
@@ -31,7 +31,7 @@ async def redeliver(context: ApiContext, admin: User, delivery_id: str) -> Redel
     logger().info(
         "webhook_redelivered",
         request_id=request_id(request),
-        user_id=admin.id,
+        user_id=user.id,
         job_id=redelivered.job_id,
         delivery_id=delivery_id,
         result="repeated" if redelivered.repeated else "done",

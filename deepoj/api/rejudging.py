@@ -10,12 +10,12 @@ from deepoj.words.rejudges import EVERYTHING, RejudgeOrder, RejudgeScope
 
 
 async def order_rejudge(
-    rejudges: Rejudges, problem_id: int | None, admin: User, *, in_full: bool, scope: RejudgeScope = EVERYTHING
+    rejudges: Rejudges, problem_id: int | None, user: User, *, in_full: bool, scope: RejudgeScope = EVERYTHING
 ) -> RejudgeOrder:
     """Order a rejudge of a problem's submissions. Raises Refused if there is no such problem."""
     order = None
     if problem_id is not None:
-        order = await step.order(rejudges, problem_id, by=admin.username, in_full=in_full, scope=scope)
+        order = await step.order(rejudges, problem_id, by=user.username, in_full=in_full, scope=scope)
     if order is None:
         raise Refused(ApiError.NO_SUCH_PROBLEM)
     return order

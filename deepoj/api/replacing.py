@@ -53,7 +53,7 @@ class Replacing:
         self._settings, self._blobs = context.settings, context.blobs
         self._contents: dict[str, PackageContent] = {}
         self._changes: dict[tuple[object, ...], PackageChanges | PackageFault] = {}
-        #: packages are large: one at a time is compared
+        #: packages are large: one at a time is compared by this object
         self._turn = trio.Lock()
 
     async def changes(self, problem: Problem, form: Form, *, vet: Vet | None = None) -> PackageChanges | PackageFault:
@@ -85,10 +85,10 @@ class Replacing:
             self._keep(name, known)
         return known
 
-    async def apply(self, problem: Problem, token: str, fields: Mapping[str, str], admin: User) -> Problem:
+    async def apply(self, problem: Problem, token: str, fields: Mapping[str, str], user: User) -> Problem:
         """Give the problem a staged package."""
         async with self._fetched(problem, token, fields) as form:
-            return await self._publishing.change(problem.id, form, admin)
+            return await self._publishing.change(problem.id, form, user)
 
     @contextlib.asynccontextmanager
     async def _fetched(self, problem: Problem, token: str, fields: Mapping[str, str]) -> AsyncGenerator[Form]:

@@ -81,7 +81,7 @@ class Verifying:
             is_judged=context.is_judged_now,
         )
 
-    async def start(self, problem: Problem, admin: User) -> None:
+    async def start(self, problem: Problem, user: User) -> None:
         """Start a verification of the problem as it is now, or go on with the one that runs.
 
         Raises BlobsUnavailable, too.
@@ -95,7 +95,7 @@ class Verifying:
                 raise _refused(draft.file, draft.sentence)
             if not draft.examples:
                 raise _refused(None, "It carries no submissions that could be judged.")
-            if await self._verifications.start_verification(draft, by=admin.username):
+            if await self._verifications.start_verification(draft, by=user.username):
                 return
             current = await self._problems.problem(problem.id)
         raise Refused(ApiError.NO_SUCH_PROBLEM)

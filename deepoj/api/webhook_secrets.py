@@ -19,9 +19,11 @@ class WebhookSecrets:
         self._webhooks, self._settings = context.webhooks, context.settings
 
     async def secret(self, user: User) -> str:
+        """Return the current secret."""
         return self._secret(user, await self._webhooks.webhook_secret_epoch(user.id))
 
     async def rotate(self, user: User) -> str:
+        """Replace the secret and return the new one. Another rotation at the same moment counts as this one."""
         if not self._settings.callbacks.enabled:
             raise Refused(ApiError.WEBHOOKS_OFF)
         old_epoch = await self._webhooks.webhook_secret_epoch(user.id)

@@ -21,7 +21,7 @@ class AuditView(ResponseModel):
     """An audit that was ordered on this node."""
 
     state: str = Field(description="running, clean, faults or failed")
-    by: str = Field(description="the administrator who ordered it")
+    by: str = Field(description="the username of the account that ordered it")
     began_at: str
     ended_at: str | None
     checked: int = Field(description="number of submissions checked so far")

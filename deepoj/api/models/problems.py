@@ -120,5 +120,5 @@ class ProblemView(ResponseModel):
     tags: list[str]
     languages: list[str] = Field(description="keys of the languages that it takes; empty: all")
     groups: list[str] | None = Field(
-        description="groups that see it while it is private; null unless the caller is an administrator or made it"
+        description="groups that see it while it is private; null for those who may not read its results"
     )

@@ -23,7 +23,7 @@ class SubmissionListQuery(BaseModel):
     before: str | None = Field(None, pattern=f"^{LIST_PLACE}$", description="`next` of the previous page")
     group_id: int | None = Field(None, ge=1, lt=2**63, description="of members of this group; for those who see all")
     problem_id: int | None = Field(None, ge=1, lt=2**63, description="submissions to this problem")
-    user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' require an administrator")
+    user_id: int | None = Field(None, ge=1, lt=2**63, description="of this account; others' are for those who see all")
     verdict: str | None = Field(
         None, json_schema_extra={"enum": VERDICT_VALUES}, description="finished with this verdict"
     )

@@ -1,4 +1,4 @@
-"""Audits on demand, for administrators."""
+"""Audits on demand, for operators and administrators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class AuditRoutes:
         self._audits = context.audits
 
     @route("GET", "/api/v1/admin/audit", access=needs(Right.OPERATE), responses={200: AuditState})
-    async def standing(self, _admin: User) -> AuditState:
+    async def standing(self, _user: User) -> AuditState:
         """Return the latest audit that was ordered on this node, with its progress or result.
 
         For operators and administrators. Each node knows its own audits only, and forgets them when it restarts.
@@ -27,13 +27,13 @@ class AuditRoutes:
         return AuditState(audit=None if standing is None else _view(standing))
 
     @route("POST", "/api/v1/admin/audit", access=needs(Right.OPERATE), responses={202: OrderedAudit})
-    async def order(self, admin: User) -> OrderedAudit:
+    async def order(self, user: User) -> OrderedAudit:
         """Order an audit: check that each submission has exactly one final verdict by a fenced attempt.
 
         For operators and administrators. The node checks in the background, one audit at a time.
         GET returns its result.
         """
-        is_new = self._audits.order(admin.username)
+        is_new = self._audits.order(user.username)
         standing = self._audits.standing
         if standing is None:
             raise AssertionError("an ordered audit has a standing")

@@ -35,7 +35,7 @@ class LetterRoutes:
         self._letters, self._timeout_s = DecidingLetters(context), context.settings.read_timeout_s
 
     @route("GET", "/api/v1/admin/dlq", access=needs(Right.OPERATE), query=LetterQuery, responses={200: LetterPage})
-    async def letters(self, _admin: User) -> LetterPage:
+    async def letters(self, _user: User) -> LetterPage:
         """List dead letters, newest submission first, in pages.
 
         For operators and administrators. Send ``next`` of a page as ``before`` to get the following page.
@@ -46,7 +46,7 @@ class LetterRoutes:
         return LetterPage(letters=[_view(letter) for letter in page.letters], next=after)
 
     @route("GET", "/api/v1/admin/dlq/<job_id>", access=needs(Right.OPERATE), responses={200: LetterHistory})
-    async def letter(self, _admin: User, job_id: str) -> LetterHistory:
+    async def letter(self, _user: User, job_id: str) -> LetterHistory:
         """Return one dead letter with its events in the ledger.
 
         For operators and administrators.
@@ -63,12 +63,12 @@ class LetterRoutes:
         responses={200: DecisionView},
         errors=(409,),
     )
-    async def requeue(self, admin: User, job_id: str) -> DecisionView:
+    async def requeue(self, user: User, job_id: str) -> DecisionView:
         """Requeue a dead letter with a fresh set of attempts.
 
         For operators and administrators.
         """
-        return await self._decide(Decision.REQUEUE, job_id, admin)
+        return await self._decide(Decision.REQUEUE, job_id, user)
 
     @route(
         "POST",
@@ -78,16 +78,16 @@ class LetterRoutes:
         responses={200: DecisionView},
         errors=(409,),
     )
-    async def discard(self, admin: User, job_id: str) -> DecisionView:
+    async def discard(self, user: User, job_id: str) -> DecisionView:
         """Discard a dead letter: its verdict becomes System Error, finally.
 
         For operators and administrators.
         """
-        return await self._decide(Decision.DISCARD, job_id, admin)
+        return await self._decide(Decision.DISCARD, job_id, user)
 
-    async def _decide(self, decision: Decision, job_id: str, admin: User) -> DecisionView:
+    async def _decide(self, decision: Decision, job_id: str, user: User) -> DecisionView:
         body = await read_json(DecisionBody, timeout_s=self._timeout_s)
-        decided = await self._letters.decide(decision, job_id, admin, attempt_id=body.attempt_id, note=body.note)
+        decided = await self._letters.decide(decision, job_id, user, attempt_id=body.attempt_id, note=body.note)
         return DecisionView(
             job_id=decided.job_id, attempt_id=decided.attempt_id, decision=decision, repeated=decided.repeated
         )

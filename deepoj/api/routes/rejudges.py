@@ -46,7 +46,7 @@ class RejudgeRoutes:
         responses={202: RejudgedView},
         errors=(409,),
     )
-    async def submission(self, admin: User, job_id: str) -> RejudgedView:
+    async def submission(self, user: User, job_id: str) -> RejudgedView:
         """Rejudge a submission.
 
         For administrators, the jury, and the setter of its problem. Only tests whose data, checker or limits changed
@@ -55,12 +55,12 @@ class RejudgeRoutes:
         judging, in_full = query_number("judging", None, _MAX_JUDGING), query_flag("full")
         if job_id_of(job_id) is None:
             raise Refused(ApiError.NO_SUCH_JOB)
-        await self._require(admin, job_id)
+        await self._require(user, job_id)
         rejudged = await step.rejudge(
             self._rejudges,
             job_id,
             judging=judging,
-            by=admin.username,
+            by=user.username,
             in_full=in_full,
             stream_key=self._stream_key,
         )
@@ -77,7 +77,7 @@ class RejudgeRoutes:
         query=RejudgeProblemQuery,
         responses={202: RejudgeOrderView},
     )
-    async def problem(self, admin: User, problem_id: str) -> RejudgeOrderView:
+    async def problem(self, user: User, problem_id: str) -> RejudgeOrderView:
         """Rejudge the submissions of a problem, all or those that the filters name.
 
         For administrators, the jury, and its setter. It runs in the background, with lower priority than contestants'
@@ -91,18 +91,18 @@ class RejudgeRoutes:
             since=query_time("since"),
             until=query_time("until"),
         )
-        problem = await self._publishing.allowed(admin, Right.REJUDGE, problem_id)
-        return _view(await order_rejudge(self._rejudges, problem.id, admin, in_full=in_full, scope=scope))
+        problem = await self._publishing.allowed(user, Right.REJUDGE, problem_id)
+        return _view(await order_rejudge(self._rejudges, problem.id, user, in_full=in_full, scope=scope))
 
     @route(
         "GET", "/api/v1/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE), responses={200: RejudgeOrderView}
     )
-    async def progress(self, admin: User, problem_id: str) -> RejudgeOrderView:
+    async def progress(self, user: User, problem_id: str) -> RejudgeOrderView:
         """Return the progress of the latest rejudge of a problem.
 
         For those who may order one.
         """
-        problem = await self._publishing.allowed(admin, Right.REJUDGE, problem_id)
+        problem = await self._publishing.allowed(user, Right.REJUDGE, problem_id)
         latest = await self._rejudges.rejudge_order(problem.id)
         if latest is None:
             raise Refused(ApiError.NO_SUCH_REJUDGE)

@@ -57,7 +57,7 @@ class WebhookRoutes:
     @route(
         "GET", "/api/v1/admin/webhooks", access=needs(Right.OPERATE), query=WebhookQuery, responses={200: WebhookPage}
     )
-    async def given_up(self, _admin: User) -> WebhookPage:
+    async def given_up(self, _user: User) -> WebhookPage:
         """List webhook deliveries that were given up, newest first, in pages.
 
         For operators and administrators. Send ``next`` of a page as ``before`` to get the following page.
@@ -72,12 +72,12 @@ class WebhookRoutes:
         access=needs(Right.OPERATE),
         responses={202: RedeliveredView},
     )
-    async def redeliver(self, admin: User, delivery_id: str) -> RedeliveredView:
+    async def redeliver(self, user: User, delivery_id: str) -> RedeliveredView:
         """Repeat a webhook delivery that was given up or delivered, with its old delivery id.
 
         For operators and administrators. A delivery that is already waiting is not changed.
         """
-        redelivered = await redeliver(self._context, admin, delivery_id)
+        redelivered = await redeliver(self._context, user, delivery_id)
         return RedeliveredView(delivery_id=delivery_id, job_id=redelivered.job_id, repeated=redelivered.repeated)
 
 
