@@ -1,4 +1,4 @@
-"""The child that carries out the audits that administrators order on this node."""
+"""The child that carries out the audits that are ordered on this node."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ async def publish(
 ) -> Published | PackageFault | UploadRefusal:
     """Check the package, store it and make the problem visible. ``vet`` checks its programs; None: there is no sandbox
     for it. ``statements`` stores what readers see of it, once the problem is there; None: a judge node does that.
-    ``by``: the account, for the log of administrative acts; ``created_by``: its id, for the rights of setters.
+    ``by``: the username, for the log of administrative acts; ``created_by``: the id, for the rights of setters.
 
     Raises:
       StoreUnavailable, BlobsUnavailable: no problem was made.

@@ -45,6 +45,8 @@ def _(text: str) -> str:
 
 
 PASSED, DIFFERS = _("Passed"), _("Differs")
+_BY_CHECKER = _("The sample shows one possible output; the problem's own checker decides about yours.")
+_CUT = _("Only the beginning of its output was compared.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def runnable(index: StatementIndex) -> list[tuple[int, StatementSample]]:
 
 
 class SampleRuns:
-    """Orders and shows them."""
+    """Orders runs on the samples of a problem, and compares what they printed."""
 
     def __init__(self, context: ApiContext, runs: PageRuns) -> None:
         self._context, self._runs = context, runs
@@ -154,10 +156,6 @@ def _shown(visitor: Visitor, problem: Problem, number: int, sample: StatementSam
         stderr=visible(run.stderr)[:4000],
         lines=lines,
     )
-
-
-_BY_CHECKER = _("The sample shows one possible output; the problem's own checker decides about yours.")
-_CUT = _("Only the beginning of its output was compared.")
 
 
 def differences(expected: str, found: str) -> Iterator[tuple[str, str, str]]:

@@ -184,7 +184,7 @@ class ManageProblemPages:
 
     @page("POST", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
     async def order(self, visitor: Visitor, problem_id: str) -> Response:
-        """Rejudge all submissions of a problem."""
+        """Rejudge the submissions of a problem, all or those that the form's filters name."""
         problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         in_full = form.get("full") == "1"
@@ -201,14 +201,14 @@ class ManageProblemPages:
 
     @page("GET", "/manage/problems/<problem_id>/results.csv", access=needs(Right.READ_RESULTS))
     async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
-        """Download all results as CSV."""
+        """Download the results as CSV, all or those of a group."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         content = csv_of(_HEADS, self._results(visitor, problem, _query(problem)))
         return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
 
     @page("GET", "/manage/problems/<problem_id>/results.json", access=needs(Right.READ_RESULTS))
     async def results_json(self, visitor: Visitor, problem_id: str) -> Response:
-        """Download all results as JSON."""
+        """Download the results as JSON, all or those of a group."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         content = json_of(_HEADS, self._results(visitor, problem, _query(problem)))
         return download(f"problem-{problem.id}.json", "application/json", content)

@@ -1,4 +1,4 @@
-"""What a user has achieved, for those to whom he shows it."""
+"""What a user has achieved, for those who see the profile."""
 
 from __future__ import annotations
 

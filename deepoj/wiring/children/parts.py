@@ -52,7 +52,7 @@ class Parts:
     listens: list[str] = field(default_factory=list)
     #: the last snapshot of the pressure loop; without that loop, none
     pressure: LatestPressure = field(default_factory=LatestPressure)
-    #: the audits that administrators order on this node
+    #: the audits that are ordered on this node
     audits: AuditOrders = field(default_factory=AuditOrders)
     #: set when a stop was asked for; a node that breaks ends without it
     stopping: trio.Event = field(default_factory=trio.Event)
