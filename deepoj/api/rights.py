@@ -37,6 +37,8 @@ class RightScope(enum.Enum):
     ALL = enum.auto()
 
 
+#: what of this decides who sees drafts and private problems is written again in SQL, so that lists are one statement:
+#: ``open_problems`` of migration 032
 RIGHTS: Mapping[Right, Mapping[UserRole, RightScope]] = {
     Right.MAKE_PROBLEMS: {UserRole.SETTER: RightScope.ALL},
     Right.CHANGE_PROBLEMS: {UserRole.SETTER: RightScope.OWN},
