@@ -14,6 +14,8 @@ from deepoj.words.groups import GroupRefusal, UserGroup
 
 #: names that are put into a group at once
 MAX_MEMBERS = 500
+#: groups that a page offers to choose from
+MAX_OFFERED = 200
 _SHOWN_NAMES = 10
 
 _REFUSALS = {GroupRefusal.UNKNOWN_GROUP: ApiError.NO_SUCH_GROUP, GroupRefusal.NAME_TAKEN: ApiError.GROUP_NAME_TAKEN}

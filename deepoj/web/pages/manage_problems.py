@@ -13,6 +13,7 @@ from quart import Response, request
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.filters import language_filter, verdict_filter
+from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.http.upload import Form, new_path
 from deepoj.api.publishing import Publishing
@@ -39,8 +40,6 @@ from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery,
 
 _PAGE = 50
 _MAX_AFTER = 2**63 - 1
-#: groups to which results can be limited here
-_MAX_GROUPS = 200
 #: newest submissions that are counted by verdict, and those whose verdicts before and after a rejudge are compared:
 #: about 40 and 80 ms of the database's time
 _COUNTED, _COMPARED = 20_000, 10_000
@@ -303,7 +302,7 @@ class ManageProblemPages:
             changed="changed" in request.args,
             sent=sent or {},
             ways=list(compare.WAYS),
-            groups=await self._context.groups.groups(_MAX_GROUPS),
+            groups=await self._context.groups.groups(MAX_OFFERED),
         )
 
     async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
+from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
 from deepoj.api.redact import item_for
@@ -36,8 +37,6 @@ from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
-#: groups to which the list can be limited here
-_MAX_GROUPS = 200
 #: superseded verdicts that are shown
 _JUDGINGS = 20
 #: microseconds up to the year 2286, and an id
@@ -77,7 +76,7 @@ class SubmissionPages:
             query=query,
             everyone=everyone,
             sees_all=sees_all,
-            groups=await self._context.groups.groups(_MAX_GROUPS) if sees_all else (),
+            groups=await self._context.groups.groups(MAX_OFFERED) if sees_all else (),
             next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
             is_first=place is None,
             languages=list(LANGUAGES.values()),

@@ -13,6 +13,7 @@ from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.web import forms
 from deepoj.web.downloads import csv_of, download
@@ -29,8 +30,6 @@ _MAX_LIST_BYTES = 256 * 1024
 _MAX_SESSIONS = 100
 #: of a slip that a page sends back
 _SLIP_HEADS = ("username", "email", "password")
-#: groups that the list of people can be limited to here; the page of any group leads to its people, too
-_MAX_GROUPS = 200
 _MAX_ID = 2**63 - 1
 #: faults of a list that are shown
 _MAX_FAULTS = 100
@@ -202,7 +201,7 @@ class UserPages:
         search, after = query_text("search", _MAX_NAME_CHARS), query_text("after", _MAX_NAME_CHARS)
         group_id = query_number("group", None, _MAX_ID) if request.args.get("group") else None
         accounts, following = await self._administering.page(_PAGE, after=after, prefix=search, group_id=group_id)
-        groups = await self._groups.groups(_MAX_GROUPS)
+        groups = await self._groups.groups(MAX_OFFERED)
         chosen = None if group_id is None else await self._groups.group(group_id)
         if chosen is not None and chosen.id not in [group.id for group in groups]:
             groups = [chosen, *groups]
