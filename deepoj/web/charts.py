@@ -1,4 +1,5 @@
-"""Charts of pages: figures of bars, for templates that draw them as SVG."""
+"""Charts of pages: figures of bars, for templates that draw them as SVG. All of a bar is in attributes: the policy
+of the pages forbids inline styles."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ from dataclasses import dataclass
 
 from deepoj.words.submissions import TimeCount
 
-#: height of the highest bar
-_HEIGHT = 100
+#: heights of the highest bars
+_HEIGHT, HISTORY_HEIGHT = 100, 80
 _TENTHS = 10
 
 
@@ -47,3 +48,33 @@ def time_bars(counts: Sequence[TimeCount], limit_ms: int) -> list[TimeBar]:
         )
         for tenth in tenths
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryBar:
+    """A bar in units of the picture; ``y`` counts from above."""
+
+    x: int
+    y: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryChart:
+    """Bars, oldest first. ``width`` is that of the picture, ``bar_width`` that of each bar."""
+
+    bars: Sequence[HistoryBar]
+    width: int
+    bar_width: int
+    height: int = HISTORY_HEIGHT
+
+
+def history_chart(values: Sequence[int], *, bar_width: int) -> HistoryChart:
+    """Return the bars of values. A value above 0 is seen however small it is; a value of 0 has no bar."""
+    most = max([*values, 1])
+    bars = []
+    for place, value in enumerate(values):
+        height = max(2, round(value * HISTORY_HEIGHT / most)) if value > 0 else 0
+        if height:
+            bars.append(HistoryBar(place * bar_width, HISTORY_HEIGHT - height, height))
+    return HistoryChart(bars, max(1, len(values)) * bar_width, bar_width)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepoj.api.context import ApiContext
 from deepoj.api.live.events import LiveEvent
-from deepoj.web.history import chart
+from deepoj.web.charts import history_chart
 from deepoj.words.outbox import LANES
 from deepoj.words.stream import HISTORY_MINUTES
 
@@ -33,8 +33,8 @@ def queue_values(context: ApiContext) -> dict[str, Any]:
         "measured_minutes": len(minutes),
         "most_waiting": max(waiting),
         "most_pending": max(pending),
-        "waiting_chart": chart(waiting, bar_width=_BAR_WIDTH),
-        "pending_chart": chart(pending, bar_width=_BAR_WIDTH),
+        "waiting_chart": history_chart(waiting, bar_width=_BAR_WIDTH),
+        "pending_chart": history_chart(pending, bar_width=_BAR_WIDTH),
     }
 
 

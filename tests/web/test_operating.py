@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.capacity.pressure import LatestPressure
-from deepoj.web.history import chart
+from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed
 from deepoj.words.roster import DiskUse, NodeFacts
 from deepoj.words.stream import HISTORY_MINUTES
@@ -161,6 +161,6 @@ async def test_minutes_keep_the_most_and_one_hour(autojump_clock: object) -> Non
 
 
 def test_bars_fill_the_height_and_small_values_are_seen() -> None:
-    picture = chart([0, 1, 1000], bar_width=10)
+    picture = history_chart([0, 1, 1000], bar_width=10)
     assert [(bar.x, bar.y, bar.height) for bar in picture.bars] == [(10, 78, 2), (20, 0, 80)]
     assert picture.width == 30

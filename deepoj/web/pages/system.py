@@ -12,7 +12,7 @@ from deepoj.api.live.events import SYSTEM_TOPIC
 from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
-from deepoj.web.history import chart
+from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed, audit_values, queue_values
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
@@ -64,7 +64,7 @@ class SystemPages:
             running=await context.system.running_jobs(_MAX_RUNNING),
             most_running=_MAX_RUNNING,
             hour=hour,
-            hour_chart=chart(hour.verdicts, bar_width=50),
+            hour_chart=history_chart(hour.verdicts, bar_width=50),
             interruptions=await context.system.interruptions(_MAX_INTERRUPTIONS),
             upkeep=context.metrics.upkeep(),
             hooks=hooks,
