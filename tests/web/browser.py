@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from tests.web.pages import Shown, Who
 from tests.web.site import Site
 
-#: transferred on a first visit
+#: transferred on a first visit, without the font of formulas, whose size tests/web/test_assets.py bounds
 ORDINARY_BYTES, EDITOR_BYTES = 60_000, 220_000
 #: for every step of a test: the machine may be busy
 PATIENCE_MS = 60_000
@@ -68,8 +68,10 @@ class Watcher:
     faults: list[str] = field(default_factory=list)
     #: statuses of refusals that the test provokes: the browser's console calls them errors
     expected: set[int] = field(default_factory=set)
-    #: transferred since the last visit
+    #: transferred since the last visit, without fonts
     received: int = 0
+    #: fonts that were loaded from the site since the last visit: the requests that the browser gave them
+    fonts: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         page, network = self.page, self.context.new_cdp_session(self.page)
@@ -78,12 +80,14 @@ class Watcher:
         page.on("dialog", self._dialog)
         page.on("request", self._request)
         page.on("response", self._response)
+        network.on("Network.responseReceived", self._received)
         network.on("Network.loadingFinished", self._finished)
         network.send("Network.enable")
 
     def visit(self, shown: Shown) -> None:
         """Open a page for the first time: nothing is cached. Check its status."""
         self.received = 0
+        self.fonts.clear()
         if shown.status != 200:
             self.expected.add(shown.status)
         response = self.page.goto(self.site.path(shown.path), wait_until="load")
@@ -128,8 +132,13 @@ class Watcher:
         if response.status >= 500:
             self.faults.append(f"{response.status} from {response.url}")
 
+    def _received(self, event: dict[str, Any]) -> None:
+        if event["type"] == "Font":
+            self.fonts.add(event["requestId"])
+
     def _finished(self, event: dict[str, Any]) -> None:
-        self.received += int(event["encodedDataLength"])
+        if event["requestId"] not in self.fonts:
+            self.received += int(event["encodedDataLength"])
 
 
 @contextmanager

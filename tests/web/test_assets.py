@@ -36,6 +36,8 @@ BUDGET_BYTES = {
     "source.js": 2 * 1024,
     "clike.js": 10 * 1024,
 }
+#: the font of formulas
+MATH_FONT, MATH_FONT_BYTES = "stix-two-math-latin-400-normal.woff2", 60_000
 
 
 def write(directory: Path, files: dict[str, bytes], *, compressed: bool = True) -> dict[str, str]:
@@ -251,12 +253,42 @@ def test_scripts_name_no_other_host() -> None:
     assert names <= {"http://www.w3.org"}, "the name of a namespace, which is not loaded"
 
 
+def test_font_of_formulas_is_small_and_says_how_to_set_them() -> None:
+    """Without a table MATH browsers set superscripts too high and stretch no brace."""
+    entry = json.loads((STATIC / "manifest.json").read_text())[MATH_FONT]
+    data = (STATIC / entry["file"]).read_bytes()
+    assert entry["bytes"] == len(data) <= MATH_FONT_BYTES
+    assert f'url("/assets/{entry["file"]}")' in made("site.css")
+    assert _known_tables(data) >= {_CMAP, _GLYF, _MATH}
+
+
+#: numbers of tables in WOFF2, chapter 5.2
+_CMAP, _GLYF, _LOCA, _MATH, _NAMED = 0, 10, 11, 31, 63
+
+
+def _known_tables(font: bytes) -> set[int]:
+    """Return the numbers of the tables that a WOFF2 font has."""
+    assert font[:4] == b"wOF2"
+    numbers, place = set(), 48
+    for _ in range(int.from_bytes(font[12:14])):
+        number, transformed = font[place] & 63, font[place] >> 6 != 0
+        numbers.add(number)
+        place += 5 if number == _NAMED else 1
+        # glyf and loca are transformed where the bits are 0, and others where they are not
+        for _ in range(2 if transformed != (number in {_GLYF, _LOCA}) else 1):
+            while font[place] & 0x80:
+                place += 1
+            place += 1
+    return numbers
+
+
 def test_licences_of_all_packages_go_with_the_scripts() -> None:
     notice = made("notice.txt")
     packages = json.loads((STATIC / "packages.json").read_text())
     assert {"htmx.org", "htmx-ext-sse", "@codemirror/view"} <= {package["name"] for package in packages}
     assert [each["name"] for each in packages if f"{each['name']} {each['version']}\n" not in notice] == []
-    assert {package["license"] for package in packages} <= {"MIT", "0BSD"}
+    assert {package["license"] for package in packages} <= {"MIT", "0BSD", "OFL-1.1"}
+    assert "SIL OPEN FONT LICENSE Version 1.1" in notice
     assert all(
         re.match(r"/\* Licences: /assets/notice\.\w+\.txt \*/\n", made(name))
         for name in ("app.js", "editor.js", "source.js")

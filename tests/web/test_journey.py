@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from deepoj.sample import accepted_source
+from deepoj.web.assets import Assets
 from tests.e2e.nodes import BROKEN, WRONG
 from tests.web.browser import PATIENCE_MS, Look, chromium, watched
 from tests.web.pages import PAGES, Shown, Who
@@ -20,6 +21,8 @@ from tests.web.site import PASSWORD, Site
 
 LANGUAGE = "cpp17"
 expect.set_options(timeout=PATIENCE_MS)
+#: the state of each font that the style sheets name
+_FONTS = "document.fonts.ready.then((fonts) => [...fonts].map((font) => font.status))"
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +175,33 @@ def test_the_watcher_counts_what_is_transferred(browser: Browser, site: Site, mo
     with pytest.raises(AssertionError, match="the budget is 1000"), watched(browser, site, home.who) as watcher:
         watcher.visit(home)
         watcher.check(home)
+
+
+def test_formulas_alone_load_the_font_and_are_set_by_it(browser: Browser, site: Site) -> None:
+    """A font of the reader's system that can set them is taken instead."""
+    raised = "<msup><mn id=base>10</mn><mn id=raised>18</mn></msup>"
+    lines = "<mtr><mtd><mn>1</mn></mtd></mtr>" * 6
+    tall = f"<mo id=brace>{{</mo><mtable id=rows>{lines}</mtable>"
+    html = (
+        f'<!doctype html><html lang=en><link rel=stylesheet href="{Assets.load().url("site.css")}"><title>x</title>'
+        f"<h1>x</h1><div class=rendered><math><mrow>{raised}</mrow></math><math><mrow>{tall}</mrow></math></div>"
+    )
+    planted, plain = Shown(path="/planted", who=Who.STRANGER), PAGES[0]
+    with watched(browser, site, planted.who) as watcher:
+        page = watcher.page
+        watcher.visit(plain)
+        assert page.evaluate(_FONTS) == ["unloaded"]
+        assert watcher.fonts == set()
+        page.route("**/planted", lambda route: route.fulfill(status=200, content_type="text/html", body=html))
+        watcher.visit(planted)
+        page.evaluate("document.fonts.ready")
+        assert page.evaluate(_FONTS) == ["loaded"]
+        base, high, brace, rows = (_box(page, name) for name in ("base", "raised", "brace", "rows"))
+        assert base["y"] - high["y"] < base["height"] / 2
+        assert brace["height"] >= rows["height"] * 0.9
+
+
+def _box(page: Page, name: str) -> FloatRect:
+    box = page.locator(f"#{name}").bounding_box()
+    assert box is not None
+    return box

@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "nod
 import { basename, extname, join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { mathFont } from "./math-font.mjs";
 
 const ENTRIES = { app: "js/app.js", editor: "js/editor.js", site: "css/main.css" };
 // esbuild's own hash of a font or an image that a style sheet names
@@ -27,6 +28,7 @@ const common = {
   loader: { ".woff2": "file", ".svg": "file", ".png": "file" },
   assetNames: "[name].[hash]",
   publicPath: "/assets",
+  plugins: [mathFont],
   legalComments: "none", // the licences are in notice.txt, whole
   metafile: true,
   write: false,
@@ -96,7 +98,7 @@ function packagesOf(inputs) {
 
 function licences(packages) {
   const parts = packages.map((each) => `${each.name} ${each.version}\n\n${each.licence_text}\n`);
-  return `The scripts of Deep-OJ contain these packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
+  return `The scripts and styles of Deep-OJ contain these packages.\n\n${parts.join(`\n${"-".repeat(80)}\n\n`)}`;
 }
 
 function text(value) {
