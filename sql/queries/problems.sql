@@ -109,8 +109,9 @@ WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILI
 ORDER BY id LIMIT $3;
 
 -- name: find_problems_by_title
--- The same by title, after the problem $4; from the first one if that has been deleted.
-WITH place AS MATERIALIZED (SELECT lower(title) COLLATE "C" AS title, id FROM problems WHERE id = $4)
+-- The same by title, after the problem $4; from the first one if that has been deleted, or if the account does not see it:
+-- where the page begins would tell its title.
+WITH place AS MATERIALIZED (SELECT lower(title) COLLATE "C" AS title, id FROM open_problems($5) WHERE id = $4)
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
        visibility, tags, languages

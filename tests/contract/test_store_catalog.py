@@ -82,6 +82,19 @@ async def test_who_sees_a_problem_in_each_state(scene: Scene, visibility: Visibi
     assert [one.id for one in await store.problems.problems(0, 9)] == [number], "nodes and managers see all"
 
 
+async def test_a_hidden_problem_is_no_place_in_the_list_by_title(scene: Scene) -> None:
+    """A page after it would begin where its title stands, and so tell the title by and by."""
+    problems, number = scene.lab.store.problems, scene.problem.id
+    await scene.becomes(Visibility.DRAFT)
+    await problems.update_problem(number, ProblemChange(title="m"))
+    listed = [(await new_problem(scene.lab.store)).id for _ in range(2)]
+    for one, title in zip(listed, ("a", "z"), strict=True):
+        await problems.update_problem(one, ProblemChange(title=title))
+    for caller, expected in (("stranger", listed), ("other", listed), ("owner", listed[1:])):
+        query = ProblemSearch(viewer=scene.accounts.get(caller), by_title=True)
+        assert [one.id for one in await problems.find_problems(query, number, 9)] == expected, caller
+
+
 async def test_groups_of_a_problem_are_replaced_and_go_with_the_group(scene: Scene) -> None:
     problems, number = scene.lab.store.problems, scene.problem.id
     await scene.becomes(Visibility.PRIVATE)

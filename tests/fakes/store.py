@@ -334,7 +334,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         def place(one: Problem) -> tuple[str, int]:
             return (one.title.lower() if query.by_title else "", one.id)
 
-        sought, start = query.search.lower(), self._problems.get(after_id)
+        sought, start = query.search.lower(), self._open_problems(query.viewer).get(after_id)
         seen = [one for one in self._open_problems(query.viewer).values() if query.tag in ("", *one.tags)]
         found = [one for one in seen if sought in one.title.lower() or one.id == query.number]
         if query.by_title:
