@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,9 @@ from deepoj.words.statements import StatementIndex, StatementSample
 MOST = 8
 #: of the table of differences
 _MAX_LINES, _MAX_LINE = 100, 400
-#: longer outputs are compared line by line, without looking for lines that are missing
-_MAX_ALIGNED = 300
+#: longer outputs are compared line by line, without looking for lines that are missing; so are those with more pairs of
+#: equal lines, as many lines that repeat make: an alignment would hold the node for a second
+_MAX_ALIGNED, _MAX_PAIRS = 300, 10_000
 _RUN_IDS = re.compile(r"run-[0-9a-f-]{36}(?:\.run-[0-9a-f-]{36}){0,7}")
 
 
@@ -161,7 +163,7 @@ def _shown(visitor: Visitor, problem: Problem, number: int, sample: StatementSam
 def differences(expected: str, found: str) -> Iterator[tuple[str, str, str]]:
     """Yield (mark, expected line, found line): ``=`` same, ``≠`` different, ``−`` missing, ``+`` one too many."""
     wanted, got = _lines(expected), _lines(found)
-    if max(len(wanted), len(got)) > _MAX_ALIGNED:
+    if max(len(wanted), len(got)) > _MAX_ALIGNED or _pairs(wanted, got) > _MAX_PAIRS:
         yield from _side_by_side(wanted, got)
         return
     for tag, w1, w2, g1, g2 in difflib.SequenceMatcher(None, wanted, got, autojunk=False).get_opcodes():
@@ -169,6 +171,12 @@ def differences(expected: str, found: str) -> Iterator[tuple[str, str, str]]:
             yield from (("=", line, line) for line in wanted[w1:w2])
         else:
             yield from _side_by_side(wanted[w1:w2], got[g1:g2])
+
+
+def _pairs(wanted: Sequence[str], got: Sequence[str]) -> int:
+    """Return the number of pairs of equal lines."""
+    found = Counter(got)
+    return sum(found[line] for line in wanted)
 
 
 def _side_by_side(wanted: Sequence[str], got: Sequence[str]) -> Iterator[tuple[str, str, str]]:

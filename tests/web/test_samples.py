@@ -139,3 +139,10 @@ async def test_without_samples_there_is_no_button(home: House) -> None:
 )
 def test_differences_name_the_lines(expected: str, found: str, marks: str) -> None:
     assert "".join(mark for mark, _, _ in differences(expected, found)) == marks
+
+
+def test_lines_that_repeat_are_compared_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aligning these would hold the node for a second, and a page has eight samples."""
+    monkeypatch.setattr("deepoj.web.samples.difflib.SequenceMatcher", None)
+    found = "".join("a\n" if number % 2 else f"{number}\n" for number in range(300))
+    assert "".join(mark for mark, _, _ in differences("a\n" * 300, found)) == "≠=" * 150
