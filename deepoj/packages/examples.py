@@ -126,8 +126,9 @@ class ExampleReader:
         return replace(draft, sources=None, why=f"no running judge node has {name}")
 
     def _read(self, problem: Problem, package: Path) -> VerificationDraft | PackageFault:
-        """Blocking."""
-        with package.open("rb") as file, tempfile.TemporaryDirectory(dir=package.parent) as room:
+        """Blocking. The sweep of uploads removes the folder if this process is killed."""
+        folder = tempfile.TemporaryDirectory(dir=package.parent, prefix="upload-", suffix=".files")
+        with package.open("rb") as file, folder as room:
             opened = open_package(file, self.limits)
             if isinstance(opened, PackageFault):
                 return opened

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import pytest
 import trio
 from click.testing import CliRunner
 
+from deepoj.api.http.upload import sweep
 from deepoj.cli import problem_verify_remote
 from deepoj.cli.problem_verify import verify
 from deepoj.client import ApiClient
 from deepoj.judging.verifications import VerificationDraft, example_of_json
 from deepoj.packages import examples
+from deepoj.packages.formats import PackageFault, lay_out
+from deepoj.packages.formats.entry import Opened
 from deepoj.pipeline.verify import settle_example
 from deepoj.words.problems import ProblemChange
 from deepoj.words.results import Report, TestResult, Verdict
@@ -126,6 +130,17 @@ async def test_the_stream_ends_with_the_verification(scene: Scene) -> None:
     assert "bad.py" in text
 
 
+async def test_the_stream_ends_when_the_problem_is_deleted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await scene.visit.post(scene.path, {"act": "start"})
+
+    async def gone(_number: int) -> None:
+        return None
+
+    monkeypatch.setattr(scene.home.ports.problems, "problem", gone)
+    text = (await scene.visit.get(f"{scene.path}/events")).text
+    assert "event: done" in text
+
+
 async def test_cancelling_keeps_the_last_result(scene: Scene) -> None:
     await scene.visit.post(scene.path, {"act": "start"})
     await scene.judge(PROMISED)
@@ -213,6 +228,25 @@ async def test_nodes_languages_are_asked_in_trios_thread(scene: Scene) -> None:
     draft = await reader.read(problem)
     assert isinstance(draft, VerificationDraft)
     assert all(one.why.startswith("no running judge node has") and one.sources is None for one in draft.examples)
+
+
+async def test_files_of_a_killed_reader_are_swept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms: list[Path] = []
+
+    def watched(opened: Opened, names: Sequence[str], room: Path) -> Mapping[str, Path] | PackageFault:
+        rooms.append(room)
+        return lay_out(opened, names, room)
+
+    monkeypatch.setattr(examples, "lay_out", watched)
+    await scene.visit.post(scene.path, {"act": "start"})
+    (left,) = rooms
+    assert not left.exists()
+    (left / "folder").mkdir(parents=True)
+    sweep(left.parent)
+    assert left.exists(), "it may be in use"
+    os.utime(left, (1, 1))
+    sweep(left.parent)
+    assert not left.exists()
 
 
 CASE = {"submission": "a.py", "expected": ["Accepted"], "got": "Accepted", "status": "ok", "time_ms": 5, "why": ""}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -85,10 +86,14 @@ def new_path(upload_dir: Path) -> Path:
 
 
 def sweep(upload_dir: Path) -> None:
-    """Remove uploads left by killed processes a day ago or earlier."""
-    for upload in upload_dir.glob("upload-*.zip"):
+    """Remove uploads, and folders with files of packages, left by killed processes a day ago or earlier."""
+    for upload in (*upload_dir.glob("upload-*.zip"), *upload_dir.glob("upload-*.files")):
         with contextlib.suppress(FileNotFoundError):
-            if upload.stat().st_mtime < time.time() - _STALE_S:
+            if upload.stat().st_mtime >= time.time() - _STALE_S:
+                continue
+            if upload.is_dir():
+                shutil.rmtree(upload)
+            else:
                 upload.unlink()
 
 

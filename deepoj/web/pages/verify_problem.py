@@ -57,7 +57,7 @@ class VerifyPages:
     """``/manage/problems/{id}/verify`` and its ``/events``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._live, self._settings = context.live, context.settings
+        self._live, self._settings, self._problems = context.live, context.settings, context.problems
         self._visitors, self._pages = visitors, pages
         self._publishing, self._verifying = Publishing(context), Verifying(context)
 
@@ -89,7 +89,9 @@ class VerifyPages:
         problem = await self._allowed(visitor, problem_id)
 
         async def result() -> VerificationResult | None:
-            return await self._verifying.result(await self._publishing.problem(problem_id))
+            current = await self._problems.problem(problem.id)
+            # a deleted problem ends the stream
+            return None if current is None else await self._verifying.result(current)
 
         def pieces(found: VerificationResult | None) -> tuple[str, str]:
             values = _values(visitor, problem, found)
