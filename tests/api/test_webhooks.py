@@ -12,6 +12,7 @@ import trio
 
 from deepoj.webhooks.callback_urls import CallbackRules
 from deepoj.webhooks.delivery import signing_secret
+from deepoj.words.accounts import UserRole
 from deepoj.words.jobs import Claim
 from deepoj.words.stream import Entry
 from deepoj.words.webhooks import HookFailure, HookStatus
@@ -71,6 +72,10 @@ async def test_the_owner_and_administrators_see_what_became_of_it(tmp_path: Path
         assert seen["created_at"]
         assert seen["ended_at"]
     assert (await home.ask("GET", path, token=other)).status_code == 403
+    jury = await home.account("jury")
+    await home.ports.accounts.change_rights(jury.id, roles=[UserRole.JURY], by=None)
+    told = await (await home.ask("GET", path, token=await home.token_of("jury"))).get_json()
+    assert (told["callback_url"], told["webhooks"]) == (None, []), "the URL has the receiver's secrets"
     _, plain = await submitted(home, owner, code="// no callback")
     told = await (await home.ask("GET", f"/api/v1/submissions/{plain['job_id']}", token=owner)).get_json()
     assert (told["callback_url"], told["webhooks"]) == (None, [])

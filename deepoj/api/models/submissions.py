@@ -112,7 +112,9 @@ class SubmissionView(ResponseModel):
     )
     data: dict[str, Any] | None
     judgings: list[JudgingView] = Field(description="the verdicts of the latest 20 judgings, in order")
-    callback_url: str | None = Field(default=None, description="URL that receives the verdicts")
+    callback_url: str | None = Field(
+        default=None, description="for the author and administrators: URL that receives the verdicts"
+    )
     webhooks: list[WebhookView] = Field(default=[], description="the latest 20 deliveries to callback_url")
 
 

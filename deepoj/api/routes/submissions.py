@@ -147,10 +147,12 @@ class SubmissionRoutes:
     async def submission(self, job_id: str) -> SubmissionView:
         """Return a submission with its source and result.
 
-        For those who may read its status.
+        For those who may read its status; the callback for its author and administrators only.
         """
-        _user, reading = await self._readable(job_id)
+        user, reading = await self._readable(job_id)
         submission = reading.submission
+        # its path and query are the receiver's secrets
+        sees_callback = user.is_admin or user.id == submission.user_id
         return SubmissionView(
             job_id=submission.job_id,
             user_id=submission.user_id,
@@ -170,8 +172,8 @@ class SubmissionRoutes:
             before=await before_of(self._context, submission),
             data=result_for(submission.result, is_whole=reading.is_whole, steps=self._settings.hidden_steps),
             judgings=await self._judgings(submission, is_whole=reading.is_whole),
-            callback_url=submission.callback_url,
-            webhooks=await webhooks_of(self._context, submission, _WEBHOOKS),
+            callback_url=submission.callback_url if sees_callback else None,
+            webhooks=await webhooks_of(self._context, submission, _WEBHOOKS) if sees_callback else [],
         )
 
     async def _judgings(self, submission: Submission, *, is_whole: bool) -> list[JudgingView]:
