@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.web.pages.audit import ACTS
+from deepoj.words.accounts import UserRole
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.ledger import Decision
 from tests.api.house import form, package, submission
@@ -60,6 +61,22 @@ async def test_acts_of_pages_and_of_the_api_are_shown_newest_first(tmp_path: Pat
     assert "attempt 2 · note <why>" in shown.words
     assert "<why>" not in shown.text
     assert "<T>" not in shown.text
+
+
+async def test_operators_read_no_titles_of_problems(tmp_path: Path) -> None:
+    """It may be one that they do not see."""
+    home = pages_house(tmp_path)
+    admin, _ = await member(home, "root", is_admin=True)
+    olga, account = await member(home, "olga")
+    await home.ports.accounts.change_rights(account.id, roles=[UserRole.OPERATOR], by=None)
+    body, content_type = form({"title": "Secret", "visibility": "draft"}, package())
+    headers = {"Content-Type": content_type}
+    token = await home.token_of("root")
+    assert (await home.ask("POST", "/api/v1/problems", token=token, data=body, headers=headers)).status_code == 200
+    assert "title Secret" in (await admin.get(PAGE)).words
+    shown = (await olga.get(PAGE)).words
+    assert "created the problem" in shown
+    assert "Secret" not in shown
 
 
 async def test_strangers_log_in_and_members_are_refused(tmp_path: Path) -> None:

@@ -92,17 +92,23 @@ class AuditPages:
         return self._pages.html(
             "audit.html",
             visitor,
-            events=[(event, ACTS.get(event.act, event.act), _place(event), _details(event)) for event in shown],
+            events=[
+                (event, ACTS.get(event.act, event.act), _place(event), _details(event, sees_titles=visitor.is_admin))
+                for event in shown
+            ],
             before=before,
             next_before=shown[-1].id if len(found) > _PAGE else None,
         )
 
 
-def _details(event: AdminEvent) -> list[tuple[str, str]]:
-    """Return name and value of each detail that says something; of a flag that is set, the name alone."""
+def _details(event: AdminEvent, *, sees_titles: bool) -> list[tuple[str, str]]:
+    """Return name and value of each detail that says something; of a flag that is set, the name alone. ``sees_titles``:
+    of problems, which may be drafts: operators do not see those."""
     found = []
     for key, name in DETAILS.items():
         value = event.details.get(key)
+        if key == "title" and not sees_titles:
+            continue
         if isinstance(value, list):
             found.append((name, ", ".join(map(str, value))))
         elif value not in (None, "", False):
