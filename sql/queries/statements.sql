@@ -72,11 +72,13 @@ SELECT p.statement_edition AS edition, e.language, e.kind, e.source, e.version
 FROM problems AS p LEFT JOIN statement_edits AS e ON e.problem_id = p.id
 WHERE p.id = $1 ORDER BY e.language;
 
--- name: lock_statement
--- A problem's package, and its edited statement in the language $2; locked, so that one edit comes after the other.
-SELECT p.testcase_hash AS data_hash, e.kind, e.source, e.version
-FROM problems AS p LEFT JOIN statement_edits AS e ON e.problem_id = p.id AND e.language = $2
-WHERE p.id = $1 FOR UPDATE OF p;
+-- name: lock_statements
+-- A problem's package; locked, so that one edit comes after the other.
+SELECT testcase_hash AS data_hash FROM problems WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: statement_edit
+-- An edited statement. A query of its own: one that waits for the lock reads joined rows as they were before.
+SELECT kind, source, version FROM statement_edits WHERE problem_id = $1 AND language = $2;
 
 -- name: mark_edited
 -- Begins an edition of a problem's statements, which are to be rendered. $2: the administrator who does it, or NULL.

@@ -43,7 +43,8 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "claim_unrendered": ("int, float8, bigint[], text[], int[]", "1, 60, '{2000}', '{h}', '{0}'"),
     "release_unrendered": ("bigint", "2000"),
     "statement_edits": ("bigint", "2000"),
-    "lock_statement": ("bigint, text", "2000, 'en'"),
+    "lock_statements": ("bigint", "2000"),
+    "statement_edit": ("bigint, text", "2000, 'en'"),
     "mark_edited": ("bigint, text, text", "2000, 'root', 'en'"),
     "drop_statement_edit": ("bigint, text", "2000, 'en'"),
     "submit": (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import trio
+
 from deepoj.words.problems import Problem, ProblemChange
 from deepoj.words.statements import (
     RENDERER_VERSION,
@@ -172,3 +174,20 @@ async def test_an_edit_of_what_has_changed_is_refused(lab: Lab) -> None:
     assert unknown is EditRefusal.UNKNOWN_PROBLEM
     assert await lab.store.problems.delete_problem(made.id) is None
     assert await store.statement_edits(made.id) == StatementEdits(0)
+
+
+async def test_of_edits_at_the_same_time_one_is_kept(lab: Lab) -> None:
+    """A node that waited for another's edit of a statement has to see it."""
+    made, store = await kept(lab), lab.store.statements
+    for since in range(2):
+        outcomes: list[int | EditRefusal] = []
+
+        async def save(source: str, since: int, outcomes: list[int | EditRefusal]) -> None:
+            outcomes.append(
+                await store.edit_statement(made.id, "en", edit(source), since=since, data_hash=made.data_hash)
+            )
+
+        async with trio.open_nursery() as nursery:
+            for number in range(6):
+                nursery.start_soon(save, f"{since}-{number}", since, outcomes)
+        assert [one for one in outcomes if one is not EditRefusal.CHANGED_MEANWHILE] == [since + 1]

@@ -132,12 +132,14 @@ class PgStatements:
 
         async def work(connection: Connection, again: bool) -> int | EditRefusal:
             async with connection.transaction():
-                row = await connection.fetchrow(queries()["lock_statement"].sql, problem_id, language)
-                if row is None:
+                current_hash = await connection.fetchval(queries()["lock_statements"].sql, problem_id)
+                if current_hash is None:
                     return EditRefusal.UNKNOWN_PROBLEM
-                if again and stored == (row["kind"], row["source"]):
-                    return int(row["version"])
-                if (row["version"] or 0) != since or (since == 0 and row["data_hash"] != data_hash):
+                row = await connection.fetchrow(queries()["statement_edit"].sql, problem_id, language)
+                version = 0 if row is None else int(row["version"])
+                if again and row is not None and stored == (row["kind"], row["source"]):
+                    return version
+                if version != since or (since == 0 and current_hash != data_hash):
                     return EditRefusal.CHANGED_MEANWHILE
                 marked = await connection.fetchrow(queries()["mark_edited"].sql, problem_id, by, language)
                 edition = 0 if marked is None else int(marked["statement_edition"])
