@@ -9,6 +9,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
 from deepoj.judging.verifications import (
+    MAX_TIMES,
     Verification,
     VerificationState,
     VerifiedExample,
@@ -22,8 +23,6 @@ from deepoj.packages.formats import PackageFault
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 
-#: tests that are shown with their longest time
-_TESTS = 10
 #: how often a start is tried while others change the problem
 _TRIES = 3
 
@@ -120,7 +119,7 @@ class Verifying:
         return VerificationResult(
             verification=shown,
             examples=await self._verifications.verified_examples(shown.id),
-            worst_times=await self._verifications.worst_times(shown.id, _TESTS),
+            worst_times=await self._verifications.worst_times(shown.id, MAX_TIMES),
             current_version=problem.version,
             most_ms=self._most_ms,
         )

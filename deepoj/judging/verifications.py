@@ -7,6 +7,7 @@ compare by ``promises``, and give the advice about the time limit that stands he
 from __future__ import annotations
 
 import enum
+import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,8 +24,9 @@ from deepoj.words.sources import Sources
 _TIGHT = 0.5
 #: submissions of a package that are judged, and the bytes of their sources together
 MAX_EXAMPLES, MAX_SOURCE_BYTES = 300, 8 * 1024 * 1024
-#: tests of a submission whose times are kept
-MAX_TIMES = 2_000
+#: tests that are shown with the longest time of any submission. Each submission keeps as many, its slowest: a test that
+#: is shown is one of them in the submission that took longest
+MAX_TIMES = 10
 _WHY_CHARS = 1_000
 
 
@@ -155,8 +157,12 @@ def outcome_of(result: PromiseResult) -> ExampleOutcome:
         slowest_test="" if slowest is None else slowest.name,
         time_ms=None if slowest is None else slowest.cpu_ms,
         memory_kb=None if slowest is None else report.memory_used_kb,
-        tests=tuple((test.name, test.cpu_ms) for test in report.tests[:MAX_TIMES]),
+        tests=tuple((test.name, test.cpu_ms) for test in heapq.nsmallest(MAX_TIMES, report.tests, key=_slowest_first)),
     )
+
+
+def _slowest_first(test: TestResult) -> tuple[int, str]:
+    return -test.cpu_ms, test.name
 
 
 def slowest_test(report: Report | None) -> TestResult | None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import trio
 
-from deepoj.judging.promises import Kept
-from deepoj.judging.verifications import VerificationState, VerifiedExample, example_of_json
+from deepoj.judging.promises import Kept, PromiseResult
+from deepoj.judging.verifications import (
+    MAX_TIMES,
+    VerificationState,
+    VerifiedExample,
+    example_of_json,
+    outcome_of,
+)
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.verifying import VerifyExamples
@@ -205,3 +211,14 @@ async def test_changed_problem_ends_its_verification(autojump_clock: object, sce
     assert await scene.store.verifications.sweep_verifications(MAX_ATTEMPTS, MAX_WAIT_S) == 1
     assert scene.state is VerificationState.OUTDATED
     assert not await scene.node().once()
+
+
+def test_a_submission_keeps_the_times_of_its_slowest_tests() -> None:
+    """All times of a large package would be sorted again at each step of each watched page."""
+    one = a_report(Verdict.ACCEPTED).tests[0]
+    tests = tuple(replace(one, name=f"{number:02}", cpu_ms=number // 2) for number in range(30))
+    report = replace(a_report(Verdict.ACCEPTED), tests=tests)
+    outcome = outcome_of(PromiseResult(example=submission("one").example, kept=Kept.OK, report=report))
+    assert outcome.tests[:4] == (("28", 14), ("29", 14), ("26", 13), ("27", 13))
+    assert len(outcome.tests) == MAX_TIMES
+    assert outcome.slowest_test in {"28", "29"}
