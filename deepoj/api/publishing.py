@@ -99,6 +99,9 @@ class Publishing:
         """Change a problem; omitted fields stay unchanged."""
         revision, groups = revision_of(form, self._settings), _groups(form.fields)
         await self._require_groups(groups)
+        opens = revision.visibility is Visibility.PRIVATE
+        if opens:  # groups first: if we die in between, the members of former groups would see the problem
+            await self._set_groups(problem_id, groups, user)
         changed = await revise(
             self._problems,
             self._context.blobs,
@@ -115,7 +118,8 @@ class Publishing:
             case PackageFault() | UploadRefusal():
                 raise package_refused(changed)
             case _:
-                await self._set_groups(problem_id, groups, user)
+                if not opens:
+                    await self._set_groups(problem_id, groups, user)
                 return changed
 
     async def _require_groups(self, names: Sequence[str] | None) -> None:

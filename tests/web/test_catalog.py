@@ -12,6 +12,7 @@ import pytest
 
 from deepoj.judging.languages import LANGUAGES
 from deepoj.words.accounts import UserRole
+from deepoj.words.errors import StoreUnavailable
 from deepoj.words.groups import UserGroup
 from deepoj.words.problems import ProblemChange, Visibility
 from deepoj.words.statements import (
@@ -122,6 +123,25 @@ async def test_who_reads_a_problem_in_each_state(scene: Scene, visibility: Visib
 
 def _needs_login(caller: str, path: str) -> bool:
     return caller == "stranger" and path.startswith("/users/")
+
+
+async def test_a_change_that_breaks_off_opens_no_draft_to_former_groups(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.becomes(visibility=Visibility.DRAFT)
+    path = f"/problems/{scene.number}"
+    assert (await scene.get("member", path))[0] == 404
+
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("away")
+
+    fields = {"visibility": "private", "groups": ""}
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.home.ports.problems, "set_problem_groups", away)
+        assert (await scene.visits["root"].post(f"/manage{path}", fields)).status == 503
+    assert (await scene.get("member", path))[0] == 404
+    assert (await scene.visits["root"].post(f"/manage{path}", fields)).status == 303
+    assert (await scene.get("member", path))[0] == 404
 
 
 @pytest.mark.parametrize("visibility", Visibility)
