@@ -5,12 +5,18 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from deepoj.api.models.base import RequestModel, ResponseModel
+from deepoj.words.accounts import UserRole
 
 
 class RolesBody(RequestModel):
     """All roles that an account shall have."""
 
-    roles: list[str] = Field(max_length=16, description="of jury, operator, setter")
+    #: strings here: an unknown one is refused in a sentence that names the known ones
+    roles: list[str] = Field(
+        max_length=16,
+        description="of jury, operator, setter",
+        json_schema_extra={"items": {"type": "string", "enum": [role.value for role in sorted(UserRole)]}},
+    )
 
 
 class GroupQuery(BaseModel):
