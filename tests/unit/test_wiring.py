@@ -38,8 +38,8 @@ class RecordingPool:
         return []
 
 
-def a_worker(metrics: Metrics, tmp_path: Path, pool: RecordingPool) -> Parts:
-    cfg = load({"roles": "worker", "worker.workspace": str(tmp_path)}, {})
+def a_worker(metrics: Metrics, tmp_path: Path, pool: RecordingPool, roles: str = "worker") -> Parts:
+    cfg = load({"roles": roles, "worker.workspace": str(tmp_path)}, {})
     unused = cast(Any, None)
     adapters = Adapters(
         home=None, store=PgStore(cast(Any, pool)), notifications=unused, live_notifications=unused, migrator=unused,
@@ -84,3 +84,13 @@ async def test_a_node_that_is_stopped_withdraws_its_announcement_and_one_that_br
             parts.stopping.set()
         nursery.cancel_scope.cancel()
     assert [query for query, _ in pool.queries] == queries
+
+
+def test_gc_node_removes_erased_sources_and_old_addresses_while_garbage_collection_is_off(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    parts = a_worker(metrics, tmp_path, RecordingPool(), "worker,gc")
+    assert not parts.cfg.scheduler.control_plane.gc_enabled
+    names = {child.name for child in keepers(parts)}
+    assert {"erasures", "sessions"} <= names
+    assert "gc" not in names

@@ -193,6 +193,9 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
         children += [
             loop("gc", control.gc_interval_ms / 1000, sweeper.once),
             loop("objects", control.gc_interval_ms / 1000, rounds.sweep_objects),
+        ]
+    if Role.GC in cfg.roles:  # promised to the people whose data it is, so no setting turns it off
+        children += [
             loop("sessions", SESSION_SWEEP_PERIOD_S, rounds.delete_ended_sessions),
             loop("erasures", ERASURE_PERIOD_S, rounds.erase_sources),
         ]
