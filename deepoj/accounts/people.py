@@ -105,7 +105,7 @@ def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerso
 
 def _checked(text: str, reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:
     first_line = text.lstrip().partition("\n")[0]
-    delimiter = next((mark for mark in "\t,;" if mark in first_line), ",")
+    delimiter = next((mark for mark in "\t,;，" if mark in first_line), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     columns: Sequence[str] = ()
     try:
