@@ -211,7 +211,7 @@ class ApiError(enum.Enum):
         403,
         Code.FORBIDDEN,
         "Your account may not do this: ask an administrator for a role that may.",
-        "您的账号无权执行此操作，请联系管理员授予相应角色。",
+        "您的账户无权执行此操作，请联系管理员授予相应角色。",
     )
     FORM_EXPIRED = (
         403,
@@ -244,9 +244,9 @@ class ApiError(enum.Enum):
         403,
         Code.ACCOUNT_DISABLED,
         "This account has been disabled by an administrator.",
-        "该账号已被管理员停用。",
+        "该账户已被管理员停用。",
     )
-    NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账号不存在。")
+    NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账户不存在。")
     NO_SUCH_GROUP = (404, Code.GROUP_NOT_FOUND, "There is no such group.", "用户组不存在。")
     GROUP_NAME_TAKEN = (
         409,
@@ -259,7 +259,7 @@ class ApiError(enum.Enum):
         409,
         Code.OWN_ACCOUNT,
         "Administrators cannot do this to their own account: ask another administrator.",
-        "管理员不能对自己的账号执行此操作，请联系其他管理员。",
+        "管理员不能对自己的账户执行此操作，请联系其他管理员。",
     )
     LAST_ADMINISTRATOR = (
         409,
@@ -271,7 +271,7 @@ class ApiError(enum.Enum):
         409,
         Code.SOURCE_ERASED,
         "The account of this submission's author was erased, and the source with it: it cannot be judged again.",
-        "该提交作者的账号已被删除，源代码也已一并删除，无法重新评测。",
+        "该提交作者的账户已被删除，源代码也已一并删除，无法重新评测。",
     )
     OAUTH_OFF = (
         404,

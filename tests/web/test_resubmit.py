@@ -33,6 +33,15 @@ async def test_resubmit_opens_the_problem_with_the_source(home: House) -> None:
     assert '<option value="cpp17" selected>' in problem
 
 
+async def test_title_of_a_submission_says_its_verdict_only_once_it_has_one(home: House) -> None:
+    """Events bring the verdict to an open page, and leave its title as it was."""
+    alice, number = await member(home, "alice"), await home.problem()
+    waiting = await alice.post(f"/problems/{number}", {"language": "cpp17", "code": "1", "stdin": ""})
+    assert "<title>Submission · A+B · Deep-OJ</title>" in await alice.get(waiting)
+    ended = await judged(alice, number, "2")
+    assert "<title>Accepted · A+B · Deep-OJ</title>" in await alice.get(f"/submissions/{ended}")
+
+
 async def test_a_source_is_opened_for_its_author_alone(home: House) -> None:
     alice, bob, number = await member(home, "alice"), await member(home, "bob"), await home.problem()
     job_id = await judged(alice, number, CODE)
