@@ -31,6 +31,12 @@ class ApiError(enum.Enum):
     )
     BAD_REQUEST = (400, Code.BAD_REQUEST, "The request is malformed.", "请求格式错误。")
     INVALID = (400, Code.INVALID_PARAM, "Invalid parameter: {field}: {problem}.", "参数无效：{field}（{problem}）。")
+    UNKNOWN_GROUP = (
+        400,
+        Code.INVALID_PARAM,
+        "Invalid parameter: groups: there is no group {group}.",
+        "没有名为 {group} 的用户组，请先创建。",
+    )
     BAD_TEXT = (
         400,
         Code.INVALID_PARAM,

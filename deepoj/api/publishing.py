@@ -126,7 +126,7 @@ class Publishing:
         """Raise Refused for a name that no group has, before anything is stored."""
         unknown = frozenset() if not names else await self._problems.unknown_groups(names)
         if unknown:
-            raise Refused(ApiError.INVALID, field="groups", problem=f"there is no group {min(unknown)}")
+            raise Refused(ApiError.UNKNOWN_GROUP, field="groups", group=min(unknown))
 
     async def _set_groups(self, problem_id: int, names: Sequence[str] | None, user: User) -> None:
         if names is not None:

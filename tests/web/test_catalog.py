@@ -224,6 +224,7 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
     assert '<option value="private" selected>' in page
     assert 'value="dp, two words"' in page
     assert "\nClass 1</textarea>" in page
+    assert "No group sees" not in page
     assert page.count(" checked") == 1
     assert "A hint." in (await root.get(f"/problems/{scene.number}")).text, "beside the statement"
     for name, value in (("groups", "no such"), ("tags", "x" * 41), ("visibility", "secret")):
@@ -231,6 +232,7 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
         assert refused.status == 400, name
         assert f"Invalid parameter: {name}:" in refused.text
     assert (await root.post(path, {"tags": "", "groups": "", "with_languages": "1"})).status == 303
+    assert "No group sees this private problem yet" in (await root.get(path)).text
     problem = await scene.home.ports.problems.problem(scene.number)
     assert problem is not None
     assert (problem.visibility, problem.tags, problem.languages) == (_P, (), ())
