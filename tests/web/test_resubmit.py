@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.words.accounts import UserRole
 from deepoj.words.rejudges import Rejudged
 from deepoj.words.results import Verdict
 from tests.api.house import House, house
@@ -40,6 +41,17 @@ async def test_title_of_a_submission_says_its_verdict_only_once_it_has_one(home:
     assert "<title>Submission · A+B · Deep-OJ</title>" in await alice.get(waiting)
     ended = await judged(alice, number, "2")
     assert "<title>Accepted · A+B · Deep-OJ</title>" in await alice.get(f"/submissions/{ended}")
+
+
+async def test_a_submission_of_another_names_its_author(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    jury = await member(home, "jury")
+    credentials = await home.ports.accounts.credentials("jury")
+    assert credentials is not None
+    await home.ports.accounts.change_rights(credentials.user.id, roles=[UserRole.JURY], by=None)
+    path = f"/submissions/{await judged(alice, number, CODE)}"
+    assert '<p class="limits">alice · C++17 (GCC)' in await jury.get(path)
+    assert '<p class="limits">C++17 (GCC)' in await alice.get(path)
 
 
 async def test_a_source_is_opened_for_its_author_alone(home: House) -> None:

@@ -89,6 +89,8 @@ class SubmissionPages:
         submission = reading.submission
         body = status_body(submission, is_whole=reading.is_whole, steps=self._steps)
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
+        is_own = submission.user_id == visitor.member.id
+        author = None if is_own else await self._context.accounts.account(submission.user_id)
         judgings = []
         if submission.judging > 1:
             judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
@@ -96,6 +98,7 @@ class SubmissionPages:
             "submission.html",
             visitor,
             submission=submission,
+            author="" if author is None else author.user.username,
             is_whole=reading.is_whole,
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
