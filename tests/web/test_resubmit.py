@@ -54,6 +54,24 @@ async def test_a_submission_of_another_names_its_author(home: House) -> None:
     assert '<p class="limits">C++17 (GCC)' in await alice.get(path)
 
 
+async def test_a_submission_whose_source_was_erased_says_so(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    jury = await member(home, "jury")
+    ids = {}
+    for name in ("alice", "jury"):
+        credentials = await home.ports.accounts.credentials(name)
+        assert credentials is not None
+        ids[name] = credentials.user.id
+    await home.ports.accounts.change_rights(ids["jury"], roles=[UserRole.JURY], by=None)
+    path = f"/submissions/{await judged(alice, number, CODE)}"
+    assert "was deleted" not in await jury.get(path)
+    await home.store.erase(ids["alice"], by=None)
+    assert await home.store.erase_sources(9) == 1
+    page = await jury.get(path)
+    assert "The source was deleted with the account of its author." in page
+    assert "Resubmit" not in page
+
+
 async def test_a_source_is_opened_for_its_author_alone(home: House) -> None:
     alice, bob, number = await member(home, "alice"), await member(home, "bob"), await home.problem()
     job_id = await judged(alice, number, CODE)

@@ -91,6 +91,7 @@ class SubmissionPages:
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
         is_own = submission.user_id == visitor.member.id
         author = None if is_own else await self._context.accounts.account(submission.user_id)
+        is_erased = not is_own and author is None and not submission.code and not submission.beside
         judgings = []
         if submission.judging > 1:
             judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
@@ -103,7 +104,7 @@ class SubmissionPages:
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
             judgings=judgings,
-            source=_source(submission),
+            source=[] if is_erased else _source(submission),
             **(
                 self._result_values(visitor, problem, body)
                 if is_over
