@@ -144,6 +144,30 @@ async def test_a_path_of_ours_is_where_the_login_leads(tmp_path: Path) -> None:
         assert (await member.log_in("member", next=path)).location == path
 
 
+async def test_a_stranger_who_registers_goes_on_where_they_were(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    path = f"/problems/{await home.problem()}"
+    stranger = Visit(home)
+    page = (await stranger.get(path)).text
+    for link in (f'href="/login?next={path}"', f'href="/register?next={path}"'):
+        assert page.count(link) == 2, "in the header and beside the statement"
+    assert f'href="/register?next={path}"' in (await stranger.get(f"/login?next={path}")).text
+    form = (await stranger.get(f"/register?next={path}")).text
+    assert f'name="next" value="{path}"' in form
+    assert f'href="/login?next={path}"' in form
+    assert (await stranger.register("ann", next=path)).location == path
+    assert (await Visit(home).register("ben", next="//elsewhere.example/")).location == "/"
+
+
+async def test_a_stranger_who_finds_nothing_may_log_in(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    page = (await Visit(home).get("/problems/999999")).text
+    assert "Some pages are shown only to people who are logged in." in page
+    assert page.count('href="/login?next=/problems/999999"') == 2
+    member = await registered(home, "member")
+    assert "logged in" not in (await member.get("/problems/999999")).text
+
+
 async def test_no_page_may_be_framed_sniffed_or_told_to_load_from_elsewhere(tmp_path: Path) -> None:
     _home, visits, ids = await furnished(tmp_path)
     ids |= dict.fromkeys(("accepted", "wrong", "broken"), ids["job"]) | {"staged": ""}

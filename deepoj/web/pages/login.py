@@ -59,21 +59,25 @@ class LoginPages:
     async def show_register(self, visitor: Visitor) -> Response:
         """Show the form."""
         if visitor.account is not None:
-            return redirect("/")
-        return self._pages.html("register.html", visitor, username="", email="", refused=None)
+            return redirect(own_path(request.args.get("next", "/")))
+        next_path = own_path(request.args.get("next", "/problems"))
+        return self._pages.html("register.html", visitor, next_path=next_path, username="", email="", refused=None)
 
     @page("POST", "/register", limit=Limit.REGISTER)
     async def register(self, visitor: Visitor) -> Response:
         """Create an account, and begin a session of it."""
-        username, email = "", ""
+        username, email, next_path = "", "", "/problems"
         try:
             form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
             username, email = form.line("username"), form.line("email")
+            next_path = own_path(form.get("next") or next_path)
             user = await self._signing_in.register(username, form.get("password"), email)
         except Refused as refused:
-            return self._pages.html_with_refusal("register.html", visitor, refused, username=username, email=email)
+            return self._pages.html_with_refusal(
+                "register.html", visitor, refused, next_path=next_path, username=username, email=email
+            )
         account = await self._context.accounts.credentials_by_id(user.id)
-        response = redirect("/problems" if account is not None else "/login")
+        response = redirect(next_path if account is not None else "/login")
         if account is not None:
             await self._visitors.begin(account, response.headers)
         return response
