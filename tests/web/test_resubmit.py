@@ -82,6 +82,13 @@ async def test_a_source_is_opened_for_its_author_alone(home: House) -> None:
     assert "A+B" in await alice.get(f"/problems/{number}?from=a%00b", status=404)
 
 
+@pytest.mark.parametrize("code", ["a\nb\n", "a\nb"])
+async def test_a_line_feed_at_the_end_begins_no_numbered_line(home: House, code: str) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    page = await alice.get(f"/submissions/{await judged(alice, number, code)}")
+    assert '<pre class="numbers" aria-hidden="true">\n1\n2</pre>' in page
+
+
 async def test_former_judgings_are_listed_with_their_verdicts(home: House) -> None:
     alice, number = await member(home, "alice"), await home.problem()
     job_id = await judged(alice, number, CODE, Verdict.WRONG_ANSWER)

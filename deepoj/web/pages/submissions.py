@@ -203,4 +203,9 @@ def _source(submission: Submission) -> list[tuple[str, str, str]]:
     language = LANGUAGES.get(submission.language)
     name = submission.entry_point or (language.source_name if language else "source")
     files = [(name, submission.code), *((file.name, file.content) for file in submission.beside)]
-    return [(file, "\n".join(map(str, range(1, content.count("\n") + 2))), content) for file, content in files]
+    return [(file, "\n".join(map(str, range(1, _lines(content) + 1))), content) for file, content in files]
+
+
+def _lines(content: str) -> int:
+    """Return the number of lines; a line feed at the end begins none."""
+    return content.count("\n") + (not content.endswith("\n"))
