@@ -10,7 +10,7 @@ import pytest
 from deepoj.packages.formats import PackageFault
 from deepoj.words.problems import Problem
 from tests.api.house import form, house, package
-from tests.web.test_manage_problems import Desk, admin_of, uploads
+from tests.web.test_manage_problems import Desk, admin_of, jobs_of, uploads
 
 OLD = {"1.in": "1 2\n", "1.out": "3\n", "2.in": "4 5\n", "2.out": "9\n"}
 NEW = OLD | {"2.out": "10\n", "3.in": "0 0\n", "3.out": "0\n"}
@@ -61,6 +61,7 @@ async def test_report_comes_before_the_change(desk: Desk) -> None:
     assert changed is not None
     assert (changed.version, changed.time_limit_ms, changed.title) == (2, 2000, "Sum")
     assert home.blobs.objects[changed.data_path] == PACKAGE
+    await jobs_of(home, problem.id, 1)
     assert f'href="/manage/problems/{problem.id}/rejudge">Rejudge the submissions' in await desk.get(place)
     assert uploads(home) == []
 

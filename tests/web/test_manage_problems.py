@@ -266,13 +266,26 @@ async def test_changing_fields(desk: Desk) -> None:
     assert (problem.time_limit_ms, problem.memory_limit_mb, problem.compare) == (2000, 128, "floats:abs=1e-9")
     page = await desk.get(f"/manage/problems/{number}?changed=2")
     assert "Saved." in page
+    assert "until you rejudge" not in page, "there are no submissions"
     assert 'value="floats:abs=1e-9"' in page
+    await jobs_of(home, number, 1)
+    assert "until you rejudge" in await desk.get(f"/manage/problems/{number}?changed=2")
     answer = await desk.post(f"/manage/problems/{number}", fields | {"title": "", "difficulty": "hard"})
     page = await answer.get_data(as_text=True)
     assert answer.status_code == 400
     assert 'value="hard"' in page
     assert await home.store.problem(number) == problem
     await desk.get("/manage/problems/999999", 404)
+
+
+async def test_saving_who_sees_a_problem_asks_for_no_rejudge(desk: Desk) -> None:
+    number = await desk.home.problem()
+    await jobs_of(desk.home, number, 1)
+    where = await desk.sent(f"/manage/problems/{number}", {"visibility": "private"})
+    assert where == f"/manage/problems/{number}?saved=1"
+    page = await desk.get(where)
+    assert "Saved." in page
+    assert "until you rejudge" not in page
 
 
 async def test_form_changes_nothing_that_it_does_not_name(desk: Desk) -> None:

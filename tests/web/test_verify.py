@@ -108,6 +108,7 @@ async def test_a_package_is_verified_on_its_page(scene: Scene) -> None:
     await scene.home.ports.problems.update_problem(scene.number, ProblemChange(time_limit_ms=7))
     page = (await visit.get(f"/manage/problems/{scene.number}")).text
     assert "Not verified since the tests or limits changed; the last time was version 1." in page
+    assert "version 1, " not in page, "the sentence names it already"
 
 
 async def test_what_differs_is_shown_as_text(scene: Scene) -> None:

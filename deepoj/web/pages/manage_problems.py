@@ -137,7 +137,8 @@ class ManageProblemPages:
                 changed = await self._publishing.change(problem.id, Form(form.fields), visitor.member)
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
-        return redirect(f"/manage/problems/{problem.id}?changed={changed.version}")
+        query = f"changed={changed.version}" if changed.version != problem.version else "saved=1"
+        return redirect(f"/manage/problems/{problem.id}?{query}")
 
     @page("GET", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
     async def ask_delete(self, visitor: Visitor, problem_id: str) -> Response:
@@ -299,7 +300,8 @@ class ManageProblemPages:
             bars=time_bars(times, problem.time_limit_ms),
             timed=_TIMED,
             finished=_FINISHED,
-            changed="changed" in request.args,
+            changed="changed" in request.args or "saved" in request.args,
+            is_new_version="changed" in request.args,
             sent=sent or {},
             ways=list(compare.WAYS),
             groups=await self._context.groups.groups(MAX_OFFERED),
