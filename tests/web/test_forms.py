@@ -162,6 +162,7 @@ async def test_a_stranger_who_registers_goes_on_where_they_were(tmp_path: Path) 
 async def test_a_stranger_who_finds_nothing_may_log_in(tmp_path: Path) -> None:
     home = house(tmp_path, has_pages=True)
     page = (await Visit(home).get("/problems/999999")).text
+    assert "<title>There is no such problem. · Deep-OJ</title>" in page
     assert "Some pages are shown only to people who are logged in." in page
     assert page.count('href="/login?next=/problems/999999"') == 2
     member = await registered(home, "member")

@@ -340,6 +340,7 @@ async def test_rejudging_shows_progress_and_changes(desk: Desk) -> None:
     assert await desk.sent(path, {"full": "1"}) == path
     page = await desk.get(path)
     assert "0 of 3 submissions are queued to be judged again." in page
+    assert "This rejudge is under way." in page
     assert '<noscript><meta http-equiv="refresh"' in page
     assert "every test" in page
     while (order := await home.store.go_on_rejudging(9, "k")) is not None and not order.finished:
@@ -349,6 +350,7 @@ async def test_rejudging_shows_progress_and_changes(desk: Desk) -> None:
     await finish(home, jobs[1], Verdict.WRONG_ANSWER)
     page = await desk.get(path)
     assert "Done: 2 of 3 submissions were judged again." in page
+    assert "This rejudge is under way." not in page
     assert "<noscript>" not in page
     heads = re.findall(r'<th scope="col" class="number">([^<]*)</th>', page)
     assert heads == ["Accepted", "Wrong Answer"]
