@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
+import asyncpg
 import pytest
 import trio
 from click.testing import CliRunner
@@ -434,3 +435,29 @@ async def test_edited_statements_are_lost_by_the_rollback_and_nothing_else(
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM statement_edits", empty) == "0"
     assert postgres.psql("SELECT statement_edition FROM problems", empty) == "0"
+
+
+async def test_step_that_waits_for_a_table_lets_others_pass(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    """A dump keeps its tables for its whole time. Logins must not wait behind a step that waits for it."""
+    step = Migration(1, "one", "ALTER TABLE kept ADD COLUMN more text;", "SELECT 1;")
+    postgres.psql("CREATE TABLE kept (id int)", empty)
+    dsn = postgres.dsn(empty)
+    migrators = [
+        Migrator(bridge, dsn, migrations=[step], table_wait_s=0.05, table_tries=tries) for tries in (2, 10_000)
+    ]
+    keeper, reader = [await bridge.run(asyncpg.connect, dsn) for _ in range(2)]
+    await bridge.run(keeper.execute, "BEGIN; SELECT FROM kept")
+    with trio.fail_after(60):
+        with pytest.raises(StoreUnavailable, match=r"migration 1 of .* could not lock a table"):
+            await migrators[0].migrate()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(migrators[1].migrate)
+            while not await bridge.run(reader.fetchval, "SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                pass
+            await bridge.run(reader.fetch, "SELECT FROM kept")
+            await bridge.run(keeper.execute, "COMMIT")
+    for connection in (keeper, reader):
+        await bridge.run(connection.close)
+    assert postgres.psql("SELECT count(more) FROM kept", empty) == "0"

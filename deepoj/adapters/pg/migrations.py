@@ -107,6 +107,8 @@ class Migrator:
         connect_timeout_s: float = 5.0,
         lock_timeout_s: float = 60.0,
         step_timeout_s: float = 600.0,
+        table_wait_s: float = 2.0,
+        table_tries: int = 100,
     ) -> None:
         self._bridge = bridge
         self._dsn = dsn
@@ -114,6 +116,8 @@ class Migrator:
         self._connect_timeout_s = connect_timeout_s
         self._lock_timeout_s = lock_timeout_s
         self._step_timeout_s = step_timeout_s
+        self._table_wait_s = table_wait_s
+        self._table_tries = table_tries
 
     @property
     def needed_version(self) -> int:
@@ -149,9 +153,25 @@ class Migrator:
             return steps
 
     async def _apply(self, connection: _Connection, step: Step) -> None:
-        """Run a step and record it, in one transaction."""
+        """Run a step and record it. While it waits for a table, everything that comes later waits behind it: so it soon
+        gives up, lets the others pass, and tries again."""
+        for tried in range(self._table_tries):
+            if tried:
+                await connection.execute(f"SELECT pg_sleep({self._table_wait_s})")
+            try:
+                return await self._apply_once(connection, step)
+            except asyncpg.LockNotAvailableError:
+                continue
+        raise StoreUnavailable(
+            f"migration {step.migration.version} of {place_of(self._dsn)} could not lock a table that it changes:"
+            " another transaction holds it, such as a dump's; end that, then migrate again"
+        )
+
+    async def _apply_once(self, connection: _Connection, step: Step) -> None:
+        """Run a step and record it, in one transaction. Raises LockNotAvailableError."""
         migration = step.migration
         async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = {round(self._table_wait_s * 1000)}")
             if step.direction is Direction.UP:
                 await connection.execute(migration.sql, timeout=self._step_timeout_s)
                 await connection.execute(
