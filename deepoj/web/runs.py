@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quart import Response
+from quart import Response, request
 
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.exchange import request_id
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.live.events import LiveEvent
 from deepoj.api.live.playground import RunFeed, topic_of
@@ -18,9 +20,11 @@ from deepoj.api.models.playground import RunBody
 from deepoj.api.playground_view import run_view
 from deepoj.api.running import require_room, run_draft, run_of, take_run
 from deepoj.judging.text import visible
+from deepoj.observe import logger
 from deepoj.web import forms, sentences
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.errors import StreamUnavailable
 from deepoj.words.jobs import State
 from deepoj.words.playground import CustomRun
 
@@ -73,7 +77,17 @@ class PageRuns:
             }
         )
         draft = run_draft(body, visitor.member, self._settings)
-        receipt = await take_run(self._context, draft, besides=besides)
+        try:
+            receipt = await take_run(self._context, draft, besides=besides)
+        except StreamUnavailable as away:
+            # refused here, so that the page keeps what was written
+            logger().warning(
+                "http_unavailable",
+                request_id=request_id(request),
+                error=str(away),
+                reason=ApiError.QUEUE_DOWN.code.value,
+            )
+            raise Refused(ApiError.QUEUE_DOWN) from away
         return receipt.run_id
 
     def ordered(self, path: str, form: forms.SentForm) -> Response:

@@ -98,6 +98,16 @@ async def test_a_refused_run_keeps_what_was_written(home: House, changes: dict[s
     assert home.store.runs == {}
 
 
+async def test_a_run_that_the_queue_cannot_take_keeps_what_was_written(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    home.stream.server.down = True
+    for path in ("/playground", f"/problems/{number}/run"):
+        sent = {"language": "cpp17", "code": "int main() { return 7; }", "stdin": "8 9"}
+        shown = await alice.post(path, sent, status=503)
+        assert "The queue is unreachable at the moment" in shown
+        assert f"\n{sent['code']}</textarea>" in shown
+
+
 async def test_runs_that_are_switched_off_are_on_no_page(tmp_path: Path) -> None:
     home = house(tmp_path, has_pages=True, runs=run_rules(is_enabled=False))
     alice, number = await member(home, "alice"), await home.problem()
