@@ -124,11 +124,11 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
         sampler->hidden_us = now_us;
     if (!sampler_each_process(sampler, take_process, &pass))
         keep_all_present(sampler); /* an incomplete list does not show which processes are gone */
-    sample->memory_bytes = sampler_resident(sampler);
+    sample->memory_bytes = sampler_memory(sampler, false);
     if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
-        uint64_t exact = sampler_proportional(sampler);
+        uint64_t exact = sampler_memory(sampler, true);
 
-        if (exact < sample->memory_bytes)
+        if (exact > 0 && exact < sample->memory_bytes)
             sample->memory_bytes = exact;
     }
     sampler_recheck_absent(sampler);

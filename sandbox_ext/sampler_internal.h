@@ -28,11 +28,8 @@ pid_t sampler_living_task(const struct sampler *sampler, pid_t pid, struct proct
 /* Returns the memory of a process that is in no resident set. */
 uint64_t sampler_hidden(const struct sampler *sampler, const struct sampled *entry);
 
-/* Sums up the memory of all processes that are present, by resident sets. */
-uint64_t sampler_resident(const struct sampler *sampler);
-
-/* The same by proportional sets, which count shared memory once. */
-uint64_t sampler_proportional(const struct sampler *sampler);
+/* Sums up the memory of all processes that are present. `exact`: by proportional sets. */
+uint64_t sampler_memory(const struct sampler *sampler, bool exact);
 
 /* Of a run that may lose children: marks processes as present whose CPU time can still be read. The list of children
  * may have missed them, for it is complete only while no task forks or exits. */

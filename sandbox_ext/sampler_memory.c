@@ -2,9 +2,7 @@
  *
  * The memory of a run is the sum of the resident sets of its processes. Forked processes share pages, and the sum
  * counts a page once for each of them. When the sum of several processes is over the limit, the proportional sets (each
- * page divided by its users) are read, which are exact, but more expensive. They add up only while no process ends: of
- * 60 MiB that two processes share, 30 are read from the first, and 60 from the other if the first has ended meanwhile.
- * So they are read again then, and the least sum counts: what a program holds all the time is in each.
+ * page divided by its users) are read, which are exact, but more expensive.
  *
  * Three kinds of memory are in no resident set. A process whose first thread has ended shows none, so one of its other
  * threads is read. Page tables (the only cost of memory that was only read) and swapped pages are in a more expensive
@@ -22,7 +20,6 @@
 #include "sampler.h"
 #include "sampler_internal.h"
 
-#define MOST_READS 8 /* so that a program whose children end all the time cannot hold us up */
 #define YOUNG_US UINT64_C(64000)
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that runs while we read it changes by about a stack */
 
@@ -89,15 +86,15 @@ static const struct sampled *vfork_parent_of(const struct sampler *sampler, cons
     return vfork_parent_of(sampler, parent) == NULL ? parent : NULL;
 }
 
-/* Returns the proportional set of one process in bytes; its resident set when it cannot be read; 0 when it is gone. */
+/* Returns the proportional set of one process in bytes; its resident set when access is denied; 0 when it is gone. */
 static uint64_t proportional(const struct sampler *sampler, const struct sampled *entry) {
     char text[1024];
     ssize_t size = sampler_read_task(sampler, entry->pid, entry->task, "smaps_rollup", text, sizeof text);
 
-    if (size == 0 || size == -ESRCH || size == -ENOENT)
-        return 0;
-    if (size < 0)
+    if (size == -EACCES || size == -EPERM)
         return entry->resident_bytes;
+    if (size <= 0)
+        return 0;
     return proctext_bytes(text, "Pss:");
 }
 
@@ -106,7 +103,7 @@ static uint64_t weight(const struct sampler *sampler, const struct sampled *entr
     return entry->hidden_bytes + (exact ? proportional(sampler, entry) : entry->resident_bytes);
 }
 
-static uint64_t sum_of(const struct sampler *sampler, bool exact) {
+uint64_t sampler_memory(const struct sampler *sampler, bool exact) {
     uint64_t sum = 0;
 
     for (size_t i = 0; i < sampler->seen_count; i++) {
@@ -118,35 +115,4 @@ static uint64_t sum_of(const struct sampler *sampler, bool exact) {
         sum += own > same ? own - same : 0;
     }
     return sum;
-}
-
-/* Returns how many of the processes still have memory. */
-static size_t living(const struct sampler *sampler) {
-    struct proctext_stat stat;
-    size_t count = 0;
-
-    for (size_t i = 0; i < sampler->seen_count; i++) {
-        const struct sampled *entry = &sampler->seen[i];
-
-        count += entry->present && sampler_read_stat(sampler, entry->pid, entry->task, &stat) && stat.pages > 0;
-    }
-    return count;
-}
-
-uint64_t sampler_resident(const struct sampler *sampler) { return sum_of(sampler, false); }
-
-uint64_t sampler_proportional(const struct sampler *sampler) {
-    uint64_t least = UINT64_MAX;
-    size_t before = living(sampler);
-
-    for (int read = 0; read < MOST_READS; read++) {
-        uint64_t sum = sum_of(sampler, true);
-        size_t after = living(sampler);
-
-        least = sum < least ? sum : least;
-        if (after == before)
-            break;
-        before = after;
-    }
-    return least;
 }

@@ -293,22 +293,6 @@ static int children_touch(int count, long mib, int share) {
     return 0;
 }
 
-/* Children that share all memory, and exit one after the other, round after round. */
-static int rounds_share(int rounds, long mib) {
-    if (touch(mib * MIB) == NULL)
-        return 3;
-    for (int round = 0; round < rounds; round++) {
-        for (int i = 0; i < 6; i++)
-            if (fork() == 0) {
-                usleep(3000 + 200 * (useconds_t)i);
-                _exit(0);
-            }
-        while (wait(NULL) > 0)
-            ;
-    }
-    return 0;
-}
-
 /* The same with children that live for less than a sample, and whom the kernel reaps. */
 static int burn_unseen(long total_ms) {
     signal(SIGCHLD, SIG_IGN);
@@ -665,8 +649,6 @@ int main(int argc, char **argv) {
         return children_touch(6, number, 0);
     if (strcmp(mode, "share_children") == 0)
         return children_touch(4, number, 1);
-    if (strcmp(mode, "share_rounds") == 0)
-        return rounds_share(100, number);
     if (strcmp(mode, "out") == 0) {
         flood(1, number);
         return 0;

@@ -228,15 +228,6 @@ async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
     assert outcome.verdict is OK
 
 
-@pytest.mark.full
-async def test_memory_shared_with_children_that_exit_counts_once(bench: Bench) -> None:
-    """A page is divided by those that share it. What is read before one exits and after does not add up."""
-    outcome = await bench.run("share_rounds", 56)
-
-    assert outcome.verdict is OK
-    assert outcome.memory_kb < 64 * 1024
-
-
 async def test_the_memory_of_a_parent_that_waits_for_vfork_counts_once(bench: Bench) -> None:
     """So does every ``system()`` and ``posix_spawn``, though for less long."""
     outcome = await bench.run("vfork", 40)
