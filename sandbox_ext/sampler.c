@@ -43,15 +43,14 @@ static struct sampled *entry_of(struct sampler *sampler, pid_t pid) {
     return &sampler->seen[sampler->seen_count++];
 }
 
-/* Records the figures of a process in the table. */
-static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *figures, uint64_t cpu_us) {
+struct sampled *sampler_remember(struct sampler *sampler, pid_t pid, struct proctext_stat *figures) {
     struct sampled *entry = entry_of(sampler, pid);
     pid_t task = pid;
 
     if (entry == NULL)
-        return;
+        return NULL;
     entry->present = true;
-    entry->cpu_us = sampler->loses ? sys_cpu_of_us(pid) : cpu_us;
+    entry->cpu_us = sampler->loses ? sys_cpu_of_us(pid) : sampler_to_us(sampler, figures->own_ticks);
     entry->threads = figures->threads;
     entry->parent = figures->parent;
     entry->waiting = figures->state == 'D';
@@ -64,6 +63,7 @@ static void remember(struct sampler *sampler, pid_t pid, struct proctext_stat *f
     }
     if (sampler->ask_hidden)
         entry->hidden_bytes = sampler_hidden(sampler, entry);
+    return entry;
 }
 
 struct pass {
@@ -82,7 +82,7 @@ static void take_process(void *context, pid_t pid) {
     pass->sample->tasks += figures.threads;
     pass->with_children_us += sampler_to_us(pass->sampler, figures.own_ticks + figures.children_ticks);
     pass->sample->waited_us += sampler_to_us(pass->sampler, figures.children_ticks);
-    remember(pass->sampler, pid, &figures, sampler_to_us(pass->sampler, figures.own_ticks));
+    (void)sampler_remember(pass->sampler, pid, &figures);
 }
 
 /* Marks all known processes as present. */
@@ -124,13 +124,7 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
         sampler->hidden_us = now_us;
     if (!sampler_each_process(sampler, take_process, &pass))
         keep_all_present(sampler); /* an incomplete list does not show which processes are gone */
-    sample->memory_bytes = sampler_memory(sampler, false);
-    if (sample->memory_bytes > memory_limit && sampler->seen_count > 1) {
-        uint64_t exact = sampler_memory(sampler, true);
-
-        if (exact > 0 && exact < sample->memory_bytes)
-            sample->memory_bytes = exact;
-    }
+    sample->memory_bytes = sampler_memory(sampler, memory_limit);
     sampler_recheck_absent(sampler);
     tracked_us = sampler_remove_absent(sampler);
     pass.with_children_us += sampler->reaped_us;

@@ -29,6 +29,7 @@ struct sampler {
     uint64_t planned_us; /* planned time since the sample before, as drawn */
     uint64_t unseen_us;  /* mean CPU time of a task that ended since the sample before */
     uint64_t hidden_us; /* when hidden memory was last read */
+    unsigned unsettled; /* samples over the memory limit that changed while they were read, less those not over it */
     bool ask_hidden;
     bool loses;     /* the run may lose children: see sampler_lose */
     unsigned cores;
@@ -46,10 +47,12 @@ struct sampler {
         uint64_t since_us; /* the sample that saw it first */
         uint64_t cpu_us;
         uint64_t resident_bytes;
+        uint64_t proportional_bytes; /* its proportional set: each page divided by its users */
         uint64_t hidden_bytes; /* page tables beyond the ordinary, and swapped memory */
         uint64_t virtual_bytes;
         bool waiting; /* uninterruptibly: for a vfork child, among other things */
         bool present;
+        bool weighed; /* `proportional_bytes` is of this sample */
     } seen[SAMPLER_MAX_PROCESSES];
 };
 
@@ -109,8 +112,8 @@ size_t sampler_own_numbers(struct sampler *sampler, pid_t *tasks, size_t size);
  * the kernel does not count them or denies us the figure. */
 uint64_t sampler_written(struct sampler *sampler);
 
-/* `memory_limit` decides how exactly shared memory is counted: only near the limit is that worth its cost. `now_us`:
- * the current time. */
+/* `memory_limit` decides how exactly shared memory is counted: only near the limit is that worth its cost. A sample over
+ * the limit is certain. `now_us`: the current time. */
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample);
 
 #endif

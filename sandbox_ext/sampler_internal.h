@@ -28,8 +28,11 @@ pid_t sampler_living_task(const struct sampler *sampler, pid_t pid, struct proct
 /* Returns the memory of a process that is in no resident set. */
 uint64_t sampler_hidden(const struct sampler *sampler, const struct sampled *entry);
 
-/* Sums up the memory of all processes that are present. `exact`: by proportional sets. */
-uint64_t sampler_memory(const struct sampler *sampler, bool exact);
+/* Records the figures of a process in the table. Returns its entry, or NULL when the table is full. */
+struct sampled *sampler_remember(struct sampler *sampler, pid_t pid, struct proctext_stat *figures);
+
+/* Returns the memory of all processes that are present. */
+uint64_t sampler_memory(struct sampler *sampler, uint64_t memory_limit);
 
 /* Of a run that may lose children: marks processes as present whose CPU time can still be read. The list of children
  * may have missed them, for it is complete only while no task forks or exits. */

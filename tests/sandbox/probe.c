@@ -29,6 +29,13 @@
 
 #define MIB (1024L * 1024L)
 
+static uint64_t now_us(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 static void burn(long ms) {
     struct timespec now;
 
@@ -293,6 +300,42 @@ static int children_touch(int count, long mib, int share) {
     return 0;
 }
 
+/* Children that share all memory, and exit one after the other, round after round. */
+static int rounds_share(long mib) {
+    if (touch(mib * MIB) == NULL)
+        return 3;
+    for (int round = 0; round < 300; round++) {
+        for (int i = 0; i < 6; i++)
+            if (fork() == 0) {
+                usleep(3000 + 200 * (useconds_t)i);
+                _exit(0);
+            }
+        while (wait(NULL) > 0)
+            ;
+    }
+    return 0;
+}
+
+/* Three chains of processes that keep memory, together or each for itself: a link forks the next one, and ends. */
+static int chains_keep(long mib, int share) {
+    uint64_t until = now_us() + 1000000;
+
+    if (share && touch(mib * MIB) == NULL)
+        return 3;
+    for (int i = 0; i < 3; i++)
+        if (fork() == 0) {
+            if (!share && touch(mib * MIB) == NULL)
+                _exit(3);
+            while (now_us() < until)
+                if (fork() != 0)
+                    _exit(0);
+            _exit(0);
+        }
+    while (now_us() < until)
+        usleep(10000);
+    return 0;
+}
+
 /* The same with children that live for less than a sample, and whom the kernel reaps. */
 static int burn_unseen(long total_ms) {
     signal(SIGCHLD, SIG_IGN);
@@ -346,13 +389,6 @@ static void catch_the_moment(void) {
 
 static volatile uint64_t change_at_us;
 static _Alignas(64) char orphan_stack[16384];
-
-static uint64_t now_us(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 static int change_in_time(void *unused) {
     (void)unused;
@@ -649,6 +685,12 @@ int main(int argc, char **argv) {
         return children_touch(6, number, 0);
     if (strcmp(mode, "share_children") == 0)
         return children_touch(4, number, 1);
+    if (strcmp(mode, "share_rounds") == 0)
+        return rounds_share(number);
+    if (strcmp(mode, "chains") == 0)
+        return chains_keep(number, 0);
+    if (strcmp(mode, "share_chains") == 0)
+        return chains_keep(number, 1);
     if (strcmp(mode, "out") == 0) {
         flood(1, number);
         return 0;

@@ -228,6 +228,24 @@ async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
     assert outcome.verdict is OK
 
 
+@pytest.mark.parametrize("mode", ["share_rounds", "share_chains"])
+@pytest.mark.full
+async def test_memory_shared_by_processes_that_end_counts_once(bench: Bench, mode: str) -> None:
+    """A page is divided by those that share it. What is read before one of them ends and after does not add up."""
+    outcome = await bench.run(mode, 60, lim=limits(processes=64))
+
+    assert outcome.verdict is OK
+    assert outcome.memory_kb < 64 * 1024
+
+
+@pytest.mark.parametrize("mib", [80, 50])
+@pytest.mark.full
+async def test_processes_that_end_hide_no_memory(bench: Bench, mib: int) -> None:
+    outcome = await bench.run("chains", mib, lim=limits(processes=64))
+
+    assert (outcome.verdict, outcome.rule) == (MLE, "memory")
+
+
 async def test_the_memory_of_a_parent_that_waits_for_vfork_counts_once(bench: Bench) -> None:
     """So does every ``system()`` and ``posix_spawn``, though for less long."""
     outcome = await bench.run("vfork", 40)
