@@ -112,8 +112,8 @@ size_t sampler_own_numbers(struct sampler *sampler, pid_t *tasks, size_t size);
  * the kernel does not count them or denies us the figure. */
 uint64_t sampler_written(struct sampler *sampler);
 
-/* `memory_limit` decides how exactly shared memory is counted: only near the limit is that worth its cost. A sample over
- * the limit is certain. `now_us`: the current time. */
+/* `memory_limit` decides how exactly shared memory is counted: only near the limit is that worth its cost. A sample
+ * over the limit is certain. `now_us`: the current time. */
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample);
 
 #endif

@@ -8,8 +8,8 @@
  * from the first, and 60 from the other if the first has ended meanwhile. So the processes are listed again after the
  * reading. A sample that changed meanwhile ends a run only if one process alone is over the limit, or if UNSETTLED_MAX
  * more of such samples were over the limit than not. Most of them are too low, since new processes that share pages are
- * not in the list: measured with processes that fork and end all the time, the median of 1,500 was half of the true sum,
- * and none was 1.25 of it. So a program that abuses this gains about the limit once more.
+ * not in the list: measured with processes that fork and end all the time, the median of 1,500 was half of the true
+ * sum, and none was 1.25 of it. So a program that abuses this gains about the limit once more.
  *
  * They must not be read again until they fit: a chain of processes, each of which forks the next one and ends, would
  * hide any amount.
