@@ -10,7 +10,7 @@ The pipeline of a submission::
 A playground run (``POST /run``) waits in a table of its own; its stream entry is only a notification. ``playground``
 holds its pipeline: order ─▶ lease (claim) ─▶ attempt ─▶ lease (finish, or give back; the sweeper). Slots, heartbeat
 and drain are those of submissions (``nursery``). The submissions of a package that is verified wait in a table of their
-own, too (``nursery.verifying``).
+own, too (``nursery.background``).
 
 The packages, and which of them each may import (``tests/unit/test_house.py`` checks this)::
 

@@ -23,10 +23,11 @@ from deepoj.api.auth import Auth, Claims
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
-from deepoj.api.errors import ApiError, Refused, prefers_chinese, refusal_of
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import networks
 from deepoj.api.http.exchange import MeasuredApp, StartScheduler, request_id
 from deepoj.api.http.limits import Limit, RequestLimits
+from deepoj.api.http.refusals import prefers_chinese, refusal_of
 from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
@@ -40,6 +41,7 @@ from deepoj.api.routes.metrics import MetricsRoutes
 from deepoj.api.routes.oauth import GithubRoutes
 from deepoj.api.routes.own_account import OwnAccountRoutes
 from deepoj.api.routes.playground import PlaygroundRoutes
+from deepoj.api.routes.previews import PreviewRoutes
 from deepoj.api.routes.problems import ProblemRoutes
 from deepoj.api.routes.rejudges import RejudgeRoutes
 from deepoj.api.routes.statements import StatementRoutes
@@ -127,6 +129,7 @@ def create_app(context: ApiContext) -> Api:
         WebhookRoutes(context),
         AuditRoutes(context),
         VerificationRoutes(context),
+        PreviewRoutes(context),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

@@ -22,6 +22,7 @@ from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
 from deepoj.ports.marks import Marks
 from deepoj.ports.playground import CustomRuns, RunNotifier
+from deepoj.ports.previews import Previews
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.roster import Roster
@@ -55,6 +56,7 @@ class ApiContext:
     admin_events: AdminEvents
     system: SystemView
     verifications: Verifications
+    previews: Previews
     results: LiveResults
     #: the event streams of this node
     live: Live

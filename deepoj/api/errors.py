@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import HTTPException
 
 from deepoj.api.codes import Code
@@ -174,6 +173,31 @@ class ApiError(enum.Enum):
     NO_SUCH_DELIVERY = (404, Code.NOT_FOUND, "There is no such delivery.", "回调记录不存在。")
     NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
     NOT_VERIFIED = (404, Code.NOT_FOUND, "This problem has never been verified.", "该题目从未被验证。")
+    NO_SUCH_PREVIEW = (404, Code.NOT_FOUND, "There is no such preview of a rejudge.", "没有这一重新评测预览。")
+    PREVIEW_RUNNING = (
+        409,
+        Code.PREVIEW_RUNNING,
+        "Another preview of this problem is being judged: wait for it, or cancel it first.",
+        "本题的另一个预览正在评测：请等它结束，或先将其取消。",
+    )
+    PREVIEW_NOT_READY = (
+        409,
+        Code.PREVIEW_RUNNING,
+        "This preview is still being judged: apply it once it is ready.",
+        "该预览仍在评测，完成后才能应用。",
+    )
+    PREVIEW_OUTDATED = (
+        409,
+        Code.PREVIEW_OUTDATED,
+        "The problem has changed since this preview was started: start another one.",
+        "该预览开始后题目已被更改：请重新开始一个预览。",
+    )
+    PREVIEW_ENDED = (
+        409,
+        Code.PREVIEW_ENDED,
+        "This preview was applied or cancelled before.",
+        "该预览已被应用或取消。",
+    )
     HAS_SUBMISSIONS = (
         409,
         Code.PROBLEM_HAS_SUBMISSIONS,
@@ -467,32 +491,3 @@ class Refused(HTTPException):
         if self.api_error.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return headers
-
-
-def prefers_chinese(accepted: LanguageAccept) -> bool:
-    """Return whether ``Accept-Language`` ranks any Chinese above English. The default, and ``*``, is English."""
-    for language, quality in accepted:  # sorted by quality; equal qualities keep the header's order
-        if quality <= 0:
-            continue
-        if language.lower().startswith("zh"):
-            return True
-        if language.lower().startswith("en") or language == "*":
-            return False
-    return False
-
-
-def refusal_of(error: HTTPException) -> Refused:
-    """Translate an error raised by the web framework to a ``Refused``."""
-    if isinstance(error, Refused):
-        return error
-    status = error.code or 500
-    by_status = {
-        404: ApiError.NOT_FOUND,
-        405: ApiError.METHOD_NOT_ALLOWED,
-        408: ApiError.TOO_SLOW,
-    }
-    if status in by_status:
-        return Refused(by_status[status])
-    if status == 413:
-        return Refused(ApiError.BODY_TOO_LARGE, limit="the allowed")
-    return Refused(ApiError.BAD_REQUEST if status < 500 else ApiError.INTERNAL)

@@ -1,9 +1,15 @@
-"""Filters of submissions that a request names, by verdict and by language."""
+"""Filters of submissions that a request names."""
 
 from __future__ import annotations
 
+import datetime as dt
+
+from quart import request
+
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import query_time
 from deepoj.judging.outputs import language_of
+from deepoj.words.rejudges import RejudgeScope
 from deepoj.words.results import Verdict
 
 
@@ -23,3 +29,18 @@ def verdict_filter(word: str | None) -> Verdict | None:
     if word is not None and word not in known:
         raise Refused(ApiError.INVALID, field="verdict", problem=f"one of {', '.join(known)}")
     return None if word is None else Verdict(word)
+
+
+def query_scope() -> RejudgeScope:
+    """Return the scope of a rejudge that the query string names. Raises Refused."""
+    return RejudgeScope(
+        verdict=verdict_filter(request.args.get("verdict")),
+        language=language_filter(request.args.get("language")),
+        since=query_time("since"),
+        until=query_time("until"),
+    )
+
+
+def iso_time(time: dt.datetime | None) -> str | None:
+    """Return a bound of a scope as an answer shows it."""
+    return None if time is None else time.isoformat()

@@ -10,7 +10,7 @@ import base64
 import binascii
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import click
 from deepoj.cli import errors
 from deepoj.cli.client_view import JobView, changes_text, problem_text, rejudge_text, rows
 from deepoj.cli.common import print_json
+from deepoj.cli.scopes import scope_options
 from deepoj.client import ApiClient, new_key, watch
 from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
 from deepoj.client.server import RETRY_FOR_S, run_path, status_path
@@ -346,39 +347,19 @@ def problem_replace(
 
 @click.command("rejudge")
 @click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
-@click.option("--verdict", help="Only submissions with this verdict, as 'Wrong Answer'.")
-@click.option("--language", help="Only submissions in this language, by key or number.")
-@click.option("--since", metavar="TIME", help="Only those submitted at or after it, as 2026-01-31T12:00:00Z.")
-@click.option("--until", metavar="TIME", help="Only those submitted before it.")
-@click.option("--full", is_flag=True, help="Run every test again, also unchanged ones.")
+@scope_options
 @_as_json
 @_url
 @_retry_for
 def problem_rejudge(
-    problem_id: int,
-    *,
-    verdict: str | None,
-    language: str | None,
-    since: str | None,
-    until: str | None,
-    full: bool,
-    as_json: bool,
-    url: str | None,
-    retry_for_s: float,
+    problem_id: int, *, scope: Mapping[str, str], as_json: bool, url: str | None, retry_for_s: float
 ) -> None:
     """Rejudge a problem's submissions on the server, all or some of them, and print the order.
 
     It runs in the background. The same command again prints the progress.
     """
-    options = {
-        "verdict": verdict,
-        "language": language,
-        "since": since,
-        "until": until,
-        "full": "true" if full else None,
-    }
     with connected(url, retry_for_s) as server:
-        order = server.rejudge(problem_id, {name: value for name, value in options.items() if value is not None})
+        order = server.rejudge(problem_id, scope)
     if as_json:
         print_json(order)
     else:

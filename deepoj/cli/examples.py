@@ -45,6 +45,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem rejudge 1",
         "deepoj problem rejudge 1 --verdict 'Wrong Answer' --language cpp17",
     ),
+    "problem preview": (
+        "deepoj problem preview 1 --verdict 'Wrong Answer'",
+        "deepoj problem preview 1 --apply 3",
+        "deepoj problem preview 1 --history",
+    ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),

@@ -163,6 +163,11 @@ class ApiClient:
         ServerAway, ServerRefused."""
         return self.ask("POST", f"/api/v1/problems/{problem_id}/rejudge?{urlencode(options)}")
 
+    def preview(self, problem_id: int, options: Mapping[str, str]) -> dict[str, Any]:
+        """Start a preview of a rejudge and return it. A repeated request returns the same one. Raises ServerAway,
+        ServerRefused."""
+        return self.ask("POST", f"/api/v1/problems/{problem_id}/rejudge-previews?{urlencode(options)}")
+
     def statement_source(self, problem_id: int, language: str) -> dict[str, Any]:
         """Return the source of a statement with its revision. Raises ServerAway, ServerRefused."""
         path = f"/api/v1/problems/{problem_id}/statement/{quote(language, safe='')}/source"

@@ -16,17 +16,22 @@ from deepoj.words.results import Borderline, GroupResult, Report, TestResult
 
 def as_result(claim: Claim, report: Report) -> dict[str, Any]:
     """Return the complete result object; ``api/redact.py`` decides what contestants see of it."""
+    return result_of(report, job_id=claim.job_id, attempt_id=claim.attempt_id, trace_id=claim.trace_id)
+
+
+def result_of(report: Report, *, job_id: str, attempt_id: int, trace_id: str) -> dict[str, Any]:
+    """Return the result object of this attempt."""
     compiled = report.compile
     return {
-        "job_id": claim.job_id,
-        "attempt_id": claim.attempt_id,
+        "job_id": job_id,
+        "attempt_id": attempt_id,
         "status": report.status.value,
         "score": report.score,
         "time_used": report.time_used_ms,
         "memory_used": report.memory_used_kb,
         "wall_time": report.wall_ms,
         "language": visible(report.language),
-        "trace_id": visible(claim.trace_id),
+        "trace_id": visible(trace_id),
         "problem_version": visible(report.problem_version),
         "isolation": report.isolation.value,
         "compile": None

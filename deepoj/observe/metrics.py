@@ -193,6 +193,7 @@ class Metrics:
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
         self.object_gc = to.counter("scheduler_object_gc_total", "Packages deleted that no problem names", "result")
+        self.previews_running = to.measured("rejudge_previews_running", "Previews of rejudges that are being judged")
 
     def _declare_worker(self, to: _Declare) -> None:
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")
@@ -224,6 +225,11 @@ class Metrics:
             "judge_protocol_errors_total", "Answers of the sandbox that violate its protocol", "reason"
         )
         self.judge_output_truncated = to.counter("judge_output_truncated_total", "Streams kept only in part", "stream")
+
+        #: judged, failed; refused: its preview was cancelled, or another node has taken it
+        self.preview_jobs = to.counter(
+            "worker_preview_jobs_total", "Submissions judged for previews of rejudges", "result"
+        )
 
         self.live_tests = to.counter("worker_live_tests_total", "Ended tests shown while judging goes on", "result")
 

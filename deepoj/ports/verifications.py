@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
 
 from deepoj.judging.verifications import (
@@ -12,6 +11,7 @@ from deepoj.judging.verifications import (
     VerifiedExample,
     WorstTime,
 )
+from deepoj.ports.leases import BackgroundLeases
 from deepoj.words.verifications import ExampleClaim
 
 
@@ -41,30 +41,8 @@ class Verifications(Protocol):
         ...
 
 
-class ExampleLeases(Protocol):
-    """Claims and outcomes of the submissions of verifications, for judge nodes. Raises StoreUnavailable.
-
-    Only the database's clock counts. Only the holder of the current attempt with a valid lease may extend it, write the
-    outcome or give the work back.
-    """
-
-    async def claim_example(
-        self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
-    ) -> ExampleClaim | None:
-        """Claim the next submission that is due in one of these languages, of the oldest verification first."""
-        ...
-
-    async def extend_example(self, claim: ExampleClaim, lease_s: float) -> bool:
-        """Extend the lease; False: it is lost, or the verification has ended."""
-        ...
-
-    async def finish_example(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
-        """Write the outcome; False: the lease is lost, or the verification has ended."""
-        ...
-
-    async def give_back_example(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
-        """Make it due again after ``delay_s``; False: the lease is lost, or the verification has ended."""
-        ...
+class ExampleLeases(BackgroundLeases[ExampleClaim, ExampleOutcome], Protocol):
+    """Claims and outcomes of the submissions of verifications. Raises StoreUnavailable."""
 
     async def sweep_verifications(self, max_attempts: int, max_wait_s: float) -> int:
         """End verifications whose submissions have all ended, and those of an older version of their problem; return

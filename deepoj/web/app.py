@@ -12,8 +12,9 @@ from werkzeug.exceptions import HTTPException
 
 from deepoj.api.app import Api, answer_refusal
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused, refusal_of
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
+from deepoj.api.http.refusals import refusal_of
 from deepoj.api.route import add_routes, is_page
 from deepoj.api.signing_in import SigningIn
 from deepoj.observe import logger
@@ -29,6 +30,7 @@ from deepoj.web.pages.manage_problems import ManageProblemPages
 from deepoj.web.pages.manage_statements import ManageStatementPages
 from deepoj.web.pages.own_data import OwnDataPages
 from deepoj.web.pages.playground import PlaygroundPages
+from deepoj.web.pages.preview_rejudge import PreviewPages
 from deepoj.web.pages.problems import ProblemPages
 from deepoj.web.pages.profiles import ProfilePages
 from deepoj.web.pages.submissions import SubmissionPages
@@ -77,6 +79,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         VerifyPages(context, visitors, pages),
         OwnDataPages(context, app.auth, app.limits, visitors, pages, account=account),
         ManageStatementPages(context, visitors, pages),
+        PreviewPages(context, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -24,8 +24,9 @@ from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
 from deepoj.api.auth import Claims
-from deepoj.api.errors import ApiError, Refused, prefers_chinese
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, is_within, networks, parse
+from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.rights import Right, may, reach
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import LANGUAGES as JUDGED

@@ -32,6 +32,9 @@ class AdminAct(enum.StrEnum):
     MEMBER_REMOVED = "group_member_removed"
     PROBLEM_VERIFIED = "problem_verified"
     STATEMENT_EDITED = "statement_edited"
+    PREVIEW_STARTED = "preview_started"
+    PREVIEW_APPLIED = "preview_applied"
+    PREVIEW_CANCELLED = "preview_cancelled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

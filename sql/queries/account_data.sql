@@ -76,6 +76,12 @@ events AS (
     UPDATE outbox_events SET payload = payload - 'code' - 'files' - 'entry_point'
     WHERE job_id = ANY (ARRAY (SELECT job_id FROM due))
 ),
+previewed AS (
+    UPDATE preview_jobs
+    SET state = 'done', lease_owner = NULL, status = NULL, score = NULL, result = NULL, why = 'its source was erased',
+        changed_at = now()
+    WHERE job_id = ANY (ARRAY (SELECT job_id FROM due)) AND (state <> 'done' OR result IS NOT NULL)
+),
 former AS (
     UPDATE judgings SET result = jsonb_set(result, '{compile,output}', '""')
     WHERE job_id = ANY (ARRAY (SELECT job_id FROM due)) AND result #> '{compile,output}' IS NOT NULL

@@ -17,8 +17,9 @@ from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.names import clean_username
 from deepoj.api.body import parse_object
-from deepoj.api.errors import ApiError, Refused, prefers_chinese
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_address, networks, parse
+from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.http.trace import trace_of
 from tests.api.house import House, form, house, package
 

@@ -93,6 +93,11 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 400)),
     ("GET", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 404)),
     ("DELETE", "/api/v1/problems/{problem}/verification", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews", (401, 401, 403, 403, 400)),  # no verdict yet
+    ("GET", "/api/v1/problems/{problem}/rejudge-previews/{preview}", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/apply", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/cancel", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/problems/{problem}/rejudges", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/users/me/export", (401, 401, 200, 200, 200)),
     ("DELETE", "/api/v1/users/me", (401, 401, 403, 403, 403)),  # the password is wrong
     ("DELETE", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
@@ -113,6 +118,11 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/api/v1/problems/{problem}/verification"): (400, 403, 400, 403),
     ("GET", "/api/v1/problems/{problem}/verification"): (404, 403, 404, 403),
     ("DELETE", "/api/v1/problems/{problem}/verification"): (404, 403, 404, 403),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews"): (400, 403, 400, 403),
+    ("GET", "/api/v1/problems/{problem}/rejudge-previews/{preview}"): (404, 403, 404, 403),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/apply"): (404, 403, 404, 403),
+    ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/cancel"): (404, 403, 404, 403),
+    ("GET", "/api/v1/problems/{problem}/rejudges"): (200, 403, 200, 403),
     ("DELETE", "/api/v1/problems/{problem}"): (409, 403, 403, 403),
     ("POST", "/api/v1/problems"): (200, 200, 403, 403),
     ("GET", "/api/v1/status/{job}"): (200, 403, 200, 403),
@@ -165,7 +175,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     await home.ports.groups.add_members(group.id, ["subject"], by="root")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
-        "file": "a.png", "group": str(group.id),
+        "file": "a.png", "group": str(group.id), "preview": "1",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip

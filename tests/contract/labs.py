@@ -147,6 +147,8 @@ _TIMES = {
     "web_sessions": ("created_at", "seen_at"),
     "solved": ("solved_at",),
     "verified_examples": ("due_at", "changed_at"),
+    "previews": ("created_at",),
+    "preview_jobs": ("due_at", "changed_at"),
 }
 
 

@@ -392,6 +392,31 @@ async def test_verifications_go_with_their_rollback_and_problems_stay(
     assert postgres.psql("SELECT count(*) FROM verified_examples", empty) == "0"
 
 
+async def test_previews_go_with_their_rollback_and_submissions_stay(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h');"
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'u', 'x');"
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, state, status,"
+        " result) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, 'done', 'Accepted', '{}');"
+        "INSERT INTO previews (problem_id, problem_version, in_full, submissions, ordered_by)"
+        " VALUES (1, 1, false, 1, 1);"
+        "INSERT INTO preview_jobs (preview_id, place, job_id, judging, base_attempt_id, old_status, language)"
+        " SELECT p.id, 1, s.job_id, 1, 1, 'Accepted', 'cpp17' FROM previews AS p, submissions AS s",
+        empty,
+    )
+    [version] = [one.version for one in read_migrations(sql_root()) if one.name == "add_previews"]
+    await migrator.rollback(version - 1)
+    assert postgres.psql("SELECT to_regclass('previews') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT status FROM submissions", empty) == "Accepted"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM preview_jobs", empty) == "0"
+
+
 async def test_the_rollback_of_erasures_leaves_no_source_of_an_erased_account(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:

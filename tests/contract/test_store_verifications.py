@@ -70,7 +70,7 @@ async def newest(lab: Lab, problem: Problem) -> Verification:
 
 
 async def claimed(lab: Lab, *languages: str) -> ExampleClaim | None:
-    return await lab.store.example_leases.claim_example("node", LEASE_S, ATTEMPTS, languages or LANGUAGES)
+    return await lab.store.example_leases.claim("node", LEASE_S, ATTEMPTS, languages or LANGUAGES)
 
 
 async def must_claim(lab: Lab) -> ExampleClaim:
@@ -95,9 +95,9 @@ async def test_a_verification_is_judged_and_read_back(lab: Lab) -> None:
     assert [file.name for file in one.beside] == ["b.h"]
     assert await sweep(lab) == 0
     for _ in range(2):  # a second try after a lost answer
-        assert await leases.finish_example(one, GOOD)
+        assert await leases.finish(one, GOOD)
     two = await must_claim(lab)
-    assert await leases.finish_example(two, BAD)
+    assert await leases.finish(two, BAD)
     assert await claimed(lab) is None
     assert await sweep(lab) == 1
     done = await newest(lab, problem)
@@ -132,7 +132,7 @@ async def test_a_second_start_goes_on_and_one_of_another_version_replaces_it(lab
     assert changed is not None
     assert not await store.start_verification(verification(problem)), "its package may be another one"
     assert await store.start_verification(verification(changed), by="root")
-    assert not await lab.store.example_leases.finish_example(held, GOOD)
+    assert not await lab.store.example_leases.finish(held, GOOD)
     assert [(one.state, one.problem_version) for one in await store.verifications(problem.id)] == [
         (VerificationState.RUNNING, changed.version)
     ]
@@ -148,7 +148,7 @@ async def test_a_change_of_the_problem_ends_it(lab: Lab) -> None:
     await lab.store.problems.update_problem(problem.id, ProblemChange(memory_limit_mb=1))
     assert await sweep(lab) == 1
     assert (await newest(lab, problem)).state is VerificationState.OUTDATED
-    assert not await lab.store.example_leases.extend_example(held, LEASE_S)
+    assert not await lab.store.example_leases.extend(held, LEASE_S)
     assert await claimed(lab) is None
 
 
@@ -170,11 +170,11 @@ async def test_only_the_newest_and_the_newest_completed_are_kept(lab: Lab) -> No
 async def test_a_cancelled_one_is_refused_every_outcome(lab: Lab) -> None:
     problem, leases = await started(lab), lab.store.example_leases
     held = await must_claim(lab)
-    assert await leases.extend_example(held, LEASE_S)
+    assert await leases.extend(held, LEASE_S)
     assert await lab.store.verifications.cancel_verification(problem.id)
-    assert not await leases.extend_example(held, LEASE_S)
-    assert not await leases.finish_example(held, GOOD)
-    assert not await leases.give_back_example(held, counts=True, delay_s=0)
+    assert not await leases.extend(held, LEASE_S)
+    assert not await leases.finish(held, GOOD)
+    assert not await leases.give_back(held, counts=True, delay_s=0)
     assert await claimed(lab) is None
     shown = await lab.store.verifications.verified_examples((await newest(lab, problem)).id)
     assert [row.kept for row in shown] == [None, None, Kept.SKIPPED]
@@ -187,11 +187,11 @@ async def test_a_node_that_died_is_replaced_and_a_submission_that_kills_nodes_en
     lab.advance(LEASE_S + 1)
     again = await must_claim(lab)
     assert (again.attempt_id, again.attempts) == (2, 2)
-    assert not await leases.finish_example(dead, GOOD)
+    assert not await leases.finish(dead, GOOD)
     assert await sweep(lab) == 0
     lab.advance(LEASE_S + 1)
     assert await claimed(lab) is None, "its attempts are used up"
-    assert not await leases.finish_example(again, GOOD), "its lease is over"
+    assert not await leases.finish(again, GOOD), "its lease is over"
     assert await sweep(lab) == 1
     done = await newest(lab, problem)
     assert (done.state, done.differing) == (VerificationState.DONE, 1)
@@ -203,11 +203,11 @@ async def test_what_is_given_back_is_due_after_its_pause(lab: Lab) -> None:
     await started(lab, submission("one"))
     leases = lab.store.example_leases
     for _ in range(ATTEMPTS + 1):
-        assert await leases.give_back_example(await must_claim(lab), counts=False, delay_s=0)
+        assert await leases.give_back(await must_claim(lab), counts=False, delay_s=0)
     held = await must_claim(lab)
     assert held.attempts == 1
-    assert await leases.give_back_example(held, counts=True, delay_s=30)
-    assert not await leases.give_back_example(held, counts=True, delay_s=30)
+    assert await leases.give_back(held, counts=True, delay_s=30)
+    assert not await leases.give_back(held, counts=True, delay_s=30)
     assert await claimed(lab) is None
     lab.advance(31)
     assert (await must_claim(lab)).attempts == 2
@@ -218,8 +218,8 @@ async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) ->
     held = await must_claim(lab)
     assert held.place == 2
     lab.advance(WAIT_S / 2)
-    assert await lab.store.example_leases.give_back_example(held, counts=False, delay_s=0) is False
-    assert await lab.store.example_leases.finish_example(await must_claim(lab), GOOD)
+    assert await lab.store.example_leases.give_back(held, counts=False, delay_s=0) is False
+    assert await lab.store.example_leases.finish(await must_claim(lab), GOOD)
     lab.advance(WAIT_S / 2 + 1)
     assert await sweep(lab) == 0, "it has changed since"
     lab.advance(WAIT_S / 2)

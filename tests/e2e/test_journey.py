@@ -175,6 +175,8 @@ STILL = {
     "legacy_loops_started": "0 by contract",
     "node_child_restarts_total": "no child falls",
     "oldest_age_seconds": "0 when nothing waits",
+    "rejudge_previews_running": "0 without a preview",
+    "worker_preview_jobs_total": "there is no preview",
     "scheduler_db_gc_total": "the gc is off unless it is asked for",
     "scheduler_object_gc_total": "the gc is off unless it is asked for",
     "scheduler_stream_trim_total": "the gc is off unless it is asked for",

@@ -38,6 +38,7 @@ class MemoryAccountData(MemoryAccountRecords):
         _keys: dict[tuple[int, str], str]
 
         def _as_submission(self, row: Row) -> Submission: ...
+        def _drop_previews(self, job_id: str) -> None: ...
 
     async def change_email(self, user_id: int, email: str | None) -> bool:
         lost = await self._enter("change_email")
@@ -130,6 +131,7 @@ class MemoryAccountData(MemoryAccountRecords):
                 row.draft, code="", entry_point=None, beside=(), idempotency_key=None, callback_url=None
             )
             row.is_erased, row.deduplicates, row.code_hash = True, False, b""
+            self._drop_previews(row.job_id)
             row.result = _without_output(row.result)
             for kept in self.kept.get(row.job_id, []):
                 kept.verdict = replace(kept.verdict, result=_without_output(kept.verdict.result) or {})

@@ -14,6 +14,7 @@ from deepoj.ports.live import LiveResults
 from deepoj.ports.marks import Marks
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.playground import CustomRuns, RunLeases
+from deepoj.ports.previews import PreviewLeases, Previews
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.roster import Roster
@@ -83,6 +84,10 @@ class Store(Protocol):
     def verifications(self) -> Verifications: ...
     @property
     def example_leases(self) -> ExampleLeases: ...
+    @property
+    def previews(self) -> Previews: ...
+    @property
+    def preview_leases(self) -> PreviewLeases: ...
 
 
 class MemoryPorts:
@@ -114,3 +119,5 @@ class MemoryPorts:
         self.system: SystemView = MemorySystem(memory)
         self.verifications: Verifications = memory.verifications
         self.example_leases: ExampleLeases = memory.verifications
+        self.previews: Previews = memory.previews
+        self.preview_leases: PreviewLeases = memory.previews

@@ -59,6 +59,7 @@ from tests.fakes.account_data import MemoryAccountData
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
+from tests.fakes.previews import MemoryPreviews, PreviewRow
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.statements import MemoryStatements
 from tests.fakes.verifications import MemoryVerifications, VerificationRow
@@ -177,6 +178,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     #: problem → package, version of the renderer, statements
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     kept_verifications: list[VerificationRow] = field(default_factory=list)
+    kept_previews: list[PreviewRow] = field(default_factory=list)
     statement_edits: dict[int, StatementEdits] = field(default_factory=dict)
     #: problem → until when a node renders its statements
     statement_leases: dict[int, float] = field(default_factory=dict)
@@ -191,6 +193,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             "submission": 3000,
             "outbox": 4000,
             "verification": 1,
+            "preview": 1,
         }
     )
     _broken: dict[str, bool] = field(default_factory=dict)
@@ -207,6 +210,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     def verifications(self) -> MemoryVerifications:
         """The table of verifications."""
         return MemoryVerifications(self, self.kept_verifications)
+
+    @property
+    def previews(self) -> MemoryPreviews:
+        """The tables of previews."""
+        return MemoryPreviews(self, self.kept_previews)
 
     @property
     def ports(self) -> MemoryPorts:
@@ -432,6 +440,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self._unmark(problem_id)
         self.orders = [one for one in self.orders if one.order.problem_id != problem_id]
         self.kept_verifications[:] = [one for one in self.kept_verifications if one.draft.problem_id != problem_id]
+        self.kept_previews[:] = [one for one in self.kept_previews if one.problem_id != problem_id]
         return self._answer(None, lost)
 
     async def delete_submissions_of(self, problem_id: int, limit: int) -> int:
@@ -1146,6 +1155,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self.hooks = {hook.id: hook for hook in self.hooks.values() if hook.job_id not in gone}
         self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
+        self.previews.forget_jobs(gone)
 
     # -- dead letters
 
@@ -1281,7 +1291,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self._log(by, AdminAct.SUBMISSION_REJUDGED, job_id, judging=row.judging, in_full=in_full)
         return self._answer(Rejudged(job_id, row.judging), lost)
 
-    def _open(self, row: Row, by: str, in_full: bool, stream_key: str) -> None:
+    def _keep_verdict(self, row: Row, *, in_full: bool) -> None:
         assert row.result is not None
         verdict = Judging(
             judging=row.judging,
@@ -1293,6 +1303,23 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             finished_at=(EPOCH + dt.timedelta(seconds=row.updated_at)).isoformat(),
         )
         self.kept.setdefault(row.job_id, []).append(KeptRow(verdict=verdict, replaced_in_full=in_full))
+
+    def _drop_previews(self, job_id: str) -> None:
+        self.previews.drop_source(job_id)
+
+    def _note_preview(self, row: Row, event: str, preview_id: int, *, owner: str | None, isolation: str | None) -> None:
+        is_opening, is_end = event == "rejudged", event == "finalized"
+        self.ledger.append(
+            LedgerRow(
+                job_id=row.job_id, event=event, judging=row.judging, attempt_id=row.attempt_id - is_opening,
+                owner=owner, outcome=row.status if is_end else None, isolation=isolation if is_end else None,
+                detail=f"preview {preview_id}", at=self.clock(),
+                lease_until=None if is_opening else self.clock() + 60.0,
+            )
+        )  # fmt: skip
+
+    def _open(self, row: Row, by: str, in_full: bool, stream_key: str) -> None:
+        self._keep_verdict(row, in_full=in_full)
         row.state, row.status, row.judging, row.judging_attempts = State.PENDING, "pending", row.judging + 1, 0
         row.result = row.error_code = row.error_message = row.avoid_owner = None
         row.deduplicates, row.stream_key, row.updated_at = False, stream_key, self.clock()

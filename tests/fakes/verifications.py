@@ -113,7 +113,7 @@ class MemoryVerifications:
                             worst[name] = WorstTime(name, time_ms, row.draft.example.name)
         return sorted(worst.values(), key=lambda test: (-test.time_ms, test.test))[:limit]
 
-    async def claim_example(
+    async def claim(
         self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
     ) -> ExampleClaim | None:
         await self.memory.problem(0)
@@ -131,21 +131,21 @@ class MemoryVerifications:
                 self._ring(one.draft.problem_id)
                 sources = row.draft.sources or Sources(code="")
                 return ExampleClaim(
-                    verification_id=one.id, place=row.place, attempt_id=row.attempt_id, attempts=row.attempts,
+                    batch_id=one.id, place=row.place, attempt_id=row.attempt_id, attempts=row.attempts,
                     lease_owner=owner, problem_id=one.draft.problem_id, problem_version=one.draft.problem_version,
                     points=one.draft.points.value, example=example_json(row.draft.example), language=row.draft.language,
                     code=sources.code, entry_point=sources.entry_point, beside=sources.beside,
                 )  # fmt: skip
         return None
 
-    async def extend_example(self, claim: ExampleClaim, lease_s: float) -> bool:
+    async def extend(self, claim: ExampleClaim, lease_s: float) -> bool:
         await self.memory.problem(0)
         row = self._held(claim)
         if row is not None:
             row.due_at = max(row.due_at, self.memory.clock() + lease_s)
         return row is not None
 
-    async def finish_example(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
+    async def finish(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
         await self.memory.problem(0)
         row = self._held(claim)
         if row is None:
@@ -155,7 +155,7 @@ class MemoryVerifications:
         self._ring(claim.problem_id)
         return True
 
-    async def give_back_example(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
+    async def give_back(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
         await self.memory.problem(0)
         row = self._held(claim)
         if row is None:
@@ -205,7 +205,7 @@ class MemoryVerifications:
     def _row(self, claim: ExampleClaim) -> ExampleRow | None:
         for one in self.kept:
             for row in one.rows:
-                if (one.id, row.place, row.attempt_id) == (claim.verification_id, claim.place, claim.attempt_id):
+                if (one.id, row.place, row.attempt_id) == (claim.batch_id, claim.place, claim.attempt_id):
                     return row
         return None
 

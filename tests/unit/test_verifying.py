@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 import trio
@@ -11,20 +12,24 @@ import trio
 from deepoj.judging.promises import Kept, PromiseResult
 from deepoj.judging.verifications import (
     MAX_TIMES,
+    ExampleOutcome,
     VerificationState,
     VerifiedExample,
     example_of_json,
     outcome_of,
 )
+from deepoj.nursery.background import BackgroundJudge
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.verifying import VerifyExamples
-from deepoj.pipeline.verify import MAX_ATTEMPTS, MAX_WAIT_S
+from deepoj.pipeline.verify import settle_example
+from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.errors import BlobsUnavailable, BoxBroken, StoreUnavailable
+from deepoj.words.previews import PreviewClaim
 from deepoj.words.problems import Problem, ProblemChange
 from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.verifications import ExampleClaim
-from tests.contract.labs import new_problem
+from tests.contract.labs import MemoryLab, new_problem
+from tests.contract.test_store_previews import Scene as PreviewScene
 from tests.contract.test_store_verifications import submission, verification
 from tests.fakes.store import MemoryStore
 from tests.unit.makers import a_claim, a_report
@@ -41,15 +46,16 @@ class Scene:
     gate: Gate = field(default_factory=Gate)
     judged: list[str] = field(default_factory=list)
 
-    def node(self, judge: Judging | None = None) -> VerifyExamples:
+    def node(self, judge: Judging | None = None) -> BackgroundJudge[ExampleClaim, ExampleOutcome]:
         async def accept(claim: ExampleClaim) -> Report | Infra | None:
             await trio.lowlevel.checkpoint()
             self.judged.append(example_of_json(claim.example).name)
             return a_report(Verdict.ACCEPTED)
 
-        return VerifyExamples(
-            store=self.store.verifications, leases=self.leases, gate=self.gate, owner="node",
-            languages=("cpp17", "python3"), judge_example=judge or accept,
+        store = self.store.ports.example_leases
+        return BackgroundJudge(
+            store=store, leases=self.leases, gate=self.gate, owner="node", languages=("cpp17", "python3"),
+            judge=judge or accept, settle=partial(settle_example, store),
         )  # fmt: skip
 
     async def started(self, *names: str) -> Problem:
@@ -222,3 +228,35 @@ def test_a_submission_keeps_the_times_of_its_slowest_tests() -> None:
     assert outcome.tests[:4] == (("28", 14), ("29", 14), ("26", 13), ("27", 13))
     assert len(outcome.tests) == MAX_TIMES
     assert outcome.slowest_test in {"28", "29"}
+
+
+async def test_a_node_judges_previews_in_all_slots_but_one_and_a_stop_gives_them_back(autojump_clock: object) -> None:
+    previewed = await PreviewScene.of(MemoryLab(), *[Verdict.WRONG_ANSWER] * 5)
+    await previewed.started()
+    judging, judged, leases = list[int](), list[int](), Leases(60.0, 4)
+
+    async def judge(claim: PreviewClaim) -> Report:
+        judging.append(claim.place)
+        await trio.sleep(10)
+        return a_report(Verdict.ACCEPTED)
+
+    async def settle(claim: PreviewClaim, _judged: Report | Infra) -> None:
+        await trio.lowlevel.checkpoint()
+        judged.append(claim.place)
+        if claim.place == 2:
+            raise StoreUnavailable("away")
+
+    node = BackgroundJudge(
+        store=previewed.leases, leases=leases, gate=Gate(), owner="node", languages=("cpp17",), judge=judge,
+        settle=settle, at_most=leases.slots, patience_s=100.0,
+    )  # fmt: skip
+    async with trio.open_nursery() as nursery:
+        await nursery.start(node)
+        await trio.sleep(5)
+        assert (judging, leases.free) == ([1, 2, 3], 1)
+        await trio.sleep(10)
+        assert (judging, sorted(judged)) == ([1, 2, 3, 2, 4, 5], [1, 2, 3]), "one that broke is due again"
+        nursery.cancel_scope.cancel()
+    assert leases.free == 4
+    claims = [await previewed.claimed() for _ in range(3)]
+    assert [(one.place, one.attempts) for one in claims] == [(2, 1), (4, 1), (5, 1)]

@@ -2,7 +2,8 @@
 
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
 member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
-``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account).
+``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account), ``{preview}`` (of a rejudge of
+the problem).
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/problems/{problem}/rejudge", who=Who.ADMIN, name="manage-problems-problem-rejudge"),
     Shown(path="/manage/problems/{problem}/replace", who=Who.ADMIN, name="manage-problems-problem-replace"),
     Shown(path="/manage/problems/{problem}/replace?package={staged}", who=Who.ADMIN, name="manage-problems-changes"),
+    Shown(path="/manage/problems/{problem}/previews/{preview}", who=Who.ADMIN, name="manage-problems-preview"),
     Shown(path="/manage/problems/{problem}/verify", who=Who.ADMIN, name="manage-problems-problem-verify"),
     Shown(
         path="/manage/problems/{problem}/statement",
@@ -95,6 +97,7 @@ NOT_SHOWN = (
     "/problems/{problem}/run",
     "/problems/{problem}/samples",
     "/manage/problems/{problem}/verify/events",
+    "/manage/problems/{problem}/previews/{preview}/events",
     "/account/password",
     "/account/sessions",
     "/account/export",
@@ -251,6 +254,25 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/manage/system", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 403, 200)),
     Right(
         method="GET", path="/manage/system/letters/{job}", statuses=(LOGIN, 403, 403, 404), roles=(403, 403, 403, 404)
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/previews/{preview}",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="GET",
+        path="/manage/problems/{problem}/previews/{preview}/events",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="POST",
+        path="/manage/problems/{problem}/previews/{preview}",
+        statuses=(LOGIN, 403, 403, 303),
+        roles=(303, 403, 303, 403),
+        fields={"act": "cancel"},
     ),
     Right(
         method="GET",

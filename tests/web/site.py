@@ -100,5 +100,12 @@ def _ids(node: Node) -> dict[str, str]:
     node.client.post(f"/api/v1/admin/groups/{group}/members", json=people, headers=admin).raise_for_status()
     catalog = {"tags": (None, "warm-up, two numbers"), "groups": (None, "Class 7")}
     node.client.put(f"/api/v1/problems/{problem}", files=catalog, headers=admin).raise_for_status()
+    previews = f"/api/v1/problems/{problem}/rejudge-previews"
+    preview = node.client.post(previews, headers=admin).raise_for_status().json()["id"]
+
+    def is_ready() -> bool:
+        return bool(node.client.get(f"{previews}/{preview}", headers=admin).json()["state"] == "ready")
+
+    until(is_ready, within_s=VERDICT_S, what="the preview")
     others = {"group": str(group), "run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
-    return {"problem": str(problem), "job": ids["accepted"], **ids, **others}
+    return {"problem": str(problem), "preview": str(preview), "job": ids["accepted"], **ids, **others}

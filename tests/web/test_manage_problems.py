@@ -19,7 +19,7 @@ from quart import Response
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import Vetted
 from deepoj.web.downloads import cell
-from deepoj.web.pages.manage_problems import matrix_of
+from deepoj.web.matrix import matrix_of
 from deepoj.words.jobs import Claim
 from deepoj.words.rejudges import VerdictChange
 from deepoj.words.results import Verdict
@@ -352,6 +352,8 @@ async def test_rejudging_shows_progress_and_changes(desk: Desk) -> None:
     assert "Done: 2 of 3 submissions were judged again." in page
     assert "This rejudge is under way." not in page
     assert "<noscript>" not in page
+    page, _, history = page.partition('id="rejudges"')
+    assert "queued" in history
     heads = re.findall(r'<th scope="col" class="number">([^<]*)</th>', page)
     assert heads == ["Accepted", "Wrong Answer"]
     assert re.findall(r'<td class="number([^"]*)">([^<]*)</td>', page) == [(" changed", "1"), ("", "1")]

@@ -11,6 +11,8 @@ import pytest
 
 from deepoj.api.route import is_page
 from deepoj.words.accounts import UserRole
+from deepoj.words.previews import Preview
+from deepoj.words.rejudges import EVERYTHING
 from tests.api.house import House, house
 from tests.api.test_rights import _ended_run
 from tests.unit.makers import a_report
@@ -36,9 +38,11 @@ async def furnished(
         elif who not in visits:
             visits[who] = await (administrator if who is Who.ADMIN else registered)(home, who)
     problem = await add_problem(home, by="setter" if Who.SETTER in visits else "")
+    job = await add_submission(home, "member", problem, report=a_report())
     ids = {
         "problem": str(problem),
-        "job": await add_submission(home, "member", problem, report=a_report()),
+        "preview": await _cancelled_preview(home, problem),
+        "job": job,
         "waiting": await add_submission(home, "member", problem),
         "run": await _ended_run(home, await home.token_of("member")),
         "user": str((await home.account("subject")).id),
@@ -49,6 +53,15 @@ async def furnished(
         "form": "email",
     }
     return home, visits, ids
+
+
+async def _cancelled_preview(home: House, problem: int) -> str:
+    """Return a preview of a rejudge, whose stream ends at once."""
+    by, previews = (await home.account("previewer")).id, home.ports.previews
+    preview = await previews.start_preview(problem, by=by, in_full=False, scope=EVERYTHING)
+    assert isinstance(preview, Preview)
+    await previews.cancel_preview(problem, preview.id, by=by)
+    return str(preview.id)
 
 
 @pytest.mark.parametrize("right", RIGHTS, ids=str)

@@ -50,7 +50,7 @@ class Scene:
         self.route = f"/api/v1/problems/{number}/verification"
 
     async def claimed(self) -> ExampleClaim | None:
-        return await self.home.ports.example_leases.claim_example("node", 60.0, 2, LANGUAGES)
+        return await self.home.ports.example_leases.claim("node", 60.0, 2, LANGUAGES)
 
     async def judge(self, reports: Mapping[str, Report]) -> None:
         """Judge each submission as a node does. ``reports``: by the file's name."""

@@ -85,7 +85,7 @@ class PgRejudges:
                 standing = await connection.fetchrow(queries()["rejudge_standing"].sql, problem_id)
                 full, whose = in_full, scope
                 if standing is not None:
-                    older = _scope(standing)
+                    older = scope_of(standing)
                     is_covered = older in (EVERYTHING, scope) and (standing["in_full"] or not in_full)
                     if standing["problem_version"] == version and is_covered:
                         return _order(standing, repeated=True)
@@ -94,7 +94,7 @@ class PgRejudges:
                     whose = scope if older == scope else EVERYTHING
                     await connection.execute(queries()["rejudge_end"].sql, standing["id"])
                 begin = queries()["rejudge_begin"].sql
-                values = (problem_id, version, full, clean_text(by), *_filters(whose))
+                values = (problem_id, version, full, clean_text(by), *filters_of(whose))
                 return _order(await connection.fetchrow(begin, *values))
 
         return await self._pool.do(work, repeatable=True)
@@ -121,7 +121,7 @@ class PgRejudges:
 async def _turn(connection: Connection, order: asyncpg.Record, limit: int, stream_key: str) -> RejudgeOrder:
     after_id, upto_id, late = order["after_id"], order["upto_id"], list(order["late"])
     if after_id < upto_id:
-        filters = _filters(_scope(order))
+        filters = filters_of(scope_of(order))
         sql = queries()["rejudge_page"].sql
         page = await connection.fetch(sql, order["problem_id"], after_id, upto_id, limit, *filters)
         after_id = page[-1]["id"] if len(page) == limit else upto_id
@@ -167,12 +167,13 @@ def _order(row: asyncpg.Record | None, *, repeated: bool = False) -> RejudgeOrde
         opened=row["opened"],
         passed=row["passed"],
         finished=row["finished_at"] is not None,
-        scope=_scope(row),
+        scope=scope_of(row),
         repeated=repeated,
     )
 
 
-def _scope(row: asyncpg.Record) -> RejudgeScope:
+def scope_of(row: asyncpg.Record) -> RejudgeScope:
+    """Return the scope in the columns of a rejudge or a preview."""
     verdict = row["verdict"]
     return RejudgeScope(
         verdict=None if verdict is None else Verdict(verdict),
@@ -182,6 +183,6 @@ def _scope(row: asyncpg.Record) -> RejudgeScope:
     )
 
 
-def _filters(scope: RejudgeScope) -> tuple[object, ...]:
+def filters_of(scope: RejudgeScope) -> tuple[object, ...]:
     """Return the filters of ``rejudge_begin`` and ``rejudge_page``."""
     return scope.verdict, scope.language, scope.since, scope.until

@@ -20,6 +20,7 @@ from deepoj.adapters.pg.marks import PgMarks
 from deepoj.adapters.pg.outbox import PgOutbox
 from deepoj.adapters.pg.playground import PgRunLeases, PgRuns
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.previews import PgPreviews
 from deepoj.adapters.pg.problems import PgProblems
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.repair import PgStrays
@@ -68,6 +69,7 @@ class PgStore:
         self.admin_events = PgAdminEvents(pool)
         self.system = PgSystem(pool)
         self.verifications = self.example_leases = PgVerifications(pool)
+        self.previews = self.preview_leases = PgPreviews(pool)
         self.schema = PgSchema(pool)
 
     @classmethod

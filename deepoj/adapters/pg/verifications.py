@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.background import PgBackgroundLeases
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.judging.promises import Kept
@@ -32,11 +32,10 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 
-class PgVerifications:
+class PgVerifications(PgBackgroundLeases[ExampleClaim]):
     """Verifications (``ports.Verifications``, ``ports.ExampleLeases``)."""
 
-    def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
+    _noun = "example"
 
     async def start_verification(self, draft: VerificationDraft, *, by: str | None = None) -> bool:
         """Start a verification, as the port says. Repeatable: the one that runs answers a second try."""
@@ -111,14 +110,14 @@ class PgVerifications:
         rows = await self._pool.rows("verified_tests", verification_id, limit, repeatable=True)
         return [WorstTime(row["name"], row["time_ms"], row["submission"]) for row in rows]
 
-    async def claim_example(
+    async def claim(
         self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]
     ) -> ExampleClaim | None:
         row = await self._pool.row("claim_example", owner, lease_s, max_attempts, sorted(languages), repeatable=False)
         if row is None:
             return None
         return ExampleClaim(
-            verification_id=row["verification_id"],
+            batch_id=row["verification_id"],
             place=row["place"],
             attempt_id=row["attempt_id"],
             attempts=row["attempts"],
@@ -133,14 +132,9 @@ class PgVerifications:
             beside=tuple(SourceFile(name, content) for name, content in json.loads(row["beside"])),
         )
 
-    async def extend_example(self, claim: ExampleClaim, lease_s: float) -> bool:
-        row = await self._pool.row("extend_example", *_key(claim), lease_s, repeatable=True)
-        return row is not None
-
-    async def finish_example(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
-        row = await self._pool.row(
-            "finish_example",
-            *_key(claim),
+    async def finish(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
+        return await self._finish(
+            claim,
             outcome.kept.value,
             clean_text(outcome.why),
             outcome.status,
@@ -149,22 +143,12 @@ class PgVerifications:
             outcome.time_ms,
             outcome.memory_kb,
             clean_json(outcome.tests),
-            repeatable=True,
         )
-        return row is not None and bool(row["is_written"])
-
-    async def give_back_example(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
-        row = await self._pool.row("give_back_example", *_key(claim), counts, delay_s, repeatable=True)
-        return row is not None
 
     async def sweep_verifications(self, max_attempts: int, max_wait_s: float) -> int:
         row = await self._pool.row("sweep_verifications", max_attempts, max_wait_s, repeatable=True)
         ended: int = 0 if row is None else row["ended"]
         return ended
-
-
-def _key(claim: ExampleClaim) -> tuple[int, int, int, str]:
-    return claim.verification_id, claim.place, claim.attempt_id, claim.lease_owner
 
 
 def _row(verification_id: int, place: int, draft: ExampleDraft) -> tuple[object, ...]:

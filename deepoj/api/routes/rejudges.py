@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
-from quart import request
-
 from deepoj.api.access import needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.filters import language_filter, verdict_filter
-from deepoj.api.http.paths import job_id_of, query_flag, query_number, query_time
+from deepoj.api.filters import iso_time, query_scope
+from deepoj.api.http.paths import job_id_of, query_flag, query_number
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
@@ -18,7 +14,7 @@ from deepoj.api.rights import Right, RightScope, reach, require
 from deepoj.api.route import route
 from deepoj.pipeline import rejudge as step
 from deepoj.words.accounts import User
-from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal, RejudgeScope
+from deepoj.words.rejudges import Rejudged, RejudgeOrder, RejudgeRefusal
 
 _MAX_JUDGING = 2**31 - 1
 
@@ -85,12 +81,7 @@ class RejudgeRoutes:
         With other filters than those of the one in progress it becomes a rejudge of all submissions.
         """
         in_full = query_flag("full")
-        scope = RejudgeScope(
-            verdict=verdict_filter(request.args.get("verdict")),
-            language=language_filter(request.args.get("language")),
-            since=query_time("since"),
-            until=query_time("until"),
-        )
+        scope = query_scope()
         problem = await self._publishing.allowed(user, Right.REJUDGE, problem_id)
         return _view(await order_rejudge(self._rejudges, problem.id, user, in_full=in_full, scope=scope))
 
@@ -130,11 +121,7 @@ def _view(order: RejudgeOrder) -> RejudgeOrderView:
         finished=order.finished,
         verdict=order.scope.verdict,
         language=order.scope.language,
-        since=_iso(order.scope.since),
-        until=_iso(order.scope.until),
+        since=iso_time(order.scope.since),
+        until=iso_time(order.scope.until),
         repeated=order.repeated,
     )
-
-
-def _iso(time: dt.datetime | None) -> str | None:
-    return None if time is None else time.isoformat()

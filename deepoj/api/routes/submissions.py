@@ -12,8 +12,9 @@ from deepoj.api.access import CHECKED_BY_HANDLER, SUBMITTER
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused, prefers_chinese
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
+from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.live.events import last_event_id
 from deepoj.api.live.jobs import JobFeed, Place
 from deepoj.api.models.live import LastEventHeaders, LiveStream

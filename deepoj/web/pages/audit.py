@@ -46,6 +46,9 @@ ACTS: Mapping[str, str] = {
     AdminAct.MEMBER_REMOVED: _("took a person out of the group"),
     AdminAct.PROBLEM_VERIFIED: _("verified the problem"),
     AdminAct.STATEMENT_EDITED: _("edited the statement of the problem"),
+    AdminAct.PREVIEW_STARTED: _("started a preview of a rejudge of the problem"),
+    AdminAct.PREVIEW_APPLIED: _("applied a preview to the submissions of the problem"),
+    AdminAct.PREVIEW_CANCELLED: _("cancelled a preview of a rejudge of the problem"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {
@@ -66,6 +69,8 @@ DETAILS: Mapping[str, str] = {
     "former_name": _("former name"),
     "username": _("username"),
     "usernames": _("usernames"),
+    "preview": _("preview"),
+    "left_out": _("left out"),
 }
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
 _OF_PROBLEMS = (
@@ -74,6 +79,9 @@ _OF_PROBLEMS = (
     AdminAct.PROBLEM_CHANGED,
     AdminAct.PROBLEM_VERIFIED,
     AdminAct.STATEMENT_EDITED,
+    AdminAct.PREVIEW_STARTED,
+    AdminAct.PREVIEW_APPLIED,
+    AdminAct.PREVIEW_CANCELLED,
 )
 
 

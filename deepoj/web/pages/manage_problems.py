@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from quart import Response, request
@@ -16,6 +15,7 @@ from deepoj.api.filters import language_filter, verdict_filter
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import problem_id_of, query_number
 from deepoj.api.http.upload import Form, new_path
+from deepoj.api.previewing import Previewing
 from deepoj.api.publishing import Publishing
 from deepoj.api.rejudging import order_rejudge
 from deepoj.api.rights import Right, RightScope, may, reach
@@ -28,14 +28,14 @@ from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
 from deepoj.web.charts import time_bars
 from deepoj.web.downloads import Rows, csv_of, download, json_of
+from deepoj.web.matrix import Matrix, matrix_of, place_of
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
-from deepoj.words.rejudges import EVERYTHING, RejudgeOrder, RejudgeScope, VerdictChange
-from deepoj.words.results import Verdict
+from deepoj.words.rejudges import EVERYTHING, RejudgeOrder, RejudgeScope
 from deepoj.words.submissions import ListPlace, SubmissionItem, SubmissionQuery, VerdictCount
 
 _PAGE = 50
@@ -55,43 +55,13 @@ _HEADS = (
 _FINISHED = (State.DONE, State.DEAD)
 
 
-#: the usual order of verdicts
-_VERDICTS = [verdict.value for verdict in Verdict]
-
-
-def _place_of(verdict: str | None) -> int:
-    return _VERDICTS.index(verdict) if verdict in _VERDICTS else len(_VERDICTS)
-
-
-@dataclass(frozen=True, slots=True)
-class Matrix:
-    """Old verdict × new verdict. ``after``: the columns; None: not judged again yet."""
-
-    after: Sequence[str | None]
-    #: old verdict → counts in the order of the columns
-    rows: Mapping[str, Sequence[int]]
-
-    @property
-    def waiting(self) -> int:
-        """Number of submissions that are not judged again yet."""
-        return sum(row[self.after.index(None)] for row in self.rows.values()) if None in self.after else 0
-
-
-def matrix_of(changes: Sequence[VerdictChange]) -> Matrix:
-    """Arrange the changes of a rejudge; verdicts are in their usual order."""
-    counts = {(one.before, one.after): one.count for one in changes}
-    before = sorted({one.before for one in changes}, key=_place_of)
-    after = sorted({one.after for one in changes}, key=_place_of)
-    return Matrix(after, {old: [counts.get((old, new), 0) for new in after] for old in before})
-
-
 class ManageProblemPages:
     """``/manage/problems``, ``/manage/problems/{id}``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
         self._settings, self._publishing = context.settings, Publishing(context)
-        self._verifying = Verifying(context)
+        self._verifying, self._previewing = Verifying(context), Previewing(context)
         upload_dir = context.settings.upload_dir
         self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
 
@@ -162,29 +132,12 @@ class ManageProblemPages:
 
     @page("GET", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
     async def rejudge(self, visitor: Visitor, problem_id: str) -> Response:
-        """Show the progress of the latest rejudge and what it changed, and the form for the next one."""
-        problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
-        order = await self._context.rejudges.rejudge_order(problem.id)
-        changes = [] if order is None else await self._context.rejudges.verdict_changes(order.id, _COMPARED)
-        matrix = matrix_of(changes)
-        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
-        return self._pages.html(
-            "manage_rejudge.html",
-            visitor,
-            problem=problem,
-            order=order,
-            matrix=matrix,
-            is_over=_is_over(order, matrix),
-            count=sum(one.count for one in counts),
-            counted=_COUNTED,
-            compared=_COMPARED,
-            given=_verdicts_of(counts),
-            everything=EVERYTHING,
-        )
+        """Show the progress of the latest rejudge and what it changed, the form for the next one, and the history."""
+        return await self._rejudge(visitor, await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id))
 
     @page("POST", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
     async def order(self, visitor: Visitor, problem_id: str) -> Response:
-        """Rejudge the submissions of a problem, all or those that the form's filters name."""
+        """Rejudge the submissions of a problem, all or those that the form's filters name, or preview that."""
         problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         in_full = form.get("full") == "1"
@@ -194,8 +147,14 @@ class ManageProblemPages:
             since=_start_of(form, "since"),
             until=_start_of(form, "until"),
         )
-        await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full, scope=scope)
-        return redirect(f"/manage/problems/{problem.id}/rejudge")
+        if form.get("act") != "preview":
+            await order_rejudge(self._context.rejudges, problem.id, visitor.member, in_full=in_full, scope=scope)
+            return redirect(f"/manage/problems/{problem.id}/rejudge")
+        try:
+            preview = await self._previewing.start(problem, visitor.member, in_full=in_full, scope=scope)
+        except Refused as refused:
+            return await self._rejudge(visitor, problem, refused)
+        return redirect(f"/manage/problems/{problem.id}/previews/{preview.id}")
 
     # -- results
 
@@ -307,6 +266,27 @@ class ManageProblemPages:
             groups=await self._context.groups.groups(MAX_OFFERED),
         )
 
+    async def _rejudge(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
+        order = await self._context.rejudges.rejudge_order(problem.id)
+        changes = [] if order is None else await self._context.rejudges.verdict_changes(order.id, _COMPARED)
+        matrix = matrix_of(changes)
+        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
+        return self._pages.html_with_refusal(
+            "manage_rejudge.html",
+            visitor,
+            refused,
+            problem=problem,
+            order=order,
+            matrix=matrix,
+            is_over=_is_over(order, matrix),
+            count=sum(one.count for one in counts),
+            counted=_COUNTED,
+            compared=_COMPARED,
+            given=_verdicts_of(counts),
+            everything=EVERYTHING,
+            past=await self._previewing.past(problem),
+        )
+
     async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
         counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
         return self._pages.html_with_refusal(
@@ -322,7 +302,7 @@ class ManageProblemPages:
 
 def _verdicts_of(counts: Sequence[VerdictCount]) -> list[str]:
     """Return the verdicts that submissions have, in their usual order."""
-    return sorted({one.status for one in counts if one.state is State.DONE}, key=_place_of)
+    return sorted({one.status for one in counts if one.state is State.DONE}, key=place_of)
 
 
 def _start_of(form: forms.SentForm, name: str) -> dt.datetime | None:

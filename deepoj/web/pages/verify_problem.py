@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +10,6 @@ from quart import Response
 
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.live.events import LiveEvent
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right, may
 from deepoj.api.verifying import VerificationResult, Verifying, topic_of
@@ -19,6 +17,7 @@ from deepoj.judging.problem import Example
 from deepoj.judging.promises import Kept, promises_failure
 from deepoj.web import forms
 from deepoj.web.page import needs, page
+from deepoj.web.progress import ProgressFeed
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
@@ -104,7 +103,12 @@ class VerifyPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, is_allowed)
 
-        feed = VerificationFeed(result, pieces)
+        feed = ProgressFeed(
+            result=result,
+            pieces=pieces,
+            is_running=lambda found: found.verification.is_running,
+            progress=lambda found: (found.verification, tuple(one.state for one in found.examples)),
+        )
         return self._live.answer(visitor.member.id, topic_of(problem.id), feed, remains)
 
     async def _allowed(self, visitor: Visitor, problem_id: str) -> Problem:
@@ -114,37 +118,6 @@ class VerifyPages:
         result = await self._verifying.result(problem)
         values = _values(visitor, problem, result)
         return self._pages.html_with_refusal("manage_verify.html", visitor, refused, **values)
-
-
-@dataclass(slots=True)
-class VerificationFeed:
-    """``Feed`` of two pieces, ``summary`` and ``result``, and of ``done`` at the end. It begins with both, so a browser
-    that comes back sends no position."""
-
-    result: Callable[[], Awaitable[VerificationResult | None]]
-    #: renders them
-    pieces: Callable[[VerificationResult | None], tuple[str, str]]
-    _seen: object = None
-    _sent: int = 0
-    _over: bool = field(default=False)
-
-    @property
-    def is_over(self) -> bool:
-        return self._over
-
-    async def events(self) -> Sequence[LiveEvent]:
-        found = await self.result()
-        self._over = found is None or not found.verification.is_running
-        seen = None if found is None else (found.verification, tuple(one.state for one in found.examples))
-        if self._sent and seen == self._seen:
-            return ()
-        self._seen = seen
-        self._sent += 1
-        event_id = str(self._sent)
-        summary, result = self.pieces(found)
-        shown = [LiveEvent("summary", event_id, summary), LiveEvent("result", event_id, result)]
-        # the page closes the stream at this event
-        return [*shown, LiveEvent("done", event_id, "")] if self._over else shown
 
 
 def _values(visitor: Visitor, problem: Problem, result: VerificationResult | None) -> dict[str, Any]:

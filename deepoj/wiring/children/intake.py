@@ -1,5 +1,5 @@
 """The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, precompiling
-headers, the consumer, taking custom runs, judging for verifications."""
+headers, the consumer, taking custom runs, judging for verifications and previews."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
             take = TakeRuns(run_intake=jobs.run_intake, stop_deadline=parts.stop_deadline)
             children.append(Child(name="runs", run=take, restart_on=AWAY))
         children.append(Child(name="verify", run=jobs.verifying, restart_on=AWAY))
+        children.append(Child(name="previews", run=jobs.previewing, restart_on=AWAY))
     return children
 
 
@@ -155,6 +156,7 @@ def _api_context(parts: Parts) -> ApiContext:
         pressure_history=parts.pressure.history,
         audits=parts.audits,
         verifications=store.verifications,
+        previews=store.previews,
         results=store.live,
         live=parts.live,
         runs=store.runs,

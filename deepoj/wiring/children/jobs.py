@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from deepoj import observe
@@ -13,16 +14,20 @@ from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.judging.reuse import Former, former_of
+from deepoj.judging.verifications import ExampleOutcome
+from deepoj.nursery.background import BackgroundJudge
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.tree import LeasedWork
-from deepoj.nursery.verifying import VerifyExamples
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.packages.examples import example_job
 from deepoj.pipeline.judge import judge
+from deepoj.pipeline.preview import settle_preview_job
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.rejudge import former
+from deepoj.pipeline.verify import settle_example
 from deepoj.playground.attempt import run_custom
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
@@ -30,8 +35,10 @@ from deepoj.ports.sandbox import Box
 from deepoj.ports.testdata import TestData
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import Adapters
+from deepoj.words.background import BackgroundClaim
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim, CustomReport
+from deepoj.words.previews import PreviewClaim, PreviewOutcome
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
 from deepoj.words.verifications import ExampleClaim
@@ -54,7 +61,9 @@ class JobParts:
     #: None where custom runs are disabled
     run_intake: RunIntake | None
     #: judges what packages promise, with slots that submissions leave
-    verifying: VerifyExamples
+    verifying: BackgroundJudge[ExampleClaim, ExampleOutcome]
+    #: judges submissions again for previews of rejudges, with such slots as well
+    previewing: BackgroundJudge[PreviewClaim, PreviewOutcome]
     #: the kinds of work that the node takes, with their intakes
     work: Sequence[LeasedWork[Any, Any]]
     #: precompiled headers; None where they are disabled
@@ -82,13 +91,23 @@ class ClaimJudge:
 
     async def judge_example(self, claim: ExampleClaim) -> Report | Infra | None:
         """Judge a submission of a verification as a contestant's; None: its problem has another version by now."""
+        return await self._judge_background("verify", claim)
+
+    async def judge_preview(self, claim: PreviewClaim) -> Report | Infra | None:
+        """Judge a submission of a preview as a rejudge would; None: its problem has another version by now."""
+        reusable = None if claim.former is None else former_of(claim.former)
+        return await self._judge_background("preview", claim, reusable)
+
+    async def _judge_background(
+        self, kind: str, claim: BackgroundClaim, reusable: Former | None = None
+    ) -> Report | Infra | None:
         problem = await self.problems.problem(claim.problem_id)
         if problem is None or problem.version != claim.problem_version:
             return None
-        job_id = f"verify-{claim.verification_id}-{claim.place}"
+        job_id = f"{kind}-{claim.batch_id}-{claim.place}"
         attempt_id, owner = claim.attempt_id, claim.lease_owner
         job = example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)
-        return await judge(self.context, self.data, job)
+        return await judge(self.context, self.data, job, former=reusable)
 
     async def run_claim(self, claim: CustomClaim) -> CustomReport | Infra:
         return await run_custom(self.context, claim)
@@ -161,13 +180,24 @@ def job_parts(
         job_intake=job_intake,
         progress=progress,
         run_intake=run_intake,
-        verifying=VerifyExamples(
+        verifying=BackgroundJudge(
             store=store.example_leases,
             leases=leases,
             gate=gate,
             owner=cfg.consumer,
             languages=languages,
-            judge_example=judge_of.judge_example,
+            judge=judge_of.judge_example,
+            settle=partial(settle_example, store.example_leases),
+        ),
+        previewing=BackgroundJudge(
+            store=store.preview_leases,
+            leases=leases,
+            gate=gate,
+            owner=cfg.consumer,
+            languages=languages,
+            judge=judge_of.judge_preview,
+            settle=partial(settle_preview_job, store.preview_leases, metrics),
+            at_most=leases.slots,
         ),
         work=work,
         headers=headers,

@@ -21,9 +21,9 @@ from deepoj.packages.objects import sweep_objects
 from deepoj.packages.revet import Revet
 from deepoj.packages.statements.publisher import RenderLater
 from deepoj.pipeline.dlq import measure
+from deepoj.pipeline.preview import sweep_previews
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import go_on
-from deepoj.pipeline.verify import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.playground.lease import sweep_runs
 from deepoj.webhooks.delivery import forget
 from deepoj.wiring import settings
@@ -31,6 +31,7 @@ from deepoj.wiring.adapters import KEEPS
 from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
 from deepoj.wiring.children.webhooks import webhook_sender
+from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
 from deepoj.words.roster import NodeFacts
@@ -46,7 +47,7 @@ REJUDGE_PERIOD_S = 2.0
 LIVE_SWEEP_PERIOD_S = 600.0
 #: period of the sweeper of custom runs
 RUN_SWEEP_PERIOD_S = 2.0
-#: period of ending verifications
+#: period of ending verifications and previews of rejudges
 VERIFY_SWEEP_PERIOD_S = 2.0
 #: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
@@ -82,6 +83,7 @@ def keepers(parts: Parts) -> list[Child]:
         children += [
             loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs),
             loop("verifications", VERIFY_SWEEP_PERIOD_S, rounds.sweep_verifications),
+            loop("previews kept", VERIFY_SWEEP_PERIOD_S, rounds.sweep_previews),
         ]
     if Role.DISPATCHER in roles:
         children += [
@@ -231,6 +233,9 @@ class _Rounds:
 
     async def sweep_verifications(self) -> None:
         await self.parts.adapters.store.example_leases.sweep_verifications(MAX_ATTEMPTS, MAX_WAIT_S)
+
+    async def sweep_previews(self) -> None:
+        await sweep_previews(self.parts.adapters.store.preview_leases, self.parts.metrics)
 
     async def forget_webhooks(self) -> None:
         await forget(self.parts.adapters.store.webhooks, self.parts.cfg.api.webhooks.keep_days * DAY_S)

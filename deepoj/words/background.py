@@ -1,0 +1,28 @@
+"""Judging that no user waits for, in tables of its own: submissions of verifications and of previews."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepoj.words.sources import Sources
+
+#: claims of a program that count: it may have caused the death of its node
+MAX_ATTEMPTS = 2
+#: how long a batch may wait without any change before its programs end as not judged
+MAX_WAIT_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundClaim(Sources):
+    """The right to make one attempt at a program while the lease is valid."""
+
+    #: the verification or the preview, and the program's place in it
+    batch_id: int
+    place: int
+    attempt_id: int
+    #: claims that count against the bound, with this one
+    attempts: int
+    lease_owner: str
+    problem_id: int
+    problem_version: int
+    language: str
