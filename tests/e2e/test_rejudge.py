@@ -110,3 +110,35 @@ def test_a_problem_goes_with_its_submissions(place: tuple[Node, Path]) -> None:
     gone = node.client.get(f"/api/v1/status/{job_id}", headers=bearer(token))
     assert gone.status_code == httpx.codes.NOT_FOUND
     assert audited(home)["exceptions"] == []
+
+
+@pytest.mark.full
+def test_preview_is_judged_by_the_node_and_changes_verdicts_when_applied(place: tuple[Node, Path]) -> None:
+    node, home = place
+    token = node.token()
+    problem_id = node.problem(token, data=package(CASES))
+    jobs = [node.submit(token, problem_id, f"{ACCEPTED}// {number}") for number in range(3)]
+    jobs.append(node.submit(token, problem_id, "int main(){}"))
+    assert [node.verdict(token, job_id)["status"] for job_id in jobs] == ["Wrong Answer"] * 4
+    replaced(node, token, problem_id, MENDED)
+    path = f"/problems/{problem_id}/rejudge-previews"
+    preview = asked(node, token, "POST", path)
+
+    def ready() -> dict[str, Any]:
+        body = asked(node, token, "GET", f"{path}/{preview['id']}")
+        return body if body["state"] == "ready" else {}
+
+    body = until(ready, within_s=VERDICT_S, what=f"all are judged; log: {node.tail()}")
+    assert {(one["before"], one["after"], one["count"]) for one in body["verdicts"]} == {
+        ("Wrong Answer", "Accepted", 3), ("Wrong Answer", "Wrong Answer", 1)
+    }  # fmt: skip
+    assert {one["job_id"] for one in body["changes"]} == set(jobs[:3])
+    assert [node.verdict(token, job_id)["status"] for job_id in jobs] == ["Wrong Answer"] * 4
+    applied = asked(node, token, "POST", f"{path}/{preview['id']}/apply")
+    assert (applied["applied"], applied["left_out"]) == (4, 0)
+    assert [node.verdict(token, job_id)["status"] for job_id in jobs] == ["Accepted"] * 3 + ["Wrong Answer"]
+    told = node.verdict(token, jobs[0])
+    assert [(test["name"], test["reused"]) for test in told["data"]["tests"]] == [
+        ("1", True), ("2", False), ("3", True)
+    ]  # fmt: skip
+    assert audited(home)["exceptions"] == []

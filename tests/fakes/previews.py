@@ -24,6 +24,7 @@ from deepoj.words.previews import (
 )
 from deepoj.words.rejudges import RejudgeScope, VerdictChange
 from deepoj.words.results import Verdict
+from tests.fakes.background import MemoryBackgroundLeases
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -84,7 +85,7 @@ class PreviewRow:
 
 
 @dataclass
-class MemoryPreviews:
+class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
     """``ports.Previews`` and ``ports.PreviewLeases`` in memory."""
 
     memory: MemoryStore
@@ -245,9 +246,7 @@ class MemoryPreviews:
         one, job = next(due, (None, None))
         if one is None or job is None:
             return None
-        job.state, job.lease_owner, job.due_at, job.changed_at = "processing", owner, now + lease_s, now
-        job.attempt_id += 1
-        job.attempts += 1
+        self._begin(job, owner, lease_s)
         row = self.memory.rows[job.job_id]
         reuses = not one.in_full and row.judging == job.judging and row.status != Verdict.SYSTEM_ERROR
         return PreviewClaim(
@@ -257,31 +256,14 @@ class MemoryPreviews:
             base_attempt_id=job.base_attempt_id, former=row.result if reuses else None,
         )  # fmt: skip
 
-    async def extend(self, claim: PreviewClaim, lease_s: float) -> bool:
-        await self.memory.problem(0)
-        job = self._held(claim)
-        if job is not None:
-            job.due_at = max(job.due_at, self.memory.clock() + lease_s)
-        return job is not None
-
     async def finish(self, claim: PreviewClaim, outcome: PreviewOutcome) -> bool:
         await self.memory.problem(0)
         job = self._held(claim)
         if job is None:
-            job = self._job(claim)
+            job = self._row(claim)
             return job is not None and not job.is_unfinished and job.lease_owner == claim.lease_owner
         job.state, job.outcome, job.changed_at = "done", outcome, self.memory.clock()
         self._ring(next(one for one in self.kept if one.id == claim.batch_id))
-        return True
-
-    async def give_back(self, claim: PreviewClaim, *, counts: bool, delay_s: float) -> bool:
-        await self.memory.problem(0)
-        job = self._held(claim)
-        if job is None:
-            return False
-        now = self.memory.clock()
-        job.state, job.lease_owner, job.due_at, job.changed_at = "pending", None, now + delay_s, now
-        job.attempts -= 0 if counts else 1
         return True
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
@@ -330,18 +312,8 @@ class MemoryPreviews:
         self._log(by, AdminAct.PREVIEW_CANCELLED, one.problem_id, preview=one.id)
         self._ring(one)
 
-    def _job(self, claim: PreviewClaim) -> PreviewJobRow | None:
-        for one in self.kept:
-            for job in one.jobs:
-                if (one.id, job.place, job.attempt_id) == (claim.batch_id, claim.place, claim.attempt_id):
-                    return job
-        return None
-
-    def _held(self, claim: PreviewClaim) -> PreviewJobRow | None:
-        job = self._job(claim)
-        if job is None or job.state != "processing" or job.lease_owner != claim.lease_owner:
-            return None
-        return job if job.due_at > self.memory.clock() else None
+    def _rows(self, batch_id: int) -> list[PreviewJobRow]:
+        return next((one.jobs for one in self.kept if one.id == batch_id), [])
 
     def _name(self, user_id: int | None) -> str | None:
         found = None if user_id is None else self.memory._users.get(user_id)

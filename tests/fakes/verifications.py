@@ -22,6 +22,7 @@ from deepoj.words.admin_events import AdminAct
 from deepoj.words.results import Verdict
 from deepoj.words.sources import Sources
 from deepoj.words.verifications import ExampleClaim
+from tests.fakes.background import MemoryBackgroundLeases
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -58,7 +59,7 @@ class VerificationRow:
 
 
 @dataclass
-class MemoryVerifications:
+class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
     """``ports.Verifications`` and ``ports.ExampleLeases`` in memory."""
 
     memory: MemoryStore
@@ -124,10 +125,7 @@ class MemoryVerifications:
                     continue
                 if row.draft.language not in languages:
                     continue
-                row.state, row.lease_owner = "processing", owner
-                row.due_at, row.changed_at = now + lease_s, now
-                row.attempt_id += 1
-                row.attempts += 1
+                self._begin(row, owner, lease_s)
                 self._ring(one.draft.problem_id)
                 sources = row.draft.sources or Sources(code="")
                 return ExampleClaim(
@@ -138,13 +136,6 @@ class MemoryVerifications:
                 )  # fmt: skip
         return None
 
-    async def extend(self, claim: ExampleClaim, lease_s: float) -> bool:
-        await self.memory.problem(0)
-        row = self._held(claim)
-        if row is not None:
-            row.due_at = max(row.due_at, self.memory.clock() + lease_s)
-        return row is not None
-
     async def finish(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
         await self.memory.problem(0)
         row = self._held(claim)
@@ -152,17 +143,6 @@ class MemoryVerifications:
             row = self._row(claim)
             return row is not None and row.outcome is not None and row.lease_owner == claim.lease_owner
         row.state, row.outcome, row.changed_at = "done", outcome, self.memory.clock()
-        self._ring(claim.problem_id)
-        return True
-
-    async def give_back(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
-        await self.memory.problem(0)
-        row = self._held(claim)
-        if row is None:
-            return False
-        now = self.memory.clock()
-        row.state, row.lease_owner, row.due_at, row.changed_at = "pending", None, now + delay_s, now
-        row.attempts -= 0 if counts else 1
         self._ring(claim.problem_id)
         return True
 
@@ -202,18 +182,11 @@ class MemoryVerifications:
                 row.state, row.lease_owner = "done", None
         self._ring(one.draft.problem_id)
 
-    def _row(self, claim: ExampleClaim) -> ExampleRow | None:
-        for one in self.kept:
-            for row in one.rows:
-                if (one.id, row.place, row.attempt_id) == (claim.batch_id, claim.place, claim.attempt_id):
-                    return row
-        return None
+    def _rows(self, batch_id: int) -> list[ExampleRow]:
+        return next((one.rows for one in self.kept if one.id == batch_id), [])
 
-    def _held(self, claim: ExampleClaim) -> ExampleRow | None:
-        row = self._row(claim)
-        if row is None or row.state != "processing" or row.lease_owner != claim.lease_owner:
-            return None
-        return row if row.due_at > self.memory.clock() else None
+    def _rings(self, claim: ExampleClaim) -> None:
+        self._ring(claim.problem_id)
 
     def _ring(self, problem_id: int) -> None:
         self.memory._ring_live(f"verify-{problem_id}")

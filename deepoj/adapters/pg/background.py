@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypedDict
+
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.background import BackgroundClaim
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+class ClaimColumns(TypedDict):
+    """The fields of ``BackgroundClaim`` but for the sources."""
+
+    batch_id: int
+    place: int
+    attempt_id: int
+    attempts: int
+    lease_owner: str
+    problem_id: int
+    problem_version: int
+    language: str
+
+
+def claim_of(row: asyncpg.Record, batch_id: int, owner: str) -> ClaimColumns:
+    """Return the claim that a row holds."""
+    return {
+        "batch_id": batch_id,
+        "place": row["place"],
+        "attempt_id": row["attempt_id"],
+        "attempts": row["attempts"],
+        "lease_owner": owner,
+        "problem_id": row["problem_id"],
+        "problem_version": row["problem_version"],
+        "language": row["language"],
+    }
 
 
 def key_of(claim: BackgroundClaim) -> tuple[int, int, int, str]:

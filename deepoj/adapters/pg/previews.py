@@ -13,7 +13,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.background import PgBackgroundLeases
+from deepoj.adapters.pg.background import PgBackgroundLeases, claim_of
 from deepoj.adapters.pg.rejudges import filters_of, scope_of
 from deepoj.adapters.pg.sources import sources_of
 from deepoj.adapters.pg.sql_files import queries
@@ -137,19 +137,12 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
         if row is None:
             return None
         return PreviewClaim(
-            batch_id=row["preview_id"],
-            place=row["place"],
-            attempt_id=row["attempt_id"],
-            attempts=row["attempts"],
-            lease_owner=owner,
-            problem_id=row["problem_id"],
-            problem_version=row["problem_version"],
-            language=row["language"],
+            **claim_of(row, row["preview_id"], owner),
+            **sources_of(row),
             job_id=row["job_id"],
             trace_id=row["trace_id"],
             base_attempt_id=row["base_attempt_id"],
             former=None if row["former"] is None else json.loads(row["former"]),
-            **sources_of(row),
         )
 
     async def finish(self, claim: PreviewClaim, outcome: PreviewOutcome) -> bool:

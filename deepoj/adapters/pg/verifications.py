@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.background import PgBackgroundLeases
+from deepoj.adapters.pg.background import PgBackgroundLeases, claim_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.judging.promises import Kept
@@ -117,16 +117,9 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
         if row is None:
             return None
         return ExampleClaim(
-            batch_id=row["verification_id"],
-            place=row["place"],
-            attempt_id=row["attempt_id"],
-            attempts=row["attempts"],
-            lease_owner=owner,
-            problem_id=row["problem_id"],
-            problem_version=row["problem_version"],
+            **claim_of(row, row["verification_id"], owner),
             points=row["points"],
             example=row["example"],
-            language=row["language"],
             code=row["code"],
             entry_point=row["entry_point"],
             beside=tuple(SourceFile(name, content) for name, content in json.loads(row["beside"])),
