@@ -10,9 +10,9 @@ from deepoj.words.sandbox import PROGRAM_DIR
 BIN = "/usr/bin"
 #: PATH: drivers look for as and ld there, scripts for the tools that they call. TMPDIR, HOME: only the scratch is
 #: writable; /tmp is another name of it, but not at `weak`
-_BASE_ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
-ENV = (*_BASE_ENV, ("TMPDIR", "/w"))
-_NATIVE_COMPILE_ENV = (*_BASE_ENV, ("TMPDIR", "."))
+BASE_ENV = (("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8"))
+ENV = (*BASE_ENV, ("TMPDIR", "/w"))
+_NATIVE_COMPILE_ENV = (*BASE_ENV, ("TMPDIR", "."))
 COMPILE_ENV = (*_NATIVE_COMPILE_ENV, ("HOME", "/w"))
 
 

@@ -87,7 +87,10 @@ class _Steps:
             return
         self.parts.on_step("looking for compilers and interpreters")
         box = self.parts.adapters.box
-        find = partial(versions, LANGUAGES.values(), settings.toolchain(cfg), has_proc=box is None or box.has_proc)
+        find = partial(
+            versions, LANGUAGES.values(), settings.toolchain(cfg),
+            has_proc=box is None or box.has_proc, kept=cfg.workspace / "toolchains.json",
+        )  # fmt: skip
         tool_versions = await trio.to_thread.run_sync(find)
         # output-only problems need no tool
         self.parts.languages.update({**tool_versions, OUTPUTS.key: OUTPUTS.name})
