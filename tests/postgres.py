@@ -1,25 +1,31 @@
 """Fixtures of the tests against real PostgreSQL; a ``conftest.py`` that wants them imports them from here.
 
-One server of each kind a session, one fresh database a test: cloned from a template that is migrated once, in which
-the ids of each table start elsewhere (users 1000, problems 2000, …), so that a wrong join cannot pass by luck. Cloning
-takes most of a second on a busy machine, so a database of which a test has changed no more than rows is emptied and
-handed out again.
+One server of each kind a worker, its data made once for all workers, and one fresh database a test: cloned from a
+template in which the ids of each table start elsewhere (users 1000, problems 2000, …), so that a wrong join cannot pass
+by luck. Cloning takes most of a second on a busy machine, so a database of which a test has changed no more than rows
+is emptied and handed out again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.migrations import Migrator
-from tests.servers import POSTGRES_KINDS, PostgresServer, ServerMissing, postgres_server
+from tests.once import made_once
+from tests.servers import POSTGRES_KINDS, STRANGER, PostgresServer, ServerMissing, postgres_server
 
-TEMPLATE = "migrated"
+#: migrated and empty databases to clone: for tests of one process, with ids of ``FIRST_IDS``; and for nodes
+TEMPLATE, OF_NODES = "migrated", "of_nodes"
 FIRST_IDS = {
     "users": 1000,
     "problems": 2000,
@@ -86,19 +92,30 @@ def migrate(dsn: str) -> None:
         threads.submit(trio.run, _migrate, dsn).result()
 
 
-@contextlib.contextmanager
-def migrated_server(kind: str) -> Iterator[PostgresServer]:
-    """A server with the template in place; a missing one fails the test with a sentence."""
-    with contextlib.ExitStack() as stack:
-        try:
-            server = stack.enter_context(postgres_server(kind))
-        except ServerMissing as missing:
-            pytest.fail(str(missing), pytrace=False)
-        server.psql(f"CREATE DATABASE {TEMPLATE}")
-        migrate(server.dsn(TEMPLATE))
+def _make_cluster(kind: str, place: Path) -> None:
+    """Leave the data of a stopped server with both templates, and the statements that empty a clone of ``TEMPLATE``."""
+    with postgres_server(kind) as server:
+        server.psql(f"CREATE ROLE {STRANGER} LOGIN PASSWORD 'right'")
+        server.psql(f"CREATE DATABASE {OF_NODES}")
+        migrate(server.dsn(OF_NODES))
+        server.psql(f"CREATE DATABASE {TEMPLATE} TEMPLATE {OF_NODES}")
         for table, first in FIRST_IDS.items():
             server.psql(f"ALTER TABLE {table} ALTER COLUMN id SET START {first} RESTART", TEMPLATE)
-        server.emptying = emptying(server.psql(SHAPE, TEMPLATE))
+        (place / "emptying").write_text(emptying(server.psql(SHAPE, TEMPLATE)))
+        server.stop(signal.SIGINT)
+        subprocess.run(["cp", "-a", server.data, place / "data"], check=True)
+
+
+@contextlib.contextmanager
+def migrated_server(kind: str) -> Iterator[PostgresServer]:
+    """A server with the templates in place; a missing one fails the test with a sentence."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = made_once(f"postgres-{kind}", partial(_make_cluster, kind))
+            server = stack.enter_context(postgres_server(kind, made / "data"))
+        except ServerMissing as missing:
+            pytest.fail(str(missing), pytrace=False)
+        server.emptying = (made / "emptying").read_text()
         yield server
 
 

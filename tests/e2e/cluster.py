@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.nodes import DEEPOJ, PROGRAMS, Node, furnish, running
-from tests.servers import PostgresServer, postgres_server
+from tests.postgres import OF_NODES, migrated_server
+from tests.servers import PostgresServer
 from tests.servers_redis import RedisServer
 from tests.servers_redis import running as redis_running
 from tests.servers_s3 import S3Server, s3_running
@@ -113,15 +114,15 @@ def servers_running(directory: Path) -> Iterator[Servers]:
         short = Path(tempfile.mkdtemp(prefix="ojout", dir="/tmp"))
         stack.callback(shutil.rmtree, short, ignore_errors=True)
         yield Servers(
-            stack.enter_context(postgres_server("embedded")),
+            stack.enter_context(migrated_server("embedded")),
             stack.enter_context(redis_running("valkey", short)),
             stack.enter_context(s3_running(directory)),
         )
 
 
-def deployed(servers: Servers) -> Deployment:
-    """Create a new deployment on these servers."""
-    database = servers.postgres.create_database()
+def deployed(servers: Servers, *, is_migrated: bool = True) -> Deployment:
+    """Create a new deployment on these servers. ``is_migrated``: otherwise its first node migrates the schema."""
+    database = servers.postgres.create_database(OF_NODES if is_migrated else "template1")
     # the tests' servers do not sync to disk by default; these are killed and must keep answered writes
     servers.postgres.psql(f"ALTER DATABASE {database} SET synchronous_commit = on")
     return Deployment(servers, database)

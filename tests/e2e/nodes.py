@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import io
 import math
 import os
@@ -13,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +24,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests import host
+from tests.once import made_once
 from tests.ports import free_ports
 from tests.servers import tied
 
@@ -217,29 +215,31 @@ class Node:
         return self.process.wait(STOP_S)
 
 
-#: parts of a home that a first start makes: the programs of the canaries; the database with its password
-PROGRAMS, DATABASE = ("workspace/canaries",), ("postgres", "secrets")
+#: parts of a home that a first start makes: the canaries' programs, versions of tools; the database with its password
+PROGRAMS, DATABASE = ("workspace/canaries", "workspace/toolchains.json"), ("postgres", "secrets")
 
 
-@functools.cache
 def _first_home() -> Path:
-    """Return a home as a first start leaves it, made once for each run of pytest."""
-    place = Path(tempfile.mkdtemp(prefix="ojfirst", dir="/tmp"))
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    """Return a home as a first start leaves it."""
+    return made_once("node", _start_first) / "home"
+
+
+def _start_first(place: Path) -> None:
     with running(place / "home", first=True) as node:
         pass
     assert node.process.returncode == 0, node.tail()
-    return place / "home"
 
 
 def furnish(home: Path, what: Sequence[str]) -> None:
     """Copy parts of a finished home to ``home``, if it does not exist: making them is most of a first start."""
     if home.exists():
         return
+    first = _first_home()
     for name in what:
         (home / name).parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-a", _first_home() / name, home / name], check=True)
-    shutil.copystat(_first_home(), home)
+        if (first / name).exists():  # not every host keeps versions
+            subprocess.run(["cp", "-a", first / name, home / name], check=True)
+    shutil.copystat(first, home)
 
 
 def environment(

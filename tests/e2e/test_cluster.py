@@ -72,7 +72,7 @@ def test_its_text_names_what_is_there() -> None:
 
 @pytest.mark.full
 def test_a_submission_goes_through_a_node_of_each_role(servers: Servers, tmp_path: Path) -> None:
-    deployment = deployed(servers)
+    deployment = deployed(servers, is_migrated=False)
     migrated = deepoj("scheduler", "migrate", env=filled("scheduler", deployment), home=tmp_path / "migrating")
     assert migrated.returncode == 0, migrated.stderr
     with contextlib.ExitStack() as stack:

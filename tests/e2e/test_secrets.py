@@ -29,7 +29,7 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def told(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Deployment]]:
-    deployment = deployed(servers)
+    deployment = deployed(servers, is_migrated=False)
     home: Path = tmp_path_factory.mktemp("secrets") / "home"
     env = {"METRICS_TOKEN": METRICS_TOKEN, "JWT_SECRET": JWT_SECRET, "WORKER_LOG_THROTTLE_SEC": "0"}
     with deployment.node(home, "--log-level", "debug", env=env) as node:

@@ -17,6 +17,7 @@ import pytest
 from deepoj.adapters.sandbox import launcher as launching
 from deepoj.adapters.sandbox import talk
 from deepoj.adapters.sandbox.box import LinuxBox
+from tests.once import made_once
 from tests.sandbox.bench import Bench, open_box
 from tests.sandbox.lent import LentBox, lent_box
 
@@ -56,13 +57,9 @@ def lent() -> Iterator[LentBox]:
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def programs() -> Path:
     ready = os.environ.get("DEEPOJ_TEST_PROGRAMS")
-    if ready:
-        return Path(ready)
-    directory = tmp_path_factory.mktemp("programs")
-    compile_programs(directory)
-    return directory
+    return Path(ready) if ready else made_once("programs", compile_programs)
 
 
 @pytest.fixture

@@ -15,19 +15,18 @@ import trio
 from deepoj.adapters.sandbox import launcher as launching
 from deepoj.words.sandbox import Isolation
 from tests.host import PROC
+from tests.once import made_once
 from tests.sandbox.hostile.arena import Arena, beside, compile_hostile, inspection
 from tests.sandbox.hostile.ring import Ring
 from tests.sandbox.hostile.table import TABLE, Row
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def hostile() -> Path:
     ready = os.environ.get("DEEPOJ_TEST_PROGRAMS")
     if ready and Path(ready, "hostile-inspector").exists():
         return Path(ready)
-    directory = tmp_path_factory.mktemp("hostile")
-    compile_hostile(directory)
-    return directory
+    return made_once("hostile", compile_hostile)
 
 
 @pytest.fixture(scope="module")
