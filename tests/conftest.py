@@ -6,7 +6,8 @@ whose figures other work on the machine would change; they are ``full``. ``check
 fakes, which need no server: ``make check``.
 
 *Workers.* pytest-xdist gives whole files to its workers, in the order of collection (``--dist loadfile``). The files of
-``LONGEST`` come first, so that all workers end at about the same time.
+``LONGEST`` come first, so that all workers end at about the same time. The files of a row of ``SHARED`` go to one
+worker together: they share a node, which each further worker would have to start for itself.
 
 *Quarantine.* ``tests/quarantine.txt`` names tests that fail now and then for a reason not found yet. They run; a
 failure is printed and does not fail the session. The list is meant to be empty.
@@ -26,6 +27,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -83,6 +85,17 @@ LONGEST = (
     "tests/contract/",
     "tests/unit/test_suite.py",
 )
+#: files that share a node of the session
+SHARED = (
+    (
+        "tests/e2e/test_oauth.py",
+        "tests/e2e/test_rejudge.py",
+        "tests/e2e/test_texts.py",
+        "tests/e2e/test_verifications.py",
+        "tests/e2e/test_webhooks.py",
+    ),
+    ("tests/web/test_journey.py", "tests/web/test_pages.py"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -94,6 +107,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(FailureLines(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return the scheduler of ``--dist loadfile`` with the files of a row of ``SHARED`` as one; None: xdist's own."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class SharedFiles(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return work_unit_of(super()._split_scope(nodeid))
+
+    return SharedFiles(config, log)
+
+
+def work_unit_of(path: str) -> str:
+    """Return the name of what a worker runs as a whole: a file, or the first of the files that share a node."""
+    return next((row[0] for row in SHARED if path in row), path)
 
 
 class FailureLines:

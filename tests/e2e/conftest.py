@@ -46,7 +46,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             "DEEPOJ_API_AUTH_OAUTH_GITHUB_BASE_URL": github.url,
             "DEEPOJ_API_AUTH_OAUTH_GITHUB_API_URL": f"{github.url}/api",
             "WEBHOOKS_PRIVATE_NETWORKS": "127.0.0.0/8",
-            "WEBHOOKS_POLL_INTERVAL_MS": "50",
+            "WEBHOOKS_POLL_INTERVAL_MS": "250",
             "WEBHOOKS_RETRY_BASE_MS": "50",
         }
         with running(home, env=env) as node:

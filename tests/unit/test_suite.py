@@ -10,6 +10,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -89,13 +91,23 @@ def test_tests_that_are_named_exist(names: list[str]) -> None:
 
 
 def test_paths_of_the_stages_exist() -> None:
-    paths = (*conftest.FULL, *conftest.ALONE, *conftest.LONGEST)
+    shared = (path for row in conftest.SHARED for path in row)
+    paths = (*conftest.FULL, *conftest.ALONE, *conftest.LONGEST, *shared)
     assert [path for path in paths if not (conftest.ROOT / path).exists()] == []
 
 
 def test_planted_fault_names_one_line_of_the_product() -> None:
     counts = {(one.file, one.was): (conftest.ROOT / one.file).read_text().count(one.was) for one in MUTANTS}
     assert [place for place, count in counts.items() if count != 1] == []
+
+
+def test_files_that_share_a_node_are_run_by_one_worker() -> None:
+    options = {"dist": "loadfile", "tx": ["2*popen"], "maxworkerrestart": None}
+    config: Any = SimpleNamespace(getvalue=options.get, getoption=options.get)
+    scheduler = conftest.pytest_xdist_make_scheduler(config, None)
+    units = [{scheduler._split_scope(f"{path}::test_one") for path in row} for row in conftest.SHARED]
+    assert units == [{row[0]} for row in conftest.SHARED]
+    assert scheduler._split_scope("tests/unit/test_suite.py::test_two[::]") == "tests/unit/test_suite.py"
 
 
 @pytest.mark.parametrize(
@@ -115,7 +127,8 @@ def test_planted_fault_names_one_line_of_the_product() -> None:
 def test_session_ends_by_the_rules(
     tmp_path: Path, *, source: str, options: list[str], quarantine: str, code: int, printed: str
 ) -> None:
-    done = session(tmp_path, source, *options, quarantine=quarantine)
+    workers = ("-n", "1", "--dist", "loadfile") if options or quarantine else ("-p", "no:xdist")
+    done = session(tmp_path, source, *options, quarantine=quarantine, workers=workers)
 
     assert done.returncode == code, done.stdout + done.stderr
     assert printed in done.stdout
@@ -140,7 +153,7 @@ def session(
     source: str,
     *options: str,
     quarantine: str = "",
-    workers: Sequence[str] = ("-n", "1", "--dist", "loadfile"),
+    workers: Sequence[str],
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest with our conftest over one file of tests, without plugins that it would not use."""
     tests = directory / "tests"
