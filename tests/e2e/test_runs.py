@@ -67,7 +67,7 @@ def deployment(servers: Servers) -> Deployment:
 
 @pytest.fixture(scope="module")
 def node(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    with deployment.node(tmp_path_factory.mktemp("runs") / "home") as up:
+    with deployment.node(tmp_path_factory.mktemp("runs") / "home", env={"RUN_KEPT_MAX_BYTES": str(KEPT)}) as up:
         yield up
 
 
@@ -156,25 +156,29 @@ def test_a_result_is_forgotten(node: Node, deployment: Deployment, token: str) -
     until(lambda: deployment.ask(f"SELECT 1 FROM runs WHERE {row}") == "", within_s=120, what="the row is gone")
 
 
+#: bytes of the results of a user that are kept
+KEPT = 1_200_000
 #: bytes that are no text, as many as each output keeps
 NOISY = "import sys\nfor s in sys.stdout, sys.stderr: s.buffer.write(b'\\xff\\0' * 300_000)\n"
 
 
-def test_results_of_a_user_stay_within_his_bytes(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> None:
-    deployment, kept = deployed(servers), 1_200_000
-    place = tmp_path_factory.mktemp("noisy") / "home"
-    with deployment.node(place, env={"RUN_KEPT_MAX_BYTES": str(kept)}) as up:
-        token = up.token()
-        runs = [ran(up, token, NOISY + "#" * n)["run_id"] for n in range(4)]
-        answers = [up.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)) for run_id in runs]
-        assert [answer.status_code for answer in answers] == [404, 404, 200, 200]
-        assert len(answers[-1].content) < 4 / 3 * 2 * 262_144 + 10_000
-        data = answers[-1].json()["data"]
-        assert (data["stdout"], data["stderr"]) == (None, None)
-        assert base64.b64decode(data["stderr_base64"]) == b"\xff\0" * 131_072
-        assert int(deployment.ask("SELECT sum(octet_length(stdout) + octet_length(stderr)) FROM runs")) <= kept
+def test_results_of_a_user_stay_within_his_bytes(node: Node, deployment: Deployment) -> None:
+    token = node.token("noisy", "a password")
+    runs = [ran(node, token, NOISY + "#" * n)["run_id"] for n in range(4)]
+    answers = [node.client.get(f"/api/v1/run/{run_id}", headers=bearer(token)) for run_id in runs]
+    assert [answer.status_code for answer in answers] == [404, 404, 200, 200]
+    assert len(answers[-1].content) < 4 / 3 * 2 * 262_144 + 10_000
+    data = answers[-1].json()["data"]
+    assert (data["stdout"], data["stderr"]) == (None, None)
+    assert base64.b64decode(data["stderr_base64"]) == b"\xff\0" * 131_072
+    size = deployment.ask(
+        "SELECT sum(octet_length(stdout) + octet_length(stderr)) FROM runs"
+        " WHERE user_id = (SELECT id FROM users WHERE username = 'noisy')"
+    )
+    assert int(size) <= KEPT
 
 
+@pytest.mark.full
 def test_where_runs_are_disabled_none_is_taken_and_none_is_run(
     servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -20,22 +20,19 @@ def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
 
 
-def isolation(capsys: pytest.CaptureFixture[str], *args: str, what: str = "isolation") -> tuple[int, str, str]:
+def findings(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict[str, tuple[str, str]]]:
+    """Return the exit code, and state and detail of each finding."""
     code = run(["doctor", "--json", *args])
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    return next((code, item["state"], item["detail"]) for item in findings if item["what"] == what)
+    found = json.loads(capsys.readouterr().out)["findings"]
+    return code, {item["what"]: (item["state"], item["detail"]) for item in found}
 
 
-def test_the_level_of_this_host_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    code, state, detail = isolation(capsys)
+def test_doctor_names_the_level_of_this_host_and_judges_the_canaries(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found = findings(capsys)
+    state, detail = found["isolation"]
     assert (code, state) == (0, "ok")
     assert detail.startswith(("full", host.level()))
-
-
-def test_the_canaries_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    code, state, detail = isolation(capsys, what="canaries")
-    assert (code, state) == (0, "ok")
-    assert detail == f"{len(CANARIES)} of {len(CANARIES)} as expected"
+    assert found["canaries"] == ("ok", f"{len(CANARIES)} of {len(CANARIES)} as expected")
 
 
 def test_a_canary_that_differs_is_named_and_matters_to_a_worker_only(
@@ -48,20 +45,24 @@ def test_a_canary_that_differs_is_named_and_matters_to_a_worker_only(
         return replace(told, verdict=RunVerdict.OK, rule="ok", exit_signal=0) if told.rule == "wall" else told
 
     monkeypatch.setattr(LinuxBox, "run", lies)
-    code, state, detail = isolation(capsys, "--roles", "worker", what="canaries")
+    code, found = findings(capsys, "--roles", "worker")
+    state, detail = found["canaries"]
     assert (code, state) == (1, "lacks")
     assert detail == (
         f"{len(CANARIES) - 1} of {len(CANARIES)} as expected; canary sleep-for-ever: expected Time Limit Exceeded"
         " (rule wall), found Accepted (rule ok)"
     )
-    assert isolation(capsys, "--roles", "scheduler", what="canaries")[:2] == (0, "note")
+    code, found = findings(capsys, "--roles", "scheduler")
+    assert (code, found["canaries"][0]) == (0, "note")
 
 
 def test_a_mount_that_is_not_there_matters_to_a_worker_only(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEEPOJ_PATH_MOUNT_DIRS", "/nowhere/at/all")
-    code, state, detail = isolation(capsys, "--roles", "worker")
+    code, found = findings(capsys, "--roles", "worker")
+    state, detail = found["isolation"]
     assert (code, state) == (1, "lacks")
     assert "/nowhere/at/all" in detail
-    assert isolation(capsys, "--roles", "scheduler")[:2] == (0, "note")
+    code, found = findings(capsys, "--roles", "scheduler")
+    assert (code, found["isolation"][0]) == (0, "note")

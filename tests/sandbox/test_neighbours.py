@@ -24,7 +24,8 @@ from tests.sandbox.bench import limits, open_box
 from tests.sandbox.test_life import run_as_owner, until
 from tests.servers import tied
 
-ROUNDS = 3
+#: the other rounds belong to the rest of the suite
+ROUNDS = [1, pytest.param(2, marks=pytest.mark.full)]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,12 @@ async def street(box: LinuxBox, hogs: Path, tmp_path: Path) -> Street:
     return street
 
 
+@pytest.mark.parametrize("rounds", ROUNDS)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_hog_does_not_make_its_neighbour_fail(street: Street, kind: str) -> None:
+async def test_a_hog_does_not_make_its_neighbour_fail(street: Street, kind: str, rounds: int) -> None:
     figures = Figures()
 
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         await street.round(kind, figures)
 
     assert figures.wrong == []

@@ -83,13 +83,16 @@ def test_a_java_file_may_be_called_otherwise_than_its_class(tmp_path: Path, caps
     assert (code_, told["matched"]) == (0, 1), told
 
 
-# those that take longest belong to the rest of the suite
+#: they take longest, so they belong to the rest of the suite
+LONG = ("polygon", "kattis-floats", "kattis-interactive", "own-sums")
+
+
 @pytest.mark.parametrize(
     "name",
     [
         pytest.param(
             name,
-            marks=[pytest.mark.full] if name.startswith(("polygon", "kattis-floats", "kattis-interactive")) else [],
+            marks=[pytest.mark.full] if name.startswith(LONG) else [],
         )
         for name in sorted(path.name for path in EXAMPLES.iterdir())
     ],

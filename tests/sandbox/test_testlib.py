@@ -137,6 +137,7 @@ def test_a_source_for_another_system_exits_as_all_others(define: str, tmp_path: 
         assert user.check(piece, output=output)[0] == code, (piece, output)
 
 
+@pytest.mark.full
 def test_an_exit_code_that_a_source_sets_is_left_to_it(tmp_path: Path) -> None:
     user = User(compiled(tmp_path, "cpp17", "#define OK_EXIT_CODE 42\n#define WA_EXIT_CODE 43\n"), tmp_path)
 

@@ -58,8 +58,11 @@ def vetting_with(tmp_path: Path, least: Isolation) -> Vetting:
     return wiring.vetting_of(cfg, there, Metrics(), compiler=None, workdir=tmp_path / "rooms")
 
 
-async def test_a_good_one_with_our_testlib(tmp_path: Path, vetting: Vetting) -> None:
-    assert await look(package(tmp_path, GOOD), vetting) == Vetted()
+@pytest.mark.parametrize(
+    "source", ["int main() {}\n", pytest.param(GOOD, marks=pytest.mark.full)], ids=["plain", "testlib"]
+)
+async def test_a_good_one(tmp_path: Path, vetting: Vetting, source: str) -> None:
+    assert await look(package(tmp_path, source), vetting) == Vetted()
 
 
 @pytest.mark.parametrize(
