@@ -17,6 +17,7 @@ from click.shell_completion import CompletionItem
 from deepoj import __version__
 from deepoj.cli import errors
 from deepoj.cli.examples import with_examples
+from deepoj.cli.imports import importing
 from deepoj.words.exits import GOOD
 
 #: command → its module and function, and its line in the help, so that the help imports no command
@@ -66,7 +67,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command = getattr(importlib.import_module(module), name)
+        with importing():
+            command = getattr(importlib.import_module(module), name)
         if not isinstance(command, click.Command):
             raise TypeError(f"{module}:{name} is not a click command")
         return with_examples(command, cmd_name)

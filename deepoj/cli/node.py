@@ -15,6 +15,7 @@ import trio
 from deepoj import observe
 from deepoj.cli import errors
 from deepoj.cli.common import settings
+from deepoj.cli.imports import importing
 from deepoj.config.checks import require_startable
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
@@ -122,7 +123,8 @@ def accept_weak_isolation(cfg: Config) -> Config:
 
 def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None) -> int:
     """Run a node from start to stop; return the exit code."""
-    from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that
+    with importing():
+        from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that
 
     require_startable(cfg)
     _return_memory()

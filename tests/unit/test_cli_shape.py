@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 
 from deepoj.cli import COMMANDS, group, run
 from deepoj.cli.examples import EXAMPLES
+from deepoj.cli.imports import importing
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,3 +175,15 @@ def test_every_drill_says_what_it_breaks() -> None:
     told = [command.help or "" for path, command in ALL.items() if path.startswith("drill ")]
     assert len(set(told)) == len(told)
     assert not [words for words in told if words.startswith("The drill")]
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_import_that_fails_leaves_garbage_collection_as_it_was(is_enabled: bool) -> None:
+    (gc.enable if is_enabled else gc.disable)()
+    try:
+        with pytest.raises(ImportError), importing():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable()
