@@ -23,9 +23,10 @@ with ``--all-shown``: then a skipped test fails the session.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,18 @@ def stages_of(item: pytest.Item, path: str) -> Iterator[pytest.MarkDecorator]:
 def place_of(path: str) -> int:
     """The place of a file in the order of files: a lower one begins earlier."""
     return next((place for place, prefix in enumerate(LONGEST) if path.startswith(prefix)), len(LONGEST))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect the tests without garbage collection, and leave what was made to no later one: a million objects stay to
+    the end of the session, and looking through them takes half of the time of collecting tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 # first: `-m` selects in a hook of the same name
