@@ -9,21 +9,24 @@ import unicodedata
 _MAX_RAW_CHARS = 128
 #: of a group, after NFKC
 MAX_GROUP_NAME_CHARS = 64
+#: what ``clean_username`` allows, for sentences
+USERNAME_RULE = "3 to 32 letters or digits (2 in Chinese, Japanese or Korean), and _ . - but not first"
 _PSEUDONYM = re.compile(r"deleted-\d.*")
 
 
 def clean_username(raw: str) -> str | None:
     """Return the name as it is stored; None if it is not allowed.
 
-    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. NFKC folds
-    variants of a character (full-width letters). Separators, symbols and invisible characters are refused, also those
-    that Unicode counts as letters and marks. Scripts may be mixed: a name grants no rights, administrators are a
-    column.
+    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. Two letters are
+    enough if both are wide, as in most Chinese names. NFKC folds variants of a character (full-width letters).
+    Separators, symbols and invisible characters are refused, also those that Unicode counts as letters and marks.
+    Scripts may be mixed: a name grants no rights, administrators are a column.
     """
     if len(raw) > _MAX_RAW_CHARS:
         return None
     name = unicodedata.normalize("NFKC", raw)
-    if not 3 <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
+    least = 2 if all(map(_is_wide_letter, name)) else 3
+    if not least <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
         return None
     if any(letter not in "_.-" and unicodedata.category(letter) not in _NAME_CATEGORIES for letter in name):
         return None
@@ -39,6 +42,12 @@ def clean_group_name(raw: str) -> str | None:
     """Return the name of a group as it is stored: 1 to 64 printable characters after NFKC. None: it is not allowed."""
     name = unicodedata.normalize("NFKC", raw.strip()[:_MAX_RAW_CHARS]).strip()
     return name if 1 <= len(name) <= MAX_GROUP_NAME_CHARS and name.isprintable() else None
+
+
+def _is_wide_letter(character: str) -> bool:
+    """Return whether it is a letter of Chinese, Japanese or Korean: after NFKC, letters of no other living script are
+    wide (UAX #11)."""
+    return unicodedata.east_asian_width(character) == "W" and unicodedata.category(character)[0] == "L"
 
 
 _NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 
 from deepoj.accounts.emails import is_email
-from deepoj.accounts.names import clean_username, is_pseudonym, is_reserved
+from deepoj.accounts.names import USERNAME_RULE, clean_username, is_pseudonym, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import text
 from deepoj.api.errors import ApiError, Refused
@@ -65,7 +65,7 @@ def username_of(raw: str) -> str:
     """Return a name for a new account. Raises Refused."""
     username = clean_username(text("username", raw))
     if username is None:
-        raise Refused(ApiError.INVALID, field="username", problem="3 to 32 letters or digits, and _ . - but not first")
+        raise Refused(ApiError.INVALID, field="username", problem=USERNAME_RULE)
     if is_pseudonym(username):
         raise Refused(ApiError.INVALID, field="username", problem="the names of erased accounts begin so")
     return username

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deepoj.accounts.names import clean_prefix, clean_username
+from deepoj.accounts.names import USERNAME_RULE, clean_prefix, clean_username
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, is_password
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import operator, print_json, with_store
@@ -206,7 +206,7 @@ def _rights(account: Account) -> str:
 def _username(name: str) -> str:
     username = clean_username(name)
     if username is None:
-        raise click.UsageError(f"{name!r} cannot be a username: 3 to 32 letters, digits, '_', '.' or '-'.")
+        raise click.UsageError(f"{name!r} cannot be a username: {USERNAME_RULE}.")
     return username
 
 

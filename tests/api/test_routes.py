@@ -66,6 +66,7 @@ async def test_names_are_taken_without_regard_to_case(tmp_path: Path) -> None:
     "change",
     [
         {"username": "al"}, {"username": "a" * 33}, {"username": "a b c"}, {"username": "_alice"},
+        {"username": "王"}, {"username": "王a"}, {"username": "王1"}, {"username": "王_"},
         {"username": "ali\u200bce"}, {"username": "ali\nce"}, {"username": "ali\0ce"}, {"username": "\ud800lice"},
         {"username": 7}, {"username": None}, {"password": "12345"}, {"password": "x" * 1025}, {"password": "é" * 513},
         {"password": "\udfff" * 9}, {"password": 123456}, {"email": "nowhere"}, {"email": "a@b\0"},
@@ -80,7 +81,7 @@ async def test_malformed_registration_is_refused(tmp_path: Path, change: dict[st
     assert next(iter(change)) in (await answer.get_json())["error"]
 
 
-@pytest.mark.parametrize("name", ["阿里斯", "Zoë-1", "o.k_", "नमस्ते", "123", "a" * 32])
+@pytest.mark.parametrize("name", ["阿里斯", "王伟", "たか", "김연", "Zoë-1", "o.k_", "नमस्ते", "123", "a" * 32])
 async def test_names_of_any_script(tmp_path: Path, name: str) -> None:
     home = house(tmp_path)
     body = {"username": name, "password": "密码密码密码"}

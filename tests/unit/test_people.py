@@ -34,6 +34,7 @@ def faults(content: str | bytes) -> list[LineFault]:
         ("\ufeffalice,a@x", [NewPerson(1, "alice", "a@x")]),
         ("Username,Password,Email\nalice,secret-1,a@x", [NewPerson(2, "alice", "a@x", "secret-1")]),
         ("用户名,密码\n王小明,secret-1", [NewPerson(2, "王小明", None, "secret-1")]),
+        ("王伟", [NewPerson(1, "王伟")]),
         ("username,group\nalice,Class 7\nbob", [NewPerson(2, "alice", group="Class 7"), NewPerson(3, "bob")]),
         ("用户名\t班级\nalice\t七班", [NewPerson(2, "alice", group="七班")]),
         ("用户名，班级\nalice，七班", [NewPerson(2, "alice", group="七班")]),

@@ -12,7 +12,8 @@ class RegisterBody(RequestModel):
     """A new account."""
 
     username: str = Field(
-        description="3 to 32 characters, stored in NFKC form: letters and digits of any script, and _ . - (not first)",
+        description="3 to 32 characters, stored in NFKC form: letters and digits of any script, and _ . - (not first); "
+        "2 letters are enough in Chinese, Japanese and Korean",
         json_schema_extra={"minLength": 1},
     )
     password: str = Field(

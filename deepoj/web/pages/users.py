@@ -163,7 +163,7 @@ FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.QUOTES: (_("A quotation mark is not closed."), _("Close it, or write it twice inside of a cell.")),
     PersonFault.NAME: (
         _("“%(value)s” cannot be a username."),
-        _("Use 3 to 32 letters or digits, and _ . - but not first."),
+        _("Use 3 to 32 letters or digits (2 in Chinese, Japanese or Korean), and _ . - but not first."),
     ),
     PersonFault.RESERVED: (
         _("“%(value)s” is kept for an administrator."),
