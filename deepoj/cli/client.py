@@ -44,6 +44,8 @@ _retry_for = click.option(
     metavar="SECONDS",
     help="How long to retry a request while the server is busy or unreachable.",
 )
+#: for the commands of other modules
+AS_JSON, URL, RETRY_FOR = _as_json, _url, _retry_for
 
 
 @contextlib.contextmanager

@@ -50,6 +50,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem preview 1 --apply 3",
         "deepoj problem preview 1 --history",
     ),
+    "problem set": (
+        "deepoj problem set 1 --visibility listed --tag dp --all-languages",
+        "deepoj problem set 1 --visibility private --group 'Class 7'",
+    ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),

@@ -18,6 +18,7 @@ from deepoj.adapters.toolchain import versions
 from deepoj.cli.client import problem_rejudge, problem_replace, problem_show, problem_statement
 from deepoj.cli.common import operator, print_json, settings
 from deepoj.cli.problem_preview import problem_preview
+from deepoj.cli.problem_set import problem_set
 from deepoj.cli.problem_verify import verify
 from deepoj.config.model import Config
 from deepoj.judging import compare as comparing
@@ -62,6 +63,7 @@ problem.add_command(problem_show)
 problem.add_command(problem_replace)
 problem.add_command(problem_rejudge)
 problem.add_command(problem_preview)
+problem.add_command(problem_set)
 problem.add_command(problem_statement)
 
 

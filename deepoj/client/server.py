@@ -158,6 +158,11 @@ class ApiClient:
         nothing more. Raises ServerAway, ServerRefused, OSError."""
         return self.ask("PUT", f"/api/v1/problems/{problem_id}", body=fields, package=package)
 
+    def change_problem(self, problem_id: int, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Change what the fields name of a problem, and return it. A repeated request changes nothing more. Raises
+        ServerAway, ServerRefused."""
+        return self.ask("PUT", f"/api/v1/problems/{problem_id}", body=fields, is_form=True)
+
     def rejudge(self, problem_id: int, options: Mapping[str, str]) -> dict[str, Any]:
         """Order a rejudge of a problem's submissions and return it. A repeated request returns the same one. Raises
         ServerAway, ServerRefused."""
@@ -226,9 +231,10 @@ class ApiClient:
         key: str = "",
         repeatable: bool = True,
         package: Path | None = None,
+        is_form: bool = False,
     ) -> dict[str, Any]:
-        """Send a request and return the JSON object of its answer. With ``package`` it is a form: this file, and the
-        fields of ``body``. Raises ServerAway, ServerRefused."""
+        """Send a request and return the JSON object of its answer. With ``is_form`` it is a form with the fields of
+        ``body``; so it is with ``package``, and has this file, too. Raises ServerAway, ServerRefused."""
         headers = {"Idempotency-Key": key} if key else {}
         deadline_s = self._clock() + self._retry_for_s
         pause_s = _FIRST_PAUSE_S
@@ -236,7 +242,7 @@ class ApiClient:
             retry_after_s: float | None = None
             failure: ServerAway | ServerRefused
             try:
-                answer = self._answer(method, path, body, headers, package)
+                answer = self._answer(method, path, body, headers, package, is_form=is_form)
             except httpx.RequestError as error:
                 failure, may_retry = self._away(error), _is_temporary(error, repeatable=repeatable)
             else:
@@ -256,8 +262,18 @@ class ApiClient:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     def _answer(
-        self, method: str, path: str, body: Mapping[str, Any] | None, headers: dict[str, str], package: Path | None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: dict[str, str],
+        package: Path | None,
+        *,
+        is_form: bool,
     ) -> httpx.Response:
+        if is_form:  # fields without a file name: httpx sends multipart for files alone
+            parts = {name: (None, value) for name, value in (body or {}).items()}
+            return self._http.request(method, path, files=parts, headers=headers)
         if package is None:
             return self._http.request(method, path, json=body, headers=headers)
         with package.open("rb") as file:

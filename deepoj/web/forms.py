@@ -61,7 +61,14 @@ def bytes_for(text_bytes: int) -> int:
     return 3 * text_bytes + _FRAME_BYTES
 
 
-async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_bytes: int = SMALL_BYTES) -> SentForm:
+async def read(
+    visitors: Visitors,
+    visitor: Visitor,
+    *,
+    timeout_s: float,
+    max_bytes: int = SMALL_BYTES,
+    max_parts: int = _MAX_PARTS,
+) -> SentForm:
     """Return the current request's form.
 
     Raises:
@@ -76,13 +83,13 @@ async def read(visitors: Visitors, visitor: Visitor, *, timeout_s: float, max_by
     too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
     async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
         raw += piece
-    if mimetype == _URLENCODED and raw.count(b"&") >= _MAX_PARTS:  # the parser bounds multipart alone
+    if mimetype == _URLENCODED and raw.count(b"&") >= max_parts:  # the parser bounds multipart alone
         raise Refused(ApiError.BAD_FORM)
     parser = FormDataParser(
         stream_factory=_in_memory,
         max_form_memory_size=max_bytes,
         max_content_length=max_bytes,
-        max_form_parts=_MAX_PARTS,
+        max_form_parts=max_parts,
         silent=False,
     )
     try:

@@ -596,6 +596,7 @@ def test_each_test_is_a_plain_line_in_a_pipe(play: Play, capsys: pytest.CaptureF
         (("problem", "show", "7"), [httpx.Response(200, json={"id": 7}), httpx.Response(200, json={"lang": None})]),
         (("problem", "replace", "7", "a.cpp"), [httpx.Response(200, json={"id": 7, "changes": None})]),
         (("problem", "rejudge", "7"), [httpx.Response(202, json={"problem_id": 7})]),
+        (("problem", "set", "7", "--no-tags"), [httpx.Response(200, json={"id": 7})]),
         (("logout",), [queued()]),
     ],
 )
@@ -672,6 +673,35 @@ def test_problem_rejudge_sends_its_filters(play: Play, capsys: pytest.CaptureFix
         "problem 7, version 2: 3 of 9 submissions are queued again, 1 passed over (only Wrong Answer, since"
         " 2026-01-31T12:00:00+00:00)\n"
     )
+
+
+def test_problem_set_sends_what_is_given_alone(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    changed = {
+        "id": 7, "title": "Sum\x1b", "version": 2, "visibility": "private", "groups": ["Class 7", "Class 8"],
+        "tags": [], "languages": ["c17"], "time_limit": 1000, "memory_limit": 64,
+    }  # fmt: skip
+    played = play(httpx.ReadTimeout("slow"), httpx.Response(200, json=changed))
+    args = ["--visibility", "private", "--no-tags", "--language", "c17", "--group"]
+    assert run(["problem", "set", "7", *args, "Class 7", "--group", "Class 8"]) == 0
+    assert played.paths == ["PUT /api/v1/problems/7"] * 2
+    request = played.asked[-1]
+    assert request.headers["Content-Type"].startswith("multipart/form-data")
+    parts = [part.partition("\r\n\r\n") for part in request.content.decode().split("\r\n--")]
+    sent = {head.split('name="')[1].rstrip('"'): value for head, _, value in parts if "name=" in head}
+    assert sent == {"visibility": "private", "tags": "", "languages": "c17", "groups": "Class 7\nClass 8"}
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert out.splitlines()[1:] == [
+        "  seen by: private", "  groups: Class 7, Class 8", "  tags: none", "  languages: c17",
+        "  limits: 1000 ms, 64 MB",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("args", [(), ("--tag", "a,b"), ("--tag", "a", "--no-tags"), ("--group", " ")])
+def test_problem_set_without_a_clear_change_sends_nothing(play: Play, args: tuple[str, ...]) -> None:
+    played = play(httpx.Response(200, json={"id": 7}))
+    assert run(["problem", "set", "7", *args]) == 2
+    assert played.paths == []
 
 
 def test_problem_statement_prints_the_source_and_replaces_it(

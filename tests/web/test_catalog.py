@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from deepoj.api.publishing import MAX_GROUPS
 from deepoj.judging.languages import LANGUAGES
+from deepoj.web.pages import manage_problems
 from deepoj.words.accounts import UserRole
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.groups import UserGroup
@@ -213,9 +215,16 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
     root, path = scene.visits["root"], f"/manage/problems/{scene.number}"
     fields = {
         "title": "Hidden sum", "difficulty": "", "time_limit": "1000", "memory_limit": "128", "description": "A hint.",
-        "visibility": "private", "tags": " DP ,  two  words ", "groups": "class 1\r\n", "with_languages": "1",
+        "visibility": "private", "tags": " DP ,  two  words ", "with_groups": "1", "with_languages": "1",
         "language-c17": "1",
     }  # fmt: skip
+    box = re.search(
+        r'<input type="checkbox" name="(group-\d+)" value="Class 1" checked> Class 1', await page_of(root, path)
+    )
+    assert box is not None
+    assert (await root.post(path, fields)).status == 303
+    assert "No group sees this private problem yet" in await page_of(root, path)
+    fields[box[1]] = "Class 1"
     assert (await root.post(path, fields)).status == 303
     problem = await scene.home.ports.problems.problem(scene.number)
     assert problem is not None
@@ -223,15 +232,16 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
     page = (await root.get(path)).text
     assert '<option value="private" selected>' in page
     assert 'value="dp, two words"' in page
-    assert "\nClass 1</textarea>" in page
     assert "No group sees" not in page
-    assert page.count(" checked") == 1
+    assert page.count(" checked") == 2, "a language and the group"
+    assert 'name="groups"' not in page, "all groups are boxes"
     assert "A hint." in (await root.get(f"/problems/{scene.number}")).text, "beside the statement"
     for name, value in (("groups", "no such"), ("tags", "x" * 41), ("visibility", "secret")):
         refused = await root.post(path, fields | {name: value})
         assert refused.status == 400, name
         assert f"Invalid parameter: {name}:" in refused.text
-    assert (await root.post(path, {"tags": "", "groups": "", "with_languages": "1"})).status == 303
+        assert re.search(rf'name="{box[1]}" value="Class 1" checked', refused.text), name
+    assert (await root.post(path, {"tags": "", "with_groups": "1", "with_languages": "1"})).status == 303
     assert "No group sees this private problem yet" in (await root.get(path)).text
     problem = await scene.home.ports.problems.problem(scene.number)
     assert problem is not None
@@ -239,12 +249,37 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
     assert await scene.home.ports.problems.problem_groups(scene.number) == []
 
 
+async def test_groups_that_are_too_many_for_boxes_can_be_typed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manage_problems, "MAX_OFFERED", 1)
+    await scene.home.ports.groups.create_group("Class 2", by="root")
+    await scene.home.ports.problems.set_problem_groups(scene.number, ["Class 1", "Class 2"])
+    root, path = scene.visits["root"], f"/manage/problems/{scene.number}"
+    page = await page_of(root, path)
+    assert "\nClass 2</textarea>" in page
+    box = re.search(r'name="(group-\d+)" value="Class 1" checked', page)
+    assert box is not None
+    fields = {"with_groups": "1", box[1]: "Class 1", "groups": "Class 2"}
+    assert (await root.post(path, fields)).status == 303
+    assert await scene.home.ports.problems.problem_groups(scene.number) == ["Class 1", "Class 2"]
+
+
+async def test_a_form_with_every_box_is_taken(scene: Scene) -> None:
+    root, path = scene.visits["root"], f"/manage/problems/{scene.number}"
+    boxes = {f"group-{number}": "Class 1" for number in range(MAX_GROUPS)}
+    languages = {f"language-{key}": "1" for key in LANGUAGES}
+    assert (await root.post(path, {"with_groups": "1", "with_languages": "1"} | boxes | languages)).status == 303
+
+
+async def page_of(visit: Visit, path: str) -> str:
+    return (await visit.get(path)).text
+
+
 async def test_an_administrator_sets_all_of_it_over_the_api(scene: Scene) -> None:
     token = await scene.home.token_of("root")
     fields = {"title": "t", "visibility": "private", "tags": "a,b", "languages": "c17", "groups": "Class 1"}
 
     async def send(method: str, path: str, more: dict[str, str]) -> tuple[int, Any]:
-        body, kind = form(fields | more, package())
+        body, kind = form(more) if method == "PUT" else form(fields | more, package())
         answer = await scene.home.ask(method, path, token=token, data=body, headers={"Content-Type": kind})
         return answer.status_code, await answer.get_json()
 

@@ -8,7 +8,7 @@ import itertools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ from deepoj.packages.vetting import Vetted
 from deepoj.web.downloads import cell
 from deepoj.web.matrix import matrix_of
 from deepoj.words.jobs import Claim
+from deepoj.words.problems import Visibility
 from deepoj.words.rejudges import VerdictChange
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import ListPlace, SubmissionList, SubmissionQuery
@@ -286,6 +287,18 @@ async def test_saving_who_sees_a_problem_asks_for_no_rejudge(desk: Desk) -> None
     page = await desk.get(where)
     assert "Saved." in page
     assert "until you rejudge" not in page
+
+
+async def test_uploaded_problem_is_a_draft_until_its_page_opens_it(desk: Desk) -> None:
+    assert '<option value="draft" selected>' in await desk.get("/manage/problems")
+    place = await desk.sent("/manage/problems", {"title": "A", "visibility": "draft"}, file=package())
+    page = await desk.get(place)
+    assert "This problem is a draft" in page
+    assert '<button name="visibility" value="listed">' in page
+    [problem] = await desk.home.store.problems(0, 9)
+    await desk.sent(f"/manage/problems/{problem.id}", {"visibility": "listed"})
+    assert "This problem is a draft" not in await desk.get(place)
+    assert await desk.home.store.problem(problem.id) == replace(problem, visibility=Visibility.LISTED)
 
 
 async def test_form_changes_nothing_that_it_does_not_name(desk: Desk) -> None:

@@ -49,6 +49,8 @@ _TIMED = 2_000
 _ROWS = 1_000
 #: a form without a file: a description of 64 KiB, percent-encoded
 _MAX_FORM_BYTES = 256 * 1024
+#: and a box for each language and each group that it offers
+_MAX_PARTS = 32 + len(LANGUAGES) + MAX_OFFERED
 _HEADS = (
     "job_id", "username", "language", "verdict", "score", "time_ms", "memory_kb", "judging", "submitted_at",
 )  # fmt: skip
@@ -101,10 +103,8 @@ class ManageProblemPages:
         sent: dict[str, str] = {}
         try:
             async with self._received(visitor, sent) as form:
-                if "with_languages" in form.fields:
-                    chosen = [key for key in LANGUAGES if f"language-{key}" in form.fields]
-                    form.fields["languages"] = ",".join(chosen)
-                changed = await self._publishing.change(problem.id, Form(form.fields), visitor.member)
+                fields = _with_choices(form.fields)
+                changed = await self._publishing.change(problem.id, Form(fields), visitor.member)
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
         query = f"changed={changed.version}" if changed.version != problem.version else "saved=1"
@@ -201,7 +201,9 @@ class ManageProblemPages:
 
         if request.mimetype != "multipart/form-data":
             timeout_s = self._settings.read_timeout_s
-            small = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=_MAX_FORM_BYTES)
+            small = await forms.read(
+                self._visitors, visitor, timeout_s=timeout_s, max_bytes=_MAX_FORM_BYTES, max_parts=_MAX_PARTS
+            )
             sent.update(small.fields)
             yield Form(sent)
             return
@@ -248,7 +250,6 @@ class ManageProblemPages:
             visitor,
             refused,
             problem=problem,
-            seen_by=await self._context.problems.problem_groups(problem.id),
             by_package=problem.compare == BY_PACKAGE,
             verification=verification,
             report=report if isinstance(report, PackageReport) else None,
@@ -263,7 +264,7 @@ class ManageProblemPages:
             is_new_version="changed" in request.args,
             sent=sent or {},
             ways=list(compare.WAYS),
-            groups=await self._context.groups.groups(MAX_OFFERED),
+            **await self._groups(problem),
         )
 
     async def _rejudge(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
@@ -287,6 +288,19 @@ class ManageProblemPages:
             past=await self._previewing.past(problem),
         )
 
+    async def _groups(self, problem: Problem) -> dict[str, Any]:
+        """Return the groups that can be chosen, and those that see the problem while it is private."""
+        groups = await self._context.groups.groups(MAX_OFFERED + 1)
+        seen_by = await self._context.problems.problem_groups(problem.id)
+        offered = groups[:MAX_OFFERED]
+        names = {group.name for group in offered}
+        return {
+            "groups": offered,
+            "has_more_groups": len(groups) > MAX_OFFERED,
+            "seen_by": seen_by,
+            "unlisted": [name for name in seen_by if name not in names],
+        }
+
     async def _delete(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
         counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
         return self._pages.html_with_refusal(
@@ -298,6 +312,17 @@ class ManageProblemPages:
             unfinished=sum(one.count for one in counts if one.state not in _FINISHED),
             counted=_COUNTED,
         )
+
+
+def _with_choices(fields: Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a change, with the boxes of languages and of groups as the lists that the API takes."""
+    joined = dict(fields)
+    if "with_languages" in fields:
+        joined["languages"] = ",".join(key for key in LANGUAGES if f"language-{key}" in fields)
+    if "with_groups" in fields:
+        chosen = [value for name, value in fields.items() if name.startswith("group-")]
+        joined["groups"] = "\n".join([*chosen, fields.get("groups", "")])
+    return joined
 
 
 def _verdicts_of(counts: Sequence[VerdictCount]) -> list[str]:
