@@ -5,7 +5,8 @@ The reasons are the rules of ``judging.verdicts`` and ``judging.explain``, as ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deepoj.web.shown import memory, milliseconds
@@ -46,21 +47,46 @@ _BY_RUN_ERROR: Mapping[str, str] = {
 }
 
 
-def of_test(test: Mapping[str, Any], translate: Translate) -> str:
-    """Return why the test has its verdict; empty for an accepted one, and where nothing is known."""
+def of_tests(result: Mapping[str, Any], translate: Translate, *, is_whole: bool) -> list[str]:
+    """Return why each test has its verdict; empty for an accepted one, and where nothing is known. ``is_whole``: the
+    figures of hidden tests are exact, too."""
+    reasons = {why.get("test"): why for why in result.get("explanation") or () if why.get("rule") in _IN_ROWS}
+    names = Counter(test.get("name") for test in _tests(result))
+    return [
+        _of_test(test, reasons.get(name) if names[name] == 1 and (is_whole or test.get("sample")) else None, translate)
+        for test in _tests(result)
+        for name in (test.get("name"),)
+    ]
+
+
+def _of_test(test: Mapping[str, Any], why: Mapping[str, Any] | None, translate: Translate) -> str:
+    """Return why a test has its verdict. ``why``: its reason with exact figures; None: those of the test must do."""
     if test.get("status") == Verdict.ACCEPTED:
         return ""
-    sentence = _BY_CLASS.get(str(test.get("signal_class"))) or _BY_REASON.get(str(test.get("reason")), "")
-    said = test.get("checker_message") or ""
-    return " ".join(part for part in (translate(sentence) if sentence else "", said) if part)
+    reason = str(test.get("reason"))
+    parts = []
+    if why is not None and why.get("rule") == reason and reason in _IN_ROW_WITH_FIGURES:
+        parts.append(translate(_IN_ROW_WITH_FIGURES[reason]).format_map(_figures(why)))
+    elif sentence := _BY_CLASS.get(str(test.get("signal_class"))) or _BY_REASON.get(reason):
+        parts.append(translate(sentence))
+    if said := test.get("checker_message"):
+        parts.append(translate(_SAID).format(said=said))
+    return " ".join(parts)
 
 
 def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[str]:
-    """Yield the sentences about the whole submission, from effect to cause."""
+    """Yield the sentences about the whole submission, from effect to cause; not those that are beside the tests."""
+    shown = {test.get("name") for test in _tests(result)}
     for why in result.get("explanation") or ():
+        if why.get("rule") in _IN_ROWS and why.get("test") in shown:
+            continue
         sentence = _of_reason(why, translate)
         if sentence:
             yield sentence
+
+
+def _tests(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return result.get("tests") or ()
 
 
 def of_run(data: Mapping[str, Any], translate: Translate) -> Iterator[str]:
@@ -98,6 +124,14 @@ _WITH_FIGURES: Mapping[str, str] = {
     "cpu": _("Test {test} used {measured} of CPU time; the limit is {limit}."),
     "memory": _("Test {test} used {measured} of memory; the limit is {limit}."),
 }
+#: rules of a test that are said beside it
+_IN_ROWS = frozenset(_BY_REASON)
+_IN_ROW_WITH_FIGURES: Mapping[str, str] = {
+    "cpu": _("It used {measured} of CPU time; the limit is {limit}."),
+    "memory": _("It used {measured} of memory; the limit is {limit}."),
+}
+#: of its checker or interactor, in the language in which the author of the package wrote it
+_SAID = _("The package says: “{said}”")
 
 
 def _figures(why: Mapping[str, Any]) -> Mapping[str, str]:

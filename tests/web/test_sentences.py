@@ -19,12 +19,15 @@ def english(text: str) -> str:
         ({"status": "Accepted", "reason": "ok"}, ""),
         ({"status": "Wrong Answer", "reason": "compare"}, "Its output differs from the expected one."),
         ({"status": "Runtime Error", "reason": "signal", "signal_class": "crashed"}, "It crashed, as by"),
-        ({"status": "Wrong Answer", "reason": "checker", "checker_message": "token 2"}, "output. token 2"),
+        (
+            {"status": "Wrong Answer", "reason": "checker", "checker_message": "{0}"},
+            "refused its output. The package says: “{0}”",
+        ),
         ({"status": "Wrong Answer", "reason": None}, ""),
     ],
 )
 def test_why_a_test_failed(test: dict[str, Any], said: str) -> None:
-    found = sentences.of_test(test, english)
+    [found] = sentences.of_tests({"tests": [test]}, english, is_whole=True)
     assert said in found if said else found == ""
 
 
@@ -50,3 +53,27 @@ def test_why_a_test_failed(test: dict[str, Any], said: str) -> None:
 )
 def test_why_a_submission_failed(why: dict[str, Any], said: list[str]) -> None:
     assert list(sentences.of_submission({"explanation": [why]}, english)) == said
+
+
+CPU = {"rule": "cpu", "test": "4", "measured_ms": 1020, "limit_ms": 1000}
+SLOW = {"name": "4", "status": "Time Limit Exceeded", "reason": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("tests", "is_whole", "said"),
+    [
+        ([SLOW], True, "It used 1.02 s of CPU time; the limit is 1.00 s."),
+        ([SLOW | {"sample": True}], False, "It used 1.02 s of CPU time; the limit is 1.00 s."),
+        ([SLOW | {"sample": False}], False, "It used more CPU time than the limit."),
+        ([SLOW, SLOW], True, "It used more CPU time than the limit."),
+        ([SLOW | {"reason": "memory"}], True, "It used more memory than the limit."),
+    ],
+    ids=["exact", "sample", "hidden", "two of a name", "another reason"],
+)
+def test_reason_of_a_test_is_said_once_beside_it(tests: list[dict[str, Any]], is_whole: bool, said: str) -> None:
+    budget = {"rule": "budget", "test": None}
+    result = {"tests": tests, "explanation": [CPU, {"rule": "compare", "test": "4"}, budget]}
+    assert sentences.of_tests({**result, "explanation": [CPU]}, english, is_whole=is_whole) == [said] * len(tests)
+    assert list(sentences.of_submission(result, english)) == [
+        "The other tests were not run, since they could change nothing."
+    ]

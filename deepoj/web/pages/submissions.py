@@ -106,7 +106,7 @@ class SubmissionPages:
             judgings=judgings,
             source=[] if is_erased else _source(submission),
             **(
-                self._result_values(visitor, problem, body)
+                self._result_values(visitor, problem, body, is_whole=reading.is_whole)
                 if is_over
                 else _progress_values(SoFar(body["status"], before=await before_of(self._context, submission)), problem)
             ),
@@ -131,7 +131,7 @@ class SubmissionPages:
             return await self._context.submissions.count_before(submission.job_id, MOST_BEFORE)
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
-            values = self._result_values(visitor, problem, body)
+            values = self._result_values(visitor, problem, body, is_whole=is_whole)
             return (
                 self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **values),
                 self._pages.piece("_tests.html", visitor, is_whole=is_whole, **values),
@@ -159,7 +159,9 @@ class SubmissionPages:
         problem = await self._context.problems.open_problem(reading.submission.problem_id, visitor.member.id)
         return reading, problem
 
-    def _result_values(self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _result_values(
+        self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool
+    ) -> dict[str, Any]:
         result, translate = body["data"] or {}, gettext_of(visitor.language)
         tests = result.get("tests") or []
         return {
@@ -170,7 +172,8 @@ class SubmissionPages:
             "count": len(tests),
             "before": None,
             "most_before": MOST_BEFORE,
-            "why": [sentences.of_test(test, translate) for test in tests],
+            "why": sentences.of_tests(result, translate, is_whole=is_whole),
+            "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
             "explanation": list(sentences.of_submission(result, translate)),
             "compiled": result.get("compile"),
             "result": result,
@@ -189,6 +192,7 @@ def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]
         "before": progress.before,
         "most_before": MOST_BEFORE,
         "why": [],
+        "has_bounds": False,
         "explanation": [],
         "compiled": None,
         "result": None,
