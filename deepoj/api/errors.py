@@ -403,6 +403,12 @@ class ApiError(enum.Enum):
         "You already have {limit} unfinished runs; wait for one of them.",
         "您已有 {limit} 个未完成的运行，请等待其结束。",
     )
+    TOO_MANY_VERIFICATIONS = (
+        429,
+        Code.INFLIGHT_CAP_REACHED,
+        "{limit} of your problems are being verified: wait until one of these verifications ends, or cancel it.",
+        "您已有 {limit} 道题目正在验证：请等待其中一个结束，或将其取消。",
+    )
     BACKPRESSURE = (
         429,
         Code.BACKPRESSURE,
@@ -451,7 +457,6 @@ _RETRY_AFTER_S: Mapping[ApiError, int] = MappingProxyType(
         ApiError.TOO_MANY_STREAMS_OF_USER: 5,
         ApiError.TOO_MANY_STREAMS_OF_ADDRESS: 5,
         ApiError.INFLIGHT_CAP: 5,
-        ApiError.USER_INFLIGHT_CAP: 2,
         ApiError.TOO_MANY_RUNS: 1,
     }
 )

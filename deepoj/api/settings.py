@@ -78,6 +78,9 @@ class ApiSettings:
     # -- limits of problems
     problems: ProblemRules
 
+    #: running verifications of one setter's problems
+    verifications_per_setter: int
+
     # -- submitting
     #: unfinished submissions of all users together
     inflight_cap: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
+from deepoj.api.rights import Right, RightScope, reach
 from deepoj.judging.verifications import (
     MAX_TIMES,
     Verification,
@@ -22,6 +23,7 @@ from deepoj.packages.examples import ExampleReader
 from deepoj.packages.formats import PackageFault
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
+from deepoj.words.verifications import VerificationQuota, VerificationRefusal
 
 #: how often a start is tried while others change the problem
 _TRIES = 3
@@ -71,6 +73,7 @@ class Verifying:
     def __init__(self, context: ApiContext) -> None:
         settings = context.settings
         self._verifications, self._problems = context.verifications, context.problems
+        self._most_of_setter = settings.verifications_per_setter
         self._most_ms = settings.problems.max_time_limit_ms
         self._reader = ExampleReader(
             blobs=context.blobs,
@@ -94,10 +97,21 @@ class Verifying:
                 raise _refused(draft.file, draft.sentence)
             if not draft.examples:
                 raise _refused(None, "It carries no submissions that could be judged.")
-            if await self._verifications.start_verification(draft, by=user.username):
-                return
+            match await self._verifications.start_verification(draft, by=user.username, quota=self._quota(user)):
+                case None:
+                    return
+                case VerificationRefusal.TOO_MANY:
+                    raise Refused(ApiError.TOO_MANY_VERIFICATIONS, limit=self._most_of_setter)
+                case VerificationRefusal.OUTDATED:
+                    pass
             current = await self._problems.problem(problem.id)
         raise Refused(ApiError.NO_SUCH_PROBLEM)
+
+    def _quota(self, user: User) -> VerificationQuota | None:
+        """Return the bound of a setter; None: who may verify the problems of others has none."""
+        if reach(user, Right.REJUDGE) is RightScope.ALL:
+            return None
+        return VerificationQuota(user.id, self._most_of_setter)
 
     async def cancel(self, problem: Problem) -> None:
         """End the running verification, if there is one."""

@@ -156,4 +156,10 @@ class LimitSection(Section):
         le=DAY_SEC,
         doc="Seconds a custom run waits for a node before it is given up.",
     )
+    verify_max_running_per_setter: int = whole(
+        3,
+        "VERIFY_MAX_RUNNING_PER_SETTER",
+        doc="Maximum running verifications of one setter's problems; more are answered 429. The jury and "
+        "administrators have no such limit.",
+    )
     problem_defaults: ProblemDefaults = section(ProblemDefaults)

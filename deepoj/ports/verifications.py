@@ -12,16 +12,18 @@ from deepoj.judging.verifications import (
     WorstTime,
 )
 from deepoj.ports.leases import BackgroundLeases
-from deepoj.words.verifications import ExampleClaim
+from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
 
 
 class Verifications(Protocol):
     """Verifications, for people. Raises StoreUnavailable."""
 
-    async def start_verification(self, draft: VerificationDraft, *, by: str | None = None) -> bool:
-        """Start a verification; if one of this version is running, that one goes on. False: the problem is gone or has
-        another version. A running one of another version ends. Of the older ones, only the newest that was completed
-        is kept. ``by``: the administrator, for the log of administrative acts."""
+    async def start_verification(
+        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+    ) -> VerificationRefusal | None:
+        """Start a verification; if one of this version is running, that one goes on. A running one of another version
+        ends. Of the older ones, only the newest that was completed is kept. ``by``: the administrator, for the log of
+        administrative acts."""
         ...
 
     async def cancel_verification(self, problem_id: int) -> bool:

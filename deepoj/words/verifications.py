@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from deepoj.words.background import BackgroundClaim
+
+
+class VerificationRefusal(enum.StrEnum):
+    """Why a verification was not started."""
+
+    #: the problem is gone or has another version
+    OUTDATED = "outdated"
+    #: as many of the setter's problems are being verified as may be
+    TOO_MANY = "too_many"
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationQuota:
+    """At most ``most`` problems that the account ``setter`` has made are verified at a time."""
+
+    setter: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,16 @@
 -- A problem's version and time limit, locked: verifications of one problem are started one after the other.
 SELECT version, time_limit_ms FROM problems WHERE id = $1 FOR NO KEY UPDATE;
 
+-- name: verification_quota_lock
+-- The account of a setter, locked: verifications of one setter's problems are started one after the other.
+SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE;
+
+-- name: verifications_of_setter
+-- How many problems of a setter are being verified, without the problem $2.
+SELECT count(*)
+FROM verifications AS v JOIN problems AS p ON p.id = v.problem_id
+WHERE v.state = 'running' AND p.created_by = $1 AND v.problem_id <> $2;
+
 -- name: verification_running
 -- The running verification of a problem.
 SELECT id, problem_version FROM verifications WHERE problem_id = $1 AND state = 'running' FOR NO KEY UPDATE;

@@ -18,8 +18,8 @@ from deepoj.judging.verifications import (
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.problems import Problem, ProblemChange
 from deepoj.words.sources import SourceFile, Sources
-from deepoj.words.verifications import ExampleClaim
-from tests.contract.labs import Lab, new_problem
+from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
+from tests.contract.labs import Lab, new_problem, new_user
 
 LEASE_S, ATTEMPTS, WAIT_S = 60.0, 2, 600.0
 LANGUAGES = ("cpp17", "python3")
@@ -61,7 +61,7 @@ def verification(problem: Problem, *examples: ExampleDraft) -> VerificationDraft
 
 async def started(lab: Lab, *examples: ExampleDraft) -> Problem:
     problem = await new_problem(lab.store)
-    assert await lab.store.verifications.start_verification(verification(problem, *examples), by="root")
+    assert await lab.store.verifications.start_verification(verification(problem, *examples), by="root") is None
     return problem
 
 
@@ -124,20 +124,50 @@ async def test_it_is_no_submission_of_anybody(lab: Lab) -> None:
 
 async def test_a_second_start_goes_on_and_one_of_another_version_replaces_it(lab: Lab) -> None:
     problem, store = await started(lab), lab.store.verifications
-    assert await store.start_verification(verification(problem), by="root")
+    assert await store.start_verification(verification(problem), by="root") is None
     assert len(await store.verifications(problem.id)) == 1
-    assert not await store.start_verification(replace(verification(problem), problem_id=99_999))
+    assert (
+        await store.start_verification(replace(verification(problem), problem_id=99_999))
+        is VerificationRefusal.OUTDATED
+    )
     held = await must_claim(lab)
     changed = await lab.store.problems.update_problem(problem.id, ProblemChange(time_limit_ms=77))
     assert changed is not None
-    assert not await store.start_verification(verification(problem)), "its package may be another one"
-    assert await store.start_verification(verification(changed), by="root")
+    assert await store.start_verification(verification(problem)) is VerificationRefusal.OUTDATED, (
+        "its package may be another one"
+    )
+    assert await store.start_verification(verification(changed), by="root") is None
     assert not await lab.store.example_leases.finish(held, GOOD)
     assert [(one.state, one.problem_version) for one in await store.verifications(problem.id)] == [
         (VerificationState.RUNNING, changed.version)
     ]
     acts = [(event.act, event.details) for event in await lab.store.admin_events.admin_events(9)]
     assert acts == [(AdminAct.PROBLEM_VERIFIED, {"version": version}) for version in (changed.version, 3)]
+
+
+async def test_a_setter_has_a_quota_of_running_ones(lab: Lab) -> None:
+    store, like = lab.store.verifications, await new_problem(lab.store)
+    setter, other = await new_user(lab.store, "setter"), await new_user(lab.store, "other")
+    problems = []
+    for owner in (setter, setter, setter, other):
+        number = await lab.store.problems.reserve_problem_id()
+        problems.append(replace(like, id=number, created_by=owner))
+        await lab.store.problems.insert_problem(problems[-1])
+    quota = VerificationQuota(setter, 2)
+    first, second, third, theirs = (verification(problem) for problem in problems)
+    assert await store.start_verification(theirs) is None, "one of another setter is not counted"
+    assert await store.start_verification(first, quota=quota) is None
+    assert await store.start_verification(second, quota=quota) is None
+    assert await store.start_verification(third, quota=quota) is VerificationRefusal.TOO_MANY
+    assert await store.start_verification(second, quota=quota) is None, "it goes on"
+    changed = await lab.store.problems.update_problem(first.problem_id, ProblemChange(time_limit_ms=77))
+    assert changed is not None
+    assert await store.start_verification(verification(changed), quota=quota) is None, "it takes its own place"
+    assert await store.start_verification(third, quota=quota) is VerificationRefusal.TOO_MANY
+    assert await store.start_verification(third) is None, "without a quota"
+    for problem in problems[:3]:
+        await store.cancel_verification(problem.id)
+    assert await store.start_verification(third, quota=quota) is None
 
 
 async def test_a_change_of_the_problem_ends_it(lab: Lab) -> None:
@@ -156,14 +186,14 @@ async def test_only_the_newest_and_the_newest_completed_are_kept(lab: Lab) -> No
     problem, store = await started(lab, submission("x", why="skipped")), lab.store.verifications
     assert await sweep(lab) == 1
     for _ in range(3):
-        assert await store.start_verification(verification(problem))
+        assert await store.start_verification(verification(problem)) is None
         assert await store.cancel_verification(problem.id)
     assert not await store.cancel_verification(problem.id)
     states = [one.state for one in await store.verifications(problem.id)]
     assert states == [VerificationState.CANCELLED, VerificationState.DONE]
-    assert await store.start_verification(verification(problem, submission("x", why="skipped")))
+    assert await store.start_verification(verification(problem, submission("x", why="skipped"))) is None
     assert await sweep(lab) == 1
-    assert await store.start_verification(verification(problem))
+    assert await store.start_verification(verification(problem)) is None
     assert len(await store.verifications(problem.id)) == 2
 
 

@@ -21,7 +21,7 @@ from deepoj.judging.verifications import (
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.results import Verdict
 from deepoj.words.sources import Sources
-from deepoj.words.verifications import ExampleClaim
+from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
 from tests.fakes.background import MemoryBackgroundLeases
 
 if TYPE_CHECKING:
@@ -65,14 +65,18 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
     memory: MemoryStore
     kept: list[VerificationRow]
 
-    async def start_verification(self, draft: VerificationDraft, *, by: str | None = None) -> bool:
+    async def start_verification(
+        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+    ) -> VerificationRefusal | None:
         problem = await self.memory.problem(draft.problem_id)
         if problem is None or problem.version != draft.problem_version:
-            return False
+            return VerificationRefusal.OUTDATED
         running = self._running(problem.id)
+        if running is not None and running.draft.problem_version == draft.problem_version:
+            return None
+        if quota is not None and self._running_of(quota.setter, problem.id) >= quota.most:
+            return VerificationRefusal.TOO_MANY
         if running is not None:
-            if running.draft.problem_version == draft.problem_version:
-                return True
             self._end(running, VerificationState.OUTDATED)
         done = [one.id for one in self._of(problem.id) if one.state is VerificationState.DONE]
         self.kept[:] = [one for one in self.kept if one.draft.problem_id != problem.id or one.id in done[-1:]]
@@ -85,7 +89,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
         self.kept.append(VerificationRow(number, draft, problem.time_limit_ms, rows))
         self._ring(problem.id)
         self.memory._log(by, AdminAct.PROBLEM_VERIFIED, problem.id, version=problem.version)
-        return True
+        return None
 
     async def cancel_verification(self, problem_id: int) -> bool:
         await self.memory.problem(problem_id)
@@ -174,6 +178,11 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
 
     def _running(self, problem_id: int) -> VerificationRow | None:
         return next((one for one in self._of(problem_id) if one.state is VerificationState.RUNNING), None)
+
+    def _running_of(self, setter: int, but: int) -> int:
+        made = {number for number, problem in self.memory._problems.items() if problem.created_by == setter}
+        running = [one for one in self.kept if one.state is VerificationState.RUNNING]
+        return sum(one.draft.problem_id in made - {but} for one in running)
 
     def _end(self, one: VerificationRow, state: VerificationState) -> None:
         one.state = state

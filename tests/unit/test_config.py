@@ -80,6 +80,7 @@ api.limits.run_max_inflight 2 RUN_MAX_INFLIGHT
 api.limits.run_kept_max_bytes 8388608 RUN_KEPT_MAX_BYTES
 api.limits.run_stdin_max_bytes 262144 RUN_STDIN_MAX_BYTES
 api.limits.run_max_wait_sec 120 RUN_MAX_WAIT_SEC
+api.limits.verify_max_running_per_setter 3 VERIFY_MAX_RUNNING_PER_SETTER
 api.limits.problem_defaults.time_limit_ms 1000 PROBLEM_DEFAULT_TIME_LIMIT_MS
 api.limits.problem_defaults.memory_limit_mb 128 PROBLEM_DEFAULT_MEMORY_LIMIT_MB
 api.metrics.service_name 'deep-oj-api' SERVICE_NAME

@@ -61,7 +61,7 @@ class Scene:
     async def started(self, *names: str) -> Problem:
         problem = await new_problem(self.store.ports)
         examples = [submission(name) for name in names]
-        assert await self.store.verifications.start_verification(verification(problem, *examples))
+        assert await self.store.verifications.start_verification(verification(problem, *examples)) is None
         return problem
 
     async def rows(self) -> list[VerifiedExample]:

@@ -22,13 +22,14 @@ from deepoj.packages import examples
 from deepoj.packages.formats import PackageFault, lay_out
 from deepoj.packages.formats.entry import Opened
 from deepoj.pipeline.verify import settle_example
+from deepoj.words.accounts import UserRole
 from deepoj.words.problems import ProblemChange
 from deepoj.words.results import Report, TestResult, Verdict
 from deepoj.words.verifications import ExampleClaim
 from tests.api.house import House, house, package
 from tests.unit.makers import a_report
 from tests.web.scene import report_saying
-from tests.web.visits import Visit, administrator
+from tests.web.visits import Visit, administrator, with_role
 
 KATTIS = {
     "problem.yaml": "name: Sum\n",
@@ -109,6 +110,29 @@ async def test_a_package_is_verified_on_its_page(scene: Scene) -> None:
     page = (await visit.get(f"/manage/problems/{scene.number}")).text
     assert "Not verified since the tests or limits changed; the last time was version 1." in page
     assert "version 1, " not in page, "the sentence names it already"
+
+
+async def test_a_setter_verifies_few_problems_at_a_time(tmp_path: Path) -> None:
+    scene = await scene_with(tmp_path, verifications_per_setter=1)
+    home, setter = scene.home, await with_role(scene.home, "setter", UserRole.SETTER)
+    account = await home.ports.accounts.credentials("setter")
+    assert account is not None
+    paths = []
+    for number in (await home.problem(), await home.problem()):
+        problem = await home.ports.problems.problem(number)
+        assert problem is not None
+        await home.ports.problems.insert_problem(replace(problem, created_by=account.user.id))
+        home.blobs.objects[f"problems/{number}.zip"] = package(KATTIS)
+        paths.append(f"/manage/problems/{number}/verify")
+    first, second = paths
+    assert (await setter.post(first, {"act": "start"})).status == 303
+    refused = await setter.post(second, {"act": "start"})
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "2")
+    assert "1 of your problems are being verified" in refused.text
+    assert (await scene.visit.post(second, {"act": "start"})).status == 303, "an administrator has no such limit"
+    assert (await setter.post(second, {"act": "cancel"})).status == 303
+    assert (await setter.post(first, {"act": "cancel"})).status == 303
+    assert (await setter.post(second, {"act": "start"})).status == 303
 
 
 async def test_what_differs_is_shown_as_text(scene: Scene) -> None:

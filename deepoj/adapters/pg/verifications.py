@@ -26,7 +26,7 @@ from deepoj.judging.verifications import (
     example_of_json,
 )
 from deepoj.words.sources import SourceFile
-from deepoj.words.verifications import ExampleClaim
+from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -37,18 +37,28 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
 
     _noun = "example"
 
-    async def start_verification(self, draft: VerificationDraft, *, by: str | None = None) -> bool:
+    async def start_verification(
+        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+    ) -> VerificationRefusal | None:
         """Start a verification, as the port says. Repeatable: the one that runs answers a second try."""
 
-        async def work(connection: Connection, _again: bool) -> bool:
+        async def work(connection: Connection, _again: bool) -> VerificationRefusal | None:
             async with connection.transaction():
+                if quota is not None:
+                    await connection.fetchval(queries()["verification_quota_lock"].sql, quota.setter)
                 problem = await connection.fetchrow(queries()["verification_lock"].sql, draft.problem_id)
                 if problem is None or problem["version"] != draft.problem_version:
-                    return False
+                    return VerificationRefusal.OUTDATED
                 running = await connection.fetchrow(queries()["verification_running"].sql, draft.problem_id)
+                if running is not None and running["problem_version"] == draft.problem_version:
+                    return None
+                if quota is not None:
+                    others = await connection.fetchval(
+                        queries()["verifications_of_setter"].sql, quota.setter, draft.problem_id
+                    )
+                    if others >= quota.most:
+                        return VerificationRefusal.TOO_MANY
                 if running is not None:
-                    if running["problem_version"] == draft.problem_version:
-                        return True
                     await connection.execute(queries()["verification_end"].sql, running["id"], "outdated")
                 await connection.execute(queries()["verifications_forget"].sql, draft.problem_id)
                 number = await connection.fetchval(
@@ -64,7 +74,7 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
                 )
                 rows = [_row(number, place, one) for place, one in enumerate(draft.examples, 1)]
                 await connection.executemany(queries()["verification_example"].sql, rows)
-                return True
+                return None
 
         return await self._pool.do(work, repeatable=True)
 
