@@ -104,7 +104,7 @@ def create_app(context: ApiContext) -> Api:
     """
     settings = context.settings
     app = Api("deepoj.api", context.metrics, settings)
-    auth = app.auth = Auth(context.accounts, settings)
+    auth = app.auth = Auth(context.accounts, context.access_tokens, settings)
     limits = app.limits = RequestLimits(
         FallbackCounters(context.counters), context.backpressure, settings, context.metrics
     )

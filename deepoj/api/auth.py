@@ -1,8 +1,9 @@
 """Authentication: issues and verifies tokens, and tells routes which account sent a request.
 
 Tokens are JWTs, signed with HS256 only. They contain ``user_id``, ``username``, ``exp`` and ``epoch``. The epoch must
-equal the account's epoch in the database, so a new password revokes all older tokens. The rights of an account are read
-from the database with each request, never from the token.
+equal the account's epoch in the database, so a new password revokes all older tokens. Those that people make for
+programs also have a ``token_id``, by which they can be ended one by one. The rights of an account are read from the
+database with each request, never from the token.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import client_of, networks
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
+from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.accounts import Accounts
 from deepoj.words.accounts import Credentials, User
 
@@ -39,6 +41,8 @@ class Claims(pydantic.BaseModel):
     user_id: int
     username: str
     epoch: int
+    #: of a token that its owner can end by itself (``ports.AccessTokens``); empty: of a login
+    token_id: str = ""
     #: kind of the rate limit's counter: tokens and cookies of an account are counted apart
     counted_as: str = "api"
 
@@ -54,8 +58,8 @@ class Tokens:
         self._expire = dt.timedelta(seconds=expire_s)
         self._known = KnownTokens[Claims]()
 
-    def issue(self, account: Credentials) -> str:
-        """Return a token for the account with its current epoch."""
+    def issue(self, account: Credentials, token_id: str = "") -> str:
+        """Return a token for the account with its current epoch. ``token_id``: of one that is noted."""
         now = dt.datetime.now(dt.UTC)
         claims = {
             "user_id": account.user.id,
@@ -64,6 +68,8 @@ class Tokens:
             "iat": now,
             "exp": now + self._expire,
         }
+        if token_id:
+            claims["token_id"] = token_id
         return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
 
     def read(self, token: str) -> Claims | None:
@@ -90,8 +96,8 @@ class Tokens:
 class Auth:
     """Finds out which account sent a request. All methods raise Refused or StoreUnavailable."""
 
-    def __init__(self, accounts: Accounts, settings: ApiSettings) -> None:
-        self._accounts = accounts
+    def __init__(self, accounts: Accounts, access_tokens: AccessTokens, settings: ApiSettings) -> None:
+        self._accounts, self._access_tokens = accounts, access_tokens
         self.tokens = Tokens(settings.jwt_secret, settings.jwt_expire_s)
         self._trusted = networks(settings.trusted_proxies)
         self._passwords = Passwords(memory_kb=settings.argon2_memory_kb, time_cost=settings.argon2_time_cost)
@@ -111,11 +117,13 @@ class Auth:
     async def account(self) -> Credentials:
         """Return the account that sent the request, including its password hash."""
         claims = self._required_claims()
+        await self._require_not_ended(claims)
         return _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
 
     async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
         """Return the user and the result of ``read``, which fetches both in one round trip to the database."""
         claims = self._required_claims()
+        await self._require_not_ended(claims)
         account, result = await read(claims.user_id)
         return _confirmed(claims, account).user, result
 
@@ -127,9 +135,19 @@ class Auth:
 
         async def is_still_allowed() -> bool:
             account = await self._accounts.credentials_by_id(claims.user_id)
-            return account is not None and _is_confirmed(claims, account) and is_allowed(account.user)
+            if account is None or not _is_confirmed(claims, account) or not is_allowed(account.user):
+                return False
+            return await self._is_not_ended(claims)
 
         return is_still_allowed
+
+    async def _is_not_ended(self, claims: Claims) -> bool:
+        """Return whether the token was not ended by itself. Tokens of logins cost no statement."""
+        return not claims.token_id or await self._access_tokens.use_token(claims.user_id, claims.token_id)
+
+    async def _require_not_ended(self, claims: Claims) -> None:
+        if not await self._is_not_ended(claims):
+            raise Refused(ApiError.BAD_TOKEN)
 
     def _required_claims(self) -> Claims:
         """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""

@@ -12,6 +12,7 @@ from deepoj.capacity.backpressure import Backpressure
 from deepoj.observe import Metrics
 from deepoj.packages.statements.publisher import PublishStatements, RenderEdits
 from deepoj.packages.vetting import Vet
+from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
@@ -44,6 +45,7 @@ class ApiContext:
     accounts: Accounts
     account_data: AccountData
     sessions: Sessions
+    access_tokens: AccessTokens
     groups: Groups
     problems: Problems
     marks: Marks

@@ -15,6 +15,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import password_subject
 from deepoj.api.password_tries import PasswordTry
 from deepoj.api.redact import result_for
+from deepoj.words.access_tokens import MAX_ACCESS_TOKENS
 from deepoj.words.account_data import OwnRun, ProfileFor
 from deepoj.words.accounts import Credentials, RightsRefusal, User
 from deepoj.words.submissions import ListPlace, Submission
@@ -70,7 +71,7 @@ class OwnAccount:
     async def export(self, user: User) -> AsyncGenerator[bytes]:
         """Yield all that is kept about the user, as one JSON object; in memory is a page of it at a time.
 
-        Results are shown as their author sees them. Tokens are not stored, so there are none to list.
+        Results are shown as their author sees them. Tokens of logins are not stored, so there are none to list.
         """
         context = self._context
         account = await context.accounts.account(user.id)
@@ -85,6 +86,10 @@ class OwnAccount:
             "sessions": [
                 {"browser": one.client, "address": one.address, "created_at": one.created_at, "seen_at": one.seen_at}
                 for one in sessions
+            ],
+            "access_tokens": [
+                {"name": one.name, "created_at": one.created_at, "expires_at": one.expires_at, "used_at": one.used_at}
+                for one in await context.access_tokens.tokens_of(user.id, MAX_ACCESS_TOKENS)
             ],
             "active_days": [{"day": one.day.isoformat(), "submissions": one.submissions} for one in days],
             "custom_runs": [_run(one) for one in runs],

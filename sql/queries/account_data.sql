@@ -45,6 +45,7 @@ WITH changed AS (
 ),
 memberships AS (DELETE FROM group_members WHERE user_id = (SELECT id FROM changed)),
 sessions AS (DELETE FROM web_sessions WHERE user_id = (SELECT id FROM changed)),
+tokens AS (DELETE FROM access_tokens WHERE user_id = (SELECT id FROM changed)),
 custom_runs AS (DELETE FROM runs WHERE user_id = (SELECT id FROM changed)),
 keys AS (DELETE FROM submission_keys WHERE user_id = (SELECT id FROM changed)),
 event AS (

@@ -462,6 +462,24 @@ async def test_edited_statements_are_lost_by_the_rollback_and_nothing_else(
     assert postgres.psql("SELECT statement_edition FROM problems", empty) == "0"
 
 
+async def test_tokens_of_people_go_with_their_rollback_and_accounts_stay(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    [version] = [one.version for one in read_migrations(sql_root()) if one.name == "add_access_tokens"]
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
+        "INSERT INTO access_tokens (id, user_id, token_epoch, name, expires_at) VALUES ('a', 1, 0, 'x', now())",
+        empty,
+    )
+    await migrator.rollback(version - 1)
+    assert postgres.psql("SELECT to_regclass('access_tokens') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT username FROM users", empty) == "alice"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM access_tokens", empty) == "0"
+
+
 async def test_step_that_waits_for_a_table_lets_others_pass(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:

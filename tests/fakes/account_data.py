@@ -15,6 +15,7 @@ from tests.fakes.accounts import MemoryAccountRecords
 
 if TYPE_CHECKING:
     from deepoj.words.submissions import Submission
+    from tests.fakes.access_tokens import AccessTokenRow
     from tests.fakes.runs import RunRow
     from tests.fakes.store import KeptRow, OutboxRow, Row
     from tests.fakes.webhooks import HookRow
@@ -30,6 +31,7 @@ class MemoryAccountData(MemoryAccountRecords):
 
     if TYPE_CHECKING:
         rows: dict[str, Row]
+        token_rows: dict[str, AccessTokenRow]
         runs: dict[str, RunRow]
         hooks: dict[int, HookRow]
         kept: dict[str, list[KeptRow]]
@@ -111,6 +113,7 @@ class MemoryAccountData(MemoryAccountRecords):
         self._profiles[user_id] = ProfileFor.ADMINISTRATORS
         self.secret_epochs[user_id] = self.secret_epochs.get(user_id, 0) + 1
         self._sessions = {digest: row for digest, row in self._sessions.items() if row.user_id != user_id}
+        self.token_rows = {token_id: row for token_id, row in self.token_rows.items() if row.user_id != user_id}
         self.runs = {run_id: row for run_id, row in self.runs.items() if row.draft.user_id != user_id}
         self._keys = {key: job for key, job in self._keys.items() if key[0] != user_id}
         for members in self.group_members.values():

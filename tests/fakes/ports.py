@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
@@ -24,6 +25,7 @@ from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
 from deepoj.ports.webhooks import Webhooks
+from tests.fakes.access_tokens import MemoryAccessTokens
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
 
@@ -40,6 +42,8 @@ class Store(Protocol):
     def account_data(self) -> AccountData: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def access_tokens(self) -> AccessTokens: ...
     @property
     def groups(self) -> Groups: ...
     @property
@@ -97,6 +101,7 @@ class MemoryPorts:
         self.accounts: Accounts = memory
         self.account_data: AccountData = memory
         self.sessions: Sessions = memory
+        self.access_tokens: AccessTokens = MemoryAccessTokens(memory)
         self.groups: Groups = memory
         self.problems: Problems = memory
         self.marks: Marks = memory

@@ -55,6 +55,7 @@ from deepoj.words.submissions import (
     TimeCount,
     VerdictCount,
 )
+from tests.fakes.access_tokens import AccessTokenRow
 from tests.fakes.account_data import MemoryAccountData
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
@@ -179,6 +180,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     kept_verifications: list[VerificationRow] = field(default_factory=list)
     kept_previews: list[PreviewRow] = field(default_factory=list)
+    token_rows: dict[str, AccessTokenRow] = field(default_factory=dict)
     statement_edits: dict[int, StatementEdits] = field(default_factory=dict)
     #: problem → until when a node renders its statements
     statement_leases: dict[int, float] = field(default_factory=dict)

@@ -179,7 +179,8 @@ RIGHTS: tuple[Right, ...] = (
         statuses=(LOGIN, 303, 303, 303),
         fields={"profile_for": "administrators"},
     ),
-    Right(method="POST", path="/account/token", statuses=(LOGIN, 200, 200, 200), fields=_FILLED_IN),
+    Right(method="POST", path="/account/token", statuses=(LOGIN, 200, 200, 200), fields=_FILLED_IN | {"name": "x"}),
+    Right(method="POST", path="/account/tokens", statuses=(LOGIN, 303, 303, 303), fields={"token_id": "x"}),
     # disabled on this site
     Right(method="POST", path="/account/webhook-secret", statuses=(LOGIN, 404, 404, 404)),
     # the administrator is the last one

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -68,12 +70,45 @@ async def test_no_page_shows_an_address_to_others(tmp_path: Path) -> None:
 
 async def test_a_token_for_the_command_line_is_shown_once(home: House) -> None:
     alice = await registered(home, "alice")
-    assert (await alice.post("/account/token", {"password": "wrong"})).status == 403
-    reply = await alice.post("/account/token", {"password": PASSWORD})
+    assert (await alice.post("/account/token", {"name": "x", "password": "wrong"})).status == 403
+    assert (await alice.post("/account/token", {"name": " ", "password": PASSWORD})).status == 400
+    reply = await alice.post("/account/token", {"name": "x", "password": PASSWORD})
     token = reply.text.partition("<code>")[2].partition("</code>")[0]
     assert reply.headers["Cache-Control"] == "no-store"
     assert (await home.ask("GET", "/api/v1/users/me", token=token)).status_code == 200
     assert token not in (await alice.get("/account")).text
+
+
+async def test_one_of_two_tokens_is_ended_by_its_name(home: House) -> None:
+    alice, bob = await registered(home, "alice"), await registered(home, "bob")
+    tokens = {}
+    for name in ("<laptop>", "server"):
+        reply = await alice.post("/account/token", {"name": name, "password": PASSWORD})
+        tokens[name] = reply.text.partition("<code>")[2].partition("</code>")[0]
+
+    async def answers(name: str) -> int:
+        return (await home.ask("GET", "/api/v1/users/me", token=tokens[name])).status_code
+
+    def ids(page: str) -> dict[str, str]:
+        found = re.findall(r'<th scope="row">([^<]*)</th>.*?name="token_id" value="([^"]*)"', page, re.DOTALL)
+        return {html.unescape(name): token_id for name, token_id in found}
+
+    page = (await alice.get("/account")).text
+    assert ids(page).keys() == tokens.keys()
+    assert page.count("<td>never</td>") == 2
+    assert [await answers(name) for name in tokens] == [200, 200]
+    page = (await alice.get("/account")).text
+    assert "<td>never</td>" not in page
+    token_id = ids(page)["<laptop>"]
+    assert (await bob.post("/account/tokens", {"token_id": token_id})).status == 303
+    assert await answers("<laptop>") == 200, "it is not bob's"
+    assert (await alice.post("/account/tokens", {"token_id": token_id})).location == "/account?changed=tokens#tokens"
+    assert [await answers(name) for name in tokens] == [401, 200]
+    submitted = await home.ask("POST", "/api/v1/submit", json={}, token=tokens["<laptop>"])
+    listed = await home.ask("GET", "/api/v1/status/1", token=tokens["<laptop>"])
+    assert (submitted.status_code, listed.status_code) == (401, 401)
+    export = json.loads((await alice.get("/account/export")).text)["access_tokens"]
+    assert [(one["name"], one["used_at"] is not None) for one in export] == [("server", True)]
 
 
 async def test_the_webhook_secret_is_shown_and_changed(tmp_path: Path) -> None:

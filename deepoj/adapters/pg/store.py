@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.access_tokens import PgAccessTokens
 from deepoj.adapters.pg.account_data import PgAccountData
 from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
@@ -48,6 +49,7 @@ class PgStore:
         self.accounts = PgAccounts(pool)
         self.account_data = PgAccountData(pool)
         self.sessions = PgSessions(pool)
+        self.access_tokens = PgAccessTokens(pool)
         self.groups = PgGroups(pool)
         self.problems = PgProblems(pool)
         self.marks = PgMarks(pool)

@@ -16,6 +16,7 @@ from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.access_tokens import MAX_ACCESS_TOKENS
 
 #: sessions that are shown
 _SESSIONS = 50
@@ -100,6 +101,7 @@ class AccountPages:
             refused,
             account=account,
             sessions=sessions,
+            tokens=await self._context.access_tokens.tokens_of(user.id, MAX_ACCESS_TOKENS),
             changed=request.args.get("changed"),
             email=email if email is not None else account.user.email or "",
             profile_for=await self._context.account_data.profile_for(user.id),

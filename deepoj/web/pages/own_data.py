@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from quart import Response
 
 from deepoj import observe
@@ -19,11 +21,12 @@ from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.access_tokens import MAX_TOKEN_NAME_CHARS
 from deepoj.words.account_data import ProfileFor
 from deepoj.words.accounts import Credentials
 
 #: forms below /account that lead back to it
-_FORMS = frozenset({"email", "privacy", "token", "webhook-secret"})
+_FORMS = frozenset({"email", "privacy", "token", "tokens", "webhook-secret"})
 
 
 class OwnDataPages:
@@ -86,13 +89,24 @@ class OwnDataPages:
         try:
             async with self._limits.password_try() as attempt:
                 form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+                name = _token_name(form.line("name"))
                 if account.password_hash:  # the thief of a session could keep a token after its end
                     await self._own_account.confirm(attempt, account, form.get("password"))
         except Refused as refused:
             return await self._account.show(visitor, refused)
+        token_id, expires_s = secrets.token_urlsafe(12), self._context.settings.jwt_expire_s
+        await self._context.access_tokens.add_token(token_id, account, name=name, expires_s=expires_s)
         observe.log("token_made", user_id=account.user.id)
-        hours = round(self._context.settings.jwt_expire_s / 3600)
-        return self._secret(visitor, self._auth.tokens.issue(account), "token", hours=hours)
+        token = self._auth.tokens.issue(account, token_id)
+        return self._secret(visitor, token, "token", hours=round(expires_s / 3600))
+
+    @page("POST", "/account/tokens", access=MEMBER)
+    async def end_token(self, visitor: Visitor) -> Response:
+        """End one of the tokens."""
+        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+        if await self._context.access_tokens.end_token(visitor.member.id, form.get("token_id")):
+            observe.log("token_ended", user_id=visitor.member.id)
+        return redirect("/account?changed=tokens#tokens")
 
     @page("POST", "/account/webhook-secret", access=MEMBER)
     async def show_webhook_secret(self, visitor: Visitor) -> Response:
@@ -143,6 +157,12 @@ class OwnDataPages:
         response = self._pages.html("secret.html", visitor, secret=secret, kind=kind, hours=hours)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _token_name(name: str) -> str:
+    if not 1 <= len(name) <= MAX_TOKEN_NAME_CHARS or not name.isprintable():
+        raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_TOKEN_NAME_CHARS} printable characters")
+    return name
 
 
 def _account_of(visitor: Visitor) -> Credentials:

@@ -143,6 +143,7 @@ def _api_context(parts: Parts) -> ApiContext:
         accounts=store.accounts,
         account_data=store.account_data,
         sessions=store.sessions,
+        access_tokens=store.access_tokens,
         marks=store.marks,
         problems=store.problems,
         submissions=store.submissions,

@@ -51,7 +51,7 @@ RUN_SWEEP_PERIOD_S = 2.0
 VERIFY_SWEEP_PERIOD_S = 2.0
 #: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
-#: period of deleting browsers' sessions that have ended, and how many at a time
+#: period of deleting browsers' sessions and people's tokens that have ended, and how many at a time
 SESSION_SWEEP_PERIOD_S = 60.0
 ENDED_SESSIONS = 1000
 #: how long the address of a browser is kept; the counters of failed logins keep theirs for as long at most
@@ -249,6 +249,7 @@ class _Rounds:
         sessions = self.parts.adapters.store.sessions
         await sessions.delete_ended_sessions(limits, ENDED_SESSIONS)
         await sessions.forget_addresses(ADDRESS_KEEP_S, ENDED_SESSIONS)
+        await self.parts.adapters.store.access_tokens.delete_ended_tokens(ENDED_SESSIONS)
 
     async def erase_sources(self) -> None:
         erased = await self.parts.adapters.store.account_data.erase_sources(ERASED_SOURCES)
