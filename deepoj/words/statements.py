@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 #: Grows whenever the same package would get other statements, and with each fix of the sanitizer: judge nodes then
 #: render all packages again.
-RENDERER_VERSION = 2
+RENDERER_VERSION = 3
 
 
 def shown_path(problem_id: int, name: str) -> str:

@@ -93,6 +93,13 @@ def test_other_mathml_is_refused(foreign: str) -> None:
     assert safe_mathml(foreign, X) is None
 
 
+def test_bar_over_several_letters_is_one_that_grows() -> None:
+    foreign = f'<math {MATHML}><mover><mrow><mi>A</mi><mi>B</mi></mrow><mo accent="true">¯</mo></mover></math>'
+    shown = safe_mathml(foreign, Formula("\\overline{AB}", False, "$\\overline{AB}$"))
+    assert shown is not None
+    assert '<mo accent="true">\u203e</mo></mover>' in shown
+
+
 def test_text_is_escaped() -> None:
     assert tex_as_html(X) == '<code class="st-tex">$x&lt;1$</code>'
     assert source_as_html("<b>&") == '<pre class="st-source">&lt;b&gt;&amp;</pre>'

@@ -29,3 +29,23 @@ def test_bare_name_of_a_problem_is_left_out() -> None:
 def test_center_of_html_is_a_block_that_the_cleaner_knows() -> None:
     source = '<CENTER class="tex-graphics">a</CENTER><centered>'
     assert dialects.with_centers(source) == '<div class="center">a</div><centered>'
+
+
+@pytest.mark.parametrize(
+    ("source", "closed"),
+    [
+        ("<table><tr><td>a<td>b<tr><th>c</table>d",
+         "<table><tr><td>a</td><td>b</td></tr><tr><th>c</th></tr></table>d"),
+        ("<TABLE><thead><tr><th>a<tbody><tr><td>b</TABLE>",
+         "<TABLE><thead><tr><th>a</th></tr></thead><tbody><tr><td>b</td></tr></tbody></TABLE>"),
+        ("<table><tr><td><table><tr><td>in</table>out<td>b</table>",
+         "<table><tr><td><table><tr><td>in</td></tr></table>out</td><td>b</td></tr></table>"),
+        ("<table><tr><td>never closed", "<table><tr><td>never closed</td></tr></table>"),
+        ("a</td></table>b<tdx><td", "a</td></table>b<tdx><td"),
+        ("<tr><td>a<!-- <td> -->b<td>c</tr>", "<tr><td>a<!-- </td><td> -->b</td><td>c</td></tr>"),
+        ("<table>" * 200 + "<td>", "<table>" * 200 + "<td>"),
+        ("<table>\n<tr class=a>\n<td>1</td>\n</tr></table>", "<table>\n<tr class=a>\n<td>1</td>\n</tr></table>"),
+    ],
+)  # fmt: skip
+def test_cells_that_are_left_open_are_closed(source: str, closed: str) -> None:
+    assert dialects.with_closed_cells(source) == closed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 #: headings that macros of Polygon's and Kattis' styles make, in the order of ``_WORDS``
@@ -27,6 +27,21 @@ _PLACE = re.compile(r"@([A-Z][a-z]+)@")
 #: the name of the package's title without an argument: the next word would become one
 _BARE_NAME = re.compile(r"\\problemname(?![A-Za-z])(?!\s*[\[{])")
 _CENTER = re.compile(r"<(/?)center\b[^<>]*>", re.IGNORECASE)
+#: a tag of a table; those in comments do no harm: what is put before them is in the comment, too
+_OF_TABLE = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th)\b[^<>]*>", re.IGNORECASE)
+#: deeper tables are left as they are: each tag looks at all that are open
+_MAX_OPEN = 100
+_CELLS = frozenset({"td", "th"})
+_PARTS = frozenset({"thead", "tbody", "tfoot"})
+#: element → those that end where it begins
+_ENDED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "table": frozenset(),
+        **dict.fromkeys(_PARTS, _CELLS | {"tr"} | _PARTS),
+        "tr": _CELLS | {"tr"},
+        **dict.fromkeys(_CELLS, _CELLS),
+    }
+)
 
 
 def with_headings(preamble: str, language: str, text: str) -> str:
@@ -50,3 +65,33 @@ def without_bare_names(tex: str) -> str:
 def with_centers(html: str) -> str:
     """Return HTML whose ``<center>``, which pandoc omits, is a ``<div>`` of a class that the cleaner knows."""
     return _CENTER.sub(lambda found: "</div>" if found[1] else '<div class="center">', html)
+
+
+def with_closed_cells(html: str) -> str:
+    """Return HTML in which cells, rows and parts of tables are closed. HTML lets them be left open; pandoc then loses
+    the table."""
+    parts: list[str] = []
+    #: open elements of tables, outermost first
+    opened: list[str] = []
+    end = 0
+    for tag in _OF_TABLE.finditer(html):
+        name = tag[2].lower()
+        if len(opened) > _MAX_OPEN:
+            return html
+        parts.append(html[end : tag.start()])
+        end = tag.start()
+        if not tag[1]:
+            while opened and opened[-1] in _ENDED_BY[name]:
+                parts.append(f"</{opened.pop()}>")
+            opened.append(name)
+        elif _is_open(name, opened):
+            while opened[-1] != name:
+                parts.append(f"</{opened.pop()}>")
+            opened.pop()
+    return "".join((*parts, html[end:], *(f"</{name}>" for name in reversed(opened))))
+
+
+def _is_open(name: str, opened: Sequence[str]) -> bool:
+    """Return whether an element is open in the innermost table."""
+    tables = [place for place, other in enumerate(opened) if other == "table"]
+    return name in opened[tables[-1] if tables else 0 :]

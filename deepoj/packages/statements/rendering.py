@@ -235,7 +235,7 @@ def _pdf(statements: Sequence[Statement], files: PublicFiles) -> str | None:
 def _taken(text: str, dialect: str, package_format: str, markers: Markers) -> str:
     """Return a source whose formulas pandoc's reader would not know are taken out. Raises Unrenderable."""
     if dialect == "html":
-        text = dialects.with_centers(text)
+        text = dialects.with_closed_cells(dialects.with_centers(text))
         return document.take_polygon_math(text, markers) if package_format == "polygon" else text
     if dialect == "dmoj":
         return document.take_dmoj_math(text, markers)

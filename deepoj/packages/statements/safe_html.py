@@ -136,6 +136,7 @@ def safe_mathml(foreign: str, formula: Formula) -> str | None:
         return None
     if "\\left" not in formula.tex:
         _keep_small(root)
+    _let_bars_grow(root)
     display = "block" if formula.is_display else "inline"
     inner = _rebuilt_children(root, 0)
     if inner is None:
@@ -155,6 +156,14 @@ def _keep_small(element: Element, depth: int = 0) -> bool:
         if (child.text or "") in _FENCES:
             child.set("stretchy", "false")
     return is_high
+
+
+def _let_bars_grow(root: Element) -> None:
+    """Let the bar of ``\\overline`` reach over all that is below it: fonts stretch U+203E and not U+00AF."""
+    for element in root.iter(f"{_MATH}mover"):
+        for bar in element.findall(f"{_MATH}mo")[-1:]:
+            if bar.text == "¯":
+                bar.text = "‾"
 
 
 def _rebuilt_children(element: Element, depth: int) -> str | None:
