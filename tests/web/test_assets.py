@@ -308,6 +308,8 @@ def test_script_has_a_grammar_for_every_language(script: str, table: str, row: s
     assert found is not None
     modes = set(re.findall(row, found[1]))
     assert {re.sub(r"\d+$", "", key) for key in LANGUAGES} - modes == set()
+    if script == "languages.js":
+        assert modes >= {"md", "tex"}, "statements are coloured in the editor"
 
 
 # -- how it is made

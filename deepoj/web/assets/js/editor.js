@@ -15,7 +15,8 @@ import { grammarOf } from "./languages.js";
 class CodeField {
   constructor(area, nonce) {
     this.area = area;
-    this.select = area.form?.elements.language;
+    const fields = area.form?.elements;
+    this.select = fields?.language ?? fields?.format;
     this.drafts = new Drafts(area.dataset.draft);
     this.note = document.getElementById("code-note");
     this.grammar = new Compartment();
