@@ -5,6 +5,7 @@ The reasons are the rules of ``judging.verdicts`` and ``judging.explain``, as ``
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -70,8 +71,20 @@ def _of_test(test: Mapping[str, Any], why: Mapping[str, Any] | None, translate: 
     elif sentence := _BY_CLASS.get(str(test.get("signal_class"))) or _BY_REASON.get(reason):
         parts.append(translate(sentence))
     if said := test.get("checker_message"):
-        parts.append(translate(_SAID).format(said=said))
+        found = _mismatch(str(said), translate) if reason == "compare" else None
+        parts.append(found or translate(_SAID).format(said=said))
     return " ".join(parts)
+
+
+def _mismatch(message: str, translate: Translate) -> str | None:
+    """Return where an output differs in the visitor's language; None: the message is not of ``judging.blocks``."""
+    for pattern, sentence in _MISMATCHES:
+        if (found := pattern.fullmatch(message)) and found["unit"] in _UNITS:
+            quoted = {
+                name: translate(_THE_END) if text == _THE_END else text for name, text in found.groupdict().items()
+            }
+            return translate(sentence).format_map({**quoted, "unit": translate(_UNITS[found["unit"]])})
+    return None
 
 
 def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[str]:
@@ -130,6 +143,29 @@ _IN_ROW_WITH_FIGURES: Mapping[str, str] = {
     "cpu": _("It used {measured} of CPU time; the limit is {limit}."),
     "memory": _("It used {measured} of memory; the limit is {limit}."),
 }
+#: what ``judging.blocks.Mismatch`` says → the sentence
+_MISMATCHES: Sequence[tuple[re.Pattern[str], str]] = (
+    (
+        re.compile(r"(?P<unit>\w+) (?P<position>\d+): expected (?P<expected>.+), got (?P<got>.+)", re.DOTALL),
+        _("{unit} {position}: expected {expected}, got {got}."),
+    ),
+    (
+        re.compile(r"(?P<unit>\w+) (?P<position>\d+) is one too many: (?P<got>.+)", re.DOTALL),
+        _("{unit} {position} is one too many: {got}."),
+    ),
+    (
+        re.compile(r"(?P<unit>\w+) (?P<position>\d+) of the answer is missing: (?P<expected>.+)", re.DOTALL),
+        _("{unit} {position} of the answer is missing: {expected}."),
+    ),
+)
+_UNITS: Mapping[str, str] = {
+    "token": _("Token"),
+    "byte": _("Byte"),
+    "space": _("Space"),
+    "line": _("Line"),
+    "character": _("Character"),
+}
+_THE_END = _("the end")
 #: of its checker or interactor, in the language in which the author of the package wrote it
 _SAID = _("The package says: “{said}”")
 

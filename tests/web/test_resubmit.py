@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -9,8 +11,10 @@ import pytest
 
 from deepoj.words.accounts import UserRole
 from deepoj.words.rejudges import Rejudged
-from deepoj.words.results import Verdict
+from deepoj.words.results import TestResult, Verdict
 from tests.api.house import House, house
+from tests.unit.makers import a_report
+from tests.web.scene import add_submission
 from tests.web.surfer import Surfer, member
 from tests.web.test_profiles import judged
 
@@ -41,6 +45,17 @@ async def test_title_of_a_submission_says_its_verdict_only_once_it_has_one(home:
     assert "<title>Submission · A+B · Deep-OJ</title>" in await alice.get(waiting)
     ended = await judged(alice, number, "2")
     assert "<title>Accepted · A+B · Deep-OJ</title>" in await alice.get(f"/submissions/{ended}")
+
+
+async def test_reason_of_a_test_is_beside_its_verdict_and_rounded_figures_are_explained(home: House) -> None:
+    alice, number = await member(home, "alice"), await home.problem()
+    hidden = TestResult(name="1", status=Verdict.WRONG_ANSWER, reason="compare", checker_message="token 1: x", cpu_ms=9)
+    report = replace(a_report(Verdict.WRONG_ANSWER), tests=(hidden,), explanation=({"rule": "compare", "test": "1"},))
+    page = await alice.get(f"/submissions/{await add_submission(home, 'alice', number, report=report)}")
+    assert re.search(r' Wrong Answer</span><span class="because">Its output differs[^<]*</span></td>', page)
+    assert page.count("Its output differs") == 1
+    assert "token 1" not in page
+    assert "≤: times and memory of hidden tests" in page
 
 
 async def test_a_submission_of_another_names_its_author(home: House) -> None:

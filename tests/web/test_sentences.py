@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.judging.blocks import Mismatch, Unmatched
 from deepoj.web import sentences
 
 
@@ -24,6 +25,18 @@ def english(text: str) -> str:
             "refused its output. The package says: “{0}”",
         ),
         ({"status": "Wrong Answer", "reason": None}, ""),
+        (
+            {"status": "Wrong Answer", "reason": "compare", "checker_message": str(Mismatch("token", 2, b"{a}", None))},
+            "one. Token 2: expected '{a}', got the end.",
+        ),
+        (
+            {"status": "Wrong Answer", "reason": "compare", "checker_message": str(Unmatched("line", 3, None, b"x"))},
+            "Line 3 is one too many: 'x'.",
+        ),
+        (
+            {"status": "Wrong Answer", "reason": "compare", "checker_message": str(Unmatched("line", 3, b"x", None))},
+            "Line 3 of the answer is missing: 'x'.",
+        ),
     ],
 )
 def test_why_a_test_failed(test: dict[str, Any], said: str) -> None:

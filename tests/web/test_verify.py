@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,8 @@ async def test_a_package_is_verified_on_its_page(scene: Scene) -> None:
     assert "3 of 3 submissions are judged as the package promises, and none differs." in page
     assert 'http-equiv="refresh"' not in page
     assert "Slowest accepted" in page
+    first = r'<code>accepted/<wbr>good.cpp</code></th>\s*<td><span class="verdict accepted">[^/]*/span> as promised<'
+    assert re.search(first, page), "what matters most is seen on a phone without scrolling"
     assert "Time Limit Exceeded" in page
     page = (await visit.get(f"/manage/problems/{scene.number}")).text
     assert "3 of 3 submissions are judged as the package promises" in page
