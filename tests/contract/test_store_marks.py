@@ -17,6 +17,7 @@ from tests.contract.labs import (
     LEASE_S,
     MAX_ATTEMPTS,
     NODE,
+    SOON_S,
     Lab,
     PgLab,
     claim,
@@ -258,3 +259,33 @@ async def test_the_migration_marks_what_was_solved_before(real: PgLab) -> None:
     assert real.sql(days) == "4", "again, without harm"
     await scene.judged(AC)
     assert real.sql(days) == "5"
+
+
+async def test_verdicts_go_on_while_the_migration_reads_and_are_marked(real: PgLab) -> None:
+    """It is held before the lock of its triggers, after it has read all submissions."""
+    scene = Scene(real, await new_user(real.store), await new_problem(real.store))
+    unsolved = await scene.judged(WA)
+    waiting = await scene.sent()
+    won = await claim(real, waiting)
+    migration = next(one for one in read_migrations(sql_root()) if one.name == "add_solved_marks")
+    real.sql(migration.rollback_sql)
+    held = migration.sql.replace("FOR tried IN", "PERFORM pg_advisory_xact_lock(26); FOR tried IN")
+    assert held != migration.sql
+
+    async def migrate() -> None:
+        async with holding(real, held) as end_migration:
+            end_migration("commit")
+
+    async with holding(real, "SELECT pg_advisory_xact_lock(26)") as end, trio.open_nursery() as nursery:
+        nursery.start_soon(migrate)
+        with trio.fail_after(SOON_S):
+            while real.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "0":
+                await trio.sleep(0.01)
+        assert await real.store.leases.finalize(won, report(AC), {"status": "Accepted"}) is None
+        await scene.rejudged(unsolved, AC)
+        real.sql(f"UPDATE submissions SET created_at = created_at + interval '1 hour' WHERE job_id = '{unsolved}'")
+        end("rollback")
+    assert real.rows("SELECT job_id::text, is_settled FROM solved") == [{"job_id": waiting, "is_settled": False}]
+    assert real.sql("SELECT sum(submissions) FROM daily_activity") == "2"
+    await scene.judged(AC)
+    assert real.sql("SELECT sum(submissions) FROM daily_activity") == "3"
