@@ -29,6 +29,12 @@ def empty(postgres: PostgresServer) -> Iterator[str]:
     postgres.drop_database(name)
 
 
+def version_of(name: str) -> int:
+    """Return the number of a migration: others may get another one before they are released."""
+    [version] = [one.version for one in read_migrations(sql_root()) if one.name == name]
+    return version
+
+
 def schema(server: PostgresServer, database: str) -> str:
     """Return all that a migration can create as one text."""
     selects = [
@@ -236,7 +242,7 @@ async def test_rollback_that_drops_files_leaves_no_job_to_judge_without_them(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(14)
+    await migrator.migrate(version_of("add_submission_files"))
     columns = "job_id, problem_id, user_id, code, language, time_limit, memory_limit, entry_point, files"
     postgres.psql(
         "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
@@ -246,7 +252,7 @@ async def test_rollback_that_drops_files_leaves_no_job_to_judge_without_them(
         f"INSERT INTO submissions ({columns}) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, 'a.cpp', '[]')",
         empty,
     )
-    await migrator.rollback(13)
+    await migrator.rollback(version_of("add_submission_files") - 1)
     assert postgres.psql("SELECT string_agg(state, ' ' ORDER BY id) FROM submissions", empty) == "pending dead"
     told = (
         "SELECT s.state || ' ' || a.event || ' ' || a.outcome FROM submissions AS s JOIN attempts AS a USING (job_id)"
@@ -257,7 +263,7 @@ async def test_rollback_that_drops_files_leaves_no_job_to_judge_without_them(
 async def test_deliveries_that_wait_get_their_owner(postgres: PostgresServer, empty: str, bridge: AioBridge) -> None:
     """Deliveries from before the migration, after it, and after its rollback."""
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(22)
+    await migrator.migrate(version_of("bound_runs"))
     postgres.psql(
         "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h'), (2, 'bob', 'h');"
         "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
@@ -278,11 +284,11 @@ async def test_deliveries_that_wait_get_their_owner(postgres: PostgresServer, em
     finish_one_of_each()
     one_has_ended = "UPDATE webhook_deliveries SET status = 'delivered', ended_at = now() WHERE target LIKE '%h2%'"
     postgres.psql(one_has_ended, empty)
-    await migrator.migrate(23)
+    await migrator.migrate(version_of("add_webhook_owners"))
     finish_one_of_each()
     owners = "SELECT string_agg(user_id || substring(target FROM '//h(.)'), ' ' ORDER BY id) FROM webhook_deliveries"
     assert postgres.psql(owners, empty) == "11 22 11 22"
-    await migrator.rollback(22)
+    await migrator.rollback(version_of("add_webhook_owners") - 1)
     finish_one_of_each()
     assert postgres.psql("SELECT count(*) FROM webhook_deliveries", empty) == "6"
     await migrator.migrate()
@@ -294,13 +300,13 @@ async def test_problems_from_before_statements_are_marked_for_rendering_and_surv
 ) -> None:
     """Also where a node of the version before replaces the package: it does not know the mark."""
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(26)
+    await migrator.migrate(version_of("add_solved_marks"))
     postgres.psql(
         "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
         " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i')",
         empty,
     )
-    await migrator.migrate(27)
+    await migrator.migrate(version_of("add_statements"))
     marks = "SELECT string_agg(statements_by::text, ' ' ORDER BY id) FROM problems"
     assert postgres.psql(marks, empty) == "0 0"
     postgres.psql(
@@ -315,7 +321,7 @@ async def test_problems_from_before_statements_are_marked_for_rendering_and_surv
         empty,
     )
     assert postgres.psql(marks, empty) == "1 0"
-    await migrator.rollback(26)
+    await migrator.rollback(version_of("add_statements") - 1)
     assert postgres.psql("SELECT string_agg(title, ' ' ORDER BY id) FROM problems", empty) == "v u"
     await migrator.migrate()
     assert postgres.psql(marks, empty) == "0 0"
@@ -326,7 +332,7 @@ async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whol
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(30)
+    await migrator.migrate(version_of("add_rejudge_scopes"))
     order = "INSERT INTO rejudges (problem_id, problem_version, in_full, ordered_by, submissions, upto_id"
     postgres.psql(
         "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
@@ -336,7 +342,7 @@ async def test_rollback_of_rejudge_scopes_ends_the_orders_that_would_become_whol
         f"{order}, until) VALUES (3, 1, false, 'root', 9, 9, now())",
         empty,
     )
-    await migrator.rollback(29)
+    await migrator.rollback(version_of("add_rejudge_scopes") - 1)
     assert postgres.psql("SELECT problem_id FROM rejudges WHERE finished_at IS NULL", empty) == "1"
     assert postgres.psql("SELECT count(*) FROM rejudges", empty) == "3"
     await migrator.migrate()
@@ -347,7 +353,7 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(31)
+    await migrator.migrate(version_of("add_node_facts"))
     postgres.psql(
         "INSERT INTO users (id, username, password_hash) VALUES (1, 'alice', 'h');"
         "INSERT INTO groups (id, name) VALUES (1, 'class');"
@@ -355,16 +361,16 @@ async def test_problems_from_before_the_catalog_are_listed_and_survive_its_rollb
         " VALUES (1, 't', 1000, 128, 'p', 'h'), (2, 'u', 1000, 128, 'q', 'i')",
         empty,
     )
-    await migrator.migrate(32)
+    await migrator.migrate(version_of("add_problem_catalog"))
     seen = "SELECT string_agg(title, ' ' ORDER BY id) FROM open_problems(1)"
     assert postgres.psql(seen, empty) == "t u"
     hide = "UPDATE problems SET visibility = 'private', tags = '{dp}', languages = '{c17}' WHERE id = 2;"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1)", empty)
     assert postgres.psql(seen, empty) == "t"
-    await migrator.rollback(31)
+    await migrator.rollback(version_of("add_problem_catalog") - 1)
     assert postgres.psql("SELECT string_agg(title, ' ' ORDER BY id) FROM problems", empty) == "t u"
     assert postgres.psql("SELECT name FROM groups", empty) == "class"
-    await migrator.migrate(32)
+    await migrator.migrate(version_of("add_problem_catalog"))
     assert postgres.psql(seen, empty) == "t u"
     postgres.psql(f"{hide} INSERT INTO problem_groups VALUES (2, 1); INSERT INTO group_members VALUES (1, 1)", empty)
     assert postgres.psql(seen, empty) == "t u"
@@ -384,8 +390,7 @@ async def test_verifications_go_with_their_rollback_and_problems_stay(
         " SELECT id, 1, '{}', 'cpp17', 'x', '[]' FROM verifications",
         empty,
     )
-    [version] = [one.version for one in read_migrations(sql_root()) if one.name == "add_verifications"]
-    await migrator.rollback(version - 1)
+    await migrator.rollback(version_of("add_verifications") - 1)
     assert postgres.psql("SELECT to_regclass('verifications') IS NULL", empty) == "t"
     assert postgres.psql("SELECT title FROM problems", empty) == "t"
     await migrator.migrate()
@@ -421,7 +426,7 @@ async def test_the_rollback_of_erasures_leaves_no_source_of_an_erased_account(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     """Without the columns no later round would find them."""
-    number = next(one.version for one in read_migrations(sql_root()) if one.name == "add_account_privacy")
+    number = version_of("add_account_privacy")
     migrator = Migrator(bridge, postgres.dsn(empty))
     await migrator.migrate(number - 1)
     postgres.psql(
@@ -447,7 +452,7 @@ async def test_edited_statements_are_lost_by_the_rollback_and_nothing_else(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:
     migrator = Migrator(bridge, postgres.dsn(empty))
-    await migrator.migrate(35)
+    await migrator.migrate(version_of("add_statement_edits"))
     postgres.psql(
         "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash,"
         " statement_edition, statements_until) VALUES (1, 't', 1000, 128, 'p', 'h', 1, now());"
@@ -455,7 +460,7 @@ async def test_edited_statements_are_lost_by_the_rollback_and_nothing_else(
         "INSERT INTO problem_texts (problem_id, data_hash, samples, notes) VALUES (1, 'h', '[]', '[]')",
         empty,
     )
-    await migrator.rollback(34)
+    await migrator.rollback(version_of("add_statement_edits") - 1)
     assert postgres.psql("SELECT count(*) FROM problem_texts", empty) == "1"
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM statement_edits", empty) == "0"

@@ -160,7 +160,9 @@ async def test_the_rollback_takes_roles_and_groups_from_a_filled_database(real: 
     assert real.sql("SELECT count(*) FROM group_members") == "0"
     assert isinstance(await real.store.accounts.create_user("alice", "h", None), User)
     real.sql("UPDATE users SET roles = '{setter}'")
-    since = [one for one in read_migrations(sql_root()) if one.version >= 29]  # later ones build on it
+    migrations = read_migrations(sql_root())
+    first = next(place for place, one in enumerate(migrations) if one.name == "add_roles_and_groups")
+    since = migrations[first:]  # later ones build on it
     for migration in reversed(since):
         real.sql(migration.rollback_sql)
     assert real.sql("SELECT username FROM users") == "alice"

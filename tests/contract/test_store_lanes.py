@@ -221,7 +221,7 @@ async def test_with_five_thousand_rejudges_waiting_a_submission_is_among_the_nex
 
 
 async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLab) -> None:
-    """Migration 021 and its rollback over a database with waiting events."""
+    """The migration `add_queue_fairness` and its rollback over a database with waiting events."""
     alice, bob = await new_user(real.store, "alice"), await new_user(real.store, "bob")
     problem = await new_problem(real.store)
     rejudges = [await send(real.store, draft(alice, problem.id, f"// old {number}")) for number in range(2)]
@@ -229,7 +229,7 @@ async def test_events_of_before_the_migration_keep_their_order_and_go(real: PgLa
     jobs = {
         user: [await send(real.store, draft(user, problem.id, f"// {n}")) for n in range(3)] for user in (alice, bob)
     }
-    (migration,) = [one for one in read_migrations(sql_root()) if one.version == 21]
+    (migration,) = [one for one in read_migrations(sql_root()) if one.name == "add_queue_fairness"]
     real.sql(migration.rollback_sql)
     assert real.sql("SELECT count(*) FROM outbox_events WHERE priority = -1") == "2"
     real.sql(migration.sql)
