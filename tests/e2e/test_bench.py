@@ -54,11 +54,15 @@ def test_small_bench_of_the_queue_prints_every_figure() -> None:
 
 
 def test_small_bench_of_the_web_prints_every_figure() -> None:
-    small = ("--people", "3", "--rate", "5", "--seconds", "1", "--page-every-s", "0.5")
-    figures = bench("web", *small, "--rounds", "1", "--round-seconds", "0.2")
+    small = ("--people", "3", "--rate", "5", "--seconds", "1", "--page-every-s", "0.5", "--turns", "1")
+    figures = bench("web", *small, "--warm-seconds", "0.2", "--rounds", "1", "--round-seconds", "0.2")
     assert (figures["people"], figures["page_loads"], figures["refused"]) == (3, 6, 0)
-    positive = ("bare_get_median_ms", "page_median_ms", "page_p99_ms", "page_ratio", "verdict_alone_ms", "verdict_ms")
+    positive = (
+        "bare_get_median_ms", "page_median_ms", "page_p99_ms", "page_ratio", "verdict_alone_ms", "verdict_ms",
+        "live_tests", "live_median_ms", "live_p99_ms",
+    )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
+    assert figures["live_missing"] == 0
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
     assert set(figures["missed"]) <= set(WEB_REQUIRED)

@@ -11,6 +11,7 @@ stdin.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import select
 import socket
@@ -20,7 +21,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 #: stands in an order's body for what makes each request another one
 NONCE = "{nonce}"
@@ -28,6 +29,10 @@ _NONCE_DIGITS = 16
 _RECEIVE_BYTES = 65_536
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+#: what was sent at these microseconds of the Unix clock
+STAMP = "at{:016d}z"
+_STAMPED = re.compile(rb"at(\d{16})z")
+_STAMP_BYTES = 19
 #: connections of an open loop; what comes while all of them wait is late, and counted as late
 _MOST_CLIENTS = 512
 #: from the last intended request to the last answer
@@ -42,10 +47,11 @@ class LoadRequest:
     * ``closed``: each of ``clients`` connections asks again as soon as it has its answer, for ``seconds``;
     * ``open``: ``rate`` requests a second at moments fixed beforehand, for ``seconds``; latencies count from there;
     * ``streams``: one connection for each path, until each has received ``until``; they stay open;
+    * ``listen``: those receive for ``seconds``; each ``STAMP`` in what comes is an answer, its age the latency;
     * ``release``: closes those.
     """
 
-    do: Literal["closed", "open", "streams", "release"]
+    do: Literal["closed", "open", "streams", "listen", "release"]
     port: int = 0
     method: str = "GET"
     #: one after the other, again from the first
@@ -73,6 +79,13 @@ class Loaded:
     seconds: float = 0.0
     cpu_s: float = 0.0
     bodies: list[str] = field(default_factory=list)
+
+
+def _latencies(ms: Sequence[float]) -> dict[str, Any]:
+    """Return the figures of latencies, which are sorted."""
+    if not ms:
+        return {}
+    return {"median_ms": statistics.median(ms), "p99_ms": ms[max(0, -(-len(ms) * 99 // 100) - 1)], "max_ms": ms[-1]}
 
 
 class _Requests:
@@ -267,9 +280,7 @@ class _Loop:
         return Loaded(
             answers=len(self._ms),
             refused=dict(self._refused),
-            median_ms=statistics.median(self._ms) if self._ms else 0.0,
-            p99_ms=self._ms[max(0, -(-len(self._ms) * 99 // 100) - 1)] if self._ms else 0.0,
-            max_ms=self._ms[-1] if self._ms else 0.0,
+            **_latencies(self._ms),
             seconds=seconds,
             cpu_s=cpu_s,
             bodies=[answer.partition(_HEAD_END)[2].decode() for answer in self._kept],
@@ -314,6 +325,38 @@ class _Streams:
             cpu_s=time.process_time() - burnt,
         )
 
+    def listen(self, order: LoadRequest) -> Loaded:
+        began, burnt = time.perf_counter(), time.process_time()
+        ms: list[float] = []
+        lost = 0
+        with select.epoll() as epoll:
+            listening = {client.sock.fileno(): client for client in self._clients}
+            for fd, client in listening.items():
+                client.received = b""
+                epoll.register(fd, select.EPOLLIN)
+            while (left_s := began + order.seconds - time.perf_counter()) > 0:
+                for fd, _ in epoll.poll(left_s):
+                    client = listening[fd]
+                    data = client.sock.recv(_RECEIVE_BYTES)
+                    now_us = time.time_ns() // 1000
+                    if not data:
+                        lost += 1
+                        epoll.unregister(fd)
+                        continue
+                    text, end = client.received + data, 0
+                    for match in _STAMPED.finditer(text):
+                        ms.append((now_us - int(match[1])) / 1000)
+                        end = match.end()
+                    client.received = text[max(end, len(text) - _STAMP_BYTES) :]
+        ms.sort()
+        return Loaded(
+            answers=len(ms),
+            refused={"lost": lost} if lost else {},
+            seconds=time.perf_counter() - began,
+            cpu_s=time.process_time() - burnt,
+            **_latencies(ms),
+        )
+
     def release(self) -> Loaded:
         for client in self._clients:
             client.sock.close()
@@ -331,6 +374,8 @@ def main() -> None:
                 loaded = _Loop(order).run()
             case "streams":
                 loaded = streams.open(order)
+            case "listen":
+                loaded = streams.listen(order)
             case "release":
                 loaded = streams.release()
         sys.stdout.write(json.dumps(asdict(loaded)) + "\n")

@@ -4,13 +4,19 @@ Everything shares two cores: the generators (``api_load``, processes of their ow
 and, in turn, bare hypercorn-trio (``api_bare``).
 
 *People*: each has the live stream of a submission open, which is being judged as long as the benchmark runs (a row with
-a long lease: no node works on it), and loads a page each ``page_every_s``, in turn a problem with the editor and that
-submission. ``rate`` programs a second are submitted meanwhile and judged by the node.
+a long lease: the benchmark tells its tests, one in five seconds, as a judge node does), and loads a page each
+``page_every_s``, in turn a problem with the editor and that submission. ``rate`` programs a second are submitted
+meanwhile and judged by the node.
 
-* ``page_median_ms``, ``page_p99_ms``: of those loads, from the moment at which each was due. ``page_ratio``: their
-  median ÷ that of as many GETs a second of the bare application, in the same run.
-* ``people_mib``: growth of the node's memory (PSS) with the streams and the loads.
+First the node warms up: it judges submits for ``warm_seconds``, and each page is visited. Then submits alone and
+submits with the people take turns.
+
+* ``page_median_ms``, ``page_p99_ms``: of those loads, from the moment at which each was due: the median of the turns,
+  and the worst of them. ``page_ratio``: their median ÷ that of as many GETs a second of the bare application.
+* ``people_mib``: growth of the node's memory (PSS) with the streams and the loads, the most of a turn.
 * ``verdict_ratio``: median time from submit to verdict, by the database's clock, with the people ÷ without them.
+* ``live_median_ms``, ``live_p99_ms``: from the telling of a test to its arrival in the stream of its submission; the
+  same of the turns. ``live_missing``: tests that were told and did not arrive.
 * ``refused``: answers of pages and submits that are no 200.
 * ``pages``: the median time of a page with one client, that of the API's matching read, and their ratio;
   ``worst_page_ratio`` is the largest of ordinary pages. A page with an editor shows more than any read and is none.
@@ -20,12 +26,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 import statistics
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +43,18 @@ from rich.table import Table
 from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.operate.bench.api import Generator, Target, a_bare_application, a_generator, a_target, pss_mib
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
-from deepoj.operate.bench.fill import psql
 from deepoj.operate.bench.node import SOURCE
 from deepoj.operate.bench.sandbox_figures import Bound
 from deepoj.operate.bench.unlimited import unlimited
+from deepoj.operate.bench.web_people import (
+    PASSWORD,
+    START_S,
+    BenchAccount,
+    EndingTests,
+    accounts_of,
+    name_of,
+    open_streams,
+)
 from deepoj.words.errors import StartRefused
 
 REQUIRED = {
@@ -48,16 +63,15 @@ REQUIRED = {
     "people_mib": Bound("<", 120.0),
     "verdict_ratio": Bound("≤", 1.5),
     "refused": Bound("≤", 0.0),
+    "live_p99_ms": Bound("≤", 1000.0),
+    "live_missing": Bound("≤", 0.0),
     "worst_page_ratio": Bound("≤", 3.0),
 }
-#: streams that an account may have: so many people share one
-_PEOPLE_OF_ACCOUNT = 20
-_START_S = 120.0
 #: verdicts of the last submits are awaited for so long
 _DRAIN_S = 120.0
 _POLL_S = 0.05
-_PASSWORD = "correct horse battery"  # noqa: S105 - of a node that is thrown away
-_FORM_TOKEN = re.compile(r'name="form_token" value="([^"]+)"')
+#: how long the people listen after the last page, for what is still on its way
+_LISTEN_LONGER_S = 5.0
 WITH_EDITOR = frozenset({"problem"})
 #: name of a page → its path, and that of the API's matching read; ``{problem}``, ``{job}``
 PAGES: Mapping[str, tuple[str, str]] = {
@@ -78,6 +92,9 @@ class WebLoad:
     rate: float = 20.0
     seconds: float = 30.0
     page_every_s: float = 20.0
+    #: so often submits alone and with people are measured, ``seconds`` in all of each
+    turns: int = 3
+    warm_seconds: float = 10.0
     rounds: int = 5
     #: of each part of a round with one client
     round_seconds: float = 1.0
@@ -86,8 +103,32 @@ class WebLoad:
     def pages_per_s(self) -> float:
         return self.people / self.page_every_s
 
+    @property
+    def turn_seconds(self) -> float:
+        return self.seconds / self.turns
+
 
 USUAL = WebLoad()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebTurn:
+    """Submits alone, then with the people. ``*_ms``: from submit to verdict, of each."""
+
+    alone: Loaded
+    alone_ms: Sequence[float]
+    submits: Loaded
+    submits_ms: Sequence[float]
+    bare: Loaded
+    pages: Loaded
+    live: Loaded
+    #: tests whose end the people were told
+    told: int
+    people_mib: float
+
+    @property
+    def refused(self) -> Counter[str]:
+        return sum((Counter(one.refused) for one in (self.alone, self.submits, self.pages, self.live)), Counter())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,32 +136,46 @@ class WebFigures:
     """All that was measured."""
 
     load: WebLoad
-    bare: Loaded
-    pages: Loaded
-    refused: Mapping[str, int]
-    verdict_alone_ms: float
-    verdict_ms: float
-    people_mib: float
+    turns: Sequence[WebTurn]
     #: name → (page, API) in milliseconds
     each: Mapping[str, tuple[float, float]]
 
     def flat(self) -> dict[str, object]:
         """As JSON: every key is there in every run."""
         ratios = {name: round(page / read, 2) for name, (page, read) in self.each.items()}
+        bare_ms, page_ms, live_ms, share = (
+            statistics.median(map(of, self.turns))
+            for of in (
+                lambda turn: turn.bare.median_ms,
+                lambda turn: turn.pages.median_ms,
+                lambda turn: turn.live.median_ms,
+                lambda turn: turn.pages.cpu_s / turn.pages.seconds,
+            )
+        )
+        alone_ms = statistics.median(chain.from_iterable(turn.alone_ms for turn in self.turns))
+        submits_ms = statistics.median(chain.from_iterable(turn.submits_ms for turn in self.turns))
+        refused = sum((turn.refused for turn in self.turns), Counter())
         flat: dict[str, object] = {
             **asdict(self.load),
-            "bare_get_median_ms": round(self.bare.median_ms, 2),
-            "page_loads": self.pages.answers,
-            "page_median_ms": round(self.pages.median_ms, 2),
-            "page_p99_ms": round(self.pages.p99_ms, 2),
-            "page_ratio": round(self.pages.median_ms / self.bare.median_ms, 2),
-            "generator_share": round(self.pages.cpu_s / self.pages.seconds, 3),
-            "verdict_alone_ms": round(self.verdict_alone_ms, 1),
-            "verdict_ms": round(self.verdict_ms, 1),
-            "verdict_ratio": round(self.verdict_ms / self.verdict_alone_ms, 2),
-            "people_mib": round(self.people_mib, 1),
-            "refused": float(sum(self.refused.values())),
-            "refusals": dict(self.refused),
+            "bare_get_median_ms": round(bare_ms, 2),
+            "page_loads": sum(turn.pages.answers for turn in self.turns),
+            "page_median_ms": round(page_ms, 2),
+            "page_p99_ms": round(max(turn.pages.p99_ms for turn in self.turns), 2),
+            "page_ratio": round(page_ms / bare_ms, 2),
+            "generator_share": round(share, 3),
+            "verdict_alone_ms": round(alone_ms, 1),
+            "verdict_ms": round(submits_ms, 1),
+            "verdict_ratio": round(submits_ms / alone_ms, 2),
+            "verdicts_of_turns_ms": [
+                [round(statistics.median(each), 1) for each in (turn.alone_ms, turn.submits_ms)] for turn in self.turns
+            ],
+            "people_mib": round(max(turn.people_mib for turn in self.turns), 1),
+            "live_tests": sum(turn.live.answers for turn in self.turns),
+            "live_median_ms": round(live_ms, 2),
+            "live_p99_ms": round(max(turn.live.p99_ms for turn in self.turns), 2),
+            "live_missing": float(sum(turn.told - turn.live.answers for turn in self.turns)),
+            "refused": float(refused.total()),
+            "refusals": dict(refused),
             "pages": {
                 name: {"page_ms": round(page, 2), "api_ms": round(read, 2), "ratio": ratios[name]}
                 for name, (page, read) in self.each.items()
@@ -149,6 +204,9 @@ def show(figures: WebFigures, console: Console) -> None:
     table.add_row("submit to verdict without people, median", f"{flat['verdict_alone_ms']} ms")
     table.add_row("… with them", f"{flat['verdict_ms']} ms")
     table.add_row("… ratio", f"{flat['verdict_ratio']}", verdict("verdict_ratio"))
+    table.add_row(f"{flat['live_tests']} live tests to the page: median", f"{flat['live_median_ms']} ms")
+    table.add_row("… 99 %", f"{flat['live_p99_ms']} ms", verdict("live_p99_ms"))
+    table.add_row("… not arrived", f"{flat['live_missing']}", verdict("live_missing"))
     console.print(table)
     each = Table("page", "time", "of the API's read", "ratio", title="pages, one client, medians")
     for name, (page, read) in figures.each.items():
@@ -163,106 +221,96 @@ def show(figures: WebFigures, console: Console) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# People
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Account:
-    """An account with a session in a browser, and submissions that stay unfinished."""
-
-    headers: Mapping[str, str]
-    jobs: Sequence[str]
-
-
-def _name(number: int) -> str:
-    return f"person{number}"
-
-
-def _session_of(base: str, name: str) -> dict[str, str]:
-    """Register an account by its page. Return the headers of its requests."""
-    with httpx.Client(base_url=base, timeout=_START_S, trust_env=False) as client:
-        token = _FORM_TOKEN.search(client.get("/register").text)
-        fields = {"form_token": token[1] if token else "", "username": name, "password": _PASSWORD, "email": ""}
-        reply = client.post("/register", data=fields)
-        if reply.status_code != httpx.codes.SEE_OTHER:
-            raise StartRefused(f"the measured node registered no account: {reply.status_code}", 1)
-        return {"Cookie": f"deepoj_session={client.cookies['deepoj_session']}", "Accept": "text/html"}
-
-
-def _accounts(home: EmbeddedHome, base: str, target: Target, people: int) -> Iterator[_Account]:
-    """Yield as many accounts as the people need."""
-    for number, first in enumerate(range(0, people, _PEOPLE_OF_ACCOUNT)):
-        name, count = _name(number), min(_PEOPLE_OF_ACCOUNT, people - first)
-        headers = _session_of(base, name)
-        found = psql(
-            home,  # names and numbers of this file only
-            "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, state,"  # noqa: S608
-            " status, attempt_id, lease_owner, lease_until) SELECT gen_random_uuid(),"
-            f" {target.problem_id}, (SELECT id FROM users WHERE username = '{name}'), 'int main(){{}}', 'cpp17', 1000,"
-            " 131072, 'processing', 'running', 1, 'bench', now() + interval '1 day'"
-            f" FROM generate_series(1, {count}) RETURNING job_id",
-        )
-        yield _Account(headers=headers, jobs=found.split())
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Measuring
 
 
 def measure(scratch: Path, load: WebLoad, console: Console) -> WebFigures:
     with ExitStack() as stack:
-        pages, submits = (stack.enter_context(a_generator()) for _ in range(2))
+        pages, submits, streams = (stack.enter_context(a_generator()) for _ in range(3))
         bare_port = stack.enter_context(a_bare_application())
         target = stack.enter_context(a_target(scratch / "web"))
         home, base = EmbeddedHome.find(scratch / "web"), f"http://127.0.0.1:{target.port}"
         if home is None:
             raise StartRefused("there are no embedded servers in the node's home", 3)
-        console.print("submits alone")
-        alone = _submitted(submits, target, load)
-        verdict_alone_ms = _verdict_ms(base, target, alone)
-        console.print(f"{load.people} people come")
-        accounts = list(_accounts(home, base, target, load.people))
-        idle_mib = pss_mib(target.pid)
-        with _open_streams(pages, target, accounts):
-            console.print("pages, streams and submits")
-            submits.begin(_submits(target, load))
-            loaded = pages.do(_loads(target, load, accounts[0]))
-            people_mib = pss_mib(target.pid) - idle_mib
-            together = submits.end()
-            verdict_ms = _verdict_ms(base, target, together)
-        bare = pages.do(LoadRequest(do="open", port=bare_port, rate=load.pages_per_s, seconds=load.seconds))
+        console.print("warming up")
+        accounts = list(accounts_of(home, base, target, load.people))
+        measuring = _Measuring(
+            pages, submits, streams, bare_port, base, target, accounts, load,
+            EndingTests(home, [job for account in accounts for job in account.jobs]),
+        )  # fmt: skip
+        measuring.warm_up()
+        turns = []
+        for number in range(1, load.turns + 1):
+            console.print(f"turn {number} of {load.turns}: submits alone, then with {load.people} people")
+            turns.append(measuring.turn())
         console.print("each page")
         each = _each(pages, base, target, accounts[0], load)
-    refused = dict(loaded.refused)
-    for one in (alone, together):
-        for status, count in one.refused.items():
-            refused[status] = refused.get(status, 0) + count
-    return WebFigures(
-        load=load,
-        bare=bare,
-        pages=loaded,
-        refused=refused,
-        verdict_alone_ms=verdict_alone_ms,
-        verdict_ms=verdict_ms,
-        people_mib=people_mib,
-        each=each,
-    )
+    return WebFigures(load=load, turns=turns, each=each)
+
+
+@dataclass(slots=True)
+class _Measuring:
+    """Measures turns."""
+
+    pages: Generator
+    submits: Generator
+    streams: Generator
+    bare_port: int
+    base: str
+    target: Target
+    accounts: Sequence[BenchAccount]
+    load: WebLoad
+    ending_tests: EndingTests
+    #: PSS before the first people
+    idle_mib: float = 0.0
+
+    def warm_up(self) -> None:
+        """Judge submits and visit each page, so that no first time is measured."""
+        target, warm = self.target, replace(self.load, seconds=self.load.warm_seconds, turns=1)
+        self.submits.do(target.submits(seconds=0.2, clients=1))  # the first fetches the test data
+        _verdicts_ms(self.base, target, self.submits.do(_submits(target, warm)))
+        visits = replace(_loads(target, warm, self.accounts[0]), rate=0.0, do="closed", seconds=warm.round_seconds)
+        self.pages.do(visits)
+        self.idle_mib = pss_mib(target.pid)
+
+    def turn(self) -> WebTurn:
+        load, target, ending_tests = self.load, self.target, self.ending_tests
+        alone = self.submits.do(_submits(target, load))
+        alone_ms = _verdicts_ms(self.base, target, alone)
+        bare = self.pages.do(
+            LoadRequest(do="open", port=self.bare_port, rate=load.pages_per_s, seconds=load.turn_seconds)
+        )
+        with open_streams(self.streams, target, self.accounts):
+            told_before = ending_tests.told
+            self.streams.begin(LoadRequest(do="listen", seconds=load.turn_seconds + _LISTEN_LONGER_S))
+            self.submits.begin(_submits(target, load))
+            loads = _loads(target, load, self.accounts[0])
+            loaded = ending_tests.during(lambda: self.pages.do(loads))
+            people_mib = pss_mib(target.pid) - self.idle_mib
+            together, live = self.submits.end(), self.streams.end()
+            submits_ms = _verdicts_ms(self.base, target, together)
+        return WebTurn(
+            alone=alone,
+            alone_ms=alone_ms,
+            submits=together,
+            submits_ms=submits_ms,
+            bare=bare,
+            pages=loaded,
+            live=live,
+            told=ending_tests.told - told_before,
+            people_mib=people_mib,
+        )
 
 
 def _submits(target: Target, load: WebLoad) -> LoadRequest:
-    keep = round(load.rate * load.seconds)
-    return target.submits(do="open", rate=load.rate, seconds=load.seconds, keep=keep)
+    keep = round(load.rate * load.turn_seconds)
+    return target.submits(do="open", rate=load.rate, seconds=load.turn_seconds, keep=keep)
 
 
-def _submitted(generator: Generator, target: Target, load: WebLoad) -> Loaded:
-    generator.do(target.submits(seconds=0.2, clients=1))  # the first fetches the test data
-    return generator.do(_submits(target, load))
-
-
-def _verdict_ms(base: str, target: Target, submitted: Loaded) -> float:
-    """Return the median time from submit to verdict, once all have one."""
+def _verdicts_ms(base: str, target: Target, submitted: Loaded) -> list[float]:
+    """Return the times from submit to verdict, once all have one."""
     times: list[float] = []
-    with httpx.Client(base_url=base, timeout=_START_S, trust_env=False, headers=dict(target.headers)) as client:
+    with httpx.Client(base_url=base, timeout=START_S, trust_env=False, headers=dict(target.headers)) as client:
         for body in submitted.bodies:
             job_id = json.loads(body)["job_id"]
             found = _await_verdict(client, job_id)
@@ -270,7 +318,7 @@ def _verdict_ms(base: str, target: Target, submitted: Loaded) -> float:
             times.append((ended - begun).total_seconds() * 1000)
     if not times:
         raise StartRefused("the measured node took no submit", 1)
-    return statistics.median(times)
+    return times
 
 
 def _await_verdict(client: httpx.Client, job_id: str) -> dict[str, Any]:
@@ -284,27 +332,7 @@ def _await_verdict(client: httpx.Client, job_id: str) -> dict[str, Any]:
         time.sleep(_POLL_S)
 
 
-@contextmanager
-def _open_streams(generator: Generator, target: Target, accounts: Sequence[_Account]) -> Iterator[None]:
-    """Keep a stream open for each person, from the first event on."""
-    for account in accounts:
-        opened = generator.do(
-            LoadRequest(
-                do="streams",
-                port=target.port,
-                paths=[f"/submissions/{job}/events" for job in account.jobs],
-                headers=dict(account.headers),
-                seconds=_START_S,
-                until="event: tests",
-            )
-        )
-        if opened.refused:
-            raise StartRefused(f"not every stream was opened: {opened.refused}", 1)
-    yield
-    generator.do(LoadRequest(do="release"))
-
-
-def _loads(target: Target, load: WebLoad, account: _Account) -> LoadRequest:
+def _loads(target: Target, load: WebLoad, account: BenchAccount) -> LoadRequest:
     """Return the loads of pages, all by one session, whose cost is that of every other."""
     paths = [path for job in account.jobs for path in (f"/problems/{target.problem_id}", f"/submissions/{job}")]
     return LoadRequest(
@@ -313,12 +341,12 @@ def _loads(target: Target, load: WebLoad, account: _Account) -> LoadRequest:
         paths=paths,
         headers=dict(account.headers),
         rate=load.pages_per_s,
-        seconds=load.seconds,
+        seconds=load.turn_seconds,
     )
 
 
 def _each(
-    generator: Generator, base: str, target: Target, account: _Account, load: WebLoad
+    generator: Generator, base: str, target: Target, account: BenchAccount, load: WebLoad
 ) -> dict[str, tuple[float, float]]:
     """Return the medians of each page and of the API's read, for the same account, in turn, over the rounds without
     the first."""
@@ -339,8 +367,8 @@ def _each(
 
 def _one_more(base: str, target: Target) -> tuple[dict[str, str], str]:
     """Log the first account in to the API, and let it submit a program. Return its headers and the judged job."""
-    with httpx.Client(base_url=base, timeout=_START_S, trust_env=False) as client:
-        account = {"username": _name(0), "password": _PASSWORD}
+    with httpx.Client(base_url=base, timeout=START_S, trust_env=False) as client:
+        account = {"username": name_of(0), "password": PASSWORD}
         token = client.post("/api/v1/auth/login", json=account).raise_for_status().json()["token"]
         client.headers["Authorization"] = f"Bearer {token}"
         body = {"problem_id": target.problem_id, "language": "cpp17", "code": SOURCE}
