@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
+from deepoj.api.rights import Right, RightScope, reach
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import language_of
 from deepoj.ports.problems import Problems
@@ -41,3 +42,11 @@ def _named(key: str) -> str:
     """Return the name with the key, such as ``C++17 (cpp17)``; the key alone of a language that is gone."""
     language = language_of(key)
     return key if language is None else f"{language.name} ({key})"
+
+
+async def maker_of(problems: Problems, user: User, right: Right, problem_id: int) -> int | None:
+    """Return who made the problem, if the user's right depends on it: for others it costs no query."""
+    if reach(user, right) is not RightScope.OWN:
+        return None
+    problem = await problems.problem(problem_id)
+    return None if problem is None else problem.created_by

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import trio
 
 from deepoj.api.audits import AuditOrders
 from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
+from deepoj.capacity.pressure import LatestPressure
 from deepoj.observe import Metrics
 from deepoj.packages.statements.publisher import PublishStatements, RenderEdits
 from deepoj.packages.vetting import Vet
@@ -35,7 +38,6 @@ from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import Verifications
 from deepoj.ports.webhooks import Webhooks
 from deepoj.words.readiness import Readiness
-from deepoj.words.stream import PressureMinute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +74,16 @@ class ApiContext:
     stream: JobStream | None = None
     #: refuses new work while too much is waiting
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
-    #: what waited in each minute of the last hour, as this node measured it
-    pressure_history: Callable[[], Sequence[PressureMinute]] = lambda: ()
+    #: what this node has measured of the queue
+    pressure: LatestPressure = field(default_factory=LatestPressure)
     #: the audits that are ordered on this node
     audits: AuditOrders = field(default_factory=AuditOrders)
     #: returns the node's current readiness
     ready: Callable[[], Readiness]
     settings: ApiSettings
     metrics: Metrics
+    #: held while a package is read whole: they are large, so this node reads one at a time
+    package_turn: trio.Lock = field(default_factory=trio.Lock)
     #: None: GitHub login is disabled
     github: Github | None = None
     #: language key → version of its compiler or interpreter, for languages installed on this node

@@ -53,8 +53,7 @@ class Replacing:
         self._settings, self._blobs = context.settings, context.blobs
         self._contents: dict[str, PackageContent] = {}
         self._changes: dict[tuple[object, ...], PackageChanges | PackageFault] = {}
-        #: packages are large: one at a time is compared by this object
-        self._turn = trio.Lock()
+        self._turn = context.package_turn
 
     async def changes(self, problem: Problem, form: Form, *, vet: Vet | None = None) -> PackageChanges | PackageFault:
         """Return what a form with a package would change; a fault if the problem's own package cannot be read. ``vet``

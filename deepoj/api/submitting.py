@@ -8,7 +8,7 @@ from typing import Any
 
 from quart import request
 
-from deepoj.api.catalog import language_refused
+from deepoj.api.catalog import language_refused, maker_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
@@ -16,7 +16,7 @@ from deepoj.api.http.paths import job_id_of
 from deepoj.api.models.base import reply
 from deepoj.api.models.submissions import StatusView
 from deepoj.api.redact import HiddenSteps, result_for
-from deepoj.api.rights import Right, RightScope, may, reach
+from deepoj.api.rights import Right, may
 from deepoj.observe import logger
 from deepoj.pipeline.submit import submit
 from deepoj.ports.problems import Problems
@@ -109,7 +109,7 @@ async def readable(problems: Problems, user: User, submission: Submission | None
     """
     if submission is None:
         raise Refused(ApiError.NO_SUCH_JOB)
-    created_by = await _created_by(problems, user, submission.problem_id)
+    created_by = await maker_of(problems, user, Right.READ_RESULTS, submission.problem_id)
 
     def reads_whole(account: User) -> bool:
         return may(account, Right.READ_RESULTS, created_by)
@@ -123,16 +123,8 @@ async def readable(problems: Problems, user: User, submission: Submission | None
 
 async def reads_all_of(problems: Problems, user: User, problem_id: int | None) -> bool:
     """Return whether the user may read the submissions of all people: to a problem, or to every one (None)."""
-    created_by = None if problem_id is None else await _created_by(problems, user, problem_id)
+    created_by = None if problem_id is None else await maker_of(problems, user, Right.READ_RESULTS, problem_id)
     return may(user, Right.READ_RESULTS, created_by)
-
-
-async def _created_by(problems: Problems, user: User, problem_id: int) -> int | None:
-    """Return who made the problem, if the user's right to results depends on it: a contestant costs no query."""
-    if reach(user, Right.READ_RESULTS) is not RightScope.OWN:
-        return None
-    problem = await problems.problem(problem_id)
-    return None if problem is None else problem.created_by
 
 
 async def before_of(context: ApiContext, submission: Submission) -> int | None:

@@ -81,6 +81,7 @@ class Verifying:
             limits=settings.problems.unzip,
             max_bytes=settings.submit_code_max_bytes,
             is_judged=context.is_judged_now,
+            turn=context.package_turn,
         )
 
     async def start(self, problem: Problem, user: User) -> None:

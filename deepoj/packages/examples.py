@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import anyio
@@ -94,7 +94,7 @@ class ExampleReader:
     #: whether a judge node has the language with this key
     is_judged: Callable[[str], bool]
     #: packages are large: one at a time is fetched
-    _turn: trio.Lock = field(default_factory=trio.Lock)
+    turn: trio.Lock
 
     async def read(self, problem: Problem) -> VerificationDraft | PackageFault:
         """Read the submissions of a problem's package; a fault if today's readers refuse it, or if it is missing.
@@ -102,7 +102,7 @@ class ExampleReader:
         Raises:
           BlobsUnavailable: the package cannot be fetched.
         """
-        async with self._turn:
+        async with self.turn:
             path = self.new_path()
             try:
                 await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True, mode=0o700)

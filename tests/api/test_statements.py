@@ -11,7 +11,7 @@ import pytest
 import trio
 from werkzeug.datastructures import LanguageAccept
 
-from deepoj.api.routes.statements import best_language
+from deepoj.api.statement_answers import best_language
 from deepoj.packages.statements.rendering import Rendered
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (

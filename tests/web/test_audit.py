@@ -102,3 +102,31 @@ async def test_the_log_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_every_act_has_words() -> None:
     assert set(ACTS) == set(AdminAct)
     assert {f"dead_letter_{decision}" for decision in Decision} <= set(ACTS)
+
+
+async def test_links_and_titles_follow_the_rights_of_the_reader(tmp_path: Path) -> None:
+    home = pages_house(tmp_path)
+    admin, _ = await member(home, "root", is_admin=True)
+    _, alice = await member(home, "alice")
+    token = await home.token_of("root")
+    await admin.get("/manage/users")
+    await admin.post(f"/manage/users/{alice.id}/disable", {})
+    body, content_type = form({"title": "Secret", "visibility": "draft"}, package())
+    made = await home.ask("POST", "/api/v1/problems", token=token, data=body, headers={"Content-Type": content_type})
+    problem_id = (await made.get_json())["id"]
+    job_id = await submission(home, token, problem_id)
+    await dies(home, job_id)
+    await home.ask("POST", f"/api/v1/problems/{problem_id}/rejudge", token=token)
+    await admin.post(f"/manage/system/letters/{job_id}", {"decision": "discarded", "attempt_id": "2"})
+    places = {f"/problems/{problem_id}", f"/submissions/{job_id}", f"/manage/users/{alice.id}"}
+    operator = [UserRole.OPERATOR]
+    for roles, seen in ((operator, set()), ([*operator, UserRole.JURY], places - {f"/manage/users/{alice.id}"})):
+        person, account = await member(home, f"reader{len(roles)}")
+        await home.ports.accounts.change_rights(account.id, roles=roles, by=None)
+        shown = await person.get(PAGE)
+        assert {place for place in places if f'href="{place}"' in shown.text} == seen
+        assert ("title Secret" in shown.words) is bool(seen)
+        for place in seen:
+            assert (await person.get(place)).status == 200
+    shown = await admin.get(PAGE)
+    assert all(f'href="{place}"' in shown.text for place in places)

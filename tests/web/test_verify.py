@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trio
 from click.testing import CliRunner
+from trio.testing import wait_all_tasks_blocked
 
 from deepoj.api.http.upload import sweep
 from deepoj.cli import problem_verify_remote
@@ -250,6 +251,7 @@ async def test_nodes_languages_are_asked_in_trios_thread(scene: Scene) -> None:
     reader = examples.ExampleReader(
         blobs=scene.home.blobs, new_path=lambda: scene.home.settings.upload_dir / "x.zip",
         limits=scene.home.settings.problems.unzip, max_bytes=999, is_judged=lambda key: trio.current_time() < 0,
+        turn=trio.Lock(),
     )  # fmt: skip
     problem = await scene.home.ports.problems.problem(scene.number)
     assert problem is not None
@@ -319,3 +321,13 @@ def test_command_waits_for_the_servers_result(
         assert asked[0] == ("POST", "/api/v1/problems/7/verification")
         left[:] = answers
         assert "little room for a slower machine" in CliRunner().invoke(verify, line).stdout
+
+
+async def test_a_package_is_read_while_this_node_reads_no_other(scene: Scene) -> None:
+    """Routes and pages have readers of their own: packages are large, so all of them take turns."""
+    verifications = scene.home.ports.verifications
+    async with trio.open_nursery() as nursery, scene.home.context.package_turn:
+        nursery.start_soon(scene.ask, "POST", 202)
+        await wait_all_tasks_blocked(0.2)
+        assert await verifications.verifications(scene.number) == []
+    assert len(await verifications.verifications(scene.number)) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepoj.api.access import needs
+from deepoj.api.catalog import maker_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.filters import iso_time, query_scope
@@ -30,7 +31,7 @@ class RejudgeRoutes:
     """``/api/v1/submissions/{job_id}/rejudge``, ``/api/v1/problems/{id}/rejudge``."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._rejudges, self._submissions = context.rejudges, context.submissions
+        self._rejudges, self._submissions, self._problems = context.rejudges, context.submissions, context.problems
         self._publishing = Publishing(context)
         self._stream_key = context.settings.stream_key
 
@@ -106,7 +107,7 @@ class RejudgeRoutes:
         submission = await self._submissions.submission(job_id)
         if submission is None:
             raise Refused(ApiError.NO_SUCH_JOB)
-        require(user, Right.REJUDGE, (await self._publishing.problem(str(submission.problem_id))).created_by)
+        require(user, Right.REJUDGE, await maker_of(self._problems, user, Right.REJUDGE, submission.problem_id))
 
 
 def _view(order: RejudgeOrder) -> RejudgeOrderView:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from quart import request
 from quart_trio.wrappers import TrioResponse
-from werkzeug.datastructures import LanguageAccept
 
 from deepoj.api.access import READER, needs
 from deepoj.api.body import read_json, text
@@ -27,24 +24,19 @@ from deepoj.api.models.statements import (
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
+from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer
 from deepoj.api.statement_editing import StatementDesk
-from deepoj.packages.statements.sources import MAX_SOURCE_BYTES, PDF_TYPE
-from deepoj.ports.statements import Statements
+from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.statements import StatementEdit, StatementFileKind, StatementIndex, shown_path
 
-#: A foreign file gets no script, no form and no origin, however a browser treats it
-_POLICY = "sandbox; default-src 'none'"
-#: Viewers of PDFs stay empty in a sandbox, and they style their own page. A PDF has no origin of its own
-_PDF_POLICY = (
-    "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
 #: of a JSON body with a source, of which each byte may take two
 _MAX_BODY_BYTES = 2 * MAX_SOURCE_BYTES + 16 * 1024
-_MAX_AGE_S = 300
-_HEADERS = {"Content-Disposition": "attachment or inline, with the file's name", "Content-Security-Policy": _POLICY}
+_HEADERS = {
+    "Content-Disposition": "attachment or inline, with the file's name",
+    "Content-Security-Policy": FOREIGN_POLICY,
+}
 
 
 class StatementRoutes:
@@ -196,28 +188,3 @@ class StatementRoutes:
             pending=index.is_pending,
             notes=list(index.notes) if is_for_setters else None,
         )
-
-
-def best_language(languages: Sequence[str], accepted: LanguageAccept) -> str | None:
-    """Return the language that suits best; None: there is none."""
-    wanted = [language.lower() for language, quality in accepted if quality > 0]
-    for asked in (*wanted, "en"):
-        exact = next((one for one in languages if one.lower() == asked), None)
-        same = next((one for one in languages if one.lower().partition("-")[0] == asked.partition("-")[0]), None)
-        if exact or same:
-            return exact or same
-    return languages[0] if languages else None
-
-
-async def file_answer(statements: Statements, problem: Problem, kind: StatementFileKind, name: str) -> TrioResponse:
-    """Answer with a file of the problem's statements. Raises Refused if there is none."""
-    file = await statements.statement_file(problem.id, kind, name)
-    if file is None:
-        raise Refused(ApiError.NO_SUCH_FILE)
-    is_shown = file.kind is StatementFileKind.SHOWN
-    response = TrioResponse(file.content, content_type=file.media_type if is_shown else "application/octet-stream")
-    # its characters need no escapes: see ``words.statements``
-    response.headers["Content-Disposition"] = f'{"inline" if is_shown else "attachment"}; filename="{file.name}"'
-    response.headers["Content-Security-Policy"] = _PDF_POLICY if is_shown and file.media_type == PDF_TYPE else _POLICY
-    response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
-    return response

@@ -101,7 +101,12 @@ class AuditPages:
             "audit.html",
             visitor,
             events=[
-                (event, ACTS.get(event.act, event.act), _place(event), _details(event, sees_titles=visitor.is_admin))
+                (
+                    event,
+                    ACTS.get(event.act, event.act),
+                    _place(event, visitor),
+                    _details(event, sees_titles=visitor.may(Right.READ_RESULTS)),
+                )
                 for event in shown
             ],
             before=before,
@@ -124,12 +129,12 @@ def _details(event: AdminEvent, *, sees_titles: bool) -> list[tuple[str, str]]:
     return found
 
 
-def _place(event: AdminEvent) -> str:
-    """Return the page of the subject; empty: it may be gone, or has none."""
-    if event.act in _OF_SUBMISSIONS:
-        return f"/submissions/{event.subject}"
-    if event.act in _OF_PROBLEMS:
-        return f"/problems/{event.subject}"
+def _place(event: AdminEvent, visitor: Visitor) -> str:
+    """Return the page of the subject; empty: it may be gone, has none, or the visitor has no right to it."""
+    if event.act in _OF_SUBMISSIONS or event.act in _OF_PROBLEMS:
+        if not visitor.may(Right.READ_RESULTS):
+            return ""
+        return f"/{'submissions' if event.act in _OF_SUBMISSIONS else 'problems'}/{event.subject}"
     user_id = event.details.get("user_id")
     is_there = isinstance(user_id, int) and event.act != AdminAct.ACCOUNT_ERASED
-    return f"/manage/users/{user_id}" if is_there else ""
+    return f"/manage/users/{user_id}" if is_there and visitor.may(Right.MANAGE_PEOPLE) else ""

@@ -13,7 +13,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.package_download import package_download
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right
-from deepoj.api.routes.statements import best_language
+from deepoj.api.statement_answers import best_language
 from deepoj.api.statement_editing import StatementDesk
 from deepoj.packages.statements.editing import StatementPreview
 from deepoj.packages.statements.sources import MAX_SOURCE_BYTES

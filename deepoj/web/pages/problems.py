@@ -17,8 +17,8 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.http.paths import query_number
 from deepoj.api.models.submissions import SubmitBody
-from deepoj.api.routes.statements import best_language, file_answer
 from deepoj.api.sources import received_sources
+from deepoj.api.statement_answers import best_language, file_answer
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
@@ -87,7 +87,7 @@ class ProblemPages:
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
         """Show a problem, also with the result of a run that was ordered here (``run``), of runs on the samples
         (``samples``), or with the source of a submission in the editor (``from``)."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         run_id, job_id = request.args.get("run", ""), request.args.get("from", "")
         run_ids = request.args.get("samples", "")
         try:
@@ -106,7 +106,7 @@ class ProblemPages:
     @page("POST", "/problems/<problem_id>/run", access=MEMBER)
     async def run(self, visitor: Visitor, problem_id: str) -> Response:
         """Run a program on the visitor's own input, within the problem's limits."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -122,24 +122,24 @@ class ProblemPages:
     @page("GET", "/problems/<problem_id>/run")
     async def after_run(self, visitor: Visitor, problem_id: str) -> Response:
         """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
-        return redirect(f"/problems/{(await self._known(visitor, problem_id)).id}")
+        return redirect(f"/problems/{(await self._find_problem(visitor, problem_id)).id}")
 
     @page("GET", "/problems/<problem_id>/statement/files/<name>", limit=Limit.NONE)
     async def file(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement: the API, which has them too, knows no sessions."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         return await file_answer(self._context.statements, problem, StatementFileKind.SHOWN, name)
 
     @page("GET", "/problems/<problem_id>/attachments/<name>", limit=Limit.NONE)
     async def attachment(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with a file for contestants."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         return await file_answer(self._context.statements, problem, StatementFileKind.ATTACHMENT, name)
 
     @page("POST", "/problems/<problem_id>/samples", access=MEMBER)
     async def run_samples(self, visitor: Visitor, problem_id: str) -> Response:
         """Run a program on the samples, within the problem's limits."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -152,7 +152,7 @@ class ProblemPages:
     @page("GET", "/problems/<problem_id>/samples", access=MEMBER)
     async def after_samples(self, visitor: Visitor, problem_id: str) -> Response:
         """Answer a script with the results so far as a piece of the page; lead others to the problem."""
-        problem, run_ids = await self._known(visitor, problem_id), request.args.get("samples", "")
+        problem, run_ids = await self._find_problem(visitor, problem_id), request.args.get("samples", "")
         if "HX-Request" not in request.headers:
             return redirect(f"/problems/{problem.id}")
         runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
@@ -162,7 +162,7 @@ class ProblemPages:
     @page("POST", "/problems/<problem_id>", access=MEMBER)
     async def submit(self, visitor: Visitor, problem_id: str) -> Response:
         """Submit a solution; its page shows how it is judged. What was written is kept if it is refused."""
-        problem = await self._known(visitor, problem_id)
+        problem = await self._find_problem(visitor, problem_id)
         sent: Mapping[str, str] = {}
         try:
             form = await self._runs.read(visitor)
@@ -176,7 +176,7 @@ class ProblemPages:
         self._visitors.remember(response.headers, programmed=sent.get("language"))
         return response
 
-    async def _known(self, visitor: Visitor, problem_id: str) -> Problem:
+    async def _find_problem(self, visitor: Visitor, problem_id: str) -> Problem:
         return await problem_for(self._context.problems, problem_id, visitor.user)
 
     async def _index(self, problem: Problem) -> StatementIndex:
