@@ -6,6 +6,7 @@ not at all. The figures only decide whether to accept more.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import deque
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from deepoj import observe
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.outbox import LANES, OutboxPending
-from deepoj.words.stream import HISTORY_MINUTES, PressureMinute, PressureSnapshot
+from deepoj.words.stream import HISTORY_MINUTES, PressureMinute, PressureSnapshot, QueueOutage
 
 UNKNOWN = float("nan")
 #: the values of the label ``field`` of ``api_pressure_snapshot``
@@ -44,14 +45,19 @@ async def pressure(outbox: Outbox, stream: JobStream) -> PressureSnapshot:
 
 @dataclass(slots=True)
 class LatestPressure:
-    """The last snapshot and its time, for callers that cannot wait for a new one, as a request; and the last hour."""
+    """The last snapshot and its time, for callers that cannot wait for a new one, as a request; and the last hour.
+    While Redis is away: the outage."""
 
+    #: None: Redis answered last time, or was not asked yet
+    outage: QueueOutage | None = None
+    #: consumers that have asked Redis for work of late; None: not known
+    consumers: int | None = None
     _snapshot: PressureSnapshot | None = None
     _at: float = 0.0
     _minutes: deque[PressureMinute] = field(default_factory=lambda: deque(maxlen=HISTORY_MINUTES))
 
     def put(self, snapshot: PressureSnapshot) -> None:
-        self._snapshot, self._at = snapshot, trio.current_time()
+        self._snapshot, self._at, self.outage = snapshot, trio.current_time(), None
         waiting = snapshot.waiting_at_most if snapshot.waiting is None else snapshot.waiting
         minute = snapshot.ts_ms // 60_000
         if self._minutes and self._minutes[-1].minute == minute:
@@ -60,6 +66,11 @@ class LatestPressure:
         else:
             pending = snapshot.pending
         self._minutes.append(PressureMinute(minute, waiting, pending))
+
+    def put_outage(self, outbox: OutboxPending, oldest_age_ms: int | None) -> None:
+        """Keep what the database knows while Redis is away. The snapshot before it grows old."""
+        since = self.outage.since if self.outage is not None else dt.datetime.now(dt.UTC).isoformat()
+        self.outage, self.consumers = QueueOutage(since=since, outbox=outbox, oldest_age_ms=oldest_age_ms), None
 
     def history(self) -> tuple[PressureMinute, ...]:
         """Return the minutes of the last hour that this node has measured, oldest first."""
@@ -91,9 +102,9 @@ def _show_lanes(outbox: OutboxPending | None, metrics: observe.Metrics) -> None:
         metrics.outbox_lane_pending.labels(lane=lane.name.lower()).set(count)
 
 
-async def show_without_stream(outbox: Outbox, metrics: observe.Metrics) -> None:
-    """Show the figures that the database alone knows while Redis is away: just then the outbox fills. The others are
-    unknown.
+async def measure_outage(outbox: Outbox, latest: LatestPressure, metrics: observe.Metrics) -> None:
+    """Measure and show what the database alone knows while Redis is away: just then the outbox fills. The other gauges
+    are unknown.
 
     Raises:
       StoreUnavailable: the gauges are NaN by then.
@@ -106,6 +117,7 @@ async def show_without_stream(outbox: Outbox, metrics: observe.Metrics) -> None:
     age_ms = await outbox.oldest_unfinished_age_ms()
     metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
     metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
+    latest.put_outage(pending, age_ms)
 
 
 def _fields(snapshot: PressureSnapshot) -> dict[str, float]:

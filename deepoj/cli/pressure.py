@@ -13,6 +13,7 @@ from deepoj.capacity.pressure import pressure as measure
 from deepoj.cli.common import print_json, settings
 from deepoj.config.model import Config
 from deepoj.operate.targets import database_url, open_stream
+from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import LANES, OutboxPending
 from deepoj.words.stream import PressureSnapshot
 
@@ -42,7 +43,11 @@ async def _go(cfg: Config) -> PressureSnapshot:
         PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store,
         open_stream(cfg, bridge) as stream,
     ):
-        return await measure(store.outbox, stream)
+        try:
+            return await measure(store.outbox, stream)
+        except StreamUnavailable as away:
+            waiting = (await store.outbox.outbox_pending()).total
+            raise StreamUnavailable(f"{away}; meanwhile {waiting:,} wait in the outbox, stored safely") from away
 
 
 def as_fields(snapshot: PressureSnapshot) -> dict[str, object]:

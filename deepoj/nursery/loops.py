@@ -12,7 +12,7 @@ from typing import NoReturn
 import trio
 
 from deepoj import observe
-from deepoj.capacity.pressure import LatestPressure, pressure, show, show_without_stream
+from deepoj.capacity.pressure import LatestPressure, measure_outage, pressure, show
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
@@ -288,14 +288,15 @@ class Pressure:
         try:
             snapshot = await pressure(self.outbox, self.stream)
         except StreamUnavailable:
-            await show_without_stream(self.outbox, self.metrics)
+            await measure_outage(self.outbox, self.latest, self.metrics)
             raise
         except StoreUnavailable:
             show(None, self.metrics)
             raise
         self.latest.put(snapshot)
         show(snapshot, self.metrics)
-        self.metrics.active_workers.set(await self.stream.live_consumers(self.alive_ms))
+        self.latest.consumers = await self.stream.live_consumers(self.alive_ms)
+        self.metrics.active_workers.set(self.latest.consumers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ Three events: ``verdict`` replaces the line that says where the submission is; `
 that comes back has everything again; it sends no position. They come again when the judging begins again, and with the
 result. After the last ones ``done`` tells the browser not to come back.
 
-While the submission waits, its place in the queue is looked up at each call, which a quiet stream makes now and then.
+While the submission waits, its place in the queue is looked up at each call, which a quiet stream makes now and then,
+and so is whether the queue is away.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class SoFar:
     count: int = 0
     #: how many submissions are before it, if it waits and that is known
     before: int | None = None
+    #: it waits, and no node can get it at the moment
+    is_delayed: bool = False
 
     @property
     def squares(self) -> list[Mapping[str, Any] | None]:
@@ -39,7 +42,8 @@ class SoFar:
 @dataclass(slots=True, kw_only=True)
 class PieceFeed:
     """``Feed`` of pieces. ``verdict`` and ``tests`` render the progress, ``changed`` the squares of some tests, and
-    ``result`` the finished submission's body. ``before`` returns how many submissions are before it."""
+    ``result`` the finished submission's body. ``before`` returns how many submissions are before it, and
+    ``is_queue_away`` whether no node can get any now."""
 
     feed: Feed
     verdict: Callable[[SoFar], str]
@@ -47,10 +51,12 @@ class PieceFeed:
     changed: Callable[[Mapping[int, Mapping[str, Any]]], str]
     result: Callable[[Mapping[str, Any]], tuple[str, str]]
     before: Callable[[], Awaitable[int | None]]
+    is_queue_away: Callable[[], bool]
     _status: str = ""
     _ended: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     _count: int = 0
     _before: int | None = None
+    _is_delayed: bool = False
     _sent: int = 0
 
     @property
@@ -59,7 +65,7 @@ class PieceFeed:
 
     async def events(self) -> Sequence[LiveEvent]:
         fresh: dict[int, Mapping[str, Any]] = {}
-        is_whole, former = self._sent == 0, (self._status, self._before)
+        is_whole, former = self._sent == 0, (self._status, self._before, self._is_delayed)
         for event in await self.feed.events():
             data = event.data
             if isinstance(data, str):
@@ -76,13 +82,17 @@ class PieceFeed:
                 return *self._pieces(verdict, "tests", tests), LiveEvent("done", str(self._sent), "")
         if not self._status:
             return ()
-        self._before = await self.before() if self._status == QUEUING else None
-        progress = SoFar(self._status, self._ended, self._count, self._before)
+        is_waiting = self._status == QUEUING
+        self._before, self._is_delayed = (
+            await self.before() if is_waiting else None,
+            is_waiting and self.is_queue_away(),
+        )
+        progress = SoFar(self._status, self._ended, self._count, self._before, self._is_delayed)
         if is_whole:
             return self._pieces(self.verdict(progress), "tests", self.tests(progress))
         if fresh:
             return self._pieces(self.verdict(progress), "changed", self.changed(fresh))
-        if (self._status, self._before) != former:
+        if (self._status, self._before, self._is_delayed) != former:
             self._sent += 1
             return (LiveEvent("verdict", str(self._sent), self.verdict(progress)),)
         return ()

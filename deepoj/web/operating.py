@@ -10,23 +10,27 @@ from deepoj.api.context import ApiContext
 from deepoj.api.live.events import LiveEvent
 from deepoj.web.charts import history_chart
 from deepoj.words.outbox import LANES
+from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.stream import HISTORY_MINUTES
 
 #: a snapshot of what waits is shown up to this age
 SNAPSHOT_AGE_S = 60.0
 _BAR_WIDTH = 10
+#: embedded server → the part that the connection to it is
+_PART_OF_SERVER = {"postgres": "database", "valkey": "redis"}
 
 
 def queue_values(context: ApiContext) -> dict[str, Any]:
     """Return what ``_queue.html`` needs."""
-    pressure = context.backpressure
-    minutes = {one.minute: one for one in context.pressure_history()}
+    pressure, outage = context.backpressure, context.pressure.outage
+    minutes = {one.minute: one for one in context.pressure.history()}
     newest = max(minutes, default=0)
     hour = [minutes.get(minute) for minute in range(newest - HISTORY_MINUTES + 1, newest + 1)]
     waiting = [0 if one is None else one.waiting for one in hour]
     pending = [0 if one is None else one.pending for one in hour]
     return {
-        "snapshot": pressure.latest(SNAPSHOT_AGE_S),
+        "outage": outage,
+        "snapshot": None if outage is not None else pressure.latest(SNAPSHOT_AGE_S),
         "pressed": pressure.look(),
         "thresholds": pressure.settings,
         "lanes": LANES,
@@ -36,6 +40,19 @@ def queue_values(context: ApiContext) -> dict[str, Any]:
         "waiting_chart": history_chart(waiting, bar_width=_BAR_WIDTH),
         "pending_chart": history_chart(pending, bar_width=_BAR_WIDTH),
     }
+
+
+def as_operators_name(readiness: Readiness) -> Readiness:
+    """Return the node's parts with an embedded server and the connection to it as one: it is up if both are."""
+    parts, reasons = dict(readiness.parts), dict(readiness.reasons)
+    for server, part in _PART_OF_SERVER.items():
+        state, reason = parts.pop(server, None), reasons.pop(server, "")
+        if state is None:
+            continue
+        if state is not PartState.UP or part not in parts:
+            parts[part] = state
+        reasons[part] = " ".join(filter(None, (reason, reasons.get(part))))
+    return Readiness(parts, reasons)
 
 
 def audit_values(context: ApiContext) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from deepoj.web.shown import moment
 from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import AnnouncedNode
 from deepoj.words.sandbox import Isolation
-from deepoj.words.stream import PressureSnapshot
+from deepoj.words.stream import PressureSnapshot, QueueOutage
 
 
 def _(text: str) -> str:
@@ -20,6 +21,11 @@ def _(text: str) -> str:
 REDIS, DATABASE, BACKLOG = _("4.1 Redis is away"), _("4.2 The database does not answer"), _("4.3 The backlog grows")
 NO_WORKER, OBJECTS = _("4.4 No worker takes jobs"), _("4.13 Test data cannot be fetched")
 LETTERS, CANARY, ISOLATION = _("4.15 Dead letters"), _("4.16 A canary fails"), _("4.17 Isolation too low")
+
+#: beginning of the reason of a part that only waits for Redis
+_REDIS_SAYS = "Redis at "
+#: events that are due go to the stream at once, if it has room
+_MAX_DISPATCH_MS = 30_000
 
 _OF_PART: Mapping[str, str] = {"redis": REDIS, "database": DATABASE, "objects": OBJECTS, "canary": CANARY}
 
@@ -37,14 +43,31 @@ def symptoms(
     readiness: Readiness,
     nodes: Sequence[AnnouncedNode],
     snapshot: PressureSnapshot | None,
+    outage: QueueOutage | None,
     *,
     refuses: bool,
     has_letters: bool,
 ) -> Iterator[Symptom]:
     """Yield what needs a person, as this node sees it. ``refuses``: new submissions are refused now."""
+    if outage is not None:
+        yield Symptom(
+            _(
+                "The queue (Redis) is away since %(since)s. Submissions that wait in the database: %(count)s. They are"
+                " judged when it is back. %(reason)s"
+            ),
+            REDIS,
+            {
+                "since": moment(outage.since),
+                "count": outage.outbox.total,
+                "reason": readiness.reasons.get("redis", ""),
+            },
+        )
     for part, state in readiness.parts.items():
+        reason = readiness.reasons.get(part, "")
+        if outage is not None and (part == "redis" or reason.startswith(_REDIS_SAYS)):
+            continue
         if state is not PartState.UP:
-            params = {"part": part, "reason": readiness.reasons.get(part, "")}
+            params = {"part": part, "reason": reason}
             yield Symptom(_("%(part)s is not up on this node. %(reason)s"), _OF_PART.get(part, ""), params)
     if not any(node.is_live for node in nodes):
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
@@ -55,7 +78,17 @@ def symptoms(
             yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
     if refuses:
         yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)
-    elif snapshot is None:
+    elif snapshot is not None and _is_not_dispatched(snapshot):
+        yield Symptom(_("Submissions wait in the database, and none is sent to the queue."), BACKLOG)
+    elif snapshot is None and outage is None:
         yield Symptom(_("This node does not know how much waits: its figures are too old."), REDIS)
     if has_letters:
         yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
+
+
+def _is_not_dispatched(snapshot: PressureSnapshot) -> bool:
+    """Return whether events have waited for long although the stream is empty."""
+    outbox = snapshot.outbox
+    if outbox is None or outbox.oldest_age_ms is None:
+        return False
+    return snapshot.lag == 0 and outbox.submitted > 0 and outbox.oldest_age_ms >= _MAX_DISPATCH_MS

@@ -87,6 +87,17 @@ class PressureSnapshot:
         return (self.oldest_age_ms or 0) / 1000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOutage:
+    """Redis is away: what waits, as far as the database knows."""
+
+    #: when this node noticed; ISO 8601
+    since: str
+    outbox: OutboxPending
+    #: of the oldest unfinished submission; None without one
+    oldest_age_ms: int | None
+
+
 #: minutes that are kept of what waited
 HISTORY_MINUTES = 60
 

@@ -38,6 +38,15 @@ class LastHour:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineTimes:
+    """When the pipeline last moved, if that is among the latest rows; None: not known. ISO 8601, by the database's
+    clock."""
+
+    dispatched_at: str | None
+    claimed_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interruption:
     """An event by which a submission was put back, or refused to a late node."""
 

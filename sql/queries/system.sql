@@ -37,6 +37,14 @@ SELECT ARRAY (SELECT coalesce(p.verdicts, 0)::int FROM generate_series(11, 0, -1
        (SELECT percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_s) FROM waits) AS p95_wait_s,
        (SELECT count(*) FROM hour) = $1 AS is_cut;
 
+-- name: pipeline_times
+-- When an event was last sent to the stream, and a submission last claimed, in the $1 latest rows of each table, read
+-- backwards by their key.
+SELECT (SELECT max(dispatched_at) FROM (SELECT dispatched_at FROM outbox_events ORDER BY id DESC LIMIT $1) AS latest)
+       AS dispatched_at,
+       (SELECT max(created_at) FROM (SELECT event, created_at FROM attempts ORDER BY id DESC LIMIT $1) AS latest
+        WHERE event = 'claimed') AS claimed_at;
+
 -- name: interruptions
 -- Up to $1 events by which a submission was put back, newest first: of the ledger (lost, given back, refused, dead) and of
 -- repair. Reads the $2 latest rows of each table, backwards by their key.

@@ -74,6 +74,8 @@ class House[S = MemoryStore]:
     #: result of compiling the programs of an uploaded package
     vetted: list[Vetted | PackageFault] = field(default_factory=lambda: [Vetted()])
 
+    #: of parts that are not up, "on purpose" if none is here
+    reasons: dict[str, str] = field(default_factory=dict)
     #: the last pressure snapshot, if there is one
     pressed: list[PressureSnapshot] = field(default_factory=list)
     #: what the routes and pages use
@@ -234,10 +236,12 @@ def _house[S](
     streams.listens(well=True)
     stream = MemoryStream()
     parts = {"postgres": PartState.UP}
+    reasons: dict[str, str] = {}
     live: list[Mapping[str, tuple[str, ...]] | None] = [None]
 
     def ready() -> Readiness:
-        return Readiness(parts=parts, reasons={name: "on purpose" for name, at in parts.items() if at != "up"})
+        down = [name for name, at in parts.items() if at != "up"]
+        return Readiness(parts=parts, reasons={name: reasons.get(name, "on purpose") for name in down})
 
     vetted: list[Vetted | PackageFault] = [Vetted()]
 
@@ -267,7 +271,20 @@ def _house[S](
     if settings.has_pages:
         add_pages(app, context, Assets())
     return House(
-        app, store, ports, blobs, metrics, settings, streams, parts, live, stream, vetted, pressed, context=context
+        app,
+        store,
+        ports,
+        blobs,
+        metrics,
+        settings,
+        streams,
+        parts,
+        live,
+        stream,
+        vetted,
+        reasons,
+        pressed,
+        context=context,
     )
 
 

@@ -119,6 +119,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "running_jobs": ("bigint", "100"),
     "last_hour": ("bigint, bigint", "2000, 50"),
     "interruptions": ("bigint, bigint", "20, 200"),
+    "pipeline_times": ("bigint", "200"),
     "own_submissions": ("bigint, timestamptz, bigint, bigint", "1000, '-infinity', 21, 0"),
     "own_runs": ("bigint, float8", "1000, 600"),
     "erase_sources": ("bigint", "200"),

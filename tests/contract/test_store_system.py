@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from deepoj.words.roster import DiskUse, NodeFacts
 from tests.contract.labs import LEASE_S, NODE, OTHER, Lab, PgLab, claim, new_job, report
 
@@ -65,6 +67,21 @@ async def test_interruptions_are_what_was_put_back_newest_first(lab: Lab) -> Non
     assert (found[-1].event, found[-1].node, found[-1].job_id) == ("given_back", NODE, job_id)
     assert [one.at for one in found] == sorted((one.at for one in found), reverse=True)
     assert len(await lab.store.system.interruptions(1)) == 1
+
+
+async def test_pipeline_times_are_those_of_the_last_dispatch_and_claim(lab: Lab) -> None:
+    job_id = await new_job(lab)
+    empty = await lab.store.system.pipeline_times()
+    assert (empty.dispatched_at, empty.claimed_at) == (None, None)
+    for event in await lab.store.outbox.take_outbox(9, 1.0, 1.0):
+        await lab.store.outbox.mark_delivered([(event.id, "1-1")])
+    lab.advance(8)
+    await claim(lab, job_id)
+    times = await lab.store.system.pipeline_times()
+    assert times.dispatched_at is not None
+    assert times.claimed_at is not None
+    ago = dt.datetime.fromisoformat(times.claimed_at) - dt.datetime.fromisoformat(times.dispatched_at)
+    assert 0 <= ago.total_seconds() <= 60
 
 
 async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forgotten(lab: Lab) -> None:

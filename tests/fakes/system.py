@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from deepoj.words.jobs import State
-from deepoj.words.system import Interruption, LastHour, RunningJob
+from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -64,6 +64,16 @@ class MemorySystem:
             median_wait_s=statistics.median(waits) if waits else None,
             p95_wait_s=sorted(waits)[int((len(waits) - 1) * 0.95)] if waits else None,
             is_cut=False,
+        )
+
+    async def pipeline_times(self) -> PipelineTimes:
+        memory = self._memory
+        await memory._enter("pipeline_times")
+        sent = [row.dispatched_at for row in memory.outbox.values() if row.dispatched_at is not None]
+        claimed = [one.at for one in memory.ledger if one.event == "claimed"]
+        return PipelineTimes(
+            dispatched_at=memory._dated(max(sent)).isoformat() if sent else None,
+            claimed_at=memory._dated(max(claimed)).isoformat() if claimed else None,
         )
 
     async def interruptions(self, limit: int) -> list[Interruption]:

@@ -114,6 +114,17 @@ async def test_without_redis_the_outbox_is_told_all_the_same(autojump_clock: obj
     assert value(metrics, "oldest_age_seconds") == fields(metrics)["oldest_age_seconds"] > 8
     assert math.isnan(value(metrics, "stream_lag"))
     assert loop.latest.get(60) is None
+    outage = loop.latest.outage
+    assert outage is not None
+    assert (outage.outbox.total, (outage.oldest_age_ms or 0) > 8000, loop.latest.consumers) == (1, True, None)
+    await submitted(store, metrics, code="another")
+    with pytest.raises(StreamUnavailable):
+        await loop.once()
+    again = loop.latest.outage
+    assert again is not None
+    assert (again.since, again.outbox.total) == (outage.since, 2), "it is the same outage, and the count is new"
+    loop.latest.put(await MemoryStream().pressure())
+    assert loop.latest.outage is None
 
 
 def test_metrics_without_a_measurement_are_nan(metrics: Metrics) -> None:

@@ -36,12 +36,13 @@ def ended(index: int, count: int, name: str) -> LiveEvent:
     return LiveEvent("test", f"1-1-{index}", {"index": index, "count": count, "test": {"name": name}})
 
 
-def pieces(*portions: Sequence[LiveEvent], before: Sequence[int | None] = ()) -> PieceFeed:
-    places = iter(before)
+def pieces(*portions: Sequence[LiveEvent], before: Sequence[int | None] = (), away: Sequence[bool] = ()) -> PieceFeed:
+    places, outages = iter(before), iter(away)
 
     def verdict(progress: SoFar) -> str:
         place = "" if progress.before is None else f" behind {progress.before}"
-        return f"{progress.status} {len(progress.ended)}/{progress.count}{place}"
+        delayed = ", delayed" if progress.is_delayed else ""
+        return f"{progress.status} {len(progress.ended)}/{progress.count}{place}{delayed}"
 
     def tests(progress: SoFar) -> str:
         return " ".join("?" if test is None else test["name"] for test in progress.squares)
@@ -55,7 +56,15 @@ def pieces(*portions: Sequence[LiveEvent], before: Sequence[int | None] = ()) ->
     async def place() -> int | None:
         return next(places, None)
 
-    return PieceFeed(feed=Told(*portions), verdict=verdict, tests=tests, changed=changed, result=result, before=place)
+    return PieceFeed(
+        feed=Told(*portions),
+        verdict=verdict,
+        tests=tests,
+        changed=changed,
+        result=result,
+        before=place,
+        is_queue_away=lambda: next(outages, False),
+    )
 
 
 async def told(feed: PieceFeed) -> list[tuple[str, object]]:
@@ -93,6 +102,15 @@ async def test_a_place_in_the_queue_is_sent_when_it_changes_and_while_it_waits()
     assert await told(feed) == [("verdict", "Queuing 0/0 behind 3")]
     assert await told(feed) == [("verdict", "Judging 0/0"), ("tests", "")]
     assert await told(feed) == []
+
+
+async def test_a_delay_is_sent_when_it_begins_and_ends_and_only_while_it_waits() -> None:
+    feed = pieces([state("Queuing")], [], [], [], [state("Judging")], away=[False, True, True, False, True])
+    assert await told(feed) == [("verdict", "Queuing 0/0"), ("tests", "")]
+    assert await told(feed) == [("verdict", "Queuing 0/0, delayed")]
+    assert await told(feed) == []
+    assert await told(feed) == [("verdict", "Queuing 0/0")]
+    assert await told(feed) == [("verdict", "Judging 0/0"), ("tests", "")]
 
 
 async def test_the_end_closes_the_stream_of_the_browser() -> None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deepoj.capacity.pressure import LatestPressure
+from deepoj.nursery.loops import Pressure
 from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed
+from deepoj.wiring.children.keepers import PressureRounds
+from deepoj.words.errors import StreamUnavailable
 from deepoj.words.roster import DiskUse, NodeFacts
-from deepoj.words.stream import HISTORY_MINUTES
+from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
 from deepoj.words.webhooks import HookFailure, HookStatus
-from tests.api.house import House, submission
+from tests.api.house import House, client, served, submission
 from tests.api.test_webhooks import TARGET
 from tests.contract.labs import entry
+from tests.fakes.stream import MemoryStream
 from tests.fakes.webhooks import take_due
 from tests.web.clicking import Person, member, pages_house
 
@@ -146,6 +151,47 @@ async def test_stream_is_answered_as_an_event_stream(scene: tuple[House, Person]
     home.streams.close()  # it would not end by itself
     reply = await admin.get(f"{PAGE}/events")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "text/event-stream")
+
+
+async def test_stream_sends_the_queue_after_each_measurement_also_while_redis_is_away(
+    scene: tuple[House, Person],
+) -> None:
+    class Away(MemoryStream):
+        async def pressure(self) -> PressureSnapshot:
+            raise StreamUnavailable("no Redis here")
+
+    home, admin = scene
+    await submission(home, await home.token_of("owner"), await home.problem())
+
+    async def measured(stream: MemoryStream) -> None:
+        pressure = Pressure(outbox=home.store, stream=stream, latest=home.context.pressure, metrics=home.metrics)
+        await PressureRounds(pressure, home.context.backpressure, home.streams).once()
+
+    cookie = "; ".join(f"{name}={value}" for name, value in admin.cookies.items())
+    async with (
+        served(home) as (url, _),
+        client(url) as http,
+        http.stream("GET", f"{PAGE}/events", headers={"Cookie": cookie}) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert "Not known at the moment." in await piece(lines, "queue")
+        with pytest.raises(StreamUnavailable):
+            await measured(Away())
+        away = await piece(lines, "queue")
+        assert "away since" in away
+        assert "Waiting in the database 1: interactive 1" in away
+        await measured(MemoryStream())
+        assert "away since" not in await piece(lines, "queue")
+
+
+async def piece(lines: AsyncIterator[str], name: str) -> str:
+    """Return the words of the next event with this name."""
+    while await anext(lines) != f"event: {name}":
+        pass
+    data = []
+    while (line := await anext(lines)).startswith("data: "):
+        data.append(line.removeprefix("data: "))
+    return " ".join(re.sub(r"<[^>]*>", " ", " ".join(data)).split())
 
 
 async def test_minutes_keep_the_most_and_one_hour(autojump_clock: object) -> None:

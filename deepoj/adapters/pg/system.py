@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.system import Interruption, LastHour, RunningJob
+from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob
 
 #: events of the ledger that are read for the last hour, and first claims whose wait is measured
 _LATEST_EVENTS, _LATEST_CLAIMS = 20_000, 500
-#: rows in which interruptions are looked for
+#: rows in which interruptions, and the last dispatch and claim, are looked for
 _LATEST_ROWS = 2_000
 
 
@@ -46,6 +46,12 @@ class PgSystem:
             p95_wait_s=row["p95_wait_s"],
             is_cut=row["is_cut"],
         )
+
+    async def pipeline_times(self) -> PipelineTimes:
+        row = await self._pool.row("pipeline_times", _LATEST_ROWS, repeatable=True)
+        if row is None:
+            raise AssertionError("the times always are one row")
+        return PipelineTimes(dispatched_at=_text(row["dispatched_at"]), claimed_at=_text(row["claimed_at"]))
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         return [

@@ -31,6 +31,7 @@ from deepoj.web.live import PieceFeed, SoFar
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import ListPlace, Submission, SubmissionQuery
@@ -108,7 +109,7 @@ class SubmissionPages:
             **(
                 self._result_values(visitor, problem, body, is_whole=reading.is_whole)
                 if is_over
-                else _progress_values(SoFar(body["status"], before=await before_of(self._context, submission)), problem)
+                else _progress_values(await self._waiting(submission, body["status"]), problem)
             ),
         )
 
@@ -140,6 +141,9 @@ class SubmissionPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, reading.is_allowed)
 
+        def is_queue_away() -> bool:
+            return self._context.pressure.outage is not None
+
         feed = JobFeed(
             self._context.submissions,
             self._context.results,
@@ -150,8 +154,24 @@ class SubmissionPages:
             body=lambda finished: status_body(finished, is_whole=is_whole, steps=self._steps),
             word=status_word_of,
         )
-        pieces = PieceFeed(feed=feed, verdict=verdict, tests=tests, changed=changed, result=result, before=before)
+        pieces = PieceFeed(
+            feed=feed,
+            verdict=verdict,
+            tests=tests,
+            changed=changed,
+            result=result,
+            before=before,
+            is_queue_away=is_queue_away,
+        )
         return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
+
+    async def _waiting(self, submission: Submission, status: str) -> SoFar:
+        """Return what a page shows first of an unfinished submission."""
+        return SoFar(
+            status,
+            before=await before_of(self._context, submission),
+            is_delayed=submission.state is State.PENDING and self._context.pressure.outage is not None,
+        )
 
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
@@ -171,6 +191,7 @@ class SubmissionPages:
             "ended": len(tests),
             "count": len(tests),
             "before": None,
+            "is_delayed": False,
             "most_before": MOST_BEFORE,
             "why": sentences.of_tests(result, translate, is_whole=is_whole),
             "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
@@ -190,6 +211,7 @@ def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]
         "ended": len(progress.ended),
         "count": progress.count,
         "before": progress.before,
+        "is_delayed": progress.is_delayed,
         "most_before": MOST_BEFORE,
         "why": [],
         "has_bounds": False,

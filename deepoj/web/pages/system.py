@@ -13,7 +13,7 @@ from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
 from deepoj.web.charts import history_chart
-from deepoj.web.operating import SystemFeed, audit_values, queue_values
+from deepoj.web.operating import SystemFeed, as_operators_name, audit_values, queue_values
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.symptoms import symptoms
@@ -44,7 +44,7 @@ class SystemPages:
         letters = await self._letters.page(_PAGE, before)
         hooks, more_hooks = await given_up(context, _PAGE, None)
         hour = await context.system.last_hour()
-        readiness, queue = context.ready(), queue_values(context)
+        readiness, queue = as_operators_name(context.ready()), queue_values(context)
         return self._pages.html(
             "system.html",
             visitor,
@@ -53,12 +53,16 @@ class SystemPages:
                     readiness,
                     nodes,
                     queue["snapshot"],
+                    queue["outage"],
                     refuses=queue["pressed"] is not None,
                     has_letters=bool(letters.letters or before),
                 )
             ),
             parts=sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0])),
             reasons=readiness.reasons,
+            own=readiness.parts,
+            pipeline=await context.system.pipeline_times(),
+            consumers=context.pressure.consumers,
             nodes=nodes,
             letters=letters,
             running=await context.system.running_jobs(_MAX_RUNNING),

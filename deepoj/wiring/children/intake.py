@@ -154,7 +154,7 @@ def _api_context(parts: Parts) -> ApiContext:
         admin_events=store.admin_events,
         groups=store.groups,
         system=store.system,
-        pressure_history=parts.pressure.history,
+        pressure=parts.pressure,
         audits=parts.audits,
         verifications=store.verifications,
         previews=store.previews,

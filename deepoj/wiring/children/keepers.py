@@ -209,7 +209,7 @@ def _pressure(parts: Parts) -> Child:
     measuring = loops.Pressure(
         outbox=adapters.store.outbox, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
     )
-    rounds = _PressureRounds(measuring, parts.backpressure, parts.live)
+    rounds = PressureRounds(measuring, parts.backpressure, parts.live)
     return loop("pressure", parts.cfg.scheduler.metrics_poll_ms / 1000, rounds.once)
 
 
@@ -314,12 +314,17 @@ class _Announcing:
 
 
 @dataclass(frozen=True, slots=True)
-class _PressureRounds:
+class PressureRounds:
+    """Rounds of measuring what waits. After each it is decided again whether submissions are refused, and the system's
+    page is told."""
+
     measuring: loops.Pressure
     backpressure: Backpressure
     live: Live
 
     async def once(self) -> None:
-        await self.measuring.once()
-        self.backpressure.look()
-        self.live.notify(SYSTEM_TOPIC)
+        try:
+            await self.measuring.once()
+            self.backpressure.look()
+        finally:
+            self.live.notify(SYSTEM_TOPIC)  # an outage changes the page, too
