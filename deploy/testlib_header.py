@@ -87,7 +87,7 @@ def warning(fault: str) -> str:
     """What a build says that goes on without the file."""
     return (
         f"{fault} The build goes on without it: packages whose programs include testlib.h and do not bring it will be"
-        " refused. Try again: python deploy/testlib_header.py"
+        " refused. Each build tries again; or at once: python deploy/testlib_header.py"
     )
 
 

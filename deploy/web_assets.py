@@ -183,8 +183,8 @@ def _fault(reason: str) -> CannotMake:
 def warning(fault: str) -> str:
     """What a build says that goes on without them."""
     return (
-        f"{fault} The build goes on without them: web pages will have no live parts and no editor. Try again:"
-        " python deploy/web_assets.py"
+        f"{fault} The build goes on without them: web pages will have no live parts and no editor. Each"
+        " build tries again; or at once: python deploy/web_assets.py"
     )
 
 

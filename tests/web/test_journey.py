@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from deepoj.sample import accepted_source
 from deepoj.web.assets import Assets
+from tests.api.house import package
 from tests.e2e.nodes import BROKEN, WRONG
 from tests.web.browser import PATIENCE_MS, Look, chromium, watched
 from tests.web.pages import PAGES, Shown, Who
@@ -205,3 +206,52 @@ def _box(page: Page, name: str) -> FloatRect:
     box = page.locator(f"#{name}").bounding_box()
     assert box is not None
     return box
+
+
+#: notes every text of the progress that a person could see, across pages
+_NOTE_PROGRESS = """() => {
+  const place = document.querySelector(".upload-progress");
+  const note = () => {
+    const seen = place.hidden ? "" : place.innerText.trim();
+    sessionStorage.seen = (sessionStorage.seen ?? "") + seen + "\\n";
+  };
+  new MutationObserver(note).observe(place, { attributes: true, childList: true, subtree: true });
+}"""
+
+
+def seen_of(page: Page) -> str:
+    return str(page.evaluate("sessionStorage.seen"))
+
+
+def test_a_package_shows_how_far_it_is_sent_and_the_page_after_it_comes(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.ADMIN) as watcher:
+        page = watcher.page
+        page.goto(site.base + "/manage/problems")
+        expect(page.locator(".upload-progress")).to_be_hidden()
+        page.evaluate(_NOTE_PROGRESS)
+        page.get_by_label("Title", exact=True).fill("With progress")
+        file = {"name": "p.zip", "mimeType": "application/zip", "buffer": package()}
+        page.locator("#package").set_input_files(file)  # type: ignore[arg-type]
+        page.get_by_role("button", name="Upload").click()
+        page.wait_for_url("**/manage/problems/*")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("With progress")
+        assert "Sent: " in seen_of(page)
+        assert "Sent. The server is at work on it …" in seen_of(page)
+
+
+def test_people_are_shown_once_after_a_connection_that_broke(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.ADMIN) as watcher:
+        page = watcher.page
+        page.goto(site.base + "/manage/users/import")
+        page.evaluate(_NOTE_PROGRESS)
+        page.get_by_label("or lines").fill("progressing")
+        page.route("**/manage/users/import", lambda route: route.abort())
+        button = page.get_by_role("button", name="Create accounts")
+        button.click()
+        expect(page.get_by_text("The connection broke. Try again.")).to_be_visible()
+        watcher.faults = [fault for fault in watcher.faults if "net::ERR_FAILED" not in fault]
+        page.unroute("**/manage/users/import")
+        button.click()
+        expect(page.get_by_text("1 account is created")).to_be_visible()
+        expect(page.get_by_text("progressing")).to_be_visible()
+        watcher.check_access()

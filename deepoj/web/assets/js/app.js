@@ -7,3 +7,4 @@ import "./theme.js";
 import "./times.js";
 import "./keys.js";
 import "./logout.js";
+import "./upload.js";
