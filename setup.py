@@ -1,8 +1,8 @@
 """Builds the sandbox: the extension ``deepoj._sandbox`` and, beside it, the executables ``deepoj/_launcher`` and
 ``deepoj/_meter``, with which the bench measures; and ``deepoj._account``, which the embedded PostgreSQL is started with
-where its user has no name. Into a wheel go the SQL files too, as ``deepoj/_sql``: a checkout
-reads them where they stand. ``testlib.h`` is fetched (``deploy/testlib_header.py``), and the web pages' scripts and
-styles are made (``deploy/web_assets.py``).
+where its user has no name. Into a wheel go the SQL files, as ``deepoj/_sql``, and the runbook, as ``deepoj/_docs``: a
+checkout reads them where they stand. ``testlib.h`` is fetched (``deploy/testlib_header.py``), and the web pages'
+scripts and styles are made (``deploy/web_assets.py``).
 
 ``DEEPOJ_SANITIZE=1`` builds all with AddressSanitizer and UndefinedBehaviorSanitizer. The executables are linked
 statically where the C library allows it: they then start faster and weigh less in every run.
@@ -26,6 +26,7 @@ from sandbox_ext.make_policy import write_table
 
 SOURCE = Path("sandbox_ext")
 SQL = Path("sql")
+RUNBOOKS = [Path("deploy/runbook.md"), Path("deploy/runbook.zh.md")]
 LAUNCHER_SOURCES = [
     "launcher",
     "launcher_options",
@@ -127,7 +128,7 @@ class BuildSandbox(build_ext):  # type: ignore[misc]  # setuptools has no types
 
 class BuildWithData(build_py):  # type: ignore[misc]  # setuptools has no types
     """``build_py`` that fetches ``testlib.h`` and makes the web pages' scripts, if they can be had, and copies ``sql/``
-    beside the modules; an editable install has it in the checkout."""
+    and the runbook beside the modules; an editable install has them in the checkout."""
 
     def run(self) -> None:
         if fault := testlib_header.fetch():
@@ -136,16 +137,17 @@ class BuildWithData(build_py):  # type: ignore[misc]  # setuptools has no types
             self.warn(web_assets.warning(fault))
         super().run()
         if not self.editable_mode:
-            for source, target in self.sql_files():
+            for source, target in self.data_files_of_checkout():
                 self.mkpath(str(target.parent))
                 self.copy_file(str(source), str(target))
 
-    def sql_files(self) -> list[tuple[Path, Path]]:
-        base = Path(self.build_lib) / "deepoj" / "_sql"
-        return [(source, base / source.relative_to(SQL)) for source in sorted(SQL.rglob("*.sql"))]
+    def data_files_of_checkout(self) -> list[tuple[Path, Path]]:
+        base = Path(self.build_lib) / "deepoj"
+        sql = [(source, base / "_sql" / source.relative_to(SQL)) for source in sorted(SQL.rglob("*.sql"))]
+        return [*sql, *((source, base / "_docs" / source.name) for source in RUNBOOKS)]
 
     def get_outputs(self, include_bytecode: bool = True) -> list[str]:
-        copied = [] if self.editable_mode else [str(target) for _, target in self.sql_files()]
+        copied = [] if self.editable_mode else [str(target) for _, target in self.data_files_of_checkout()]
         return [*super().get_outputs(include_bytecode), *copied]
 
 

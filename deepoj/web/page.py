@@ -12,6 +12,7 @@ from deepoj.api.http.limits import Limit
 from deepoj.api.rights import Right, refusal_for
 from deepoj.api.route import Described, Handler, route
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.errors import StoreUnavailable
 
 _PAGE = Described(description="A page.", content_type="text/html")
 
@@ -49,8 +50,19 @@ def needs(right: Right) -> Access:
     return Access(check=check)
 
 
+async def _reader(guards: Guards) -> Visitor:
+    try:
+        return await _visitor(guards)
+    except StoreUnavailable:
+        if not isinstance(guards, PageGuards):
+            raise
+        return guards.visitors.stranger()
+
+
 #: handlers get the ``Visitor`` as their first argument
 ANYONE = Access(check=_visitor)
+#: the same, also while the database is away: then as a stranger
+READER = Access(check=_reader)
 #: others are sent to the login, and come back
 MEMBER = Access(check=_member)
 #: an administrator

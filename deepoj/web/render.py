@@ -19,6 +19,7 @@ import deepoj
 from deepoj.api.errors import Refused
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
+from deepoj.web.runbook import SECTIONS, section_path
 from deepoj.web.shown import GLYPHS, bar, duration, memory, milliseconds, moment, size
 from deepoj.web.visitor import LANGUAGES, THEMES, Visitor, Visitors
 from deepoj.words.results import Verdict
@@ -132,6 +133,7 @@ def _environment(language: str) -> jinja2.Environment:
         newstyle=True,
     )
     environment.filters.update(duration=duration, ms=milliseconds, memory=memory, moment=moment, bytes=size)
+    environment.filters["runbook_path"] = section_path
     environment.globals.update(
         form_token=_form_token,
         version=deepoj.__version__,
@@ -142,6 +144,7 @@ def _environment(language: str) -> jinja2.Environment:
         verdicts=list(Verdict),
         bar=bar,
         judged=JUDGED,
+        runbook_sections=SECTIONS,
     )
     return environment
 

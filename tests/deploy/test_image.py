@@ -141,7 +141,15 @@ def test_each_image_has_what_it_is_for_and_no_more(images: Mapping[str, Image]) 
     assert not (images["node"].root / "usr/bin/gcc").exists()
     assert (images["worker"].root / "usr/bin/g++").exists()
     package = next((images["node"].root / "opt/deepoj/lib").glob("python3*/site-packages/deepoj"))
-    for name in ("_launcher", "_meter", "_sql", "judging/testlib/testlib.h", "api/pages", "web/static/manifest.json"):
+    for name in (
+        "_launcher",
+        "_meter",
+        "_sql",
+        "_docs/runbook.md",
+        "judging/testlib/testlib.h",
+        "api/pages",
+        "web/static/manifest.json",
+    ):
         assert (package / name).exists(), name
 
 

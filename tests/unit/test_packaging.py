@@ -30,6 +30,7 @@ def test_a_wheel_carries_the_sql_the_sample_and_the_canaries(tmp_path: Path) -> 
     in_checkout = {path.relative_to(ROOT / "sql") for path in (ROOT / "sql").rglob("*.sql")}
     assert in_checkout
     assert {path.relative_to(package / "_sql") for path in (package / "_sql").rglob("*.sql")} == in_checkout
+    assert {path.name for path in (package / "_docs").iterdir()} == {"runbook.md", "runbook.zh.md"}
     assert list((package / "sample" / "cases").iterdir())
     assert (package / "sample" / "accepted.cpp").exists()
     assert sha256((package / TESTLIB).read_bytes()).hexdigest() == testlib_header.DIGEST
@@ -43,7 +44,7 @@ def test_a_wheel_carries_the_sql_the_sample_and_the_canaries(tmp_path: Path) -> 
     # what a source distribution carries
     carried = {*programs, f"deepoj/{TESTLIB}", "deploy/testlib_header.py", "deploy/locks/testlib.txt"}
     carried |= {"deploy/web_assets.py", "deploy/locks/web.txt", "deepoj/web/assets/package-lock.json"}
-    carried |= {f"deepoj/web/{name}" for name in static}
+    carried |= {f"deepoj/web/{name}" for name in static} | {"deploy/runbook.md", "deploy/runbook.zh.md"}
     assert carried <= set(next(tmp_path.glob("*.egg-info/SOURCES.txt")).read_text().splitlines())
 
 

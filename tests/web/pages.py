@@ -3,7 +3,7 @@
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
 member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
 ``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account), ``{preview}`` (of a rejudge of
-the problem).
+the problem), ``{chapter}`` (of the runbook).
 """
 
 from __future__ import annotations
@@ -86,6 +86,8 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/users/new", who=Who.ADMIN, name="manage-users-new"),
     Shown(path="/manage/groups", who=Who.ADMIN, name="manage-groups"),
     Shown(path="/manage/groups/{group}", who=Who.ADMIN, name="manage-groups-group"),
+    Shown(path="/runbook", who=Who.STRANGER, name="runbook"),
+    Shown(path="/runbook/{chapter}", who=Who.STRANGER, name="runbook-chapter"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
@@ -388,4 +390,6 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(method="GET", path="/problems/{problem}/statement/files/{file}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/problems/{problem}/attachments/{file}", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/runbook", statuses=(200, 200, 200, 200)),
+    Right(method="GET", path="/runbook/{chapter}", statuses=(200, 200, 200, 200)),
 )

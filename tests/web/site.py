@@ -108,4 +108,5 @@ def _ids(node: Node) -> dict[str, str]:
 
     until(is_ready, within_s=VERDICT_S, what="the preview")
     others = {"group": str(group), "run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
+    others["chapter"] = "2"
     return {"problem": str(problem), "preview": str(preview), "job": ids["accepted"], **ids, **others}

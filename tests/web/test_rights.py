@@ -51,6 +51,7 @@ async def furnished(
         "act": "disable",
         "file": "none.png",
         "form": "email",
+        "chapter": "4",
     }
     return home, visits, ids
 

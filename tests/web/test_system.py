@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,12 @@ from deepoj.web import symptoms
 from deepoj.web.render import gettext_of
 from deepoj.web.shown import duration
 from deepoj.words.jobs import State
+from deepoj.words.outbox import OutboxPending, Priority
 from deepoj.words.readiness import PartState
 from deepoj.words.results import Verdict
 from tests.api.house import House, submission
 from tests.api.test_dlq import dies
+from tests.contract.labs import entry
 from tests.web.clicking import Person, member, pages_house
 
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,73 @@ async def test_each_symptom_names_its_section_of_the_runbook(scene: Scene) -> No
     assert "New submissions refused lag" in shown
     await scene.home.store.announce("node-b", {}, -5.0)
     assert "Node node-b judged within a day and is silent now." in (await scene.admin.get(PAGE)).words
+
+
+async def test_while_redis_is_away_the_page_says_one_thing_and_what_waits_in_the_database(scene: Scene) -> None:
+    says = "Redis at 127.0.0.1:6379 cannot be used: Connection refused"
+    down = {"redis": says, "dispatcher": says, "valkey": "it was killed", "canary": "2 of 42 fail"}
+    scene.home.parts |= {**dict.fromkeys(down, PartState.DOWN), "database": PartState.UP}
+    scene.home.reasons |= down
+    scene.home.pressed.append(scene.home.backlog)
+    scene.home.context.pressure.put_outage(OutboxPending({Priority.INTERACTIVE: 3, Priority.CONTEST: 4}), 65_000)
+    shown = await scene.admin.get(PAGE)
+    outage = scene.home.context.pressure.outage
+    assert outage is not None
+    since = outage.since[:16].replace("T", " ") + " UTC"
+    assert (
+        f"The queue (Redis) is away since {since} . Submissions that wait in the database: 7. They are judged when it"
+        f" is back. it was killed {says} Runbook, section 4.1 Redis is away"
+    ) in shown.words
+    assert shown.words.count("Redis is away") == 1
+    assert "canary is not up" in shown.words
+    assert "redis is not up" not in shown.words
+    assert "dispatcher is not up" not in shown.words
+    assert "Waiting in the database 7: contest 4, interactive 3 Oldest 1 min" in shown.words
+    assert "valkey" not in shown.words
+    assert re.search(r"database ✓ up", shown.words)
+
+
+async def test_an_embedded_server_and_the_connection_to_it_are_one_part(scene: Scene) -> None:
+    scene.home.parts |= {"redis": PartState.DOWN, "valkey": PartState.UP, "database": PartState.UP}
+    shown = (await scene.admin.get(PAGE)).words
+    assert "redis ✗ down" in shown
+    assert "valkey" not in shown
+    assert "postgres" not in shown
+
+
+async def test_dispatcher_and_consumers_say_whether_they_live_and_when_they_last_worked(scene: Scene) -> None:
+    shown = (await scene.admin.get(PAGE)).words
+    assert "Dispatcher not on this node last sent to the queue: not known" in shown
+    assert "Consumer not on this node last claimed: not known; consumers alive: not known" in shown
+    scene.home.parts |= {"dispatcher": PartState.UP, "consumer": PartState.RESTARTING}
+    scene.home.context.pressure.consumers = 2
+    job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
+    for event in await scene.home.store.take_outbox(9, 1.0, 1.0):
+        await scene.home.store.mark_delivered([(event.id, "1-1")])
+    await scene.home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+    shown = (await scene.admin.get(PAGE)).words
+    at = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert re.search(f"Dispatcher ✓ up last sent to the queue: {at}", shown)
+    assert re.search(f"Consumer ✗ restarting last claimed: {at} ; 2 consumers alive", shown)
+
+
+@pytest.mark.parametrize(("lag", "age_ms", "is_said"), [(0, 30_000, True), (0, 29_999, False), (1, 30_000, False)])
+async def test_events_that_are_not_dispatched_are_a_symptom(
+    scene: Scene, lag: int, age_ms: int, *, is_said: bool
+) -> None:
+    outbox = OutboxPending({Priority.INTERACTIVE: 1}, age_ms)
+    scene.home.pressed.append(replace(scene.home.backlog, lag=lag, outbox=outbox))
+    assert ("none is sent to the queue" in (await scene.admin.get(PAGE)).words) is is_said
+
+
+async def test_a_waiting_submission_is_said_to_be_safe_while_redis_is_away(scene: Scene) -> None:
+    job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
+    safe = "It is stored safely. Judging is delayed at the moment"
+    assert safe not in (await scene.owner.get(f"/submissions/{job_id}")).words
+    scene.home.context.pressure.put_outage(OutboxPending({}), None)
+    assert safe in (await scene.owner.get(f"/submissions/{job_id}")).words
+    await scene.home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+    assert safe not in (await scene.owner.get(f"/submissions/{job_id}")).words, "a node has it"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
