@@ -363,6 +363,8 @@ def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
     assert (seen["oldest_age_source"], seen["approx"]) == ("outbox", False)
     assert seen["oldest_age_ms"] > 0
     assert "a submission that waits for its turn" in silent.asked("pressure").stdout
+    away = silent.asked("pressure", REDIS_URL="127.0.0.1:1")
+    assert f"{waiting} wait in the outbox, stored safely" in line_of(away, 3)
     text = silent.node.families()["api_pressure_snapshot"]
     assert {sample.labels["field"] for sample in text.samples} >= {"lag", "outbox_pending", "oldest_age_seconds"}
 
