@@ -48,7 +48,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "problem preview": (
         "deepoj problem preview 1 --verdict 'Wrong Answer'",
         "deepoj problem preview 1 --apply 3",
-        "deepoj problem preview 1 --history",
     ),
     "problem set": (
         "deepoj problem set 1 --visibility listed --tag dp --all-languages",

@@ -47,6 +47,7 @@ scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
 scheduler_db_gc_total scheduler result,reason
 scheduler_object_gc_total scheduler result
+rejudge_previews_running scheduler
 dlq_size scheduler
 worker_task_total worker status
 worker_task_duration_seconds worker
@@ -56,6 +57,7 @@ worker_unzip_duration_seconds worker
 worker_testcase_cache_total worker result
 worker_compile_cache_total worker result
 worker_live_tests_total worker result
+worker_preview_jobs_total worker result
 api_connections api
 api_connections_evicted_total api reason
 api_connections_refused_total api reason

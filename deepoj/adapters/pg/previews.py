@@ -54,7 +54,7 @@ class _RolledBack(Exception):
 class PgPreviews(PgBackgroundLeases[PreviewClaim]):
     """Previews of rejudges (``ports.Previews``, ``ports.PreviewLeases``)."""
 
-    _noun = "preview_job"
+    _extend, _give_back, _finish = "extend_preview_job", "give_back_preview_job", "finish_preview_job"
 
     async def start_preview(
         self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope
@@ -147,7 +147,7 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
 
     async def finish(self, claim: PreviewClaim, outcome: PreviewOutcome) -> bool:
         result = None if outcome.result is None else clean_json(outcome.result)
-        return await self._finish(
+        return await self._write(
             claim, outcome.status, outcome.score, outcome.isolation, result, clean_text(outcome.why)
         )
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class PgVerifications(PgBackgroundLeases[ExampleClaim]):
     """Verifications (``ports.Verifications``, ``ports.ExampleLeases``)."""
 
-    _noun = "example"
+    _extend, _give_back, _finish = "extend_example", "give_back_example", "finish_example"
 
     async def start_verification(
         self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
@@ -136,7 +136,7 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
         )
 
     async def finish(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
-        return await self._finish(
+        return await self._write(
             claim,
             outcome.kept.value,
             clean_text(outcome.why),
