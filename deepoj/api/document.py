@@ -49,6 +49,7 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "lang": ("^[a-z]{2,20}(-[A-Za-z0-9]{2,8})?$", "a language of `langs`", "en"),
     "name": ("^[A-Za-z0-9._-]{1,120}$", "a file's name", "figure.png"),
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
+    "preview_id": ("^[1-9][0-9]{0,9}$", "a preview's number", "3"),
     "group_id": ("^[1-9][0-9]{0,18}$", "a group's number", "7"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }
