@@ -253,9 +253,9 @@ async def test_a_node_judges_previews_in_all_slots_but_one_and_a_stop_gives_them
     async with trio.open_nursery() as nursery:
         await nursery.start(node)
         await trio.sleep(5)
-        assert (judging, leases.free) == ([1, 2, 3], 1)
+        assert (sorted(judging), leases.free) == ([1, 2, 3], 1)
         await trio.sleep(10)
-        assert (judging, sorted(judged)) == ([1, 2, 3, 2, 4, 5], [1, 2, 3]), "one that broke is due again"
+        assert (sorted(judging[3:]), sorted(judged)) == ([2, 4, 5], [1, 2, 3]), "one that broke is due again"
         nursery.cancel_scope.cancel()
     assert leases.free == 4
     claims = [await previewed.claimed() for _ in range(3)]
