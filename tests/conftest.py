@@ -89,6 +89,7 @@ LONGEST = (
 #: files that share a node of the session
 SHARED = (
     (
+        "tests/e2e/test_embedded_home.py",
         "tests/e2e/test_oauth.py",
         "tests/e2e/test_rejudge.py",
         "tests/e2e/test_texts.py",

@@ -124,6 +124,7 @@ def test_without_an_outbox_redis_away_is_an_error_and_repair_mends_it(deployment
         assert deployment.ask(f"SELECT event_type FROM outbox_events WHERE job_id = '{job_id}' LIMIT 1") == "repair"
 
 
+@pytest.mark.full
 def test_two_nodes_count_together(deployment: Deployment, tmp_path: Path) -> None:
     limited = {"SUBMIT_RATE_LIMIT_IP_PER_WINDOW": "4", "SUBMIT_RATE_LIMIT_WINDOW_SEC": "3600"}
     with (

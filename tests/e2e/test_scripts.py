@@ -20,7 +20,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.cluster import Deployment, Servers, deployed
-from tests.e2e.conftest import House
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, until
 from tests.e2e.typed import typed
 from tests.servers_redis import RedisServer
@@ -377,13 +376,6 @@ def test_an_unknown_lag_is_null(site: Site) -> None:
     seen = json.loads(site.asked("pressure", "--json", JOB_STREAM_KEY=key, JOB_STREAM_GROUP="g").stdout)
     assert (seen["lag"], seen["lag_valid"], seen["backlog"]) == (None, False, None)
     assert seen["oldest_age_source"] == "backlog"
-
-
-def test_the_embedded_servers_are_found_without_being_told(house: House) -> None:
-    env = {"DEEPOJ_HOME": str(house.home), "SCHEDULER_METRICS_URL": ""}
-    seen = typed("pressure", "--json", env=env)
-    assert json.loads(seen.stdout)["stream_key"] == "deepoj:jobs", seen
-    assert typed("verify", "b1", env=env).returncode == 0
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ and a host that is as it was."""
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import psutil
 import pytest
 import trio
 
-from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.exec_rules import JudgeSettings, compile_spec, said
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
@@ -23,8 +22,8 @@ from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
 from tests.host import PROC
-from tests.sandbox.bench import open_box
 from tests.sandbox.hostile_sources import CE, SOURCES, Hostile
+from tests.sandbox.lent import LentBox, lent_box
 from tests.sandbox.test_life import standing, until
 from tests.unit.makers import a_claim, a_problem
 
@@ -40,9 +39,9 @@ NOTE_CHARS = 300
 INNOCENT = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; }\n"
 
 
-@pytest.fixture
-async def box() -> AsyncIterator[LinuxBox]:
-    async with open_box(SLOTS) as opened:
+@pytest.fixture(scope="module")
+def box() -> Iterator[LentBox]:
+    with lent_box(SLOTS) as opened:
         yield opened
 
 
@@ -62,7 +61,7 @@ def secrets() -> list[str]:
     return shadow.read_text().splitlines() if os.access(shadow, os.R_OK) else []
 
 
-async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: JudgeSettings) -> Report:
+async def judged(box: LentBox, tmp_path: Path, source: Hostile, settings: JudgeSettings) -> Report:
     """The report; its words are checked on the way."""
     data = tmp_path / f"data-{source.language}"
     data.mkdir(exist_ok=True)
@@ -85,7 +84,7 @@ async def judged(box: LinuxBox, tmp_path: Path, source: Hostile, settings: Judge
 
 
 @pytest.mark.parametrize("name", SOURCES)
-async def test_hostile_source_gets_its_verdict(box: LinuxBox, tmp_path: Path, name: str) -> None:
+async def test_hostile_source_gets_its_verdict(box: LentBox, tmp_path: Path, name: str) -> None:
     source = SOURCES[name]
     await standing(box.launcher_pid, SLOTS)  # a box is open before the last of its processes is born
     before = traces(box.launcher_pid)
@@ -104,7 +103,7 @@ async def test_hostile_source_gets_its_verdict(box: LinuxBox, tmp_path: Path, na
     await until(lambda: traces(box.launcher_pid) == before, f"{traces(box.launcher_pid)} as {before}")
 
 
-async def test_an_innocent_source_after_all_of_that(box: LinuxBox, tmp_path: Path) -> None:
+async def test_an_innocent_source_after_all_of_that(box: LentBox, tmp_path: Path) -> None:
     bombs = (
         "bomb: macros",
         "object: an array of 4 GiB",
@@ -121,7 +120,7 @@ async def test_an_innocent_source_after_all_of_that(box: LinuxBox, tmp_path: Pat
     assert report.compile.output == ""
 
 
-async def test_a_bomb_meets_the_limits_that_operators_have(box: LinuxBox, tmp_path: Path) -> None:
+async def test_a_bomb_meets_the_limits_that_operators_have(box: LentBox, tmp_path: Path) -> None:
     report = await judged(box, tmp_path, SOURCES["bomb: macros"], FULL)
 
     assert report.status is Verdict.COMPILE_ERROR
@@ -139,7 +138,7 @@ async def test_a_bomb_meets_the_limits_that_operators_have(box: LinuxBox, tmp_pa
     ],
     ids=lambda source: source.name,
 )
-async def test_a_compiler_that_waits_meets_the_wall(box: LinuxBox, tmp_path: Path, source: Hostile) -> None:
+async def test_a_compiler_that_waits_meets_the_wall(box: LentBox, tmp_path: Path, source: Hostile) -> None:
     report = await judged(box, tmp_path, source, replace(FULL, compile_wall_ms=1_500))
 
     assert report.status is Verdict.COMPILE_ERROR
@@ -151,7 +150,7 @@ async def test_a_compiler_that_waits_meets_the_wall(box: LinuxBox, tmp_path: Pat
     "name", ["py_compile.py", "sys.py", "os.py", "importlib.py", "encodings.py", "sitecustomize.py"]
 )
 async def test_a_file_beside_a_python_source_is_not_run_when_it_is_checked(
-    box: LinuxBox, tmp_path: Path, name: str
+    box: LentBox, tmp_path: Path, name: str
 ) -> None:
     known = LANGUAGES["python3"]
     (tmp_path / known.source_name).write_text("print(3)\n")
@@ -176,7 +175,7 @@ async def test_a_file_beside_a_python_source_is_not_run_when_it_is_checked(
     ],
 )
 async def test_bytes_that_are_no_text(
-    box: LinuxBox, tmp_path: Path, language: str, code: bytes, verdict: RunVerdict
+    box: LentBox, tmp_path: Path, language: str, code: bytes, verdict: RunVerdict
 ) -> None:
     """They cannot come by the interface, which takes text; a compiler's words about them are text all the same."""
     known = LANGUAGES[language]

@@ -50,7 +50,7 @@ def running_site(home: Path) -> Iterator[Site]:
     """Run a node as `make run` does, with its sample. AssertionError if it was built without scripts and styles."""
     assert BUNDLE.exists(), NO_BUNDLE
     kept = {"RESULT_TTL_SEC": "36000"}  # the looks at all pages take longer than a custom run is kept usually
-    with running(home, "--sample", env=kept, first=True) as node:
+    with running(home, "--sample", env=kept) as node:
         until(lambda: "Result: Accepted" in node.out.read_text(), within_s=VERDICT_S, what=f"the sample; {node.tail()}")
         sessions = {who: _session_of(node.base, name) for who, name in NAMES.items()}
         ids = _ids(node)
