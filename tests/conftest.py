@@ -98,6 +98,8 @@ SHARED = (
     ),
     ("tests/web/test_journey.py", "tests/web/test_pages.py"),
 )
+#: begin after the files of ``LONGEST``: their node runs from the first of them to the end of the session
+LATE = SHARED[0]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -167,6 +169,8 @@ def stages_of(item: pytest.Item, path: str) -> Iterator[pytest.MarkDecorator]:
 
 def place_of(path: str) -> int:
     """The place of a file in the order of files: a lower one begins earlier."""
+    if path in LATE:
+        return len(LONGEST)
     return next((place for place, prefix in enumerate(LONGEST) if path.startswith(prefix)), len(LONGEST))
 
 
