@@ -1,3 +1,4 @@
+-- formerly 42123772c32de677557ddcbd6876b12f2e2240af7103f9f47211dc2f3a35d0ad
 -- What a user has achieved, for the marks in the list of problems and for profiles. It is kept when retention deletes
 -- submissions.
 CREATE TABLE IF NOT EXISTS solved (

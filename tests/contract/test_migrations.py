@@ -165,6 +165,9 @@ async def test_a_file_that_changed_after_it_was_applied_is_refused(
     assert refused.value.exit_code == 2
     with pytest.raises(MigrationRefused):
         await changed.rollback(0)
+    formerly = f"-- formerly {read_migrations(sql_root())[2].checksum}\n"
+    migrations[2] = replace(migrations[2], sql=migrations[2].sql + formerly)
+    assert await Migrator(bridge, postgres.dsn(empty), migrations=migrations).migrate() == []
 
 
 async def test_a_database_newer_than_the_program_is_refused(

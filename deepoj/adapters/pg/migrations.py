@@ -80,7 +80,7 @@ def plan(migrations: Sequence[Migration], applied: Sequence[Applied], target: in
                 f"the database has migration {row.version:03d}_{row.name}, which this program does not know: "
                 f"the program is older than the schema"
             )
-        if known[row.version].checksum != row.checksum:
+        if row.checksum not in known[row.version].checksums:
             raise MigrationRefused(
                 f"sql/migrations/{known[row.version].title}.sql was changed after it was applied to this database: "
                 f"restore the file and put the change into a new migration"

@@ -45,7 +45,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema. ``checksum`` is the SHA-256 (hex) of the file that applies it."""
+    """One step of the schema. ``checksum`` is the SHA-256 (hex) of the file that applies it.
+
+    A file that was rewritten, and leaves the same schema and rows as before, names the checksum of its former text in a
+    line ``-- formerly CHECKSUM``: databases that applied that text have applied this migration.
+    """
 
     version: int
     name: str
@@ -55,6 +59,11 @@ class Migration:
     @property
     def checksum(self) -> str:
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+    @property
+    def checksums(self) -> set[str]:
+        """Return the checksum and those of former texts."""
+        return {self.checksum, *re.findall(r"^-- formerly ([0-9a-f]{64})$", self.sql, re.MULTILINE)}
 
     @property
     def title(self) -> str:
