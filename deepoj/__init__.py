@@ -19,6 +19,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     observe     every metric and log field, declared once              ← words
     config      the only reader of environment and file                ← words
     judging     pure knowledge of verdicts, languages, problems; no IO ← words
+    contests    times, feeds and boards of contests; no IO             ← nothing
     accounts    names, passwords and lists of people                   ← words
     execution   what the judge step does: an attempt, compiling,
                 checking, interacting, their caches, the canaries      ← words, ports, judging, observe

@@ -54,6 +54,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem set 1 --visibility private --group 'Class 7'",
     ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
+    "contest": ("deepoj contest replay event-feed.ndjson",),
+    "contest replay": (
+        "deepoj contest replay event-feed.ndjson",
+        "deepoj contest replay FOLDER --board board.json --json",
+    ),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),
     "dlq show": ("deepoj dlq show JOB_ID",),

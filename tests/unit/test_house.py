@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"words"},
     "sample": set(),
     "judging": {"words"},
+    "contests": set(),
     "accounts": {"words"},
     "execution": {"words", "ports", "judging", "observe"},
     "pipeline": {"words", "ports", "judging", "observe", "execution"},
@@ -59,7 +60,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",
         "webhooks", "capacity", "observe", "config", "api", "adapters", "nursery", "wiring", "sample", "client",
-        "operate", "operate/drill",
+        "operate", "operate/drill", "contests",
     },
     "__main__": {"cli", "config"},
     "__init__": set(),

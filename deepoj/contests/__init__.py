@@ -1,0 +1,10 @@
+"""What contests know: times, feeds, boards. Pure: nothing here reads a clock, a file or a store.
+
+The names are those of the ICPC Contest API (https://ccs-specs.icpc.io): contest, problem, team, group, organization,
+submission, judgement, award.
+
+    clock.py    the times of the Contest API
+    feed.py     the objects of a contest, folded from an event feed of any published version
+    board.py    a scoreboard, kept up to date attempt by attempt
+    replay.py   the scoreboard of a feed, and the awards that it gives
+"""

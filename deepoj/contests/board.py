@@ -1,0 +1,150 @@
+"""A scoreboard by the rules of the ICPC: problems solved, then penalty time, then the time of the last solution.
+
+An attempt changes its own cell and row only, so its cost does not grow with the attempts before it. Rows are sorted
+when they are asked for.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
+
+
+class AttemptOutcome(Enum):
+    """What an attempt means to the board."""
+
+    PENDING = "pending"
+    SOLVED = "solved"
+    #: costs penalty time if the problem is solved later
+    REJECTED = "rejected"
+    #: rejected, but costs nothing: a compile error in many contests
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BoardAttempt:
+    """A submission that counts. In the order of its cell: ``number`` orders attempts of the same millisecond."""
+
+    time_ms: int
+    number: int
+    submission_id: str = field(compare=False)
+    team_id: str = field(compare=False)
+    problem_id: str = field(compare=False)
+    outcome: AttemptOutcome = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCell:
+    """One team at one problem. Attempts after the first solution are in none of the counts."""
+
+    judged: int = 0
+    pending: int = 0
+    #: rejected attempts that cost penalty time
+    rejected: int = 0
+    solved_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRow:
+    """One team. ``penalty`` in minutes; ``last_minute`` of its last solution, 0 without one."""
+
+    rank: int
+    team_id: str
+    solved: int
+    penalty: int
+    last_minute: int
+    cells: dict[str, BoardCell]
+
+
+def cell_of(attempts: Iterable[BoardAttempt]) -> BoardCell:
+    """Return the cell of attempts that are in order."""
+    judged = pending = rejected = 0
+    for attempt in attempts:
+        if attempt.outcome is AttemptOutcome.PENDING:
+            pending += 1
+            continue
+        judged += 1
+        if attempt.outcome is AttemptOutcome.SOLVED:
+            return BoardCell(judged, pending, rejected, attempt.time_ms)
+        rejected += attempt.outcome is AttemptOutcome.REJECTED
+    return BoardCell(judged, pending, rejected)
+
+
+class Board:
+    """The scoreboard of the teams given, for the problems given, in that order."""
+
+    def __init__(self, teams: Iterable[str], problems: Iterable[str], *, penalty_ms: int) -> None:
+        self._penalty_ms = penalty_ms
+        self.problems = tuple(problems)
+        self._cells = {team: dict.fromkeys(self.problems, BoardCell()) for team in teams}
+        self._attempts: dict[str, BoardAttempt] = {}
+        self._of_cell: dict[tuple[str, str], list[BoardAttempt]] = {
+            (team, problem): [] for team in self._cells for problem in self.problems
+        }
+
+    def put(self, attempt: BoardAttempt) -> None:
+        """Add an attempt, or replace the one of the same submission. Of another team or problem it does not count."""
+        self.remove(attempt.submission_id)
+        attempts = self._of_cell.get((attempt.team_id, attempt.problem_id))
+        if attempts is None:
+            return
+        self._attempts[attempt.submission_id] = attempt
+        bisect.insort(attempts, attempt)
+        self._cells[attempt.team_id][attempt.problem_id] = cell_of(attempts)
+
+    def remove(self, submission_id: str) -> None:
+        """Remove the attempt of a submission, if there is one."""
+        attempt = self._attempts.pop(submission_id, None)
+        if attempt is None:
+            return
+        attempts = self._of_cell[attempt.team_id, attempt.problem_id]
+        attempts.remove(attempt)
+        self._cells[attempt.team_id][attempt.problem_id] = cell_of(attempts)
+
+    def rows(self) -> list[BoardRow]:
+        """Return the rows by rank; teams of the same rank by id."""
+        rows = sorted((self._row(team) for team in self._cells), key=lambda row: (*_standing(row), row.team_id))
+        ranked: list[BoardRow] = []
+        for place, row in enumerate(rows, 1):
+            tied = ranked and _standing(ranked[-1]) == _standing(row)
+            rank = ranked[-1].rank if tied else place
+            ranked.append(BoardRow(rank, row.team_id, row.solved, row.penalty, row.last_minute, row.cells))
+        return ranked
+
+    def first_to_solve(self, problem: str) -> set[str]:
+        """Return the teams that solved the problem first: more than one only in the same millisecond.
+
+        It is not known, and the set empty, while an earlier attempt is not judged.
+        """
+        solved = {team: cells[problem].solved_ms for team, cells in self._cells.items()}
+        first = min((time_ms for time_ms in solved.values() if time_ms is not None), default=None)
+        waiting = (
+            attempt.outcome is AttemptOutcome.PENDING and first is not None and attempt.time_ms < first
+            for team in self._cells
+            for attempt in self._of_cell[team, problem]
+        )
+        if first is None or any(waiting):
+            return set()
+        return {team for team, time_ms in solved.items() if time_ms == first}
+
+    def _row(self, team: str) -> BoardRow:
+        cells = self._cells[team]
+        solved = [cell for cell in cells.values() if cell.solved_ms is not None]
+        minutes = [minutes_of(cell.solved_ms or 0) for cell in solved]
+        lost_ms = self._penalty_ms * sum(cell.rejected for cell in solved)
+        return BoardRow(
+            rank=0,
+            team_id=team,
+            solved=len(solved),
+            penalty=sum(minutes) + lost_ms // MS_PER_MINUTE,
+            last_minute=max(minutes, default=0),
+            cells=dict(cells),
+        )
+
+
+def _standing(row: BoardRow) -> tuple[int, int, int]:
+    return (-row.solved, row.penalty, row.last_minute)

@@ -1,0 +1,158 @@
+"""The scoreboard of a feed, and where the feed's own awards differ from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardRow
+from deepoj.contests.feed import ContestObjects, ContestTimes, FeedError, FeedEvent, Object, time_of
+
+#: judgement types that cost nothing where the feed does not say so: the specification's known ones
+_FREE = {"CE", "JE", "SE", "CS"}
+_ACCEPTED = "AC"
+
+
+@dataclass(frozen=True, slots=True)
+class AwardDifference:
+    """An award of the feed that its own submissions do not give."""
+
+    award: str
+    published: list[str]
+    computed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A feed's contest, folded."""
+
+    contest_id: str
+    name: str
+    objects: ContestObjects
+    rows: list[BoardRow]
+    differences: list[AwardDifference]
+
+
+def replay(events: Iterable[FeedEvent]) -> Replay:
+    """Fold a feed.
+
+    Raises FeedError: it is no feed, or not of a contest whose board counts problems solved.
+    """
+    objects = ContestObjects()
+    for event in events:
+        objects.apply(event)
+    times = ContestTimes.of(objects.contest)
+    if objects.contest.get("scoreboard_type", "pass-fail") != "pass-fail":
+        raise FeedError("this contest's board counts points; only boards that count problems solved can be replayed")
+    board = board_of(objects, times)
+    rows = board.rows()
+    return Replay(
+        contest_id=str(objects.contest.get("id", "")),
+        name=str(objects.contest.get("name", "")),
+        objects=objects,
+        rows=rows,
+        differences=list(_differences(objects, board, rows)),
+    )
+
+
+def board_of(objects: ContestObjects, times: ContestTimes) -> Board:
+    """Return the scoreboard of the objects: of teams that are shown, with submissions within the contest's duration.
+
+    Raises FeedError.
+    """
+    teams = [team for team, item in objects.of("teams").items() if not is_hidden(objects, item)]
+    problems = sorted(objects.of("problems"), key=lambda problem: _place(objects.of("problems")[problem]))
+    board = Board(teams, problems, penalty_ms=times.penalty_ms)
+    judgements = _judgements_by_submission(objects, times)
+    for number, (submission_id, item) in enumerate(objects.of("submissions").items()):
+        time_ms = time_of(item, times, f"submission {submission_id}")
+        if 0 <= time_ms < times.duration_ms:
+            board.put(
+                BoardAttempt(
+                    time_ms=time_ms,
+                    number=number,
+                    submission_id=submission_id,
+                    team_id=str(item.get("team_id")),
+                    problem_id=str(item.get("problem_id")),
+                    outcome=_outcome(judgements.get(submission_id, ()), objects.of("judgement-types")),
+                )
+            )
+    return board
+
+
+def is_hidden(objects: ContestObjects, team: Object) -> bool:
+    """Return whether the board leaves out a team: it is hidden, or one of its groups is."""
+    groups = (objects.of("groups").get(str(group), {}) for group in team.get("group_ids") or ())
+    return bool(team.get("hidden")) or any(group.get("hidden") for group in groups)
+
+
+def _place(problem: Object) -> tuple[int, str]:
+    return (int(problem.get("ordinal") or 0), str(problem.get("label") or ""))
+
+
+def _judgements_by_submission(objects: ContestObjects, times: ContestTimes) -> Mapping[str, list[Object]]:
+    """Return the judgements of each submission, by when they began, then in the feed's order."""
+    found: dict[str, list[tuple[int, Object]]] = {}
+    for judgement_id, item in objects.of("judgements").items():
+        began = 0
+        if item.get("start_contest_time") is not None:
+            began = time_of(item, times, f"judgement {judgement_id}", "start_contest_time")
+        found.setdefault(str(item.get("submission_id")), []).append((began, item))
+    return {
+        submission: [item for _, item in sorted(judgements, key=lambda judgement: judgement[0])]
+        for submission, judgements in found.items()
+    }
+
+
+def _outcome(judgements: Iterable[Object], types: Mapping[str, Object]) -> AttemptOutcome:
+    """Return what the last finished judgement says that counts.
+
+    A rejudgement follows the judgement that it replaces. Feeds of 2020-03 mark what does not count any more with
+    ``valid``, those since 2023-06 with ``current``.
+    """
+    word: str | None = None
+    for judgement in judgements:
+        if judgement.get("valid", True) is not False and judgement.get("current", True) is not False:
+            word = judgement.get("judgement_type_id") or judgement.get("simplified_judgement_type_id") or word
+    if word is None:
+        return AttemptOutcome.PENDING
+    type_: Object = types.get(word, {})
+    if type_.get("solved", word == _ACCEPTED):
+        return AttemptOutcome.SOLVED
+    return AttemptOutcome.REJECTED if type_.get("penalty", word not in _FREE) else AttemptOutcome.FREE
+
+
+def _differences(objects: ContestObjects, board: Board, rows: list[BoardRow]) -> Iterable[AwardDifference]:
+    """Compare the awards that follow from the board. Medals and ``rank-…`` are the director's to set."""
+    teams = objects.of("teams")
+    for award, item in objects.of("awards").items():
+        kind, _, subject = award.partition("-winner-")
+        if award == "winner":
+            computed = _leaders(rows)
+        elif award.startswith("first-to-solve-"):
+            problem = award.removeprefix("first-to-solve-")
+            computed = board.first_to_solve(problem) if problem in board.problems else set()
+        elif kind == "group":
+            computed = _leaders(row for row in rows if subject in map(str, teams[row.team_id].get("group_ids") or ()))
+        elif kind == "organization":
+            computed = _leaders(row for row in rows if str(teams[row.team_id].get("organization_id")) == subject)
+        else:
+            continue
+        published = {str(team) for team in item.get("team_ids") or ()}
+        if published != computed:
+            yield AwardDifference(award, sorted(published), sorted(computed))
+
+
+def _leaders(rows: Iterable[BoardRow]) -> set[str]:
+    """Return the best teams of rows in the order of their rank; none has solved nothing."""
+    leaders: list[BoardRow] = []
+    for row in rows:
+        if row.solved and (not leaders or row.rank == leaders[0].rank):
+            leaders.append(row)
+    return {row.team_id for row in leaders}
+
+
+def board_fields(rows: Iterable[BoardRow]) -> list[dict[str, Any]]:
+    """Return the board as the command writes it: a dict a row. ``penalty`` in minutes."""
+    return [{"rank": row.rank, "team_id": row.team_id, "solved": row.solved, "penalty": row.penalty} for row in rows]
