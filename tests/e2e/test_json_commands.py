@@ -42,7 +42,7 @@ ELSEWHERE = {
     "admin set-roles", "admin groups list", "admin groups create", "admin groups rename", "admin groups remove",
     "admin groups add", "admin groups take-out", "backup", "restore", "login",
     "logout", "submit", "status", "run", "problems", "languages", "problem show", "problem replace",
-    "problem rejudge", "problem preview", "problem set", "problem statement",
+    "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
 }  # fmt: skip
 
 
