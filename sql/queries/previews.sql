@@ -188,17 +188,21 @@ dropped AS (
     FROM waiting AS w
     WHERE j.preview_id = w.id AND w.is_outdated
 ),
+-- read once for each preview: a condition on the rows to change would read all of its submissions for each of them
+judged AS MATERIALIZED (
+    SELECT w.id, now() - make_interval(secs => $2)
+                 >= (SELECT max(j.changed_at) FROM preview_jobs AS j WHERE j.preview_id = w.id) AS is_idle
+    FROM waiting AS w WHERE NOT w.is_outdated
+),
 hopeless AS (
     UPDATE preview_jobs AS j
     SET state = 'done', lease_owner = NULL, changed_at = now(),
         why = CASE WHEN j.attempts >= $1 THEN 'each node that tried stopped answering'
                    ELSE 'no judge node took it in time' END
-    FROM waiting AS w
-    WHERE j.preview_id = w.id AND NOT w.is_outdated AND j.state IN ('pending', 'processing') AND j.due_at <= now()
-      AND (j.attempts >= $1
-           OR now() - make_interval(secs => $2)
-              >= (SELECT max(o.changed_at) FROM preview_jobs AS o WHERE o.preview_id = w.id))
-    RETURNING j.preview_id, j.place
+    FROM judged AS w
+    WHERE j.preview_id = w.id AND j.state IN ('pending', 'processing') AND j.due_at <= now()
+      AND (j.attempts >= $1 OR w.is_idle)
+    RETURNING j.preview_id
 ),
 ended AS (
     UPDATE previews AS v
@@ -206,11 +210,9 @@ ended AS (
     FROM waiting AS w
     WHERE v.id = w.id
       AND (w.is_outdated
-           OR w.state = 'running' AND NOT EXISTS (
-               SELECT FROM preview_jobs AS j
-               WHERE j.preview_id = w.id AND j.state IN ('pending', 'processing')
-                 AND NOT EXISTS (
-                     SELECT FROM hopeless AS h WHERE h.preview_id = j.preview_id AND h.place = j.place)))
+           OR w.state = 'running'
+              AND (SELECT count(*) FROM preview_jobs AS j WHERE j.preview_id = w.id AND j.state IN ('pending', 'processing'))
+                  = (SELECT count(*) FROM hopeless AS h WHERE h.preview_id = w.id))
     RETURNING v.state, pg_notify('deepoj_live', 'preview-' || v.id)
 )
 SELECT (SELECT count(*) FROM ended) AS ended,

@@ -163,6 +163,13 @@ running AS MATERIALIZED (
     ORDER BY v.id
     FOR NO KEY UPDATE OF v SKIP LOCKED
 ),
+-- read once for each verification: a condition on the rows to change would read all of its submissions for each of them
+judged AS MATERIALIZED (
+    SELECT r.id, r.is_outdated,
+           now() - make_interval(secs => $2)
+           >= (SELECT max(e.changed_at) FROM verified_examples AS e WHERE e.verification_id = r.id) AS is_idle
+    FROM running AS r
+),
 hopeless AS (
     UPDATE verified_examples AS e
     SET state = 'done', lease_owner = NULL, code = '', beside = '[]', changed_at = now(),
@@ -170,14 +177,10 @@ hopeless AS (
         why = CASE WHEN r.is_outdated THEN ''
                    WHEN e.attempts >= $1 THEN 'not judged: each node that tried stopped answering'
                    ELSE 'no judge node took it in time' END
-    FROM running AS r
+    FROM judged AS r
     WHERE e.verification_id = r.id AND e.state IN ('pending', 'processing')
-      AND (r.is_outdated
-           OR e.due_at <= now()
-              AND (e.attempts >= $1
-                   OR now() - make_interval(secs => $2)
-                      >= (SELECT max(o.changed_at) FROM verified_examples AS o WHERE o.verification_id = r.id)))
-    RETURNING e.verification_id, e.place
+      AND (r.is_outdated OR e.due_at <= now() AND (e.attempts >= $1 OR r.is_idle))
+    RETURNING e.verification_id
 ),
 ended AS (
     UPDATE verifications AS v
@@ -185,11 +188,9 @@ ended AS (
     FROM running AS r
     WHERE v.id = r.id
       AND (r.is_outdated
-           OR NOT EXISTS (
-               SELECT FROM verified_examples AS e
-               WHERE e.verification_id = r.id AND e.state IN ('pending', 'processing')
-                 AND NOT EXISTS (
-                     SELECT FROM hopeless AS h WHERE h.verification_id = e.verification_id AND h.place = e.place)))
+           OR (SELECT count(*) FROM verified_examples AS e
+               WHERE e.verification_id = r.id AND e.state IN ('pending', 'processing'))
+              = (SELECT count(*) FROM hopeless AS h WHERE h.verification_id = r.id))
     RETURNING pg_notify('deepoj_live', 'verify-' || v.problem_id)
 )
 SELECT (SELECT count(*) FROM ended) AS ended, (SELECT count(*) FROM hopeless) AS hopeless;

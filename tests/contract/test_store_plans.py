@@ -299,3 +299,42 @@ async def test_repair_hashes_the_live_jobs(real: PgLab) -> None:
     types, values = REPAIR
     plan = real.sql(f"{settings}PREPARE p ({types}) AS {queries()['repair'].sql}; EXPLAIN EXECUTE p({values})")
     assert re.search(r"NOT \(?(ANY \(.*)?\(?hashed SubPlan", plan), plan
+
+
+#: due submissions of one batch
+DUE = 3_000
+#: statements of the sweeper → a batch with that many due submissions
+BATCHES = {
+    "sweep_previews": (
+        "INSERT INTO previews (problem_id, problem_version, in_full, submissions) "
+        f"SELECT id, version, false, {DUE} FROM problems; "
+        "INSERT INTO preview_jobs (preview_id, place, job_id, judging, base_attempt_id, old_status, language) "
+        "SELECT (SELECT id FROM previews), row_number() OVER (), job_id, 1, 1, 'Accepted', language FROM submissions"
+    ),
+    "sweep_verifications": (
+        "INSERT INTO verifications (problem_id, problem_version, time_limit_ms, points, left_out) "
+        "SELECT id, version, 1, '', 0 FROM problems; "
+        "INSERT INTO verified_examples (verification_id, place, example, language, code, beside) "
+        "SELECT (SELECT id FROM verifications), row_number() OVER (), '{}', language, '', '[]' FROM submissions"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+@pytest.mark.parametrize("max_wait_s", [600, 0], ids=["waiting", "hopeless"])
+async def test_a_sweep_reads_the_submissions_of_a_batch_once(real: PgLab, name: str, max_wait_s: int) -> None:
+    """Read for each due submission again, those of the largest preview took longer than a command may."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    real.sql(
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, state, "
+        f"status, result) SELECT gen_random_uuid(), {problem.id}, {user_id}, 'x', 'cpp17', 1, 1, 'done', 'Accepted', "
+        f"'{{}}' FROM generate_series(1, {DUE}); {BATCHES[name]}; ANALYZE"
+    )
+    settings = await session_settings(real.pg_store)
+    plan = real.sql(
+        f"{settings}PREPARE p (int, float8) AS {queries()[name].sql}; "
+        f"EXPLAIN (ANALYZE, TIMING OFF) EXECUTE p (2, {max_wait_s})"
+    )
+    loops = [int(found) for found in re.findall(r"loops=(\d+)", plan)]
+    assert loops
+    assert max(loops) <= 2, plan
