@@ -4,7 +4,8 @@ Each kind is a queue of its own, claimed from its table like playground runs: it
 nothing that counts, lists, marks, rejudges or deletes submissions can meet them. (As submissions with a purpose, each
 of these would have to leave them out, and one that forgot would show them to people.) A node takes one with a slot that
 submissions leave: it waits until another slot stays free, but at most for ``PATIENCE_S``, so that a busy node does not
-starve it.
+starve it. While it has a slot, the last free one is left to submissions. So a submission finds a slot at once on a node
+that has several and judges no others; on a node with one slot, it waits for the end of at most one program.
 
 What if we die while judging one? Its lease runs out, and the next node claims it as attempt+1. After ``MAX_ATTEMPTS``
 it ends as not judged. A stop gives it back at once.

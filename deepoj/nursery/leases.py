@@ -115,11 +115,11 @@ class Leases:
 
     async def lend(self, patience_s: float) -> None:
         """Park until background work may use a slot, and take it: while another slot stays free for a submission, or
-        after ``patience_s`` any that is free. ``take_back`` ends that."""
+        after ``patience_s`` any that is free, if background work has no other. ``take_back`` ends that."""
         with trio.move_on_after(patience_s):
             while self.free < min(2, self.slots):
                 await self._changed.wait()
-        while not self.free:
+        while self.free < (2 if self._lent else 1):
             await self._changed.wait()
         self._lent += 1
 

@@ -248,7 +248,7 @@ async def test_a_node_judges_previews_in_all_slots_but_one_and_a_stop_gives_them
 
     node = BackgroundJudge(
         store=previewed.leases, leases=leases, gate=Gate(), owner="node", languages=("cpp17",), judge=judge,
-        settle=settle, at_most=leases.slots, patience_s=100.0,
+        settle=settle, at_most=3, patience_s=1.0,
     )  # fmt: skip
     async with trio.open_nursery() as nursery:
         await nursery.start(node)
@@ -260,3 +260,41 @@ async def test_a_node_judges_previews_in_all_slots_but_one_and_a_stop_gives_them
     assert leases.free == 4
     claims = [await previewed.claimed() for _ in range(3)]
     assert [(one.place, one.attempts) for one in claims] == [(2, 1), (4, 1), (5, 1)]
+
+
+@pytest.mark.parametrize(("slots", "lent"), [(1, 1), (2, 1), (4, 3)])
+async def test_background_work_leaves_a_slot_at_any_time(autojump_clock: object, slots: int, lent: int) -> None:
+    leases, times = Leases(60.0, slots), list[float]()
+    began = trio.current_time()
+
+    async def lend() -> None:
+        await leases.lend(60.0)
+        times.append(trio.current_time() - began)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(slots + 1):
+            nursery.start_soon(lend)
+        await trio.sleep(600)
+        assert times == [pytest.approx(0.0)] * lent, "no program takes the last free slot while another has one"
+        leases.take_back()
+        await trio.sleep(1)
+        assert times[lent:] == [pytest.approx(600.0)]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_full_node_lends_one_slot_after_a_time(autojump_clock: object) -> None:
+    leases, times = Leases(60.0, 4), list[float]()
+    began = trio.current_time()
+    for _ in range(3):
+        leases.add(a_claim(f"job-{len(leases.held())}"), began)
+
+    async def lend() -> None:
+        await leases.lend(60.0)
+        times.append(trio.current_time() - began)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lend)
+        nursery.start_soon(lend)
+        await trio.sleep(600)
+        assert times == [pytest.approx(60.0)]
+        nursery.cancel_scope.cancel()

@@ -197,7 +197,7 @@ def job_parts(
             languages=languages,
             judge=judge_of.judge_preview,
             settle=partial(settle_preview_job, store.preview_leases, metrics),
-            at_most=leases.slots,
+            at_most=max(1, leases.slots - 1),
         ),
         work=work,
         headers=headers,
