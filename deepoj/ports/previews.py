@@ -62,6 +62,6 @@ class PreviewLeases(BackgroundLeases[PreviewClaim, PreviewOutcome], Protocol):
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         """End previews whose submissions have all ended, and those of an older version of their problem. A submission
-        ends unjudged if its attempts are used up, or if its preview has not changed for ``max_wait_s``. Delete previews
-        that are older than ``keep_s``."""
+        ends unjudged if its attempts are used up, or if no submission of any preview has changed for ``max_wait_s``.
+        Delete previews that are older than ``keep_s``."""
         ...

@@ -8,7 +8,7 @@ from deepoj.words.sources import Sources
 
 #: claims of a program that count: it may have caused the death of its node
 MAX_ATTEMPTS = 2
-#: how long a batch may wait without any change before its programs end as not judged
+#: how long nothing may change before programs end as not judged: in a verification, in all previews
 MAX_WAIT_S = 1800.0
 
 

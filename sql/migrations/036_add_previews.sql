@@ -57,5 +57,7 @@ CREATE TABLE IF NOT EXISTS preview_jobs (
 );
 CREATE INDEX IF NOT EXISTS idx_preview_jobs_due ON preview_jobs (preview_id, place)
     WHERE state IN ('pending', 'processing');
+-- when a node last touched any
+CREATE INDEX IF NOT EXISTS idx_preview_jobs_changed ON preview_jobs (changed_at);
 -- also for the deletion of a submission
 CREATE UNIQUE INDEX IF NOT EXISTS idx_preview_jobs_job ON preview_jobs (job_id, preview_id);

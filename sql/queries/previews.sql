@@ -171,7 +171,8 @@ RETURNING place;
 
 -- name: sweep_previews
 -- Ends previews of an older version of their problem, and those whose submissions have all ended. A submission ends
--- unjudged as in sweep_verifications.
+-- unjudged if its attempts ($1) are used up, or if no node has touched a submission of any preview for $2 seconds: nodes
+-- take the oldest preview first, so a younger one may wait for hours.
 --
 -- Locks the preview, then its submissions, as Apply and Cancel do; claims lock submissions alone.
 WITH
@@ -188,20 +189,17 @@ dropped AS (
     FROM waiting AS w
     WHERE j.preview_id = w.id AND w.is_outdated
 ),
--- read once for each preview: a condition on the rows to change would read all of its submissions for each of them
-judged AS MATERIALIZED (
-    SELECT w.id, now() - make_interval(secs => $2)
-                 >= (SELECT max(j.changed_at) FROM preview_jobs AS j WHERE j.preview_id = w.id) AS is_idle
-    FROM waiting AS w WHERE NOT w.is_outdated
+idle AS MATERIALIZED (
+    SELECT now() - make_interval(secs => $2) >= (SELECT max(changed_at) FROM preview_jobs) AS is_idle
 ),
 hopeless AS (
     UPDATE preview_jobs AS j
     SET state = 'done', lease_owner = NULL, changed_at = now(),
         why = CASE WHEN j.attempts >= $1 THEN 'each node that tried stopped answering'
                    ELSE 'no judge node took it in time' END
-    FROM judged AS w
-    WHERE j.preview_id = w.id AND j.state IN ('pending', 'processing') AND j.due_at <= now()
-      AND (j.attempts >= $1 OR w.is_idle)
+    FROM waiting AS w CROSS JOIN idle
+    WHERE j.preview_id = w.id AND NOT w.is_outdated AND j.state IN ('pending', 'processing') AND j.due_at <= now()
+      AND (j.attempts >= $1 OR idle.is_idle)
     RETURNING j.preview_id
 ),
 ended AS (

@@ -283,6 +283,30 @@ async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) ->
     assert (await scene.now(preview)).failed == 1
 
 
+async def test_a_preview_behind_another_one_waits_as_long_as_nodes_judge(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA, WA)
+    first = await scene.started()
+    other = await new_problem(lab.store)
+    job_id = await send(lab.store, draft((await scene.submission(0)).user_id, other.id))
+    await judged(lab, job_id, WA)
+    behind = await scene.previews.start_preview(other.id, by=scene.by, in_full=False, scope=EVERYTHING)
+    assert isinstance(behind, Preview)
+    for _ in scene.job_ids:
+        lab.advance(WAIT_S * 0.6)
+        await scene.judge(AC)
+        await scene.sweep()
+    await scene.applied(first)
+    await scene.sweep()
+    waiting = await scene.previews.preview(other.id, behind.id)
+    assert waiting is not None
+    assert (waiting.state, waiting.ended) == (PreviewState.RUNNING, 0)
+    await scene.judge(AC)
+    assert await scene.sweep() == 1
+    found = await scene.previews.preview(other.id, behind.id)
+    assert found is not None
+    assert (found.state, found.judged) == (PreviewState.READY, 1)
+
+
 async def test_a_changed_problem_ends_its_preview(lab: Lab) -> None:
     scene = await Scene.of(lab, WA)
     preview = await scene.ready(AC)

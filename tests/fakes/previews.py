@@ -269,6 +269,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         await self.memory.problem(0)
         now, ended = self.memory.clock(), 0
+        changes = [job.changed_at for one in self.kept for job in one.jobs]
+        is_idle = max(changes, default=now) <= now - max_wait_s
         for one in [row for row in self.kept if row.state in OPEN]:
             problem = await self.memory.problem(one.problem_id)
             if problem is None or problem.version != one.problem_version:
@@ -277,9 +279,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
                 one.state, one.judged_at, ended = PreviewState.OUTDATED, now, ended + 1
                 self._ring(one)
                 continue
-            is_stuck = max((job.changed_at for job in one.jobs), default=now) <= now - max_wait_s
             for job in one.jobs:
-                if job.is_unfinished and job.due_at <= now and (job.attempts >= max_attempts or is_stuck):
+                if job.is_unfinished and job.due_at <= now and (job.attempts >= max_attempts or is_idle):
                     is_used_up = job.attempts >= max_attempts
                     why = "each node that tried stopped answering" if is_used_up else "no judge node took it in time"
                     job.end(PreviewOutcome(why=why))
