@@ -281,6 +281,16 @@ ledger AS (
 )
 SELECT (SELECT count(*) FROM target) AS applied, (SELECT count(*) FROM opened) AS opened;
 
+-- name: preview_marks
+-- Apply, between its halves: locks the marks that its verdicts may change, in the order in which retention does.
+SELECT user_id
+FROM solved
+WHERE problem_id = $2 AND user_id = ANY (ARRAY (
+    SELECT user_id FROM submissions WHERE job_id = ANY (ARRAY (
+        SELECT job_id FROM preview_jobs WHERE preview_id = $1 AND is_applied))))
+ORDER BY user_id
+FOR UPDATE;
+
 -- name: preview_write
 -- Apply, second half: the verdicts. A statement of its own, so that the triggers see a judging that ends: webhooks, marks.
 UPDATE submissions AS s

@@ -359,13 +359,15 @@ class _Mailbox:
                 return word
 
 
-async def until_somebody_waits_for_a_lock(real: PgLab) -> None:
+async def until_somebody_waits_for_a_lock(real: PgLab, sessions: int = 1) -> None:
     with trio.fail_after(SOON_S):
         while (
-            real.sql(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-                "AND datname = current_database() AND application_name = 'deepoj'"
+            int(
+                real.sql(
+                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                    "AND datname = current_database() AND application_name = 'deepoj'"
+                )
             )
-            == "0"
+            < sessions
         ):
             await trio.sleep(0.01)

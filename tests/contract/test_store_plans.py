@@ -148,6 +148,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "past_rejudges": ("bigint, bigint", "2000, 50"),
     "preview_cancel": ("bigint, bigint", "1, 1000"),
     "preview_apply": ("bigint, bigint", "1, 1000"),
+    "preview_marks": ("bigint, bigint", "1, 2000"),
     "preview_write": ("bigint", "1"),
     "preview_end": ("bigint, bigint, bigint", "1, 1000, 1"),
     "claim_preview_job": ("text, float8, int, text[]", "'n', 60, 2, '{cpp17,c17}'"),

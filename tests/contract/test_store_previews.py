@@ -23,7 +23,7 @@ from deepoj.words.problems import ProblemChange
 from deepoj.words.rejudges import EVERYTHING, Rejudged, RejudgeScope, VerdictChange
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Submission
-from tests.contract.labs import Lab, draft, new_problem, new_user, send
+from tests.contract.labs import Lab, PgLab, draft, holding, new_problem, new_user, send, until_somebody_waits_for_a_lock
 from tests.contract.test_store_rejudges import finish as judged
 from tests.contract.test_store_rejudges import rejudge
 
@@ -396,3 +396,34 @@ async def test_an_erased_account_is_a_pseudonym_and_its_submissions_are_left_out
     done = await scene.applied(preview)
     assert (done.applied, done.left_out) == (0, 2)
     assert [one.by for one in await scene.previews.past_rejudges(scene.problem_id, 9)] == [f"deleted-{scene.by}"]
+
+
+async def test_apply_and_retention_lock_marks_in_one_order(real: PgLab) -> None:
+    """Marks are locked by user; the submissions of the second user are older."""
+    scene = await Scene.of(real, WA)
+    first, second = await new_user(real.store, "bob"), await new_user(real.store, "carol")
+    expired: list[int] = []
+    for user_id in (second, first):
+        job_id = await send(real.store, draft(user_id, scene.problem_id, f"// old {user_id}"))
+        await judged(real, job_id, AC)
+        expired.append(int(real.sql(f"SELECT id FROM submissions WHERE job_id = '{job_id}'")))
+        scene.job_ids = [*scene.job_ids, await send(real.store, draft(user_id, scene.problem_id, f"// new {user_id}"))]
+        await judged(real, scene.job_ids[-1], WA)
+    preview = await scene.started(RejudgeScope(verdict=WA))
+    await scene.judge(AC, AC, AC)
+    await scene.sweep()
+    real.sql(f"UPDATE submissions SET updated_at = now() - interval '9 days' WHERE id IN ({expired[0]}, {expired[1]})")
+    deleted: list[int] = []
+
+    async def retain() -> None:
+        deleted.append(await real.store.retention.delete_expired(expired, 86_400.0))
+
+    mark = f"SELECT FROM solved WHERE user_id = {first} FOR UPDATE"
+    async with holding(real, mark) as end, trio.open_nursery() as nursery:
+        nursery.start_soon(retain)
+        await until_somebody_waits_for_a_lock(real)
+        nursery.start_soon(scene.applied, preview)
+        await until_somebody_waits_for_a_lock(real, 2)
+        end("rollback")
+    assert deleted == [2]
+    assert (await scene.now(preview)).applied == 3

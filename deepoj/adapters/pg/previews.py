@@ -4,7 +4,7 @@ What if we die here? A start, an Apply and a Cancel are one transaction each. Be
 changed, and the preview is still ready; after it, a repeated Apply sees that and changes nothing. Leases are as in
 ``verifications``.
 
-Locks are taken in this order: the problem, its preview, submissions by id, the preview's submissions.
+Locks are taken in this order: the problem, its preview, submissions by id, the preview's submissions, marks by user.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
                     return refusal
                 if row is not None and row["state"] == PreviewState.READY:
                     applied = await connection.fetchrow(queries()["preview_apply"].sql, preview_id, by)
+                    await connection.fetch(queries()["preview_marks"].sql, preview_id, problem_id)
                     await connection.execute(queries()["preview_write"].sql, preview_id)
                     count = 0 if applied is None else applied["applied"]
                     await connection.execute(queries()["preview_end"].sql, preview_id, by, count)
