@@ -52,8 +52,8 @@ class Rejudges(Protocol):
         ...
 
     async def verdict_changes(self, order_id: int, limit: int) -> list[VerdictChange]:
-        """Count the verdicts before and after the latest judging of an order's newest ``limit`` submissions, if they
-        were rejudged since the order; the most frequent first. Judgings whose ledger was deleted are missing."""
+        """Count the verdicts before and after the latest rejudge since an order, of its newest ``limit`` submissions;
+        the most frequent first. Applied previews are no rejudges. Judgings whose ledger was deleted are missing."""
         ...
 
     async def go_on_rejudging(self, limit: int, stream_key: str) -> RejudgeOrder | None:

@@ -126,7 +126,8 @@ SELECT id, problem_id, problem_version, in_full, ordered_by, submissions, opened
 FROM rejudges WHERE problem_id = $1 ORDER BY id DESC LIMIT 1;
 
 -- name: verdict_changes
--- Counts the verdicts before and after the latest judging, of an order's newest $2 submissions rejudged since the order.
+-- Counts the verdicts before and after the latest judging that a rejudge opened since the order, of the order's newest $2
+-- submissions. A preview that was applied later opened judgings of its own.
 WITH
 newest AS MATERIALIZED (
     SELECT s.job_id, s.judging, s.state, s.status, o.ordered_at
@@ -135,10 +136,18 @@ newest AS MATERIALIZED (
     ORDER BY s.id DESC
     LIMIT $2
 )
-SELECT j.status AS before, CASE WHEN n.state IN ('done', 'dead') THEN n.status END AS after, count(*) AS count
+SELECT j.status AS before,
+       CASE WHEN n.judging > o.judging THEN k.status WHEN n.state IN ('done', 'dead') THEN n.status END AS after,
+       count(*) AS count
 FROM newest AS n
-JOIN judgings AS j ON j.job_id = n.job_id AND j.judging = n.judging - 1
-JOIN attempts AS a ON a.job_id = n.job_id AND a.judging = n.judging AND a.event = 'rejudged' AND a.created_at >= n.ordered_at
+CROSS JOIN LATERAL (
+    SELECT max(judging) AS judging
+    FROM attempts
+    WHERE job_id = n.job_id AND event = 'rejudged' AND created_at >= n.ordered_at
+      AND (detail IS NULL OR NOT starts_with(detail, 'preview '))
+) AS o
+JOIN judgings AS j ON j.job_id = n.job_id AND j.judging = o.judging - 1
+LEFT JOIN judgings AS k ON k.job_id = n.job_id AND k.judging = o.judging
 WHERE n.judging > 1
 GROUP BY 1, 2
 ORDER BY count DESC, before, after;

@@ -365,6 +365,22 @@ async def test_history_names_previews_and_rejudges_newest_first(lab: Lab) -> Non
     assert await scene.previews.past_rejudges(scene.problem_id + 1, 9) == []
 
 
+async def test_changes_of_a_rejudge_are_not_those_of_a_preview_applied_later(lab: Lab) -> None:
+    scene = await Scene.of(lab, AC, WA, WA)
+    order = await lab.store.rejudges.order_rejudge(scene.problem_id, by="chief", in_full=False)
+    assert order is not None
+    await lab.store.rejudges.go_on_rejudging(9, "deepoj:jobs")
+    for job_id in scene.job_ids:
+        await judged(lab, job_id, TLE)
+    await scene.applied(await scene.ready(AC, AC, AC))
+    assert isinstance(await rejudge(lab, scene.job_ids[2]), Rejudged)
+    assert set(await lab.store.rejudges.verdict_changes(order.id, 9)) == {
+        VerdictChange("Accepted", "Time Limit Exceeded", 1),
+        VerdictChange("Wrong Answer", "Time Limit Exceeded", 1),
+        VerdictChange("Accepted", None, 1),
+    }
+
+
 async def test_previews_go_after_a_month_and_with_their_problem(lab: Lab) -> None:
     scene = await Scene.of(lab, WA)
     preview = await scene.ready(AC)

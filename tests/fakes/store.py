@@ -1403,12 +1403,15 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             theirs = [row for row in self.rows.values() if row.draft.problem_id == one.order.problem_id]
             newest = sorted((row for row in theirs if row.id <= one.upto_id), key=lambda row: row.id)[-limit:]
             opened = {
-                (at.job_id, at.judging) for at in self.ledger if at.event == "rejudged" and at.at >= one.ordered_at
+                at.job_id: at.judging
+                for at in self.ledger
+                if at.event == "rejudged" and at.at >= one.ordered_at and not (at.detail or "").startswith("preview ")
             }
             for row in newest:
-                before = {kept.verdict.judging: kept.verdict.status for kept in self.kept.get(row.job_id, [])}
-                if (row.job_id, row.judging) in opened:
-                    counts[before[row.judging - 1], None if row.unfinished else row.status] += 1
+                kept = {old.verdict.judging: old.verdict.status for old in self.kept.get(row.job_id, [])}
+                if row.job_id in opened:
+                    judging, now = opened[row.job_id], None if row.unfinished else row.status
+                    counts[kept[judging - 1], kept[judging] if judging < row.judging else now] += 1
         found = [VerdictChange(before, after, count) for (before, after), count in counts.items()]
         return self._answer(sorted(found, key=lambda it: (-it.count, it.before, it.after or "~")), lost)
 
