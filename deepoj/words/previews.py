@@ -75,8 +75,9 @@ class Preview:
     judged: int
     #: whose verdict or score would change
     changed: int
-    #: that Apply has changed; the others were left out
+    #: that Apply has changed, and those that it left out
     applied: int
+    left_out: int
 
     @property
     def is_running(self) -> bool:
@@ -86,11 +87,6 @@ class Preview:
     def failed(self) -> int:
         """Number of submissions that could not be judged."""
         return self.ended - self.judged if self.state in {PreviewState.READY, PreviewState.APPLIED} else 0
-
-    @property
-    def left_out(self) -> int:
-        """Number of submissions that Apply left out."""
-        return self.ended - self.applied if self.state is PreviewState.APPLIED else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

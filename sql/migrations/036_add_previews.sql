@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS previews (
     -- of an applied or cancelled one
     decided_by      bigint      REFERENCES users (id) ON DELETE SET NULL,
     decided_at      timestamptz,
+    -- submissions that Apply changed; it left out the others
+    applied         integer     NOT NULL DEFAULT 0,
     CONSTRAINT previews_state CHECK (state IN ('running', 'ready', 'applied', 'cancelled', 'outdated'))
 );
 CREATE INDEX IF NOT EXISTS idx_previews_problem ON previews (problem_id, id);

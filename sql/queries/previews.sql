@@ -61,15 +61,15 @@ SELECT id, problem_version, in_full, state FROM previews WHERE problem_id = $1 A
 -- The newest $3 previews of a problem, or the one with the id $2, with what has been judged.
 SELECT v.id, v.problem_id, v.problem_version, v.in_full, v.verdict, v.language, v.since, v.until, v.submissions, v.state,
        v.created_at, v.judged_at, v.decided_at, o.username AS ordered_by, d.username AS decided_by,
-       j.ended, j.judged, j.changed, j.applied
+       v.applied, CASE v.state WHEN 'applied' THEN v.submissions - v.applied ELSE 0 END AS left_out,
+       j.ended, j.judged, j.changed
 FROM previews AS v
 LEFT JOIN users AS o ON o.id = v.ordered_by
 LEFT JOIN users AS d ON d.id = v.decided_by
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE state = 'done') AS ended, count(status) AS judged,
            count(*) FILTER (WHERE status IS NOT NULL AND (status <> old_status OR score IS DISTINCT FROM old_score))
-               AS changed,
-           count(*) FILTER (WHERE is_applied) AS applied
+               AS changed
     FROM preview_jobs WHERE preview_id = v.id
 ) AS j
 WHERE v.problem_id = $1 AND ($2::bigint IS NULL OR v.id = $2)
@@ -102,8 +102,7 @@ SELECT * FROM (
      FROM rejudges AS r WHERE r.problem_id = $1 ORDER BY r.id DESC LIMIT $2)
     UNION ALL
     (SELECT v.id, u.username, v.created_at, v.state, v.problem_version, v.in_full, v.verdict, v.language, v.since, v.until,
-            v.submissions,
-            (SELECT count(*) FROM preview_jobs AS j WHERE j.preview_id = v.id AND j.is_applied)
+            v.submissions, v.applied
      FROM previews AS v LEFT JOIN users AS u ON u.id = v.ordered_by
      WHERE v.problem_id = $1 ORDER BY v.id DESC LIMIT $2)
 ) AS past
@@ -303,14 +302,14 @@ WHERE id = ANY (ARRAY (SELECT id FROM submissions WHERE job_id = ANY (ARRAY (
 -- Apply, the end: the preview keeps no results.
 WITH
 ended AS (
-    UPDATE previews SET state = 'applied', decided_by = $2, decided_at = now()
+    UPDATE previews SET state = 'applied', decided_by = $2, decided_at = now(), applied = $3
     WHERE id = $1
-    RETURNING id, problem_id, submissions, decided_by, pg_notify('deepoj_live', 'preview-' || id)
+    RETURNING id, problem_id, submissions, applied, decided_by, pg_notify('deepoj_live', 'preview-' || id)
 ),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT u.username, 'preview_applied', e.problem_id::text,
-           jsonb_build_object('preview', e.id, 'submissions', $3::bigint, 'left_out', e.submissions - $3::bigint)
+           jsonb_build_object('preview', e.id, 'submissions', e.applied, 'left_out', e.submissions - e.applied)
     FROM ended AS e JOIN users AS u ON u.id = e.decided_by
 )
 UPDATE preview_jobs SET result = NULL WHERE preview_id = $1 AND (SELECT count(*) FROM ended) = 1;

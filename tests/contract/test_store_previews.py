@@ -207,6 +207,19 @@ async def test_what_was_rejudged_meanwhile_is_left_out(lab: Lab) -> None:
     assert await scene.is_audited()
 
 
+async def test_a_submission_deleted_before_apply_is_left_out_everywhere(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA, WA)
+    preview = await scene.ready(AC, AC, AC)
+    expired = await lab.store.retention.expired(0, 0.0, 1)
+    assert await lab.store.retention.delete_expired(expired.row_ids, 0.0) == 1
+    done = await scene.applied(preview)
+    assert (done.submissions, done.applied, done.left_out) == (3, 2, 1)
+    [applied, _] = await lab.store.admin_events.admin_events(9)
+    assert dict(applied.details) == {"preview": preview.id, "submissions": 2, "left_out": 1}
+    [past] = await scene.previews.past_rejudges(scene.problem_id, 9)
+    assert (past.submissions, past.rejudged) == (3, 2)
+
+
 async def test_apply_and_rejudge_at_one_moment_leave_one_verdict_a_judging(lab: Lab) -> None:
     scene = await Scene.of(lab, WA, WA, WA)
     preview = await scene.ready(AC, AC, AC)

@@ -82,6 +82,15 @@ class PreviewRow:
     judged_at: float | None = None
     decided_by: int | None = None
     decided_at: float | None = None
+    submissions: int = 0
+    applied: int = 0
+
+    def __post_init__(self) -> None:
+        self.submissions = len(self.jobs)
+
+    @property
+    def left_out(self) -> int:
+        return self.submissions - self.applied if self.state is PreviewState.APPLIED else 0
 
 
 @dataclass
@@ -148,9 +157,9 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             for job in one.jobs:
                 self._apply(one, job, by)
             one.state, one.decided_by, one.decided_at = PreviewState.APPLIED, by, self.memory.clock()
-            applied = sum(job.is_applied for job in one.jobs)
-            left_out = len(one.jobs) - applied
-            self._log(by, AdminAct.PREVIEW_APPLIED, problem_id, preview=one.id, submissions=applied, left_out=left_out)
+            one.applied = sum(job.is_applied for job in one.jobs)
+            counts = {"submissions": one.applied, "left_out": one.left_out}
+            self._log(by, AdminAct.PREVIEW_APPLIED, problem_id, preview=one.id, **counts)
             self._ring(one)
         return self._shown(one)
 
@@ -225,7 +234,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             (one.created_at, PastRejudge(
                 preview_id=one.id, by=self._name(one.ordered_by), at=self.memory._dated(one.created_at).isoformat(),
                 state=one.state, problem_version=one.problem_version, in_full=one.in_full, scope=one.scope,
-                submissions=len(one.jobs), rejudged=sum(job.is_applied for job in one.jobs),
+                submissions=one.submissions, rejudged=one.applied,
             ))
             for one in self.kept if one.problem_id == problem_id
         ]  # fmt: skip
@@ -334,8 +343,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             id=one.id, problem_id=one.problem_id, problem_version=one.problem_version, in_full=one.in_full,
             scope=one.scope, ordered_by=self._name(one.ordered_by), decided_by=self._name(one.decided_by),
             state=one.state, created_at=self.memory._dated(one.created_at).isoformat(), judged_at=iso(one.judged_at),
-            decided_at=iso(one.decided_at), submissions=len(one.jobs),
+            decided_at=iso(one.decided_at), submissions=one.submissions,
             ended=sum(not job.is_unfinished for job in one.jobs),
             judged=sum(job.outcome.status is not None for job in one.jobs),
-            changed=sum(job.is_changed for job in one.jobs), applied=sum(job.is_applied for job in one.jobs),
+            changed=sum(job.is_changed for job in one.jobs), applied=one.applied, left_out=one.left_out,
         )  # fmt: skip

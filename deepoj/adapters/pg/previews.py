@@ -228,6 +228,7 @@ def _preview(row: asyncpg.Record) -> Preview:
         judged=row["judged"],
         changed=row["changed"],
         applied=row["applied"],
+        left_out=row["left_out"],
     )
 
 

@@ -47,7 +47,9 @@ class PreviewView(ResponseModel):
     failed: int = Field(description="number of submissions that could not be judged; Apply leaves them out")
     changed: int = Field(description="number of submissions whose verdict or score would change")
     applied: int
-    left_out: int = Field(description="number of submissions that Apply left out: rejudged meanwhile, or not judged")
+    left_out: int = Field(
+        description="number of submissions that Apply left out: rejudged or deleted meanwhile, or not judged"
+    )
     verdict: str | None = Field(description="only submissions with this verdict; null: any")
     language: str | None = Field(description="only submissions in this language; null: any")
     since: str | None = Field(description="only submissions at or after this time; null: any")
