@@ -6,6 +6,8 @@ FROM previews WHERE problem_id = $1 AND state IN ('running', 'ready') FOR NO KEY
 -- name: preview_begin
 -- Creates a preview of the submissions that have a verdict: those with the verdict $5, in the language $6, submitted since
 -- $7 and before $8; NULL: any. Nothing is created if there are none, or more than $9. $4: the account that asks.
+--
+-- The lock waits for an erasure of a source, which ends only the jobs that it sees.
 WITH
 theirs AS MATERIALIZED (
     SELECT id, job_id, judging, attempt_id, status, (result ->> 'score')::float8 AS score, language
@@ -15,7 +17,7 @@ theirs AS MATERIALIZED (
       AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
     ORDER BY id
     LIMIT $9::bigint + 1
-    FOR KEY SHARE
+    FOR SHARE
 ),
 made AS (
     INSERT INTO previews (problem_id, problem_version, in_full, ordered_by, verdict, language, since, until, submissions)

@@ -456,3 +456,22 @@ async def test_apply_and_retention_lock_marks_in_one_order(real: PgLab) -> None:
         end("rollback")
     assert deleted == [2]
     assert (await scene.now(preview)).applied == 3
+
+
+async def test_a_preview_started_during_an_erasure_waits_for_it(real: PgLab) -> None:
+    scene = await Scene.of(real, WA, WA)
+    erased = await send(real.store, draft(await new_user(real.store, "bob"), scene.problem_id))
+    await judged(real, erased, WA)
+    found: list[Preview] = []
+
+    async def start() -> None:
+        found.append(await scene.started())
+
+    erase = f"UPDATE submissions SET code = '', is_erased = true WHERE job_id = '{erased}'"
+    async with holding(real, erase) as end, trio.open_nursery() as nursery:
+        nursery.start_soon(start)
+        await until_somebody_waits_for_a_lock(real)
+        end("commit")
+    assert [one.submissions for one in found] == [2]
+    assert {(await scene.claimed()).job_id for _ in range(2)} == set(scene.job_ids)
+    assert await scene.leases.claim("node", LEASE_S, ATTEMPTS, ("cpp17",)) is None
