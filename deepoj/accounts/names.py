@@ -17,15 +17,16 @@ _PSEUDONYM = re.compile(r"deleted-\d.*")
 def clean_username(raw: str) -> str | None:
     """Return the name as it is stored; None if it is not allowed.
 
-    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. Two letters are
-    enough if both are wide, as in most Chinese names. NFKC folds variants of a character (full-width letters).
+    3 to 32 characters after NFKC: letters, marks and digits of any script, and ``_ . -`` but not first. Two letters of
+    Chinese, Japanese or Korean are enough, as in most Chinese names; the first is no mark of repetition or length. NFKC
+    folds variants of a character (full-width letters).
     Separators, symbols and invisible characters are refused, also those that Unicode counts as letters and marks.
     Scripts may be mixed: a name grants no rights, administrators are a column.
     """
     if len(raw) > _MAX_RAW_CHARS:
         return None
     name = unicodedata.normalize("NFKC", raw)
-    least = 2 if all(map(_is_wide_letter, name)) else 3
+    least = 2 if _is_short_name(name) else 3
     if not least <= len(name) <= 32 or unicodedata.category(name[0])[0] not in "LN":
         return None
     if any(letter not in "_.-" and unicodedata.category(letter) not in _NAME_CATEGORIES for letter in name):
@@ -44,12 +45,26 @@ def clean_group_name(raw: str) -> str | None:
     return name if 1 <= len(name) <= MAX_GROUP_NAME_CHARS and name.isprintable() else None
 
 
-def _is_wide_letter(character: str) -> bool:
-    """Return whether it is a letter of Chinese, Japanese or Korean: after NFKC, letters of no other living script are
-    wide (UAX #11)."""
-    return unicodedata.east_asian_width(character) == "W" and unicodedata.category(character)[0] == "L"
+def _is_short_name(name: str) -> bool:
+    """Return whether these are two letters of Chinese, Japanese or Korean, and the first is not a modifier (Lm)."""
+    return len(name) == 2 and all(map(_is_cjk_letter, name)) and unicodedata.category(name[0]) != "Lm"
 
 
+def _is_cjk_letter(character: str) -> bool:
+    number = ord(character)
+    return unicodedata.category(character)[0] == "L" and any(first <= number <= last for first, last in _CJK_BLOCKS)
+
+
+#: Unicode's blocks of the letters of which two are a name. Width (UAX #11) does not tell them: Yi, Tangut, Nüshu and
+#: Khitan are wide, too. Hangul as syllables alone: NFKC composes them, and a single jamo is no syllable.
+_CJK_BLOCKS = (
+    (0x3005, 0x3005),  # 々, as in the surname 佐々
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3100, 0x312F), (0x31A0, 0x31BF),  # Bopomofo and its extension
+    (0x31F0, 0x31FF),  # Katakana Phonetic Extensions
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),  # Han, and the planes kept for it
+    (0xAC00, 0xD7A3),  # Hangul Syllables
+)  # fmt: skip
 _NAME_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd", "Nl"})
 #: letters and marks that are invisible: Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, those that
 #: NFKC keeps and the categories above allow

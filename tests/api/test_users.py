@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from importlib.resources import read_text
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from deepoj.accounts.names import clean_username, is_reserved
+from deepoj.accounts.names import USERNAME_RULE, clean_username, is_reserved
+from deepoj.accounts.people import PersonFault
+from deepoj.api.models.accounts import RegisterBody
+from deepoj.web.pages.users import FAULTS as PERSON_FAULTS
 from tests.api.house import PASSWORD, House, house
 
 BASE = "/api/v1/admin/users"
@@ -356,6 +360,26 @@ async def test_a_name_holds_nothing_that_is_not_seen(tmp_path: Path, invisible: 
 def test_other_names_are_free(name: str) -> None:
     assert clean_username(name) == name
     assert not is_reserved(name, frozenset({"admin"}))
+
+
+def test_two_letters_are_a_name_in_chinese_japanese_and_korean_alone() -> None:
+    """Other wide scripts (Yi, Tangut, Nüshu, Khitan), repetition marks, and the parts of a syllable are not enough."""
+    names = ["王伟", "\U00020000伟", "佐々", "りー", "リナ", "ㄅㄆ", "ㆠㆡ", "김연"]
+    assert [name for name in names if clean_username(name) != name] == []
+    others = ["ꀀꀁ", "\U00017000\U00017001", "\U0001b170\U0001b171", "\U00018b00\U00018b01", "ーー", "ー一", "々々",
+              "ゝあ", "〆〆", "ᄀᄀ", "ㄱㄴ", "王1", "1王", "王.", "ab", "王", ""]  # fmt: skip
+    assert [name for name in others if clean_username(name) is not None] == []
+    assert [name for name in ("ꀀꀁꀂ", "〆木一", "王1a") if clean_username(name) != name] == []
+
+
+def test_the_rule_of_names_is_the_same_everywhere() -> None:
+    """Templates and tables of sentences hold literals, so that translations find them."""
+    hints = [
+        read_text("deepoj.web", "templates", name, encoding="utf-8") for name in ("register.html", "user_new.html")
+    ]
+    assert [hint for hint in hints if f'_("{USERNAME_RULE}")' not in hint] == []
+    assert PERSON_FAULTS[PersonFault.NAME][1] == f"Use {USERNAME_RULE}."
+    assert USERNAME_RULE in str(RegisterBody.model_fields["username"].description)
 
 
 # -- log lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from deepoj.accounts.names import USERNAME_RULE
 from deepoj.api.models.base import RequestModel, ResponseModel
 from deepoj.words.accounts import UserRole
 
@@ -12,8 +13,7 @@ class RegisterBody(RequestModel):
     """A new account."""
 
     username: str = Field(
-        description="3 to 32 characters, stored in NFKC form: letters and digits of any script, and _ . - (not first); "
-        "2 letters are enough in Chinese, Japanese and Korean",
+        description=f"{USERNAME_RULE}; of any script, stored in NFKC form",
         json_schema_extra={"minLength": 1},
     )
     password: str = Field(
