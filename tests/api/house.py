@@ -137,6 +137,13 @@ class House[S = MemoryStore]:
         assert account is not None
         return Tokens(SECRET, 3600).issue(account)
 
+    async def named_token(self, name: str, token_id: str) -> str:
+        """Make a token of the account that can be ended by itself."""
+        account = await self.ports.accounts.credentials(name)
+        assert account is not None
+        await self.ports.access_tokens.add_token(token_id, account, name=token_id, expires_s=3600.0)
+        return Tokens(SECRET, 3600).issue(account, token_id)
+
     async def problem(self) -> int:
         number = await self.ports.problems.reserve_problem_id()
         await self.ports.problems.insert_problem(

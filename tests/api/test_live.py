@@ -480,6 +480,29 @@ async def test_a_revoked_token_ends_its_stream(scene: Scene, monkeypatch: pytest
         assert await stream.next() is None
 
 
+async def test_a_token_that_is_ended_by_itself_ends_its_stream_alone(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "RECHECK_S", 0.0)
+    ended, kept = [await scene.home.named_token("alice", token_id) for token_id in ("ended", "kept")]
+    user = await scene.home.store.credentials("alice")
+    assert user is not None
+    async with (
+        served(scene.home) as (url, _),
+        client(url) as http,
+        streaming(http, scene.path, ended) as stream,
+        streaming(http, scene.path, kept) as other,
+    ):
+        await stream.next()
+        await other.next()
+        assert await scene.home.ports.access_tokens.end_token(user.user.id, "ended")
+        await scene.claim()
+        assert await stream.next() is None
+        assert brief(await other.next())[2] == "processing"
+        answer = await http.get(scene.path, headers={"Authorization": f"Bearer {ended}"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "UNAUTHORIZED")
+
+
 async def test_stream_of_a_demoted_administrator_ends(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "RECHECK_S", 0.0)
     token = await scene.home.token("root", is_admin=True)

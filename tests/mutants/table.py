@@ -491,6 +491,12 @@ MUTANTS = (
         "tests/api/test_rights.py::test_no_forged_token_passes",
     ),
     Mutant(
+        "deepoj/api/auth.py",
+        "            return await self._is_not_ended(claims)",
+        "            return True",
+        "tests/api/test_live.py::test_a_token_that_is_ended_by_itself_ends_its_stream_alone",
+    ),
+    Mutant(
         "deepoj/api/http/address.py",
         "    for hop in reversed(hops):",
         "    for hop in hops:",
