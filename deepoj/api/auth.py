@@ -117,15 +117,17 @@ class Auth:
     async def account(self) -> Credentials:
         """Return the account that sent the request, including its password hash."""
         claims = self._required_claims()
+        account = _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
         await self._require_not_ended(claims)
-        return _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
+        return account
 
     async def user_reading[T](self, read: Callable[[int], Awaitable[tuple[Credentials | None, T]]]) -> tuple[User, T]:
         """Return the user and the result of ``read``, which fetches both in one round trip to the database."""
         claims = self._required_claims()
+        found, result = await read(claims.user_id)
+        account = _confirmed(claims, found)
         await self._require_not_ended(claims)
-        account, result = await read(claims.user_id)
-        return _confirmed(claims, account).user, result
+        return account.user, result
 
     def recheck(self, is_allowed: Callable[[User], bool] = lambda _user: True) -> Callable[[], Awaitable[bool]]:
         """Return a function that checks the request's token again later, for event streams, and with ``is_allowed`` the
@@ -142,7 +144,8 @@ class Auth:
         return is_still_allowed
 
     async def _is_not_ended(self, claims: Claims) -> bool:
-        """Return whether the token was not ended by itself. Tokens of logins cost no statement."""
+        """Return whether the token was not ended by itself. Tokens of logins cost no statement. Asked last: it notes a
+        use of the token."""
         return not claims.token_id or await self._access_tokens.use_token(claims.user_id, claims.token_id)
 
     async def _require_not_ended(self, claims: Claims) -> None:

@@ -44,6 +44,18 @@ async def test_register_login_me(tmp_path: Path) -> None:
     assert (profile["email"], profile["is_admin"]) == ("a@example.org", False)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/users/me", "/api/v1/submissions/none"])
+async def test_use_of_a_revoked_token_is_not_noted(tmp_path: Path, path: str) -> None:
+    home = house(tmp_path)
+    await home.account("alice")
+    token = await home.named_token("alice", "laptop")
+    account = await home.store.credentials("alice")
+    assert account is not None
+    await home.store.set_password(account.user.id, "another")
+    assert (await home.ask("GET", path, token=token)).status_code == 401
+    assert home.store.token_rows["laptop"].used_at is None
+
+
 async def test_a_new_password_revokes_older_tokens(tmp_path: Path) -> None:
     home = house(tmp_path)
     alice = await home.account("alice")
