@@ -29,7 +29,7 @@ _BARE_NAME = re.compile(r"\\problemname(?![A-Za-z])(?!\s*[\[{])")
 _CENTER = re.compile(r"<(/?)center\b[^<>]*>", re.IGNORECASE)
 #: a tag of a table; those in comments do no harm: what is put before them is in the comment, too
 _OF_TABLE = re.compile(r"<(/?)(table|thead|tbody|tfoot|tr|td|th)\b[^<>]*>", re.IGNORECASE)
-#: deeper tables are left as they are: each tag looks at all that are open
+#: deeper tables are left as they are
 _MAX_OPEN = 100
 _CELLS = frozenset({"td", "th"})
 _PARTS = frozenset({"thead", "tbody", "tfoot"})
@@ -93,5 +93,10 @@ def with_closed_cells(html: str) -> str:
 
 def _is_open(name: str, opened: Sequence[str]) -> bool:
     """Return whether an element is open in the innermost table."""
-    tables = [place for place, other in enumerate(opened) if other == "table"]
-    return name in opened[tables[-1] if tables else 0 :]
+    # between two tables at most a part, a row and a cell are open: the search is short, also in deep tables
+    for other in reversed(opened):
+        if other == name:
+            return True
+        if other == "table":
+            return False
+    return False
