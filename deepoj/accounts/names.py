@@ -76,6 +76,12 @@ _INVISIBLE = frozenset(
     )
     for number in range(first, last + 1)
 )  # fmt: skip
+_BLANK = _INVISIBLE | {" ", "\u2800"}
+
+
+def is_visible(name: str) -> bool:
+    """Return whether a name is printable and shows at least one character; U+2800 is a symbol without dots."""
+    return name.isprintable() and not _BLANK.issuperset(name)
 
 
 def is_reserved(name: str, reserved: frozenset[str]) -> bool:

@@ -71,7 +71,8 @@ async def test_no_page_shows_an_address_to_others(tmp_path: Path) -> None:
 async def test_a_token_for_the_command_line_is_shown_once(home: House) -> None:
     alice = await registered(home, "alice")
     assert (await alice.post("/account/token", {"name": "x", "password": "wrong"})).status == 403
-    assert (await alice.post("/account/token", {"name": " ", "password": PASSWORD})).status == 400
+    for name in (" ", "\u3164", "\u2800", "\ufe0f \u115f", "\u200blaptop"):
+        assert (await alice.post("/account/token", {"name": name, "password": PASSWORD})).status == 400, ascii(name)
     reply = await alice.post("/account/token", {"name": "x", "password": PASSWORD})
     token = reply.text.partition("<code>")[2].partition("</code>")[0]
     assert reply.headers["Cache-Control"] == "no-store"

@@ -7,7 +7,7 @@ import secrets
 from quart import Response
 
 from deepoj import observe
-from deepoj.accounts.names import pseudonym_of
+from deepoj.accounts.names import is_visible, pseudonym_of
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -160,7 +160,7 @@ class OwnDataPages:
 
 
 def _token_name(name: str) -> str:
-    if not 1 <= len(name) <= MAX_TOKEN_NAME_CHARS or not name.isprintable():
+    if not 1 <= len(name) <= MAX_TOKEN_NAME_CHARS or not is_visible(name):
         raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_TOKEN_NAME_CHARS} printable characters")
     return name
 
