@@ -89,16 +89,22 @@ class Verifying:
 
         Raises BlobsUnavailable, too.
         """
+        quota = self._quota(user)
         current: Problem | None = problem
         for _ in range(_TRIES):
             if current is None:
                 break
+            # a client repeats a 429: refuse before the package is read
+            if quota is not None and not await self._verifications.has_verification_room(
+                current.id, current.version, quota
+            ):
+                raise Refused(ApiError.TOO_MANY_VERIFICATIONS, limit=quota.most)
             draft = await self._reader.read(current)
             if isinstance(draft, PackageFault):
                 raise _refused(draft.file, draft.sentence)
             if not draft.examples:
                 raise _refused(None, "It carries no submissions that could be judged.")
-            match await self._verifications.start_verification(draft, by=user.username, quota=self._quota(user)):
+            match await self._verifications.start_verification(draft, by=user.username, quota=quota):
                 case None:
                     return
                 case VerificationRefusal.TOO_MANY:

@@ -26,6 +26,11 @@ class Verifications(Protocol):
         administrative acts."""
         ...
 
+    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+        """Return whether the quota now allows to start a verification, or this version is being verified. A start
+        asks the quota again: this answer spares reading a package in vain."""
+        ...
+
     async def cancel_verification(self, problem_id: int) -> bool:
         """End the running verification; False: there is none. What is being judged for it is refused its outcome."""
         ...

@@ -6,11 +6,13 @@ SELECT version, time_limit_ms FROM problems WHERE id = $1 FOR NO KEY UPDATE;
 -- The account of a setter, locked: verifications of one setter's problems are started one after the other.
 SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE;
 
--- name: verifications_of_setter
--- How many problems of a setter are being verified, without the problem $2.
-SELECT count(*)
-FROM verifications AS v JOIN problems AS p ON p.id = v.problem_id
-WHERE v.state = 'running' AND p.created_by = $1 AND v.problem_id <> $2;
+-- name: verification_room
+-- Whether a setter $1 may start or go on with a verification of version $3 of the problem $2, by a bound of $4 others.
+SELECT EXISTS (
+           SELECT FROM verifications WHERE problem_id = $2 AND problem_version = $3 AND state = 'running')
+    OR $4 > (SELECT count(*)
+             FROM verifications AS v JOIN problems AS p ON p.id = v.problem_id
+             WHERE v.state = 'running' AND p.created_by = $1 AND v.problem_id <> $2) AS has_room;
 
 -- name: verification_running
 -- The running verification of a problem.

@@ -154,14 +154,23 @@ async def test_a_setter_has_a_quota_of_running_ones(lab: Lab) -> None:
         problems.append(replace(like, id=number, created_by=owner))
         await lab.store.problems.insert_problem(problems[-1])
     quota = VerificationQuota(setter, 2)
+
+    async def room() -> list[bool]:
+        """For each problem, whether a verification may be started."""
+        return [await store.has_verification_room(one.id, one.version, quota) for one in problems]
+
     first, second, third, theirs = (verification(problem) for problem in problems)
     assert await store.start_verification(theirs) is None, "one of another setter is not counted"
     assert await store.start_verification(first, quota=quota) is None
+    assert await room() == [True] * 4
     assert await store.start_verification(second, quota=quota) is None
+    assert await room() == [True, True, False, True], "those that run go on"
     assert await store.start_verification(third, quota=quota) is VerificationRefusal.TOO_MANY
     assert await store.start_verification(second, quota=quota) is None, "it goes on"
     changed = await lab.store.problems.update_problem(first.problem_id, ProblemChange(time_limit_ms=77))
     assert changed is not None
+    assert await store.has_verification_room(changed.id, changed.version, quota)
+    assert not await store.has_verification_room(problems[2].id, problems[2].version, quota)
     assert await store.start_verification(verification(changed), quota=quota) is None, "it takes its own place"
     assert await store.start_verification(third, quota=quota) is VerificationRefusal.TOO_MANY
     assert await store.start_verification(third) is None, "without a quota"

@@ -91,6 +91,12 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
         self.memory._log(by, AdminAct.PROBLEM_VERIFIED, problem.id, version=problem.version)
         return None
 
+    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+        await self.memory.problem(problem_id)
+        running = self._running(problem_id)
+        goes_on = running is not None and running.draft.problem_version == version
+        return goes_on or self._running_of(quota.setter, problem_id) < quota.most
+
     async def cancel_verification(self, problem_id: int) -> bool:
         await self.memory.problem(problem_id)
         running = self._running(problem_id)

@@ -53,10 +53,14 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
                 if running is not None and running["problem_version"] == draft.problem_version:
                     return None
                 if quota is not None:
-                    others = await connection.fetchval(
-                        queries()["verifications_of_setter"].sql, quota.setter, draft.problem_id
+                    has_room = await connection.fetchval(
+                        queries()["verification_room"].sql,
+                        quota.setter,
+                        draft.problem_id,
+                        draft.problem_version,
+                        quota.most,
                     )
-                    if others >= quota.most:
+                    if not has_room:
                         return VerificationRefusal.TOO_MANY
                 if running is not None:
                     await connection.execute(queries()["verification_end"].sql, running["id"], "outdated")
@@ -77,6 +81,10 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
                 return None
 
         return await self._pool.do(work, repeatable=True)
+
+    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+        row = await self._pool.row("verification_room", quota.setter, problem_id, version, quota.most, repeatable=True)
+        return row is not None and row["has_room"]
 
     async def cancel_verification(self, problem_id: int) -> bool:
         async def work(connection: Connection, again: bool) -> bool:
