@@ -119,12 +119,7 @@ class ApiError(enum.Enum):
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_STATEMENT = (404, Code.NOT_FOUND, "There is no statement in this language.", "没有此语言的题面。")
     NO_SUCH_FILE = (404, Code.NOT_FOUND, "This problem has no such file.", "该题目没有此文件。")
-    INVALID_PACKAGE = (
-        400,
-        Code.INVALID_PACKAGE,
-        "The test package is invalid: {problem}",
-        "测试数据包无效：{problem}",
-    )
+    INVALID_PACKAGE = (400, Code.INVALID_PACKAGE, "The test package is invalid: {problem}", "测试数据包无效：{problem}")
     INVALID_STATEMENT = (
         400,
         Code.INVALID_STATEMENT,
@@ -192,12 +187,7 @@ class ApiError(enum.Enum):
         "The problem has changed since this preview was started: start another one.",
         "该预览开始后题目已被更改：请重新开始一个预览。",
     )
-    PREVIEW_ENDED = (
-        409,
-        Code.PREVIEW_ENDED,
-        "This preview was applied or cancelled before.",
-        "该预览已被应用或取消。",
-    )
+    PREVIEW_ENDED = (409, Code.PREVIEW_ENDED, "This preview was applied or cancelled before.", "该预览已被应用或取消。")
     HAS_SUBMISSIONS = (
         409,
         Code.PROBLEM_HAS_SUBMISSIONS,
@@ -249,12 +239,7 @@ class ApiError(enum.Enum):
         "This form was opened before you logged in or out, or on another site: load the page again, and send it again.",
         "该表单是在您登录或退出之前打开的，或来自其他网站：请重新加载页面后再提交。",
     )
-    NOT_YOURS = (
-        403,
-        Code.FORBIDDEN,
-        "This submission belongs to another user.",
-        "无权查看他人的提交。",
-    )
+    NOT_YOURS = (403, Code.FORBIDDEN, "This submission belongs to another user.", "无权查看他人的提交。")
     NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to another user.", "无权查看他人的运行。")
     OTHERS_SUBMISSIONS = (
         403,
@@ -331,12 +316,7 @@ class ApiError(enum.Enum):
     TOO_SLOW = (408, Code.REQUEST_TIMEOUT, "The request arrived too slowly.", "请求发送过慢，已超时。")
     BODY_TOO_LARGE = (413, Code.BODY_TOO_LARGE, "The body has more than {limit} bytes.", "请求体超过 {limit} 字节。")
     FILE_TOO_LARGE = (413, Code.FILE_TOO_LARGE, "The file has more than {limit} bytes.", "文件超过 {limit} 字节。")
-    WRONG_TYPE = (
-        415,
-        Code.UNSUPPORTED_MEDIA_TYPE,
-        "Content-Type must be {wanted}.",
-        "Content-Type 必须是 {wanted}。",
-    )
+    WRONG_TYPE = (415, Code.UNSUPPORTED_MEDIA_TYPE, "Content-Type must be {wanted}.", "Content-Type 必须是 {wanted}。")
     TOO_MANY_LOGINS = (
         429,
         Code.RATE_LIMITED,
@@ -408,6 +388,12 @@ class ApiError(enum.Enum):
         Code.INFLIGHT_CAP_REACHED,
         "{limit} of your problems are being verified: wait until one of these verifications ends, or cancel it.",
         "您已有 {limit} 道题目正在验证：请等待其中一个结束，或将其取消。",
+    )
+    TOO_MANY_PREVIEWS = (
+        429,
+        Code.INFLIGHT_CAP_REACHED,
+        "{limit} previews of your problems are being judged: wait until one of them ends, or cancel it.",
+        "您的题目已有 {limit} 个预览正在评测：请等待其中一个结束，或将其取消。",
     )
     BACKPRESSURE = (
         429,

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
+from deepoj.api.rights import quota_of
 from deepoj.words.accounts import User
 from deepoj.words.previews import MAX_JOBS, PastRejudge, Preview, PreviewChange, PreviewRefusal
 from deepoj.words.problems import Problem
@@ -59,10 +60,16 @@ class Previewing:
 
     def __init__(self, context: ApiContext) -> None:
         self._previews = context.previews
+        self._most_of_setter = context.settings.background_per_setter
 
     async def start(self, problem: Problem, user: User, *, in_full: bool, scope: RejudgeScope) -> Preview:
         """Start a preview of the submissions in the scope, or go on with the same one."""
-        return _preview(await self._previews.start_preview(problem.id, by=user.id, in_full=in_full, scope=scope))
+        answer = await self._previews.start_preview(
+            problem.id, by=user.id, in_full=in_full, scope=scope, quota=quota_of(user, self._most_of_setter)
+        )
+        if answer is PreviewRefusal.QUOTA:
+            raise Refused(ApiError.TOO_MANY_PREVIEWS, limit=self._most_of_setter)
+        return _preview(answer)
 
     async def apply(self, problem: Problem, preview_id: str, user: User) -> Preview:
         """Give all submissions of a preview their new verdicts at once."""

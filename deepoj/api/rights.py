@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.words.accounts import User, UserRole
+from deepoj.words.background import SetterQuota
 
 
 class Right(enum.StrEnum):
@@ -55,6 +56,12 @@ def reach(user: User, right: Right) -> RightScope | None:
         return RightScope.ALL
     reaches = {RIGHTS[right][role] for role in user.roles & RIGHTS[right].keys()}
     return RightScope.ALL if RightScope.ALL in reaches else next(iter(reaches), None)
+
+
+def quota_of(user: User, most: int) -> SetterQuota | None:
+    """Return the bound of a setter's background judging; None: an account that may rejudge the problems of others has
+    none."""
+    return None if reach(user, Right.REJUDGE) is RightScope.ALL else SetterQuota(user.id, most)
 
 
 def may(user: User, right: Right, created_by: int | None = None) -> bool:

@@ -78,8 +78,8 @@ class ApiSettings:
     # -- limits of problems
     problems: ProblemRules
 
-    #: running verifications of one setter's problems
-    verifications_per_setter: int
+    #: running verifications of one setter's problems, and running previews
+    background_per_setter: int
 
     # -- submitting
     #: unfinished submissions of all users together

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
-from deepoj.api.rights import Right, RightScope, reach
+from deepoj.api.rights import quota_of
 from deepoj.judging.verifications import (
     MAX_TIMES,
     Verification,
@@ -23,7 +23,7 @@ from deepoj.packages.examples import ExampleReader
 from deepoj.packages.formats import PackageFault
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
-from deepoj.words.verifications import VerificationQuota, VerificationRefusal
+from deepoj.words.verifications import VerificationRefusal
 
 #: how often a start is tried while others change the problem
 _TRIES = 3
@@ -73,7 +73,7 @@ class Verifying:
     def __init__(self, context: ApiContext) -> None:
         settings = context.settings
         self._verifications, self._problems = context.verifications, context.problems
-        self._most_of_setter = settings.verifications_per_setter
+        self._most_of_setter = settings.background_per_setter
         self._most_ms = settings.problems.max_time_limit_ms
         self._reader = ExampleReader(
             blobs=context.blobs,
@@ -89,7 +89,7 @@ class Verifying:
 
         Raises BlobsUnavailable, too.
         """
-        quota = self._quota(user)
+        quota = quota_of(user, self._most_of_setter)
         current: Problem | None = problem
         for _ in range(_TRIES):
             if current is None:
@@ -113,12 +113,6 @@ class Verifying:
                     pass
             current = await self._problems.problem(problem.id)
         raise Refused(ApiError.NO_SUCH_PROBLEM)
-
-    def _quota(self, user: User) -> VerificationQuota | None:
-        """Return the bound of a setter; None: who may verify the problems of others has none."""
-        if reach(user, Right.REJUDGE) is RightScope.ALL:
-            return None
-        return VerificationQuota(user.id, self._most_of_setter)
 
     async def cancel(self, problem: Problem) -> None:
         """End the running verification, if there is one."""

@@ -159,7 +159,7 @@ class LimitSection(Section):
     verify_max_running_per_setter: int = whole(
         3,
         "VERIFY_MAX_RUNNING_PER_SETTER",
-        doc="Maximum running verifications of one setter's problems; more are answered 429. The jury and "
-        "administrators have no such limit.",
+        doc="Maximum running verifications of one setter's problems, and of previews of rejudges (429); the jury and "
+        "administrators have no limit.",
     )
     problem_defaults: ProblemDefaults = section(ProblemDefaults)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deepoj.ports.leases import BackgroundLeases
+from deepoj.words.background import SetterQuota
 from deepoj.words.previews import PastRejudge, Preview, PreviewChange, PreviewClaim, PreviewOutcome, PreviewRefusal
 from deepoj.words.rejudges import RejudgeScope, VerdictChange
 
@@ -14,11 +15,11 @@ class Previews(Protocol):
     """Previews of rejudges, for people. Accounts are given by id. Raises StoreUnavailable."""
 
     async def start_preview(
-        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope
+        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope, quota: SetterQuota | None = None
     ) -> Preview | PreviewRefusal:
         """Start a preview of the submissions that have a verdict. The same preview, if it is open for this version of
         the problem, goes on. One that is ready is cancelled for a new one, and one of an older version as well; one
-        that is running is not: ANOTHER. Also refused: UNKNOWN (the problem), EMPTY, TOO_MANY."""
+        that is running is not: ANOTHER. Also refused: UNKNOWN (the problem), QUOTA, EMPTY, TOO_MANY."""
         ...
 
     async def apply_preview(self, problem_id: int, preview_id: int, *, by: int) -> Preview | PreviewRefusal:
@@ -63,5 +64,5 @@ class PreviewLeases(BackgroundLeases[PreviewClaim, PreviewOutcome], Protocol):
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         """End previews whose submissions have all ended, and those of an older version of their problem. A submission
         ends unjudged if its attempts are used up, or if no submission of any preview has changed for ``max_wait_s``.
-        Delete previews that are older than ``keep_s``."""
+        Cancel previews that have been ready for UNDECIDED_S, and delete those that are older than ``keep_s``."""
         ...

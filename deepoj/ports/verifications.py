@@ -12,21 +12,22 @@ from deepoj.judging.verifications import (
     WorstTime,
 )
 from deepoj.ports.leases import BackgroundLeases
-from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
+from deepoj.words.background import SetterQuota
+from deepoj.words.verifications import ExampleClaim, VerificationRefusal
 
 
 class Verifications(Protocol):
     """Verifications, for people. Raises StoreUnavailable."""
 
     async def start_verification(
-        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+        self, draft: VerificationDraft, *, by: str | None = None, quota: SetterQuota | None = None
     ) -> VerificationRefusal | None:
         """Start a verification; if one of this version is running, that one goes on. A running one of another version
         ends. Of the older ones, only the newest that was completed is kept. ``by``: the administrator, for the log of
         administrative acts."""
         ...
 
-    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+    async def has_verification_room(self, problem_id: int, version: int, quota: SetterQuota) -> bool:
         """Return whether the quota now allows to start a verification, or this version is being verified. A start
         asks the quota again: this answer spares reading a package in vain."""
         ...

@@ -223,7 +223,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         submit_rate=RateLimit(ip_limit=submit.ip_limit, user_limit=submit.user_limit, window_s=submit.window_sec),
         rate=RateLimit(ip_limit=rate.ip_limit, user_limit=rate.user_limit, window_s=rate.window_sec),
         problems=problem_rules(cfg),
-        verifications_per_setter=limits.verify_max_running_per_setter,
+        background_per_setter=limits.verify_max_running_per_setter,
         upload_dir=cfg.workspace / "uploads",
         inflight_cap=limits.submit_max_inflight,
         user_inflight_cap=limits.submit_max_inflight_per_user,

@@ -12,6 +12,15 @@ MAX_ATTEMPTS = 2
 MAX_WAIT_S = 1800.0
 
 
+@dataclass(frozen=True, slots=True)
+class SetterQuota:
+    """At most ``most`` verifications of problems that the account ``setter`` has made run at a time, and as many
+    previews."""
+
+    setter: int
+    most: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackgroundClaim(Sources):
     """The right to make one attempt at a program while the lease is valid."""

@@ -14,6 +14,8 @@ from deepoj.words.rejudges import RejudgeScope
 MAX_JOBS = 5_000
 #: how long a preview is kept
 KEEP_S = 30 * 86_400.0
+#: how long a ready preview waits for a decision: each of its submissions holds a whole result
+UNDECIDED_S = 7 * 86_400.0
 
 
 class PreviewState(enum.StrEnum):
@@ -42,6 +44,8 @@ class PreviewRefusal(enum.StrEnum):
     TOO_MANY = "too_many"
     #: another preview of the problem is running
     ANOTHER = "another"
+    #: as many previews of the setter's problems are running as may be
+    QUOTA = "quota"
     #: not everything is judged yet
     NOT_READY = "not_ready"
     #: the problem has another version

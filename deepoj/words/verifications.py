@@ -17,14 +17,6 @@ class VerificationRefusal(enum.StrEnum):
     TOO_MANY = "too_many"
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationQuota:
-    """At most ``most`` problems that the account ``setter`` has made are verified at a time."""
-
-    setter: int
-    most: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleClaim(BackgroundClaim):
     """The claim of a submission of a verification."""

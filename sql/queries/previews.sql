@@ -39,6 +39,32 @@ event AS (
 )
 SELECT (SELECT count(*) FROM theirs) AS found, (SELECT id FROM made) AS id;
 
+-- name: previews_of_setter
+-- The number of running previews of the problems that the account $1 has made, without the problem $2.
+SELECT count(*)
+FROM previews AS v JOIN problems AS p ON p.id = v.problem_id
+WHERE v.state = 'running' AND p.created_by = $1 AND v.problem_id <> $2;
+
+-- name: expire_previews
+-- Cancels at most $2 previews that have been ready for $1 seconds: their submissions hold results.
+WITH
+old AS MATERIALIZED (
+    SELECT id FROM previews
+    WHERE state = 'ready' AND judged_at < now() - make_interval(secs => $1)
+    ORDER BY id
+    LIMIT $2
+    FOR NO KEY UPDATE SKIP LOCKED
+),
+ended AS (
+    UPDATE previews SET state = 'cancelled', decided_at = now()
+    WHERE id = ANY (ARRAY (SELECT id FROM old))
+    RETURNING pg_notify('deepoj_live', 'preview-' || id)
+),
+emptied AS (
+    UPDATE preview_jobs SET result = NULL WHERE preview_id = ANY (ARRAY (SELECT id FROM old))
+)
+SELECT count(*) AS expired FROM ended;
+
 -- name: preview_cancel
 -- Cancels an open preview; a node that judges for it is refused the outcome. $2: the account that asks.
 WITH

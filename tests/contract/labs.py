@@ -148,7 +148,7 @@ _TIMES = {
     "access_tokens": ("created_at", "expires_at", "used_at"),
     "solved": ("solved_at",),
     "verified_examples": ("due_at", "changed_at"),
-    "previews": ("created_at",),
+    "previews": ("created_at", "judged_at"),
     "preview_jobs": ("due_at", "changed_at"),
 }
 

@@ -156,6 +156,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "give_back_preview_job": ("bigint, int, bigint, text, boolean, float8", "1, 1, 1, 'n', true, 2"),
     "sweep_previews": ("int, float8", "2, 600"),
     "count_previews": (None, ""),
+    "expire_previews": ("float8, bigint", "604800, 20"),
     "forget_previews": ("float8, bigint", "2592000, 20"),
     "audit_page": ("bigint, bigint", "0, 200"),
     "audit_older": ("bigint, bigint, bigint, bigint", "0, 0, 100, 200"),

@@ -10,9 +10,11 @@ import trio
 
 from deepoj.pipeline.audit import audit
 from deepoj.words.admin_events import AdminAct
+from deepoj.words.background import SetterQuota
 from deepoj.words.jobs import State
 from deepoj.words.previews import (
     KEEP_S,
+    UNDECIDED_S,
     Preview,
     PreviewClaim,
     PreviewOutcome,
@@ -54,8 +56,10 @@ class Scene:
         assert isinstance(found, Preview), found
         return found
 
-    async def start(self, scope: RejudgeScope = EVERYTHING, *, in_full: bool = False) -> Preview | PreviewRefusal:
-        return await self.previews.start_preview(self.problem_id, by=self.by, in_full=in_full, scope=scope)
+    async def start(
+        self, scope: RejudgeScope = EVERYTHING, *, in_full: bool = False, quota: SetterQuota | None = None
+    ) -> Preview | PreviewRefusal:
+        return await self.previews.start_preview(self.problem_id, by=self.by, in_full=in_full, scope=scope, quota=quota)
 
     async def claimed(self) -> PreviewClaim:
         found = await self.leases.claim("node", LEASE_S, ATTEMPTS, ("cpp17",))
@@ -356,6 +360,53 @@ async def test_a_second_start_goes_on_and_another_one_waits_or_replaces(lab: Lab
     assert await scene.previews.cancel_preview(scene.problem_id + 1, second.id, by=scene.by) is PreviewRefusal.UNKNOWN
 
 
+async def test_a_setter_has_a_quota_of_running_previews(lab: Lab) -> None:
+    first = await Scene.of(lab, WA)
+    setter, pupil, like = first.by, await new_user(lab.store, "pupil"), await new_problem(lab.store)
+    scenes = []
+    for owner in (setter, setter, setter, pupil):
+        number = await lab.store.problems.reserve_problem_id()
+        await lab.store.problems.insert_problem(replace(like, id=number, created_by=owner))
+        job_id = await send(lab.store, draft(pupil, number, f"// {number}"))
+        await judged(lab, job_id, WA)
+        scenes.append(Scene(lab, setter, number, [job_id]))
+    quota, (one, two, three, theirs) = SetterQuota(setter, 2), scenes
+    assert isinstance(await theirs.start(), Preview), "one of another setter is not counted"
+    assert isinstance(await one.start(quota=quota), Preview)
+    running = await two.start(quota=quota)
+    assert isinstance(running, Preview)
+    assert await three.start(quota=quota) is PreviewRefusal.QUOTA
+    assert await two.start(quota=quota) == running, "it goes on"
+    assert isinstance(await three.start(), Preview), "without a quota"
+    await two.cancel(running)
+    assert await two.start(quota=quota) is PreviewRefusal.QUOTA
+    assert await one.start(in_full=True, quota=quota) is PreviewRefusal.ANOTHER
+    changed = await lab.store.problems.update_problem(three.problem_id, ProblemChange(time_limit_ms=77))
+    assert changed is not None
+    assert isinstance(await three.start(quota=quota), Preview), "it takes its own place"
+
+
+async def test_a_preview_that_nobody_decides_ends_after_a_week(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA)
+    preview = await scene.ready(AC)
+    lab.advance(UNDECIDED_S - 3600)
+    assert await scene.sweep() == 0
+    assert (await scene.now(preview)).state is PreviewState.READY
+    lab.advance(3601)
+    assert await scene.sweep() == 1
+    ended = await scene.now(preview)
+    assert (ended.state, ended.decided_by) == (PreviewState.CANCELLED, None)
+    assert ended.decided_at is not None
+    assert await scene.apply(preview) is PreviewRefusal.ENDED
+    assert await scene.verdicts() == [("Wrong Answer", 1)]
+    assert await scene.sweep() == 0
+    assert (await scene.started()).id != preview.id
+    lab.advance(UNDECIDED_S + 1)
+    await scene.judge(AC)
+    assert await scene.sweep() == 1
+    assert await scene.sweep() == 0, "the week begins when it is ready"
+
+
 async def test_too_many_submissions_are_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("deepoj.adapters.pg.previews", "tests.fakes.previews"):
         monkeypatch.setattr(f"{module}.MAX_JOBS", 2)
@@ -396,10 +447,10 @@ async def test_changes_of_a_rejudge_are_not_those_of_a_preview_applied_later(lab
 
 async def test_previews_go_after_a_month_and_with_their_problem(lab: Lab) -> None:
     scene = await Scene.of(lab, WA)
-    preview = await scene.ready(AC)
+    preview = await scene.applied(await scene.ready(AC))
     lab.advance(KEEP_S - 3600)
     await scene.sweep()
-    assert (await scene.now(preview)).state is PreviewState.READY
+    assert (await scene.now(preview)).state is PreviewState.APPLIED
     lab.advance(3601)
     await scene.sweep()
     assert await scene.previews.preview(scene.problem_id, preview.id) is None

@@ -16,9 +16,10 @@ from deepoj.judging.verifications import (
     example_of_json,
 )
 from deepoj.words.admin_events import AdminAct
+from deepoj.words.background import SetterQuota
 from deepoj.words.problems import Problem, ProblemChange
 from deepoj.words.sources import SourceFile, Sources
-from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
+from deepoj.words.verifications import ExampleClaim, VerificationRefusal
 from tests.contract.labs import Lab, new_problem, new_user
 
 LEASE_S, ATTEMPTS, WAIT_S = 60.0, 2, 600.0
@@ -153,7 +154,7 @@ async def test_a_setter_has_a_quota_of_running_ones(lab: Lab) -> None:
         number = await lab.store.problems.reserve_problem_id()
         problems.append(replace(like, id=number, created_by=owner))
         await lab.store.problems.insert_problem(problems[-1])
-    quota = VerificationQuota(setter, 2)
+    quota = SetterQuota(setter, 2)
 
     async def room() -> list[bool]:
         """For each problem, whether a verification may be started."""

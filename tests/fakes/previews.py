@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from deepoj.ports.previews import PreviewSweep
 from deepoj.words.admin_events import AdminAct
+from deepoj.words.background import SetterQuota
 from deepoj.words.jobs import State
 from deepoj.words.previews import (
     MAX_JOBS,
     OPEN,
+    UNDECIDED_S,
     PastRejudge,
     Preview,
     PreviewChange,
@@ -101,7 +103,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
     kept: list[PreviewRow]
 
     async def start_preview(
-        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope
+        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope, quota: SetterQuota | None = None
     ) -> Preview | PreviewRefusal:
         problem = await self.memory.problem(problem_id)
         if problem is None:
@@ -112,6 +114,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
                 return self._shown(standing)
             if standing.state is PreviewState.RUNNING:
                 return PreviewRefusal.ANOTHER
+        if quota is not None and self._running_of(quota.setter, problem_id) >= quota.most:
+            return PreviewRefusal.QUOTA
         now = self.memory.clock()
         rows = [
             row
@@ -296,6 +300,12 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             if one.state is PreviewState.RUNNING and not any(job.is_unfinished for job in one.jobs):
                 one.state, one.judged_at, ended = PreviewState.READY, now, ended + 1
                 self._ring(one)
+        for one in self.kept:
+            if one.state is PreviewState.READY and one.judged_at is not None and one.judged_at < now - UNDECIDED_S:
+                for job in one.jobs:
+                    job.outcome = replace(job.outcome, result=None)
+                one.state, one.decided_at, ended = PreviewState.CANCELLED, now, ended + 1
+                self._ring(one)
         self.kept[:] = [one for one in self.kept if one.created_at >= now - keep_s]
         return PreviewSweep(ended, sum(one.state is PreviewState.RUNNING for one in self.kept))
 
@@ -314,6 +324,10 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
 
     def _one(self, problem_id: int, preview_id: int) -> PreviewRow | None:
         return next((one for one in self.kept if (one.problem_id, one.id) == (problem_id, preview_id)), None)
+
+    def _running_of(self, setter: int, but: int) -> int:
+        made = {number for number, problem in self.memory._problems.items() if problem.created_by == setter}
+        return sum(one.problem_id in made - {but} for one in self.kept if one.state is PreviewState.RUNNING)
 
     def _cancel(self, one: PreviewRow, by: int) -> None:
         for job in one.jobs:

@@ -19,9 +19,10 @@ from deepoj.judging.verifications import (
     example_json,
 )
 from deepoj.words.admin_events import AdminAct
+from deepoj.words.background import SetterQuota
 from deepoj.words.results import Verdict
 from deepoj.words.sources import Sources
-from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
+from deepoj.words.verifications import ExampleClaim, VerificationRefusal
 from tests.fakes.background import MemoryBackgroundLeases
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
     kept: list[VerificationRow]
 
     async def start_verification(
-        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+        self, draft: VerificationDraft, *, by: str | None = None, quota: SetterQuota | None = None
     ) -> VerificationRefusal | None:
         problem = await self.memory.problem(draft.problem_id)
         if problem is None or problem.version != draft.problem_version:
@@ -91,7 +92,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
         self.memory._log(by, AdminAct.PROBLEM_VERIFIED, problem.id, version=problem.version)
         return None
 
-    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+    async def has_verification_room(self, problem_id: int, version: int, quota: SetterQuota) -> bool:
         await self.memory.problem(problem_id)
         running = self._running(problem_id)
         goes_on = running is not None and running.draft.problem_version == version

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from deepoj.cli.problem_preview import problem_preview
 from deepoj.client import ApiClient
 from deepoj.observe import Metrics
 from deepoj.pipeline.preview import settle_preview_job, sweep_previews
+from deepoj.words.accounts import UserRole
 from deepoj.words.problems import ProblemChange
 from deepoj.words.results import Verdict
 from tests.api.house import House, house
 from tests.unit.makers import a_report
 from tests.web.scene import add_submission
-from tests.web.visits import Visit, administrator
+from tests.web.visits import Visit, administrator, with_role
 
 AC, WA = Verdict.ACCEPTED, Verdict.WRONG_ANSWER
 
@@ -61,6 +63,28 @@ async def scene(tmp_path: Path) -> Scene:
     reports = (a_report(WA), a_report(AC), a_report(WA))
     jobs = [await add_submission(home, "pupil", number, code=f"{n}", report=one) for n, one in enumerate(reports)]
     return Scene(home, visit, number, jobs)
+
+
+async def test_a_setter_has_few_running_previews(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True, background_per_setter=1)
+    chief, setter = await administrator(home, "chief"), await with_role(home, "setter", UserRole.SETTER)
+    account = await home.ports.accounts.credentials("setter")
+    assert account is not None
+    await home.account("pupil")
+    paths = []
+    for number in (await home.problem(), await home.problem()):
+        problem = await home.ports.problems.problem(number)
+        assert problem is not None
+        await home.ports.problems.insert_problem(replace(problem, created_by=account.user.id))
+        await add_submission(home, "pupil", number, code=f"{number}", report=a_report(WA))
+        paths.append(f"/manage/problems/{number}/rejudge")
+    first, second = paths
+    started = await setter.post(first, {"act": "preview"})
+    assert started.status == 303
+    refused = await setter.post(second, {"act": "preview"})
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "2")
+    assert "1 previews of your problems are being judged" in refused.text
+    assert (await chief.post(second, {"act": "preview"})).status == 303, "an administrator has no such limit"
 
 
 async def verdicts(scene: Scene) -> list[str]:

@@ -117,7 +117,7 @@ async def test_a_package_is_verified_on_its_page(scene: Scene) -> None:
 
 
 async def test_a_setter_verifies_few_problems_at_a_time(tmp_path: Path) -> None:
-    scene = await scene_with(tmp_path, verifications_per_setter=1)
+    scene = await scene_with(tmp_path, background_per_setter=1)
     home, setter = scene.home, await with_role(scene.home, "setter", UserRole.SETTER)
     account = await home.ports.accounts.credentials("setter")
     assert account is not None

@@ -4,7 +4,8 @@ What if we die here? A start, an Apply and a Cancel are one transaction each. Be
 changed, and the preview is still ready; after it, a repeated Apply sees that and changes nothing. Leases are as in
 ``verifications``.
 
-Locks are taken in this order: the problem, its preview, submissions by id, the preview's submissions, marks by user.
+Locks are taken in this order: the setter with a quota, the problem, its preview, submissions by id, the preview's
+submissions, marks by user.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from deepoj.adapters.pg.sources import sources_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text
 from deepoj.ports.previews import PreviewSweep
+from deepoj.words.background import SetterQuota
 from deepoj.words.previews import (
     MAX_JOBS,
     OPEN,
+    UNDECIDED_S,
     PastRejudge,
     Preview,
     PreviewChange,
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
     from deepoj.adapters.pg.pool import Connection
 
-#: previews that a round of the sweeper deletes at most
+#: previews that a round of the sweeper cancels by age, and deletes, at most
 _FORGOTTEN = 20
 
 
@@ -57,14 +60,14 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
     _extend, _give_back, _finish = "extend_preview_job", "give_back_preview_job", "finish_preview_job"
 
     async def start_preview(
-        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope
+        self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope, quota: SetterQuota | None = None
     ) -> Preview | PreviewRefusal:
         """Start a preview, as the port says. Repeatable: the open one answers a second try."""
 
         async def work(connection: Connection, _again: bool) -> Preview | PreviewRefusal:
             try:
                 async with connection.transaction():
-                    return await _start(connection, problem_id, by, in_full, scope)
+                    return await _start(connection, problem_id, by, in_full, scope, quota=quota)
             except _RolledBack as refused:
                 return refused.refusal
 
@@ -154,17 +157,21 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         row = await self._pool.row("sweep_previews", max_attempts, max_wait_s, repeatable=True)
+        expired = await self._pool.row("expire_previews", UNDECIDED_S, _FORGOTTEN, repeatable=True)
         await self._pool.rows("forget_previews", keep_s, _FORGOTTEN, repeatable=True)
         if row is None:
             raise AssertionError("counts always have one row")
         # the statement's snapshot still counts those that it has ended
         running = await self._pool.row("count_previews", repeatable=True) if row["ended"] else row
-        return PreviewSweep(row["ended"], 0 if running is None else running["running"])
+        ended = row["ended"] + (0 if expired is None else expired["expired"])
+        return PreviewSweep(ended, 0 if running is None else running["running"])
 
 
 async def _start(
-    connection: Connection, problem_id: int, by: int, in_full: bool, scope: RejudgeScope
+    connection: Connection, problem_id: int, by: int, in_full: bool, scope: RejudgeScope, *, quota: SetterQuota | None
 ) -> Preview | PreviewRefusal:
+    if quota is not None:  # previews of one setter's problems are started one after the other
+        await connection.fetchval(queries()["verification_quota_lock"].sql, quota.setter)
     version = await connection.fetchval(queries()["rejudge_lock"].sql, problem_id)
     if version is None:
         return PreviewRefusal.UNKNOWN
@@ -175,6 +182,11 @@ async def _start(
             return await _read(connection, problem_id, standing["id"])
         if is_current and standing["state"] == PreviewState.RUNNING:
             return PreviewRefusal.ANOTHER
+    if quota is not None:
+        others = await connection.fetchval(queries()["previews_of_setter"].sql, quota.setter, problem_id)
+        if others >= quota.most:
+            return PreviewRefusal.QUOTA
+    if standing is not None:
         await connection.execute(queries()["preview_cancel"].sql, standing["id"], by)
     values = (problem_id, version, in_full, by, *filters_of(scope), MAX_JOBS)
     begun = await connection.fetchrow(queries()["preview_begin"].sql, *values)

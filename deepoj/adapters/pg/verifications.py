@@ -25,8 +25,9 @@ from deepoj.judging.verifications import (
     example_json,
     example_of_json,
 )
+from deepoj.words.background import SetterQuota
 from deepoj.words.sources import SourceFile
-from deepoj.words.verifications import ExampleClaim, VerificationQuota, VerificationRefusal
+from deepoj.words.verifications import ExampleClaim, VerificationRefusal
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -38,7 +39,7 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
     _extend, _give_back, _finish = "extend_example", "give_back_example", "finish_example"
 
     async def start_verification(
-        self, draft: VerificationDraft, *, by: str | None = None, quota: VerificationQuota | None = None
+        self, draft: VerificationDraft, *, by: str | None = None, quota: SetterQuota | None = None
     ) -> VerificationRefusal | None:
         """Start a verification, as the port says. Repeatable: the one that runs answers a second try."""
 
@@ -82,7 +83,7 @@ class PgVerifications(PgBackgroundLeases[ExampleClaim]):
 
         return await self._pool.do(work, repeatable=True)
 
-    async def has_verification_room(self, problem_id: int, version: int, quota: VerificationQuota) -> bool:
+    async def has_verification_room(self, problem_id: int, version: int, quota: SetterQuota) -> bool:
         row = await self._pool.row("verification_room", quota.setter, problem_id, version, quota.most, repeatable=True)
         return row is not None and row["has_room"]
 

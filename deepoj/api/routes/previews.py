@@ -43,6 +43,7 @@ class PreviewRoutes:
         For administrators, the jury, and its setter. All submissions with a verdict, or those that the filters name, at
         most 5,000. It runs in the background, behind all submissions. The same request again returns the same preview
         while it is open. One that is ready is cancelled for a new one; while another one is running, this is refused.
+        The number of running previews of one setter's problems is limited: one more is answered 429.
         """
         in_full, scope = query_flag("full"), query_scope()
         problem = await self._allowed(user, problem_id)
@@ -58,7 +59,8 @@ class PreviewRoutes:
     async def show(self, user: User, problem_id: str, preview_id: str) -> PreviewView:
         """A preview of a rejudge, with old and new verdicts.
 
-        For those who may start one. Previews are kept for 30 days.
+        For those who may start one. Previews are kept for 30 days; one that waits 7 days for a decision
+        is cancelled.
         """
         return await self._view(await self._allowed(user, problem_id), preview_id)
 
