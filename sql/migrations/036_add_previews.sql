@@ -46,6 +46,9 @@ CREATE TABLE IF NOT EXISTS preview_jobs (
     attempt_id      bigint      NOT NULL DEFAULT 0,
     attempts        integer     NOT NULL DEFAULT 0,
     lease_owner     text,
+    -- the node whose attempt failed, and until when it leaves the next one to others
+    avoid_owner     text,
+    avoid_until     timestamptz,
     due_at          timestamptz NOT NULL DEFAULT now(),
     changed_at      timestamptz NOT NULL DEFAULT now(),
     status          text,

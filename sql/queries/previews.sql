@@ -145,6 +145,7 @@ free AS MATERIALIZED (
     SELECT preview_id, place
     FROM preview_jobs
     WHERE state IN ('pending', 'processing') AND due_at <= now() AND attempts < $3 AND language = ANY ($4::text[])
+      AND (avoid_owner IS DISTINCT FROM $1 OR avoid_until <= now())
     ORDER BY preview_id, place
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -189,9 +190,11 @@ written AS (
 SELECT (SELECT count(*) FROM target) = 1 AS is_written, (SELECT count(*) FROM written) AS notified;
 
 -- name: give_back_preview_job
--- Releases the claim: due again after $6 seconds. $5: the attempt counts.
+-- Releases the claim: due again after $6 seconds. $5: the attempt counts; then another node may take it a minute earlier
+-- than this one, which may be broken.
 UPDATE preview_jobs
-SET state = 'pending', lease_owner = NULL, due_at = now() + make_interval(secs => $6), changed_at = now(),
+SET state = 'pending', lease_owner = NULL, avoid_owner = CASE WHEN $5::boolean THEN lease_owner END,
+    avoid_until = now() + make_interval(secs => $6) + interval '1 minute', due_at = now() + make_interval(secs => $6), changed_at = now(),
     attempts = attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
 WHERE preview_id = $1 AND place = $2 AND attempt_id = $3 AND lease_owner = $4 AND state = 'processing' AND due_at > now()
 RETURNING place;

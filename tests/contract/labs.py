@@ -149,7 +149,7 @@ _TIMES = {
     "solved": ("solved_at",),
     "verified_examples": ("due_at", "changed_at"),
     "previews": ("created_at", "judged_at"),
-    "preview_jobs": ("due_at", "changed_at"),
+    "preview_jobs": ("due_at", "changed_at", "avoid_until"),
 }
 
 

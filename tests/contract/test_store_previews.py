@@ -289,6 +289,22 @@ async def test_a_node_that_died_is_replaced_and_a_program_that_kills_nodes_is_le
     assert await scene.is_audited()
 
 
+async def test_a_node_that_failed_leaves_the_next_attempt_to_another(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA)
+    await scene.started()
+    for _ in range(2):
+        claim = await scene.leases.claim("broken", LEASE_S, ATTEMPTS, ("cpp17",))
+        assert claim is not None
+        assert await scene.leases.give_back(claim, counts=True, delay_s=2)
+    lab.advance(3)
+    assert await scene.leases.claim("broken", LEASE_S, ATTEMPTS, ("cpp17",)) is None
+    await scene.judge(AC)
+    lab.advance(60)
+    again = await scene.leases.claim("broken", LEASE_S, ATTEMPTS, ("cpp17",))
+    assert again is not None, "no other node took it"
+    assert (again.place, again.attempts) == (2, 2)
+
+
 async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) -> None:
     scene = await Scene.of(lab, WA)
     preview = await scene.started()

@@ -49,6 +49,8 @@ class PreviewJobRow:
     attempt_id: int = 0
     attempts: int = 0
     lease_owner: str | None = None
+    avoid_owner: str | None = None
+    avoid_until: float = 0.0
     outcome: PreviewOutcome = field(default_factory=PreviewOutcome)
     is_applied: bool = False
 
@@ -255,6 +257,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             for one in self.kept
             for job in one.jobs
             if job.is_unfinished and job.due_at <= now and job.attempts < max_attempts and job.language in languages
+            if job.avoid_owner != owner or job.avoid_until <= now
         )
         one, job = next(due, (None, None))
         if one is None or job is None:
@@ -268,6 +271,14 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             entry_point=row.draft.entry_point, beside=row.draft.beside, job_id=job.job_id, trace_id=row.draft.trace_id,
             base_attempt_id=job.base_attempt_id, former=row.result if reuses else None,
         )  # fmt: skip
+
+    async def give_back(self, claim: PreviewClaim, *, counts: bool, delay_s: float) -> bool:
+        is_given_back = await super().give_back(claim, counts=counts, delay_s=delay_s)
+        job = self._row(claim)
+        if is_given_back and job is not None:
+            job.avoid_owner = claim.lease_owner if counts else None
+            job.avoid_until = self.memory.clock() + delay_s + 60.0
+        return is_given_back
 
     async def finish(self, claim: PreviewClaim, outcome: PreviewOutcome) -> bool:
         await self.memory.problem(0)
