@@ -11,12 +11,21 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
 from deepoj.api.rights import quota_of
 from deepoj.words.accounts import User
-from deepoj.words.previews import MAX_JOBS, PastRejudge, Preview, PreviewChange, PreviewRefusal
+from deepoj.words.previews import (
+    MAX_JOBS,
+    PastRejudge,
+    Preview,
+    PreviewChange,
+    PreviewFailure,
+    PreviewRefusal,
+)
 from deepoj.words.problems import Problem
 from deepoj.words.rejudges import RejudgeScope, VerdictChange
 
 #: changed submissions that are listed, and entries of the history
 MAX_CHANGES, MAX_PAST = 500, 50
+#: reasons of failures that are listed
+_MAX_FAILURES = 10
 
 _REFUSALS: Mapping[PreviewRefusal, ApiError] = MappingProxyType(
     {
@@ -41,6 +50,7 @@ class PreviewResult:
 
     preview: Preview
     verdicts: Sequence[VerdictChange]
+    failures: Sequence[PreviewFailure]
     changes: Sequence[PreviewChange]
     current_version: int
 
@@ -87,6 +97,7 @@ class Previewing:
         return PreviewResult(
             preview=preview,
             verdicts=await self._previews.preview_verdicts(preview.id),
+            failures=await self._previews.preview_failures(preview.id, _MAX_FAILURES),
             changes=await self._previews.preview_changes(preview.id, MAX_CHANGES),
             current_version=problem.version,
         )

@@ -84,6 +84,7 @@ def _show(preview: Mapping[str, Any]) -> None:
     click.echo(f"preview {number} ({state}), version {shown(preview.get('problem_version'))}: {judged}")
     if preview.get("failed"):
         click.echo(f"{shown(preview.get('failed'))} could not be judged")
+        rows(_list(preview, "failures"), count="submissions", why="why")
     rows(_list(preview, "verdicts"), before="old", after="new", count="submissions")
     if state == "ready":
         click.echo(f"{shown(preview.get('changed'))} would change")

@@ -7,7 +7,15 @@ from typing import Protocol
 
 from deepoj.ports.leases import BackgroundLeases
 from deepoj.words.background import SetterQuota
-from deepoj.words.previews import PastRejudge, Preview, PreviewChange, PreviewClaim, PreviewOutcome, PreviewRefusal
+from deepoj.words.previews import (
+    PastRejudge,
+    Preview,
+    PreviewChange,
+    PreviewClaim,
+    PreviewFailure,
+    PreviewOutcome,
+    PreviewRefusal,
+)
 from deepoj.words.rejudges import RejudgeScope, VerdictChange
 
 
@@ -39,6 +47,10 @@ class Previews(Protocol):
 
     async def preview_verdicts(self, preview_id: int) -> list[VerdictChange]:
         """Count the verdicts before and in the preview, the most frequent first; None: not judged."""
+        ...
+
+    async def preview_failures(self, preview_id: int, limit: int) -> list[PreviewFailure]:
+        """Count the ``limit`` most frequent reasons why submissions were not judged."""
         ...
 
     async def preview_changes(self, preview_id: int, limit: int) -> list[PreviewChange]:

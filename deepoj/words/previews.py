@@ -93,6 +93,14 @@ class Preview:
         return self.ended - self.judged if self.state in {PreviewState.READY, PreviewState.APPLIED} else 0
 
 
+@dataclass(frozen=True, slots=True)
+class PreviewFailure:
+    """A reason why submissions could not be judged, and their number."""
+
+    why: str
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewChange:
     """A submission whose verdict or score a preview changes."""

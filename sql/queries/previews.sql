@@ -111,6 +111,14 @@ FROM preview_jobs WHERE preview_id = $1
 GROUP BY 1, 2
 ORDER BY count DESC, before, after;
 
+-- name: preview_failures
+-- Counts the $2 most frequent reasons why submissions of a preview were not judged.
+SELECT why, count(*) AS count
+FROM preview_jobs WHERE preview_id = $1 AND status IS NULL AND why <> ''
+GROUP BY 1
+ORDER BY count DESC, why COLLATE "C"
+LIMIT $2;
+
 -- name: preview_changes
 -- The first $2 submissions of a preview whose verdict or score it changes, newest first.
 SELECT j.job_id::text, u.username, j.old_status AS before, j.status AS after, j.old_score AS score_before,

@@ -144,6 +144,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "preview_of": ("bigint, bigint", "2000, 1"),
     "previews_of": ("bigint, bigint, bigint", "2000, NULL, 50"),
     "preview_verdicts": ("bigint", "1"),
+    "preview_failures": ("bigint, bigint", "1, 10"),
     "preview_changes": ("bigint, bigint", "1, 500"),
     "past_rejudges": ("bigint, bigint", "2000, 50"),
     "preview_cancel": ("bigint, bigint", "1, 1000"),

@@ -305,6 +305,18 @@ async def test_a_node_that_failed_leaves_the_next_attempt_to_another(lab: Lab) -
     assert (again.place, again.attempts) == (2, 2)
 
 
+async def test_reasons_why_submissions_were_not_judged_are_counted(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA, WA, WA)
+    preview = await scene.started()
+    for why in ("sandbox: it broke", "no data", "no data"):
+        assert await scene.leases.finish(await scene.claimed(), PreviewOutcome(why=why))
+    await scene.judge(AC)
+    await scene.sweep()
+    found = await scene.previews.preview_failures(preview.id, 9)
+    assert [(one.why, one.count) for one in found] == [("no data", 2), ("sandbox: it broke", 1)]
+    assert [one.count for one in await scene.previews.preview_failures(preview.id, 1)] == [2]
+
+
 async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) -> None:
     scene = await Scene.of(lab, WA)
     preview = await scene.started()

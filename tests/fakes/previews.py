@@ -20,6 +20,7 @@ from deepoj.words.previews import (
     Preview,
     PreviewChange,
     PreviewClaim,
+    PreviewFailure,
     PreviewOutcome,
     PreviewRefusal,
     PreviewState,
@@ -212,6 +213,13 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
         counts = Counter((job.old_status, job.outcome.status) for job in jobs)
         found = [VerdictChange(before, after, count) for (before, after), count in counts.items()]
         return sorted(found, key=lambda it: (-it.count, it.before, it.after or "~"))
+
+    async def preview_failures(self, preview_id: int, limit: int) -> list[PreviewFailure]:
+        await self.memory.problem(0)
+        jobs = [job.outcome for one in self.kept if one.id == preview_id for job in one.jobs]
+        counts = Counter(found.why for found in jobs if found.status is None and found.why)
+        found = [PreviewFailure(why, count) for why, count in counts.items()]
+        return sorted(found, key=lambda it: (-it.count, it.why))[:limit]
 
     async def preview_changes(self, preview_id: int, limit: int) -> list[PreviewChange]:
         await self.memory.problem(0)

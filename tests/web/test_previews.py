@@ -17,7 +17,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.preview import settle_preview_job, sweep_previews
 from deepoj.words.accounts import UserRole
 from deepoj.words.problems import ProblemChange
-from deepoj.words.results import Verdict
+from deepoj.words.results import Infra, Verdict
 from tests.api.house import House, house
 from tests.unit.makers import a_report
 from tests.web.scene import add_submission
@@ -226,3 +226,15 @@ def test_command_previews_applies_and_cancels(
         assert json.loads(done.stdout) == answers[-1]
         left[:] = answers
         assert "\x1b" not in CliRunner().invoke(problem_preview, line).stdout
+
+
+async def test_reasons_of_failures_are_shown(scene: Scene) -> None:
+    path = await scene.started()
+    leases = scene.home.ports.preview_leases
+    claim = await leases.claim("node", 60.0, 2, ("cpp17",))
+    assert claim is not None
+    await settle_preview_job(leases, Metrics(), claim, Infra("sandbox", "<b>broke"))
+    await scene.judge(AC, AC)
+    assert "<li>1 × sandbox: &lt;b&gt;broke</li>" in (await scene.visit.get(path)).text
+    shown = await scene.ask("GET", f"/{path.rpartition('/')[2]}")
+    assert shown["failures"] == [{"why": "sandbox: <b>broke", "count": 1}]

@@ -29,6 +29,7 @@ from deepoj.words.previews import (
     Preview,
     PreviewChange,
     PreviewClaim,
+    PreviewFailure,
     PreviewOutcome,
     PreviewRefusal,
     PreviewState,
@@ -110,6 +111,10 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
     async def preview_verdicts(self, preview_id: int) -> list[VerdictChange]:
         rows = await self._pool.rows("preview_verdicts", preview_id, repeatable=True)
         return [VerdictChange(row["before"], row["after"], row["count"]) for row in rows]
+
+    async def preview_failures(self, preview_id: int, limit: int) -> list[PreviewFailure]:
+        rows = await self._pool.rows("preview_failures", preview_id, limit, repeatable=True)
+        return [PreviewFailure(row["why"], row["count"]) for row in rows]
 
     async def preview_changes(self, preview_id: int, limit: int) -> list[PreviewChange]:
         rows = await self._pool.rows("preview_changes", preview_id, limit, repeatable=True)

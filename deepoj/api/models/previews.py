@@ -15,6 +15,13 @@ class PreviewVerdictsView(ResponseModel):
     count: int
 
 
+class PreviewFailureView(ResponseModel):
+    """How many submissions could not be judged for a reason."""
+
+    why: str
+    count: int
+
+
 class PreviewChangeView(ResponseModel):
     """A submission whose verdict or score the preview changes."""
 
@@ -55,6 +62,7 @@ class PreviewView(ResponseModel):
     since: str | None = Field(description="only submissions at or after this time; null: any")
     until: str | None = Field(description="only submissions before this time; null: any")
     verdicts: list[PreviewVerdictsView]
+    failures: list[PreviewFailureView] = Field(description="the 10 most frequent reasons")
     changes: list[PreviewChangeView] = Field(description="newest first, at most 500")
 
 

@@ -10,6 +10,7 @@ from deepoj.api.models.previews import (
     PastRejudgesView,
     PastRejudgeView,
     PreviewChangeView,
+    PreviewFailureView,
     PreviewVerdictsView,
     PreviewView,
 )
@@ -147,6 +148,7 @@ def _view(result: PreviewResult) -> PreviewView:
         verdicts=[
             PreviewVerdictsView(before=one.before, after=one.after, count=one.count) for one in result.verdicts
         ],
+        failures=[PreviewFailureView(why=one.why, count=one.count) for one in result.failures],
         changes=[
             PreviewChangeView(
                 job_id=one.job_id, username=one.username, before=one.before, after=one.after,

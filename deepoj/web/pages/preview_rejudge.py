@@ -109,6 +109,7 @@ def _values(problem: Problem, result: PreviewResult) -> dict[str, Any]:
         "preview": preview,
         "is_current": result.is_current,
         "matrix": matrix_of(result.verdicts),
+        "failures": result.failures,
         "changes": result.changes[:most],
         "everything": EVERYTHING,
     }
