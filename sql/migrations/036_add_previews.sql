@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS previews (
     ordered_by      bigint      REFERENCES users (id) ON DELETE SET NULL,
     state           text        NOT NULL DEFAULT 'running',
     created_at      timestamptz NOT NULL DEFAULT now(),
-    -- when all had been judged, or the problem was found to have another version
+    -- when all had ended, or the problem was found to have another version
     judged_at       timestamptz,
     -- of an applied or cancelled one
     decided_by      bigint      REFERENCES users (id) ON DELETE SET NULL,
@@ -57,6 +57,8 @@ CREATE TABLE IF NOT EXISTS preview_jobs (
     result          jsonb,
     why             text        NOT NULL DEFAULT '',
     is_applied      boolean     NOT NULL DEFAULT false,
+    is_changed      boolean     NOT NULL GENERATED ALWAYS AS (
+        status IS NOT NULL AND (status <> old_status OR score IS DISTINCT FROM old_score)) STORED,
     PRIMARY KEY (preview_id, place),
     CONSTRAINT preview_jobs_state CHECK (state IN ('pending', 'processing', 'done'))
 );

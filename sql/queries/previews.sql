@@ -96,8 +96,7 @@ LEFT JOIN users AS o ON o.id = v.ordered_by
 LEFT JOIN users AS d ON d.id = v.decided_by
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE state = 'done') AS ended, count(status) AS judged,
-           count(*) FILTER (WHERE status IS NOT NULL AND (status <> old_status OR score IS DISTINCT FROM old_score))
-               AS changed
+           count(*) FILTER (WHERE is_changed) AS changed
     FROM preview_jobs WHERE preview_id = v.id
 ) AS j
 WHERE v.problem_id = $1 AND ($2::bigint IS NULL OR v.id = $2)
@@ -124,8 +123,7 @@ LIMIT $2;
 SELECT j.job_id::text, u.username, j.old_status AS before, j.status AS after, j.old_score AS score_before,
        j.score AS score_after, j.is_applied
 FROM preview_jobs AS j JOIN submissions AS s ON s.job_id = j.job_id JOIN users AS u ON u.id = s.user_id
-WHERE j.preview_id = $1 AND j.status IS NOT NULL
-  AND (j.status <> j.old_status OR j.score IS DISTINCT FROM j.old_score)
+WHERE j.preview_id = $1 AND j.is_changed
 ORDER BY j.place DESC
 LIMIT $2;
 

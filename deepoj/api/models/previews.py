@@ -46,7 +46,7 @@ class PreviewView(ResponseModel):
     ordered_by: str | None
     decided_by: str | None = Field(description="who applied or cancelled it")
     created_at: str
-    judged_at: str | None = Field(description="when the last submission was judged")
+    judged_at: str | None = Field(description="when the last submission ended, or the preview became outdated")
     decided_at: str | None
     submissions: int
     ended: int = Field(description="number of submissions that are judged, or cannot be")
@@ -72,7 +72,7 @@ class PastRejudgeView(ResponseModel):
     preview_id: int | None = Field(description="null: a rejudge without a preview")
     ordered_by: str | None
     ordered_at: str
-    state: str = Field(description="as of a preview; a rejudge is running or applied")
+    state: str = Field(description="as of a preview; a rejudge is running, or applied: all of it is queued")
     problem_version: int
     full: bool
     submissions: int
