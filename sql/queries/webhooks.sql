@@ -136,10 +136,14 @@ SELECT count(*) FROM gone;
 SELECT webhook_epoch FROM users WHERE id = $1;
 
 -- name: rotate_webhook_secret
--- Changes the owner's signing secret, if its epoch is still $2: a repeated request changes it once.
-WITH rotated AS (
-    UPDATE users SET webhook_epoch = webhook_epoch + 1, updated_at = now()
-    WHERE id = $1 AND webhook_epoch = $2
-    RETURNING webhook_epoch
+-- Changes the owner's signing secret, if its epoch is still $2: a repeated request changes it once. The row is locked
+-- first: without that, a request that waited for another would return the epoch from before it.
+WITH seen AS MATERIALIZED (
+    SELECT id, webhook_epoch FROM users WHERE id = $1 FOR NO KEY UPDATE
+),
+rotated AS (
+    UPDATE users AS u SET webhook_epoch = u.webhook_epoch + 1, updated_at = now()
+    FROM seen WHERE u.id = seen.id AND seen.webhook_epoch = $2
+    RETURNING u.webhook_epoch
 )
-SELECT coalesce((SELECT webhook_epoch FROM rotated), (SELECT webhook_epoch FROM users WHERE id = $1)) AS webhook_epoch;
+SELECT coalesce((SELECT webhook_epoch FROM rotated), (SELECT webhook_epoch FROM seen)) AS webhook_epoch;
