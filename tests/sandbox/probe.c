@@ -301,10 +301,10 @@ static int children_touch(int count, long mib, int share) {
 }
 
 /* Children that share all memory, and exit one after the other, round after round. */
-static int rounds_share(long mib) {
+static int rounds_share(long mib, int rounds) {
     if (touch(mib * MIB) == NULL)
         return 3;
-    for (int round = 0; round < 300; round++) {
+    for (int round = 0; round < rounds; round++) {
         for (int i = 0; i < 6; i++)
             if (fork() == 0) {
                 usleep(3000 + 200 * (useconds_t)i);
@@ -686,7 +686,7 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "share_children") == 0)
         return children_touch(4, number, 1);
     if (strcmp(mode, "share_rounds") == 0)
-        return rounds_share(number);
+        return rounds_share(number, atoi(argv[3]));
     if (strcmp(mode, "chains") == 0)
         return chains_keep(number, 0);
     if (strcmp(mode, "share_chains") == 0)
