@@ -118,6 +118,14 @@ struct weighing {
     bool changed;
 };
 
+/* Returns the table's entry of a process, or NULL. */
+static struct sampled *known(struct sampler *sampler, pid_t pid) {
+    for (size_t i = 0; i < sampler->seen_count; i++)
+        if (sampler->seen[i].pid == pid)
+            return &sampler->seen[i];
+    return NULL;
+}
+
 static void weigh(struct weighing *weighing, struct sampled *entry) {
     entry->proportional_bytes = proportional(weighing->sampler, entry);
     entry->weighed = true;
@@ -126,12 +134,17 @@ static void weigh(struct weighing *weighing, struct sampled *entry) {
 
 static void weigh_process(void *context, pid_t pid) {
     struct weighing *weighing = context;
+    struct sampler *sampler = weighing->sampler;
+    const struct sampled *before = known(sampler, pid);
+    uint64_t before_bytes = before != NULL ? before->resident_bytes : 0;
     struct proctext_stat figures;
     struct sampled *entry;
 
-    if (!sampler_read_stat(weighing->sampler, pid, pid, &figures))
+    if (!sampler_read_stat(sampler, pid, pid, &figures))
         return;
-    entry = sampler_remember(weighing->sampler, pid, &figures);
+    entry = sampler_remember(sampler, pid, &figures);
+    if (before == NULL || entry == NULL || entry->resident_bytes + SHRUNK_BYTES < before_bytes)
+        weighing->changed = true;
     if (entry != NULL)
         weigh(weighing, entry);
 }
@@ -139,30 +152,29 @@ static void weigh_process(void *context, pid_t pid) {
 /* Compares a process with what was weighed of it. */
 static void check_process(void *context, pid_t pid) {
     struct weighing *weighing = context;
-    const struct sampler *sampler = weighing->sampler;
+    const struct sampled *entry = known(weighing->sampler, pid);
     struct proctext_stat figures;
 
     weighing->listed++;
-    for (size_t i = 0; i < sampler->seen_count; i++) {
-        const struct sampled *entry = &sampler->seen[i];
-
-        if (entry->pid == pid && entry->weighed && sampler_read_stat(sampler, pid, entry->task, &figures) &&
-            figures.pages * (uint64_t)sampler->page_bytes + SHRUNK_BYTES >= entry->resident_bytes)
-            return;
-    }
-    weighing->changed = true;
+    if (entry == NULL || !entry->weighed || !sampler_read_stat(weighing->sampler, pid, entry->task, &figures) ||
+        figures.pages * (uint64_t)weighing->sampler->page_bytes + SHRUNK_BYTES < entry->resident_bytes)
+        weighing->changed = true;
 }
 
-/* Reads the proportional sets of all processes. Returns whether they add up. */
+/* Reads the proportional sets of all processes. Returns whether they add up: the processes are the same as before the
+ * first was read, when the sample began, and after the last. */
 static bool weigh_all(struct sampler *sampler) {
     struct weighing weighing = {.sampler = sampler};
 
     for (size_t i = 0; i < sampler->seen_count; i++)
         sampler->seen[i].weighed = false;
     if (!sampler_each_process(sampler, weigh_process, &weighing))
-        for (size_t i = 0; i < sampler->seen_count; i++)
-            if (sampler->seen[i].present && !sampler->seen[i].weighed)
-                weigh(&weighing, &sampler->seen[i]);
+        weighing.changed = true;
+    for (size_t i = 0; i < sampler->seen_count; i++)
+        if (sampler->seen[i].present && !sampler->seen[i].weighed) {
+            weighing.changed = true;
+            weigh(&weighing, &sampler->seen[i]);
+        }
     return sampler_each_process(sampler, check_process, &weighing) && !weighing.changed &&
            weighing.listed == weighing.weighed;
 }
