@@ -30,7 +30,7 @@
 #include "sampler.h"
 #include "sampler_internal.h"
 
-#define UNSETTLED_MAX 8U
+#define UNSETTLED_MAX 16U
 #define SHRUNK_BYTES (UINT64_C(1) << 20) /* a program that gives back less than this is taken to have kept all */
 #define YOUNG_US UINT64_C(64000)
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that runs while we read it changes by about a stack */

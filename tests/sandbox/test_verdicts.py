@@ -233,7 +233,7 @@ async def test_memory_shared_with_children_counts_once(bench: Bench) -> None:
 async def test_memory_shared_by_processes_that_end_counts_once(bench: Bench, mode: str) -> None:
     """A page is divided by those that share it. What is read before one of them ends and after does not add up. (At
     ``full`` the kernel counts, and its own memory too.)"""
-    outcome = await bench.run(mode, 50, 20 if bench.full else 300, lim=limits(processes=64))
+    outcome = await bench.run(mode, 45, 20 if bench.full else 300, lim=limits(processes=64))
 
     assert outcome.verdict is OK
     assert outcome.memory_kb < 64 * 1024
