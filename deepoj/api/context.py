@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import trio
 
 from deepoj.api.audits import AuditOrders
+from deepoj.api.contests import ContestLedgers
 from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
@@ -20,6 +21,7 @@ from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
+from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
@@ -61,6 +63,8 @@ class ApiContext:
     system: SystemView
     verifications: Verifications
     previews: Previews
+    contests: Contests
+    ledgers: ContestLedgers
     results: LiveResults
     #: the event streams of this node
     live: Live

@@ -35,6 +35,10 @@ class AdminAct(enum.StrEnum):
     PREVIEW_STARTED = "preview_started"
     PREVIEW_APPLIED = "preview_applied"
     PREVIEW_CANCELLED = "preview_cancelled"
+    CONTEST_CREATED = "contest_created"
+    CONTEST_CHANGED = "contest_changed"
+    CONTEST_REMOVED = "contest_removed"
+    CONTEST_FINALIZED = "contest_finalized"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

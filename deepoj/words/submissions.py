@@ -27,13 +27,18 @@ class Draft(Sources):
     idempotency_key: str | None = None
     #: URL that receives the verdict over HTTP, normalized (``webhooks.callback_urls``)
     callback_url: str | None = None
+    #: the contest for which it is; None: practice
+    contest_id: int | None = None
 
     def digest(self) -> bytes:
-        """As that of the sources. It differs for another callback: otherwise the second one would never be called."""
-        sources = Sources.digest(self)
-        if self.callback_url is None:
-            return sources
-        return hashlib.sha256(sources + self.callback_url.encode()).digest()
+        """As that of the sources. It differs for another callback, which would never be called otherwise, and for
+        another contest, whose board would miss it."""
+        digest = Sources.digest(self)
+        if self.callback_url is not None:
+            digest = hashlib.sha256(digest + self.callback_url.encode()).digest()
+        if self.contest_id is not None:
+            digest = hashlib.sha256(digest + b"contest %d" % self.contest_id).digest()
+        return digest
 
 
 class SubmitRefusal(enum.StrEnum):
@@ -42,6 +47,12 @@ class SubmitRefusal(enum.StrEnum):
     PROBLEM_NOT_FOUND = "PROBLEM_NOT_FOUND"
     #: the problem takes other languages only
     LANGUAGE_NOT_ALLOWED = "LANGUAGE_NOT_ALLOWED"
+    #: the author is in no team of the contest, or the problem is none of it
+    NOT_IN_CONTEST = "NOT_IN_CONTEST"
+    #: it has not begun, or is over
+    CONTEST_NOT_RUNNING = "CONTEST_NOT_RUNNING"
+    #: a contest of the author's has this problem, and runs: it is submitted there
+    CONTEST_PROBLEM = "CONTEST_PROBLEM"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
     #: the key belongs to a submission with other contents

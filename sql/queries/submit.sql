@@ -12,11 +12,25 @@
 --
 -- At the cap, a user without an unfinished submission is still admitted, until twice as many jobs are under way: otherwise
 -- 25 accounts with 20 submissions each would refuse everyone else.
+--
+-- $18: the contest for which it is; NULL: practice. In a contest a team sees problems that are open to nobody else. While
+-- it runs, its members cannot try its problems elsewhere.
 WITH
+seat AS MATERIALIZED (
+    SELECT c.id AS contest_id, m.team_id, c.start_at <= now() AS has_started,
+           c.start_at + c.duration_ms * interval '1 millisecond' <= now() AS is_over
+    FROM contest_members AS m
+    JOIN contests AS c ON c.id = m.contest_id
+    JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = $3
+    WHERE m.user_id = $2 AND ($18::bigint IS NULL OR c.id = $18)
+),
 problem AS (
     SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb,
            languages = '{}' OR $4 = ANY (languages) AS takes_language
-    FROM open_problems($2) WHERE id = $3
+    FROM open_problems($2) WHERE id = $3 AND $18::bigint IS NULL
+    UNION ALL
+    SELECT id, time_limit_ms, memory_limit_mb * 1024, languages = '{}' OR $4 = ANY (languages)
+    FROM problems WHERE id = $3 AND $18::bigint IS NOT NULL AND EXISTS (SELECT FROM seat WHERE has_started)
 ),
 same_key AS MATERIALIZED (
     SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6 AS same_body
@@ -34,6 +48,10 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
+        WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat) THEN 'NOT_IN_CONTEST'
+        WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over)
+            THEN 'CONTEST_NOT_RUNNING'
+        WHEN $18::bigint IS NULL AND EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over) THEN 'CONTEST_PROBLEM'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN NOT (SELECT takes_language FROM problem) THEN 'LANGUAGE_NOT_ALLOWED'
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
@@ -52,9 +70,9 @@ retired AS (
 taken AS (
     INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, code_hash,
                              deduplicates, idempotency_key, trace_id, stream_key, entry_point, files,
-                             callback_url)
+                             callback_url, contest_id, contest_team)
     SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb,
-           $16
+           $16, $18, (SELECT team_id FROM seat WHERE $18::bigint IS NOT NULL)
     FROM problem
     -- counting the retired rows makes their update run first
     WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0

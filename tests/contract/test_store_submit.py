@@ -291,7 +291,7 @@ async def test_a_key_waits_for_another_transaction_that_takes_it(real: PgLab) ->
 def submit_values(user_id: int, problem_id: int, key: str, code_hash: str) -> str:
     return (
         f"gen_random_uuid(), {user_id}, {problem_id}, 'cpp17', 'x', {code_hash}, 't', {key}, '{{}}', 500, 600, 's', 7, "
-        "NULL, NULL, NULL, 20"
+        "NULL, NULL, NULL, 20, NULL"
     )
 
 

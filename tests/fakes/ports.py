@@ -8,6 +8,7 @@ from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
+from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.jobs import JobLeases, Retention, Strays
 from deepoj.ports.ledger import Auditor, DeadLetters
@@ -26,6 +27,7 @@ from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.access_tokens import MemoryAccessTokens
+from tests.fakes.contests import NoContests
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
 
@@ -89,6 +91,8 @@ class Store(Protocol):
     @property
     def example_leases(self) -> ExampleLeases: ...
     @property
+    def contests(self) -> Contests: ...
+    @property
     def previews(self) -> Previews: ...
     @property
     def preview_leases(self) -> PreviewLeases: ...
@@ -124,5 +128,6 @@ class MemoryPorts:
         self.system: SystemView = MemorySystem(memory)
         self.verifications: Verifications = memory.verifications
         self.example_leases: ExampleLeases = memory.verifications
+        self.contests: Contests = NoContests()
         self.previews: Previews = memory.previews
         self.preview_leases: PreviewLeases = memory.previews

@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"words"},
     "sample": set(),
     "judging": {"words"},
-    "contests": set(),
+    "contests": {"words"},
     "accounts": {"words"},
     "execution": {"words", "ports", "judging", "observe"},
     "pipeline": {"words", "ports", "judging", "observe", "execution"},
@@ -38,9 +38,9 @@ ROOMS: dict[str, set[str]] = {
     "capacity": {"words", "ports", "observe"},
     "api": {
         "words", "ports", "judging", "observe", "config", "accounts", "pipeline", "playground", "packages",
-        "packages/formats", "webhooks", "capacity",
+        "packages/formats", "webhooks", "capacity", "contests",
     },
-    "web": {"words", "ports", "judging", "observe", "accounts", "packages", "playground", "api"},
+    "web": {"words", "ports", "judging", "observe", "accounts", "packages", "playground", "api", "contests"},
     "adapters": {"words", "ports", "judging", "observe", "config", "packages/formats"},
     "nursery": {
         "words", "ports", "observe", "api", "config", "pipeline", "execution", "playground", "capacity",

@@ -13,6 +13,7 @@ from deepoj.adapters.pg.account_data import PgAccountData
 from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
+from deepoj.adapters.pg.contests import PgContests
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.groups import PgGroups
 from deepoj.adapters.pg.leases import PgJobLeases
@@ -71,6 +72,7 @@ class PgStore:
         self.admin_events = PgAdminEvents(pool)
         self.system = PgSystem(pool)
         self.verifications = self.example_leases = PgVerifications(pool)
+        self.contests = PgContests(pool)
         self.previews = self.preview_leases = PgPreviews(pool)
         self.schema = PgSchema(pool)
 

@@ -135,6 +135,7 @@ class PgSubmissions:
                     *columns_of(draft),
                     draft.callback_url,
                     user_inflight_cap,
+                    draft.contest_id,
                 ),
                 user_id=draft.user_id,
                 has_key=draft.idempotency_key is not None,

@@ -49,6 +49,10 @@ ACTS: Mapping[str, str] = {
     AdminAct.PREVIEW_STARTED: _("started a preview of a rejudge of the problem"),
     AdminAct.PREVIEW_APPLIED: _("applied a preview to the submissions of the problem"),
     AdminAct.PREVIEW_CANCELLED: _("cancelled a preview of a rejudge of the problem"),
+    AdminAct.CONTEST_CREATED: _("made the contest"),
+    AdminAct.CONTEST_CHANGED: _("changed the contest"),
+    AdminAct.CONTEST_REMOVED: _("removed the contest"),
+    AdminAct.CONTEST_FINALIZED: _("finalized the contest"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {

@@ -11,6 +11,7 @@ import trio
 
 from deepoj import observe
 from deepoj.api.app import Api, create_app, create_metrics_app
+from deepoj.api.contests import ContestLedgers
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
 from deepoj.config.roles import Role
@@ -158,6 +159,8 @@ def _api_context(parts: Parts) -> ApiContext:
         audits=parts.audits,
         verifications=store.verifications,
         previews=store.previews,
+        contests=store.contests,
+        ledgers=ContestLedgers(store.contests),
         results=store.live,
         live=parts.live,
         runs=store.runs,

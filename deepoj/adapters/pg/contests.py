@@ -1,0 +1,321 @@
+"""Contests in PostgreSQL (``sql/queries/contests.sql``).
+
+What if we die here? Every change is one transaction, with its events. A change whose answer was lost is repeated: it
+then writes its events a second time, which says the same of the same objects.
+
+Locks are taken in this order: the contest, problems, accounts, and last the contest's counter (``tell_contest``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json, clean_text, storable
+from deepoj.words.admin_events import AdminAct
+from deepoj.words.contests import (
+    ClarificationDraft,
+    Contest,
+    ContestEvent,
+    ContestKind,
+    ContestMember,
+    ContestObject,
+    ContestProblem,
+    ContestRefusal,
+    ContestRules,
+    EventType,
+)
+
+if TYPE_CHECKING:
+    from deepoj.adapters.pg.pool import Connection
+
+
+class PgContests:
+    """Contests (``ports.Contests``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def create_contest(
+        self, key: str, kind: ContestKind, rules: ContestRules, *, by: int
+    ) -> Contest | ContestRefusal:
+        async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
+            async with connection.transaction():
+                row = await connection.fetchrow(
+                    queries()["create_contest"].sql, clean_text(key), kind.value, *_values(rules), by
+                )
+                if row is None and again:  # the first try may have made it
+                    row = await connection.fetchrow(queries()["contest"].sql, clean_text(key))
+                    return ContestRefusal.KEY_TAKEN if row is None or row["created_by"] != by else _contest(row)
+                if row is None:
+                    return ContestRefusal.KEY_TAKEN
+                await connection.execute(queries()["tell_contest_rules"].sql, row["id"])
+                await connection.execute(queries()["tell_contest_state"].sql, row["id"])
+                return _contest(row)
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> Contest | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                if found.started_at is not None and rules.start_at != found.rules.start_at:
+                    return ContestRefusal.HAS_STARTED
+                row = await connection.fetchrow(queries()["change_contest"].sql, contest_id, *_values(rules))
+                changed = {
+                    name: str(getattr(rules, name))
+                    for name in ContestRules.__dataclass_fields__
+                    if getattr(rules, name) != getattr(found.rules, name)
+                }
+                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
+                await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
+                return found if row is None else _contest(row)
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def remove_contest(self, contest_id: int, *, by: int) -> bool:
+        async def work(connection: Connection, again: bool) -> bool:
+            return await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None or again
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def contest(self, key: str) -> Contest | None:
+        row = await self._pool.row("contest", key, repeatable=True) if storable(key) else None
+        return None if row is None else _contest(row)
+
+    async def contests(self, user_id: int | None, *, sees_all: bool, limit: int) -> list[Contest]:
+        return [_contest(row) for row in await self._pool.rows("contests", user_id, sees_all, limit, repeatable=True)]
+
+    async def team_of(self, contest_id: int, user_id: int) -> str | None:
+        row = await self._pool.row("team_of", contest_id, user_id, repeatable=True)
+        return None if row is None else str(row["team_id"])
+
+    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
+        async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                row = await connection.fetchrow(queries()["problem_of_contest"].sql, contest_id, problem.problem_id)
+                if row is None:
+                    return ContestRefusal.UNKNOWN_PROBLEM
+                if row["label"] not in {None, problem.label}:
+                    return ContestRefusal.PROBLEM_TWICE
+                if row["label"] is None and await _is_used(connection, contest_id, problem.label):
+                    return ContestRefusal.PROBLEM_USED
+                await connection.execute(
+                    queries()["put_contest_problem"].sql, contest_id, problem.label, problem.problem_id
+                )
+                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
+                data = {
+                    "label": problem.label,
+                    "ordinal": problem.ordinal,
+                    "name": problem.name or row["title"],
+                    "problem_id": problem.problem_id,
+                    "rgb": problem.rgb,
+                    "color": problem.color,
+                    "time_limit_ms": row["time_limit_ms"],
+                    "memory_limit_mb": row["memory_limit_mb"],
+                }
+                await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None:
+        async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                if await _is_used(connection, contest_id, label):
+                    return ContestRefusal.PROBLEM_USED
+                if await connection.fetchrow(queries()["remove_contest_problem"].sql, contest_id, label) is not None:
+                    await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem_removed": label})
+                    await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, label, None)])
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def put_objects(
+        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+    ) -> frozenset[str] | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> frozenset[str] | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                names = [one.username for one in members if storable(one.username)]
+                rows = await connection.fetch(queries()["accounts_named"].sql, names)
+                ids = {row["username"]: row["id"] for row in rows}
+                if unknown := frozenset(one.username for one in members) - ids.keys():
+                    return unknown
+                teams = {ids[one.username]: one.team_id for one in members}
+                await connection.execute(
+                    queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values())
+                )
+                details = {"objects": len(objects), "members": len(members)}
+                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)
+                accounts = [
+                    ContestObject(
+                        EventType.ACCOUNTS,
+                        str(ids[one.username]),
+                        {"username": one.username, "type": "team", "team_id": one.team_id},
+                    )
+                    for one in members
+                ]
+                await _tell(connection, contest_id, [*objects, *accounts])
+                return frozenset()
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                row = await connection.fetchrow(queries()["contest_clarification"].sql, contest_id, draft.reply_to_id)
+                if row is None or not row["is_known"]:
+                    return ContestRefusal.UNKNOWN_CLARIFICATION
+                clarification_id = str(row["number"] + 1)
+                data = {
+                    "from_team_id": draft.from_team_id,
+                    "to_team_ids": None if draft.to_team_ids is None else list(draft.to_team_ids),
+                    "reply_to_id": draft.reply_to_id,
+                    "problem_id": draft.problem_id,
+                    "category": draft.category,
+                    "text": draft.text,
+                    "at": row["at"],
+                }
+                await _tell(connection, contest_id, [ContestObject(EventType.CLARIFICATIONS, clarification_id, data)])
+                return clarification_id
+
+        return await self._pool.do(work, repeatable=False)
+
+    async def finalize(
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+    ) -> Contest | ContestRefusal:
+        async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    if found is not ContestRefusal.FINALIZED or not again:
+                        return found
+                    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                    return found if row is None else _contest(row)
+                if found.ended_at is None:
+                    return ContestRefusal.NOT_OVER
+                if await connection.fetchval(queries()["contest_unjudged"].sql, contest_id):
+                    return ContestRefusal.UNJUDGED
+                if await connection.fetchval(queries()["contest_unanswered"].sql, contest_id):
+                    return ContestRefusal.UNANSWERED
+                row = await connection.fetchrow(queries()["finalize_contest"].sql, contest_id)
+                await _note(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
+                if await connection.fetchval(queries()["contest_last_event"].sql, contest_id) != after:
+                    raise _Outdated
+                await _tell(connection, contest_id, awards)
+                await connection.execute(queries()["tell_contest_state"].sql, contest_id)
+                return found if row is None else _contest(row)
+
+        try:
+            return await self._pool.do(work, repeatable=True)
+        except _Outdated:
+            return ContestRefusal.UNJUDGED
+
+    async def advance(self) -> Collection[int]:
+        changed: list[int] = []
+        for row in await self._pool.rows("due_contests", repeatable=True):
+            told = await self._pool.row("advance_contest", row["id"], repeatable=True)
+            if told is not None and told["told"]:
+                changed.append(row["id"])
+        return changed
+
+    async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
+        return [
+            ContestEvent(
+                row["number"],
+                row["at"],
+                ContestObject(
+                    EventType(row["type"]), row["object_id"], None if row["data"] is None else json.loads(row["data"])
+                ),
+            )
+            for row in await self._pool.rows("contest_events", contest_id, after, limit, repeatable=True)
+        ]
+
+
+class _Outdated(Exception):
+    """Ends a transaction that must not stay: there are events that the caller has not seen."""
+
+
+async def _locked(connection: Connection, contest_id: int) -> Contest | ContestRefusal:
+    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+    if row is None:
+        return ContestRefusal.UNKNOWN_CONTEST
+    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else _contest(row)
+
+
+async def _is_used(connection: Connection, contest_id: int, label: str) -> bool:
+    return bool(await connection.fetchval(queries()["contest_problem_is_used"].sql, contest_id, label))
+
+
+async def _note(connection: Connection, contest_id: int, by: int, act: AdminAct, details: Mapping[str, Any]) -> None:
+    await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))
+
+
+async def _tell(connection: Connection, contest_id: int, objects: Sequence[ContestObject]) -> None:
+    """Write events; the last thing that a transaction does."""
+    await connection.execute(
+        queries()["tell_contest_objects"].sql,
+        contest_id,
+        [one.type.value for one in objects],
+        [clean_text(one.id) for one in objects],
+        [None if one.data is None else clean_json(one.data) for one in objects],
+    )
+
+
+def _values(rules: ContestRules) -> tuple[object, ...]:
+    return (
+        clean_text(rules.name),
+        clean_text(rules.formal_name),
+        rules.is_public,
+        rules.start_at,
+        rules.duration_ms,
+        rules.freeze_ms,
+        rules.penalty_ms,
+        rules.is_compile_error_free,
+        rules.thaw_at,
+    )
+
+
+def _contest(row: asyncpg.Record) -> Contest:
+    return Contest(
+        id=row["id"],
+        key=row["key"],
+        kind=ContestKind(row["kind"]),
+        rules=ContestRules(
+            name=row["name"],
+            formal_name=row["formal_name"],
+            is_public=row["is_public"],
+            start_at=row["start_at"],
+            duration_ms=row["duration_ms"],
+            freeze_ms=row["freeze_ms"],
+            penalty_ms=row["penalty_ms"],
+            is_compile_error_free=row["is_compile_error_free"],
+            thaw_at=row["thaw_at"],
+        ),
+        created_by=row["created_by"],
+        started_at=row["started_at"],
+        frozen_at=row["frozen_at"],
+        ended_at=row["ended_at"],
+        thawed_at=row["thawed_at"],
+        finalized_at=row["finalized_at"],
+        end_of_updates_at=row["end_of_updates_at"],
+    )

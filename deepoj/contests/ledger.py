@@ -1,0 +1,191 @@
+"""A contest, folded from the events of its ledger: its objects, its times, and its two boards.
+
+Each event changes what it names. A submission or a judgement changes one cell of the boards, so its cost does not grow
+with those before it. What moves times or rows (the contest itself, problems, teams, groups) lays out new boards.
+
+The public board shows what people may know: of attempts from the freeze on, until the thaw, only that there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt
+from deepoj.contests.clock import parse_time
+from deepoj.words.contests import ContestEvent, EventType
+from deepoj.words.results import Verdict
+
+Object = Mapping[str, Any]
+#: verdicts that say nothing about the program
+_JUDGES_FAULT = {Verdict.SYSTEM_ERROR.value, Verdict.INVALID.value}
+#: what changes more of the boards than one cell
+_LAYOUT = {EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS}
+
+
+@dataclass(slots=True)
+class ContestLedger:
+    """A contest after the events that it has taken in."""
+
+    #: number of the last event
+    last: int = 0
+    #: data of the contest and of its state (``deploy/docs/contests.md``)
+    contest: Object = field(default_factory=dict)
+    state: Object = field(default_factory=dict)
+    #: in the order of their first event
+    objects: dict[EventType, dict[str, Object]] = field(default_factory=lambda: {type_: {} for type_ in EventType})
+    #: submission → its judgements in order
+    judgements_of: dict[str, list[str]] = field(default_factory=dict)
+    #: submission → its place in the order of submissions
+    _places: dict[str, int] = field(default_factory=dict)
+    jury_board: Board = field(default_factory=lambda: Board((), (), penalty_ms=0))
+    public_board: Board = field(default_factory=lambda: Board((), (), penalty_ms=0))
+
+    def take(self, events: Iterable[ContestEvent]) -> None:
+        """Take events in, in order. The boards are laid out once, however many of these events demand it.
+
+        Raises:
+          ValueError: an event is missing.
+        """
+        is_moved = False
+        touched: dict[str, None] = {}
+        for event in events:
+            if event.number != self.last + 1:
+                raise ValueError(f"event {self.last + 1} is missing: this is {event.number}")
+            self.last = event.number
+            self._apply(event)
+            is_moved = is_moved or event.object.type in _LAYOUT
+            if (submission := _submission_of(event)) is not None:
+                touched[submission] = None
+        if is_moved:
+            self._lay_out()
+            return
+        for submission in touched:
+            self._put(submission)
+
+    def of(self, type_: EventType) -> Mapping[str, Object]:
+        """Return the objects of a type by id."""
+        return self.objects[type_]
+
+    # -- times
+
+    @property
+    def start_ms(self) -> int | None:
+        """Milliseconds since 1970; None: not known yet."""
+        start = self.contest.get("start_at")
+        return None if start is None else parse_time(start)
+
+    def contest_time_ms(self, at: str) -> int:
+        """Return the contest time of an event's time; 0 while there is no start."""
+        start_ms = self.start_ms
+        return 0 if start_ms is None else parse_time(at) - start_ms
+
+    @property
+    def freeze_ms(self) -> int | None:
+        """Contest time from which on verdicts are hidden now; None: none are."""
+        freeze_ms = self.contest.get("freeze_ms")
+        if freeze_ms is None or self.state.get("thawed_at") is not None:
+            return None
+        return int(self.contest["duration_ms"]) - int(freeze_ms)
+
+    def is_withheld(self, submission_id: str) -> bool:
+        """Return whether the verdict of a submission is hidden from other teams and the public."""
+        freeze_ms = self.freeze_ms
+        submission = self.objects[EventType.SUBMISSIONS].get(submission_id)
+        if submission is None or freeze_ms is None:
+            return False
+        return self.contest_time_ms(submission["at"]) >= freeze_ms
+
+    # -- teams
+
+    def is_hidden(self, team_id: str) -> bool:
+        """Return whether boards leave a team out: it is hidden, or one of its groups is, or there is none."""
+        team = self.objects[EventType.TEAMS].get(team_id)
+        if team is None or team.get("is_hidden"):
+            return True
+        groups = self.objects[EventType.GROUPS]
+        return any(groups.get(group, {}).get("hidden") for group in team.get("group_ids") or ())
+
+    # -- judgements
+
+    def judgement_of(self, submission_id: str) -> Object | None:
+        """Return the judgement of a submission that counts now."""
+        judgements = self.objects[EventType.JUDGEMENTS]
+        for judgement_id in reversed(self.judgements_of.get(submission_id, ())):
+            if judgements[judgement_id]["is_current"]:
+                return judgements[judgement_id]
+        return None
+
+    def outcome_of(self, submission_id: str) -> AttemptOutcome:
+        """Return what a submission means to the jury's board."""
+        judgement = self.judgement_of(submission_id)
+        if judgement is None:
+            return AttemptOutcome.PENDING
+        verdict = judgement["verdict"]
+        if verdict == Verdict.ACCEPTED.value:
+            return AttemptOutcome.SOLVED
+        is_free = verdict in _JUDGES_FAULT or (
+            verdict == Verdict.COMPILE_ERROR.value and self.contest.get("is_compile_error_free")
+        )
+        return AttemptOutcome.FREE if is_free else AttemptOutcome.REJECTED
+
+    # -- folding
+
+    def _apply(self, event: ContestEvent) -> None:
+        object_ = event.object
+        if object_.type is EventType.CONTEST:
+            self.contest = object_.data or {}
+        elif object_.type is EventType.STATE:
+            self.state = object_.data or {}
+        elif object_.data is None:
+            self.objects[object_.type].pop(object_.id, None)
+        else:
+            self.objects[object_.type][object_.id] = object_.data
+        if object_.type is EventType.SUBMISSIONS:
+            self._places.setdefault(object_.id, len(self._places))
+        elif object_.type is EventType.JUDGEMENTS and object_.data is not None:
+            judgements = self.judgements_of.setdefault(object_.data["submission_id"], [])
+            if object_.id not in judgements:
+                judgements.append(object_.id)
+
+    def _lay_out(self) -> None:
+        problems = self.objects[EventType.PROBLEMS]
+        order = sorted(problems, key=lambda label: (problems[label]["ordinal"], label))
+        teams = [team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)]
+        penalty_ms = int(self.contest.get("penalty_ms", 0))
+        self.jury_board, self.public_board = (Board(teams, order, penalty_ms=penalty_ms) for _ in range(2))
+        for submission in self.objects[EventType.SUBMISSIONS]:
+            self._put(submission)
+
+    def _put(self, submission_id: str) -> None:
+        """Put a submission on both boards, unless it was sent outside of the contest's time."""
+        submission = self.objects[EventType.SUBMISSIONS].get(submission_id)
+        if submission is None or self.start_ms is None:
+            return
+        time_ms = self.contest_time_ms(submission["at"])
+        if not 0 <= time_ms < int(self.contest.get("duration_ms", 0)):
+            return
+        outcome = self.outcome_of(submission_id)
+        shown = AttemptOutcome.PENDING if self.is_withheld(submission_id) else outcome
+        for board, told in ((self.jury_board, outcome), (self.public_board, shown)):
+            board.put(
+                BoardAttempt(
+                    time_ms=time_ms,
+                    number=self._places[submission_id],
+                    submission_id=submission_id,
+                    team_id=submission["team_id"],
+                    problem_id=submission["problem_id"],
+                    outcome=told,
+                )
+            )
+
+
+def _submission_of(event: ContestEvent) -> str | None:
+    """Return the submission whose cell an event changes."""
+    if event.object.type is EventType.SUBMISSIONS:
+        return event.object.id
+    if event.object.type is EventType.JUDGEMENTS and event.object.data is not None:
+        submission: str = event.object.data["submission_id"]
+        return submission
+    return None

@@ -1,0 +1,92 @@
+"""Who sees what of a contest: the one home of that rule.
+
+What the public or another team gets to see is computed from ``seen`` alone, so it cannot depend on a verdict that
+the freeze hides. The jury sees everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.words.contests import EventType
+
+
+@dataclass(frozen=True, slots=True)
+class ContestViewer:
+    """Who looks: the jury, an account of a team, or the public (neither)."""
+
+    is_jury: bool = False
+    team_id: str | None = None
+
+
+PUBLIC = ContestViewer()
+JURY = ContestViewer(is_jury=True)
+
+
+def seen(ledger: ContestLedger, viewer: ContestViewer, type_: EventType, object_id: str, data: Object) -> bool:
+    """Return whether the viewer may see an object, as the contest is now."""
+    rule = _RULES.get(type_)
+    return viewer.is_jury or rule is None or rule(ledger, viewer, object_id, data)
+
+
+def sees_runs(viewer: ContestViewer) -> bool:
+    """Return whether the viewer sees single tests of judgements that it sees."""
+    return viewer.is_jury
+
+
+def _sees_problem(ledger: ContestLedger, _viewer: ContestViewer, _label: str, _data: Object) -> bool:
+    return ledger.state.get("started_at") is not None
+
+
+def _sees_group(_ledger: ContestLedger, _viewer: ContestViewer, _group_id: str, data: Object) -> bool:
+    return not data.get("hidden")
+
+
+def _sees_team(ledger: ContestLedger, viewer: ContestViewer, team_id: str, _data: Object) -> bool:
+    return team_id == viewer.team_id or not ledger.is_hidden(team_id)
+
+
+def _sees_account(_ledger: ContestLedger, viewer: ContestViewer, _account_id: str, data: Object) -> bool:
+    return viewer.team_id is not None and data.get("team_id") == viewer.team_id
+
+
+def _sees_submission(ledger: ContestLedger, viewer: ContestViewer, _submission_id: str, data: Object) -> bool:
+    return data["team_id"] == viewer.team_id or not ledger.is_hidden(data["team_id"])
+
+
+def _sees_judgement(ledger: ContestLedger, viewer: ContestViewer, _judgement_id: str, data: Object) -> bool:
+    submission_id = data["submission_id"]
+    submission = ledger.of(EventType.SUBMISSIONS).get(submission_id)
+    if submission is None:
+        return False
+    if submission["team_id"] == viewer.team_id:
+        return True
+    return not ledger.is_hidden(submission["team_id"]) and not ledger.is_withheld(submission_id)
+
+
+def _sees_clarification(_ledger: ContestLedger, viewer: ContestViewer, _clarification_id: str, data: Object) -> bool:
+    if data.get("from_team_id") is not None and data["from_team_id"] == viewer.team_id:
+        return True
+    receivers = data.get("to_team_ids")
+    if receivers is None:  # to everybody, if the jury wrote it; a question goes to the jury alone
+        return data.get("from_team_id") is None
+    return viewer.team_id is not None and viewer.team_id in receivers
+
+
+def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _data: Object) -> bool:
+    return ledger.freeze_ms is None
+
+
+#: types without a rule are seen by everybody
+_RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object], bool]] = {
+    EventType.PROBLEMS: _sees_problem,
+    EventType.GROUPS: _sees_group,
+    EventType.TEAMS: _sees_team,
+    EventType.ACCOUNTS: _sees_account,
+    EventType.SUBMISSIONS: _sees_submission,
+    EventType.JUDGEMENTS: _sees_judgement,
+    EventType.CLARIFICATIONS: _sees_clarification,
+    EventType.AWARDS: _sees_award,
+}

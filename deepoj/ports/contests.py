@@ -1,0 +1,78 @@
+"""Contests in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from deepoj.words.contests import (
+    ClarificationDraft,
+    Contest,
+    ContestEvent,
+    ContestKind,
+    ContestMember,
+    ContestObject,
+    ContestProblem,
+    ContestRefusal,
+    ContestRules,
+)
+
+
+class Contests(Protocol):
+    """Contests, and the ledger of each. Each change writes its events in its own transaction, and the log of
+    administrative acts where it is one (``by``: who does it). Raises StoreUnavailable."""
+
+    async def create_contest(
+        self, key: str, kind: ContestKind, rules: ContestRules, *, by: int
+    ) -> Contest | ContestRefusal: ...
+
+    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
+        """Replace its rules. The start is not changed once the contest has started; a finalized one not at all."""
+        ...
+
+    async def remove_contest(self, contest_id: int, *, by: int) -> bool:
+        """Remove a contest with its ledger; its submissions stay. False: there is none."""
+        ...
+
+    async def contest(self, key: str) -> Contest | None: ...
+
+    async def contests(self, user_id: int | None, *, sees_all: bool, limit: int) -> list[Contest]:
+        """Return the newest ``limit`` contests that an account sees: public ones, its own, those in which it is, or
+        all."""
+        ...
+
+    async def team_of(self, contest_id: int, user_id: int) -> str | None:
+        """Return the team in which an account is."""
+        ...
+
+    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
+        """Add a problem, or replace what is said of the one with this label."""
+        ...
+
+    async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None: ...
+
+    async def put_objects(
+        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+    ) -> frozenset[str] | ContestRefusal:
+        """Put teams, groups and organizations, and put accounts into teams: all of it, or nothing. Return the user
+        names because of which it was nothing: no account has them."""
+        ...
+
+    async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
+        """Store a clarification. Return its id."""
+        ...
+
+    async def finalize(
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+    ) -> Contest | ContestRefusal:
+        """Finalize a contest that is over, with these awards, which were computed from the events up to ``after``.
+        Refused while anything is unjudged or unanswered, or if there are events since (UNJUDGED)."""
+        ...
+
+    async def advance(self) -> Collection[int]:
+        """Let happen what is due in every contest: start, freeze, end, thaw. Return the ids of those that changed."""
+        ...
+
+    async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
+        """Return the next ``limit`` events after a number, in order."""
+        ...

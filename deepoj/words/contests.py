@@ -1,0 +1,147 @@
+"""Contests: what is stored of them. The names are those of the ICPC Contest API."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class ContestKind(enum.StrEnum):
+    """By which rules the board counts."""
+
+    #: problems solved, then penalty time
+    ICPC = "icpc"
+
+
+class EventType(enum.StrEnum):
+    """What an event is about; the Contest API's names of collections."""
+
+    CONTEST = "contest"
+    STATE = "state"
+    PROBLEMS = "problems"
+    GROUPS = "groups"
+    ORGANIZATIONS = "organizations"
+    TEAMS = "teams"
+    ACCOUNTS = "accounts"
+    SUBMISSIONS = "submissions"
+    JUDGEMENTS = "judgements"
+    CLARIFICATIONS = "clarifications"
+    AWARDS = "awards"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestRules:
+    """What a contest's director decides, and may change."""
+
+    name: str
+    formal_name: str = ""
+    is_public: bool = True
+    #: None: not known yet
+    start_at: dt.datetime | None = None
+    duration_ms: int
+    #: so long before the end the board stops showing verdicts; None: never
+    freeze_ms: int | None = None
+    #: for each rejected attempt at a problem that is solved later
+    penalty_ms: int = 20 * 60_000
+    is_compile_error_free: bool = True
+    #: when the board shows all verdicts again; None: not decided yet
+    thaw_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """A contest as its row has it."""
+
+    id: int
+    #: its id in addresses and in the Contest API
+    key: str
+    kind: ContestKind
+    rules: ContestRules
+    created_by: int | None
+    #: what has happened, at the time for which it was set; None: not yet
+    started_at: dt.datetime | None
+    frozen_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    thawed_at: dt.datetime | None
+    finalized_at: dt.datetime | None
+    end_of_updates_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContestObject:
+    """What an object is from now on. ``data`` None: it is deleted. The design's table has the fields of each type
+    (``deploy/docs/contests.md``)."""
+
+    type: EventType
+    id: str
+    data: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContestEvent:
+    """One event of a contest's ledger. ``number``: from 1, without gaps."""
+
+    number: int
+    at: dt.datetime
+    object: ContestObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestProblem:
+    """A problem in a contest."""
+
+    #: A, B, …: its id in the contest
+    label: str
+    problem_id: int
+    #: from 1
+    ordinal: int
+    #: instead of the problem's title; empty: its title
+    name: str = ""
+    #: ``#rrggbb``, and its name; empty: none
+    rgb: str = ""
+    color: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContestMember:
+    """An account of a team."""
+
+    username: str
+    team_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClarificationDraft:
+    """A question of a team, an answer, or an announcement. No team and no receivers: an announcement to all."""
+
+    from_team_id: str | None = None
+    #: None: to everybody
+    to_team_ids: tuple[str, ...] | None = None
+    reply_to_id: str | None = None
+    #: label; None: about none
+    problem_id: str | None = None
+    category: str = ""
+    text: str
+
+
+class ContestRefusal(enum.StrEnum):
+    """Why a change of a contest was refused."""
+
+    KEY_TAKEN = "key_taken"
+    UNKNOWN_CONTEST = "unknown_contest"
+    UNKNOWN_PROBLEM = "unknown_problem"
+    UNKNOWN_ACCOUNT = "unknown_account"
+    UNKNOWN_CLARIFICATION = "unknown_clarification"
+    #: the problem has another label in this contest
+    PROBLEM_TWICE = "problem_twice"
+    #: there are submissions to it
+    PROBLEM_USED = "problem_used"
+    #: the start of a contest that runs is not moved
+    HAS_STARTED = "has_started"
+    NOT_OVER = "not_over"
+    UNJUDGED = "unjudged"
+    UNANSWERED = "unanswered"
+    FINALIZED = "finalized"

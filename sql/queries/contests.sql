@@ -1,0 +1,156 @@
+-- name: create_contest
+-- Makes a contest with its first events; no row if the key is taken. $12: who does it.
+WITH made AS (
+    INSERT INTO contests (key, kind, name, formal_name, is_public, start_at, duration_ms, freeze_ms, penalty_ms,
+                          is_compile_error_free, thaw_at, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    ON CONFLICT (key) DO NOTHING
+    RETURNING *
+),
+counter AS (INSERT INTO contest_counters (contest_id) SELECT id FROM made),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT u.username, 'contest_created', made.key, jsonb_build_object('contest_id', made.id)
+    FROM made JOIN users AS u ON u.id = $12
+)
+SELECT * FROM made;
+
+-- name: contest
+-- One contest, by its key.
+SELECT * FROM contests WHERE key = $1;
+
+-- name: lock_contest
+-- One contest, by its id, locked against changes.
+SELECT * FROM contests WHERE id = $1 FOR UPDATE;
+
+-- name: contests
+-- The newest $3 contests; without $2 only those that the account $1 sees.
+SELECT * FROM contests AS c
+WHERE $2::boolean OR c.is_public OR c.created_by = $1
+   OR EXISTS (SELECT FROM contest_members AS m WHERE m.contest_id = c.id AND m.user_id = $1)
+ORDER BY c.start_at DESC NULLS FIRST, c.id DESC
+LIMIT $3;
+
+-- name: change_contest
+-- Replaces the rules of a locked contest.
+UPDATE contests
+SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6, freeze_ms = $7, penalty_ms = $8,
+    is_compile_error_free = $9, thaw_at = $10
+WHERE id = $1
+RETURNING *;
+
+-- name: remove_contest
+-- Removes a contest; its ledger goes with it. $2: who does it.
+WITH gone AS (DELETE FROM contests WHERE id = $1 RETURNING id, key)
+INSERT INTO admin_events (actor, act, subject, details)
+SELECT u.username, 'contest_removed', gone.key, jsonb_build_object('contest_id', gone.id)
+FROM gone JOIN users AS u ON u.id = $2
+RETURNING id;
+
+-- name: contest_act
+-- A row of the log of administrative acts about the contest $1. $2: who, $3: which act, $4: its details.
+INSERT INTO admin_events (actor, act, subject, details)
+SELECT u.username, $3, c.key, jsonb_build_object('contest_id', c.id) || $4::jsonb
+FROM contests AS c CROSS JOIN users AS u
+WHERE c.id = $1 AND u.id = $2;
+
+-- name: tell_contest_rules
+-- The event of what a contest is.
+SELECT tell_contest(c.id, 'contest', c.key, contest_data(c)) FROM contests AS c WHERE c.id = $1;
+
+-- name: tell_contest_state
+-- The event of a contest's state.
+SELECT tell_contest(c.id, 'state', c.key, contest_state_data(c)) FROM contests AS c WHERE c.id = $1;
+
+-- name: tell_contest_objects
+-- Events of the types $2, ids $3 and data $4 of the contest $1, in this order.
+SELECT count(tell_contest($1, type, id, data::jsonb))
+FROM (SELECT type, id, data FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS o (type, id, data, n)
+      ORDER BY n) AS told;
+
+-- name: team_of
+-- The team of an account.
+SELECT team_id FROM contest_members WHERE contest_id = $1 AND user_id = $2;
+
+-- name: problem_of_contest
+-- What a problem's event says: title and limits, and the label that it has in the contest $1 already.
+SELECT p.id, p.title, p.time_limit_ms, p.memory_limit_mb,
+       (SELECT label FROM contest_problems WHERE contest_id = $1 AND problem_id = p.id) AS label
+FROM problems AS p WHERE p.id = $2
+FOR SHARE;
+
+-- name: put_contest_problem
+-- Gives a label to a problem.
+INSERT INTO contest_problems (contest_id, label, problem_id) VALUES ($1, $2, $3)
+ON CONFLICT (contest_id, label) DO UPDATE SET problem_id = excluded.problem_id;
+
+-- name: remove_contest_problem
+-- Takes a problem out of a contest.
+DELETE FROM contest_problems WHERE contest_id = $1 AND label = $2 RETURNING problem_id;
+
+-- name: contest_problem_is_used
+-- Whether there are submissions to the problem of a label.
+SELECT EXISTS (
+    SELECT FROM submissions AS s JOIN contest_problems AS p ON p.contest_id = s.contest_id AND p.problem_id = s.problem_id
+    WHERE s.contest_id = $1 AND p.label = $2) AS is_used;
+
+-- name: accounts_named
+-- The accounts of names.
+SELECT id, username FROM users WHERE username = ANY ($1::text[]) AND erased_at IS NULL;
+
+-- name: put_contest_members
+-- Puts accounts into teams.
+INSERT INTO contest_members (contest_id, user_id, team_id)
+SELECT $1, user_id, team_id FROM unnest($2::bigint[], $3::text[]) AS m (user_id, team_id)
+ORDER BY user_id
+ON CONFLICT (contest_id, user_id) DO UPDATE SET team_id = excluded.team_id;
+
+-- name: contest_unjudged
+-- How many submissions of a contest have no verdict.
+SELECT count(*) AS unjudged FROM submissions WHERE contest_id = $1 AND state <> 'done';
+
+-- name: contest_unanswered
+-- How many questions of teams nobody has answered.
+SELECT count(*) AS unanswered
+FROM contest_events AS q
+WHERE q.contest_id = $1 AND q.type = 'clarifications' AND q.data ->> 'from_team_id' IS NOT NULL
+  AND NOT EXISTS (SELECT FROM contest_events AS a
+                  WHERE a.contest_id = $1 AND a.type = 'clarifications' AND a.data ->> 'reply_to_id' = q.object_id);
+
+-- name: contest_last_event
+-- The number of a contest's last event; locks the counter until the end of the transaction.
+SELECT last FROM contest_counters WHERE contest_id = $1 FOR UPDATE;
+
+-- name: contest_clarification
+-- A clarification by its id, and how many there are.
+SELECT (SELECT count(*) FROM contest_events WHERE contest_id = $1 AND type = 'clarifications') AS number,
+       $2::text IS NULL OR EXISTS (SELECT FROM contest_events WHERE contest_id = $1 AND type = 'clarifications'
+                                   AND object_id = $2) AS is_known,
+       contest_time_text(now()) AS at;
+
+-- name: finalize_contest
+-- Finalizes a locked contest.
+UPDATE contests SET finalized_at = date_trunc('milliseconds', now()) WHERE id = $1 RETURNING *;
+
+-- name: due_contests
+-- The contests whose state may change by itself now.
+SELECT id FROM contests
+WHERE end_of_updates_at IS NULL AND (
+    (started_at IS NULL AND start_at <= now())
+    OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
+        AND start_at + (duration_ms - freeze_ms) * interval '1 millisecond' <= now())
+    OR (started_at IS NOT NULL AND ended_at IS NULL AND start_at + duration_ms * interval '1 millisecond' <= now())
+    OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now())
+    OR (finalized_at IS NOT NULL AND ended_at IS NOT NULL AND (frozen_at IS NULL OR thawed_at IS NOT NULL)))
+ORDER BY id;
+
+-- name: advance_contest
+-- Lets happen what is due in a contest. Returns how much did.
+SELECT advance_contest($1) AS told;
+
+-- name: contest_events
+-- The next $3 events after the number $2.
+SELECT number, at, type, object_id, data FROM contest_events
+WHERE contest_id = $1 AND number > $2
+ORDER BY number
+LIMIT $3;

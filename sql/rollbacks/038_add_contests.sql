@@ -1,0 +1,54 @@
+-- Contests are lost, with their boards and events. Their submissions stay, as submissions of practice.
+DROP TRIGGER IF EXISTS submissions_contest_verdict ON submissions;
+DROP TRIGGER IF EXISTS submissions_contest_new ON submissions;
+DROP FUNCTION IF EXISTS tell_contest_of_submission();
+DROP FUNCTION IF EXISTS contest_judgement_data(submissions, boolean);
+-- as 026 has it
+CREATE OR REPLACE FUNCTION mark_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    mark solved;
+    heir record;
+BEGIN
+    IF NEW.judging = 1 THEN
+        INSERT INTO daily_activity AS d (user_id, day, submissions)
+        VALUES (NEW.user_id, (NEW.created_at AT TIME ZONE 'UTC')::date, 1)
+        ON CONFLICT (user_id, day) DO UPDATE SET submissions = d.submissions + 1;
+    END IF;
+    IF NEW.status = 'Accepted' THEN
+        INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
+        VALUES (NEW.user_id, NEW.problem_id, NEW.job_id, NEW.created_at)
+        ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
+        WHERE excluded.solved_at < s.solved_at;
+    ELSIF NEW.judging > 1 THEN
+        SELECT * INTO mark FROM solved WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id FOR UPDATE;
+        IF FOUND AND mark.job_id = NEW.job_id THEN
+            SELECT job_id, created_at INTO heir
+            FROM submissions
+            WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id AND state = 'done' AND status = 'Accepted'
+            ORDER BY created_at, id LIMIT 1;
+            IF FOUND THEN
+                UPDATE solved SET job_id = heir.job_id, solved_at = heir.created_at
+                WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id;
+            ELSIF NOT mark.is_settled THEN
+                DELETE FROM solved WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id;
+            END IF;
+        END IF;
+    END IF;
+    RETURN NULL;
+END
+$$;
+DROP FUNCTION IF EXISTS contest_hides_marks(bigint);
+DROP INDEX IF EXISTS idx_submissions_contest;
+ALTER TABLE submissions DROP COLUMN IF EXISTS contest_team;
+ALTER TABLE submissions DROP COLUMN IF EXISTS contest_id;
+DROP FUNCTION IF EXISTS advance_contest(bigint);
+DROP FUNCTION IF EXISTS contest_data(contests);
+DROP FUNCTION IF EXISTS contest_state_data(contests);
+DROP FUNCTION IF EXISTS contest_time_text(timestamptz);
+DROP FUNCTION IF EXISTS tell_contest(bigint, text, text, jsonb);
+DROP TABLE IF EXISTS contest_events;
+DROP FUNCTION IF EXISTS contest_events_are_append_only();
+DROP TABLE IF EXISTS contest_counters;
+DROP TABLE IF EXISTS contest_members;
+DROP TABLE IF EXISTS contest_problems;
+DROP TABLE IF EXISTS contests;

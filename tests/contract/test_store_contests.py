@@ -1,0 +1,197 @@
+"""Contests in the store: their ledgers, and what submissions of contests write into them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deepoj.contests.ledger import ContestLedger
+from deepoj.words.contests import (
+    ClarificationDraft,
+    Contest,
+    ContestKind,
+    ContestMember,
+    ContestObject,
+    ContestProblem,
+    ContestRefusal,
+    ContestRules,
+    EventType,
+)
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
+from tests.contract.labs import PgLab, claim, draft, new_problem, new_user, report, send, submit
+
+HOUR_MS = 3_600_000
+RESULT = {"tests": [{"status": "Accepted", "cpu_ms": 12}]}
+
+
+def rules(started_min: float | None = 10.0, **changes: Any) -> ContestRules:
+    """Rules of a contest of five hours that started so many minutes ago."""
+    start = None if started_min is None else dt.datetime.now(dt.UTC) - dt.timedelta(minutes=started_min)
+    return replace(ContestRules(name="Finals", start_at=start, duration_ms=5 * HOUR_MS, freeze_ms=HOUR_MS), **changes)
+
+
+async def new_contest(real: PgLab, director: int, said: ContestRules, key: str = "finals") -> Contest:
+    made = await real.pg_store.contests.create_contest(key, ContestKind.ICPC, said, by=director)
+    assert isinstance(made, Contest)
+    return made
+
+
+def team(team_id: str, **data: Any) -> ContestObject:
+    return ContestObject(EventType.TEAMS, team_id, {"name": team_id, "group_ids": [], "is_hidden": False, **data})
+
+
+async def arranged(real: PgLab, said: ContestRules, names: Sequence[str] = ("alice",)) -> tuple[Contest, Draft]:
+    """A contest with one problem and a team for each name. Return it with the first one's draft."""
+    store, director = real.pg_store, await new_user(real.store, "director")
+    contest, problem = await new_contest(real, director, said), await new_problem(real.store)
+    users = [await new_user(real.store, name) for name in names]
+    teams = [team(f"t-{name}") for name in names]
+    members = [ContestMember(name, f"t-{name}") for name in names]
+    assert await store.contests.put_objects(contest.id, teams, members, by=director) == frozenset()
+    shown = ContestProblem(label="A", problem_id=problem.id, ordinal=1)
+    assert await store.contests.put_problem(contest.id, shown, by=director) is None
+    await store.contests.advance()
+    return contest, replace(draft(users[0], problem.id), contest_id=contest.id)
+
+
+def by(contest: Contest) -> int:
+    assert contest.created_by is not None
+    return contest.created_by
+
+
+async def judged(real: PgLab, one: Draft, verdict: Verdict) -> str:
+    job_id = await send(real.store, one)
+    won = await claim(real, job_id, entry_id=f"{job_id}-1")
+    assert await real.store.leases.finalize(won, report(verdict), RESULT) is None
+    return job_id
+
+
+async def ledger_of(real: PgLab, contest: Contest) -> ContestLedger:
+    ledger = ContestLedger()
+    ledger.take(await real.pg_store.contests.events(contest.id, 0, 1000))
+    return ledger
+
+
+async def test_a_verdict_is_on_the_board_and_a_rejudge_takes_it_away(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    job_id = await judged(real, mine, Verdict.ACCEPTED)
+    ledger = await ledger_of(real, contest)
+    (row,) = ledger.public_board.rows()
+    assert (row.team_id, row.solved, row.penalty) == ("t-alice", 1, 10)
+    (judgement,) = ledger.of(EventType.JUDGEMENTS).values()
+    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("Accepted", True, [["Accepted", 12]])
+    await real.store.rejudges.rejudge(job_id, None, by="director", in_full=True, stream_key="deepoj:jobs")
+    ledger = await ledger_of(real, contest)
+    (row,) = ledger.public_board.rows()
+    assert (row.solved, row.cells["A"].pending) == (0, 1)
+
+
+async def test_events_are_numbered_without_gaps(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    for number in range(3):
+        await judged(real, replace(mine, code=f"int main(){{return {number};}}"), Verdict.WRONG_ANSWER)
+    events = await real.pg_store.contests.events(contest.id, 0, 1000)
+    assert [event.number for event in events] == list(range(1, len(events) + 1))
+    assert [event.number for event in await real.pg_store.contests.events(contest.id, 3, 2)] == [4, 5]
+
+
+async def test_who_may_submit_and_when(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules(started_min=-10))
+    assert await submit(real.store, mine) is SubmitRefusal.CONTEST_NOT_RUNNING
+    running = await real.pg_store.contests.change_contest(contest.id, rules(), by=by(contest))
+    assert isinstance(running, Contest)
+    stranger = await new_user(real.store, "stranger")
+    assert await submit(real.store, replace(mine, user_id=stranger)) is SubmitRefusal.NOT_IN_CONTEST
+    assert await submit(real.store, replace(mine, contest_id=None)) is SubmitRefusal.CONTEST_PROBLEM
+    assert isinstance(await submit(real.store, replace(mine, user_id=stranger, contest_id=None)), Receipt)
+    assert isinstance(await submit(real.store, mine), Receipt)
+    await real.pg_store.contests.change_contest(contest.id, rules(started_min=301), by=by(contest))
+    over = replace(mine, code="int main(){return 1;}")
+    assert await submit(real.store, over) is SubmitRefusal.CONTEST_NOT_RUNNING
+    assert isinstance(await submit(real.store, replace(over, contest_id=None)), Receipt)
+
+
+async def test_what_is_due_happens_once_and_at_its_time(real: PgLab) -> None:
+    said = rules(started_min=301, thaw_at=dt.datetime.now(dt.UTC))
+    contest, _ = await arranged(real, said)
+    contests = real.pg_store.contests
+    assert not await contests.advance(), "arranging has advanced it"
+    states = [
+        event.object.data for event in await contests.events(contest.id, 0, 100) if event.object.type is EventType.STATE
+    ]
+    first, *_, last = states
+    assert first is not None
+    assert last is not None
+    assert set(first.values()) == {None}
+    assert len(states) == 5, "made, started, frozen, ended, thawed"
+    assert said.start_at is not None
+    assert dt.datetime.fromisoformat(last["frozen_at"]) - dt.datetime.fromisoformat(last["started_at"]) == dt.timedelta(
+        hours=4
+    )
+    assert (last["finalized_at"], last["end_of_updates_at"]) == (None, None)
+
+
+async def test_a_solved_mark_waits_for_the_thaw(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    await judged(real, mine, Verdict.ACCEPTED)
+    assert real.rows("SELECT user_id FROM solved") == []
+    await real.pg_store.contests.change_contest(
+        contest.id,
+        replace(contest.rules, duration_ms=60_000, freeze_ms=0, thaw_at=dt.datetime.now(dt.UTC)),
+        by=by(contest),
+    )
+    await real.pg_store.contests.advance()
+    assert real.rows("SELECT user_id FROM solved") == [{"user_id": mine.user_id}]
+
+
+async def test_finalizing_needs_an_end_verdicts_and_answers(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    contests = real.pg_store.contests
+
+    async def finalize() -> Contest | ContestRefusal:
+        last = (await contests.events(contest.id, 0, 1000))[-1].number
+        return await contests.finalize(
+            contest.id, [ContestObject(EventType.AWARDS, "winner", {})], last, by=by(contest)
+        )
+
+    assert await finalize() is ContestRefusal.NOT_OVER
+    job_id = await send(real.store, mine)
+    question = await contests.clarify(contest.id, ClarificationDraft(from_team_id="t-alice", text="why?"))
+    assert question == "1"
+    await contests.change_contest(
+        contest.id, replace(contest.rules, duration_ms=60_000, freeze_ms=None), by=by(contest)
+    )
+    await contests.advance()
+    assert await finalize() is ContestRefusal.UNJUDGED
+    assert await real.store.leases.finalize(await claim(real, job_id), report(), RESULT) is None
+    assert await finalize() is ContestRefusal.UNANSWERED
+    await contests.clarify(contest.id, ClarificationDraft(to_team_ids=("t-alice",), reply_to_id="1", text="so"))
+    assert await contests.finalize(contest.id, [], 1, by=by(contest)) is ContestRefusal.UNJUDGED, (
+        "there are events since"
+    )
+    done = await finalize()
+    assert isinstance(done, Contest)
+    assert await contests.advance() == [contest.id]
+    assert await finalize() is ContestRefusal.FINALIZED
+    last = (await ledger_of(real, contest)).state
+    assert last["end_of_updates_at"] is not None
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a b", "x" * 37, ".x"])
+async def test_keys_are_ids_of_the_contest_api(real: PgLab, key: str) -> None:
+    director = await new_user(real.store, "director")
+    with pytest.raises(Exception, match="contests_key"):
+        await real.pg_store.contests.create_contest(key, ContestKind.ICPC, rules(), by=director)
+
+
+async def test_a_verdict_after_the_contest_was_removed_is_written(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    job_id = await send(real.store, mine)
+    assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+    won = await claim(real, job_id)
+    assert await real.store.leases.finalize(won, report(), RESULT) is None

@@ -1,0 +1,71 @@
+"""``NoContests``: a store in which there are no contests, a part of ``MemoryPorts``.
+
+What contests do is a matter of transactions and triggers, so their tests run against PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from deepoj.words.contests import (
+    ClarificationDraft,
+    Contest,
+    ContestEvent,
+    ContestKind,
+    ContestMember,
+    ContestObject,
+    ContestProblem,
+    ContestRefusal,
+    ContestRules,
+)
+
+_UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
+
+
+class NoContests:
+    """``ports.Contests``; makes none."""
+
+    async def create_contest(
+        self, key: str, kind: ContestKind, rules: ContestRules, *, by: int
+    ) -> Contest | ContestRefusal:
+        raise AssertionError(f"the contest {key} needs PostgreSQL: use house_on")
+
+    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
+        return _UNKNOWN
+
+    async def remove_contest(self, contest_id: int, *, by: int) -> bool:
+        return False
+
+    async def contest(self, key: str) -> Contest | None:
+        return None
+
+    async def contests(self, user_id: int | None, *, sees_all: bool, limit: int) -> list[Contest]:
+        return []
+
+    async def team_of(self, contest_id: int, user_id: int) -> str | None:
+        return None
+
+    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def put_objects(
+        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+    ) -> frozenset[str] | ContestRefusal:
+        return _UNKNOWN
+
+    async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
+        return _UNKNOWN
+
+    async def finalize(
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+    ) -> Contest | ContestRefusal:
+        return _UNKNOWN
+
+    async def advance(self) -> Collection[int]:
+        return []
+
+    async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
+        return []
