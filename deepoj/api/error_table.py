@@ -199,6 +199,12 @@ class ApiError(enum.Enum):
         "该预览开始后题目已被更改：请重新开始一个预览。",
     )
     PREVIEW_ENDED = (409, Code.PREVIEW_ENDED, "This preview was applied or cancelled before.", "该预览已被应用或取消。")
+    PROBLEM_IN_CONTEST = (
+        409,
+        Code.PROBLEM_IN_CONTEST,
+        "This problem is part of a contest: remove it from the contest, or the contest itself, first.",
+        "该题目属于某场比赛：请先将其移出该比赛，或删除该比赛。",
+    )
     HAS_SUBMISSIONS = (
         409,
         Code.PROBLEM_HAS_SUBMISSIONS,

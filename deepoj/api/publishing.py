@@ -137,6 +137,8 @@ class Publishing:
         match await retire(self._problems, problem_id, force=force, by=user.username):
             case ProblemRefusal.UNKNOWN_PROBLEM:
                 raise Refused(ApiError.NO_SUCH_PROBLEM)
+            case ProblemRefusal.IN_CONTEST:
+                raise Refused(ApiError.PROBLEM_IN_CONTEST)
             case ProblemRefusal.HAS_SUBMISSIONS:
                 raise Refused(ApiError.HAS_SUBMISSIONS)
             case None:

@@ -27,11 +27,13 @@ class Contests(Protocol):
     ) -> Contest | ContestRefusal: ...
 
     async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
-        """Replace its rules. The start is not changed once the contest has started; a finalized one not at all."""
+        """Replace its rules. What has happened is not moved: the start (HAS_STARTED), and end, freeze and thaw
+        (HAS_HAPPENED). So a frozen contest that is made longer needs a freeze that is longer by as much. A finalized
+        contest changes no more (FINALIZED), but for the time of its thaw."""
         ...
 
     async def remove_contest(self, contest_id: int, *, by: int) -> bool:
-        """Remove a contest with its ledger; its submissions stay. False: there is none."""
+        """Remove a contest with its ledger; its submissions stay, with their solved marks. False: there is none."""
         ...
 
     async def contest(self, key: str) -> Contest | None: ...
@@ -54,8 +56,8 @@ class Contests(Protocol):
     async def put_objects(
         self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
     ) -> frozenset[str] | ContestRefusal:
-        """Put teams, groups and organizations, and put accounts into teams: all of it, or nothing. Return the user
-        names because of which it was nothing: no account has them."""
+        """Put teams, groups and organizations, and put accounts into teams: all of it, or nothing. A team that is
+        deleted has no accounts any more. Return the user names because of which it was nothing: no account has them."""
         ...
 
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
@@ -70,7 +72,8 @@ class Contests(Protocol):
         ...
 
     async def advance(self) -> Collection[int]:
-        """Let happen what is due in every contest: start, freeze, end, thaw. Return the ids of those that changed."""
+        """Let happen what is due in every contest: start, freeze, end, thaw, and then the solved marks that were kept
+        back. Return the ids of those that changed."""
         ...
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:

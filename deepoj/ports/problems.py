@@ -82,7 +82,7 @@ class Problems(Protocol):
         ...
 
     async def delete_problem(self, problem_id: int, *, by: str | None = None) -> ProblemRefusal | None:
-        """Delete a problem and return None. One with submissions is refused."""
+        """Delete a problem and return None. One with submissions, or in a contest, is refused."""
         ...
 
     async def delete_submissions_of(self, problem_id: int, limit: int) -> int:

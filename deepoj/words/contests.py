@@ -141,6 +141,8 @@ class ContestRefusal(enum.StrEnum):
     PROBLEM_USED = "problem_used"
     #: the start of a contest that runs is not moved
     HAS_STARTED = "has_started"
+    #: the change would move an end, a freeze or a thaw that has happened
+    HAS_HAPPENED = "has_happened"
     NOT_OVER = "not_over"
     UNJUDGED = "unjudged"
     UNANSWERED = "unanswered"

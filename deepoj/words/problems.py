@@ -98,4 +98,6 @@ class ProblemRefusal(enum.StrEnum):
     """Why a problem was not deleted."""
 
     UNKNOWN_PROBLEM = "unknown_problem"
+    #: a contest has it
+    IN_CONTEST = "in_contest"
     HAS_SUBMISSIONS = "has_submissions"

@@ -28,12 +28,17 @@ CREATE TABLE IF NOT EXISTS contests (
     thawed_at        timestamptz,
     finalized_at     timestamptz,
     end_of_updates_at timestamptz,
+    -- an accepted submission makes its solved mark at once: the board shows all, for ever. Before, a mark would tell what the
+    -- board does not show
+    is_marking       boolean     NOT NULL DEFAULT false,
+    -- the submissions that were accepted before is_marking have their marks
+    is_marked        boolean     NOT NULL DEFAULT false,
     CONSTRAINT contests_key CHECK (key ~ '^[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}$'),
     CONSTRAINT contests_kind CHECK (kind IN ('icpc')),
     CONSTRAINT contests_times CHECK (duration_ms > 0 AND freeze_ms BETWEEN 0 AND duration_ms AND penalty_ms >= 0)
 );
 -- those whose state may change by itself
-CREATE INDEX IF NOT EXISTS idx_contests_open ON contests (id) WHERE end_of_updates_at IS NULL;
+CREATE INDEX IF NOT EXISTS idx_contests_open ON contests (id) WHERE end_of_updates_at IS NULL OR NOT is_marked;
 
 CREATE TABLE IF NOT EXISTS contest_problems (
     contest_id bigint NOT NULL REFERENCES contests (id) ON DELETE CASCADE,
@@ -59,7 +64,9 @@ CREATE INDEX IF NOT EXISTS idx_contest_members_user_id ON contest_members (user_
 -- committed in the order of their numbers: who has seen a number has seen all before it.
 CREATE TABLE IF NOT EXISTS contest_counters (
     contest_id bigint PRIMARY KEY REFERENCES contests (id) ON DELETE CASCADE,
-    last       bigint NOT NULL DEFAULT 0
+    last       bigint NOT NULL DEFAULT 0,
+    -- the result is official: what a later rejudge finds is no event
+    is_final   boolean NOT NULL DEFAULT false
 );
 
 CREATE TABLE IF NOT EXISTS contest_events (
@@ -74,10 +81,14 @@ CREATE TABLE IF NOT EXISTS contest_events (
 );
 CREATE OR REPLACE FUNCTION contest_events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- a ledger goes as a whole, with its contest, whose row is gone by then
+    IF TG_OP = 'DELETE' AND NOT EXISTS (SELECT FROM contests WHERE id = OLD.contest_id) THEN
+        RETURN OLD;
+    END IF;
     RAISE EXCEPTION 'contest_events is append-only';
 END
 $$;
-CREATE OR REPLACE TRIGGER contest_events_append_only BEFORE UPDATE ON contest_events
+CREATE OR REPLACE TRIGGER contest_events_append_only BEFORE UPDATE OR DELETE ON contest_events
     FOR EACH ROW EXECUTE FUNCTION contest_events_are_append_only();
 
 -- Writes one event, with the next number, and notifies the nodes. The last thing that a transaction does: it takes the
@@ -87,9 +98,11 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     given bigint;
 BEGIN
-    UPDATE contest_counters SET last = last + 1 WHERE contest_id = told_contest RETURNING last INTO given;
+    UPDATE contest_counters SET last = last + 1
+    WHERE contest_id = told_contest AND NOT (is_final AND told_type IN ('submissions', 'judgements'))
+    RETURNING last INTO given;
     IF given IS NULL THEN
-        RETURN NULL;  -- the contest is deleted: a late verdict must not fail for that
+        RETURN NULL;  -- the contest is deleted or final: a late verdict must not fail for that
     END IF;
     INSERT INTO contest_events (contest_id, number, type, object_id, data)
     VALUES (told_contest, given, told_type, told_id, told);
@@ -120,6 +133,9 @@ $$;
 
 -- Lets happen what is due: start, freeze, end, thaw, and the end of updates, each as an event of its own, in this order, at
 -- the times for which they were set. Returns how many there were.
+--
+-- It waits for every transaction that has found marks hidden (mark_of_submission), so when this one is over, mark_contest
+-- sees all of their verdicts. It takes no mark itself: a verdict may hold one and wait for the contest's row.
 CREATE OR REPLACE FUNCTION advance_contest(advanced bigint) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     c    contests;
@@ -148,13 +164,6 @@ BEGIN
     IF c.frozen_at IS NOT NULL AND c.ended_at IS NOT NULL AND c.thawed_at IS NULL AND c.thaw_at <= now() THEN
         c.thawed_at := greatest(c.thaw_at, c.ended_at);
         told := told || contest_state_data(c);
-        -- the marks that its submissions have earned: until now they would have told what the board does not show
-        INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
-        SELECT DISTINCT ON (user_id, problem_id) user_id, problem_id, job_id, created_at
-        FROM submissions WHERE contest_id = c.id AND state = 'done' AND status = 'Accepted'
-        ORDER BY user_id, problem_id, created_at, id
-        ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
-        WHERE excluded.solved_at < s.solved_at;
     END IF;
     IF c.finalized_at IS NOT NULL AND c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL) THEN
         c.end_of_updates_at := greatest(c.finalized_at, c.thawed_at);
@@ -165,7 +174,8 @@ BEGIN
     END IF;
     UPDATE contests
     SET started_at = c.started_at, frozen_at = c.frozen_at, ended_at = c.ended_at, thawed_at = c.thawed_at,
-        end_of_updates_at = c.end_of_updates_at
+        end_of_updates_at = c.end_of_updates_at,
+        is_marking = is_marking OR (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL))
     WHERE id = c.id;
     FOREACH step IN ARRAY told LOOP
         PERFORM tell_contest(c.id, 'state', c.key, step);
@@ -175,16 +185,58 @@ BEGIN
 END
 $$;
 
+-- The solved marks of the submissions that were accepted while marks were hidden. In a transaction of its own: see
+-- advance_contest. A rejudge waits for the rows that it reads, so it sees the marks.
+CREATE OR REPLACE FUNCTION mark_contest(marked bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM contests WHERE id = marked AND is_marking AND NOT is_marked) THEN
+        RETURN;
+    END IF;
+    WITH accepted AS MATERIALIZED (
+        SELECT id, user_id, problem_id, job_id, created_at FROM submissions
+        WHERE contest_id = marked AND state = 'done' AND status = 'Accepted'
+        ORDER BY id
+        FOR SHARE
+    )
+    INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
+    SELECT DISTINCT ON (user_id, problem_id) user_id, problem_id, job_id, created_at FROM accepted
+    ORDER BY user_id, problem_id, created_at, id
+    ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
+    WHERE excluded.solved_at < s.solved_at;
+    UPDATE contests SET is_marked = true WHERE id = marked;
+END
+$$;
+
 -- Submissions of contests. contest_team: the author's team at that time.
 ALTER TABLE submissions ADD COLUMN IF NOT EXISTS contest_id   bigint;
 ALTER TABLE submissions ADD COLUMN IF NOT EXISTS contest_team text;
 CREATE INDEX IF NOT EXISTS idx_submissions_contest ON submissions (contest_id, id) WHERE contest_id IS NOT NULL;
 
--- Their events. Deferred: they run at the commit, when the transaction holds every other lock that it takes.
+-- The contests about which a transaction will write events, in a variable that ends with it: 'id,id,'.
+CREATE OR REPLACE FUNCTION note_contest_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    noted text := coalesce(current_setting('deepoj.contests', true), '');
+BEGIN
+    IF strpos(',' || noted, ',' || NEW.contest_id || ',') = 0 THEN
+        PERFORM set_config('deepoj.contests', noted || NEW.contest_id || ',', true);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Their events. Deferred: they run at the commit, when the transaction holds every other lock that it takes. One that
+-- writes to several contests locks their counters in the order of their ids: two rejudges of problems that two contests
+-- share would else wait for each other.
 CREATE OR REPLACE FUNCTION tell_contest_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    judgement jsonb;
+    noted text := coalesce(current_setting('deepoj.contests', true), '');
 BEGIN
+    IF noted LIKE '%,%,' THEN
+        PERFORM FROM contest_counters
+        WHERE contest_id = ANY (string_to_array(rtrim(noted, ','), ',')::bigint[])
+        ORDER BY contest_id FOR UPDATE;
+        PERFORM set_config('deepoj.contests', '', true);
+    END IF;
     IF TG_OP = 'INSERT' THEN
         PERFORM tell_contest(NEW.contest_id, 'submissions', NEW.id::text, jsonb_build_object(
             'job_id', NEW.job_id, 'team_id', NEW.contest_team, 'language', NEW.language,
@@ -218,6 +270,10 @@ CREATE OR REPLACE FUNCTION contest_judgement_data(s submissions, is_current bool
                               WITH ORDINALITY AS test (t, n)), '[]'))
 $$;
 
+DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;
+CREATE TRIGGER submissions_contest_note AFTER UPDATE OF state ON submissions
+    FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL AND (OLD.state = 'done') <> (NEW.state = 'done'))
+    EXECUTE FUNCTION note_contest_of_submission();
 DROP TRIGGER IF EXISTS submissions_contest_new ON submissions;
 CREATE CONSTRAINT TRIGGER submissions_contest_new AFTER INSERT ON submissions DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL) EXECUTE FUNCTION tell_contest_of_submission();
@@ -226,24 +282,24 @@ CREATE CONSTRAINT TRIGGER submissions_contest_verdict AFTER UPDATE OF state ON s
     FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL AND (OLD.state = 'done') <> (NEW.state = 'done'))
     EXECUTE FUNCTION tell_contest_of_submission();
 
--- Whether a contest's board does not show all verdicts yet, so that no mark may.
-CREATE OR REPLACE FUNCTION contest_hides_marks(asked bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM contests WHERE id = asked AND freeze_ms IS NOT NULL AND thawed_at IS NULL)
-$$;
-
--- As in 026; a submission of a contest gets its mark at the thaw.
+-- As in 026; the marks of a contest wait until its board shows all (is_marking). Here its row is locked until the verdict is
+-- committed, against that moment alone.
 CREATE OR REPLACE FUNCTION mark_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     mark solved;
     heir record;
+    is_shown boolean;
 BEGIN
     IF NEW.judging = 1 THEN
         INSERT INTO daily_activity AS d (user_id, day, submissions)
         VALUES (NEW.user_id, (NEW.created_at AT TIME ZONE 'UTC')::date, 1)
         ON CONFLICT (user_id, day) DO UPDATE SET submissions = d.submissions + 1;
     END IF;
-    IF NEW.contest_id IS NOT NULL AND contest_hides_marks(NEW.contest_id) THEN
-        RETURN NULL;
+    IF NEW.contest_id IS NOT NULL THEN
+        SELECT is_marking INTO is_shown FROM contests WHERE id = NEW.contest_id FOR KEY SHARE;
+        IF NOT is_shown THEN
+            RETURN NULL;
+        END IF;
     END IF;
     IF NEW.status = 'Accepted' THEN
         INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
@@ -256,7 +312,7 @@ BEGIN
             SELECT job_id, created_at INTO heir
             FROM submissions
             WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id AND state = 'done' AND status = 'Accepted'
-              AND (contest_id IS NULL OR NOT contest_hides_marks(contest_id))
+              AND NOT EXISTS (SELECT FROM contests AS c WHERE c.id = contest_id AND NOT c.is_marking)
             ORDER BY created_at, id LIMIT 1;
             IF FOUND THEN
                 UPDATE solved SET job_id = heir.job_id, solved_at = heir.created_at

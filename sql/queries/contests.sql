@@ -20,8 +20,8 @@ SELECT * FROM made;
 SELECT * FROM contests WHERE key = $1;
 
 -- name: lock_contest
--- One contest, by its id, locked against changes.
-SELECT * FROM contests WHERE id = $1 FOR UPDATE;
+-- One contest, by its id, locked against changes. No verdict waits for this lock.
+SELECT * FROM contests WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: contests
 -- The newest $3 contests; without $2 only those that the account $1 sees.
@@ -38,6 +38,14 @@ SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6
     is_compile_error_free = $9, thaw_at = $10
 WHERE id = $1
 RETURNING *;
+
+-- name: show_contest_marks
+-- The first step of removing a contest: verdicts from now on make their marks (advance_contest says why they wait).
+UPDATE contests SET is_marking = true WHERE id = (SELECT id FROM contests WHERE id = $1 FOR UPDATE) RETURNING id;
+
+-- name: mark_contest
+-- Writes the solved marks that a contest has kept back.
+SELECT mark_contest($1) AS marked;
 
 -- name: remove_contest
 -- Removes a contest; its ledger goes with it. $2: who does it.
@@ -67,6 +75,15 @@ SELECT tell_contest(c.id, 'state', c.key, contest_state_data(c)) FROM contests A
 SELECT count(tell_contest($1, type, id, data::jsonb))
 FROM (SELECT type, id, data FROM unnest($2::text[], $3::text[], $4::text[]) WITH ORDINALITY AS o (type, id, data, n)
       ORDER BY n) AS told;
+
+-- name: remove_contest_members
+-- Takes the accounts of teams out of a contest.
+DELETE FROM contest_members WHERE contest_id = $1 AND team_id = ANY ($2::text[]) RETURNING user_id;
+
+-- name: tell_contests_of_account
+-- The event of an account whose name has changed, in each contest in which it is.
+SELECT tell_contest(m.contest_id, 'accounts', $1::bigint::text, jsonb_build_object('type', 'team', 'team_id', m.team_id))
+FROM (SELECT contest_id, team_id FROM contest_members WHERE user_id = $1::bigint ORDER BY contest_id) AS m;
 
 -- name: team_of
 -- The team of an account.
@@ -132,11 +149,16 @@ SELECT (SELECT count(*) FROM contest_events WHERE contest_id = $1 AND type = 'cl
 -- Finalizes a locked contest.
 UPDATE contests SET finalized_at = date_trunc('milliseconds', now()) WHERE id = $1 RETURNING *;
 
+-- name: close_contest_ledger
+-- From now on verdicts of rejudges are no events of the contest.
+UPDATE contest_counters SET is_final = true WHERE contest_id = $1;
+
 -- name: due_contests
--- The contests whose state may change by itself now.
+-- The contests whose state may change by itself now, or whose marks are due.
 SELECT id FROM contests
-WHERE end_of_updates_at IS NULL AND (
-    (started_at IS NULL AND start_at <= now())
+WHERE (end_of_updates_at IS NULL OR NOT is_marked) AND (
+    (is_marking AND NOT is_marked)
+    OR (started_at IS NULL AND start_at <= now())
     OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
         AND start_at + (duration_ms - freeze_ms) * interval '1 millisecond' <= now())
     OR (started_at IS NOT NULL AND ended_at IS NULL AND start_at + duration_ms * interval '1 millisecond' <= now())
@@ -150,7 +172,12 @@ SELECT advance_contest($1) AS told;
 
 -- name: contest_events
 -- The next $3 events after the number $2.
-SELECT number, at, type, object_id, data FROM contest_events
+-- The ledger has no names of people: an account's is added here, and an erased account has its pseudonym.
+SELECT number, at, type, object_id,
+       CASE WHEN type = 'accounts' AND object_id ~ '^[0-9]{1,18}$' THEN jsonb_build_object(
+                'username', (SELECT u.username FROM users AS u WHERE u.id = object_id::bigint)) || data
+            ELSE data END AS data
+FROM contest_events
 WHERE contest_id = $1 AND number > $2
 ORDER BY number
 LIMIT $3;

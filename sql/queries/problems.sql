@@ -166,6 +166,10 @@ WHERE id = $1 AND $3::text IS NOT NULL AND (EXISTS (SELECT FROM gone) OR EXISTS 
 -- Whether the problem exists; locked, so that no submission to it is taken until this transaction ends.
 SELECT id FROM problems WHERE id = $1 FOR UPDATE;
 
+-- name: problem_is_in_contest
+-- Whether a contest has the problem. Asked after delete_problem_lock, for which a contest that takes it waits.
+SELECT EXISTS (SELECT FROM contest_problems WHERE problem_id = $1) AS is_in_contest;
+
 -- name: delete_problem
 -- Deletes a problem that has no submissions. $2: the administrator who does it, or NULL.
 WITH gone AS (

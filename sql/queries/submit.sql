@@ -33,11 +33,13 @@ problem AS (
     FROM problems WHERE id = $3 AND $18::bigint IS NOT NULL AND EXISTS (SELECT FROM seat WHERE has_started)
 ),
 same_key AS MATERIALIZED (
-    SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6 AS same_body
-    FROM submission_of_key($2, $8) WHERE $8::text IS NOT NULL
+    SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6
+               AND (SELECT s.contest_id FROM submissions AS s WHERE s.job_id = k.job_id) IS NOT DISTINCT FROM $18 AS same_body
+    FROM submission_of_key($2, $8) AS k WHERE $8::text IS NOT NULL
 ),
 twin AS (
-    SELECT id, job_id, created_at > now() - make_interval(secs => $11) AS fresh
+    SELECT id, job_id,
+           created_at > now() - make_interval(secs => $11) AND contest_id IS NOT DISTINCT FROM $18 AS fresh
     FROM submissions
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
       AND deduplicates AND state IN ('pending', 'processing')
@@ -61,7 +63,7 @@ decision AS MATERIALIZED (
         ELSE 'accepted'
     END AS word
 ),
--- a twin that is older than the window gives its place in the index to the new one
+-- a twin that is older than the window, or of another contest, gives its place in the index to the new one
 retired AS (
     UPDATE submissions SET deduplicates = false
     WHERE id = (SELECT id FROM twin WHERE NOT fresh) AND (SELECT word FROM decision) = 'accepted'

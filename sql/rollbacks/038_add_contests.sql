@@ -1,6 +1,23 @@
--- Contests are lost, with their boards and events. Their submissions stay, as submissions of practice.
+-- Contests are lost, with their boards and events. Their submissions stay, as submissions of practice, with the marks that
+-- were hidden until now.
+DO $$
+BEGIN
+    IF to_regclass('contests') IS NULL THEN
+        RETURN;
+    END IF;
+    LOCK TABLE submissions IN SHARE ROW EXCLUSIVE MODE;  -- no verdict may be between the marks and the old trigger
+    INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
+    SELECT DISTINCT ON (user_id, problem_id) user_id, problem_id, job_id, created_at
+    FROM submissions WHERE contest_id IS NOT NULL AND state = 'done' AND status = 'Accepted'
+    ORDER BY user_id, problem_id, created_at, id
+    ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
+    WHERE excluded.solved_at < s.solved_at;
+END
+$$;
 DROP TRIGGER IF EXISTS submissions_contest_verdict ON submissions;
 DROP TRIGGER IF EXISTS submissions_contest_new ON submissions;
+DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;
+DROP FUNCTION IF EXISTS note_contest_of_submission();
 DROP FUNCTION IF EXISTS tell_contest_of_submission();
 DROP FUNCTION IF EXISTS contest_judgement_data(submissions, boolean);
 -- as 026 has it
@@ -37,10 +54,10 @@ BEGIN
     RETURN NULL;
 END
 $$;
-DROP FUNCTION IF EXISTS contest_hides_marks(bigint);
 DROP INDEX IF EXISTS idx_submissions_contest;
 ALTER TABLE submissions DROP COLUMN IF EXISTS contest_team;
 ALTER TABLE submissions DROP COLUMN IF EXISTS contest_id;
+DROP FUNCTION IF EXISTS mark_contest(bigint);
 DROP FUNCTION IF EXISTS advance_contest(bigint);
 DROP FUNCTION IF EXISTS contest_data(contests);
 DROP FUNCTION IF EXISTS contest_state_data(contests);

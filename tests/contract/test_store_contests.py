@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deepoj.contests.ledger import ContestLedger
+from deepoj.observe import Metrics
+from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.words.contests import (
     ClarificationDraft,
     Contest,
@@ -21,9 +24,24 @@ from deepoj.words.contests import (
     ContestRules,
     EventType,
 )
+from deepoj.words.ledger import Decided, Decision
+from deepoj.words.problems import ProblemRefusal
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
-from tests.contract.labs import PgLab, claim, draft, new_problem, new_user, report, send, submit
+from tests.api.house import house_on
+from tests.contract.labs import (
+    LEASE_S,
+    MAX_ATTEMPTS,
+    PgLab,
+    claim,
+    draft,
+    entry,
+    new_problem,
+    new_user,
+    report,
+    send,
+    submit,
+)
 
 HOUR_MS = 3_600_000
 RESULT = {"tests": [{"status": "Accepted", "cpu_ms": 12}]}
@@ -195,3 +213,110 @@ async def test_a_verdict_after_the_contest_was_removed_is_written(real: PgLab) -
     assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
     won = await claim(real, job_id)
     assert await real.store.leases.finalize(won, report(), RESULT) is None
+
+
+async def test_what_has_happened_is_not_moved(real: PgLab) -> None:
+    contest, _ = await arranged(real, rules(started_min=250))
+    contests = real.pg_store.contests
+
+    async def change(**changes: Any) -> Contest | ContestRefusal:
+        (now,) = [one for one in await contests.contests(None, sees_all=True, limit=9) if one.id == contest.id]
+        done = await contests.change_contest(contest.id, replace(now.rules, **changes), by=by(contest))
+        await contests.advance()
+        return done
+
+    assert await change(start_at=dt.datetime.now(dt.UTC)) is ContestRefusal.HAS_STARTED
+    for later in ({"freeze_ms": None}, {"duration_ms": 6 * HOUR_MS}, {"freeze_ms": 0}):
+        assert await change(**later) is ContestRefusal.HAS_HAPPENED, "it is frozen"
+    assert isinstance(await change(duration_ms=6 * HOUR_MS, freeze_ms=2 * HOUR_MS), Contest), "the freeze stays"
+    assert isinstance(await change(duration_ms=4 * HOUR_MS, freeze_ms=0), Contest), "it ends now"
+    assert await change(duration_ms=6 * HOUR_MS, freeze_ms=2 * HOUR_MS) is ContestRefusal.HAS_HAPPENED, "it is over"
+    last = (await contests.events(contest.id, 0, 1000))[-1].number
+    assert isinstance(await contests.finalize(contest.id, [], last, by=by(contest)), Contest)
+    assert await change(name="Other finals") is ContestRefusal.FINALIZED
+    assert isinstance(await change(thaw_at=dt.datetime.now(dt.UTC)), Contest), "the thaw may come after the results"
+    assert await change(thaw_at=None) is ContestRefusal.HAS_HAPPENED
+    assert (await ledger_of(real, contest)).state["end_of_updates_at"] is not None
+
+
+async def test_a_rejudge_after_the_contest_was_finalized_is_no_event(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    contests = real.pg_store.contests
+    job_id = await judged(real, mine, Verdict.WRONG_ANSWER)
+    await contests.change_contest(
+        contest.id, replace(contest.rules, duration_ms=60_000, freeze_ms=None), by=by(contest)
+    )
+    await contests.advance()
+    last = (await contests.events(contest.id, 0, 1000))[-1].number
+    assert isinstance(await contests.finalize(contest.id, [], last, by=by(contest)), Contest)
+    await contests.advance()
+    before = await contests.events(contest.id, 0, 1000)
+    await real.store.rejudges.rejudge(job_id, None, by="director", in_full=True, stream_key="deepoj:jobs")
+    assert await real.store.leases.finalize(await claim(real, job_id, entry_id="2-1"), report(), RESULT) is None
+    assert await contests.events(contest.id, 0, 1000) == before
+    assert real.rows("SELECT user_id FROM solved") == [{"user_id": mine.user_id}], "practice counts what it found"
+
+
+async def test_a_discarded_dead_letter_is_a_judgement_and_a_dead_one_is_none(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    job_id = await send(real.store, mine)
+    for number in range(MAX_ATTEMPTS):
+        await claim(real, job_id, entry_id=f"{number}-1", lease_s=1.0)
+        real.sql("UPDATE submissions SET lease_until = now() - interval '1 s'")
+    await real.store.leases.claim([entry(job_id, "9-1")], "node", LEASE_S, MAX_ATTEMPTS)
+    letter = await real.store.letters.dead_letter(job_id)
+    assert letter is not None
+    assert not (await ledger_of(real, contest)).of(EventType.JUDGEMENTS)
+    decided = await real.store.letters.decide(
+        Decision.DISCARD, job_id, letter.attempt_id, by="director", note="", stream_key="deepoj:jobs"
+    )
+    assert isinstance(decided, Decided)
+    (judgement,) = (await ledger_of(real, contest)).of(EventType.JUDGEMENTS).values()
+    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("System Error", True, [])
+
+
+async def test_practice_and_contests_share_no_answer_to_a_submission(real: PgLab) -> None:
+    """The same code waits as practice already: it is a submission of its own in the contest, and so is its key."""
+    contest, mine = await arranged(real, rules(started_min=-10))
+    practice = await send(real.store, replace(mine, contest_id=None, idempotency_key="one"))
+    await real.pg_store.contests.change_contest(contest.id, rules(), by=by(contest))
+    assert await submit(real.store, replace(mine, idempotency_key="one")) is SubmitRefusal.IDEMPOTENCY_KEY_REUSED
+    job_id = await send(real.store, mine)
+    assert job_id != practice
+    assert await send(real.store, mine) == job_id, "but twice in the contest is once"
+
+
+async def test_the_ledger_is_neither_changed_nor_shortened(real: PgLab) -> None:
+    contest, _ = await arranged(real, rules())
+    for statement in ("UPDATE contest_events SET object_id = 'x'", "DELETE FROM contest_events WHERE number = 1"):
+        with pytest.raises(Exception, match="append-only"):
+            real.sql(statement)
+    assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+    assert real.rows("SELECT number FROM contest_events") == []
+    assert not await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+
+
+async def test_a_deleted_team_has_no_accounts(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    gone = ContestObject(EventType.TEAMS, "t-alice", None)
+    assert await real.pg_store.contests.put_objects(contest.id, [gone], by=by(contest)) == frozenset()
+    assert await submit(real.store, mine) is SubmitRefusal.NOT_IN_CONTEST
+    assert not (await ledger_of(real, contest)).of(EventType.ACCOUNTS)
+
+
+async def test_retention_and_deletion_spare_what_a_contest_has(real: PgLab, tmp_path: Path) -> None:
+    contest, mine = await arranged(real, rules())
+    job_id = await judged(real, mine, Verdict.ACCEPTED)
+    practice = await judged(real, draft(await new_user(real.store, "bob"), mine.problem_id), Verdict.ACCEPTED)
+    real.advance(86_400)
+    settings = RetentionSettings(3600.0, 10, True)
+    assert (await retain(real.store.retention, settings, Metrics())).deleted == 1
+    assert await real.store.submissions.submission(practice) is None
+    home = house_on(tmp_path, real.store)
+    path = f"/api/v1/problems/{mine.problem_id}?force=true"
+    answer = await home.ask("DELETE", path, token=await home.token("root", is_admin=True))
+    assert (answer.status_code, (await answer.json)["code"]) == (409, "PROBLEM_IN_CONTEST")
+    assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+    assert await real.store.submissions.submission(job_id) is not None
+    assert await real.store.problems.delete_problem(mine.problem_id) is ProblemRefusal.HAS_SUBMISSIONS
+    assert (await retain(real.store.retention, settings, Metrics())).deleted == 1

@@ -74,7 +74,10 @@ class PgAccountData:
                 if administrators == {user_id}:
                     return RightsRefusal.LAST_ADMINISTRATOR
                 name = await connection.fetchval(queries()["erase_account"].sql, user_id, by, operator, again)
-                return RightsRefusal.UNKNOWN_USER if name is None else str(name)
+                if name is None:
+                    return RightsRefusal.UNKNOWN_USER
+                await connection.execute(queries()["tell_contests_of_account"].sql, user_id)
+                return str(name)
 
         return await self._pool.do(work, repeatable=True)
 

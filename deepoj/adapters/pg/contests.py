@@ -4,12 +4,14 @@ What if we die here? Every change is one transaction, with its events. A change 
 then writes its events a second time, which says the same of the same objects.
 
 Locks are taken in this order: the contest, problems, accounts, and last the contest's counter (``tell_contest``).
+Solved marks come before the contest's row, so they have transactions of their own (migration 038, ``advance_contest``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -63,11 +65,12 @@ class PgContests:
     async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> Contest | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
-                if isinstance(found, ContestRefusal):
-                    return found
-                if found.started_at is not None and rules.start_at != found.rules.start_at:
-                    return ContestRefusal.HAS_STARTED
+                before = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                if before is None:
+                    return ContestRefusal.UNKNOWN_CONTEST
+                found = _contest(before)
+                if (refusal := _refusal_to_change(found, rules)) is not None:
+                    return refusal
                 row = await connection.fetchrow(queries()["change_contest"].sql, contest_id, *_values(rules))
                 changed = {
                     name: str(getattr(rules, name))
@@ -81,6 +84,10 @@ class PgContests:
         return await self._pool.do(work, repeatable=True)
 
     async def remove_contest(self, contest_id: int, *, by: int) -> bool:
+        if await self._pool.row("show_contest_marks", contest_id, repeatable=True) is None:
+            return False
+        await self._pool.row("mark_contest", contest_id, repeatable=True)
+
         async def work(connection: Connection, again: bool) -> bool:
             return await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None or again
 
@@ -157,21 +164,20 @@ class PgContests:
                 ids = {row["username"]: row["id"] for row in rows}
                 if unknown := frozenset(one.username for one in members) - ids.keys():
                     return unknown
+                deleted = [one.id for one in objects if one.type is EventType.TEAMS and one.data is None]
+                left = await connection.fetch(queries()["remove_contest_members"].sql, contest_id, deleted)
                 teams = {ids[one.username]: one.team_id for one in members}
                 await connection.execute(
                     queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values())
                 )
                 details = {"objects": len(objects), "members": len(members)}
                 await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)
+                gone = [ContestObject(EventType.ACCOUNTS, str(row["user_id"]), None) for row in left]
                 accounts = [
-                    ContestObject(
-                        EventType.ACCOUNTS,
-                        str(ids[one.username]),
-                        {"username": one.username, "type": "team", "team_id": one.team_id},
-                    )
-                    for one in members
+                    ContestObject(EventType.ACCOUNTS, str(user_id), {"type": "team", "team_id": team_id})
+                    for user_id, team_id in teams.items()
                 ]
-                await _tell(connection, contest_id, [*objects, *accounts])
+                await _tell(connection, contest_id, [*objects, *gone, *accounts])
                 return frozenset()
 
         return await self._pool.do(work, repeatable=True)
@@ -223,6 +229,7 @@ class PgContests:
                     raise _Outdated
                 await _tell(connection, contest_id, awards)
                 await connection.execute(queries()["tell_contest_state"].sql, contest_id)
+                await connection.execute(queries()["close_contest_ledger"].sql, contest_id)
                 return found if row is None else _contest(row)
 
         try:
@@ -236,6 +243,7 @@ class PgContests:
             told = await self._pool.row("advance_contest", row["id"], repeatable=True)
             if told is not None and told["told"]:
                 changed.append(row["id"])
+            await self._pool.row("mark_contest", row["id"], repeatable=True)
         return changed
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
@@ -260,6 +268,27 @@ async def _locked(connection: Connection, contest_id: int) -> Contest | ContestR
     if row is None:
         return ContestRefusal.UNKNOWN_CONTEST
     return ContestRefusal.FINALIZED if row["finalized_at"] is not None else _contest(row)
+
+
+def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | None:
+    before = found.rules
+    if found.finalized_at is not None and rules != replace(before, thaw_at=rules.thaw_at):
+        return ContestRefusal.FINALIZED
+    if found.started_at is not None and rules.start_at != before.start_at:
+        return ContestRefusal.HAS_STARTED
+    moves_freeze = _freeze_at_ms(rules) != _freeze_at_ms(before)
+    moves_end = rules.duration_ms != before.duration_ms
+    if (
+        (found.frozen_at is not None and moves_freeze)
+        or (found.ended_at is not None and (moves_end or moves_freeze))
+        or (found.thawed_at is not None and rules.thaw_at != before.thaw_at)
+    ):
+        return ContestRefusal.HAS_HAPPENED
+    return None
+
+
+def _freeze_at_ms(rules: ContestRules) -> int | None:
+    return None if rules.freeze_ms is None else rules.duration_ms - rules.freeze_ms
 
 
 async def _is_used(connection: Connection, contest_id: int, label: str) -> bool:

@@ -140,6 +140,8 @@ class PgProblems:
             async with connection.transaction():
                 if await connection.fetchrow(queries()["delete_problem_lock"].sql, problem_id) is None:
                     return None if again else ProblemRefusal.UNKNOWN_PROBLEM
+                if await connection.fetchval(queries()["problem_is_in_contest"].sql, problem_id):
+                    return ProblemRefusal.IN_CONTEST
                 deleted = await connection.fetchrow(queries()["delete_problem"].sql, problem_id, by)
                 return ProblemRefusal.HAS_SUBMISSIONS if deleted is None else None
 
