@@ -193,6 +193,10 @@ class Metrics:
         self.db_gc = to.counter("scheduler_db_gc_total", "Rows past their retention, or rounds", "result", "reason")
 
         self.object_gc = to.counter("scheduler_object_gc_total", "Packages deleted that no problem names", "result")
+        self.contests_running = to.measured("contests_running", "Contests that have started and are not over")
+        self.contest_events = to.measured("contest_events", "Events in the ledgers of contests that may still change")
+        #: changed: contests whose state moved; error: rounds that broke
+        self.contest_advance = to.counter("contest_advance_total", "Contests whose state moved at its time", "result")
         self.previews_running = to.measured("rejudge_previews_running", "Previews of rejudges that are being judged")
 
     def _declare_worker(self, to: _Declare) -> None:

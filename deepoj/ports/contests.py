@@ -15,6 +15,7 @@ from deepoj.words.contests import (
     ContestProblem,
     ContestRefusal,
     ContestRules,
+    ContestStanding,
 )
 
 
@@ -71,9 +72,11 @@ class Contests(Protocol):
         Refused while anything is unjudged or unanswered, or if there are events since (UNJUDGED)."""
         ...
 
+    async def standing(self) -> ContestStanding: ...
+
     async def advance(self) -> Collection[int]:
         """Let happen what is due in every contest: start, freeze, end, thaw, and then the solved marks that were kept
-        back. Return the ids of those that changed."""
+        back. Return the ids of those that changed. One that breaks does not keep back the others."""
         ...
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:

@@ -71,6 +71,18 @@ class Contest:
 
 
 @dataclass(frozen=True, slots=True)
+class ContestStanding:
+    """The contests whose state may still change by itself."""
+
+    #: those in which something is due now
+    due: tuple[int, ...]
+    #: how many have started and are not over
+    running: int
+    #: how many events all of them have
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class ContestObject:
     """What an object is from now on. ``data`` None: it is deleted. The design's table has the fields of each type
     (``deploy/docs/contests.md``)."""

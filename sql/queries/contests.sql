@@ -154,17 +154,22 @@ UPDATE contests SET finalized_at = date_trunc('milliseconds', now()) WHERE id = 
 UPDATE contest_counters SET is_final = true WHERE contest_id = $1;
 
 -- name: due_contests
--- The contests whose state may change by itself now, or whose marks are due.
-SELECT id FROM contests
-WHERE (end_of_updates_at IS NULL OR NOT is_marked) AND (
-    (is_marking AND NOT is_marked)
-    OR (started_at IS NULL AND start_at <= now())
-    OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
-        AND start_at + (duration_ms - freeze_ms) * interval '1 millisecond' <= now())
-    OR (started_at IS NOT NULL AND ended_at IS NULL AND start_at + duration_ms * interval '1 millisecond' <= now())
-    OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now())
-    OR (finalized_at IS NOT NULL AND ended_at IS NOT NULL AND (frozen_at IS NULL OR thawed_at IS NOT NULL)))
-ORDER BY id;
+-- The contests whose state may change by itself now, or whose marks are due; and of all whose state may still change, how
+-- many run, and how many events they have.
+SELECT coalesce(array_agg(c.id ORDER BY c.id) FILTER (WHERE
+           (is_marking AND NOT is_marked)
+           OR (started_at IS NULL AND start_at <= now())
+           OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
+               AND start_at + (duration_ms - freeze_ms) * interval '1 millisecond' <= now())
+           OR (started_at IS NOT NULL AND ended_at IS NULL
+               AND start_at + duration_ms * interval '1 millisecond' <= now())
+           OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now())
+           OR (end_of_updates_at IS NULL AND finalized_at IS NOT NULL AND ended_at IS NOT NULL
+               AND (frozen_at IS NULL OR thawed_at IS NOT NULL))), '{}') AS due,
+       count(*) FILTER (WHERE started_at IS NOT NULL AND ended_at IS NULL) AS running,
+       coalesce(sum(k.last), 0)::bigint AS events
+FROM contests AS c JOIN contest_counters AS k ON k.contest_id = c.id
+WHERE end_of_updates_at IS NULL OR NOT is_marked;
 
 -- name: advance_contest
 -- Lets happen what is due in a contest. Returns how much did.

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deepoj.contests.ledger import ContestLedger
+from deepoj.nursery.contests import AdvanceContests
 from deepoj.observe import Metrics
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.words.contests import (
@@ -22,6 +23,7 @@ from deepoj.words.contests import (
     ContestProblem,
     ContestRefusal,
     ContestRules,
+    ContestStanding,
     EventType,
 )
 from deepoj.words.ledger import Decided, Decision
@@ -320,3 +322,24 @@ async def test_retention_and_deletion_spare_what_a_contest_has(real: PgLab, tmp_
     assert await real.store.submissions.submission(job_id) is not None
     assert await real.store.problems.delete_problem(mine.problem_id) is ProblemRefusal.HAS_SUBMISSIONS
     assert (await retain(real.store.retention, settings, Metrics())).deleted == 1
+
+
+async def test_a_contest_that_breaks_keeps_back_no_other(real: PgLab) -> None:
+    director = await new_user(real.store, "director")
+    broken, good = [await new_contest(real, director, rules(), key) for key in ("broken", "good")]
+    real.sql(
+        "CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
+        f"CREATE TRIGGER breaks BEFORE UPDATE ON contests FOR EACH ROW WHEN (NEW.id = {broken.id}) "
+        "EXECUTE FUNCTION breaks()"
+    )
+    metrics = Metrics()
+    loop = AdvanceContests(contests=real.pg_store.contests, metrics=metrics)
+    assert await real.pg_store.contests.standing() == ContestStanding((broken.id, good.id), 0, 4)
+    for _ in range(2):
+        await loop.once()
+    assert (await ledger_of(real, good)).state["started_at"] is not None
+    assert await real.pg_store.contests.standing() == ContestStanding((broken.id,), 1, 5)
+    assert metrics.contest_advance.labels(result="error")._value.get() == 2
+    real.sql("DROP FUNCTION breaks CASCADE")
+    await loop.once()
+    assert await real.pg_store.contests.standing() == ContestStanding((), 2, 6)

@@ -17,6 +17,7 @@ from deepoj.words.contests import (
     ContestProblem,
     ContestRefusal,
     ContestRules,
+    ContestStanding,
 )
 
 _UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
@@ -63,6 +64,9 @@ class NoContests:
         self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
     ) -> Contest | ContestRefusal:
         return _UNKNOWN
+
+    async def standing(self) -> ContestStanding:
+        return ContestStanding((), 0, 0)
 
     async def advance(self) -> Collection[int]:
         return []

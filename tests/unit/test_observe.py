@@ -47,6 +47,9 @@ scheduler_repair_total scheduler result,reason
 scheduler_stream_trim_total scheduler result
 scheduler_db_gc_total scheduler result,reason
 scheduler_object_gc_total scheduler result
+contests_running scheduler
+contest_events scheduler
+contest_advance_total scheduler result
 rejudge_previews_running scheduler
 dlq_size scheduler
 worker_task_total worker status

@@ -30,8 +30,10 @@ from deepoj.words.contests import (
     ContestProblem,
     ContestRefusal,
     ContestRules,
+    ContestStanding,
     EventType,
 )
+from deepoj.words.errors import Breakage, StoreUnavailable
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -237,13 +239,27 @@ class PgContests:
         except _Outdated:
             return ContestRefusal.UNJUDGED
 
+    async def standing(self) -> ContestStanding:
+        row = await self._pool.row("due_contests", repeatable=True)
+        if row is None:
+            raise AssertionError("an aggregate always has one row")
+        return ContestStanding(tuple(row["due"]), row["running"], row["events"])
+
     async def advance(self) -> Collection[int]:
         changed: list[int] = []
-        for row in await self._pool.rows("due_contests", repeatable=True):
-            told = await self._pool.row("advance_contest", row["id"], repeatable=True)
-            if told is not None and told["told"]:
-                changed.append(row["id"])
-            await self._pool.row("mark_contest", row["id"], repeatable=True)
+        broken: Breakage | None = None
+        for contest_id in (await self.standing()).due:
+            try:
+                told = await self._pool.row("advance_contest", contest_id, repeatable=True)
+                if told is not None and told["told"]:
+                    changed.append(contest_id)
+                await self._pool.row("mark_contest", contest_id, repeatable=True)
+            except StoreUnavailable:
+                raise
+            except Breakage as breakage:
+                broken = broken or breakage
+        if broken is not None:
+            raise broken
         return changed
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:

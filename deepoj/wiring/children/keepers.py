@@ -15,6 +15,8 @@ from deepoj.capacity.roster import PERIOD_S, announce, look, withdraw
 from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.audits import RunAudits
+from deepoj.nursery.contests import PERIOD_S as CONTEST_PERIOD_S
+from deepoj.nursery.contests import AdvanceContests
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Child
 from deepoj.packages.objects import sweep_objects
@@ -99,7 +101,9 @@ def keepers(parts: Parts) -> list[Child]:
         children.append(_reclaim(parts, parts.jobs))
     children += _repair_and_gc(parts, rounds)
     if roles & KEEPS:
+        contests = AdvanceContests(contests=parts.adapters.store.contests, metrics=parts.metrics)
         children += [
+            loop("contests", CONTEST_PERIOD_S, contests.once),
             loop("dead letters", DLQ_PERIOD_S, rounds.measure_dead_letters),
             loop("rejudges", REJUDGE_PERIOD_S, rounds.continue_rejudges),
             loop("live sweep", LIVE_SWEEP_PERIOD_S, rounds.sweep_live),
