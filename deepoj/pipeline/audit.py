@@ -15,6 +15,9 @@ Retention deletes a finished row and its part of the ledger in one statement. So
 and every remaining row has its whole history. The refusal of a late writer after that leaves a ledger line without a
 row, and is no exception either. Any other line without its row is one (``row_missing``): a row deleted by hand takes a
 verdict with it, and the audit must not be clean because there is less to look at.
+
+A contest's boards are computed from its own ledger. It must say of each submission and verdict, of the contest, its
+problems and its accounts, what their rows say, and its numbers must have no gap (``contest_differs``).
 """
 
 from __future__ import annotations
@@ -68,6 +71,8 @@ class AuditFault(enum.StrEnum):
     DEAD_UNACCOUNTED = "dead_unaccounted"
     #: a history without its submission
     ROW_MISSING = "row_missing"
+    #: the ledger of a contest and the rows say different things: a submission or a judgement without its event, …
+    CONTEST_DIFFERS = "contest_differs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,10 @@ async def audit(
             progress(outcome.checked)
     async for one in _rowless(auditor, since):
         outcome.name(one)
+    for contest_id in await auditor.audit_contests(since):
+        for drift in await auditor.audit_contest(contest_id, PAGE):
+            detail = f"contest {drift.contest}, {drift.object}: told {drift.told}, stored {drift.stored}"
+            outcome.name(Found(AuditFault.CONTEST_DIFFERS, drift.job_id, 0, 0, detail))
     progress(outcome.checked)
     return outcome
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+from deepoj.words.ledger import (
+    AuditedEvent,
+    AuditedJob,
+    ContestDrift,
+    DeadLetter,
+    Decided,
+    Decision,
+    LedgerEvent,
+    LetterRefusal,
+)
 
 
 class DeadLetters(Protocol):
@@ -57,4 +66,12 @@ class Auditor(Protocol):
         """Return those of the next ``limit`` events above ``ledger_after`` that have no submission and are no refusal,
         with the job id; each job only at its first such event above ``ledger_start``. And the last event id read, as
         above."""
+        ...
+
+    async def audit_contests(self, since: str | None) -> list[int]:
+        """Return the ids of the contests, or of those with an event since an ISO 8601 time."""
+        ...
+
+    async def audit_contest(self, contest_id: int, limit: int) -> list[ContestDrift]:
+        """Return the first ``limit`` differences between a contest's ledger and its rows, as of one moment."""
         ...

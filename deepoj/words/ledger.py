@@ -86,6 +86,21 @@ class AuditedEvent:
     in_lease: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class ContestDrift:
+    """Where the ledger of a contest and the rows of the database say different things."""
+
+    #: key of the contest
+    contest: str
+    #: of the submission about which they do; empty: about something else
+    job_id: str
+    #: ``judgement 12``, ``problem A``, ``numbers``, …
+    object: str
+    #: what the ledger and what the rows say; None: nothing
+    told: str | None
+    stored: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditedJob:
     """A submission with all its ledger events, in the ledger's order, as of one moment."""

@@ -63,3 +63,70 @@ SELECT p.job_id::text, p.judging AS a_judging, p.attempt_id AS a_attempt_id, p.e
        p.outcome AS a_outcome, p.created_at < p.lease_until AS a_in_lease, reached.id AS reached
 FROM reached LEFT JOIN page AS p ON true
 ORDER BY p.id;
+
+-- name: audit_contests
+-- The contests, or those with an event since $1.
+SELECT id FROM contests AS c
+WHERE $1::timestamptz IS NULL OR $1 <= (
+    SELECT at FROM contest_events WHERE contest_id = c.id ORDER BY number DESC LIMIT 1)
+ORDER BY id;
+
+-- name: audit_contest
+-- The first $2 differences between the ledger of the contest $1 and its rows. Both sides are lists of object and value, so
+-- each is read once, in one snapshot. What a rejudge wrote after the contest was finalized is no difference.
+WITH
+last AS MATERIALIZED (
+    SELECT DISTINCT ON (type, object_id) type, object_id, data
+    FROM contest_events WHERE contest_id = $1
+    ORDER BY type, object_id, number DESC
+),
+theirs AS MATERIALIZED (
+    SELECT s.id, s.job_id, s.contest_team, s.language, s.judging, s.state, s.status, p.label,
+           c.finalized_at IS NOT NULL AND s.updated_at >= c.finalized_at AS is_later
+    FROM contests AS c JOIN submissions AS s ON s.contest_id = c.id
+    LEFT JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = s.problem_id
+    WHERE c.id = $1
+),
+side AS (
+    SELECT 'numbers' AS object, NULL::text AS job_id, '1..' || count(*) AS told, NULL::text AS stored, false AS is_later
+    FROM contest_events WHERE contest_id = $1
+    UNION ALL
+    SELECT 'numbers', NULL, NULL, (SELECT min(number) FROM contest_events WHERE contest_id = $1) || '..' || last, false
+    FROM contest_counters WHERE contest_id = $1
+    UNION ALL
+    SELECT type, NULL, data::text, NULL, false FROM last WHERE type IN ('contest', 'state')
+    UNION ALL
+    SELECT 'contest', NULL, NULL, contest_data(c)::text, false FROM contests AS c WHERE c.id = $1
+    UNION ALL
+    SELECT 'state', NULL, NULL, contest_state_data(c)::text, false FROM contests AS c WHERE c.id = $1
+    UNION ALL
+    SELECT 'problem ' || object_id, NULL, data ->> 'problem_id', NULL, false
+    FROM last WHERE type = 'problems' AND data IS NOT NULL
+    UNION ALL
+    SELECT 'problem ' || label, NULL, NULL, problem_id::text, false FROM contest_problems WHERE contest_id = $1
+    UNION ALL
+    SELECT 'account ' || object_id, NULL, data ->> 'team_id', NULL, false
+    FROM last WHERE type = 'accounts' AND data ->> 'type' = 'team'
+    UNION ALL
+    SELECT 'account ' || user_id, NULL, NULL, team_id, false FROM contest_members WHERE contest_id = $1
+    UNION ALL
+    SELECT 'submission ' || object_id, data ->> 'job_id',
+           concat_ws(', ', data ->> 'team_id', data ->> 'problem_id', data ->> 'language'), NULL, false
+    FROM last WHERE type = 'submissions' AND data IS NOT NULL
+    UNION ALL
+    SELECT 'submission ' || id, job_id::text, NULL, concat_ws(', ', contest_team, label, language), false FROM theirs
+    UNION ALL
+    SELECT 'judgement ' || (data ->> 'submission_id'), NULL, object_id || ' ' || (data ->> 'verdict'), NULL, false
+    FROM last WHERE type = 'judgements' AND (data ->> 'is_current')::boolean
+    UNION ALL
+    SELECT 'judgement ' || id, job_id::text, NULL, CASE WHEN state = 'done' THEN id || '-' || judging || ' ' || status END,
+           is_later
+    FROM theirs
+)
+SELECT (SELECT key FROM contests WHERE id = $1) AS contest, coalesce(max(job_id), '') AS job_id, object,
+       string_agg(told, '; ') AS told, string_agg(stored, '; ') AS stored
+FROM side
+GROUP BY object
+HAVING string_agg(told, '; ') IS DISTINCT FROM string_agg(stored, '; ') AND NOT bool_or(is_later)
+ORDER BY object
+LIMIT $2;

@@ -512,3 +512,36 @@ async def test_step_that_waits_for_a_table_lets_others_pass(
     for connection in (keeper, reader):
         await bridge.run(connection.close)
     assert postgres.psql("SELECT count(more) FROM kept", empty) == "0"
+
+
+async def test_contests_go_with_their_rollback_and_submissions_stay_with_their_marks(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO problems (id, title, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash)"
+        " VALUES (1, 't', 1000, 128, 'p', 'h');"
+        "INSERT INTO users (id, username, password_hash) VALUES (1, 'u', 'x');"
+        "INSERT INTO contests (id, key, kind, name, is_public, start_at, duration_ms, freeze_ms, penalty_ms,"
+        " is_compile_error_free) VALUES (1, 'k', 'icpc', 'n', true, now(), 3600000, 3600000, 0, true);"
+        "INSERT INTO contest_counters (contest_id) VALUES (1);"
+        "INSERT INTO contest_problems VALUES (1, 1, 'A'); INSERT INTO contest_members VALUES (1, 1, 't');"
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, contest_id,"
+        " contest_team) VALUES (gen_random_uuid(), 1, 1, 'x', 'cpp17', 1, 1, 1, 't');"
+        "UPDATE submissions SET state = 'processing', status = 'running', attempt_id = 1, lease_owner = 'n',"
+        " lease_until = now();"
+        "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}', lease_owner = NULL,"
+        " lease_until = NULL",
+        empty,
+    )
+    assert postgres.psql("SELECT string_agg(type, ' ' ORDER BY number) FROM contest_events", empty) == (
+        "submissions judgements"
+    )
+    assert postgres.psql("SELECT count(*) FROM solved", empty) == "0", "it is frozen"
+    await migrator.rollback(version_of("add_contests") - 1)
+    assert postgres.psql("SELECT to_regclass('contests') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT status FROM submissions", empty) == "Accepted"
+    assert postgres.psql("SELECT count(*) FROM solved", empty) == "1"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM contest_events", empty) == "0"

@@ -13,6 +13,7 @@ import pytest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.nursery.contests import AdvanceContests
 from deepoj.observe import Metrics
+from deepoj.pipeline.audit import AuditFault, audit
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -343,3 +344,37 @@ async def test_a_contest_that_breaks_keeps_back_no_other(real: PgLab) -> None:
     real.sql("DROP FUNCTION breaks CASCADE")
     await loop.once()
     assert await real.pg_store.contests.standing() == ContestStanding((), 2, 6)
+
+
+@pytest.mark.parametrize(
+    ("tampering", "object_"),
+    [
+        ("UPDATE submissions SET status = 'Wrong Answer', result = '{\"status\": \"Wrong Answer\"}'", "judgement"),
+        ("UPDATE submissions SET contest_team = 't-bob'", "submission"),
+        ("UPDATE submissions SET contest_id = NULL", "submission"),
+        ("INSERT INTO contest_problems SELECT contest_id, problem_id + 0, 'B' FROM contest_problems", "problem"),
+        ("UPDATE contest_members SET team_id = 't-bob'", "account"),
+        ("UPDATE contests SET duration_ms = duration_ms + 1", "contest"),
+        ("UPDATE contests SET started_at = NULL", "state"),
+        ("UPDATE contest_counters SET last = last + 1", "numbers"),
+        (
+            "ALTER TABLE contest_events DISABLE TRIGGER USER; DELETE FROM contest_events WHERE type = 'judgements'",
+            "judgement",
+        ),
+    ],
+)
+async def test_the_audit_names_each_difference_of_ledger_and_rows(real: PgLab, tampering: str, object_: str) -> None:
+    contest, mine = await arranged(real, rules())
+    job_id = await judged(real, mine, Verdict.WRONG_ANSWER)
+    await real.store.rejudges.rejudge(job_id, None, by="director", in_full=True, stream_key="deepoj:jobs")
+    won = await claim(real, job_id, entry_id="2-1")
+    assert await real.store.leases.finalize(won, report(), {"status": "Accepted"}) is None
+    assert AuditFault.CONTEST_DIFFERS not in (await audit(real.store.audit)).by_fault
+    if "contest_problems" in tampering:
+        tampering = tampering.replace("problem_id + 0", str((await new_problem(real.store)).id))
+    real.sql(tampering)
+    since = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    outcome = await audit(real.store.audit, since=since.isoformat())
+    assert outcome.by_fault[AuditFault.CONTEST_DIFFERS] >= 1
+    details = [found.detail for found in outcome.found if found.fault is AuditFault.CONTEST_DIFFERS]
+    assert any(f"contest {contest.key}, {object_}" in detail for detail in details), details

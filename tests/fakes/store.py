@@ -25,7 +25,16 @@ from deepoj.words.accounts import AccountRefusal, Credentials, User, UserRole
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, Expired, FinalizeRefusal, Held, State, Stray
-from deepoj.words.ledger import AuditedEvent, AuditedJob, DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
+from deepoj.words.ledger import (
+    AuditedEvent,
+    AuditedJob,
+    ContestDrift,
+    DeadLetter,
+    Decided,
+    Decision,
+    LedgerEvent,
+    LetterRefusal,
+)
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
@@ -1509,3 +1518,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             if one.event != "refused" and one.job_id not in self.rows and one.job_id not in told:
                 found.setdefault(one.job_id, self._audited_event(one))
         return self._answer((list(found.items()), ledger_after + len(page) if page else None), lost)
+
+    async def audit_contests(self, since: str | None) -> list[int]:
+        return []
+
+    async def audit_contest(self, contest_id: int, limit: int) -> list[ContestDrift]:
+        raise AssertionError("contests need PostgreSQL")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.ledger import AuditedEvent, AuditedJob
+from deepoj.words.ledger import AuditedEvent, AuditedJob, ContestDrift
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,6 +42,14 @@ class PgAudit:
         rows = await self._pool.rows("audit_rowless", ledger_start, ledger_after, limit, repeatable=True)
         events = [(row["job_id"], _event(row)) for row in rows if row["job_id"] is not None]
         return events, rows[0]["reached"]
+
+    async def audit_contests(self, since: str | None) -> list[int]:
+        start = None if since is None else dt.datetime.fromisoformat(since)
+        return [row["id"] for row in await self._pool.rows("audit_contests", start, repeatable=True)]
+
+    async def audit_contest(self, contest_id: int, limit: int) -> list[ContestDrift]:
+        rows = await self._pool.rows("audit_contest", contest_id, limit, repeatable=True)
+        return [ContestDrift(**dict(row)) for row in rows]
 
 
 def _jobs(rows: Sequence[asyncpg.Record]) -> list[AuditedJob]:
