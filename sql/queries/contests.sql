@@ -112,8 +112,10 @@ SELECT EXISTS (
     WHERE s.contest_id = $1 AND p.label = $2) AS is_used;
 
 -- name: accounts_named
--- The accounts of names.
-SELECT id, username FROM users WHERE username = ANY ($1::text[]) AND erased_at IS NULL;
+-- The accounts of the names $1, without regard to case.
+SELECT wanted.name, u.id, u.username
+FROM unnest($1::text[]) AS wanted (name) JOIN users AS u ON lower(u.username) = lower(wanted.name)
+WHERE u.erased_at IS NULL;
 
 -- name: put_contest_members
 -- Puts accounts into teams.

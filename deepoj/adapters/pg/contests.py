@@ -163,7 +163,7 @@ class PgContests:
                     return found
                 names = [one.username for one in members if storable(one.username)]
                 rows = await connection.fetch(queries()["accounts_named"].sql, names)
-                ids = {row["username"]: row["id"] for row in rows}
+                ids = {row["name"]: row["id"] for row in rows}
                 if unknown := frozenset(one.username for one in members) - ids.keys():
                     return unknown
                 deleted = [one.id for one in objects if one.type is EventType.TEAMS and one.data is None]
