@@ -16,9 +16,9 @@ import h11
 import pytest
 from quart import Response
 
+from deepoj.api.downloads import cell
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import Vetted
-from deepoj.web.downloads import cell
 from deepoj.web.matrix import matrix_of
 from deepoj.words.jobs import Claim
 from deepoj.words.problems import Visibility

@@ -10,6 +10,7 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
+from deepoj.api.downloads import Rows, csv_of, download, json_of
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.filters import language_filter, verdict_filter
 from deepoj.api.grouping import MAX_OFFERED
@@ -27,7 +28,6 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
 from deepoj.web.charts import time_bars
-from deepoj.web.downloads import Rows, csv_of, download, json_of
 from deepoj.web.matrix import Matrix, matrix_of, place_of
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, redirect

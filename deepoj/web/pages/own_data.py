@@ -10,13 +10,13 @@ from deepoj import observe
 from deepoj.accounts.names import is_visible, pseudonym_of
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
+from deepoj.api.downloads import download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.own_account import OwnAccount
 from deepoj.api.signing_in import email_of
 from deepoj.api.webhook_secrets import WebhookSecrets
 from deepoj.web import forms
-from deepoj.web.downloads import download
 from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.render import Pages, redirect

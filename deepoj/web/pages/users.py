@@ -12,11 +12,11 @@ from deepoj.accounts.people import MAX_PEOPLE, LineFault, PersonFault, Slip, rea
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
+from deepoj.api.downloads import csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.web import forms
-from deepoj.web.downloads import csv_of, download
 from deepoj.web.page import ADMIN, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
