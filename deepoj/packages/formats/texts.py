@@ -136,6 +136,20 @@ def yaml_of(files: Files, name: str) -> Any:
     return value
 
 
+def parse_yaml(text: str) -> object:
+    """Return the value of a YAML text with the same bounds. Raises ValueError: what is wrong with it."""
+    loader = None
+    try:
+        loader = _CountingLoader(text, _MAX_VALUES)
+        value: object = loader.get_single_data()
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise ValueError(_why(error)) from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    return value
+
+
 def yaml_map(files: Files, name: str) -> dict[str, Any]:
     """Return a YAML file that is a map with text keys; an empty file is an empty map. Raises Unusable."""
     return as_map(yaml_of(files, name), name, "it")

@@ -1,0 +1,341 @@
+"""Lists of a contest's teams: CSV or TSV, and ``teams``, ``groups``, ``organizations`` and ``accounts`` of the Contest
+API.
+API.
+
+A table has a line each, ``id, name[, organization][, groups][, hidden][, accounts]``. A first line that begins with
+``id`` names the columns; they may then stand in any order. Several groups or accounts of a cell are separated by ``;``
+or ``|``. Organizations and groups are named, and made if they are new. Everything is checked before anything is
+imported, so that a list is mended once.
+"""
+
+from __future__ import annotations
+
+import csv
+import enum
+import hashlib
+import io
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deepoj.accounts.names import clean_username
+from deepoj.accounts.passwords import is_password
+from deepoj.accounts.people import MAX_PEOPLE
+from deepoj.words.contests import ContestObject, EventType
+
+MAX_ENTRIES = 2000
+MAX_TEXT_CHARS = 200
+#: an id of the Contest API
+ID = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}")
+#: the id of a group is a part of that of its award, which has 36 characters at most
+_MAX_GROUP_CHARS = 23
+_ORDER = ("id", "name", "organization", "groups", "hidden", "accounts")
+#: head of a column, in lower case → the column
+_HEADS: Mapping[str, str] = {
+    "id": "id", "team_id": "id", "编号": "id", "队伍编号": "id",
+    "name": "name", "team": "name", "队名": "name", "名称": "name",
+    "organization": "organization", "affiliation": "organization", "学校": "organization", "单位": "organization",
+    "groups": "groups", "group": "groups", "组别": "groups", "分组": "groups",
+    "hidden": "hidden", "隐藏": "hidden", "accounts": "accounts", "account": "accounts", "账户": "accounts",
+    "账号": "accounts",
+}  # fmt: skip
+_FLAGS: Mapping[str, bool] = {
+    "": False, "0": False, "no": False, "false": False, "否": False, "1": True, "yes": True, "true": True, "是": True,
+}  # fmt: skip
+
+
+class TeamListFormat(enum.StrEnum):
+    """What a list is."""
+
+    #: with commas, semicolons or tabs between cells
+    CSV = "csv"
+    TEAMS = "teams"
+    GROUPS = "groups"
+    ORGANIZATIONS = "organizations"
+    #: ``accounts.yaml`` or JSON
+    ACCOUNTS = "accounts"
+
+
+class TeamFault(enum.StrEnum):
+    """What is wrong with an entry of a list; the value is a sentence with ``{value}``."""
+
+    EMPTY = "there is no entry"
+    NOT_A_LIST = "this is no list of objects"
+    TOO_MANY = f"there are more than {MAX_ENTRIES} entries"
+    UNKNOWN_COLUMN = "“{value}” is no column, or is there twice"
+    TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts"
+    QUOTES = "a quotation mark is not closed"
+    ID = "“{value}” is no id: 1 to 36 letters, digits and _ - . (not first)"
+    GROUP_ID = f"“{{value}}” is no id of a group: 1 to {_MAX_GROUP_CHARS} letters, digits and _ - . (not first)"
+    TEXT = f"“{{value}}” is no text of 1 to {MAX_TEXT_CHARS} printable characters"
+    FLAG = "“{value}” is neither yes nor no"
+    TWICE = "“{value}” is there twice"
+    USERNAME = "“{value}” cannot be a username"
+    PASSWORD = "the password is too short, too long, or not printable"  # noqa: S105  # the name of a fault
+    UNKNOWN_TEAM = "there is no team “{value}”"
+    UNKNOWN_GROUP = "there is no group “{value}”: import groups first"
+    UNKNOWN_ORGANIZATION = "there is no organization “{value}”: import organizations first"
+    NO_ACCOUNT = "there is no account “{value}”"
+    TOO_MANY_NEW = f"only {MAX_PEOPLE} accounts are made at a time: import the list in parts"
+    NO_NEW_ACCOUNT = "the account “{value}” cannot be made: the name is taken, or kept for an administrator"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFault:
+    """What is wrong with an entry: a line of a table, or an object of a list, counted from 1."""
+
+    place: int
+    fault: TeamFault
+    value: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, in English, without its place."""
+        return self.fault.value.format(value=self.value[:MAX_TEXT_CHARS])
+
+
+@dataclass(frozen=True, slots=True)
+class TeamAccount:
+    """An account of a team. ``password``: of an account that is made; None: one is generated."""
+
+    place: int
+    username: str
+    team_id: str
+    password: str | None = None
+
+
+@dataclass(slots=True)
+class TeamList:
+    """What a list says."""
+
+    objects: list[ContestObject] = field(default_factory=list)
+    accounts: list[TeamAccount] = field(default_factory=list)
+    #: user names of other accounts than those of teams: they are not imported
+    skipped: list[str] = field(default_factory=list)
+    faults: list[EntryFault] = field(default_factory=list)
+    _seen: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, place: int, object_: ContestObject) -> None:
+        """Add an object; it is a fault if the list has it already."""
+        self._add_once(place, object_.type, object_.id)
+        self.objects.append(object_)
+
+    def add_account(self, account: TeamAccount) -> None:
+        """Add an account; it is a fault if the list has it already."""
+        self._add_once(account.place, "username", account.username.lower())
+        self.accounts.append(account)
+
+    def _add_once(self, place: int, kind: str, name: str) -> None:
+        if (kind, name) in self._seen:
+            self.faults.append(EntryFault(place, TeamFault.TWICE, name))
+        self._seen.add((kind, name))
+
+
+#: ids that a contest has, of teams, groups and organizations
+type KnownIds = Mapping[EventType, Collection[str]]
+
+
+def read_team_table(text: str) -> TeamList:
+    """Return what a table says, and its faults."""
+    found = TeamList()
+    first_line = text.lstrip().partition("\n")[0]
+    delimiter = next((mark for mark in "\t,;，" if mark in first_line), ",")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    columns: list[str] = []
+    made: dict[tuple[EventType, str], ContestObject] = {}
+    try:
+        for row in rows:
+            cells = [one.strip() for one in row]
+            if not any(cells):
+                continue
+            if not columns:
+                heads = [_HEADS.get(head.lower(), "") for head in cells]
+                columns = heads if heads[0] == "id" else list(_ORDER)
+                if columns is heads:
+                    found.faults += _head_faults(rows.line_num, cells, heads)
+                    continue
+            while len(cells) > len(columns) and not cells[-1]:
+                cells.pop()
+            if len(cells) > len(columns):
+                found.faults.append(EntryFault(rows.line_num, TeamFault.TOO_MANY_CELLS, cells[len(columns)]))
+            else:
+                _take_line(found, made, rows.line_num, dict(zip(columns, cells, strict=False)))
+    except csv.Error:
+        found.faults.append(EntryFault(rows.line_num, TeamFault.QUOTES))
+    checked = _checked(found)
+    checked.objects[:0] = made.values()
+    return checked
+
+
+def read_team_objects(value: object, list_format: TeamListFormat, known: KnownIds) -> TeamList:
+    """Return what a list of the Contest API says, and its faults. ``value``: parsed JSON or YAML."""
+    found = TeamList()
+    if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
+        found.faults.append(EntryFault(1, TeamFault.NOT_A_LIST))
+        return found
+    for place, entry in enumerate(value, 1):
+        reader = _Entry(found, place, entry)
+        match list_format:
+            case TeamListFormat.ACCOUNTS:
+                _take_account(reader, known)
+            case TeamListFormat.TEAMS:
+                _take_team(reader, known)
+            case TeamListFormat.GROUPS:
+                data = {"name": reader.text("name"), "type": reader.text("type", ""), "hidden": reader.flag("hidden"),
+                        "sortorder": None}  # fmt: skip
+                found.add(place, ContestObject(EventType.GROUPS, reader.id("id", TeamFault.GROUP_ID), data))
+            case _:
+                name = reader.text("name")
+                data = {"name": name, "formal_name": reader.text("formal_name", name),
+                        "country": reader.text("country", "")}  # fmt: skip
+                found.add(place, ContestObject(EventType.ORGANIZATIONS, reader.id("id"), data))
+    return _checked(found)
+
+
+class _Entry:
+    """Reads an object of a list, and notes what is wrong with it."""
+
+    def __init__(self, found: TeamList, place: int, entry: Mapping[str, Any]) -> None:
+        self.found, self.place, self._entry = found, place, entry
+
+    def fault(self, fault: TeamFault, value: object = "") -> None:
+        self.found.faults.append(EntryFault(self.place, fault, str(value)))
+
+    def id(self, name: str, fault: TeamFault = TeamFault.ID) -> str:
+        text = _word(self._entry.get(name))
+        most = _MAX_GROUP_CHARS if fault is TeamFault.GROUP_ID else MAX_TEXT_CHARS
+        if not ID.fullmatch(text) or len(text) > most:
+            self.fault(fault, text)
+        return text
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._entry.get(name)
+        if value is None and default is not None:
+            return default
+        text = _word(value)
+        if not _is_text(text):
+            self.fault(TeamFault.TEXT, text)
+        return text
+
+    def flag(self, name: str) -> bool:
+        value = self._entry.get(name, False)
+        if not isinstance(value, bool):
+            self.fault(TeamFault.FLAG, value)
+        return value is True
+
+    def words(self, name: str) -> list[str]:
+        value = self._entry.get(name) or []
+        if not isinstance(value, list):
+            self.fault(TeamFault.NOT_A_LIST)
+            return []
+        return [_word(one) for one in value]
+
+    def known(self, ids: Collection[str], one: str, fault: TeamFault) -> None:
+        if one not in ids:
+            self.fault(fault, one)
+
+
+def _take_team(reader: _Entry, known: KnownIds) -> None:
+    team_id, name = reader.id("id"), reader.text("name")
+    organization, groups = reader.text("organization_id", ""), reader.words("group_ids")
+    for group in groups:
+        reader.known(known[EventType.GROUPS], group, TeamFault.UNKNOWN_GROUP)
+    if organization:
+        reader.known(known[EventType.ORGANIZATIONS], organization, TeamFault.UNKNOWN_ORGANIZATION)
+    data = _team_data(name, organization or None, groups, is_hidden=reader.flag("hidden"))
+    data["display_name"], data["label"] = reader.text("display_name", name), reader.text("label", team_id)
+    reader.found.add(reader.place, ContestObject(EventType.TEAMS, team_id, data))
+
+
+def _take_account(reader: _Entry, known: KnownIds) -> None:
+    raw = reader.text("username")
+    if reader.text("type", "team") != "team":
+        reader.found.skipped.append(raw)
+        return
+    username, team_id = clean_username(raw), reader.text("team_id")
+    reader.known(known[EventType.TEAMS], team_id, TeamFault.UNKNOWN_TEAM)
+    password = reader.text("password", "") or None
+    if password is not None and not is_password(password):
+        reader.fault(TeamFault.PASSWORD)
+    if username is None:
+        reader.fault(TeamFault.USERNAME, raw)
+    else:
+        reader.found.add_account(TeamAccount(reader.place, username, team_id, password))
+
+
+def _head_faults(line: int, cells: list[str], heads: list[str]) -> Iterator[EntryFault]:
+    for position, (head, column) in enumerate(zip(cells, heads, strict=True)):
+        if head and (not column or column in heads[:position]):
+            yield EntryFault(line, TeamFault.UNKNOWN_COLUMN, head)
+
+
+def _take_line(
+    found: TeamList, made: dict[tuple[EventType, str], ContestObject], line: int, cells: Mapping[str, str]
+) -> None:
+    """Take in a team with its organization, groups and accounts."""
+    reader = _Entry(found, line, cells)
+    team_id, name = reader.id("id"), reader.text("name")
+    hidden = _FLAGS.get(cells.get("hidden", "").lower())
+    if hidden is None:
+        reader.fault(TeamFault.FLAG, cells["hidden"])
+    organization, groups = cells.get("organization", ""), _parts(cells.get("groups", ""))
+    for text in (*groups, *([organization] if organization else ())):
+        if not _is_text(text):
+            reader.fault(TeamFault.TEXT, text)
+    for raw in _parts(cells.get("accounts", "")):
+        username = clean_username(raw)
+        if username is None:
+            reader.fault(TeamFault.USERNAME, raw)
+        else:
+            found.add_account(TeamAccount(line, username, team_id))
+    for group in groups:
+        data = {"name": group, "type": "", "hidden": False, "sortorder": None}
+        made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, _id_of(group, "g"), data)
+    if organization:
+        data = {"name": organization, "formal_name": organization, "country": ""}
+        made[EventType.ORGANIZATIONS, organization] = ContestObject(
+            EventType.ORGANIZATIONS, _id_of(organization, "o"), data
+        )
+    team = _team_data(
+        name,
+        _id_of(organization, "o") if organization else None,
+        [_id_of(group, "g") for group in groups],
+        is_hidden=hidden is True,
+    )
+    found.add(line, ContestObject(EventType.TEAMS, team_id, {**team, "display_name": name, "label": team_id}))
+
+
+def _checked(found: TeamList) -> TeamList:
+    """Add the faults of the whole list."""
+    if max(len(found.objects), len(found.accounts)) > MAX_ENTRIES:
+        found.faults.append(EntryFault(MAX_ENTRIES + 1, TeamFault.TOO_MANY))
+    if not (found.objects or found.accounts or found.skipped or found.faults):
+        found.faults.append(EntryFault(1, TeamFault.EMPTY))
+    return found
+
+
+def _team_data(name: str, organization: str | None, groups: list[str], *, is_hidden: bool) -> dict[str, Any]:
+    return {"name": name, "organization_id": organization, "group_ids": groups, "is_hidden": is_hidden}
+
+
+def _parts(cell: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in re.split(r"[;|]", cell) if part.strip()))
+
+
+def _id_of(name: str, letter: str) -> str:
+    """Return the id of what a table names: the name itself if it can be an id, else one that depends on it alone."""
+    if ID.fullmatch(name) and len(name) <= _MAX_GROUP_CHARS:
+        return name
+    return f"{letter}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+
+
+def _word(value: object) -> str:
+    """Return a text as it is, and a number as YAML and spreadsheets write ids; empty: neither."""
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _is_text(text: str) -> bool:
+    return 1 <= len(text) <= MAX_TEXT_CHARS and text.isprintable()
