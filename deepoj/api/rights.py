@@ -24,6 +24,8 @@ class Right(enum.StrEnum):
     #: what setters see of a problem, and all its submissions with sources, whole results and exports
     READ_RESULTS = "read_results"
     REJUDGE = "rejudge"
+    #: make and run contests, and see everything of them
+    RUN_CONTESTS = "run_contests"
     #: the state of the system, dead letters, webhooks that were given up, the log of administrative acts
     OPERATE = "operate"
     #: accounts, their rights, and groups
@@ -45,6 +47,7 @@ RIGHTS: Mapping[Right, Mapping[UserRole, RightScope]] = {
     Right.CHANGE_PROBLEMS: {UserRole.SETTER: RightScope.OWN},
     Right.READ_RESULTS: {UserRole.SETTER: RightScope.OWN, UserRole.JURY: RightScope.ALL},
     Right.REJUDGE: {UserRole.SETTER: RightScope.OWN, UserRole.JURY: RightScope.ALL},
+    Right.RUN_CONTESTS: {UserRole.JURY: RightScope.ALL},
     Right.OPERATE: {UserRole.OPERATOR: RightScope.ALL},
     Right.MANAGE_PEOPLE: {},
 }
