@@ -32,6 +32,7 @@ from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
+from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
 from deepoj.api.routes.groups import GroupRoutes
@@ -130,6 +131,7 @@ def create_app(context: ApiContext) -> Api:
         AuditRoutes(context),
         VerificationRoutes(context),
         PreviewRoutes(context),
+        ContestRoutes(context, auth),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))
@@ -210,7 +212,7 @@ def _allow_origin(response: Response, settings: ApiSettings) -> None:
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
     if request.method == "OPTIONS":
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
         response.headers["Access-Control-Max-Age"] = _PREFLIGHT_MAX_AGE_S
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 
 class Code(enum.StrEnum):
@@ -23,6 +24,14 @@ class Code(enum.StrEnum):
     NOT_IN_CONTEST = "NOT_IN_CONTEST"
     CONTEST_NOT_RUNNING = "CONTEST_NOT_RUNNING"
     CONTEST_PROBLEM = "CONTEST_PROBLEM"
+    CONTEST_KEY_TAKEN = "CONTEST_KEY_TAKEN"
+    CONTEST_STARTED = "CONTEST_STARTED"
+    CONTEST_PROBLEM_TWICE = "CONTEST_PROBLEM_TWICE"
+    CONTEST_PROBLEM_USED = "CONTEST_PROBLEM_USED"
+    CONTEST_NOT_OVER = "CONTEST_NOT_OVER"
+    CONTEST_UNJUDGED = "CONTEST_UNJUDGED"
+    CONTEST_UNANSWERED = "CONTEST_UNANSWERED"
+    CONTEST_FINALIZED = "CONTEST_FINALIZED"
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
     NOT_A_DEAD_LETTER = "NOT_A_DEAD_LETTER"
     NOT_FINISHED = "NOT_FINISHED"
@@ -72,3 +81,17 @@ class Code(enum.StrEnum):
     QUEUE_ERROR = "QUEUE_ERROR"
     STORAGE_ERROR = "STORAGE_ERROR"
     NOT_READY = "NOT_READY"
+
+
+class CodedError(enum.Enum):
+    """The base of the table of errors (``api.error_table``)."""
+
+    def __init__(self, status: int, code: Code, english: str, chinese: str) -> None:
+        self.status = status
+        self.code = code
+        self.english = english
+        self.chinese = chinese
+
+    def sentence(self, chinese: bool, params: Mapping[str, object]) -> str:
+        """Return the sentence in English or Chinese, with its parameters filled in."""
+        return (self.chinese if chinese else self.english).format_map(params)

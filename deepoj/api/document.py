@@ -51,6 +51,8 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
     "preview_id": ("^[1-9][0-9]{0,9}$", "a preview's number", "3"),
     "group_id": ("^[1-9][0-9]{0,18}$", "a group's number", "7"),
+    "key": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "a contest's key", "finals"),
+    "label": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$", "the label of a problem in a contest", "A"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }
 #: groups of the page, by path prefix
@@ -62,6 +64,7 @@ TAGS: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("/api/v1/submit", "/api/v1/status", "/api/v1/submissions"),
         "Submitting programs, reading verdicts.",
     ),
+    ("Contests", ("/api/v1/contests",), "Contests: run by the jury, played by teams, seen by everybody."),
     ("Runs", ("/api/v1/run",), "Running a program on an input of your own, without a problem."),
     ("Administration", ("/api/v1/admin",), "Tasks of administrators."),
     ("Operation", ("/api/v1/health", "/api/v1/ready", "/metrics"), "Monitoring of a node."),

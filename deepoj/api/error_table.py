@@ -3,13 +3,10 @@ with one of them."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
-
-from deepoj.api.codes import Code
+from deepoj.api.codes import Code, CodedError
 
 
-class ApiError(enum.Enum):
+class ApiError(CodedError):
     """The errors: status, code, English and Chinese sentence. ``Refused`` fills in the ``{…}``."""
 
     BAD_JSON = (400, Code.BAD_REQUEST, "The body is not valid JSON in UTF-8.", "请求体不是有效的 UTF-8 JSON。")
@@ -126,6 +123,64 @@ class ApiError(enum.Enum):
         "您参加的比赛正在进行，且包含这道题：请在比赛中提交。",
     )
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
+    CONTEST_KEY_TAKEN = (
+        409,
+        Code.CONTEST_KEY_TAKEN,
+        "Another contest has this key: choose one.",
+        "该标识已被其他比赛使用。",
+    )
+    CONTEST_START_PASSED = (409, Code.CONTEST_STARTED, "The contest has started: its start stays.", "比赛已经开始。")
+    CONTEST_MOMENT_PASSED = (
+        409,
+        Code.CONTEST_STARTED,
+        "The end, freeze or thaw that this would move has happened. To make a frozen contest longer, make its freeze"
+        " longer by as much.",
+        "该更改涉及的结束、封榜或揭榜已经发生。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
+    )
+    CONTEST_HAS_STARTED = (
+        409,
+        Code.CONTEST_STARTED,
+        "The contest has started: ?force=true deletes its ledger and boards with it; submissions stay.",
+        "比赛已经开始：使用 ?force=true 将连同比赛记录和榜单一并删除，提交会保留。",
+    )
+    CONTEST_PROBLEM_TWICE = (
+        409,
+        Code.CONTEST_PROBLEM_TWICE,
+        "The problem has another label.",
+        "这道题已有另一个题号。",
+    )
+    CONTEST_PROBLEM_USED = (
+        409,
+        Code.CONTEST_PROBLEM_USED,
+        "There are submissions to the problem with this label: it cannot be removed or replaced by another one.",
+        "该题号已有提交，不能移除，也不能换成另一道题。",
+    )
+    CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
+    CONTEST_UNJUDGED = (
+        409,
+        Code.CONTEST_UNJUDGED,
+        "{count} submissions have no verdict yet: wait for them, or decide about dead letters, then finalize again.",
+        "还有 {count} 份提交没有评测结果：请等待评测结束或处理死信，然后再确认最终结果。",
+    )
+    CONTEST_UNANSWERED = (
+        409,
+        Code.CONTEST_UNANSWERED,
+        "{count} questions of teams are unanswered: answer them, then finalize again.",
+        "还有 {count} 个队伍提问未答复：请先答复，然后再确认最终结果。",
+    )
+    CONTEST_MOVED = (
+        409,
+        Code.CONTEST_UNJUDGED,
+        "The contest kept changing: finalize it again.",
+        "比赛数据仍在变化，请重试。",
+    )
+    CONTEST_FINALIZED = (
+        409,
+        Code.CONTEST_FINALIZED,
+        "The contest is finalized: it cannot change.",
+        "比赛结果已最终确认。",
+    )
+    NO_SUCH_CLARIFICATION = (404, Code.NOT_FOUND, "There is no such clarification.", "没有这条答疑。")
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_STATEMENT = (404, Code.NOT_FOUND, "There is no statement in this language.", "没有此语言的题面。")
@@ -438,13 +493,3 @@ class ApiError(enum.Enum):
         "对象存储暂时不可用，请稍后再试。",
     )
     NOT_READY = (503, Code.NOT_READY, "This node is not ready: {parts}.", "节点未就绪：{parts}。")
-
-    def __init__(self, status: int, code: Code, english: str, chinese: str) -> None:
-        self.status = status
-        self.code = code
-        self.english = english
-        self.chinese = chinese
-
-    def sentence(self, chinese: bool, params: Mapping[str, object]) -> str:
-        """Return the sentence in English or Chinese, with its parameters filled in."""
-        return (self.chinese if chinese else self.english).format_map(params)

@@ -16,6 +16,21 @@ _OBJECTS: Mapping[str, Mapping[str, Any]] = {
         "language": "cpp17",
         "code": '#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << "\\n"; }\n',
     },
+    "ContestBody": {
+        "key": "finals",
+        "name": "City Finals",
+        "start_at": "2026-01-31T09:00:00+08:00",
+        "duration_ms": 18_000_000,
+        "freeze_ms": 3_600_000,
+    },
+    "ContestChanges": {"thaw_at": "2026-01-31T16:00:00+08:00"},
+    "ContestProblemBody": {"problem_id": 1000, "name": "A+B", "rgb": "#d32f2f", "color": "red"},
+    "ContestSubmitBody": {"problem": "A", "language": "python3", "code": "print(sum(map(int, input().split())))\n"},
+    "TeamsBody": {
+        "format": "csv",
+        "text": "id,name,organization,groups,accounts\n1,Night Owls,City University,undergraduates,alice;bob\n",
+    },
+    "ClarificationBody": {"text": "May the numbers be negative?", "problem": "A"},
     "ReadyView": {"ready": True, "parts": {"postgres": {"state": "up"}, "redis": {"state": "up"}}},
 }
 #: key → example value

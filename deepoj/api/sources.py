@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from deepoj.api.body import text
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models.submissions import SubmitBody
+from deepoj.api.models.submissions import SourcesBody
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.sources import takes_several
@@ -26,7 +26,7 @@ MAX_FILES = 64
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
 
-def received_sources(body: SubmitBody, language: Language, *, max_bytes: int) -> Sources:
+def received_sources(body: SourcesBody, language: Language, *, max_bytes: int) -> Sources:
     """Return the sources of a submission. ``max_bytes``: limit of all texts together.
 
     Raises:

@@ -66,7 +66,10 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
         elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
             context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
         elif job is SubmitRefusal.LANGUAGE_NOT_ALLOWED:
-            problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
+            if draft.contest_id is None:
+                problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
+            else:
+                problem = await context.problems.problem(draft.problem_id)
             if problem is not None and problem.languages:
                 raise language_refused(problem, draft.language)
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)  # it has changed since

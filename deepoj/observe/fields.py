@@ -14,7 +14,7 @@ FIELDS: frozenset[str] = frozenset(
         # identities
         "job_id", "attempt_id", "judging", "event_id", "event_type", "stream_entry_id", "stream_key", "group",
         "consumer", "lease_owner", "node", "trace_id", "span_id", "request_id", "user_id", "by_user_id", "group_id",
-        "problem_id", "language",
+        "problem_id", "contest_id", "language",
         # outcomes
         "status", "state", "verdict", "rule", "reason", "result", "error", "error_code", "isolation", "exit_code",
         "exit_signal", "sandbox_error", "truncated_stdout", "truncated_stderr", "stdout_len", "stderr_len",

@@ -98,6 +98,23 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/apply", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/cancel", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/problems/{problem}/rejudges", (401, 401, 403, 403, 200)),
+    # there are no contests in this store: tests/contests/test_routes.py
+    ("GET", "/api/v1/contests", (200, 200, 200, 200, 200)),
+    ("POST", "/api/v1/contests", (401, 401, 403, 403, 400)),
+    ("GET", "/api/v1/contests/{contest}", (404, 404, 404, 404, 404)),
+    ("PATCH", "/api/v1/contests/{contest}", (401, 401, 403, 403, 404)),
+    ("DELETE", "/api/v1/contests/{contest}", (401, 401, 403, 403, 404)),
+    ("PUT", "/api/v1/contests/{contest}/problems/{label}", (401, 401, 403, 403, 404)),
+    ("DELETE", "/api/v1/contests/{contest}/problems/{label}", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/contests/{contest}/teams", (404, 404, 404, 404, 404)),
+    ("POST", "/api/v1/contests/{contest}/teams", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/contests/{contest}/submit", (401, 401, 404, 404, 404)),
+    ("GET", "/api/v1/contests/{contest}/clarifications", (404, 404, 404, 404, 404)),
+    ("POST", "/api/v1/contests/{contest}/clarifications", (401, 401, 404, 404, 404)),
+    ("GET", "/api/v1/contests/{contest}/scoreboard", (404, 404, 404, 404, 404)),
+    ("GET", "/api/v1/contests/{contest}/scoreboard.csv", (404, 404, 404, 404, 404)),
+    ("GET", "/api/v1/contests/{contest}/awards", (404, 404, 404, 404, 404)),
+    ("POST", "/api/v1/contests/{contest}/finalize", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/users/me/export", (401, 401, 200, 200, 200)),
     ("DELETE", "/api/v1/users/me", (401, 401, 403, 403, 403)),  # the password is wrong
     ("DELETE", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
@@ -132,6 +149,13 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("PUT", "/api/v1/problems/{problem}/statement/{lang}"): (409, 403, 403, 403),
     ("DELETE", "/api/v1/problems/{problem}/statement/{lang}"): (409, 403, 403, 403),
     ("GET", "/api/v1/problems/{problem}/package"): (400, 403, 403, 403),
+    ("POST", "/api/v1/contests"): (403, 403, 400, 403),
+    ("PATCH", "/api/v1/contests/{contest}"): (403, 403, 404, 403),
+    ("DELETE", "/api/v1/contests/{contest}"): (403, 403, 404, 403),
+    ("PUT", "/api/v1/contests/{contest}/problems/{label}"): (403, 403, 404, 403),
+    ("DELETE", "/api/v1/contests/{contest}/problems/{label}"): (403, 403, 404, 403),
+    ("POST", "/api/v1/contests/{contest}/teams"): (403, 403, 404, 403),
+    ("POST", "/api/v1/contests/{contest}/finalize"): (403, 403, 404, 403),
     ("GET", "/api/v1/admin/dlq"): (403, 403, 403, 200),
     ("GET", "/api/v1/admin/audit"): (403, 403, 403, 200),
     ("POST", "/api/v1/admin/audit"): (403, 403, 403, 202),
@@ -175,7 +199,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     await home.ports.groups.add_members(group.id, ["subject"], by="root")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
-        "file": "a.png", "group": str(group.id), "preview": "1",
+        "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -202,6 +226,7 @@ async def _ended_run(home: House, token: str) -> str:
 #: end of a path → a body that is taken
 _BODIES: dict[str, dict[str, Any]] = {
     "/users/me": {},
+    "/contests": {"key": "finals"},
     "/groups": {"name": "another class"},
     "/{group}": {"name": "class"},
     "/members": {"usernames": ["owner", "subject"]},

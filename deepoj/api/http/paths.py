@@ -65,8 +65,11 @@ def query_flag(name: str) -> bool:
 def query_time(name: str) -> dt.datetime | None:
     """Return a time of the query string, in UTC. Raises Refused."""
     raw = request.args.get(name)
-    if raw is None:
-        return None
+    return None if raw is None else time_of(name, raw)
+
+
+def time_of(field: str, raw: str) -> dt.datetime:
+    """Return a time that a request names, in UTC. Raises Refused."""
     try:
         if not _TIME.fullmatch(raw):
             raise ValueError(raw)
@@ -76,4 +79,4 @@ def query_time(name: str) -> dt.datetime | None:
         OverflowError,
     ) as error:  # OverflowError: the time zone leads out of the calendar
         problem = "a time such as 2026-01-31T12:00:00Z or 2026-01-31T20:00:00%2B08:00"
-        raise Refused(ApiError.INVALID, field=name, problem=problem) from error
+        raise Refused(ApiError.INVALID, field=field, problem=problem) from error

@@ -21,10 +21,9 @@ class SubmittedFile(RequestModel):
     content: str = Field(description="text in UTF-8 without NUL")
 
 
-class SubmitBody(RequestModel):
-    """A submission: ``code``, or ``files``, or ``archive``."""
+class SourcesBody(RequestModel):
+    """A program: ``code``, or ``files``, or ``archive``."""
 
-    problem_id: int
     language: int | str = Field(
         description="number (1 C++, 2 Java, 3 Python, 4 Go) or key (cpp17, …); text: outputs",
         json_schema_extra={"enum": [*LANGUAGE_NUMBERS, *LANGUAGE_VALUES]},
@@ -44,6 +43,12 @@ class SubmitBody(RequestModel):
         description="http or https URL, at most 2000 characters, escaped: receives the verdict of each judging as a"
         " signed POST; see GET /api/v1/users/me/webhook-secret",
     )
+
+
+class SubmitBody(SourcesBody):
+    """A submission: ``code``, or ``files``, or ``archive``."""
+
+    problem_id: int
     time_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits apply")] = None
     memory_limit: Annotated[Any, Field(deprecated=True, description="ignored: the problem's limits apply")] = None
 

@@ -22,6 +22,7 @@ from deepoj.api.models.submissions import (
     IDEMPOTENCY_KEY,
     FileView,
     JudgingView,
+    SourcesBody,
     StatusView,
     SubmissionView,
     SubmitBody,
@@ -31,6 +32,7 @@ from deepoj.api.models.submissions import (
 from deepoj.api.redact import HiddenSteps, result_for
 from deepoj.api.route import route
 from deepoj.api.routes.webhooks import CALLBACK_REFUSALS, webhooks_of
+from deepoj.api.settings import ApiSettings
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import (
     QUEUING,
@@ -87,7 +89,9 @@ class SubmissionRoutes:
         """
         context, settings = self._context, self._settings
         body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
-        draft = _draft(body, user, max_code_bytes=settings.submit_code_max_bytes, callbacks=settings.callbacks)
+        if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
+            raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
+        draft = draft_of(body, body.problem_id, user, settings)
         job = await take_in(context, draft)
         return Submitted(job_id=job.job_id, status=QUEUING)
 
@@ -213,23 +217,26 @@ def _judging(judging: Judging, *, is_whole: bool, steps: HiddenSteps) -> Judging
     )
 
 
-def _draft(body: SubmitBody, user: User, *, max_code_bytes: int, callbacks: CallbackRules) -> Draft:
+def draft_of(
+    body: SourcesBody, problem_id: int, user: User, settings: ApiSettings, *, contest_id: int | None = None
+) -> Draft:
+    """Return the draft that a request sends for a problem, in a contest if ``contest_id`` says so. Raises Refused."""
     language = language_of(body.language)
     if language is None:
         raise Refused(ApiError.UNKNOWN_LANGUAGE)
-    sources = received_sources(body, language, max_bytes=max_code_bytes)
-    if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
-        raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
+    sources = received_sources(body, language, max_bytes=settings.submit_code_max_bytes)
+    callback_url = body.callback_url
     return Draft(
         user_id=user.id,
-        problem_id=body.problem_id,
+        problem_id=problem_id,
         language=language.key,
         code=sources.code,
         entry_point=sources.entry_point,
         beside=sources.beside,
         trace_id=new_trace_id(),
         idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
-        callback_url=None if body.callback_url is None else _callback_url(body.callback_url, callbacks),
+        callback_url=None if callback_url is None else _callback_url(callback_url, settings.callbacks),
+        contest_id=contest_id,
     )
 
 

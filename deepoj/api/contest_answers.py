@@ -1,0 +1,173 @@
+"""Contests as the answers of routes show them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from deepoj.api.contesting import ContestSight
+from deepoj.api.models.contests import (
+    AwardView,
+    CellView,
+    ClarificationList,
+    ClarificationView,
+    ContestProblemView,
+    ContestStateView,
+    RowView,
+    ScoreboardView,
+    TeamPage,
+    TeamView,
+)
+from deepoj.contests.clock import minutes_of
+from deepoj.contests.ledger import ContestLedger
+from deepoj.words.contests import Contest, EventType
+
+
+def _iso(at: dt.datetime | None) -> str | None:
+    return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _state(contest: Contest) -> ContestStateView:
+    return ContestStateView(**{name: _iso(getattr(contest, name)) for name in ContestStateView.model_fields})
+
+
+def contest_fields(contest: Contest) -> dict[str, Any]:
+    """Return the fields of a ``ContestItem``."""
+    rules = contest.rules
+    return {
+        "key": contest.key,
+        "name": rules.name,
+        "formal_name": rules.formal_name,
+        "kind": contest.kind.value,
+        "is_public": rules.is_public,
+        "start_at": _iso(rules.start_at),
+        "duration_ms": rules.duration_ms,
+        "freeze_ms": rules.freeze_ms,
+        "penalty_ms": rules.penalty_ms,
+        "is_compile_error_free": rules.is_compile_error_free,
+        "thaw_at": _iso(rules.thaw_at),
+        "state": _state(contest),
+    }
+
+
+def problem_views(sight: ContestSight, ledger: ContestLedger) -> list[ContestProblemView]:
+    """Return the problems that the viewer sees, in their order."""
+    shown = sight.objects(ledger, EventType.PROBLEMS)
+    return [
+        ContestProblemView(
+            problem_id=shown[label]["problem_id"] if sight.viewer.is_jury else None,
+            **{name: shown[label][name] for name in ContestProblemView.model_fields if name != "problem_id"},
+        )
+        for label in ledger.jury_board.problems
+        if label in shown
+    ]
+
+
+def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
+    """Return the teams that the viewer sees."""
+    accounts: dict[str, list[str]] = {}
+    for account in sight.objects(ledger, EventType.ACCOUNTS).values():
+        accounts.setdefault(account["team_id"], []).append(account["username"])
+    groups = sight.objects(ledger, EventType.GROUPS)
+    return TeamPage(
+        teams=[
+            TeamView(
+                id=team_id,
+                name=team["name"],
+                display_name=team.get("display_name") or team["name"],
+                label=team.get("label") or team_id,
+                organization=_organization(ledger, team_id),
+                groups=[groups[group]["name"] for group in team["group_ids"] if group in groups],
+                is_hidden=team["is_hidden"],
+                accounts=sorted(accounts.get(team_id, ())),
+            )
+            for team_id, team in sight.objects(ledger, EventType.TEAMS).items()
+        ]
+    )
+
+
+def _organization(ledger: ContestLedger, team_id: str) -> str | None:
+    organization = ledger.of(EventType.ORGANIZATIONS).get(
+        ledger.of(EventType.TEAMS)[team_id].get("organization_id") or ""
+    )
+    return None if organization is None else str(organization["name"])
+
+
+def clarification_list(sight: ContestSight, ledger: ContestLedger) -> ClarificationList:
+    """Return the clarifications that the viewer sees."""
+    shown = sight.objects(ledger, EventType.CLARIFICATIONS)
+    return ClarificationList(
+        clarifications=[
+            # an answer to all does not name the question of a team to others
+            clarification_view(
+                one, {**data, "reply_to_id": data["reply_to_id"] if data["reply_to_id"] in shown else None}
+            )
+            for one, data in shown.items()
+        ]
+    )
+
+
+def clarification_view(clarification_id: str, data: Any) -> ClarificationView:
+    """Return one clarification."""
+    return ClarificationView(
+        id=clarification_id,
+        from_team_id=data["from_team_id"],
+        to_team_ids=data["to_team_ids"],
+        reply_to=data["reply_to_id"],
+        problem=data["problem_id"],
+        category=data["category"],
+        text=data["text"],
+        at=data["at"],
+    )
+
+
+def scoreboard_view(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
+    """Return the board that the viewer sees."""
+    board, problems = sight.board(ledger), problem_views(sight, ledger)
+    first = {problem.label: board.first_to_solve(problem.label) for problem in problems}
+    teams = ledger.of(EventType.TEAMS)
+    return ScoreboardView(
+        contest=sight.contest.key,
+        state=_state(sight.contest),
+        is_frozen=not sight.viewer.is_jury and sight.contest.frozen_at is not None and ledger.freeze_ms is not None,
+        problems=problems,
+        rows=[
+            RowView(
+                rank=row.rank,
+                team_id=row.team_id,
+                name=teams[row.team_id].get("display_name") or teams[row.team_id]["name"],
+                organization=_organization(ledger, row.team_id),
+                solved=row.solved,
+                penalty=row.penalty,
+                cells=[
+                    CellView(
+                        problem=label,
+                        judged=row.cells[label].judged,
+                        pending=row.cells[label].pending,
+                        solved_ms=row.cells[label].solved_ms,
+                        is_first=row.team_id in teams_first,
+                    )
+                    for label, teams_first in first.items()
+                ],
+            )
+            for row in board.rows()
+        ],
+    )
+
+
+def csv_row(row: RowView) -> list[object]:
+    """Return a row of the board for CSV: tries and minute of each problem."""
+    tries = [
+        value
+        for one in row.cells
+        for value in (one.judged + one.pending, "" if one.solved_ms is None else minutes_of(one.solved_ms))
+    ]
+    return [row.rank, row.team_id, row.name, row.organization or "", row.solved, row.penalty, *tries]
+
+
+def award_views(sight: ContestSight, ledger: ContestLedger) -> list[AwardView]:
+    """Return the awards that the viewer sees."""
+    return [
+        AwardView(id=award_id, citation=data["citation"], team_ids=data["team_ids"])
+        for award_id, data in sight.objects(ledger, EventType.AWARDS).items()
+    ]

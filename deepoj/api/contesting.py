@@ -1,0 +1,381 @@
+"""Running contests, as routes and pages do it.
+
+What if we die here? Every change is one transaction. An import of teams that makes accounts is two: the accounts are
+made first. If we die between them, or if the answer is lost, the accounts exist and their passwords are known to
+no person; the same import then finds them, and an administrator resets the passwords.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from deepoj import observe
+from deepoj.accounts.names import is_reserved
+from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
+from deepoj.accounts.people import LineFault, NewPerson, Slip
+from deepoj.accounts.teams import (
+    ID,
+    MAX_TEXT_CHARS,
+    EntryFault,
+    TeamAccount,
+    TeamFault,
+    TeamList,
+    TeamListFormat,
+    read_team_objects,
+    read_team_table,
+)
+from deepoj.api.administering import Administering
+from deepoj.api.body import text
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.rights import Right, may, require
+from deepoj.contests.awards import Medals, awards_of
+from deepoj.contests.board import Board
+from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.views import ContestViewer, seen
+from deepoj.packages.formats.texts import parse_yaml
+from deepoj.words.accounts import User
+from deepoj.words.contests import (
+    ClarificationDraft,
+    Contest,
+    ContestKind,
+    ContestMember,
+    ContestProblem,
+    ContestRefusal,
+    ContestRules,
+    EventType,
+)
+
+#: contests of a list, and bytes of a list of teams
+MAX_LISTED, MAX_LIST_BYTES = 200, 1024 * 1024
+MAX_CLARIFICATION_CHARS = 4000
+#: a label is a part of the ids of awards, which have 36 characters at most
+_LABEL = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,20}")
+_RGB = re.compile(r"#[0-9a-fA-F]{6}")
+_MAX_MS = 366 * 24 * 3_600_000
+_MAX_ORDINAL = 1000
+_FIRST, _LAST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
+#: times that awards are computed again, because something has happened meanwhile
+_FINALIZE_TRIES = 5
+
+_REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
+    {
+        ContestRefusal.KEY_TAKEN: ApiError.CONTEST_KEY_TAKEN,
+        ContestRefusal.UNKNOWN_CONTEST: ApiError.NO_SUCH_CONTEST,
+        ContestRefusal.UNKNOWN_PROBLEM: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
+        ContestRefusal.UNKNOWN_ACCOUNT: ApiError.NO_SUCH_USER,
+        ContestRefusal.UNKNOWN_CLARIFICATION: ApiError.NO_SUCH_CLARIFICATION,
+        ContestRefusal.PROBLEM_TWICE: ApiError.CONTEST_PROBLEM_TWICE,
+        ContestRefusal.PROBLEM_USED: ApiError.CONTEST_PROBLEM_USED,
+        ContestRefusal.HAS_STARTED: ApiError.CONTEST_START_PASSED,
+        ContestRefusal.HAS_HAPPENED: ApiError.CONTEST_MOMENT_PASSED,
+        ContestRefusal.NOT_OVER: ApiError.CONTEST_NOT_OVER,
+        ContestRefusal.UNJUDGED: ApiError.CONTEST_MOVED,
+        ContestRefusal.UNANSWERED: ApiError.CONTEST_UNANSWERED,
+        ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContestSight:
+    """A contest, and as whom an account looks at it."""
+
+    contest: Contest
+    viewer: ContestViewer
+
+    def board(self, ledger: ContestLedger) -> Board:
+        """Return the board that the viewer sees."""
+        return ledger.jury_board if self.viewer.is_jury else ledger.public_board
+
+    def objects(self, ledger: ContestLedger, type_: EventType) -> dict[str, Object]:
+        """Return the objects of a type that the viewer sees, by id."""
+        return {
+            object_id: data
+            for object_id, data in ledger.of(type_).items()
+            if seen(ledger, self.viewer, type_, object_id, data)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TeamImport:
+    """What an import has done, or why it did nothing (``faults``)."""
+
+    teams: TeamList
+    created: Sequence[Slip] = ()
+    faults: Sequence[EntryFault] = ()
+
+
+class Contesting:
+    """Finds, makes, changes and finalizes contests. All methods raise Refused or StoreUnavailable."""
+
+    def __init__(self, context: ApiContext, administering: Administering) -> None:
+        self._contests, self._ledgers = context.contests, context.ledgers
+        self._accounts, self._reserved = context.accounts, context.settings.admin_users
+        self._administering = administering
+
+    # -- reading
+
+    async def listed(self, user: User | None) -> list[Contest]:
+        """Return the newest contests that the caller sees."""
+        return await self._contests.contests(
+            None if user is None else user.id, sees_all=_is_jury(user), limit=MAX_LISTED
+        )
+
+    async def find(self, key: str, user: User | None) -> ContestSight:
+        """Return a contest that the caller sees; a contest that is not public is not there for others."""
+        contest = await self._contests.contest(key)
+        if contest is None:
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        is_jury = _is_jury(user)
+        team_id = None if user is None else await self._contests.team_of(contest.id, user.id)
+        is_own = user is not None and contest.created_by == user.id
+        if not (contest.rules.is_public or is_jury or is_own or team_id is not None):
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        return ContestSight(contest, ContestViewer(is_jury=is_jury, team_id=team_id))
+
+    async def run(self, key: str, user: User) -> Contest:
+        """Return a contest for an account that may run it."""
+        require(user, Right.RUN_CONTESTS)
+        return (await self.find(key, user)).contest
+
+    async def ledger(self, contest: Contest) -> ContestLedger:
+        """Return a contest's ledger as it is now (``ContestLedgers.ledger``)."""
+        return await self._ledgers.ledger(contest)
+
+    async def problem_to_submit(self, sight: ContestSight, label: str) -> int:
+        """Return the problem of a label for a member of a team; the store decides whether the contest runs."""
+        if sight.viewer.team_id is None:
+            raise Refused(ApiError.NOT_IN_CONTEST)
+        ledger = await self.ledger(sight.contest)
+        problem = ledger.of(EventType.PROBLEMS).get(label)
+        if problem is None:
+            # before the start the answer must not say which labels there are
+            is_started = ledger.state.get("started_at") is not None
+            raise Refused(ApiError.NOT_IN_CONTEST if is_started else ApiError.CONTEST_NOT_RUNNING)
+        return int(problem["problem_id"])
+
+    # -- changing
+
+    async def create(self, key: str, rules: ContestRules, user: User) -> Contest:
+        """Make a contest."""
+        if not ID.fullmatch(key):
+            raise _invalid("key", "1 to 36 letters, digits and _ - . (not first)")
+        made = await self._contests.create_contest(key, ContestKind.ICPC, checked_rules(rules), by=user.id)
+        return _changed("created", made, user)
+
+    async def change(self, contest: Contest, user: User, **changes: object) -> Contest:
+        """Change these fields of a contest's rules."""
+        rules = checked_rules(replace(contest.rules, **changes))  # type: ignore[arg-type]  # the names are the caller's
+        return _changed("changed", await self._contests.change_contest(contest.id, rules, by=user.id), user)
+
+    async def remove(self, contest: Contest, user: User, *, force: bool) -> None:
+        """Remove a contest with its ledger; one that has started needs ``force``."""
+        if contest.started_at is not None and not force:
+            raise Refused(ApiError.CONTEST_HAS_STARTED)
+        if not await self._contests.remove_contest(contest.id, by=user.id):
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        _log("removed", contest, user)
+
+    async def put_problem(self, contest: Contest, problem: ContestProblem, user: User) -> None:
+        """Add a problem, or replace what is said of the one with its label. Ordinal 0: it stays, or is the last."""
+        _require_label(problem.label)
+        if problem.rgb and not _RGB.fullmatch(problem.rgb):
+            raise _invalid("rgb", "#rrggbb")
+        if not 0 <= problem.ordinal <= _MAX_ORDINAL or not 0 < problem.problem_id < 2**31:
+            raise _invalid("ordinal" if problem.problem_id > 0 else "problem_id", f"a number from 1 to {_MAX_ORDINAL}")
+        for field, value in (("name", problem.name), ("color", problem.color)):
+            _line(field, value)
+        if problem.ordinal == 0:
+            there = (await self.ledger(contest)).of(EventType.PROBLEMS)
+            last = max((one["ordinal"] for one in there.values()), default=0)
+            problem = replace(problem, ordinal=there[problem.label]["ordinal"] if problem.label in there else last + 1)
+        _require_done(await self._contests.put_problem(contest.id, problem, by=user.id))
+        _log("problem", contest, user)
+
+    async def remove_problem(self, contest: Contest, label: str, user: User) -> None:
+        """Take a problem out of a contest; it is no fault if the contest does not have it."""
+        _require_label(label)
+        _require_done(await self._contests.remove_problem(contest.id, label, by=user.id))
+        _log("problem", contest, user)
+
+    async def clarify(self, sight: ContestSight, draft: ClarificationDraft, *, to_all: bool = False) -> str:
+        """Store a question of a team, or an answer or announcement of the jury, and return its id.
+
+        An answer goes to the team that asked, or ``to_all``. ``draft.from_team_id`` is set here.
+        """
+        if not 1 <= len(text("text", draft.text).strip()) <= MAX_CLARIFICATION_CHARS:
+            raise _invalid("text", f"1 to {MAX_CLARIFICATION_CHARS} characters")
+        _line("category", draft.category)
+        viewer, ledger = sight.viewer, await self.ledger(sight.contest)
+        if not viewer.is_jury and viewer.team_id is None:
+            raise Refused(ApiError.NOT_IN_CONTEST)
+        if draft.problem_id is not None and draft.problem_id not in sight.objects(ledger, EventType.PROBLEMS):
+            raise _invalid("problem", "the label of a problem of this contest")
+        question = None
+        if draft.reply_to_id is not None:
+            question = sight.objects(ledger, EventType.CLARIFICATIONS).get(draft.reply_to_id)
+            if question is None:
+                raise Refused(ApiError.NO_SUCH_CLARIFICATION)
+        if not viewer.is_jury:
+            if draft.to_team_ids is not None or to_all:
+                raise _invalid("to_teams", "a team asks the jury alone")
+            draft = replace(draft, from_team_id=viewer.team_id)
+        elif to_all:
+            draft = replace(draft, to_team_ids=None)
+        elif draft.to_team_ids is not None:
+            unknown = [team for team in draft.to_team_ids if team not in ledger.of(EventType.TEAMS)]
+            if unknown or not draft.to_team_ids:
+                raise _invalid("to_teams", "ids of teams of this contest")
+        elif question is not None and question["from_team_id"] is not None:
+            draft = replace(draft, to_team_ids=(question["from_team_id"],))
+        stored = await self._contests.clarify(sight.contest.id, draft)
+        if isinstance(stored, ContestRefusal):
+            raise Refused(_REFUSALS[stored])
+        return stored
+
+    async def finalize(self, contest: Contest, medals: Medals, user: User) -> Contest:
+        """Finalize a contest with the awards that its jury board gives."""
+        for _ in range(_FINALIZE_TRIES):
+            ledger = await self.ledger(contest)
+            done = await self._contests.finalize(contest.id, awards_of(ledger, medals), ledger.last, by=user.id)
+            if done is ContestRefusal.UNANSWERED:
+                raise Refused(ApiError.CONTEST_UNANSWERED, count=unanswered(ledger))
+            if done is not ContestRefusal.UNJUDGED:
+                return _changed("finalized", done, user)
+            submissions = (await self.ledger(contest)).of(EventType.SUBMISSIONS)
+            if waiting := sum(ledger.judgement_of(submission) is None for submission in submissions):
+                raise Refused(ApiError.CONTEST_UNJUDGED, count=waiting)
+        raise Refused(ApiError.CONTEST_MOVED)
+
+    # -- teams
+
+    async def import_teams(
+        self, contest: Contest, raw: str, list_format: TeamListFormat, user: User, *, creates_accounts: bool
+    ) -> TeamImport:
+        """Import teams with their accounts, or nothing: then say what is wrong with which line or entry.
+
+        ``creates_accounts``: make accounts that are missing, for administrators.
+        """
+        if creates_accounts:
+            require(user, Right.MANAGE_PEOPLE)
+        ledger = await self.ledger(contest)
+        found = _read_list(text("text", raw), list_format, ledger)
+        taken = await self._accounts.taken_names([one.username for one in found.accounts])
+        taken_folded = {name.lower() for name in taken}
+        missing = [one for one in found.accounts if one.username.lower() not in taken_folded]
+        faults = [*found.faults, *self._account_faults(missing, creates_accounts=creates_accounts)]
+        if faults:
+            return TeamImport(found, faults=faults)
+        created: Sequence[Slip] | Sequence[LineFault] = ()
+        if missing:
+            people = [NewPerson(one.place, one.username, None, one.password) for one in missing]
+            created = await self._administering.create(people, user)
+        slips = [one for one in created if isinstance(one, Slip)]
+        if raced := [one for one in created if isinstance(one, LineFault)]:
+            return TeamImport(
+                found, faults=[EntryFault(one.line, TeamFault.NO_NEW_ACCOUNT, one.value) for one in raced]
+            )
+        members = [ContestMember(one.username, one.team_id) for one in found.accounts]
+        unknown = await self._contests.put_objects(contest.id, found.objects, members, by=user.id)
+        if isinstance(unknown, ContestRefusal):
+            raise Refused(_REFUSALS[unknown])
+        if unknown:
+            places = [one for one in found.accounts if one.username in unknown]
+            faults = [EntryFault(one.place, TeamFault.NO_ACCOUNT, one.username) for one in places]
+            return TeamImport(found, slips, faults)
+        _log("teams", contest, user)
+        return TeamImport(found, slips)
+
+    def _account_faults(self, missing: Sequence[TeamAccount], *, creates_accounts: bool) -> list[EntryFault]:
+        if not creates_accounts:
+            return [EntryFault(one.place, TeamFault.NO_ACCOUNT, one.username) for one in missing]
+        reserved = [one for one in missing if is_reserved(one.username, self._reserved)]
+        faults = [EntryFault(one.place, TeamFault.NO_NEW_ACCOUNT, one.username) for one in reserved]
+        if len(missing) > MAX_NEW_ACCOUNTS:
+            faults.append(EntryFault(missing[MAX_NEW_ACCOUNTS].place, TeamFault.TOO_MANY_NEW))
+        return faults
+
+
+def unanswered(ledger: ContestLedger) -> int:
+    """Return the number of questions of teams without an answer."""
+    clarifications = ledger.of(EventType.CLARIFICATIONS)
+    answered = {one.get("reply_to_id") for one in clarifications.values()}
+    return sum(
+        one.get("from_team_id") is not None and clarification_id not in answered
+        for clarification_id, one in clarifications.items()
+    )
+
+
+def checked_rules(rules: ContestRules) -> ContestRules:
+    """Return rules as they are stored: with whole milliseconds. Raises Refused."""
+    if not _line("name", rules.name):
+        raise _invalid("name", f"1 to {MAX_TEXT_CHARS} printable characters")
+    _line("formal_name", rules.formal_name)
+    if not 0 < rules.duration_ms <= _MAX_MS:
+        raise _invalid("duration_ms", f"1 to {_MAX_MS}")
+    if rules.freeze_ms is not None and not 0 <= rules.freeze_ms <= rules.duration_ms:
+        raise _invalid("freeze_ms", "0 to the duration; null: the board is never frozen")
+    if not 0 <= rules.penalty_ms <= _MAX_MS:
+        raise _invalid("penalty_ms", f"0 to {_MAX_MS}")
+    return replace(rules, start_at=_moment("start_at", rules.start_at), thaw_at=_moment("thaw_at", rules.thaw_at))
+
+
+def _read_list(raw: str, list_format: TeamListFormat, ledger: ContestLedger) -> TeamList:
+    if list_format is TeamListFormat.CSV:
+        return read_team_table(raw.removeprefix("\ufeff"))
+    known = {type_: ledger.of(type_) for type_ in (EventType.TEAMS, EventType.GROUPS, EventType.ORGANIZATIONS)}
+    try:
+        value = json.loads(raw) if raw.lstrip().startswith("[") else parse_yaml(raw)
+    except (ValueError, RecursionError) as error:
+        raise _invalid("text", f"it is neither JSON nor YAML: {error}") from error
+    return read_team_objects(value, list_format, known)
+
+
+def _moment(field: str, at: dt.datetime | None) -> dt.datetime | None:
+    if at is None:
+        return None
+    if not _FIRST <= at <= _LAST:
+        raise _invalid(field, f"a time from {_FIRST.year} to {_LAST.year}")
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def _line(field: str, value: str) -> str:
+    """Return a text that must fit into one line. Raises Refused."""
+    if len(text(field, value)) > MAX_TEXT_CHARS or (value and not value.isprintable()):
+        raise _invalid(field, f"at most {MAX_TEXT_CHARS} printable characters")
+    return value.strip()
+
+
+def _is_jury(user: User | None) -> bool:
+    return user is not None and may(user, Right.RUN_CONTESTS)
+
+
+def _invalid(field: str, problem: str) -> Refused:
+    return Refused(ApiError.INVALID, field=field, problem=problem)
+
+
+def _require_label(label: str) -> None:
+    if not _LABEL.fullmatch(label):
+        raise _invalid("label", "1 to 21 letters, digits and _ - . (not first)")
+
+
+def _require_done(refusal: ContestRefusal | None) -> None:
+    if refusal is not None:
+        raise Refused(_REFUSALS[refusal])
+
+
+def _changed(act: str, answer: Contest | ContestRefusal, user: User) -> Contest:
+    if isinstance(answer, ContestRefusal):
+        raise Refused(_REFUSALS[answer])
+    _log(act, answer, user)
+    return answer
+
+
+def _log(act: str, contest: Contest, user: User) -> None:
+    observe.log("contest_changed", reason=act, contest_id=contest.id, by_user_id=user.id)

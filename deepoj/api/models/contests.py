@@ -1,0 +1,273 @@
+"""Contests: their rules, problems, teams, clarifications and scoreboards."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from deepoj.accounts.teams import MAX_ENTRIES, TeamListFormat
+from deepoj.api.models.base import RequestModel, ResponseModel
+from deepoj.api.models.submissions import SourcesBody
+
+_START = "RFC 3339 with a time zone; null: not known yet"
+_FREEZE = "how long before the end the board stops showing verdicts; null: never"
+_THAW = "when a frozen board shows all verdicts, after the end; null: not decided yet"
+_PENALTY = "of a rejected attempt at a problem that is solved later"
+
+
+class ContestChanges(RequestModel):
+    """What shall change of a contest; what is omitted stays."""
+
+    name: str | None = None
+    formal_name: str | None = None
+    is_public: bool | None = Field(None, description="false: only its teams and those who run it see it")
+    start_at: str | None = Field(None, description=_START)
+    duration_ms: int | None = None
+    freeze_ms: int | None = Field(None, description=_FREEZE)
+    penalty_ms: int | None = Field(None, description=_PENALTY)
+    is_compile_error_free: bool | None = Field(None, description="whether a compile error costs no penalty")
+    thaw_at: str | None = Field(None, description=_THAW)
+
+
+class ContestBody(RequestModel):
+    """A new contest."""
+
+    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _ - . (not first)")
+    name: str
+    formal_name: str = ""
+    is_public: bool = Field(True, description="false: only its teams and those who run it see it")
+    start_at: str | None = Field(None, description=_START)
+    duration_ms: int
+    freeze_ms: int | None = Field(None, description=_FREEZE)
+    penalty_ms: int = Field(20 * 60_000, description=_PENALTY)
+    is_compile_error_free: bool = Field(True, description="whether a compile error costs no penalty")
+    thaw_at: str | None = Field(None, description=_THAW)
+
+
+class ContestRemoved(ResponseModel):
+    """The contest that was deleted."""
+
+    key: str
+    status: str
+
+
+class ContestQuery(BaseModel):
+    """How a contest is deleted."""
+
+    force: bool = Field(default=False, description="also if it has started")
+
+
+class ContestStateView(ResponseModel):
+    """What has happened, at the time for which it was set; null: not yet."""
+
+    started_at: str | None
+    frozen_at: str | None
+    ended_at: str | None
+    thawed_at: str | None
+    finalized_at: str | None
+    end_of_updates_at: str | None
+
+
+class ContestItem(ResponseModel):
+    """A contest in a list."""
+
+    key: str
+    name: str
+    formal_name: str
+    kind: str
+    is_public: bool
+    start_at: str | None = Field(description=_START)
+    duration_ms: int
+    freeze_ms: int | None = Field(description=_FREEZE)
+    penalty_ms: int = Field(description=_PENALTY)
+    is_compile_error_free: bool
+    thaw_at: str | None = Field(description=_THAW)
+    state: ContestStateView
+
+
+class ContestList(ResponseModel):
+    """The newest contests that the caller sees."""
+
+    contests: list[ContestItem]
+
+
+class ContestProblemView(ResponseModel):
+    """A problem of a contest."""
+
+    label: str
+    ordinal: int
+    name: str
+    rgb: str
+    color: str
+    time_limit_ms: int
+    memory_limit_mb: int
+    problem_id: int | None = Field(description="for those who run the contest; else null")
+
+
+class ContestView(ContestItem):
+    """A contest as the caller sees it."""
+
+    team_id: str | None = Field(description="the caller's team; null: none")
+    problems: list[ContestProblemView] = Field(description="after the start; those who run it see them before")
+
+
+class ContestProblemBody(RequestModel):
+    """A problem for a label of a contest."""
+
+    problem_id: int
+    ordinal: int = Field(0, description="its place, from 1; 0: it keeps its place, or is the last")
+    name: str = Field("", description="instead of the problem's title")
+    rgb: str = Field("", description="#rrggbb, the color of its balloons")
+    color: str = Field("", description="the name of this color")
+
+
+class TeamsBody(RequestModel):
+    """A list of teams."""
+
+    #: a word here: an unknown one is refused in a sentence that names the known ones
+    format: str = Field(
+        description="csv: a table with commas, semicolons or tabs, in the order id, name, organization, groups, hidden,"
+        " accounts, or with a head that names these columns; several groups or accounts of a cell are separated by ;"
+        " or |. teams, groups, organizations: JSON of the Contest API. accounts: accounts.yaml, or JSON",
+        json_schema_extra={"enum": [one.value for one in TeamListFormat]},
+    )
+    text: str = Field(description=f"at most {MAX_ENTRIES} lines or objects")
+    create_accounts: bool = Field(
+        default=False, description="make accounts that are missing, with generated passwords; for administrators"
+    )
+
+
+class CreatedAccountView(ResponseModel):
+    """An account that was made."""
+
+    username: str
+    password: str
+
+
+class TeamsImported(ResponseModel):
+    """What was imported."""
+
+    teams: int
+    groups: int
+    organizations: int
+    accounts: int
+    created: list[CreatedAccountView] = Field(description="accounts that were made; the passwords are only here")
+    skipped: list[str] = Field(description="accounts of the list that are not of a team: they were not imported")
+
+
+class TeamView(ResponseModel):
+    """A team."""
+
+    id: str
+    name: str
+    display_name: str
+    label: str
+    organization: str | None
+    groups: list[str]
+    is_hidden: bool
+    accounts: list[str] = Field(description="user names; those that the caller sees")
+
+
+class TeamPage(ResponseModel):
+    """The teams that the caller sees."""
+
+    teams: list[TeamView]
+
+
+class ContestSubmitBody(SourcesBody):
+    """A submission to a problem of a contest: ``code``, or ``files``, or ``archive``."""
+
+    problem: str = Field(description="the label of the problem, such as A")
+
+
+class ClarificationBody(RequestModel):
+    """A question of a team, or an answer or announcement of those who run the contest."""
+
+    text: str = Field(description="1 to 4000 characters")
+    problem: str | None = Field(None, description="the label of the problem that it is about")
+    category: str = ""
+    reply_to: str | None = Field(None, description="id of the clarification that it answers")
+    to_teams: list[str] | None = Field(
+        None,
+        description="ids of the teams that it is for; if omitted, an answer goes to the team that asked, and"
+        " anything else of those who run the contest to all",
+    )
+    to_all: bool = Field(default=False, description="send an answer to all")
+
+
+class ClarificationView(ResponseModel):
+    """A clarification."""
+
+    id: str
+    from_team_id: str | None = Field(description="null: of those who run the contest")
+    to_team_ids: list[str] | None = Field(description="null: to all, and a team's to those who run the contest")
+    reply_to: str | None
+    problem: str | None
+    category: str
+    text: str
+    at: str
+
+
+class ClarificationList(ResponseModel):
+    """The clarifications that the caller sees, oldest first."""
+
+    clarifications: list[ClarificationView]
+
+
+class CellView(ResponseModel):
+    """A team at a problem."""
+
+    problem: str
+    judged: int = Field(description="attempts with a verdict that is shown, to the first solution")
+    pending: int = Field(description="attempts without a verdict, or with one that the freeze hides")
+    solved_ms: int | None = Field(description="contest time of the solution")
+    is_first: bool = Field(description="whether no team has solved it before")
+
+
+class RowView(ResponseModel):
+    """A team on the board."""
+
+    rank: int
+    team_id: str
+    name: str
+    organization: str | None
+    solved: int
+    penalty: int = Field(description="in minutes")
+    cells: list[CellView]
+
+
+class ScoreboardView(ResponseModel):
+    """A scoreboard, as the caller sees it."""
+
+    contest: str
+    state: ContestStateView
+    is_frozen: bool = Field(description="whether verdicts are hidden from the caller")
+    problems: list[ContestProblemView]
+    rows: list[RowView]
+
+
+class FinalizeBody(RequestModel):
+    """How many ranks get each medal."""
+
+    gold: int = Field(4, ge=0, le=1000)
+    silver: int = Field(4, ge=0, le=1000)
+    bronze: int = Field(4, ge=0, le=1000)
+
+
+class AwardView(ResponseModel):
+    """An award."""
+
+    id: str
+    citation: str
+    team_ids: list[str]
+
+
+class AwardList(ResponseModel):
+    """The awards that the caller sees: all others see them after the thaw."""
+
+    awards: list[AwardView]
+
+
+class FinalizedView(ContestItem):
+    """A finalized contest with its awards."""
+
+    awards: list[AwardView]

@@ -1,0 +1,305 @@
+"""``/api/v1/contests`` on PostgreSQL: a contest from creation to its awards, teams, and who may do what."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.words.accounts import UserRole
+from deepoj.words.results import Verdict
+from tests.api.house import House, house_on
+from tests.contract.labs import PgLab, claim, new_problem, report
+from tests.fakes.ports import Store
+
+HOUR_MS = 3_600_000
+BASE = "/api/v1/contests"
+TEAMS = "id,name,organization,groups,accounts\n1,Owls,Uni of Night,day;night,owl\n2,=Larks,,day,lark\n3,Guests,,,\n"
+
+
+@dataclass
+class Scene:
+    """An API on PostgreSQL, with an administrator, a jury, two teams and others."""
+
+    lab: PgLab
+    home: House[Store]
+    tokens: dict[str, str]
+    problem_id: int
+
+    async def ask(self, who: str, method: str, path: str, sent: object = None) -> tuple[int, Any]:
+        """Send a request as somebody; return the status and the JSON."""
+        answer = await self.home.ask(method, f"{BASE}{path}", token=self.tokens.get(who), json=sent)
+        body = await answer.get_data(as_text=True)
+        return answer.status_code, json.loads(body) if answer.content_type == "application/json" else body
+
+    async def done(self, who: str, method: str, path: str, sent: object = None) -> Any:
+        """Send a request that must succeed."""
+        status, body = await self.ask(who, method, path, sent)
+        assert status in {200, 201}, body
+        return body
+
+    async def verdict(self, who: str, verdict: Verdict, code: str, label: str = "A") -> str:
+        """Submit and judge a program. Return its job."""
+        sent = {"problem": label, "language": "cpp17", "code": code}
+        job_id = str((await self.done(who, "POST", "/finals/submit", sent))["job_id"])
+        won = await claim(self.lab, job_id, entry_id=f"{job_id}-1")
+        assert await self.lab.store.leases.finalize(won, report(verdict), {"tests": []}) is None
+        return job_id
+
+    async def advance(self) -> None:
+        await self.lab.pg_store.contests.advance()
+
+
+@pytest.fixture
+async def scene(real: PgLab, tmp_path: Path) -> Scene:
+    home = house_on(tmp_path, real.store)
+    tokens = {"admin": await home.token("root", is_admin=True)}
+    for name, role in (("jury", UserRole.JURY), ("setter", UserRole.SETTER), ("operator", UserRole.OPERATOR)):
+        user = await home.account(name)
+        await real.store.accounts.change_rights(user.id, roles=[role], by=None)
+        tokens[name] = await home.token_of(name)
+    for name in ("owl", "lark", "member"):
+        tokens[name] = await home.token(name)
+    return Scene(real, home, tokens, (await new_problem(real.store)).id)
+
+
+def ago(ms: int) -> str:
+    return (dt.datetime.now(dt.UTC) - dt.timedelta(milliseconds=ms)).isoformat()
+
+
+def finals(**changes: Any) -> dict[str, Any]:
+    return {"key": "finals", "name": "Finals", "duration_ms": 5 * HOUR_MS, "freeze_ms": HOUR_MS, **changes}
+
+
+async def opened(scene: Scene, **changes: Any) -> None:
+    """Make a contest of problem A and three teams; it has started two hours ago."""
+    await scene.done("jury", "POST", "", finals(**changes))
+    await scene.done("jury", "PUT", "/finals/problems/A", {"problem_id": scene.problem_id, "rgb": "#ff0000"})
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": TEAMS})
+    await scene.done("jury", "PATCH", "/finals", {"start_at": ago(2 * HOUR_MS)})
+    await scene.advance()
+
+
+async def test_a_contest_from_its_creation_to_its_awards(scene: Scene) -> None:
+    await opened(scene)
+    shown = await scene.done("owl", "GET", "/finals")
+    assert (shown["team_id"], [problem["label"] for problem in shown["problems"]]) == ("1", ["A"])
+    assert shown["problems"][0]["problem_id"] is None
+    await scene.verdict("lark", Verdict.WRONG_ANSWER, "1")
+    await scene.verdict("owl", Verdict.ACCEPTED, "2")
+    question = await scene.done("lark", "POST", "/finals/clarifications", {"text": "Why?", "problem": "A"})
+    assert (await scene.done("owl", "GET", "/finals/clarifications"))["clarifications"] == []
+    # the freeze begins now
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS, "freeze_ms": HOUR_MS + 60_000})
+    await scene.advance()
+    await scene.verdict("lark", Verdict.ACCEPTED, "3")
+    boards = {who: await scene.done(who, "GET", "/finals/scoreboard") for who in ("jury", "lark", "stranger")}
+    solved = {who: {row["team_id"]: row["solved"] for row in board["rows"]} for who, board in boards.items()}
+    assert solved["jury"] == {"1": 1, "2": 1, "3": 0}
+    assert solved["lark"] == solved["stranger"] == {"1": 0, "2": 0, "3": 0}
+    assert (boards["jury"]["is_frozen"], boards["lark"]["is_frozen"]) == (False, True)
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"]) == (409, "CONTEST_NOT_OVER")
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 2 * HOUR_MS, "freeze_ms": 60_000})
+    await scene.advance()
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"], "1 questions" in body["error"]) == (409, "CONTEST_UNANSWERED", True)
+    answer = {"text": "So.", "reply_to": question["id"]}
+    assert (await scene.done("jury", "POST", "/finals/clarifications", answer))["to_team_ids"] == ["2"]
+    done = await scene.done("jury", "POST", "/finals/finalize", {"gold": 1, "silver": 1, "bronze": 0})
+    assert done["state"]["finalized_at"] is not None
+    status, body = await scene.ask("jury", "PATCH", "/finals", {"name": "Late"})
+    assert (status, body["code"]) == (409, "CONTEST_FINALIZED")
+    assert (await scene.done("owl", "GET", "/finals/awards"))["awards"] == []
+    await scene.done("jury", "PATCH", "/finals", {"thaw_at": ago(0)})
+    await scene.advance()
+    assert (await scene.done("owl", "GET", "/finals"))["state"]["end_of_updates_at"] is not None
+
+
+async def test_awards_are_seen_after_the_thaw_and_name_ranks_firsts_and_groups(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    await scene.verdict("lark", Verdict.WRONG_ANSWER, "1")
+    await scene.verdict("owl", Verdict.ACCEPTED, "2")
+    await scene.verdict("lark", Verdict.ACCEPTED, "3")
+    scene.lab.sql("UPDATE contests SET ended_at = now()")
+    await scene.done("jury", "POST", "/finals/finalize", {"gold": 1, "silver": 4, "bronze": 4})
+    awards = (await scene.done("stranger", "GET", "/finals/awards"))["awards"]
+    assert {award["id"]: award["team_ids"] for award in awards} == {
+        "winner": ["1"], "gold-medal": ["1"], "silver-medal": ["2"], "first-to-solve-A": ["1"],
+        "group-winner-day": ["1"], "group-winner-night": ["1"], "rank-1": ["1"], "rank-2": ["2"],
+    }  # fmt: skip
+    text = await scene.done("stranger", "GET", "/finals/scoreboard.csv")
+    heads, first, second, last = csv.reader(io.StringIO(text))
+    assert heads == ["rank", "team_id", "team", "organization", "solved", "penalty", "A tries", "A minute"]
+    assert first == ["1", "1", "Owls", "Uni of Night", "1", "120", "1", "120"]
+    assert (second[2], second[5:], last[6:]) == ("'=Larks", ["140", "2", "120"], ["0", ""])
+
+
+async def test_an_unjudged_submission_keeps_a_contest_from_being_finalized(scene: Scene) -> None:
+    await opened(scene)
+    await scene.done("owl", "POST", "/finals/submit", {"problem": "A", "language": "cpp17", "code": "x"})
+    scene.lab.sql("UPDATE contests SET ended_at = now()")
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"], body["error"].startswith("1 submissions")) == (409, "CONTEST_UNJUDGED", True)
+
+
+@pytest.mark.parametrize(
+    ("sent", "place", "says"),
+    [
+        ({"format": "csv", "text": "1,Owls\n1,Larks"}, 2, "twice"),
+        ({"format": "csv", "text": "id,team,who\n1,Owls,x"}, 1, "no column"),
+        ({"format": "csv", "text": "1,Owls,,,maybe"}, 1, "neither yes nor no"),
+        ({"format": "csv", "text": "1,Owls\na b,Larks"}, 2, "no id"),
+        ({"format": "csv", "text": "1,Owls,,,,ghost"}, 1, "no account"),
+        ({"format": "csv", "text": '1,"Owls'}, 1, "quotation mark"),
+        ({"format": "csv", "text": "\n"}, 1, "no entry"),
+        ({"format": "teams", "text": '[{"id": "1", "name": "Owls", "group_ids": ["x"]}]'}, 1, "no group"),
+        ({"format": "teams", "text": '[{"id": "1", "name": "Owls"}, {"id": "2"}]'}, 2, "no text"),
+        ({"format": "teams", "text": '{"id": "1"}'}, 1, "no list"),
+        ({"format": "accounts", "text": "- {username: owl, team_id: 9}"}, 1, "no team"),
+        ({"format": "groups", "text": '[{"id": "' + "x" * 24 + '", "name": "x"}]'}, 1, "no id of a group"),
+    ],
+)
+async def test_a_list_with_a_fault_imports_nothing(scene: Scene, sent: dict[str, Any], place: int, says: str) -> None:
+    await scene.done("admin", "POST", "", finals())
+    status, body = await scene.ask("admin", "POST", "/finals/teams", sent)
+    assert (status, body["details"][0]["place"]) == (400, place), body
+    assert says in body["details"][0]["problem"]
+    assert (await scene.done("admin", "GET", "/finals/teams"))["teams"] == []
+
+
+async def test_teams_json_and_accounts_yaml_of_the_contest_api(scene: Scene) -> None:
+    await scene.done("admin", "POST", "", finals())
+
+    async def imported(list_format: str, text: object, **more: Any) -> Any:
+        raw = text if isinstance(text, str) else json.dumps(text)
+        return await scene.done("admin", "POST", "/finals/teams", {"format": list_format, "text": raw, **more})
+
+    await imported("organizations", [{"id": "mit", "name": "MIT", "formal_name": "Massachusetts …", "country": "USA"}])
+    await imported("groups", [{"id": "g1", "name": "Open", "hidden": True}])
+    team = {"id": "7", "name": "Crows", "organization_id": "mit", "group_ids": ["g1"], "hidden": False, "icpc_id": "1"}
+    await imported("teams", [team])
+    accounts = "- {id: crow, username: crow, password: a good one, type: team, team_id: 7}\n" + (
+        "- {id: owl, username: OWL, type: team, team_id: 7}\n- {id: boss, username: boss, type: judge}\n"
+    )
+    done = await imported("accounts", accounts, create_accounts=True)
+    assert (done["accounts"], done["created"], done["skipped"]) == (
+        2, [{"username": "crow", "password": "a good one"}], ["boss"],
+    )  # fmt: skip
+    (shown,) = (await scene.done("admin", "GET", "/finals/teams"))["teams"]
+    assert (shown["organization"], shown["groups"], shown["accounts"]) == ("MIT", ["Open"], ["crow", "owl"])
+    assert (await scene.done("stranger", "GET", "/finals/teams"))["teams"] == [], "its group is hidden"
+    assert (await scene.done("owl", "GET", "/finals"))["team_id"] == "7"
+    login = {"username": "crow", "password": "a good one"}
+    assert (await scene.home.ask("POST", "/api/v1/auth/login", json=login)).status_code == 200
+
+
+async def test_a_contest_that_is_not_public_is_not_there_for_others(scene: Scene) -> None:
+    await opened(scene, is_public=False)
+    for who in ("stranger", "member", "setter", "operator"):
+        assert (await scene.ask(who, "GET", "/finals"))[0] == 404
+        assert (await scene.done(who, "GET", ""))["contests"] == []
+    for who in ("owl", "jury", "admin"):
+        assert len((await scene.done(who, "GET", ""))["contests"]) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"key": "a b"}, {"key": ""}, {"name": " "}, {"name": "a\nb"}, {"duration_ms": 0}, {"duration_ms": 2**63},
+        {"freeze_ms": 6 * HOUR_MS}, {"freeze_ms": -1}, {"penalty_ms": -1}, {"start_at": "tomorrow"},
+        {"start_at": "1970-01-01T00:00:00Z"}, {"thaw_at": "9999-12-31T23:59:59Z"},
+    ],
+)  # fmt: skip
+async def test_rules_out_of_their_bounds_are_refused(scene: Scene, changes: dict[str, Any]) -> None:
+    status, body = await scene.ask("jury", "POST", "", finals(**changes))
+    assert (status, next(iter(changes)) in body["error"]) == (400, True), body
+
+
+async def test_what_cannot_change_any_more_is_refused(scene: Scene) -> None:
+    await opened(scene)
+    other = (await new_problem(scene.lab.store)).id
+    assert (await scene.ask("jury", "POST", "", finals()))[1]["code"] == "CONTEST_KEY_TAKEN"
+    assert (await scene.ask("jury", "PATCH", "/finals", {"start_at": ago(0)}))[1]["code"] == "CONTEST_STARTED"
+    twice = {"problem_id": scene.problem_id}
+    assert (await scene.ask("jury", "PUT", "/finals/problems/B", twice))[1]["code"] == "CONTEST_PROBLEM_TWICE"
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    replaced = await scene.ask("jury", "PUT", "/finals/problems/A", {"problem_id": other})
+    assert replaced[1]["code"] == "CONTEST_PROBLEM_USED"
+    assert (await scene.ask("jury", "DELETE", "/finals/problems/A"))[1]["code"] == "CONTEST_PROBLEM_USED"
+    assert (await scene.ask("jury", "DELETE", "/finals"))[1]["code"] == "CONTEST_STARTED"
+    shown = await scene.done("jury", "PUT", "/finals/problems/B", {"problem_id": other, "name": "Second"})
+    assert [(one["label"], one["ordinal"]) for one in shown["problems"]] == [("A", 1), ("B", 2)]
+    assert len((await scene.done("jury", "DELETE", "/finals/problems/B"))["problems"]) == 1
+    assert (await scene.done("jury", "DELETE", "/finals?force=true"))["status"] == "deleted"
+    assert (await scene.ask("jury", "GET", "/finals"))[0] == 404
+
+
+#: each route with a request that is taken → who gets which status
+_CALLERS = ("stranger", "member", "owl", "setter", "jury", "operator", "admin")
+_READ = (200,) * 7
+_RUN = (401, 403, 403, 403, 200, 403, 200)
+_MATRIX: Mapping[tuple[str, str], tuple[object, tuple[int, ...]]] = {
+    ("GET", ""): (None, _READ),
+    ("GET", "/finals"): (None, _READ),
+    ("GET", "/finals/teams"): (None, _READ),
+    ("GET", "/finals/clarifications"): (None, _READ),
+    ("GET", "/finals/scoreboard"): (None, _READ),
+    ("GET", "/finals/scoreboard.csv"): (None, _READ),
+    ("GET", "/finals/awards"): (None, _READ),
+    ("POST", ""): (finals(key="finals"), (401, 403, 403, 403, 409, 403, 409)),
+    ("PATCH", "/finals"): ({"name": "Finals"}, _RUN),
+    ("PUT", "/finals/problems/A"): ({"problem_id": 0}, (401, 403, 403, 403, 400, 403, 400)),
+    ("DELETE", "/finals/problems/Z"): (None, _RUN),
+    ("POST", "/finals/teams"): ({"format": "csv", "text": "4,Fourth"}, _RUN),
+    ("POST", "/finals/submit"): (
+        {"problem": "A", "language": "cpp17", "code": "x"}, (401, 403, 200, 403, 403, 403, 403),
+    ),
+    ("POST", "/finals/clarifications"): ({"text": "x"}, (401, 403, 201, 403, 201, 403, 201)),
+    ("POST", "/finals/finalize"): ({}, (401, 403, 403, 403, 409, 403, 409)),
+    ("DELETE", "/finals"): (None, (401, 403, 403, 403, 409, 403, 409)),
+}  # fmt: skip
+
+
+async def test_who_may_do_what(scene: Scene) -> None:
+    await opened(scene)
+    found = {}
+    for (method, path), (sent, _) in _MATRIX.items():
+        found[method, path] = tuple([(await scene.ask(who, method, path, sent))[0] for who in _CALLERS])
+    assert found == {route: statuses for route, (_, statuses) in _MATRIX.items()}
+    rules = {
+        (method, rule.rule)
+        for rule in scene.home.app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.rule.startswith(BASE)
+    }
+    named = {(method, path.replace("/finals", "/<key>").replace("/A", "/<label>")) for method, path in _MATRIX}
+    assert {(method, rule.removeprefix(BASE)) for method, rule in rules} == {
+        (method, path.replace("/Z", "/<label>")) for method, path in named
+    }
+    only_admin = {"format": "csv", "text": "5,Fifth", "create_accounts": True}
+    assert (await scene.ask("jury", "POST", "/finals/teams", only_admin))[0] == 403
+
+
+async def test_problems_are_not_seen_before_the_start(scene: Scene) -> None:
+    await scene.done("jury", "POST", "", finals(start_at=ago(-HOUR_MS)))
+    await scene.done("jury", "PUT", "/finals/problems/A", {"problem_id": scene.problem_id})
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": TEAMS})
+    for who in ("owl", "stranger"):
+        assert (await scene.done(who, "GET", "/finals"))["problems"] == []
+        board = await scene.done(who, "GET", "/finals/scoreboard")
+        assert (board["problems"], board["rows"][0]["cells"]) == ([], [])
+    answers = [
+        await scene.ask("owl", "POST", "/finals/submit", {"problem": label, "language": "cpp17", "code": "x"})
+        for label in ("A", "Z")
+    ]
+    assert answers[0] == answers[1], "it does not say which labels there are"
+    asked = await scene.ask("owl", "POST", "/finals/clarifications", {"text": "x", "problem": "A"})
+    assert asked[0] == 400
