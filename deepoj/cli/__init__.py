@@ -47,7 +47,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "backup": ("deepoj.cli.backup:backup", "Copy the database and the object store to a directory."),
     "restore": ("deepoj.cli.backup:restore", "Fill an empty database and the object store from a backup."),
     "problem": ("deepoj.cli.problem:problem", "Import and show problems; verify packages."),
-    "contest": ("deepoj.cli.contest:contest", "Contests: compute the scoreboard of a published event feed."),
+    "contest": ("deepoj.cli.contest:contest", "Run contests, and compute the scoreboard of a published event feed."),
     "dlq": ("deepoj.cli.dlq:dlq", "Dead letters: list, show, requeue, discard."),
     "admin": (
         "deepoj.cli.admin:admin",

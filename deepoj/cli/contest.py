@@ -1,4 +1,4 @@
-"""``deepoj contest``: contests. ``replay`` needs no server."""
+"""``deepoj contest``: contests. ``replay`` needs no server; the commands of other modules do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from deepoj.cli.common import print_json
+from deepoj.cli.contest_demo import demo
+from deepoj.cli.contest_run import COMMANDS
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.feed import FeedError, FeedEvent, parse_collection, read_events
@@ -27,7 +29,11 @@ _FEED_NAMES = ("event-feed.ndjson", "event-feed.json")
 
 @click.group()
 def contest() -> None:
-    """Contests: replay the event feed of one."""
+    """Contests: run those of a server, make one for a try, replay the event feed of a published one."""
+
+
+for _command in (*COMMANDS, demo):
+    contest.add_command(_command)
 
 
 @contest.command()

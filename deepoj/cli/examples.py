@@ -54,7 +54,30 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj problem set 1 --visibility private --group 'Class 7'",
     ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
-    "contest": ("deepoj contest replay event-feed.ndjson",),
+    "contest": ("deepoj contest list", "deepoj contest replay event-feed.ndjson"),
+    "contest list": ("deepoj contest list", "deepoj contest list --json"),
+    "contest create": (
+        "deepoj contest create finals --name 'City Finals' --duration 5:00:00 --freeze 1:00:00",
+        "deepoj contest create class7 --name 'Class 7' --duration 2:00:00 --private --start 2026-01-31T09:00:00+08:00",
+    ),
+    "contest show": ("deepoj contest show finals",),
+    "contest set": (
+        "deepoj contest set finals --start 2026-01-31T09:00:00+08:00",
+        "deepoj contest set finals --thaw 2026-01-31T16:00:00+08:00",
+    ),
+    "contest delete": ("deepoj contest delete finals", "deepoj contest delete finals --force --json"),
+    "contest problem": (
+        "deepoj contest problem finals A 1000 --color red --rgb '#d32f2f'",
+        "deepoj contest problem finals A --remove",
+    ),
+    "contest teams": ("deepoj contest teams finals", "deepoj contest teams finals teams.csv --create-accounts"),
+    "contest clarify": (
+        "deepoj contest clarify finals 'May the numbers be negative?' --problem A",
+        "deepoj contest clarify finals Yes. --reply-to 1 --to-all",
+    ),
+    "contest scoreboard": ("deepoj contest scoreboard finals", "deepoj contest scoreboard finals --csv"),
+    "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3",),
+    "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
     "contest replay": (
         "deepoj contest replay event-feed.ndjson",
         "deepoj contest replay FOLDER --board board.json --json",

@@ -35,7 +35,8 @@ COMMANDS = {
 }
 
 
-#: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py
+#: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py,
+#: test_contests.py
 ELSEWHERE = {
     "account erase", "account export", "admin erase-user",
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password",
@@ -43,6 +44,8 @@ ELSEWHERE = {
     "admin groups add", "admin groups take-out", "backup", "restore", "login",
     "logout", "submit", "status", "run", "problems", "languages", "problem show", "problem replace",
     "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
+    "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
+    "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo",
 }  # fmt: skip
 
 

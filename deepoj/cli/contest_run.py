@@ -1,0 +1,371 @@
+"""``deepoj contest``: the commands that run contests of a server, over its API."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
+from deepoj.cli.client_view import rows
+from deepoj.cli.common import print_json
+from deepoj.client.shown import shown
+from deepoj.contests.clock import minutes_of, parse_reltime
+
+#: the value of an option that empties a field
+_NONE = "none"
+_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv"}
+_LISTS = ("teams", "groups", "organizations", "accounts")
+
+
+class _Reltime(click.ParamType[Any]):
+    """A duration such as 5:00:00, in milliseconds; ``none`` is None."""
+
+    name = "H:MM:SS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == _NONE or isinstance(value, int):
+            return value
+        try:
+            return parse_reltime(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+_TIME = "RFC 3339 with a time zone, such as 2026-01-31T09:00:00+08:00; none: not decided"
+_RULES = (
+    click.option("--formal-name", help="Its full name."),
+    click.option("--public/--private", "is_public", default=None, help="Who sees it: everybody, or its teams alone."),
+    click.option("--start", "start_at", metavar="TIME", help=f"When it starts: {_TIME}."),
+    click.option("--freeze", "freeze_ms", type=_Reltime(), help="How long before the end the board freezes, or none."),
+    click.option("--penalty", "penalty_ms", type=_Reltime(), help="For a rejected attempt; 0:20:00 unless said."),
+    click.option(
+        "--compile-errors-free/--compile-errors-cost",
+        "is_compile_error_free",
+        default=None,
+        help="Whether a compile error costs no penalty.",
+    ),
+    click.option("--thaw", "thaw_at", metavar="TIME", help=f"When the board shows all verdicts: {_TIME}."),
+)
+
+
+def _with_rules(command: Any) -> Any:
+    for option in reversed(_RULES):
+        command = option(command)
+    return command
+
+
+def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a request from the options that are given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return {name: None if value == _NONE else value for name, value in given.items()}
+
+
+def _path(key: str, below: str = "") -> str:
+    return f"/api/v1/contests/{quote(key, safe='')}{below}"
+
+
+@click.command("list")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """List the contests that you see, newest first."""
+    with connected(url, retry_for_s) as server:
+        found = server.ask("GET", "/api/v1/contests")
+    if as_json:
+        print_json(found)
+        return
+    listed = [{**one, "length": _clock(one["duration_ms"]), "state": _state(one)} for one in found["contests"]]
+    rows(listed, key="key", name="name", start_at="start", length="length", state="state")
+
+
+@click.command("create")
+@click.argument("key")
+@click.option("--name", required=True, help="Its name.")
+@click.option("--duration", "duration_ms", type=_Reltime(), required=True, help="Its length, such as 5:00:00.")
+@_with_rules
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_create(key: str, *, as_json: bool, url: str | None, retry_for_s: float, **options: Any) -> None:
+    """Make the contest KEY; problems and teams are added afterwards. It starts and ends by itself."""
+    with connected(url, retry_for_s) as server:
+        made = server.ask("POST", "/api/v1/contests", body={"key": key, **_fields(options)}, repeatable=False)
+    _print(made, as_json)
+
+
+@click.command("show")
+@click.argument("key")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_show(key: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Show the contest KEY: its times, its state, and its problems."""
+    with connected(url, retry_for_s) as server:
+        _print(server.ask("GET", _path(key)), as_json)
+
+
+@click.command("set")
+@click.argument("key")
+@click.option("--name", help="Its name.")
+@click.option("--duration", "duration_ms", type=_Reltime(), help="Its length, such as 5:00:00.")
+@_with_rules
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_set(key: str, *, as_json: bool, url: str | None, retry_for_s: float, **options: Any) -> None:
+    """Change the contest KEY: names, start, length, freeze, penalty, thaw. What no option names stays as it is."""
+    changes = _fields(options)
+    if not changes:
+        raise click.UsageError("There is nothing to change: give an option.")
+    with connected(url, retry_for_s) as server:
+        _print(server.ask("PATCH", _path(key), body=changes), as_json)
+
+
+@click.command("delete")
+@click.argument("key")
+@click.option("--force", is_flag=True, help="Also if it has started: its ledger and boards are lost.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Delete the contest KEY; its submissions stay."""
+    with connected(url, retry_for_s) as server:
+        gone = server.ask("DELETE", _path(key, "?force=true" if force else ""), repeatable=False)
+    if as_json:
+        print_json(gone)
+    else:
+        click.echo(f"the contest {shown(key)} is deleted")
+
+
+@click.command("problem")
+@click.argument("key")
+@click.argument("label")
+@click.argument("problem_id", required=False, type=click.IntRange(min=1), metavar="[ID]")
+@click.option(
+    "--ordinal", type=click.IntRange(min=0), default=0, help="Its place, from 1; 0: it stays, or is the last."
+)
+@click.option("--name", default="", help="Name in the contest, instead of the problem's title.")
+@click.option("--rgb", default="", metavar="#RRGGBB", help="The color of its balloons.")
+@click.option("--color", default="", help="The name of this color.")
+@click.option("--remove", is_flag=True, help="Take the problem out of the contest.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_problem(
+    key: str,
+    label: str,
+    problem_id: int | None,
+    *,
+    remove: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+    **fields: Any,
+) -> None:
+    """Give LABEL (A, B, …) of the contest KEY the problem ID, or take it out."""
+    if remove == (problem_id is not None):
+        raise click.UsageError("Give the ID of a problem, or --remove.")
+    path = _path(key, f"/problems/{quote(label, safe='')}")
+    with connected(url, retry_for_s) as server:
+        if remove:
+            changed = server.ask("DELETE", path)
+        else:
+            changed = server.ask("PUT", path, body={"problem_id": problem_id, **fields})
+    _print(changed, as_json)
+
+
+@click.command("teams")
+@click.argument("key")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--format", "list_format", type=click.Choice(["csv", *_LISTS]), help="What FILE is; default: by its name."
+)
+@click.option("--create-accounts", is_flag=True, help="Make accounts that are missing, and print their passwords.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_teams(
+    key: str,
+    file: Path | None,
+    *,
+    list_format: str | None,
+    create_accounts: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """List the teams of the contest KEY, or import FILE.
+
+    FILE is CSV or TSV (id, name, organization, groups, hidden, accounts), or a file of the Contest API: teams.json,
+    groups.json, organizations.json, accounts.yaml. If a line is wrong, nothing is imported.
+    """
+    with connected(url, retry_for_s) as server:
+        if file is None:
+            found = server.ask("GET", _path(key, "/teams"))
+        else:
+            body = {
+                "format": list_format or _format_of(file),
+                "text": _text_of(file),
+                "create_accounts": create_accounts,
+            }
+            found = server.ask("POST", _path(key, "/teams"), body=body, repeatable=not create_accounts)
+    if as_json:
+        print_json(found)
+    elif file is None:
+        listed = [{**one, "accounts": ", ".join(one["accounts"])} for one in found["teams"]]
+        rows(listed, id="id", name="team", organization="organization", accounts="accounts")
+    else:
+        click.echo(f"{found['teams']} teams, {found['accounts']} accounts of teams")
+        for skipped in found["skipped"]:
+            click.echo(f"  not imported, because it is not of a team: {shown(skipped)}")
+        for account in found["created"]:
+            click.echo(f"  {shown(account['username'])}\t{shown(account['password'])}")
+
+
+@click.command("clarify")
+@click.argument("key")
+@click.argument("text", required=False)
+@click.option("--problem", metavar="LABEL", help="The problem that it is about.")
+@click.option("--category", default="", help="Its category, any word.")
+@click.option("--reply-to", metavar="ID", help="The clarification that it answers.")
+@click.option("--team", "to_teams", multiple=True, metavar="ID", help="A team that it is for; repeatable.")
+@click.option("--to-all", is_flag=True, help="Send an answer to all.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_clarify(
+    key: str,
+    text: str | None,
+    *,
+    problem: str | None,
+    category: str,
+    reply_to: str | None,
+    to_teams: tuple[str, ...],
+    to_all: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """List the clarifications of the contest KEY; with TEXT ask, answer or announce.
+
+    A member of a team asks those who run the contest. These answer (--reply-to), or announce to all.
+    """
+    with connected(url, retry_for_s) as server:
+        if text is None:
+            found = server.ask("GET", _path(key, "/clarifications"))
+        else:
+            sent = {"text": text, "problem": problem, "category": category, "reply_to": reply_to,
+                    "to_teams": list(to_teams) or None, "to_all": to_all}  # fmt: skip
+            found = server.ask("POST", _path(key, "/clarifications"), body=sent, repeatable=False)
+    if as_json:
+        print_json(found)
+    elif text is None:
+        rows(found["clarifications"], id="id", from_team_id="from", reply_to="answers", problem="problem", text="text")
+    else:
+        click.echo(f"clarification {shown(found['id'])} is sent")
+
+
+@click.command("scoreboard")
+@click.argument("key")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_scoreboard(key: str, as_csv: bool, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Print the scoreboard of the contest KEY as you see it: those who run it see through the freeze."""
+    with connected(url, retry_for_s) as server:
+        if as_csv:
+            server.download(_path(key, "/scoreboard.csv"), sys.stdout.buffer.write)
+            return
+        board = server.ask("GET", _path(key, "/scoreboard"))
+    if as_json:
+        print_json(board)
+        return
+    labels = [problem["label"] for problem in board["problems"]]
+    listed = [{**row, **{cell["problem"]: _cell(cell) for cell in row["cells"]}} for row in board["rows"]]
+    rows(listed, rank="rank", name="team", solved="solved", penalty="penalty", **{label: label for label in labels})
+    if board["is_frozen"]:
+        click.echo("The board is frozen: later verdicts are not shown.")
+
+
+@click.command("finalize")
+@click.argument("key")
+@click.option("--gold", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a gold medal.")
+@click.option("--silver", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a silver medal.")
+@click.option("--bronze", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a bronze medal.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_finalize(
+    key: str, *, gold: int, silver: int, bronze: int, as_json: bool, url: str | None, retry_for_s: float
+) -> None:
+    """Finalize the contest KEY, which is over: compute its awards, and change nothing any more.
+
+    Refused while a submission has no verdict or a question no answer.
+    """
+    with connected(url, retry_for_s) as server:
+        sent = {"gold": gold, "silver": silver, "bronze": bronze}
+        done = server.ask("POST", _path(key, "/finalize"), body=sent, repeatable=False)
+    if as_json:
+        print_json(done)
+    else:
+        rows([{**one, "teams": ", ".join(one["team_ids"])} for one in done["awards"]], id="award", teams="teams")
+
+
+#: the commands, for the group
+COMMANDS = (
+    contest_list, contest_create, contest_show, contest_set, contest_delete, contest_problem, contest_teams,
+    contest_clarify, contest_scoreboard, contest_finalize,
+)  # fmt: skip
+
+
+def _format_of(file: Path) -> str:
+    if file.suffix in _FORMATS:
+        return _FORMATS[file.suffix]
+    if file.stem in _LISTS:
+        return file.stem
+    raise click.UsageError(f"{file.name} says not what it is: give --format.")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{file} is not text in UTF-8.") from error
+
+
+def _print(contest: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(contest)
+        return
+    freeze_ms = contest.get("freeze_ms")
+    frozen = "never frozen" if freeze_ms is None else f"frozen for the last {_clock(freeze_ms)}"
+    click.echo(f"contest {shown(contest.get('key'))}: {shown(contest.get('name'))} ({_state(contest)})")
+    click.echo(
+        f"  starts: {shown(contest.get('start_at') or 'not decided')}, {_clock(contest['duration_ms'])}, {frozen}"
+    )
+    click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
+    rows(contest["problems"], label="problem", name="name", problem_id="id", color="color")
+
+
+def _state(contest: Mapping[str, Any]) -> str:
+    """Return the last thing that has happened to a contest, in a word."""
+    state = contest["state"]
+    words = {"finalized_at": "finalized", "ended_at": "over", "frozen_at": "frozen", "started_at": "running"}
+    return next((word for name, word in words.items() if state.get(name)), "not started")
+
+
+def _clock(ms: int) -> str:
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def _cell(cell: Mapping[str, Any]) -> str:
+    tries = f"{cell['judged'] or ''}{'?' * bool(cell['pending'])}"
+    return tries if cell["solved_ms"] is None else f"{tries}/{minutes_of(cell['solved_ms'])}"
