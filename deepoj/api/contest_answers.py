@@ -11,8 +11,10 @@ from deepoj.api.models.contests import (
     CellView,
     ClarificationList,
     ClarificationView,
+    ContestGroupView,
     ContestProblemView,
     ContestStateView,
+    OrganizationView,
     RowView,
     ScoreboardView,
     TeamPage,
@@ -76,13 +78,22 @@ def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
                 name=team["name"],
                 display_name=team.get("display_name") or team["name"],
                 label=team.get("label") or team_id,
+                organization_id=team["organization_id"],
                 organization=_organization(ledger, team_id),
-                groups=[groups[group]["name"] for group in team["group_ids"] if group in groups],
+                group_ids=[group for group in team["group_ids"] if group in groups],
                 is_hidden=team["is_hidden"],
                 accounts=sorted(accounts.get(team_id, ())),
             )
             for team_id, team in sight.objects(ledger, EventType.TEAMS).items()
-        ]
+        ],
+        groups=[
+            ContestGroupView(id=one, name=data["name"], type=data["type"], hidden=data["hidden"])
+            for one, data in groups.items()
+        ],
+        organizations=[
+            OrganizationView(id=one, name=data["name"], formal_name=data["formal_name"], country=data["country"])
+            for one, data in sight.objects(ledger, EventType.ORGANIZATIONS).items()
+        ],
     )
 
 

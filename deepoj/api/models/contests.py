@@ -161,16 +161,37 @@ class TeamView(ResponseModel):
     name: str
     display_name: str
     label: str
-    organization: str | None
-    groups: list[str]
+    organization_id: str | None
+    organization: str | None = Field(description="its name")
+    group_ids: list[str] = Field(description="those that the caller sees")
     is_hidden: bool
     accounts: list[str] = Field(description="user names; those that the caller sees")
 
 
+class ContestGroupView(ResponseModel):
+    """A group of teams."""
+
+    id: str
+    name: str
+    type: str
+    hidden: bool = Field(description="whether boards leave its teams out")
+
+
+class OrganizationView(ResponseModel):
+    """An organization."""
+
+    id: str
+    name: str
+    formal_name: str
+    country: str
+
+
 class TeamPage(ResponseModel):
-    """The teams that the caller sees."""
+    """The teams, groups and organizations that the caller sees."""
 
     teams: list[TeamView]
+    groups: list[ContestGroupView]
+    organizations: list[OrganizationView]
 
 
 class ContestSubmitBody(SourcesBody):
