@@ -15,6 +15,7 @@ from rich.text import Text
 
 from deepoj.cli.common import print_json
 from deepoj.cli.contest_demo import demo
+from deepoj.cli.contest_package import contest_export, contest_import
 from deepoj.cli.contest_run import COMMANDS
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import minutes_of
@@ -32,7 +33,7 @@ def contest() -> None:
     """Contests: run those of a server, make one for a try, replay the event feed of a published one."""
 
 
-for _command in (*COMMANDS, demo):
+for _command in (*COMMANDS, contest_export, contest_import, demo):
     contest.add_command(_command)
 
 

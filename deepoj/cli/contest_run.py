@@ -65,7 +65,8 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if value == _NONE else value for name, value in given.items()}
 
 
-def _path(key: str, below: str = "") -> str:
+def path_of(key: str, below: str = "") -> str:
+    """Return the path of a contest's route."""
     return f"/api/v1/contests/{quote(key, safe='')}{below}"
 
 
@@ -107,7 +108,7 @@ def contest_create(key: str, *, as_json: bool, url: str | None, retry_for_s: flo
 def contest_show(key: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """Show the contest KEY: its times, its state, and its problems."""
     with connected(url, retry_for_s) as server:
-        _print(server.ask("GET", _path(key)), as_json)
+        _print(server.ask("GET", path_of(key)), as_json)
 
 
 @click.command("set")
@@ -124,7 +125,7 @@ def contest_set(key: str, *, as_json: bool, url: str | None, retry_for_s: float,
     if not changes:
         raise click.UsageError("There is nothing to change: give an option.")
     with connected(url, retry_for_s) as server:
-        _print(server.ask("PATCH", _path(key), body=changes), as_json)
+        _print(server.ask("PATCH", path_of(key), body=changes), as_json)
 
 
 @click.command("delete")
@@ -136,7 +137,7 @@ def contest_set(key: str, *, as_json: bool, url: str | None, retry_for_s: float,
 def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """Delete the contest KEY; its submissions stay."""
     with connected(url, retry_for_s) as server:
-        gone = server.ask("DELETE", _path(key, "?force=true" if force else ""), repeatable=False)
+        gone = server.ask("DELETE", path_of(key, "?force=true" if force else ""), repeatable=False)
     if as_json:
         print_json(gone)
     else:
@@ -171,7 +172,7 @@ def contest_problem(
     """Give LABEL (A, B, …) of the contest KEY the problem ID, or take it out."""
     if remove == (problem_id is not None):
         raise click.UsageError("Give the ID of a problem, or --remove.")
-    path = _path(key, f"/problems/{quote(label, safe='')}")
+    path = path_of(key, f"/problems/{quote(label, safe='')}")
     with connected(url, retry_for_s) as server:
         if remove:
             changed = server.ask("DELETE", path)
@@ -207,14 +208,14 @@ def contest_teams(
     """
     with connected(url, retry_for_s) as server:
         if file is None:
-            found = server.ask("GET", _path(key, "/teams"))
+            found = server.ask("GET", path_of(key, "/teams"))
         else:
             body = {
                 "format": list_format or _format_of(file),
                 "text": _text_of(file),
                 "create_accounts": create_accounts,
             }
-            found = server.ask("POST", _path(key, "/teams"), body=body, repeatable=not create_accounts)
+            found = server.ask("POST", path_of(key, "/teams"), body=body, repeatable=not create_accounts)
     if as_json:
         print_json(found)
     elif file is None:
@@ -258,11 +259,11 @@ def contest_clarify(
     """
     with connected(url, retry_for_s) as server:
         if text is None:
-            found = server.ask("GET", _path(key, "/clarifications"))
+            found = server.ask("GET", path_of(key, "/clarifications"))
         else:
             sent = {"text": text, "problem": problem, "category": category, "reply_to": reply_to,
                     "to_teams": list(to_teams) or None, "to_all": to_all}  # fmt: skip
-            found = server.ask("POST", _path(key, "/clarifications"), body=sent, repeatable=False)
+            found = server.ask("POST", path_of(key, "/clarifications"), body=sent, repeatable=False)
     if as_json:
         print_json(found)
     elif text is None:
@@ -281,9 +282,9 @@ def contest_scoreboard(key: str, as_csv: bool, as_json: bool, url: str | None, r
     """Print the scoreboard of the contest KEY as you see it: those who run it see through the freeze."""
     with connected(url, retry_for_s) as server:
         if as_csv:
-            server.download(_path(key, "/scoreboard.csv"), sys.stdout.buffer.write)
+            server.download(path_of(key, "/scoreboard.csv"), sys.stdout.buffer.write)
             return
-        board = server.ask("GET", _path(key, "/scoreboard"))
+        board = server.ask("GET", path_of(key, "/scoreboard"))
     if as_json:
         print_json(board)
         return
@@ -311,7 +312,7 @@ def contest_finalize(
     """
     with connected(url, retry_for_s) as server:
         sent = {"gold": gold, "silver": silver, "bronze": bronze}
-        done = server.ask("POST", _path(key, "/finalize"), body=sent, repeatable=False)
+        done = server.ask("POST", path_of(key, "/finalize"), body=sent, repeatable=False)
     if as_json:
         print_json(done)
     else:

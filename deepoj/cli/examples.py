@@ -77,6 +77,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "contest scoreboard": ("deepoj contest scoreboard finals", "deepoj contest scoreboard finals --csv"),
     "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3",),
+    "contest export": ("deepoj contest export finals finals.zip",),
+    "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
     "contest replay": (
         "deepoj contest replay event-feed.ndjson",

@@ -45,7 +45,8 @@ ELSEWHERE = {
     "logout", "submit", "status", "run", "problems", "languages", "problem show", "problem replace",
     "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
-    "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo",
+    "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",
+    "contest import",
 }  # fmt: skip
 
 

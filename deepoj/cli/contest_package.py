@@ -1,0 +1,158 @@
+"""The commands ``deepoj contest export`` and ``import``: a contest as one file, with its problems and teams.
+
+The file is a zip: ``contest.json`` (rules and problems), ``problems/LABEL.zip``, and ``groups.json``,
+``organizations.json``, ``teams.json`` and ``accounts.json`` as the Contest API has them, without passwords. It has no
+submissions, clarifications and verdicts: it is for another contest with the same problems and teams.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
+from deepoj.cli.common import print_json
+from deepoj.cli.contest_run import path_of
+from deepoj.client import ApiClient
+from deepoj.client.shown import shown
+from deepoj.words.exits import CheckFailed
+
+_CONTEST = "contest.json"
+#: in the order in which they are imported: a team names its groups, an account its team
+_LISTS = ("groups", "organizations", "teams", "accounts")
+#: rules that another contest gets, too; its times it does not
+_RULES = (
+    "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
+)  # fmt: skip
+_SHOWN = ("label", "ordinal", "name", "rgb", "color")
+#: of problems: how the package itself decides what is right
+_BY_PACKAGE = "package"
+_FIELDS = ("title", "time_limit", "memory_limit", "compare")
+
+
+@click.command("export")
+@click.argument("key")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Write the contest KEY to FILE, a zip: rules, problems with their packages, teams with their accounts.
+
+    For administrators. It has no passwords, submissions or clarifications.
+    """
+    part = file.with_name(f"{file.name}.part")  # FILE itself is whole or not there
+    with connected(url, retry_for_s) as server, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        contest = server.ask("GET", path_of(key))
+        problems = []
+        for one in contest["problems"]:
+            problem = server.problem(int(one["problem_id"]))
+            with archive.open(_package_of(one["label"]), "w", force_zip64=True) as package:
+                server.download(f"/api/v1/problems/{one['problem_id']}/package", package.write)
+            fields = {name: problem[name] for name in _FIELDS if problem[name] != _BY_PACKAGE}
+            fields["languages"] = ",".join(problem["languages"])
+            problems.append({**{name: one[name] for name in _SHOWN}, "problem": fields})
+        said = {**{name: contest[name] for name in _RULES}, "key": contest["key"], "problems": problems}
+        archive.writestr(_CONTEST, json.dumps(said, ensure_ascii=False, indent=1))
+        lists = _lists(server.ask("GET", path_of(key, "/teams")))
+        for name in _LISTS:
+            archive.writestr(f"{name}.json", json.dumps(lists[name], ensure_ascii=False, indent=1))
+    part.replace(file)
+    _print({"key": contest["key"], "problems": len(problems), "teams": len(lists["teams"])}, as_json, "exported")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", help="Its key here, instead of that in FILE.")
+@click.option("--create-accounts", is_flag=True, help="Make accounts that are missing, and print their passwords.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_import(
+    file: Path, *, key: str | None, create_accounts: bool, as_json: bool, url: str | None, retry_for_s: float
+) -> None:
+    """Make a contest of FILE, which `deepoj contest export` has written. It has no start yet.
+
+    For administrators. Its problems are made as drafts.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            said = json.loads(archive.read(_CONTEST))
+            lists = {name: json.loads(archive.read(f"{name}.json")) for name in _LISTS}
+            with connected(url, retry_for_s) as server:
+                body = {name: said[name] for name in _RULES} | {"key": key or said["key"]}
+                made = server.ask("POST", "/api/v1/contests", body=body, repeatable=False)
+                for one in said["problems"]:
+                    _import_problem(server, str(made["key"]), archive, one)
+                created = _import_lists(server, str(made["key"]), lists, create_accounts=create_accounts)
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise CheckFailed(f"{file} was not written by `deepoj contest export`: {error}") from error
+    done = {"key": made["key"], "problems": len(said["problems"]), "teams": len(lists["teams"]), "created": created}
+    _print(done, as_json, "imported")
+
+
+def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
+    fields = {name: str(value) for name, value in one["problem"].items() if value != ""}
+    with tempfile.TemporaryDirectory(prefix="deepoj-import-") as folder:
+        package = Path(folder) / "problem.zip"
+        package.write_bytes(archive.read(_package_of(one["label"])))
+        made = server.ask(
+            "POST", "/api/v1/problems", body={**fields, "visibility": "draft"}, package=package, repeatable=False
+        )
+    sent = {name: one[name] for name in _SHOWN if name != "label"} | {"problem_id": made["id"]}
+    server.ask("PUT", path_of(key, f"/problems/{one['label']}"), body=sent)
+
+
+def _import_lists(
+    server: ApiClient, key: str, lists: Mapping[str, Any], *, create_accounts: bool
+) -> list[dict[str, Any]]:
+    """Import the lists that are not empty, in their order. Return the accounts that were made."""
+    created: list[dict[str, Any]] = []
+    for name in _LISTS:
+        if lists[name]:
+            sent = {"format": name, "text": json.dumps(lists[name]), "create_accounts": create_accounts}
+            created += server.ask("POST", path_of(key, "/teams"), body=sent, repeatable=False)["created"]
+    return created
+
+
+def _lists(page: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the lists of the Contest API that a contest's teams are."""
+    teams = [
+        {
+            "id": team["id"],
+            "name": team["name"],
+            "display_name": team["display_name"],
+            "label": team["label"],
+            "organization_id": team["organization_id"],
+            "group_ids": team["group_ids"],
+            "hidden": team["is_hidden"],
+        }
+        for team in page["teams"]
+    ]
+    accounts = [
+        {"id": name, "username": name, "type": "team", "team_id": team["id"]}
+        for team in page["teams"]
+        for name in team["accounts"]
+    ]
+    return {
+        "groups": page["groups"], "organizations": page["organizations"], "teams": teams, "accounts": accounts,
+    }  # fmt: skip
+
+
+def _package_of(label: str) -> str:
+    return f"problems/{label}.zip"
+
+
+def _print(done: Mapping[str, Any], as_json: bool, what: str) -> None:
+    if as_json:
+        print_json(done)
+        return
+    click.echo(f"contest {shown(done['key'])} is {what}: {done['problems']} problems, {done['teams']} teams")
+    for account in done.get("created", ()):
+        click.echo(f"  {shown(account['username'])}\t{shown(account['password'])}")
