@@ -1,0 +1,90 @@
+"""Contests by command, on a real node: ``demo`` plays one, and the others make, change and show one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.nodes import Node
+from tests.e2e.typed import typed
+
+
+@pytest.fixture(scope="module")
+def environ(node: Node) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "DEEPOJ_HOME": str(node.log.with_suffix("")),
+        "DEEPOJ_URL": node.base,
+        "DEEPOJ_TOKEN": node.token(),
+    }
+
+
+def said(environ: dict[str, str], *words: str) -> dict[str, Any]:
+    """Run ``deepoj contest WORDS --json``, which must succeed with one line."""
+    done = typed("contest", *words, "--json", env=environ)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    body: dict[str, Any] = json.loads(line)
+    return body
+
+
+def test_the_demo_is_a_finished_contest_with_a_thawed_board(node: Node, environ: dict[str, str]) -> None:
+    made = said(environ, "demo")
+    assert {"contest_id", "user", "password"} <= made.keys()
+    shown = said(environ, "show", made["contest_id"])
+    assert None not in shown["state"].values(), shown["state"]
+    account = {"username": made["user"], "password": made["password"]}
+    token = node.client.post("/api/v1/auth/login", json=account).json()["token"]
+    boards = [
+        node.client.get(f"/api/v1/contests/{made['contest_id']}/scoreboard", headers=headers).json()
+        for headers in ({}, {"Authorization": f"Bearer {token}"})
+    ]
+    assert boards[0]["rows"] == boards[1]["rows"], "the public board shows all verdicts"
+    assert [(row["rank"], row["team_id"], row["solved"]) for row in boards[0]["rows"]] == [
+        (1, "owls", 3), (2, "crows", 2), (2, "larks", 2), (4, "gulls", 1),
+    ]  # fmt: skip
+    assert len(said(environ, "clarify", made["contest_id"])["clarifications"]) == 5
+    awards = node.client.get(f"/api/v1/contests/{made['contest_id']}/awards").json()["awards"]
+    assert {"winner", "first-to-solve-C", "group-winner-graduates"} <= {award["id"] for award in awards}
+
+
+def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str, str], tmp_path: Path) -> None:
+    node.token("alice")
+    teams = tmp_path / "teams.tsv"
+    teams.write_text("id\tname\taccounts\n1\tOwls\talice;bob\n", encoding="utf-8")
+    made = said(environ, "create", "class", "--name", "Class", "--duration", "2:00:00", "--freeze", "0:30:00")
+    assert (made["duration_ms"], made["freeze_ms"], made["start_at"]) == (7_200_000, 1_800_000, None)
+    changed = said(environ, "set", "class", "--freeze", "none", "--private", "--start", "2199-01-31T09:00:00+08:00")
+    assert (changed["freeze_ms"], changed["is_public"], changed["start_at"]) == (
+        None, False, "2199-01-31T01:00:00.000Z",
+    )  # fmt: skip
+    problem_id = str(node.problem(node.token()))
+    assert said(environ, "problem", "class", "A", problem_id, "--color", "red")["problems"][0]["color"] == "red"
+    refused = typed("contest", "teams", "class", str(teams), env=environ)
+    assert (refused.returncode, "line 2: there is no account “bob”" in refused.stderr) == (2, True), refused.stderr
+    imported = said(environ, "teams", "class", str(teams), "--create-accounts")
+    assert [one["username"] for one in imported["created"]] == ["bob"]
+    assert said(environ, "teams", "class")["teams"][0]["accounts"] == ["alice", "bob"]
+    said(environ, "clarify", "class", "Welcome")
+    assert said(environ, "scoreboard", "class")["rows"][0]["team_id"] == "1"
+    as_csv = typed("contest", "scoreboard", "class", "--csv", env=environ)
+    assert as_csv.stdout.splitlines()[1] == "1,1,Owls,,0,0,0,"
+    assert typed("contest", "finalize", "class", env=environ).returncode == 2, "it is not over"
+    for words in (("list",), ("show", "class"), ("teams", "class"), ("clarify", "class"), ("scoreboard", "class")):
+        done = typed("contest", *words, env=environ)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert done.stdout
+    assert said(environ, "export", "class", str(tmp_path / "class.zip"))["problems"] == 1
+    copied = said(environ, "import", str(tmp_path / "class.zip"), "--key", "class2")
+    assert (copied["problems"], copied["teams"], copied["created"]) == (1, 1, [])
+    exported, copy = (said(environ, "teams", key) for key in ("class", "class2"))
+    assert exported == copy
+    copy = said(environ, "show", "class2")
+    assert (copy["is_public"], copy["start_at"], copy["problems"][0]["color"]) == (False, None, "red")
+    assert said(environ, "problem", "class", "A", "--remove")["problems"] == []
+    said(environ, "delete", "class")
+    assert "class" not in [one["key"] for one in said(environ, "list")["contests"]]
