@@ -12,6 +12,7 @@ from deepoj.words.contests import (
     ContestKind,
     ContestMember,
     ContestObject,
+    ContestPlace,
     ContestProblem,
     ContestRefusal,
     ContestRules,
@@ -46,6 +47,10 @@ class Contests(Protocol):
 
     async def team_of(self, contest_id: int, user_id: int) -> str | None:
         """Return the team in which an account is."""
+        ...
+
+    async def place_of(self, job_id: str) -> ContestPlace | None:
+        """Return where a submission belongs; None: it is of no contest, or its contest has been removed."""
         ...
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:

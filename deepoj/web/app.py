@@ -19,9 +19,12 @@ from deepoj.api.route import add_routes, is_page
 from deepoj.api.signing_in import SigningIn
 from deepoj.observe import logger
 from deepoj.web.assets import AssetRoutes, Assets
+from deepoj.web.boards import Boards
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
+from deepoj.web.pages.contest_problems import ContestProblemPages
+from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
@@ -62,6 +65,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
+    boards = Boards(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
@@ -82,6 +86,8 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageStatementPages(context, visitors, pages),
         PreviewPages(context, visitors, pages),
         RunbookPages(pages),
+        ContestPages(context, visitors, pages, boards),
+        ContestProblemPages(context, app.limits, visitors, pages),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -74,11 +74,13 @@ def duration(seconds: float) -> str:
     return " ".join(parts[: 1 if not days and not hours else 2]) or "0 s"
 
 
-def moment(iso: str) -> Markup:
-    """Return a time in UTC; a script shows it in the reader's zone."""
-    when = dt.datetime.fromisoformat(iso).astimezone(dt.UTC)
-    return Markup('<time datetime="{}">{}</time>').format(
-        when.strftime("%Y-%m-%dT%H:%M:%SZ"), when.strftime("%Y-%m-%d %H:%M UTC")
+def moment(iso: str | dt.datetime, *, is_local: bool = False) -> Markup:
+    """Return a time in UTC. A script shows how long ago it is, or (``is_local``) the time in the reader's zone."""
+    when = (iso if isinstance(iso, dt.datetime) else dt.datetime.fromisoformat(iso)).astimezone(dt.UTC)
+    return Markup('<time datetime="{}"{}>{}</time>').format(
+        when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        Markup(' data-time="local"') if is_local else "",
+        when.strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 

@@ -126,6 +126,19 @@ class ContestMember:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContestPlace:
+    """Where a submission of a contest belongs."""
+
+    contest_id: int
+    key: str
+    name: str
+    #: of the problem
+    label: str
+    #: the author's team
+    team_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClarificationDraft:
     """A question of a team, an answer, or an announcement. No team and no receivers: an announcement to all."""
 

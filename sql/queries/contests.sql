@@ -89,6 +89,14 @@ FROM (SELECT contest_id, team_id FROM contest_members WHERE user_id = $1::bigint
 -- The team of an account.
 SELECT team_id FROM contest_members WHERE contest_id = $1 AND user_id = $2;
 
+-- name: contest_place
+-- Where a submission belongs.
+SELECT c.id AS contest_id, c.key, c.name, p.label, s.contest_team AS team_id
+FROM submissions AS s
+JOIN contests AS c ON c.id = s.contest_id
+JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = s.problem_id
+WHERE s.job_id = $1;
+
 -- name: problem_of_contest
 -- What a problem's event says: title and limits, and the label that it has in the contest $1 already.
 SELECT p.id, p.title, p.time_limit_ms, p.memory_limit_mb,

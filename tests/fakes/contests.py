@@ -14,6 +14,7 @@ from deepoj.words.contests import (
     ContestKind,
     ContestMember,
     ContestObject,
+    ContestPlace,
     ContestProblem,
     ContestRefusal,
     ContestRules,
@@ -44,6 +45,9 @@ class NoContests:
         return []
 
     async def team_of(self, contest_id: int, user_id: int) -> str | None:
+        return None
+
+    async def place_of(self, job_id: str) -> ContestPlace | None:
         return None
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:

@@ -7,9 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.conftest import builders_compiled_once
+from tests.contract.labs import real
+from tests.postgres import bridge, database, postgres, postgres_debian, postgres_embedded
 from tests.web.site import Site, running_site
 
-__all__ = ["builders_compiled_once"]
+__all__ = [
+    "bridge",
+    "builders_compiled_once",
+    "database",
+    "postgres",
+    "postgres_debian",
+    "postgres_embedded",
+    "real",
+]
 
 
 @pytest.fixture(scope="session")

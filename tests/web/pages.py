@@ -88,6 +88,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/groups/{group}", who=Who.ADMIN, name="manage-groups-group"),
     Shown(path="/runbook", who=Who.STRANGER, name="runbook"),
     Shown(path="/runbook/{chapter}", who=Who.STRANGER, name="runbook-chapter"),
+    Shown(path="/contests", who=Who.MEMBER),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
@@ -113,6 +114,15 @@ NOT_SHOWN = (
     "/problems/{problem}/statement/files/{file}",
     "/problems/{problem}/attachments/{file}",
     "/manage/problems/{problem}/package",
+    # tests/web/test_contests.py has contests: they need PostgreSQL
+    "/contests/{contest}",
+    "/contests/{contest}/scoreboard",
+    "/contests/{contest}/scoreboard/events",
+    "/contests/{contest}/submissions",
+    "/contests/{contest}/clarifications",
+    "/contests/{contest}/problems/{label}",
+    "/contests/{contest}/problems/{label}/statement/files/{file}",
+    "/contests/{contest}/problems/{label}/attachments/{file}",
 )
 
 #: streams that go on until their reader leaves
@@ -390,6 +400,24 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(method="GET", path="/problems/{problem}/statement/files/{file}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/problems/{problem}/attachments/{file}", statuses=(404, 404, 404, 404)),
+    # there are no contests on this site
+    Right(method="GET", path="/contests", statuses=(200, 200, 200, 200)),
+    Right(method="GET", path="/contests/{contest}", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/scoreboard", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/scoreboard/events", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/submissions", statuses=(LOGIN, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/clarifications", statuses=(404, 404, 404, 404)),
+    Right(method="POST", path="/contests/{contest}/clarifications", statuses=(LOGIN, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/problems/{label}", statuses=(LOGIN, 404, 404, 404)),
+    Right(method="POST", path="/contests/{contest}/problems/{label}", statuses=(LOGIN, 404, 404, 404)),
+    Right(
+        method="GET",
+        path="/contests/{contest}/problems/{label}/statement/files/{file}",
+        statuses=(LOGIN, 404, 404, 404),
+    ),
+    Right(
+        method="GET", path="/contests/{contest}/problems/{label}/attachments/{file}", statuses=(LOGIN, 404, 404, 404)
+    ),
     Right(method="GET", path="/runbook", statuses=(200, 200, 200, 200)),
     Right(method="GET", path="/runbook/{chapter}", statuses=(200, 200, 200, 200)),
 )

@@ -39,6 +39,7 @@ _PARAMETERS = (
     "memory_limit",
     "next",
     "package",
+    "problem",
     "problem_id",
     "report",
     "run",
@@ -49,6 +50,7 @@ _PARAMETERS = (
     "tag",
     "time_limit",
     "verdict",
+    "view",
 )
 _READS = re.compile(r"(?:\bargs|\basked)\.get(?:list)?\(\s*\"(\w+)\"|query_number\(\s*\"(\w+)\"|args\[\"(\w+)\"\]")
 

@@ -52,6 +52,8 @@ async def furnished(
         "file": "none.png",
         "form": "email",
         "chapter": "4",
+        "contest": "finals",
+        "label": "A",
     }
     return home, visits, ids
 

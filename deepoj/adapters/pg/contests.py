@@ -27,6 +27,7 @@ from deepoj.words.contests import (
     ContestKind,
     ContestMember,
     ContestObject,
+    ContestPlace,
     ContestProblem,
     ContestRefusal,
     ContestRules,
@@ -105,6 +106,10 @@ class PgContests:
     async def team_of(self, contest_id: int, user_id: int) -> str | None:
         row = await self._pool.row("team_of", contest_id, user_id, repeatable=True)
         return None if row is None else str(row["team_id"])
+
+    async def place_of(self, job_id: str) -> ContestPlace | None:
+        row = await self._pool.row("contest_place", job_id, repeatable=True)
+        return None if row is None else ContestPlace(**row)
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:

@@ -116,6 +116,7 @@ class ManageStatementPages:
         # a browser's script asks for the preview alone, and would not show the page of an error
         is_live = request.headers.get("HX-Request") == "true" and refused is not None
         is_text = refused is not None and refused.api_error is ApiError.INVALID_STATEMENT
+        there = f"/problems/{problem.id}"
         return self._pages.html(
             "manage_statement.html",
             visitor,
@@ -132,7 +133,7 @@ class ManageStatementPages:
             faults=refused.details if refused is not None and is_text else [],
             preview=preview,
             # made by our renderer: nothing of the setter's own HTML is in it that could do harm
-            preview_html=Markup("" if preview is None else with_own_paths(preview.text.html, problem.id)),  # noqa: S704
+            preview_html=Markup("" if preview is None else with_own_paths(preview.text.html, problem.id, there)),  # noqa: S704
             is_previewed=is_previewed,
             max_bytes=MAX_SOURCE_BYTES,
         )

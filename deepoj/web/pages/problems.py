@@ -169,7 +169,7 @@ class ProblemPages:
             sent = form.fields
             # after the form, unlike in the API: what was written is kept if the limit is reached
             await self._limits.submit(visitor.member)
-            receipt = await take_in(self._context, self._draft(visitor, problem, form))
+            receipt = await take_in(self._context, draft_of(self._context, visitor, problem, form))
         except Refused as refused:
             return await self._problem(visitor, problem, sent, refused)
         response = redirect(f"/submissions/{receipt.job_id}")
@@ -181,24 +181,6 @@ class ProblemPages:
 
     async def _index(self, problem: Problem) -> StatementIndex:
         return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
-
-    def _draft(self, visitor: Visitor, problem: Problem, form: forms.SentForm) -> Draft:
-        language = language_of(form.get("language"))
-        if language is None:
-            raise Refused(ApiError.UNKNOWN_LANGUAGE)
-        body = SubmitBody.model_validate(
-            {"problem_id": problem.id, "language": language.key, **_sources(form, language)}
-        )
-        sources = received_sources(body, language, max_bytes=self._settings.submit_code_max_bytes)
-        return Draft(
-            user_id=visitor.member.id,
-            problem_id=problem.id,
-            language=language.key,
-            code=sources.code,
-            entry_point=sources.entry_point,
-            beside=sources.beside,
-            trace_id=new_trace_id(),
-        )
 
     async def _problem(
         self,
@@ -220,39 +202,79 @@ class ProblemPages:
             sent = await self._runs.sent(first)
             samples = self._samples.values(visitor, problem, index, sampled)
         sent = sent or (shown.sent if shown is not None else {})
-        language = _statement_language(index, visitor)
-        text = None if language is None else await self._context.statements.statement_text(problem.id, language)
         first_input = index.samples[0].input if index.samples else ""
-        languages = allowed(problem, judged_languages(self._context))
-        # the first that is offered is chosen
-        wanted = (sent.get("language"), *(one.language for one in last[:1]), visitor.programmed, USUAL_LANGUAGE)
         response = self._pages.html(
             "problem.html",
             visitor,
             http_status=200 if refused is None else refused.api_error.status,
             has_editor=True,
             problem=problem,
-            languages=languages,
-            language=next((key for key in wanted if key in {one.key for one in languages}), ""),
-            outputs=next(iter(allowed(problem, [OUTPUTS])), None),
-            sent_language=sent.get("language"),
-            code=sent.get("code", ""),
-            max_bytes=self._settings.submit_code_max_bytes,
             stdin=sent.get("stdin", first_input),
-            index=index,
-            statement=text,
-            # made by our renderer: nothing of the package's own HTML is in it that could do harm
-            statement_html=Markup("" if text is None else with_own_paths(text.html, problem.id)),  # noqa: S704
             last=last,
             refused=refused,
             has_samples=bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
+            **editor_values(self._context, visitor, problem, sent, [one.language for one in last[:1]]),
+            **await statement_values(self._context, visitor, problem, index, f"/problems/{problem.id}"),
             **samples,
             **self._runs.values(visitor, None if shown is None else shown.run),
         )
         if refused is not None:
             response.headers.extend(refused.extra_headers())
         return response
+
+
+def draft_of(
+    context: ApiContext, visitor: Visitor, problem: Problem, form: forms.SentForm, contest_id: int | None = None
+) -> Draft:
+    """Return the submission that a form sends. Raises Refused."""
+    language = language_of(form.get("language"))
+    if language is None:
+        raise Refused(ApiError.UNKNOWN_LANGUAGE)
+    body = SubmitBody.model_validate({"problem_id": problem.id, "language": language.key, **_sources(form, language)})
+    sources = received_sources(body, language, max_bytes=context.settings.submit_code_max_bytes)
+    return Draft(
+        user_id=visitor.member.id,
+        problem_id=problem.id,
+        language=language.key,
+        code=sources.code,
+        entry_point=sources.entry_point,
+        beside=sources.beside,
+        trace_id=new_trace_id(),
+        contest_id=contest_id,
+    )
+
+
+def editor_values(
+    context: ApiContext, visitor: Visitor, problem: Problem, sent: Mapping[str, str], former: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the form of a solution needs. ``former``: languages of submissions before this one."""
+    languages = allowed(problem, judged_languages(context))
+    # the first that is offered is chosen
+    wanted = (sent.get("language"), *former, visitor.programmed, USUAL_LANGUAGE)
+    return {
+        "languages": languages,
+        "language": next((key for key in wanted if key in {one.key for one in languages}), ""),
+        "outputs": next(iter(allowed(problem, [OUTPUTS])), None),
+        "sent_language": sent.get("language"),
+        "code": sent.get("code", ""),
+        "max_bytes": context.settings.submit_code_max_bytes,
+    }
+
+
+async def statement_values(
+    context: ApiContext, visitor: Visitor, problem: Problem, index: StatementIndex, path: str
+) -> dict[str, Any]:
+    """Return what ``_statement.html`` needs. ``path``: of the problem's page, below which its files are."""
+    language = _statement_language(index, visitor)
+    text = None if language is None else await context.statements.statement_text(problem.id, language)
+    return {
+        "index": index,
+        "statement_path": path,
+        "statement": text,
+        # made by our renderer: nothing of the package's own HTML is in it that could do harm
+        "statement_html": Markup("" if text is None else with_own_paths(text.html, problem.id, path)),  # noqa: S704
+    }
 
 
 def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
@@ -263,10 +285,10 @@ def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
     return {"code": form.program()}
 
 
-def with_own_paths(html: str, problem_id: int) -> str:
-    """Return the HTML of a statement with the paths of pages in place of the API's, which knows no sessions."""
+def with_own_paths(html: str, problem_id: int, path: str) -> str:
+    """Return the HTML of a statement with paths below a page's in place of the API's, which knows no sessions."""
     for there in (shown_path(problem_id, ""), attachment_path(problem_id, "")):
-        html = html.replace(f'="{there}', f'="{there.removeprefix("/api/v1")}')
+        html = html.replace(f'="{there}', f'="{path}{there.removeprefix(f"/api/v1/problems/{problem_id}")}')
     return html
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
@@ -31,6 +32,7 @@ from deepoj.web.live import PieceFeed, SoFar
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.results import Verdict
@@ -93,6 +95,8 @@ class SubmissionPages:
         is_own = submission.user_id == visitor.member.id
         author = None if is_own else await self._context.accounts.account(submission.user_id)
         is_erased = not is_own and author is None and not submission.code and not submission.beside
+        place = await self._context.contests.place_of(submission.job_id)
+        practice_path = f"/problems/{submission.problem_id}"
         judgings = []
         if submission.judging > 1:
             judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
@@ -100,6 +104,8 @@ class SubmissionPages:
             "submission.html",
             visitor,
             submission=submission,
+            place=place,
+            problem_path=practice_path if place is None else f"/contests/{place.key}/problems/{place.label}",
             author="" if author is None else author.user.username,
             is_whole=reading.is_whole,
             language=LANGUAGES.get(submission.language),
@@ -175,9 +181,22 @@ class SubmissionPages:
 
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
         found = await self._context.submissions.submission(asked_job_id(job_id))
-        reading = await readable(self._context.problems, visitor.member, found)
+        reading = await self._reading(visitor.member, found)
         problem = await self._context.problems.open_problem(reading.submission.problem_id, visitor.member.id)
         return reading, problem
+
+    async def _reading(self, user: User, found: Submission | None) -> Reading:
+        """Return a submission as routes do, and to members of a contest's team those of their team. Raises Refused."""
+        try:
+            return await readable(self._context.problems, user, found)
+        except Refused as refused:
+            if found is None or refused.api_error is not ApiError.NOT_YOURS:
+                raise
+            place = await self._context.contests.place_of(found.job_id)
+            team_id = None if place is None else await self._context.contests.team_of(place.contest_id, user.id)
+            if place is None or team_id != place.team_id:
+                raise
+            return Reading(found, is_whole=False, is_allowed=lambda _user: True)
 
     def _result_values(
         self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool

@@ -1,5 +1,5 @@
 // Shows <time datetime="2026-11-29T09:08:17Z"> relative to now ("2 minutes ago"), with the reader's local time as its
-// title; with data-time="local" the local time itself. The clock is the server's: <meta name="server-time" content="…">.
+// title; with data-time="local" the local time itself. <span data-clock="…"> shows how long it is until a time: 4:59:59. The clock is the server's: <meta name="server-time" content="…">.
 import htmx, { matching } from "./htmx.js";
 
 const AGAIN_MS = 20_000;
@@ -40,6 +40,17 @@ function ago(at) {
   return relative.format(unit === "second" && Math.abs(amount) < NOW_S ? 0 : amount, unit);
 }
 
+function count() {
+  for (const element of document.querySelectorAll("[data-clock]")) {
+    const seconds = Math.max(0, Math.ceil((Date.parse(element.dataset.clock) - Date.now() - ahead) / 1000));
+    const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
+    element.textContent = [Math.floor(seconds / 3600), ...parts].join(":");
+    element.hidden = false;
+  }
+}
+
 htmx.onLoad(show);
+count();
+setInterval(() => document.hidden || count(), 1000);
 setInterval(() => document.hidden || show(document), AGAIN_MS);
 document.addEventListener("visibilitychange", () => document.hidden || show(document));

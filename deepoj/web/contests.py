@@ -1,0 +1,299 @@
+"""What pages show of a contest, and to whom.
+
+All that the public and teams get is taken through ``views.seen`` and from the public board. So no page of theirs
+depends on a verdict that the freeze hides.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quart import request
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.rights import Right, may
+from deepoj.contests.clock import minutes_of
+from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.views import ContestViewer, seen
+from deepoj.web.visitor import Visitor
+from deepoj.words.accounts import User
+from deepoj.words.contests import Contest, EventType
+from deepoj.words.results import Verdict
+
+#: cookie with the newest clarification that this browser has shown; its path is that of the contest's pages
+READ_COOKIE = "deepoj_read"
+#: verdict of a submission that has none yet, or none that the viewer sees
+_WAITING = "Judging"
+
+
+class ContestPhase(enum.StrEnum):
+    """How far a contest is."""
+
+    COMING = "coming"
+    RUNNING = "running"
+    FROZEN = "frozen"
+    OVER = "over"
+    FINAL = "final"
+
+
+def phase_of(contest: Contest) -> ContestPhase:
+    """Return how far a contest is."""
+    if contest.finalized_at is not None:
+        return ContestPhase.FINAL
+    if contest.ended_at is not None:
+        return ContestPhase.OVER
+    if contest.started_at is None:
+        return ContestPhase.COMING
+    return ContestPhase.RUNNING if contest.frozen_at is None else ContestPhase.FROZEN
+
+
+def end_of(contest: Contest) -> dt.datetime | None:
+    """Return when a contest ends; None: its start is not known."""
+    rules = contest.rules
+    return None if rules.start_at is None else rules.start_at + dt.timedelta(milliseconds=rules.duration_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownProblem:
+    """A problem of a contest."""
+
+    label: str
+    name: str
+    #: ``#rrggbb``; empty: no color
+    rgb: str
+    color: str
+    time_limit_ms: int
+    memory_limit_mb: int
+    problem_id: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSubmission:
+    """A submission of a contest. ``verdict``: ``Judging`` while the viewer sees none."""
+
+    id: str
+    #: empty: the viewer may not read the submission
+    job_id: str
+    team: str
+    team_id: str
+    label: str
+    language: str
+    at: str
+    #: contest time
+    minute: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClarification:
+    """A question with its answers, or an announcement."""
+
+    id: str
+    #: name of the team that asks; empty: the jury speaks
+    team: str
+    is_own: bool
+    label: str
+    category: str
+    text: str
+    at: str
+    is_new: bool
+    answers: Sequence[ShownClarification] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContestReading:
+    """A contest as one viewer sees it. Its ledger goes on changing: use it before you wait for anything."""
+
+    contest: Contest
+    ledger: ContestLedger
+    viewer: ContestViewer
+
+    @property
+    def path(self) -> str:
+        return f"/contests/{self.contest.key}"
+
+    def objects(self, type_: EventType) -> Iterator[tuple[str, Object]]:
+        """Yield id and data of the objects of a type that the viewer sees."""
+        for object_id, data in self.ledger.of(type_).items():
+            if seen(self.ledger, self.viewer, type_, object_id, data):
+                yield object_id, data
+
+    def problems(self) -> list[ShownProblem]:
+        """Return the problems that the viewer sees, in their order."""
+        return sorted(
+            (_problem(label, data) for label, data in self.objects(EventType.PROBLEMS)),
+            key=lambda problem: (problem.ordinal, problem.label),
+        )
+
+    def problem(self, label: str) -> ShownProblem:
+        """Return a problem. Raises Refused if the viewer sees none with the label."""
+        data = self.ledger.of(EventType.PROBLEMS).get(label)
+        if data is None or not seen(self.ledger, self.viewer, EventType.PROBLEMS, label, data):
+            raise Refused(ApiError.NO_SUCH_PROBLEM)
+        return _problem(label, data)
+
+    def team_name(self, team_id: str | None) -> str:
+        return name_of(self.ledger.of(EventType.TEAMS), team_id)
+
+    def solved(self) -> set[str]:
+        """Return the labels of the problems that the viewer's team has solved."""
+        return {
+            submission.label for submission in self.submissions(team_id=self.viewer.team_id or "")
+            if submission.verdict == Verdict.ACCEPTED
+        }  # fmt: skip
+
+    def submissions(
+        self, *, team_id: str | None = None, label: str | None = None, verdict: str | None = None
+    ) -> list[ShownSubmission]:
+        """Return the submissions that the viewer sees, the newest first: all, or of a team, a problem, a verdict."""
+        found = [
+            self._submission(submission_id, data)
+            for submission_id, data in self.objects(EventType.SUBMISSIONS)
+            if team_id in (None, data["team_id"]) and label in (None, data["problem_id"])
+        ]
+        return [one for one in reversed(found) if verdict in (None, one.verdict)]
+
+    def clarifications(self, *, read: int = 0) -> list[ShownClarification]:
+        """Return questions and announcements that the viewer sees, the newest first; answers are with their question.
+        ``read``: number of the newest one that was shown before."""
+        answers: dict[str, list[ShownClarification]] = {}
+        roots: list[tuple[str, Object]] = []
+        found = dict(self.objects(EventType.CLARIFICATIONS))
+        for clarification_id, data in found.items():
+            if (asked := data.get("reply_to_id")) in found:
+                answers.setdefault(asked, []).append(self._clarification(clarification_id, data, read))
+            else:
+                roots.append((clarification_id, data))
+        return [
+            self._clarification(clarification_id, data, read, answers.get(clarification_id, ()))
+            for clarification_id, data in reversed(roots)
+        ]
+
+    def unread(self) -> int:
+        """Return the number of clarifications by others that this browser has not shown."""
+        read = read_before()
+        return sum(
+            number_of(clarification_id) > read and data.get("from_team_id") in self._others
+            for clarification_id, data in self.objects(EventType.CLARIFICATIONS)
+        )
+
+    def unanswered(self) -> int:
+        """Return the number of questions without an answer."""
+        found = self.ledger.of(EventType.CLARIFICATIONS)
+        answered = {data.get("reply_to_id") for data in found.values()}
+        return sum(
+            data.get("from_team_id") is not None and clarification_id not in answered
+            for clarification_id, data in found.items()
+        )
+
+    def frame(self) -> dict[str, Any]:
+        """Return what the head of each page of a contest needs."""
+        phase = phase_of(self.contest)
+        return {
+            "contest": self.contest,
+            "viewer": self.viewer,
+            "contest_phase": phase.value,
+            "contest_path": self.path,
+            "contest_end": end_of(self.contest),
+            "contest_problems": self.problems(),
+            "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
+            "unread": self.unanswered() if self.viewer.is_jury else self.unread(),
+        }
+
+    @property
+    def _others(self) -> set[str | None]:
+        """Teams whose clarifications are news for the viewer; None: those of the jury."""
+        return {None} if not self.viewer.is_jury else {*self.ledger.of(EventType.TEAMS)}
+
+    def _submission(self, submission_id: str, data: Object) -> ShownSubmission:
+        judgement = self.ledger.judgement_of(submission_id)
+        is_seen = judgement is not None and seen(self.ledger, self.viewer, EventType.JUDGEMENTS, "", judgement)
+        is_read = self.viewer.is_jury or data["team_id"] == self.viewer.team_id
+        return ShownSubmission(
+            id=submission_id,
+            job_id=data.get("job_id") or "" if is_read else "",
+            team=self.team_name(data["team_id"]),
+            team_id=data["team_id"],
+            label=data["problem_id"],
+            language=data["language"],
+            at=data["at"],
+            minute=minutes_of(self.ledger.contest_time_ms(data["at"])),
+            verdict=judgement["verdict"] if judgement is not None and is_seen else _WAITING,
+        )
+
+    def _clarification(
+        self, clarification_id: str, data: Object, read: int, answers: Sequence[ShownClarification] = ()
+    ) -> ShownClarification:
+        team_id = data.get("from_team_id")
+        return ShownClarification(
+            id=clarification_id,
+            team="" if team_id is None else self.team_name(team_id),
+            is_own=team_id is not None and team_id == self.viewer.team_id,
+            label=data.get("problem_id") or "",
+            category=data.get("category") or "",
+            text=data["text"],
+            at=data["at"],
+            is_new=number_of(clarification_id) > read and team_id in self._others,
+            answers=answers,
+        )
+
+
+class ContestReader:
+    """Finds the contests of requests. Raises StoreUnavailable."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._contests, self._ledgers = context.contests, context.ledgers
+
+    async def read(self, visitor: Visitor, key: str) -> ContestReading:
+        """Return a contest as the visitor sees it. Raises Refused if the visitor does not."""
+        contest = await self._contests.contest(key)
+        if contest is None:
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        viewer = await self._viewer(contest, visitor.user)
+        is_seen = contest.rules.is_public or viewer.is_jury or viewer.team_id is not None
+        if not is_seen:
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        return ContestReading(contest, await self._ledgers.ledger(contest), viewer)
+
+    async def _viewer(self, contest: Contest, user: User | None) -> ContestViewer:
+        if user is None:
+            return ContestViewer()
+        if may(user, Right.RUN_CONTESTS):
+            return ContestViewer(is_jury=True)
+        return ContestViewer(team_id=await self._contests.team_of(contest.id, user.id))
+
+
+def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:
+    """Return what an object is called; its id if it has no name, empty if there is none."""
+    data = objects.get(object_id or "", {})
+    return str(data.get("display_name") or data.get("name") or object_id or "")
+
+
+def read_before() -> int:
+    """Return the number of the newest clarification that this browser has shown."""
+    return number_of(request.cookies.get(READ_COOKIE, ""))
+
+
+def number_of(clarification_id: str) -> int:
+    """Return a clarification's number; 0 if it has none."""
+    is_number = clarification_id.isascii() and clarification_id.isdigit() and len(clarification_id) <= 9
+    return int(clarification_id) if is_number else 0
+
+
+def _problem(label: str, data: Object) -> ShownProblem:
+    return ShownProblem(
+        label=label,
+        name=data["name"],
+        rgb=data.get("rgb") or "",
+        color=data.get("color") or "",
+        time_limit_ms=data["time_limit_ms"],
+        memory_limit_mb=data["memory_limit_mb"],
+        problem_id=data["problem_id"],
+        ordinal=data["ordinal"],
+    )

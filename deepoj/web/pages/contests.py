@@ -1,0 +1,229 @@
+"""Contests as the public and teams see them: the list, a contest, its board, submissions and clarifications."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from markupsafe import Markup
+from quart import Response, request
+from werkzeug.http import dump_cookie
+
+from deepoj.api.contests import topic_of
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import query_number
+from deepoj.api.rights import Right
+from deepoj.contests.views import PUBLIC
+from deepoj.web import forms
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, groups_of
+from deepoj.web.contests import (
+    READ_COOKIE,
+    ContestPhase,
+    ContestReader,
+    ContestReading,
+    end_of,
+    number_of,
+    phase_of,
+    read_before,
+)
+from deepoj.web.page import MEMBER, page
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.contests import ClarificationDraft, ContestRefusal
+
+#: contests of the list
+_LISTED = 200
+_PAGE = 100
+_MAX_NUMBER = 2**31 - 1
+#: of a question, in characters
+MAX_QUESTION = 4_000
+_YEAR_S = 365 * 86_400
+_UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
+
+
+class ContestPages:
+    """``/contests`` and what is below it, without the problems."""
+
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, boards: Boards) -> None:
+        self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
+        self._reader = ContestReader(context)
+
+    @page("GET", "/contests")
+    async def contests(self, visitor: Visitor) -> Response:
+        """List the contests that the visitor sees: those under way, those to come, those that are over."""
+        user_id = None if visitor.user is None else visitor.user.id
+        sees_all = visitor.may(Right.RUN_CONTESTS)
+        found = await self._context.contests.contests(user_id, sees_all=sees_all, limit=_LISTED)
+        phases = [(contest, phase_of(contest)) for contest in found]
+        return self._pages.html(
+            "contests.html",
+            visitor,
+            running=[(contest, end_of(contest)) for contest, phase in phases if phase in _UNDER_WAY],
+            coming=[contest for contest, phase in reversed(phases) if phase is ContestPhase.COMING],
+            past=[contest for contest, phase in phases if phase in (ContestPhase.OVER, ContestPhase.FINAL)],
+        )
+
+    @page("GET", "/contests/<key>")
+    async def contest(self, visitor: Visitor, key: str) -> Response:
+        """Show a contest: its times, its problems, the visitor's team."""
+        reading = await self._reader.read(visitor, key)
+        is_member = reading.viewer.team_id is not None
+        return self._pages.html(
+            "contest.html", visitor, solved=reading.solved() if is_member else set(), **reading.frame()
+        )
+
+    @page("GET", "/contests/<key>/scoreboard")
+    async def scoreboard(self, visitor: Visitor, key: str) -> Response:
+        """Show the board of the public, also to teams and the jury."""
+        reading = await self._reader.read(visitor, key)
+        group = _group(reading)
+        rendering = self._boards.rendering(replace(reading, viewer=PUBLIC), visitor, group)
+        own = self._own(reading, visitor)
+        return self._pages.html(
+            "contest_board.html",
+            visitor,
+            board_html=Markup(rendering.whole),  # noqa: S704 - of our templates
+            own=None if own is None else Markup(own(rendering)),  # noqa: S704
+            is_over=rendering.is_over,
+            groups=groups_of(reading),
+            group=group,
+            is_projected=request.args.get("view") == "projector",
+            stream=f"{reading.path}/scoreboard/events",
+            **reading.frame(),
+        )
+
+    @page("GET", "/contests/<key>/scoreboard/events")
+    async def board_events(self, visitor: Visitor, key: str) -> Response:
+        """Stream the board as pieces of its page."""
+        reading = await self._reader.read(visitor, key)
+        group = _group(reading)
+        contest, viewer = reading.contest, reading.viewer
+
+        async def render() -> BoardRendering:
+            ledger = await self._context.ledgers.ledger(contest)
+            return self._boards.rendering(ContestReading(contest, ledger, PUBLIC), visitor, group)
+
+        async def remains() -> bool:
+            try:
+                seen = await self._reader.read(visitor, key)
+            except Refused:
+                return False
+            return seen.viewer.team_id == viewer.team_id and (
+                visitor.account is None or await self._visitors.remains(visitor)
+            )
+
+        feed = BoardFeed(render, self._own(reading, visitor))
+        return self._context.live.answer(_streams_of(visitor), topic_of(contest), feed, remains)
+
+    @page("GET", "/contests/<key>/submissions", access=MEMBER)
+    async def submissions(self, visitor: Visitor, key: str) -> Response:
+        """List the submissions of the visitor's team, the newest first."""
+        reading = await self._reader.read(visitor, key)
+        team_id = reading.viewer.team_id
+        found = [] if team_id is None else reading.submissions(team_id=team_id)
+        skipped = query_number("after", 0, _MAX_NUMBER)
+        return self._pages.html(
+            "contest_submissions.html",
+            visitor,
+            submissions=found[skipped : skipped + _PAGE],
+            next_after=skipped + _PAGE if len(found) > skipped + _PAGE else None,
+            is_first=skipped == 0,
+            **reading.frame(),
+        )
+
+    @page("GET", "/contests/<key>/clarifications")
+    async def clarifications(self, visitor: Visitor, key: str) -> Response:
+        """Show announcements, and the questions of the visitor's team with their answers."""
+        return self._clarifications(visitor, await self._reader.read(visitor, key))
+
+    @page("POST", "/contests/<key>/clarifications", access=MEMBER)
+    async def ask(self, visitor: Visitor, key: str) -> Response:
+        """Ask the jury a question. What was written is kept if it is refused."""
+        reading, sent = await self._reader.read(visitor, key), forms.SentForm({})
+        try:
+            timeout_s = self._context.settings.read_timeout_s
+            max_bytes = forms.bytes_for(4 * MAX_QUESTION)
+            sent = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=max_bytes)
+            draft = _question(reading, sent)
+            asked = await self._context.contests.clarify(reading.contest.id, draft)
+            if isinstance(asked, ContestRefusal):
+                raise Refused(ApiError.CONTEST_NOT_RUNNING)
+        except Refused as refused:
+            return self._clarifications(visitor, reading, sent.fields, refused)
+        return redirect(f"{reading.path}/clarifications?done=asked")
+
+    def _clarifications(
+        self,
+        visitor: Visitor,
+        reading: ContestReading,
+        sent: Mapping[str, str] | None = None,
+        refused: Refused | None = None,
+    ) -> Response:
+        found = reading.clarifications(read=read_before())
+        frame: dict[str, Any] = {**reading.frame(), "unread": 0}
+        response = self._pages.html_with_refusal(
+            "contest_clarifications.html",
+            visitor,
+            refused,
+            clarifications=found,
+            sent={"text": "", "problem": request.args.get("problem", ""), **(sent or {})},
+            most=MAX_QUESTION,
+            may_ask=reading.viewer.team_id is not None and phase_of(reading.contest) is not ContestPhase.FINAL,
+            is_asked=refused is None and request.args.get("done") == "asked",
+            **frame,
+        )
+        ids = [one.id for root in found for one in (root, *root.answers)]
+        if ids:
+            newest = max(map(number_of, ids))
+            response.headers.add(
+                "Set-Cookie",
+                dump_cookie(
+                    READ_COOKIE,
+                    str(newest),
+                    max_age=_YEAR_S,
+                    path=reading.path,
+                    httponly=True,
+                    samesite="Lax",
+                    secure=self._visitors.is_encrypted(),
+                ),
+            )
+        return response
+
+    def _own(self, reading: ContestReading, visitor: Visitor) -> Callable[[BoardRendering], str] | None:
+        """Return what renders the line of the visitor's team; None: the visitor is in no team."""
+        team_id = reading.viewer.team_id
+        if team_id is None:
+            return None
+
+        def own(rendering: BoardRendering) -> str:
+            row = rendering.rows.get(team_id)
+            return self._pages.piece("_board_own.html", visitor, row=None if row is None else row[0])
+
+        return own
+
+
+def _group(reading: ContestReading) -> str:
+    """Return the group of the query string, if the contest has it and shows it; else none."""
+    group = request.args.get("group", "")
+    return group if group in dict(groups_of(reading)) else ""
+
+
+def _streams_of(visitor: Visitor) -> int:
+    """Return the account to which a stream counts; of a visitor without one a number of its browser, below zero."""
+    if visitor.user is not None:
+        return visitor.user.id
+    return -1 - int.from_bytes(visitor.digest[:6])
+
+
+def _question(reading: ContestReading, sent: forms.SentForm) -> ClarificationDraft:
+    """Return a team's question. Raises Refused."""
+    if reading.viewer.team_id is None:
+        raise Refused(ApiError.NOT_IN_CONTEST)
+    text, label = sent.line("text"), sent.line("problem")
+    if not text or len(text) > MAX_QUESTION:
+        raise Refused(ApiError.INVALID, field="text", problem=f"1 to {MAX_QUESTION} characters")
+    if label:
+        reading.problem(label)
+    return ClarificationDraft(from_team_id=reading.viewer.team_id, problem_id=label or None, text=text)

@@ -1,0 +1,318 @@
+"""The pages of contests: who gets what and when, and that the freeze leaks nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.contests.views import PUBLIC
+from deepoj.web.assets import Assets
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards
+from deepoj.web.contests import ContestReading
+from deepoj.web.render import Pages
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.contests import ClarificationDraft, Contest, ContestMember, EventType
+from tests.api.house import client, served
+from tests.contract.labs import PgLab, claim, report
+from tests.web.contest_scene import (
+    ADMIN,
+    JURY,
+    MEMBER,
+    OTHER,
+    STAGES,
+    STRANGER,
+    TEAM,
+    Arena,
+    arena,
+    draft_problem,
+    group,
+    rules,
+    team,
+)
+from tests.web.pages import LOGIN
+from tests.web.visits import Reply, Visit
+
+WHO = (STRANGER, MEMBER, TEAM, OTHER, JURY, ADMIN)
+_EVERYBODY = (200,) * 6
+_CODE = {"language": "cpp17", "code": "int main(){}"}
+#: method and path → statuses of ``WHO``, at all stages or at each; a path is below the contest's
+TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]] = {
+    ("GET", ""): _EVERYBODY,
+    ("GET", "/scoreboard"): _EVERYBODY,
+    ("GET", "/scoreboard?view=projector"): _EVERYBODY,
+    ("GET", "/scoreboard/events"): _EVERYBODY,
+    ("GET", "/submissions"): (LOGIN, 200, 200, 200, 200, 200),
+    ("GET", "/clarifications"): _EVERYBODY,
+    ("POST", "/clarifications"): {
+        **dict.fromkeys(STAGES, (LOGIN, 403, 303, 303, 403, 403)),
+        "finalized": (LOGIN, 403, 403, 403, 403, 403),
+    },
+    ("GET", "/problems/A"): {
+        **dict.fromkeys(STAGES, (LOGIN, 403, 200, 200, 200, 200)),
+        "before": (LOGIN, 403, 404, 404, 200, 200),
+    },
+    ("GET", "/problems/Z"): (LOGIN, 403, 404, 404, 404, 404),
+    ("GET", "/problems/A/statement/files/none.png"): (LOGIN, 403, 404, 404, 404, 404),
+    ("GET", "/problems/A/attachments/none.txt"): (LOGIN, 403, 404, 404, 404, 404),
+    ("POST", "/problems/A"): {
+        **dict.fromkeys(("running", "frozen"), (LOGIN, 403, 303, 303, 403, 403)),
+        **dict.fromkeys(("over", "finalized"), (LOGIN, 403, 403, 403, 403, 403)),
+        "before": (LOGIN, 403, 404, 404, 403, 403),
+    },
+}  # fmt: skip
+#: what a contest that is not public answers those who are not in it
+_PRIVATE = {STRANGER: 404, MEMBER: 404}
+
+
+async def held(place: Arena, stage: str, **changes: Any) -> Contest:
+    """Hold a contest that has come to a stage."""
+    contest = await place.hold("finals", rules(STAGES[stage], **changes), [await draft_problem(place)])
+    if stage != "finalized":
+        return contest
+    contests = place.real.pg_store.contests
+    last = (await contests.events(contest.id, 0, 1000))[-1].number
+    done = await contests.finalize(contest.id, [], last, by=place.director)
+    assert isinstance(done, Contest), done
+    return done
+
+
+@pytest.mark.parametrize(("stage", "is_public"), [*((stage, True) for stage in STAGES), ("running", False)])
+async def test_a_visitor_gets_what_the_table_says(tmp_path: Path, real: PgLab, stage: str, is_public: bool) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, stage, is_public=is_public)
+    place.home.streams.close()
+    wrong = []
+    for (method, path), statuses in TABLE.items():
+        row = statuses[stage] if isinstance(statuses, Mapping) else statuses
+        for who, public_status in zip(WHO, row, strict=True):
+            status = public_status if is_public or public_status == LOGIN else _PRIVATE.get(who, public_status)
+            there = f"/contests/{contest.key}{path}"
+            visit = place.visits[who]
+            fields = {"text": "why?"} if "clarifications" in path else {**_CODE, "code": f"// {who} {stage}"}
+            reply = await visit.get(there) if method == "GET" else await visit.post(there, fields)
+            got = LOGIN if reply.location.startswith("/login") else reply.status
+            if got != status:
+                wrong.append((method, path, who, got, status))
+    assert wrong == []
+
+
+async def test_the_list_shows_what_a_visitor_may_see(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    for key, since in (("soon", -10.0), ("now", 10.0), ("past", 1000.0)):
+        await place.hold(key, rules(since, name=f"The {key} one", is_public=key == "now"), [])
+    for who, seen in {STRANGER: 1, MEMBER: 1, TEAM: 3, JURY: 3}.items():
+        text = (await place.visits[who].get("/contests")).text
+        assert len(re.findall(r"The \w+ one</a>", text)) == seen, who
+
+
+async def test_problems_are_secret_until_the_start(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await held(place, "before")
+    for who in (STRANGER, MEMBER, TEAM):
+        for path in ("", "/scoreboard", "/submissions", "/clarifications"):
+            assert "Problem A of" not in (await place.visits[who].get(f"/contests/finals{path}")).text, (who, path)
+    assert "Problem A of" in (await place.visits[JURY].get("/contests/finals")).text
+
+
+async def test_a_team_submits_and_reads_its_submission_and_others_do_not(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, "running")
+    mate = place.visits[MEMBER]
+    await real.pg_store.contests.put_objects(contest.id, [], [ContestMember(MEMBER, "red")], by=place.director)
+    sent = await place.visits[TEAM].post("/contests/finals/problems/A", _CODE)
+    job_id = sent.location.removeprefix("/submissions/")
+    won = await claim(real, job_id)
+    assert await real.store.leases.finalize(won, report(), {"tests": []}) is None
+    for visit in (place.visits[TEAM], mate):
+        listed = await visit.get("/contests/finals/submissions")
+        assert f'href="{sent.location}"' in listed.text
+        assert "Accepted" in listed.text
+        shown = await visit.get(sent.location)
+        assert shown.status == 200
+        assert f'href="/contests/finals/problems/A?from={job_id}#solve"' in shown.text
+    assert (await place.visits[OTHER].get(sent.location)).status == 403
+    assert sent.location not in (await place.visits[OTHER].get("/contests/finals/submissions")).text
+    again = await place.visits[TEAM].get(f"/contests/finals/problems/A?from={job_id}")
+    assert "int main(){}" in again.text
+
+
+async def test_a_refused_submission_keeps_what_was_written(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await held(place, "running")
+    reply = await place.visits[TEAM].post("/contests/finals/problems/A", {"language": "none", "code": "// my program"})
+    assert reply.status == 400
+    assert "// my program" in reply.text
+
+
+async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, "running")
+    contests, asks = real.pg_store.contests, place.visits[TEAM]
+    await asks.post("/contests/finals/clarifications", {"text": "Is it <rooted>?", "problem": "A"})
+    assert "new" not in _tab(await asks.get("/contests/finals")), "its own question is no news"
+    await contests.clarify(contest.id, ClarificationDraft(to_team_ids=("red",), reply_to_id="1", text="Read again."))
+    assert "1 new" in _tab(await asks.get("/contests/finals"))
+    assert "new" not in _tab(await place.visits[OTHER].get("/contests/finals")), "it is for another team"
+    page = await asks.get("/contests/finals/clarifications")
+    assert "Read again." in page.text
+    assert "Is it &lt;rooted&gt;?" in page.text
+    assert "new" not in _tab(await asks.get("/contests/finals"))
+    for who in (STRANGER, MEMBER, OTHER):
+        assert "rooted" not in (await place.visits[who].get("/contests/finals/clarifications")).text
+
+
+async def test_the_freeze_leaks_nothing_to_the_public_and_other_teams(tmp_path: Path, real: PgLab) -> None:
+    """Two contests that differ in their keys and in what the freeze hides."""
+    place = await arena(tmp_path, real)
+    problem = await draft_problem(place)
+    said = rules(270.0)
+    for key, verdict in (("world-a", "Accepted"), ("world-b", "Wrong Answer")):
+        contest = await place.hold(key, said, [problem], [team("third", "Third")])
+        for number, (team_id, minute) in enumerate(
+            [("red", 10), ("third", 20), ("red", 250), ("third", 250), ("red", 255)]
+        ):
+            place.submitted(contest, number, team_id, "A", minute)
+        place.judged(contest, 0, "Wrong Answer")
+        place.judged(contest, 1, "Accepted")
+        place.judged(contest, 2, verdict)
+        place.judged(contest, 3, verdict)
+    own = await place.visits[TEAM].get("/contests/world-a/submissions")
+    assert "Accepted" in own.text, "the worlds differ"
+    await place.visits[STRANGER].get("/")  # gets its cookie
+    for who in (STRANGER, MEMBER, OTHER):
+        for method, path in TABLE:
+            if method == "GET" and not path.endswith("/events"):
+                worlds = [await place.visits[who].get(f"/contests/{key}{path}") for key in ("world-a", "world-b")]
+                first, second = map(_as_seen, worlds)
+                assert first == second, (who, path)
+    async with served(place.home) as (url, _):
+        for who in (STRANGER, MEMBER, OTHER):
+            paths = [f"/contests/{key}/scoreboard/events" for key in ("world-a", "world-b")]
+            before, after = [_neutral(await _first_events(url, place.visits[who], path)) for path in paths]
+            assert "event: board" in before
+            assert before == after, who
+    board = (await place.visits[STRANGER].get("/contests/world-a/scoreboard")).text
+    assert board.count('class="cell pending"') == 1, "red"
+    ledger = await place.home.context.ledgers.ledger(contest)
+    assert ledger.jury_board.rows() != ledger.public_board.rows(), "the freeze hides something"
+
+
+async def test_a_board_sends_only_the_rows_that_have_changed(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    teams = [team(f"t{number}", f"Team {number}") for number in range(20)]
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)], teams)
+    boards = _boards(place)
+    shared = [await _feed(place, boards, contest), await _feed(place, boards, contest)]
+    for feed in shared:
+        (whole,) = await feed.events()
+        assert (whole.name, str(whole.data).count("<tr ")) == ("board", 22)
+    place.submitted(contest, 1, "t19", "A", 50)
+    place.judged(contest, 1, "Wrong Answer")
+    (rows,), (same,) = [await feed.events() for feed in shared]
+    assert (rows.name, str(rows.data).count("<tr ")) == ("rows", 1)
+    assert rows.data is same.data, "it is rendered once"
+    assert "Team 19" in str(rows.data)
+    assert not await shared[0].events()
+    place.tell(contest, EventType.TEAMS, "late", {"name": "Latecomers", "group_ids": [], "is_hidden": False})
+    (whole,) = await shared[0].events()
+    assert whole.name == "board"
+
+
+async def test_the_board_of_a_group_has_its_teams_and_hides_hidden_groups(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    groups = [group("north", "North"), group("south", "South"), group("staff", "Staff", hidden=True)]
+    await place.hold("finals", rules(100.0), [await draft_problem(place)], [team("s", "Staff team", "staff")], groups)
+    visit = place.visits[STRANGER]
+    for query, seen, unseen in (
+        ("", ["Red Pandas", "Blue Whales"], ["Staff"]),
+        ("?group=north", ["Red Pandas"], ["Blue Whales", "Staff"]),
+        ("?group=staff", ["Red Pandas", "Blue Whales"], ["Staff"]),
+    ):
+        text = (await visit.get(f"/contests/finals/scoreboard{query}")).text
+        assert all(name in text for name in seen), query
+        assert not any(name in text for name in unseen), query
+
+
+async def test_the_thaw_shows_what_was_hidden(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(310.0), [await draft_problem(place)])
+    place.submitted(contest, 1, "red", "A", 250)
+    place.judged(contest, 1, "Accepted")
+    before = (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+    assert "The board is frozen." in before
+    assert "cell solved" not in before
+    said = dataclasses.replace(contest.rules, thaw_at=contest.rules.start_at)
+    assert isinstance(await real.pg_store.contests.change_contest(contest.id, said, by=place.director), Contest)
+    await real.pg_store.contests.advance()
+    after = (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+    assert "The board is frozen." not in after
+    assert "cell solved first" in after
+
+
+async def test_names_are_text_on_every_page(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    hostile = "<script>alert(1)</script>"
+    contest = await place.hold("finals", rules(100.0, name=hostile), [await draft_problem(place)], [team("x", hostile)])
+    place.tell(contest, EventType.ORGANIZATIONS, "u", {"name": hostile})
+    place.tell(contest, EventType.TEAMS, "red", {"name": hostile, "organization_id": "u", "group_ids": []})
+    await real.pg_store.contests.clarify(contest.id, ClarificationDraft(text=hostile, category=hostile))
+    for method, path in TABLE:
+        if method == "GET" and not path.endswith("/events"):
+            assert hostile not in (await place.visits[TEAM].get(f"/contests/finals{path}")).text, path
+
+
+_STRANGER = Visitor(account=None, secret="s", form_token="t", language="en", theme="auto", programmed="")
+
+
+async def _feed(place: Arena, boards: Boards, contest: Contest) -> BoardFeed:
+    """Return what a stream of the public board asks."""
+
+    async def render() -> BoardRendering:
+        ledger = await place.home.context.ledgers.ledger(contest)
+        return boards.rendering(ContestReading(contest, ledger, PUBLIC), _STRANGER, "")
+
+    return BoardFeed(render, None)
+
+
+def _boards(place: Arena) -> Boards:
+    visitors = Visitors(place.home.context.sessions, place.home.settings)
+    return Boards(Pages(visitors, Assets(), has_playground=False, has_github=False))
+
+
+async def _first_events(url: str, visit: Visit, path: str) -> str:
+    """Return the first events of a board's stream."""
+    received = ""
+    async with client(url) as asks, asks.stream("GET", path, cookies=visit.cookies) as response:
+        async for piece in response.aiter_text():
+            received += piece
+            if "event: board" in received and received.endswith("\n\n"):
+                break
+    return received
+
+
+def _neutral(text: str) -> str:
+    """Return a page without what may differ between the worlds: their keys, the clock, the visitor's tokens."""
+    text = re.sub(r"world-[ab]", "world", text)
+    text = re.sub(r'name="server-time" content="[^"]*"', "", text)
+    return re.sub(r'nonce="?[^" ]*"|name="csp-nonce" content="[^"]*"', "", text)
+
+
+def _as_seen(reply: Reply) -> tuple[int, str, list[tuple[str, str]]]:
+    headers = [
+        (name, re.sub(r"nonce-[^']*", "", _neutral(value)))
+        for name, value in reply.headers.items()
+        if name.lower() not in {"x-request-id", "date"}
+    ]
+    return reply.status, _neutral(reply.text), headers
+
+
+def _tab(reply: Reply) -> str:
+    """Return the words of the tab that leads to the clarifications."""
+    found = re.search(r'/clarifications"[^>]*>(.*?)</a>', reply.text)
+    assert found is not None, reply.text
+    return found[1]
