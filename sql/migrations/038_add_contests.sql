@@ -282,6 +282,11 @@ CREATE CONSTRAINT TRIGGER submissions_contest_verdict AFTER UPDATE OF state ON s
     FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL AND (OLD.state = 'done') <> (NEW.state = 'done'))
     EXECUTE FUNCTION tell_contest_of_submission();
 
+-- As in 021: in which lane a submission goes round again. A contest does not wait for practice; a rejudge waits for both.
+CREATE OR REPLACE FUNCTION submission_priority(s submissions) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN s.judging > 1 THEN -2 WHEN s.contest_id IS NOT NULL THEN 1 ELSE 0 END
+$$;
+
 -- As in 026; the marks of a contest wait until its board shows all (is_marking). Here its row is locked until the verdict is
 -- committed, against that moment alone.
 CREATE OR REPLACE FUNCTION mark_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -82,8 +82,9 @@ taken AS (
     RETURNING *
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, payload)
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
     SELECT 'submit', job_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
+           submission_priority(taken::submissions),
            $9::jsonb || jsonb_build_object(
                'job_id', job_id, 'time_limit', time_limit, 'memory_limit', memory_limit,
                'submit_time', floor(extract(epoch FROM created_at) * 1000)::bigint)

@@ -28,6 +28,7 @@ from deepoj.words.contests import (
     EventType,
 )
 from deepoj.words.ledger import Decided, Decision
+from deepoj.words.outbox import Priority
 from deepoj.words.problems import ProblemRefusal
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
@@ -378,3 +379,22 @@ async def test_the_audit_names_each_difference_of_ledger_and_rows(real: PgLab, t
     assert outcome.by_fault[AuditFault.CONTEST_DIFFERS] >= 1
     details = [found.detail for found in outcome.found if found.fault is AuditFault.CONTEST_DIFFERS]
     assert any(f"contest {contest.key}, {object_}" in detail for detail in details), details
+
+
+async def test_a_contest_does_not_wait_for_a_flood_of_practice(real: PgLab) -> None:
+    _, mine = await arranged(real, rules())
+    problem = await new_problem(real.store)
+    for number in range(30):
+        await send(real.store, draft(await new_user(real.store, f"u{number}"), problem.id))
+    job_id = await send(real.store, mine)
+    for _ in range(2):  # also when a node has given it back
+        (event,) = await real.store.outbox.take_outbox(1, 0.5, 10.0)
+        assert (event.job_id, event.priority) == (job_id, Priority.CONTEST)
+        await real.store.outbox.mark_delivered([(event.id, "1-0")])
+        won = await claim(real, job_id)
+        assert await real.store.leases.give_back(won, reason="drain", counts=False) is None
+    won = await claim(real, job_id)
+    assert await real.store.leases.finalize(won, report(), RESULT) is None
+    await real.store.rejudges.rejudge(job_id, None, by="director", in_full=True, stream_key="deepoj:jobs")
+    events = real.rows(f"SELECT priority FROM outbox_events WHERE job_id = '{job_id}' ORDER BY id")
+    assert [row["priority"] for row in events] == [1, 1, 1, -2]
