@@ -603,3 +603,25 @@ def test_row_22_pages_without_style(deserted: Deserted) -> None:
     """A style of another build is asked for, as by a browser that has the page of another node."""
     assert deserted.site.node.client.get("/assets/site.0123456789.css").status_code == 404
     deserted.site.look("4.22")
+
+
+def test_row_23_a_contest_does_not_start(deserted: Deserted) -> None:
+    """A trigger refuses each change of the contest, as a fault of its rows would."""
+    found = deserted.site
+    found.deployment.ask(
+        "INSERT INTO contests (key, kind, name, is_public, start_at, duration_ms, penalty_ms, is_compile_error_free)"
+        " VALUES ('finals', 'icpc', 'Finals', true, now(), 3600000, 0, true);"
+        "INSERT INTO contest_counters (contest_id) SELECT id FROM contests;"
+        "CREATE FUNCTION breaks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;"
+        "CREATE TRIGGER breaks BEFORE UPDATE ON contests FOR EACH ROW EXECUTE FUNCTION breaks()"
+    )
+
+    def has_failed() -> bool:
+        return "contest_advance_failed" in found.node.log.read_text()
+
+    until(has_failed, within_s=60, what="the node has tried to start it")
+    found.look("4.23")
+    found.deployment.ask("DROP FUNCTION breaks CASCADE")
+    started = "SELECT started_at IS NOT NULL FROM contests"
+    until(lambda: found.deployment.ask(started) == "t", within_s=60, what="the contest has started")
+    found.deployment.ask("DELETE FROM contests")
