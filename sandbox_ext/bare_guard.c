@@ -10,10 +10,14 @@
  * Killing the group kills the guard too, so the cell cannot be reused, like a cell whose init has died; a slot without
  * namespaces is quick to create. After a run that ends by itself the guard stays.
  *
- * Death: when the slot dies, the channel closes and the guard kills the group. When slot and guard are killed at the
- * same time, the payload gets its death signal. Its orphans are reparented to the launcher, which kills them before it
- * exits. If the launcher is killed at the same time too, the payload's children keep running: without a pid namespace
- * no process is left that knows them. */
+ * Death: when the slot dies, the channel closes and the guard kills the group. A payload that has not exec'ed yet has
+ * a copy of the channel's end, so the guard waits until it is a member. The launcher, when it ends, kills guards, but
+ * each in one call with its group. For it may be killed itself right afterwards: when the node is killed, the control
+ * socket ends first, and the death signal comes later.
+ *
+ * When slot and guard are killed at the same time from outside, the payload gets its death signal. Its orphans are
+ * reparented to the launcher, which kills their group before it exits. If the launcher is killed at the same time too,
+ * the payload's children keep running: without a pid namespace no process is left that knows them. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

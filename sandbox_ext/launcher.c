@@ -171,8 +171,9 @@ static void guard_standard_descriptors(void) {
     sys_close(&fd);
 }
 
-/* Kills the slots and all processes of their runs. The kernel empties pid namespaces. Without one, a run whose slot and
- * guard were killed together is reparented to us. So we kill our children until none is left. */
+/* Kills the slots and all processes of their runs. The kernel empties pid namespaces. Without one, guards and what is
+ * left of runs are reparented to us. We kill our children, each together with its group, until none is left. If we are
+ * killed meanwhile, each guard is alive, or its group is being killed, too. */
 static void end_children(const struct launcher *launcher, const struct options *options) {
     static const struct timespec pause = {0, 1000000};
     uint64_t until = sys_now_us() + LEAVE_US;
@@ -185,7 +186,7 @@ static void end_children(const struct launcher *launcher, const struct options *
             ;
         if (errno == ECHILD)
             return;
-        sampler_kill_children(launcher->host_proc, getpid());
+        sampler_kill_children(launcher->host_proc);
         nanosleep(&pause, NULL);
     }
     /* inits whose slot died are reparented to us, and are exiting already */

@@ -70,8 +70,8 @@ bool sampler_is_alone(int proc);
 /* Returns whether a process has no child. For a `proc` that shows more than one run. */
 bool sampler_is_childless(int proc, pid_t pid);
 
-/* Sends SIGKILL to all children of a process, but not to their children. */
-void sampler_kill_children(int proc, pid_t pid);
+/* Sends SIGKILL to all our children, and at the same moment to all members of their process groups, but not of ours. */
+void sampler_kill_children(int proc);
 
 /* Samples a run that has its own /proc. */
 void sampler_open(struct sampler *sampler, int proc);

@@ -112,12 +112,20 @@ bool sampler_is_childless(int proc, pid_t pid) {
     return children == 0;
 }
 
-static void kill_one(void *context, pid_t pid) {
-    (void)context;
-    kill(pid, SIGKILL);
+/* A child in our own group is a slot that has not made its session yet. */
+static void kill_with_group(void *context, pid_t pid) {
+    const pid_t *own_group = context;
+    pid_t group = getpgid(pid);
+
+    kill(group > 1 && group != *own_group ? -group : pid, SIGKILL);
 }
 
-void sampler_kill_children(int proc, pid_t pid) { each_child(proc, pid, pid, kill_one, NULL); }
+void sampler_kill_children(int proc) {
+    pid_t own_group = getpgrp();
+    pid_t pid = getpid();
+
+    each_child(proc, pid, pid, kill_with_group, &own_group);
+}
 
 /* One walk over the processes of a run. */
 struct walk {

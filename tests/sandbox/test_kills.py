@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -362,3 +363,47 @@ async def test_hung_init_delays_no_run(herd: Herd, programs: Path, ending: str) 
         present = {pid for kind in family(launcher).values() for pid in kind}
         assert init not in present
     herd.wait_gone("the end")
+
+
+def wait_until(is_true: Callable[[], object]) -> None:
+    """Look again and again, without a pause: a state may last for a moment only."""
+    until_s = time.monotonic() + DEADLINE_S
+    while not is_true():
+        assert time.monotonic() < until_s
+
+
+def is_being_killed(pid: int) -> bool:
+    """Return whether a process has ended, or has been sent SIGKILL."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    pending = int(status.partition("SigPnd:")[2].split()[0], 16)
+    return "State:\tZ" in status or bool(pending >> signal.SIGKILL - 1 & 1)
+
+
+async def test_launcher_killed_while_it_ends_a_bomb_at_weak_leaves_no_process(
+    herd: Herd, no_counting: None, programs: Path
+) -> None:
+    """The guard must not be killed before its group: if the launcher is killed next, nothing else kills the group.
+
+    The group would end if it were in a cgroup: the next launcher empties those of killed ones.
+    """
+    for number in range(10):
+        async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
+            bench = Bench(box, programs, herd.launcher.parent)
+
+            async def bomb(bench: Bench = bench) -> None:
+                with pytest.raises(BoxBroken):
+                    await bench.run("bomb", 0, herd.mark, lim=limits(processes=8))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(bomb)
+                payload, guard = await payload_and_init(box)
+                await trio.to_thread.run_sync(wait_until, partial(children, payload))
+                # the guard runs when its core has nothing else to do, as on a loaded host
+                os.sched_setscheduler(guard, os.SCHED_IDLE, os.sched_param(0))
+                send(box.launcher_pid, signal.SIGTERM)
+                await trio.to_thread.run_sync(wait_until, partial(is_being_killed, guard))
+                send(box.launcher_pid, signal.SIGKILL)
+        await trio.to_thread.run_sync(herd.wait_gone, f"round {number}")
