@@ -91,6 +91,12 @@ static int shed(const struct payload *payload, const char **step) {
     return shed_rights(payload->launcher, (enum doj_policy)payload->request->policy, payload->confinement, step);
 }
 
+/* Returns whether the slot has ended. The death signal reports only an end after it was set, and the guard kills only
+ * the members that its group has at that moment. A payload that is late for both must not become the program. */
+static bool is_orphaned(const struct payload *payload) {
+    return payload->launcher->weak && getppid() != payload->slot;
+}
+
 /* Unblocks all signals: the slot blocks all of them, and handles none. */
 static int setup_signals(void) {
     sigset_t none;
@@ -130,6 +136,8 @@ int child_main(void *argument) {
     failure = shed(payload, &step); /* after the steps that may need rights */
     if (failure != 0)
         fail(payload, step, failure);
+    if (is_orphaned(payload))
+        fail(payload, "slot", -ESRCH);
     failure = setup_signals();
     if (failure != 0)
         fail(payload, "signals", failure);

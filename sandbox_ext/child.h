@@ -15,6 +15,7 @@ struct payload {
     const char *const *env;
     bool shed; /* it still has rights to shed; false where its slot has shed them */
     pid_t group;     /* at weak: the process group to join */
+    pid_t slot;      /* its parent */
     unsigned user_tasks; /* at weak without a uid of its own: tasks of the user beside the run's */
     int confinement; /* at weak: a Landlock ruleset */
     int stdin_fd;

@@ -39,6 +39,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define EMPTY_US UINT64_C(2000000)
 
@@ -247,6 +248,7 @@ bool run_perform(struct slot *slot, const struct doj_request *request, int *fds,
                                    .env = request->env,
                                    .shed = slot->launcher->cgroup >= 0 || slot->launcher->weak,
                                    .group = slot->launcher->weak ? slot->cell.init : 0,
+                                   .slot = getpid(),
                                    .user_tasks = slot->cell.bare.user_tasks,
                                    .confinement = slot->cell.bare.confinement,
                                    .stdin_fd = -1,

@@ -7,18 +7,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 import trio
 
+from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import Isolation, RunVerdict
 from tests.sandbox.bench import Bench, is_counted, limits
-from tests.sandbox.test_life import NODE, REPOSITORY, alive, descendants, named_main, status_of, until
+from tests.sandbox.test_life import DEADLINE_S, NODE, REPOSITORY, alive, descendants, named_main, status_of, until
 
 #: prctl, of <linux/prctl.h>
 PR_SET_CHILD_SUBREAPER = 36
@@ -96,3 +99,89 @@ async def test_node_whose_launcher_is_killed_reaps_its_processes(bench: Bench) -
     assert (await bench.run("ok")).verdict is RunVerdict.OK
     await until(lambda: not alive(below), "all of them ended")
     assert [process.pid for process in below if process.pid in psutil.pids()] == []
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def name_of(pid: int) -> str:
+    """Return a process's name; empty if it has been waited for."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def has_ended(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    return True
+
+
+def stop_a_newborn(guards: Mapping[int, Sequence[int]]) -> tuple[int, int]:
+    """Stop the next child of a slot as soon as it is seen. Return the slot and the child."""
+    until_s = time.monotonic() + DEADLINE_S
+    while time.monotonic() < until_s:
+        for slot, guard in guards.items():
+            for child in set(children(slot)) - set(guard):
+                os.kill(child, signal.SIGSTOP)
+                return slot, child
+    pytest.fail(f"no run within {DEADLINE_S:g} s")
+
+
+@contextmanager
+def busy(core: int) -> Iterator[None]:
+    """Let a core have something else to do than processes of the policy SCHED_IDLE."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE
+    ) as loop:
+        try:
+            os.sched_setaffinity(loop.pid, {core})
+            assert loop.stdout is not None
+            loop.stdout.readline()
+            yield
+        finally:
+            loop.kill()
+
+
+async def kill_all_but_a_newborn(bench: Bench) -> tuple[int, str]:
+    """Kill launcher, guard and slot while a payload sets itself up, and let it go on.
+
+    Return the payload, and the name that it had when the others were gone.
+    """
+
+    async def run() -> None:
+        with pytest.raises(BoxBroken):
+            await bench.run("loop")
+
+    launcher = bench.box.launcher_pid
+    await until(lambda: len(slots := children(launcher)) == 3 and all(map(children, slots)), "guards")
+    guards = {slot: children(slot) for slot in children(launcher)}
+    core = min(os.sched_getaffinity(0))
+    for slot in guards:  # and so their children: the payload is stopped before it has done anything
+        os.sched_setaffinity(slot, {core})
+        os.sched_setscheduler(slot, os.SCHED_IDLE, os.sched_param(0))
+    async with trio.open_nursery() as nursery:
+        with busy(core):
+            nursery.start_soon(run)
+            slot, newborn = await trio.to_thread.run_sync(stop_a_newborn, guards)
+            for pid in (launcher, *guards[slot], slot):
+                os.kill(pid, signal.SIGKILL)
+        await until(lambda: newborn in children(os.getpid()), "the slot's end")
+        name = name_of(newborn)
+        os.kill(newborn, signal.SIGCONT)
+    return newborn, name
+
+
+@pytest.mark.usefixtures("subreaper")
+async def test_payload_born_while_all_others_are_killed_ends_before_exec_at_weak(programs: Path) -> None:
+    """It joins its group after the guard's end, and asks for a death signal after its parent's end."""
+    for _ in range(5):
+        async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
+            newborn, name = await kill_all_but_a_newborn(Bench(box, programs, programs))
+            try:
+                await until(partial(has_ended, newborn), "the payload's end")
+            finally:
+                with suppress(ProcessLookupError):
+                    os.kill(newborn, signal.SIGKILL)
+            assert name_of(newborn) in ("", name)  # it has not become the program
