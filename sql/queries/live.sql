@@ -26,15 +26,16 @@ SELECT pg_notify('deepoj_live', rung.job_id::text)
 FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
 
 -- name: live
--- A job's state, and a row for each portion of its current attempt's tests after $3 (of all its tests, if that attempt is
--- not $2); one row without a portion if there is none.
-SELECT s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests
-FROM submissions AS s
+-- For each asked ($1: job, $2: attempt, $3: number of tests), numbered by its place: the job's state, and a row for each
+-- portion of its current attempt's tests after $3 (of all its tests, if that attempt is not $2); one row without a portion
+-- if there is none, and no row of an unknown job.
+SELECT asked.place, s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests
+FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY AS asked (job_id, attempt_id, after, place)
+JOIN submissions AS s ON s.job_id = asked.job_id
 LEFT JOIN live_tests AS t
     ON s.state = 'processing' AND t.job_id = s.job_id AND t.attempt_id = s.attempt_id
-       AND t.last > CASE WHEN s.attempt_id = $2 THEN $3::int ELSE 0 END
-WHERE s.job_id = $1
-ORDER BY t.last;
+       AND t.last > CASE WHEN s.attempt_id = asked.attempt_id THEN asked.after ELSE 0 END
+ORDER BY asked.place, t.last;
 
 -- name: sweep_live
 -- Deletes portions that were stored $1 seconds ago, oldest first, $2 at most.

@@ -81,6 +81,28 @@ async def test_live_tests_are_listed_after_an_index(lab: Lab) -> None:
     assert await indexes(lab, won.job_id, 7, 6) == [1, 2, 3, 4, 6, 7]
 
 
+async def test_watchers_that_read_at_once_see_their_own_jobs_after_their_own_index(lab: Lab) -> None:
+    """The database answers those that wait in one statement."""
+    jobs = [await claim(lab, await new_job(lab, name)) for name in ("alice", "bob", "carol")]
+    await tell(lab, *(told(job, 1, 4) for job in jobs[:2]))
+    seen: dict[tuple[str, int, int], LiveJob | None] = {}
+
+    async def watch(*asked: Any) -> None:
+        seen[asked] = await lab.store.live.live(*asked)
+
+    async with trio.open_nursery() as nursery:
+        for after in range(5):
+            for job in jobs:
+                nursery.start_soon(watch, job.job_id, 1, after)
+            nursery.start_soon(watch, "00000000-0000-0000-0000-000000000000", 1, after)
+    found = {asked: None if job is None else [one.index for one in job.tests] for asked, job in seen.items()}
+    assert found == {
+        **{(job.job_id, 1, after): list(range(after + 1, 5)) for after in range(5) for job in jobs[:2]},
+        **{(jobs[2].job_id, 1, after): [] for after in range(5)},
+        **{("00000000-0000-0000-0000-000000000000", 1, after): None for after in range(5)},
+    }
+
+
 async def test_told_twice_is_told_once(lab: Lab) -> None:
     won = await claim(lab, await new_job(lab))
     await tell(lab, told(won, 1, 2))

@@ -88,7 +88,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "ARRAY[gen_random_uuid()], '{1}', '{1}', '{2}', '{9}', ARRAY['[1,2]'], ARRAY[gen_random_uuid()],"
         " ARRAY[gen_random_uuid()]",
     ),
-    "live": ("uuid, bigint, int", "gen_random_uuid(), 1, 3"),
+    "live": ("uuid[], bigint[], int[]", "ARRAY[gen_random_uuid()], ARRAY[1], ARRAY[3]"),
     "sweep_live": ("float8, bigint", "3600, 1000"),
     "take_run": (
         "uuid, bigint, text, text, bytea, int, int, text, int",
