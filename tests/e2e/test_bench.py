@@ -63,6 +63,10 @@ def test_small_bench_of_the_web_prints_every_figure() -> None:
     )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
     assert figures["live_missing"] == 0
+    assert all(
+        0 <= figures[others] < figures[busy]
+        for others, busy in (("others_alone", "cores_busy_alone"), ("others", "cores_busy"))
+    )
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
     assert set(figures["missed"]) <= set(WEB_REQUIRED)
