@@ -40,9 +40,10 @@ def clean_prefix(raw: str) -> str:
 
 
 def clean_group_name(raw: str) -> str | None:
-    """Return the name of a group as it is stored: 1 to 64 printable characters after NFKC. None: it is not allowed."""
+    """Return the name of a group as it is stored: 1 to 64 printable characters after NFKC, not all of
+    them invisible. None: it is not allowed."""
     name = unicodedata.normalize("NFKC", raw.strip()[:_MAX_RAW_CHARS]).strip()
-    return name if 1 <= len(name) <= MAX_GROUP_NAME_CHARS and name.isprintable() else None
+    return name if 1 <= len(name) <= MAX_GROUP_NAME_CHARS and is_visible(name) else None
 
 
 def _is_short_name(name: str) -> bool:
