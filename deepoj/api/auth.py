@@ -152,6 +152,14 @@ class Auth:
         if not await self._is_not_ended(claims):
             raise Refused(ApiError.BAD_TOKEN)
 
+    def require_login(self, *, or_token: str = "") -> None:
+        """Refuse with 403 a token that was made for a program (``ports.AccessTokens``): its thief could make another
+        one, or a password, and keep the account when the token ends. ``or_token``: the id of one that is let through.
+        """
+        claims = self.claims()
+        if claims is not None and claims.token_id not in {"", or_token}:
+            raise Refused(ApiError.MADE_TOKEN)
+
     def _required_claims(self) -> Claims:
         """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""
         if bearer(request.headers.get("Authorization")) is None:

@@ -285,6 +285,12 @@ class ApiError(CodedError):
         "The token is invalid, expired or revoked: log in again.",
         "令牌无效、已过期或已被吊销，请重新登录。",
     )
+    MADE_TOKEN = (
+        403,
+        Code.FORBIDDEN,
+        "A token that was made for a program may not do this: log in with your password.",
+        "为程序创建的令牌不能执行此操作，请用密码登录。",
+    )
     BAD_METRICS_TOKEN = (
         401,
         Code.UNAUTHORIZED,
@@ -334,6 +340,7 @@ class ApiError(CodedError):
         "该账户已被管理员停用。",
     )
     NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账户不存在。")
+    NO_SUCH_TOKEN = (404, Code.NOT_FOUND, "Your account has no such token.", "您的账户没有此令牌。")
     NO_SUCH_GROUP = (404, Code.GROUP_NOT_FOUND, "There is no such group.", "用户组不存在。")
     GROUP_NAME_TAKEN = (
         409,

@@ -1,21 +1,24 @@
-"""What people do with their own accounts, as routes and pages do it: who reads a profile, export, erasure."""
+"""What people do with their own accounts, as routes and pages do it: who reads a profile, tokens, export, erasure."""
 
 from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from deepoj import observe
+from deepoj.accounts.names import is_visible
 from deepoj.api.administering import REFUSALS
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import password_subject
+from deepoj.api.models.own_account import MadeToken
 from deepoj.api.password_tries import PasswordTry
 from deepoj.api.redact import result_for
-from deepoj.words.access_tokens import MAX_ACCESS_TOKENS
+from deepoj.words.access_tokens import MAX_ACCESS_TOKENS, MAX_TOKEN_NAME_CHARS
 from deepoj.words.account_data import OwnRun, ProfileFor
 from deepoj.words.accounts import Credentials, RightsRefusal, User
 from deepoj.words.submissions import ListPlace, Submission
@@ -29,7 +32,7 @@ _DAYS = 36_600
 
 
 class OwnAccount:
-    """Profiles, export and erasure. All methods raise Refused or StoreUnavailable."""
+    """Profiles, tokens, export and erasure. All methods raise Refused or StoreUnavailable."""
 
     def __init__(self, context: ApiContext, auth: Auth) -> None:
         self._context, self._auth = context, auth
@@ -59,6 +62,27 @@ class OwnAccount:
                 raise Refused(ApiError.WRONG_OLD_PASSWORD)
         elif username.strip() != account.user.username:
             raise Refused(ApiError.INVALID, field="username", problem="type your username")
+
+    async def make_token(self, attempt: PasswordTry, account: Credentials, name: str, password: str) -> MadeToken:
+        """Make a token for a program. Refused unless the password is that of the account, if it has one: the thief of a
+        session or of a login's token could keep a token after its end."""
+        name = name.strip()
+        if not 1 <= len(name) <= MAX_TOKEN_NAME_CHARS or not is_visible(name):
+            raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_TOKEN_NAME_CHARS} printable characters")
+        if account.password_hash:
+            await self.confirm(attempt, account, password)
+        token_id, expires_s = secrets.token_urlsafe(12), self._context.settings.jwt_expire_s
+        await self._context.access_tokens.add_token(token_id, account, name=name, expires_s=expires_s)
+        observe.log("token_made", user_id=account.user.id)
+        token = self._auth.tokens.issue(account, token_id)
+        return MadeToken(id=token_id, name=name, token=token, expires_in_s=expires_s)
+
+    async def end_token(self, user: User, token_id: str) -> bool:
+        """End one of the user's tokens; False: there is none with this id."""
+        is_ended = await self._context.access_tokens.end_token(user.id, token_id)
+        if is_ended:
+            observe.log("token_ended", user_id=user.id)
+        return is_ended
 
     async def erase(self, user: User) -> str:
         """Erase the user's own account, and return its pseudonym."""

@@ -197,6 +197,20 @@ class ApiClient:
                 raise self._not_deepoj("an invalid next page")
             after = int(next_after)
 
+    def access_tokens(self) -> list[dict[str, Any]]:
+        """Return the tokens that the account has made for programs. Raises ServerAway, ServerRefused."""
+        return self._rows(self.ask("GET", "/api/v1/users/me/tokens"), "tokens")
+
+    def make_access_token(self, name: str, password: str) -> dict[str, Any]:
+        """Make a token for a program, and return it. Raises ServerAway: it may have been made; ServerRefused."""
+        body = {"name": name} | ({"password": password} if password else {})
+        made = self.ask("POST", "/api/v1/users/me/tokens", body=body, repeatable=False)
+        return made | {"token": self._word(made, "token")}
+
+    def end_access_token(self, token_id: str) -> dict[str, Any]:
+        """End a token that the account has made. Raises ServerAway: it may have ended; ServerRefused."""
+        return self.ask("DELETE", f"/api/v1/users/me/tokens/{quote(token_id, safe='')}", repeatable=False)
+
     def erase_account(self, *, password: str, username: str) -> str:
         """Erase the account, and return its pseudonym. Raises ServerAway, ServerRefused."""
         body = {"password": password, "username": username}

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from deepoj.words.accounts import Credentials
 from tests.api.house import PASSWORD, House, house
 from tests.web.scene import add_problem, add_submission, report_saying
 
-ME, EXPORT = "/api/v1/users/me", "/api/v1/users/me/export"
+ME, EXPORT, TOKENS = "/api/v1/users/me", "/api/v1/users/me/export", "/api/v1/users/me/tokens"
 
 
 async def entered(home: House, name: str) -> str:
@@ -106,3 +107,50 @@ async def test_a_pseudonym_is_no_name_for_a_new_account(tmp_path: Path) -> None:
     for name in ("deleted-7", "DELETED-7x"):
         account = {"username": name, "password": PASSWORD}
         assert (await home.ask("POST", "/api/v1/auth/register", json=account)).status_code == 400
+
+
+async def test_a_token_is_made_with_the_password_listed_and_ended(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    login, bob = await entered(home, "alice"), await entered(home, "bob")
+    for body, code in (
+        ({"name": "build"}, 403), ({"name": "build", "password": "wrong"}, 403),
+        *(({"name": name, "password": PASSWORD}, 400) for name in ("", " ", "\u3164", "x" * 65)),
+    ):  # fmt: skip
+        assert (await asked(home, "POST", TOKENS, login, body))[0] == code, body
+    status, made = await asked(home, "POST", TOKENS, login, {"name": " build ", "password": PASSWORD})
+    assert (status, made["name"]) == (201, "build")
+    assert (await asked(home, "GET", ME, made["token"]))[1]["username"] == "alice"
+    listed = (await asked(home, "GET", TOKENS, login))[1]["tokens"]
+    assert [(one["id"], one["name"], one["used_at"] is not None) for one in listed] == [(made["id"], "build", True)]
+    assert made["token"] not in json.dumps(listed)
+    assert (await asked(home, "DELETE", f"{TOKENS}/{made['id']}", bob))[0] == 404, "it is not bob's"
+    assert (await asked(home, "DELETE", f"{TOKENS}/{made['id']}", login))[0] == 200
+    assert (await asked(home, "GET", ME, made["token"]))[0] == 401
+    assert (await asked(home, "DELETE", f"{TOKENS}/{made['id']}", login))[0] == 404
+
+
+async def test_the_thief_of_a_made_token_makes_none_and_ends_that_one_only(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    login = await entered(home, "alice")
+    stolen, other = await home.named_token("alice", "stolen"), await home.named_token("alice", "other")
+    status, refused = await asked(home, "POST", TOKENS, stolen, {"name": "x", "password": PASSWORD})
+    assert (status, refused["code"]) == (403, "FORBIDDEN")
+    assert (await asked(home, "DELETE", f"{TOKENS}/other", stolen))[0] == 403
+    assert (await asked(home, "GET", ME, other))[0] == 200
+    assert (await asked(home, "DELETE", f"{TOKENS}/stolen", stolen))[0] == 200
+    assert [one["name"] for one in (await asked(home, "GET", TOKENS, login))[1]["tokens"]] == ["other"]
+
+
+async def test_the_thief_of_a_made_token_cannot_keep_an_account_without_a_password(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    assert isinstance(await home.ports.accounts.create_github_user("octo", "583231", None), Credentials)
+    stolen, login = await home.named_token("octo", "stolen"), await home.token_of("octo")
+    acts = (
+        ("POST", f"{ME}/password", {"new_password": PASSWORD}),
+        ("DELETE", ME, {"username": "octo"}),
+        ("POST", TOKENS, {"name": "more"}),
+    )
+    for method, path, body in acts:
+        assert (await asked(home, method, path, stolen, body))[0] == 403, path
+    assert (await asked(home, "POST", TOKENS, login, {"name": "more"}))[0] == 201
+    assert (await asked(home, "DELETE", ME, login, {"username": "octo"}))[0] == 200

@@ -116,6 +116,9 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/contests/{contest}/awards", (404, 404, 404, 404, 404)),
     ("POST", "/api/v1/contests/{contest}/finalize", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/users/me/export", (401, 401, 200, 200, 200)),
+    ("GET", "/api/v1/users/me/tokens", (401, 401, 200, 200, 200)),
+    ("POST", "/api/v1/users/me/tokens", (401, 401, 403, 403, 403)),  # the password is wrong
+    ("DELETE", "/api/v1/users/me/tokens/{token}", (401, 401, 404, 404, 404)),
     ("DELETE", "/api/v1/users/me", (401, 401, 403, 403, 403)),  # the password is wrong
     ("DELETE", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
@@ -200,6 +203,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
         "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A",
+        "token": "none",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -235,6 +239,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "/requeue": {},
     "/discard": {},
     "/password": {},
+    "/tokens": {"name": "x", "password": "wrong"},
 }
 
 

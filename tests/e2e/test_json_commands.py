@@ -38,7 +38,8 @@ COMMANDS = {
 #: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py,
 #: test_contests.py
 ELSEWHERE = {
-    "account erase", "account export", "admin erase-user",
+    "account erase", "account export", "account tokens list", "account tokens make", "account tokens end",
+    "admin erase-user",
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password",
     "admin set-roles", "admin groups list", "admin groups create", "admin groups rename", "admin groups remove",
     "admin groups add", "admin groups take-out", "backup", "restore", "login",

@@ -853,3 +853,32 @@ def test_an_erasure_sends_the_password_once_and_forgets_the_token(
     assert json.loads(played.asked[0].content) == {"password": "open sesame", "username": ""}
     assert json.loads(capsys.readouterr().out) == {"username": "deleted-7"}
     assert Keyring.of_user().token(URL) == ""
+
+
+def test_a_token_for_a_program_is_made_printed_alone_listed_and_ended(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "password").write_text("open sesame\n")
+    row = {
+        "id": "t-1",
+        "name": "<build>",
+        "created_at": "2026-01-01T00:00:00",
+        "expires_at": "2026-01-02",
+        "used_at": None,
+    }
+    played = play(
+        httpx.Response(201, json={"id": "t-1", "name": "<build>", "token": "a.b.c", "expires_in_s": 3600}),
+        httpx.Response(200, json={"tokens": [row]}),
+        httpx.Response(200, json={"id": "t-1", "status": "ended"}),
+    )
+    with (tmp_path / "password").open() as given:
+        monkeypatch.setattr("sys.stdin", given)
+        assert run(["account", "tokens", "make", "<build>"]) == 0
+    assert json.loads(played.asked[0].content) == {"name": "<build>", "password": "open sesame"}
+    assert capsys.readouterr().out == "a.b.c\n"
+    assert run(["account", "tokens", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(text in listed for text in ("t-1", "<build>", "never", "1 tokens"))
+    assert run(["account", "tokens", "end", "t-1"]) == 0
+    path = "/api/v1/users/me/tokens"
+    assert played.paths == [f"POST {path}", f"GET {path}", f"DELETE {path}/t-1"]

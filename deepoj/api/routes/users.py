@@ -58,6 +58,8 @@ class UserRoutes:
                 await attempt.begin(password_subject(account.user.username, account))
                 if not await self._auth.verify(account, body.old_password):
                     raise Refused(ApiError.WRONG_OLD_PASSWORD)
+            else:
+                self._auth.require_login()
         password_hash = await self._auth.hash(password)
         epoch = await self._accounts.change_password(account.user.id, password_hash, epoch=account.token_epoch)
         if epoch is None:  # the token was revoked meanwhile, by another password change or an administrator

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-
 from quart import Response
 
 from deepoj import observe
-from deepoj.accounts.names import is_visible, pseudonym_of
+from deepoj.accounts.names import pseudonym_of
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import download
@@ -21,7 +19,6 @@ from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.access_tokens import MAX_TOKEN_NAME_CHARS
 from deepoj.words.account_data import ProfileFor
 from deepoj.words.accounts import Credentials
 
@@ -42,7 +39,7 @@ class OwnDataPages:
         *,
         account: AccountPages,
     ) -> None:
-        self._context, self._account, self._auth, self._limits = context, account, auth, limits
+        self._context, self._account, self._limits = context, account, limits
         self._visitors, self._pages = visitors, pages
         self._own_account, self._webhook_secrets = OwnAccount(context, auth), WebhookSecrets(context)
         self._timeout_s = context.settings.read_timeout_s
@@ -89,23 +86,17 @@ class OwnDataPages:
         try:
             async with self._limits.password_try() as attempt:
                 form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
-                name = _token_name(form.line("name"))
-                if account.password_hash:  # the thief of a session could keep a token after its end
-                    await self._own_account.confirm(attempt, account, form.get("password"))
+                name, password = form.line("name"), form.get("password")
+                made = await self._own_account.make_token(attempt, account, name, password)
         except Refused as refused:
             return await self._account.show(visitor, refused)
-        token_id, expires_s = secrets.token_urlsafe(12), self._context.settings.jwt_expire_s
-        await self._context.access_tokens.add_token(token_id, account, name=name, expires_s=expires_s)
-        observe.log("token_made", user_id=account.user.id)
-        token = self._auth.tokens.issue(account, token_id)
-        return self._secret(visitor, token, "token", hours=round(expires_s / 3600))
+        return self._secret(visitor, made.token, "token", hours=round(made.expires_in_s / 3600))
 
     @page("POST", "/account/tokens", access=MEMBER)
     async def end_token(self, visitor: Visitor) -> Response:
         """End one of the tokens."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
-        if await self._context.access_tokens.end_token(visitor.member.id, form.get("token_id")):
-            observe.log("token_ended", user_id=visitor.member.id)
+        await self._own_account.end_token(visitor.member, form.get("token_id"))
         return redirect("/account?changed=tokens#tokens")
 
     @page("POST", "/account/webhook-secret", access=MEMBER)
@@ -157,12 +148,6 @@ class OwnDataPages:
         response = self._pages.html("secret.html", visitor, secret=secret, kind=kind, hours=hours)
         response.headers["Cache-Control"] = "no-store"
         return response
-
-
-def _token_name(name: str) -> str:
-    if not 1 <= len(name) <= MAX_TOKEN_NAME_CHARS or not is_visible(name):
-        raise Refused(ApiError.INVALID, field="name", problem=f"1 to {MAX_TOKEN_NAME_CHARS} printable characters")
-    return name
 
 
 def _account_of(visitor: Visitor) -> Credentials:
