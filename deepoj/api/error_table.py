@@ -493,6 +493,12 @@ class ApiError(CodedError):
         "The queue is unreachable at the moment; try again shortly.",
         "任务队列暂时不可用，请稍后再试。",
     )
+    JUDGING_DELAYED = (
+        503,
+        Code.QUEUE_ERROR,
+        "The submission is stored safely. Judging is delayed at the moment, and goes on by itself.",
+        "提交已安全保存。评测目前有所延迟，之后会自动继续。",
+    )
     STORAGE_DOWN = (
         503,
         Code.STORAGE_ERROR,

@@ -53,6 +53,7 @@ class JobView:
         match event.name:
             case "state":
                 self._start_attempt(event.data)
+                self._reason(event.data)
                 self._wait(shown(event.data.get("status", "")))
             case "test":
                 self._start_attempt(event.data)
@@ -71,9 +72,7 @@ class JobView:
             self._shown.clear()
         for index, test in enumerate(tests, 1):
             self._test(index, len(tests), test)
-        waiting = _dict(body.get("waiting")).get("error")
-        if waiting:
-            self._out.print(Text(shown(waiting)))
+        self._reason(body)
         self.verdict(body)
 
     def verdict(self, body: Mapping[str, Any]) -> None:
@@ -90,6 +89,12 @@ class JobView:
         if code := body.get("error_code") or data.get("error_code"):
             line.append(f"  ({shown(code)})")
         self._out.print(line)
+
+    def _reason(self, body: Mapping[str, Any]) -> None:
+        """Show why the job has to wait, if the server says so."""
+        waiting = _dict(body.get("waiting")).get("error")
+        if waiting:
+            self._out.print(Text(shown(waiting)))
 
     def _start_attempt(self, data: Mapping[str, Any]) -> None:
         """Forget the shown tests if the event belongs to another attempt than the last one."""

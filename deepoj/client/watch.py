@@ -86,14 +86,14 @@ def _streamed(server: ApiClient, path: str, last_id: str) -> Iterator[tuple[str,
 
 
 def _polled(server: ApiClient, path: str) -> Iterator[WatchEvent]:
-    seen: tuple[object, object] | None = None
+    seen: tuple[object, ...] | None = None
     pause_s = _FIRST_POLL_S
     while True:
         body = server.ask("GET", path)
         if body.get("state") in FINAL:
             yield WatchEvent("done", body)
             return
-        state = body.get("state"), body.get("status")
+        state = body.get("state"), body.get("status"), body.get("waiting")
         if state != seen:
             seen = state
             yield WatchEvent("state", body)

@@ -19,6 +19,7 @@ from deepoj.api.live import events as wire
 from deepoj.judging.result import as_result, as_test
 from deepoj.words.jobs import Claim
 from deepoj.words.live import EndedTests
+from deepoj.words.outbox import OutboxPending
 from deepoj.words.results import Report, TestResult, Verdict
 from tests.api.house import House, client, house, served, submission
 from tests.api.sse import Got, Stream, streaming
@@ -383,6 +384,31 @@ async def test_many_accounts_of_one_address_leave_room_for_another_address(tmp_p
         await refused(here, scene.path, tokens[4])
         await hoard(stack, elsewhere, scene.path, tokens[5], 1)
         assert open_streams(scene.home) == 4
+
+
+async def test_a_job_says_when_the_queue_is_away_and_when_it_is_back(tmp_path: Path) -> None:
+    scene = await Scene(tmp_path).begin()
+    pressure = scene.home.context.pressure
+    async with (
+        served(scene.home) as (url, _),
+        client(url) as http,
+        streaming(http, scene.path, scene.token) as stream,
+    ):
+        assert "waiting" not in (await _data(stream))
+        pressure.put_outage(OutboxPending({}), None)
+        await scene.home.store.tell_live((), {scene.job}, ())
+        data = await _data(stream)
+        assert (data["state"], data["waiting"]["code"]) == ("pending", "QUEUE_ERROR")
+        pressure.put(scene.home.backlog)
+        await scene.home.store.tell_live((), {scene.job}, ())
+        assert "waiting" not in (await _data(stream))
+
+
+async def _data(stream: Stream) -> dict[str, Any]:
+    got = await stream.next()
+    assert got is not None
+    assert got.event == "state"
+    return got.data
 
 
 # ---------------------------------------------------------------------------------------------------------------------

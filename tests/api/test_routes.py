@@ -18,6 +18,7 @@ from deepoj.judging.result import as_result
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import Vetted
 from deepoj.words.jobs import State
+from deepoj.words.outbox import OutboxPending
 from deepoj.words.readiness import PartState
 from deepoj.words.results import CompileResult, Verdict
 from deepoj.words.sources import SourceFile, Sources
@@ -325,6 +326,11 @@ async def test_a_job_whose_last_node_has_gone_says_what_it_waits_for(tmp_path: P
     for live in (None, {"cpp17": ("g++",)}):
         home.live[0] = live
         assert "waiting" not in await (await home.ask("GET", path, token=token)).get_json()
+    home.context.pressure.put_outage(OutboxPending({}), None)
+    for language, sentence in (("en", "Judging is delayed"), ("zh", "评测目前有所延迟")):
+        asked = await home.ask("GET", path, token=token, headers={"Accept-Language": language})
+        waiting = (await asked.get_json())["waiting"]
+        assert (waiting["code"], sentence in waiting["error"]) == ("QUEUE_ERROR", True)
     home.live[0] = {}
     home.store.rows[job].state = State.PROCESSING
     assert "waiting" not in await (await home.ask("GET", path, token=token)).get_json()

@@ -722,6 +722,17 @@ def test_problem_statement_prints_the_source_and_replaces_it(
     assert "\x1b" not in out
 
 
+def test_a_watched_job_says_once_that_judging_is_delayed(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    waits = {"job_id": JOB, "state": "pending", "status": "Queuing", "judging": 1, "attempt_id": 0}
+    delayed = waits | {"waiting": {"error": "Judging is delayed.", "code": "QUEUE_ERROR"}}
+    streamed = [sent("state", "1-0-0", waits), sent("state", "1-0-0", delayed), sent("done", "1-1-2", DONE)]
+    polled = [httpx.Response(200, json=body) for body in (waits, delayed, delayed, DONE)]
+    for script in ([stream(*streamed)], [refusal(404, "NOT_FOUND"), *polled]):
+        play(*script)
+        assert run(["status", JOB, "--watch"]) == 0
+        assert capsys.readouterr().out.splitlines().count("Judging is delayed.") == 1
+
+
 def test_a_new_attempts_tests_replace_those_before(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     second = {"state": "processing", "status": "Judging", "judging": 1, "attempt_id": 2}
     data = DONE["data"]

@@ -59,14 +59,18 @@ class JobFeed:
         last: Place | None,
         body: Callable[[Submission], Mapping[str, Any]],
         word: Callable[[State, str], str],
+        waiting: Callable[[], Mapping[str, Any] | None] = lambda: None,
     ) -> None:
-        """``body``: returns the ``/status`` body of a submission for this client; ``word``: returns its ``status``."""
+        """``body``: returns the ``/status`` body of a submission for this client; ``word``: returns its ``status``;
+        ``waiting``: returns why no node can get a job that waits, if there is a reason."""
         self._submissions, self._results, self._job_id = submissions, results, job_id
         self._is_whole, self._steps, self._body, self._word = is_whole, steps, body, word
+        self._waiting = waiting
         self._at = last or Place(0, 0, 0)
         #: tests of the current attempt whose progress reports were lost
         self._missed: set[int] = set()
         self._state: State | None = None
+        self._reason: Mapping[str, Any] | None = None
         self._over = False
 
     @property
@@ -93,14 +97,16 @@ class JobFeed:
         return events
 
     def _state_change(self, state: State, status: str, judging: int, attempt_id: int) -> Iterator[LiveEvent]:
-        """Yield the event ``state`` if the state or the attempt has changed."""
+        """Yield the event ``state`` if the state, the attempt, or the reason for waiting has changed."""
+        reason = self._waiting() if state is State.PENDING else None
         if (judging, attempt_id) != (self._at.judging, self._at.attempt_id):
             self._at = Place(judging, attempt_id, 0)
             self._missed.clear()
-        elif state is self._state:
+        elif (state, reason) == (self._state, self._reason):
             return
-        self._state = state
-        yield self._event("state", {"state": state, "status": self._word(state, status), **self._attempt()})
+        self._state, self._reason = state, reason
+        data = {"state": state, "status": self._word(state, status), **self._attempt()}
+        yield self._event("state", data if reason is None else data | {"waiting": reason})
 
     def _test(self, test: LiveTest) -> LiveEvent:
         self._missed.update(range(self._at.tests + 1, test.index))

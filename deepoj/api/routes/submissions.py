@@ -100,14 +100,18 @@ class SubmissionRoutes:
         """Return the state and result of a job.
 
         For its author, administrators, the jury, and the setter of its problem. A verdict, once reported, stays.
-        ``waiting`` says if no node has the job's language any more.
+        ``waiting`` says if no node has the job's language any more, or if the queue is away.
         """
         _user, reading = await self._readable(job_id)
         submission = reading.submission
         answer = status_body(submission, is_whole=reading.is_whole, steps=self._settings.hidden_steps)
-        if submission.state is State.PENDING and not self._context.is_judged_now(submission.language):
+        if submission.state is not State.PENDING:
+            return answer
+        if not self._context.is_judged_now(submission.language):
             unavailable = Refused(ApiError.LANGUAGE_UNAVAILABLE, language=submission.language)
             answer["waiting"] = unavailable.body(prefers_chinese(request.accept_languages))
+        elif self._context.pressure.outage is not None:
+            answer["waiting"] = _delay()
         return answer
 
     @route(
@@ -121,14 +125,15 @@ class SubmissionRoutes:
     async def events(self, job_id: str) -> Response:
         """Stream the progress of a job (server-sent events).
 
-        For those who may read its status. ``state``: the state of the job, at the start and at each change; a new
-        ``attempt_id`` invalidates the tests received before. ``test``: one test, as it ends. ``done``: the body of
-        ``/status`` for the finished job; then the stream ends. A client that reconnects with ``Last-Event-ID`` receives
-        the events after it.
+        For those who may read its status. ``state``: the state of the job, at the start and at each change, with
+        ``waiting`` while the queue is away; a new ``attempt_id`` invalidates the tests received before. ``test``: one
+        test, as it ends. ``done``: the body of ``/status`` for the finished job; then the stream ends. A client that
+        reconnects with ``Last-Event-ID`` receives the events after it.
         """
         user, reading = await self._readable(job_id)
         submission, is_whole = reading.submission, reading.is_whole
         steps = self._settings.hidden_steps
+        pressure, delay = self._context.pressure, _delay()
         feed = JobFeed(
             self._context.submissions,
             self._context.results,
@@ -138,6 +143,7 @@ class SubmissionRoutes:
             last=Place.of(last_event_id()),
             body=partial(status_body, is_whole=is_whole, steps=steps),
             word=status_word_of,
+            waiting=lambda: None if pressure.outage is None else delay,
         )
         recheck = self._auth.recheck(reading.is_allowed)
         return self._context.live.answer(user.id, submission.job_id, feed, recheck)
@@ -204,6 +210,11 @@ class SubmissionRoutes:
             lambda user_id: self._context.submissions.account_and_submission(user_id, asked_job_id(job_id))
         )
         return user, await readable(self._context.problems, user, submission)
+
+
+def _delay() -> dict[str, Any]:
+    """Return ``waiting`` of a job that no node can get, because the queue is away."""
+    return Refused(ApiError.JUDGING_DELAYED).body(prefers_chinese(request.accept_languages))
 
 
 def _judging(judging: Judging, *, is_whole: bool, steps: HiddenSteps) -> JudgingView:
