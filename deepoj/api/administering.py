@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from deepoj import observe
 from deepoj.accounts.names import clean_prefix, is_reserved
@@ -31,6 +32,15 @@ REFUSALS = {
     RightsRefusal.OWN_ACCOUNT: ApiError.OWN_ACCOUNT,
     RightsRefusal.LAST_ADMINISTRATOR: ApiError.LAST_ADMINISTRATOR,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class HashedPerson:
+    """A person of a list, with the slip and the account that are made."""
+
+    person: NewPerson
+    slip: Slip
+    account: NewAccount
 
 
 class Administering:
@@ -110,18 +120,19 @@ class Administering:
         """Return the lines whose name is taken, before passwords are hashed in vain."""
         return _taken(people, await self._accounts.taken_names([person.username for person in people]))
 
-    async def create(self, people: Sequence[NewPerson], admin: User) -> Sequence[Slip] | Sequence[LineFault]:
+    async def hashed(self, person: NewPerson) -> HashedPerson:
+        """Give a person a temporary password, if the list has none, and hash it: most of the work of ``create``."""
+        password = person.password or _readable_password(_SLIP_CHARS)
+        account = NewAccount(person.username, await self._auth.hash(password), person.email, person.group)
+        return HashedPerson(person, Slip(person.username, password, person.email), account)
+
+    async def create(self, people: Sequence[HashedPerson], admin: User) -> Sequence[Slip] | Sequence[LineFault]:
         """Create accounts with temporary passwords, all of them or none: then return the lines whose name is taken."""
-        slips, accounts = [], []
-        for person in people:
-            password = person.password or _readable_password(_SLIP_CHARS)
-            slips.append(Slip(person.username, password, person.email))
-            accounts.append(NewAccount(person.username, await self._auth.hash(password), person.email, person.group))
-        taken = await self._accounts.create_users(accounts, by=admin.username)
+        taken = await self._accounts.create_users([one.account for one in people], by=admin.username)
         if taken:
-            return _taken(people, taken)
-        observe.log("accounts_created", count=len(slips), by_user_id=admin.id)
-        return slips
+            return _taken([one.person for one in people], taken)
+        observe.log("accounts_created", count=len(people), by_user_id=admin.id)
+        return [one.slip for one in people]
 
 
 def _taken(people: Sequence[NewPerson], names: frozenset[str]) -> Sequence[LineFault]:

@@ -275,7 +275,8 @@ class Contesting:
         created: Sequence[Slip] | Sequence[LineFault] = ()
         if missing:
             people = [NewPerson(one.place, one.username, None, one.password) for one in missing]
-            created = await self._administering.create(people, user)
+            hashed = [await self._administering.hashed(person) for person in people]
+            created = await self._administering.create(hashed, user)
         slips = [one for one in created if isinstance(one, Slip)]
         if raced := [one for one in created if isinstance(one, LineFault)]:
             return TeamImport(

@@ -48,6 +48,8 @@ class Person:
     language: str = "en"
     cookies: dict[str, str] = field(default_factory=dict)
     form_token: str = ""
+    #: sent besides
+    headers: dict[str, str] = field(default_factory=dict)
 
     async def get(self, path: str) -> Shown:
         return await self._send("GET", path, b"", "")
@@ -72,7 +74,7 @@ class Person:
         return await self.post("/login", {"username": name, "password": password})
 
     async def _send(self, method: str, path: str, body: bytes, content_type: str) -> Shown:
-        headers = {"Accept": "text/html", "Accept-Language": self.language}
+        headers = {"Accept": "text/html", "Accept-Language": self.language, **self.headers}
         if self.cookies:
             headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if content_type:

@@ -244,7 +244,7 @@ def test_people_are_shown_once_after_a_connection_that_broke(browser: Browser, s
         page = watcher.page
         page.goto(site.base + "/manage/users/import")
         page.evaluate(_NOTE_PROGRESS)
-        page.get_by_label("or lines").fill("progressing")
+        page.get_by_label("or lines").fill("progressing\nprogressed")
         page.route("**/manage/users/import", lambda route: route.abort())
         button = page.get_by_role("button", name="Create accounts")
         button.click()
@@ -252,6 +252,7 @@ def test_people_are_shown_once_after_a_connection_that_broke(browser: Browser, s
         watcher.faults = [fault for fault in watcher.faults if "net::ERR_FAILED" not in fault]
         page.unroute("**/manage/users/import")
         button.click()
-        expect(page.get_by_text("1 account is created")).to_be_visible()
+        expect(page.get_by_text("2 accounts are created")).to_be_visible()
         expect(page.get_by_text("progressing")).to_be_visible()
+        assert "Sent. The server is at work on it … 2 / 2" in seen_of(page)
         watcher.check_access()

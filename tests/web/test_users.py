@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.accounts.passwords import Passwords, TooManyWaiting
 from deepoj.words.accounts import Account, User
 from tests.api.house import House
 from tests.web.clicking import PASSWORD, Person, Shown, member, pages_house
@@ -217,6 +218,31 @@ async def test_many_accounts_of_a_file_with_slips_and_a_download(scene: Scene) -
     rows = list(csv.reader(io.StringIO(file.text.removeprefix("\ufeff"), newline="")))
     assert rows[:2] == [["username", "email", "password"], ["bob", "'=b@x", "'-secret-1"]]
     assert [row[2] for row in rows[2:]] == [password for _, password in slips[1:]]
+
+
+async def test_a_list_is_counted_while_passwords_are_hashed_for_a_script_that_asks(scene: Scene) -> None:
+    scene.admin.headers["X-Progress"] = "1"
+    await scene.admin.get(f"{PAGE}/import")
+    shown = await scene.admin.post(f"{PAGE}/import", {"people": "dora\nemil\nfritz"})
+    assert re.findall(r"<!-- .* -->", shown.text) == [f"<!-- {done} of 3 -->" for done in (1, 2, 3)]
+    assert shown.text.startswith("<!-- 1 of 3 -->\n")
+    assert [name for name, _ in slips_of(shown)] == ["dora", "emil", "fritz"]
+    assert shown.status == 200
+    assert "default-src" in shown.headers["Content-Security-Policy"]
+    again = await scene.admin.post(f"{PAGE}/import", {"people": "dora\ngerd"})
+    assert (again.status, "<!--" in again.text) == (422, False), "a name that is taken is seen before the work"
+
+
+async def test_a_refusal_in_counted_work_shows_the_form_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_self: Passwords, _password: str, _subject: str = "") -> str:
+        raise TooManyWaiting
+
+    scene.admin.headers["X-Progress"] = "1"
+    await scene.admin.get(f"{PAGE}/import")
+    monkeypatch.setattr(Passwords, "hash", refuse)
+    shown = await scene.admin.post(f"{PAGE}/import", {"people": "dora\nemil"})
+    assert "Too many logins at the moment" in shown.words
+    assert "dora\nemil</textarea>" in shown.text
 
 
 async def test_nothing_is_created_of_a_list_with_a_fault_and_each_line_is_reported(scene: Scene) -> None:

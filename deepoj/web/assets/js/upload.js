@@ -1,4 +1,4 @@
-// Forms with the class upload-progress inside show how far they are sent, and that the server is at work then. Without
+// Forms with the class upload-progress inside show how far they are sent, and that the server is at work then, and how far. Without
 // this script the browser sends them.
 import htmx from "./htmx.js";
 
@@ -23,6 +23,7 @@ document.addEventListener("submit", (event) => {
 
   request.open("POST", form.action);
   request.setRequestHeader("Accept", "text/html");
+  request.setRequestHeader("X-Progress", "1");
   request.upload.addEventListener("progress", ({ lengthComputable, loaded, total }) => {
     if (!lengthComputable) return;
     bar.value = loaded / total;
@@ -31,6 +32,13 @@ document.addEventListener("submit", (event) => {
   request.upload.addEventListener("load", () => {
     bar.removeAttribute("value");
     show(working);
+  });
+  // long work counts what is done in comments before the page
+  request.addEventListener("progress", () => {
+    const [, done, all] = [...request.responseText.matchAll(/^<!-- (\d+) of (\d+) -->$/gm)].pop() ?? [];
+    if (!done) return;
+    bar.value = done / all;
+    working.querySelector("output").value = `${done} / ${all}`;
   });
   request.addEventListener("load", () => {
     if (request.responseURL !== form.action) {
