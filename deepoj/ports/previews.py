@@ -75,6 +75,7 @@ class PreviewLeases(BackgroundLeases[PreviewClaim, PreviewOutcome], Protocol):
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         """End previews whose submissions have all ended, and those of an older version of their problem. A submission
-        ends unjudged if its attempts are used up, or if no submission of any preview has changed for ``max_wait_s``.
+        ends unjudged if its attempts are used up, or if no submission of any preview has changed for ``max_wait_s``,
+        in which nodes took work: while none does, because there is none or the gates of all are shut, all wait.
         Cancel previews that have been ready for UNDECIDED_S, and delete those that are older than ``keep_s``."""
         ...

@@ -55,5 +55,5 @@ class ExampleLeases(BackgroundLeases[ExampleClaim, ExampleOutcome], Protocol):
     async def sweep_verifications(self, max_attempts: int, max_wait_s: float) -> int:
         """End verifications whose submissions have all ended, and those of an older version of their problem; return
         how many. A submission ends unjudged if its attempts are used up, or if its verification has not changed for
-        ``max_wait_s``."""
+        ``max_wait_s``, in which nodes took work (as of ``sweep_previews``)."""
         ...

@@ -208,7 +208,8 @@ RETURNING place;
 -- name: sweep_previews
 -- Ends previews of an older version of their problem, and those whose submissions have all ended. A submission ends
 -- unjudged if its attempts ($1) are used up, or if no node has touched a submission of any preview for $2 seconds: nodes
--- take the oldest preview first, so a younger one may wait for hours.
+-- take the oldest preview first, so a younger one may wait for hours. While no node takes work, because there is none or
+-- the canaries have shut the gates of all, that time does not pass: a submission is touched now and then instead.
 --
 -- Locks the preview, then its submissions, as Apply and Cancel do; claims lock submissions alone.
 WITH
@@ -225,14 +226,33 @@ dropped AS (
     FROM waiting AS w
     WHERE j.preview_id = w.id AND w.is_outdated
 ),
+live AS MATERIALIZED (
+    SELECT array_agg(DISTINCT l.key) AS languages, count(*) > 0 AS is_there
+    FROM node_languages AS n LEFT JOIN LATERAL jsonb_object_keys(n.languages) AS l (key) ON true
+    WHERE n.live_until > now()
+),
 idle AS MATERIALIZED (
-    SELECT now() - make_interval(secs => $2) >= (SELECT max(changed_at) FROM preview_jobs) AS is_idle
+    SELECT l.languages, l.is_there AND c.latest <= now() - make_interval(secs => $2) AS is_idle,
+           NOT l.is_there AND c.latest <= now() - make_interval(secs => $2 / 10) AS is_touched
+    FROM live AS l CROSS JOIN (SELECT max(changed_at) AS latest FROM preview_jobs) AS c
+),
+next AS MATERIALIZED (
+    SELECT w.id, (SELECT min(j.place) FROM preview_jobs AS j
+                  WHERE j.preview_id = w.id AND j.state IN ('pending', 'processing') AND j.attempts < $1) AS place
+    FROM waiting AS w CROSS JOIN idle
+    WHERE idle.is_touched AND w.state = 'running' AND NOT w.is_outdated
+    ORDER BY w.id
+    LIMIT 1
+),
+touched AS (
+    UPDATE preview_jobs AS j SET changed_at = now() FROM next WHERE j.preview_id = next.id AND j.place = next.place
 ),
 hopeless AS (
     UPDATE preview_jobs AS j
     SET state = 'done', lease_owner = NULL, changed_at = now(),
         why = CASE WHEN j.attempts >= $1 THEN 'each node that tried stopped answering'
-                   ELSE 'no judge node took it in time' END
+                   WHEN j.language = ANY (idle.languages) THEN 'no judge node took it in time'
+                   ELSE 'no judge node has the language ' || j.language END
     FROM waiting AS w CROSS JOIN idle
     WHERE j.preview_id = w.id AND NOT w.is_outdated AND j.state IN ('pending', 'processing') AND j.due_at <= now()
       AND (j.attempts >= $1 OR idle.is_idle)

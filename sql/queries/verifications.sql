@@ -154,7 +154,8 @@ RETURNING pg_notify('deepoj_live', 'verify-' || (SELECT v.problem_id FROM verifi
 
 -- name: sweep_verifications
 -- Ends verifications of an older version of their problem, and those whose submissions have all ended. A submission ends
--- unjudged if its attempts ($1) are used up, or if no node has touched its verification for $2 seconds.
+-- unjudged if its attempts ($1) are used up, or if no node has touched its verification for $2 seconds. That time does not
+-- pass while no node takes work, as in sweep_previews.
 --
 -- Locks the verification, then its submissions, as verification_end does; claims lock submissions alone.
 WITH
@@ -165,12 +166,26 @@ running AS MATERIALIZED (
     ORDER BY v.id
     FOR NO KEY UPDATE OF v SKIP LOCKED
 ),
+live AS MATERIALIZED (
+    SELECT array_agg(DISTINCT l.key) AS languages, count(*) > 0 AS is_there
+    FROM node_languages AS n LEFT JOIN LATERAL jsonb_object_keys(n.languages) AS l (key) ON true
+    WHERE n.live_until > now()
+),
 -- read once for each verification: a condition on the rows to change would read all of its submissions for each of them
 judged AS MATERIALIZED (
-    SELECT r.id, r.is_outdated,
-           now() - make_interval(secs => $2)
-           >= (SELECT max(e.changed_at) FROM verified_examples AS e WHERE e.verification_id = r.id) AS is_idle
-    FROM running AS r
+    SELECT r.id, r.is_outdated, l.languages, l.is_there AND c.latest <= now() - make_interval(secs => $2) AS is_idle,
+           NOT l.is_there AND c.latest <= now() - make_interval(secs => $2 / 10) AS is_touched, c.first_waiting
+    FROM running AS r CROSS JOIN live AS l CROSS JOIN LATERAL (
+        SELECT max(e.changed_at) AS latest,
+               min(e.place) FILTER (WHERE e.state IN ('pending', 'processing') AND e.attempts < $1) AS first_waiting
+        FROM verified_examples AS e WHERE e.verification_id = r.id
+    ) AS c
+),
+touched AS (
+    UPDATE verified_examples AS e
+    SET changed_at = now()
+    FROM judged AS r
+    WHERE e.verification_id = r.id AND e.place = r.first_waiting AND r.is_touched AND NOT r.is_outdated
 ),
 hopeless AS (
     UPDATE verified_examples AS e
@@ -178,7 +193,8 @@ hopeless AS (
         kept = CASE WHEN r.is_outdated THEN NULL WHEN e.attempts >= $1 THEN 'differs' ELSE 'skipped' END,
         why = CASE WHEN r.is_outdated THEN ''
                    WHEN e.attempts >= $1 THEN 'not judged: each node that tried stopped answering'
-                   ELSE 'no judge node took it in time' END
+                   WHEN e.language = ANY (r.languages) THEN 'no judge node took it in time'
+                   ELSE 'no judge node has the language ' || e.language END
     FROM judged AS r
     WHERE e.verification_id = r.id AND e.state IN ('pending', 'processing')
       AND (r.is_outdated OR e.due_at <= now() AND (e.attempts >= $1 OR r.is_idle))

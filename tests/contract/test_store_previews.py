@@ -323,9 +323,30 @@ async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) ->
     assert await scene.leases.claim("node", LEASE_S, ATTEMPTS, ("go",)) is None
     assert (await scene.leases.sweep_previews(ATTEMPTS, WAIT_S, KEEP_S)).running == 1
     lab.advance(WAIT_S + 1)
+    await lab.store.roster.announce("node", {"go": "1"}, LEASE_S)
     swept = await scene.leases.sweep_previews(ATTEMPTS, WAIT_S, KEEP_S)
     assert (swept.ended, swept.running) == (1, 0)
     assert (await scene.now(preview)).failed == 1
+    (failure,) = await scene.previews.preview_failures(preview.id, 9)
+    assert failure.why == "no judge node has the language cpp17"
+
+
+async def test_a_preview_waits_while_no_node_takes_work_and_a_while_after_that(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA)
+    preview = await scene.started()
+    for _ in range(3):
+        lab.advance(WAIT_S * 0.9)
+        assert await scene.sweep() == 0
+    lab.advance(WAIT_S * 0.9)
+    await lab.store.roster.announce("node", {"cpp17": "g++"}, WAIT_S)
+    assert await scene.sweep() == 0, "the gate of the node has opened"
+    await scene.judge(AC)
+    lab.advance(WAIT_S + 1)
+    await lab.store.roster.announce("node", {"cpp17": "g++"}, WAIT_S)
+    assert await scene.sweep() == 1
+    assert [(one.why, one.count) for one in await scene.previews.preview_failures(preview.id, 9)] == [
+        ("no judge node took it in time", 1)
+    ]
 
 
 async def test_a_preview_behind_another_one_waits_as_long_as_nodes_judge(lab: Lab) -> None:

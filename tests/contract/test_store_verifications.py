@@ -263,6 +263,13 @@ async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) ->
     lab.advance(WAIT_S / 2 + 1)
     assert await sweep(lab) == 0, "it has changed since"
     lab.advance(WAIT_S / 2)
+    assert await sweep(lab) == 0, "no node takes work now: that time does not pass"
+    lab.advance(WAIT_S - 1)
+    await lab.store.roster.announce("node", {"cpp17": "g++"}, WAIT_S)
+    assert await sweep(lab) == 0
+    lab.advance(2)
     assert await sweep(lab) == 1
     done = await newest(lab, problem)
     assert (done.state, done.skipped, done.matched) == (VerificationState.DONE, 1, 1)
+    found = await lab.store.verifications.verified_examples(done.id)
+    assert found[0].why == "no judge node has the language go"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 from deepoj.words.background import BackgroundClaim
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
+
+
+def why_not_taken(language: str, live: Collection[str] | None) -> str:
+    """Return why a program ends that no node has taken."""
+    is_live = live is not None and language in live
+    return "no judge node took it in time" if is_live else f"no judge node has the language {language}"
 
 
 class LeasedRow(Protocol):

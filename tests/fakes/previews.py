@@ -27,7 +27,7 @@ from deepoj.words.previews import (
 )
 from deepoj.words.rejudges import RejudgeScope, VerdictChange
 from deepoj.words.results import Verdict
-from tests.fakes.background import MemoryBackgroundLeases
+from tests.fakes.background import MemoryBackgroundLeases, why_not_taken
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -302,7 +302,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
         await self.memory.problem(0)
         now, ended = self.memory.clock(), 0
         changes = [job.changed_at for one in self.kept for job in one.jobs]
-        is_idle = max(changes, default=now) <= now - max_wait_s
+        live = self.memory.live_now()
+        is_idle = live is not None and max(changes, default=now) <= now - max_wait_s
         for one in [row for row in self.kept if row.state in OPEN]:
             problem = await self.memory.problem(one.problem_id)
             if problem is None or problem.version != one.problem_version:
@@ -314,8 +315,11 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             for job in one.jobs:
                 if job.is_unfinished and job.due_at <= now and (job.attempts >= max_attempts or is_idle):
                     is_used_up = job.attempts >= max_attempts
-                    why = "each node that tried stopped answering" if is_used_up else "no judge node took it in time"
+                    why = "each node that tried stopped answering" if is_used_up else why_not_taken(job.language, live)
                     job.end(PreviewOutcome(why=why))
+            waiting = [job for job in one.jobs if job.is_unfinished and job.attempts < max_attempts]
+            if live is None and waiting:
+                waiting[0].changed_at = now
             if one.state is PreviewState.RUNNING and not any(job.is_unfinished for job in one.jobs):
                 one.state, one.judged_at, ended = PreviewState.READY, now, ended + 1
                 self._ring(one)

@@ -1000,6 +1000,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self.nodes[node] = (dict(languages), self.clock() + lease_s)
         self._answer(None, lost)
 
+    def live_now(self) -> set[str] | None:
+        """Return the languages of the live nodes; None: there are none."""
+        live = [languages for languages, until in self.nodes.values() if until > self.clock()]
+        return {key for languages in live for key in languages} if live else None
+
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
         lost = await self._enter("live_languages")
         live = [languages for languages, until in self.nodes.values() if until > self.clock()]

@@ -23,7 +23,7 @@ from deepoj.words.background import SetterQuota
 from deepoj.words.results import Verdict
 from deepoj.words.sources import Sources
 from deepoj.words.verifications import ExampleClaim, VerificationRefusal
-from tests.fakes.background import MemoryBackgroundLeases
+from tests.fakes.background import MemoryBackgroundLeases, why_not_taken
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -166,13 +166,19 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
                 self._end(one, VerificationState.OUTDATED)
                 ended += 1
                 continue
-            is_stuck = bool(one.rows) and max(row.changed_at for row in one.rows) <= now - max_wait_s
+            live = self.memory.live_now()
+            is_stuck = (
+                live is not None and bool(one.rows) and max(row.changed_at for row in one.rows) <= now - max_wait_s
+            )
             for row in one.rows:
                 if row.is_unfinished and row.due_at <= now and (row.attempts >= max_attempts or is_stuck):
-                    kept, why = Kept.SKIPPED, "no judge node took it in time"
+                    kept, why = Kept.SKIPPED, why_not_taken(row.draft.language, live)
                     if row.attempts >= max_attempts:
                         kept, why = Kept.DIFFERS, "not judged: each node that tried stopped answering"
                     row.state, row.lease_owner, row.outcome = "done", None, ExampleOutcome(kept=kept, why=why)
+            waiting = [row for row in one.rows if row.is_unfinished and row.attempts < max_attempts]
+            if live is None and waiting:
+                waiting[0].changed_at = now
             if not any(row.is_unfinished for row in one.rows):
                 self._end(one, VerificationState.DONE)
                 ended += 1
