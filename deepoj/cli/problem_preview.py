@@ -85,7 +85,9 @@ def _show(preview: Mapping[str, Any]) -> None:
     if preview.get("failed"):
         click.echo(f"{shown(preview.get('failed'))} could not be judged")
         rows(_list(preview, "failures"), count="submissions", why="why")
-    rows(_list(preview, "verdicts"), before="old", after="new", count="submissions")
+    verdicts = _list(preview, "verdicts")
+    scores = {"score_changes": "with another score"} if any(one.get("score_changes") for one in verdicts) else {}
+    rows(verdicts, before="old", after="new", count="submissions", **scores)
     if state == "ready":
         click.echo(f"{shown(preview.get('changed'))} would change")
     rows(

@@ -24,6 +24,8 @@ class Matrix:
     after: Sequence[str | None]
     #: old verdict → counts in the order of the columns
     rows: Mapping[str, Sequence[int]]
+    #: old verdict → number of submissions that keep it and get another score
+    scores: Mapping[str, int]
 
     @property
     def waiting(self) -> int:
@@ -36,4 +38,5 @@ def matrix_of(changes: Sequence[VerdictChange]) -> Matrix:
     counts = {(one.before, one.after): one.count for one in changes}
     before = sorted({one.before for one in changes}, key=place_of)
     after = sorted({one.after for one in changes}, key=place_of)
-    return Matrix(after, {old: [counts.get((old, new), 0) for new in after] for old in before})
+    rows = {old: [counts.get((old, new), 0) for new in after] for old in before}
+    return Matrix(after, rows, {one.before: one.score_changes for one in changes if one.score_changes})

@@ -91,3 +91,5 @@ class VerdictChange:
     before: str
     after: str | None
     count: int
+    #: of a preview: how many of them keep their verdict and get another score
+    score_changes: int = 0

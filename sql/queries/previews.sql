@@ -104,8 +104,9 @@ ORDER BY v.id DESC
 LIMIT $3;
 
 -- name: preview_verdicts
--- Counts the old verdicts and those of the preview.
-SELECT old_status AS before, status AS after, count(*) AS count
+-- Counts the old verdicts and those of the preview, and the submissions of which the score alone changes.
+SELECT old_status AS before, status AS after, count(*) AS count,
+       count(*) FILTER (WHERE is_changed AND status = old_status) AS score_changes
 FROM preview_jobs WHERE preview_id = $1
 GROUP BY 1, 2
 ORDER BY count DESC, before, after;

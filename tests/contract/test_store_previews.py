@@ -305,6 +305,20 @@ async def test_a_node_that_failed_leaves_the_next_attempt_to_another(lab: Lab) -
     assert (again.place, again.attempts) == (2, 2)
 
 
+async def test_submissions_that_keep_their_verdict_and_change_their_score_are_counted(lab: Lab) -> None:
+    scene = await Scene.of(lab, WA, WA, AC, AC)
+    preview = await scene.started()
+    claim = await scene.claimed()
+    assert await scene.leases.finish(claim, replace(outcome(claim, WA), score=40.0))
+    await scene.judge(WA, AC)
+    assert set(await scene.previews.preview_verdicts(preview.id)) == {
+        VerdictChange("Wrong Answer", "Wrong Answer", 2, 1),
+        VerdictChange("Accepted", "Accepted", 1),
+        VerdictChange("Accepted", None, 1),
+    }
+    assert (await scene.now(preview)).changed == 1
+
+
 async def test_reasons_why_submissions_were_not_judged_are_counted(lab: Lab) -> None:
     scene = await Scene.of(lab, WA, WA, WA, WA)
     preview = await scene.started()
@@ -334,8 +348,8 @@ async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) ->
 async def test_a_preview_waits_while_no_node_takes_work_and_a_while_after_that(lab: Lab) -> None:
     scene = await Scene.of(lab, WA, WA)
     preview = await scene.started()
-    for _ in range(3):
-        lab.advance(WAIT_S * 0.9)
+    for part in (1.1, 0.9, 0.9):
+        lab.advance(WAIT_S * part)
         assert await scene.sweep() == 0
     lab.advance(WAIT_S * 0.9)
     await lab.store.roster.announce("node", {"cpp17": "g++"}, WAIT_S)

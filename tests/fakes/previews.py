@@ -211,7 +211,15 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
         await self.memory.problem(0)
         jobs = [job for one in self.kept if one.id == preview_id for job in one.jobs]
         counts = Counter((job.old_status, job.outcome.status) for job in jobs)
-        found = [VerdictChange(before, after, count) for (before, after), count in counts.items()]
+        scores = Counter(
+            job.old_status
+            for job in jobs
+            if job.old_status == job.outcome.status and job.old_score != job.outcome.score
+        )
+        found = [
+            VerdictChange(before, after, count, scores[before] if before == after else 0)
+            for (before, after), count in counts.items()
+        ]
         return sorted(found, key=lambda it: (-it.count, it.before, it.after or "~"))
 
     async def preview_failures(self, preview_id: int, limit: int) -> list[PreviewFailure]:

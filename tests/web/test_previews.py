@@ -120,6 +120,22 @@ async def test_a_preview_is_judged_shown_and_applied_on_its_page(scene: Scene) -
     assert "applied" in history
 
 
+async def test_changes_of_scores_alone_are_counted_in_the_matrix(scene: Scene) -> None:
+    path = await scene.started()
+    await scene.judge(WA, AC)
+    claim = await scene.home.ports.preview_leases.claim("node", 60.0, 2, ("cpp17",))
+    assert claim is not None
+    assert "another score" not in (await scene.visit.get(path)).text
+    report = replace(a_report(WA), score=40.0)
+    await settle_preview_job(scene.home.ports.preview_leases, Metrics(), claim, report)
+    page = (await scene.visit.get(path)).text
+    assert '<td class="number changed">2<br><small>1 with another score</small></td>' in page
+    found = await scene.ask("GET", f"/{path.rpartition('/')[2]}")
+    assert {(one["before"], one["after"], one["score_changes"]) for one in found["verdicts"]} == {
+        ("Wrong Answer", "Wrong Answer", 1), ("Accepted", "Accepted", 0),
+    }  # fmt: skip
+
+
 async def test_a_preview_of_some_is_cancelled_and_one_of_none_is_refused(scene: Scene) -> None:
     page = await scene.visit.post(scene.rejudge, {"act": "preview", "verdict": "Runtime Error"})
     assert page.status == 400

@@ -110,7 +110,7 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
 
     async def preview_verdicts(self, preview_id: int) -> list[VerdictChange]:
         rows = await self._pool.rows("preview_verdicts", preview_id, repeatable=True)
-        return [VerdictChange(row["before"], row["after"], row["count"]) for row in rows]
+        return [VerdictChange(row["before"], row["after"], row["count"], row["score_changes"]) for row in rows]
 
     async def preview_failures(self, preview_id: int, limit: int) -> list[PreviewFailure]:
         rows = await self._pool.rows("preview_failures", preview_id, limit, repeatable=True)

@@ -13,6 +13,7 @@ class PreviewVerdictsView(ResponseModel):
     before: str
     after: str | None = Field(description="null: not judged (yet)")
     count: int
+    score_changes: int = Field(description="how many of them keep their verdict and would get another score")
 
 
 class PreviewFailureView(ResponseModel):

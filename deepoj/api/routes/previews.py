@@ -146,7 +146,10 @@ def _view(result: PreviewResult) -> PreviewView:
         since=iso_time(scope.since),
         until=iso_time(scope.until),
         verdicts=[
-            PreviewVerdictsView(before=one.before, after=one.after, count=one.count) for one in result.verdicts
+            PreviewVerdictsView(
+                before=one.before, after=one.after, count=one.count, score_changes=one.score_changes
+            )
+            for one in result.verdicts
         ],
         failures=[PreviewFailureView(why=one.why, count=one.count) for one in result.failures],
         changes=[
