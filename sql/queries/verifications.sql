@@ -92,11 +92,13 @@ LIMIT $2;
 
 -- name: claim_example
 -- Claims the next submission that is due, in a language of $4, with fewer than $3 attempts; the oldest verification first.
+-- One that waits still names the node whose attempt failed: another node may take it a minute earlier.
 WITH
 free AS MATERIALIZED (
     SELECT verification_id, place
     FROM verified_examples
     WHERE state IN ('pending', 'processing') AND due_at <= now() AND attempts < $3 AND language = ANY ($4::text[])
+      AND (state = 'processing' OR lease_owner IS DISTINCT FROM $1 OR due_at <= now() - interval '1 minute')
     ORDER BY verification_id, place
     LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -144,9 +146,9 @@ written AS (
 SELECT (SELECT count(*) FROM target) = 1 AS is_written, (SELECT count(*) FROM written) AS notified;
 
 -- name: give_back_example
--- Releases the claim: due again after $6 seconds. $5: the attempt counts.
+-- Releases the claim: due again after $6 seconds. $5: the attempt counts; then the owner stays, as the node that failed.
 UPDATE verified_examples
-SET state = 'pending', lease_owner = NULL, due_at = now() + make_interval(secs => $6), changed_at = now(),
+SET state = 'pending', lease_owner = CASE WHEN $5::boolean THEN lease_owner END, due_at = now() + make_interval(secs => $6), changed_at = now(),
     attempts = attempts - CASE WHEN $5::boolean THEN 0 ELSE 1 END
 WHERE verification_id = $1 AND place = $2 AND attempt_id = $3 AND lease_owner = $4 AND state = 'processing'
   AND due_at > now()

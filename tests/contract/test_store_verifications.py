@@ -250,7 +250,29 @@ async def test_what_is_given_back_is_due_after_its_pause(lab: Lab) -> None:
     assert not await leases.give_back(held, counts=True, delay_s=30)
     assert await claimed(lab) is None
     lab.advance(31)
+    assert await claimed(lab) is None, "another node may take it a minute earlier"
+    lab.advance(60)
     assert (await must_claim(lab)).attempts == 2
+
+
+async def test_a_node_that_failed_leaves_the_next_attempt_to_another(lab: Lab) -> None:
+    problem = await started(lab, submission("one"), submission("two"))
+    leases = lab.store.example_leases
+    for place in (1, 2):
+        claim = await leases.claim("broken", LEASE_S, ATTEMPTS, LANGUAGES)
+        assert claim is not None
+        assert claim.place == place
+        assert await leases.give_back(claim, counts=True, delay_s=2)
+    lab.advance(3)
+    assert await leases.claim("broken", LEASE_S, ATTEMPTS, LANGUAGES) is None
+    again = await must_claim(lab)
+    assert (again.place, again.attempts) == (1, 2)
+    assert await leases.finish(again, GOOD)
+    lab.advance(60)
+    last = await leases.claim("broken", LEASE_S, ATTEMPTS, LANGUAGES)
+    assert last is not None
+    assert (last.place, last.attempts) == (2, 2)
+    assert (await newest(lab, problem)).state is VerificationState.RUNNING
 
 
 async def test_a_language_that_no_node_has_ends_the_wait_in_the_end(lab: Lab) -> None:

@@ -136,6 +136,9 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
                     continue
                 if row.draft.language not in languages:
                     continue
+                # of one that waits, the owner is the node that failed
+                if row.state == "pending" and row.lease_owner == owner and row.due_at > now - 60.0:
+                    continue
                 self._begin(row, owner, lease_s)
                 self._ring(one.draft.problem_id)
                 sources = row.draft.sources or Sources(code="")
@@ -146,6 +149,13 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
                     code=sources.code, entry_point=sources.entry_point, beside=sources.beside,
                 )  # fmt: skip
         return None
+
+    async def give_back(self, claim: ExampleClaim, *, counts: bool, delay_s: float) -> bool:
+        is_given_back = await super().give_back(claim, counts=counts, delay_s=delay_s)
+        row = self._row(claim)
+        if is_given_back and counts and row is not None:
+            row.lease_owner = claim.lease_owner
+        return is_given_back
 
     async def finish(self, claim: ExampleClaim, outcome: ExampleOutcome) -> bool:
         await self.memory.problem(0)
