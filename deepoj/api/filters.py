@@ -41,6 +41,15 @@ def query_scope() -> RejudgeScope:
     )
 
 
-def iso_time(time: dt.datetime | None) -> str | None:
-    """Return a bound of a scope as an answer shows it."""
+def scope_fields(scope: RejudgeScope) -> dict[str, str | None]:
+    """Return a scope as the fields of an answer."""
+    return {
+        "verdict": scope.verdict,
+        "language": scope.language,
+        "since": _iso_time(scope.since),
+        "until": _iso_time(scope.until),
+    }
+
+
+def _iso_time(time: dt.datetime | None) -> str | None:
     return None if time is None else time.isoformat()

@@ -5,7 +5,32 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from deepoj.api.live.events import LiveEvent
+from quart import Response
+
+from deepoj.api.live.events import Live, LiveEvent
+from deepoj.api.rights import Right, may
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.accounts import User
+from deepoj.words.problems import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressStreams:
+    """Streams the progress of work on a problem to those who may rejudge it."""
+
+    live: Live
+    visitors: Visitors
+
+    def answer[R](self, visitor: Visitor, problem: Problem, topic: str, feed: ProgressFeed[R]) -> Response:
+        """Return the response. It ends when the visitor's session or right does."""
+
+        def is_allowed(user: User) -> bool:
+            return may(user, Right.REJUDGE, problem.created_by)
+
+        async def remains() -> bool:
+            return await self.visitors.remains(visitor, is_allowed)
+
+        return self.live.answer(visitor.member.id, topic, feed, remains)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from deepoj.api.access import needs
 from deepoj.api.context import ApiContext
-from deepoj.api.filters import iso_time, query_scope
+from deepoj.api.filters import query_scope, scope_fields
 from deepoj.api.http.paths import query_flag
 from deepoj.api.models.previews import (
     PastRejudgesView,
@@ -121,7 +121,7 @@ class PreviewRoutes:
 
 
 def _view(result: PreviewResult) -> PreviewView:
-    preview, scope = result.preview, result.preview.scope
+    preview = result.preview
     return PreviewView(
         id=preview.id,
         problem_id=preview.problem_id,
@@ -141,10 +141,7 @@ def _view(result: PreviewResult) -> PreviewView:
         changed=preview.changed,
         applied=preview.applied,
         left_out=preview.left_out,
-        verdict=scope.verdict,
-        language=scope.language,
-        since=iso_time(scope.since),
-        until=iso_time(scope.until),
+        **scope_fields(preview.scope),
         verdicts=[
             PreviewVerdictsView(
                 before=one.before, after=one.after, count=one.count, score_changes=one.score_changes
@@ -172,8 +169,5 @@ def _past(one: PastRejudge) -> PastRejudgeView:
         full=one.in_full,
         submissions=one.submissions,
         rejudged=one.rejudged,
-        verdict=one.scope.verdict,
-        language=one.scope.language,
-        since=iso_time(one.scope.since),
-        until=iso_time(one.scope.until),
+        **scope_fields(one.scope),
     )

@@ -6,7 +6,7 @@ from deepoj.api.access import needs
 from deepoj.api.catalog import maker_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.filters import iso_time, query_scope
+from deepoj.api.filters import query_scope, scope_fields
 from deepoj.api.http.paths import job_id_of, query_flag, query_number
 from deepoj.api.models.rejudges import RejudgedView, RejudgeOrderView, RejudgeProblemQuery, RejudgeQuery
 from deepoj.api.publishing import Publishing
@@ -120,9 +120,6 @@ def _view(order: RejudgeOrder) -> RejudgeOrderView:
         opened=order.opened,
         passed=order.passed,
         finished=order.finished,
-        verdict=order.scope.verdict,
-        language=order.scope.language,
-        since=iso_time(order.scope.since),
-        until=iso_time(order.scope.until),
         repeated=order.repeated,
+        **scope_fields(order.scope),
     )

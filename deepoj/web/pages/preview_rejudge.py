@@ -10,14 +10,13 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.previewing import MAX_CHANGES, Previewing, PreviewResult, topic_of_preview
 from deepoj.api.publishing import Publishing
-from deepoj.api.rights import Right, may
+from deepoj.api.rights import Right
 from deepoj.web import forms
 from deepoj.web.matrix import matrix_of
 from deepoj.web.page import needs, page
-from deepoj.web.progress import ProgressFeed
+from deepoj.web.progress import ProgressFeed, ProgressStreams
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.rejudges import EVERYTHING
 
@@ -29,8 +28,8 @@ class PreviewPages:
     """``/manage/problems/{id}/previews/{preview}`` and its ``/events``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._live, self._settings, self._problems = context.live, context.settings, context.problems
-        self._visitors, self._pages = visitors, pages
+        self._settings, self._problems = context.settings, context.problems
+        self._visitors, self._pages, self._streams = visitors, pages, ProgressStreams(context.live, visitors)
         self._publishing, self._previewing = Publishing(context), Previewing(context)
 
     @page("GET", "/manage/problems/<problem_id>/previews/<preview_id>", access=needs(Right.REJUDGE))
@@ -75,19 +74,13 @@ class PreviewPages:
             summary = self._pages.piece("_preview_summary.html", visitor, **values)
             return summary, self._pages.piece("_preview.html", visitor, **values)
 
-        def is_allowed(user: User) -> bool:
-            return may(user, Right.REJUDGE, problem.created_by)
-
-        async def remains() -> bool:
-            return await self._visitors.remains(visitor, is_allowed)
-
         feed = ProgressFeed(
             result=result,
             pieces=pieces,
             is_running=lambda found: found.preview.is_running,
             progress=lambda found: (found.preview, found.is_current),
         )
-        return self._live.answer(visitor.member.id, topic_of_preview(number), feed, remains)
+        return self._streams.answer(visitor, problem, topic_of_preview(number), feed)
 
     async def _allowed(self, visitor: Visitor, problem_id: str) -> Problem:
         return await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)

@@ -11,16 +11,15 @@ from quart import Response
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.publishing import Publishing
-from deepoj.api.rights import Right, may
+from deepoj.api.rights import Right
 from deepoj.api.verifying import VerificationResult, Verifying, topic_of
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import Kept, promises_failure
 from deepoj.web import forms
 from deepoj.web.page import needs, page
-from deepoj.web.progress import ProgressFeed
+from deepoj.web.progress import ProgressFeed, ProgressStreams
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 
 
@@ -56,8 +55,8 @@ class VerifyPages:
     """``/manage/problems/{id}/verify`` and its ``/events``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._live, self._settings, self._problems = context.live, context.settings, context.problems
-        self._visitors, self._pages = visitors, pages
+        self._settings, self._problems = context.settings, context.problems
+        self._visitors, self._pages, self._streams = visitors, pages, ProgressStreams(context.live, visitors)
         self._publishing, self._verifying = Publishing(context), Verifying(context)
 
     @page("GET", "/manage/problems/<problem_id>/verify", access=needs(Right.REJUDGE))
@@ -97,19 +96,13 @@ class VerifyPages:
             summary = self._pages.piece("_verification_summary.html", visitor, **values)
             return summary, self._pages.piece("_verification.html", visitor, **values)
 
-        def is_allowed(user: User) -> bool:
-            return may(user, Right.REJUDGE, problem.created_by)
-
-        async def remains() -> bool:
-            return await self._visitors.remains(visitor, is_allowed)
-
         feed = ProgressFeed(
             result=result,
             pieces=pieces,
             is_running=lambda found: found.verification.is_running,
             progress=lambda found: (found.verification, tuple(one.state for one in found.examples)),
         )
-        return self._live.answer(visitor.member.id, topic_of(problem.id), feed, remains)
+        return self._streams.answer(visitor, problem, topic_of(problem.id), feed)
 
     async def _allowed(self, visitor: Visitor, problem_id: str) -> Problem:
         return await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
