@@ -185,6 +185,23 @@ def test_on_a_terminal_the_password_is_not_shown_and_the_verdict_is_in_colour(
     assert seen.count(b"\x1b[32mAccepted") == 3
 
 
+def test_a_made_token_works_makes_no_other_and_ends(type_: Type, config: Path) -> None:
+    made = json.loads(type_("account", "tokens", "make", "build", "--json", given=PASSWORD + "\n").stdout)
+    environ = {"PATH": os.environ["PATH"], "XDG_CONFIG_HOME": str(config), "DEEPOJ_TOKEN": made["token"]}
+
+    def program(*args: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return typed(*args, env=environ, cwd=config, given=given)
+
+    listed = program("account", "tokens", "list", "--json")
+    assert [one["name"] for one in json.loads(listed.stdout)["tokens"]] == ["build"], listed.stderr
+    refused = program("account", "tokens", "make", "another", given=PASSWORD + "\n")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "log in with your password" in refused.stderr
+    ended = type_("account", "tokens", "end", made["id"], "--json")
+    assert json.loads(ended.stdout) == {"id": made["id"], "status": "ended"}
+    assert program("account", "tokens", "list").returncode == 2
+
+
 def test_command_after_logout_says_to_log_in(type_: Type, node: Node) -> None:
     """The last test: it revokes the token."""
     assert type_("logout").returncode == 0
