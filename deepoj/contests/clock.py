@@ -22,6 +22,14 @@ def parse_reltime(text: str) -> int:
     return -ms if sign else ms
 
 
+def reltime(ms: int) -> str:
+    """Return milliseconds as ``(-)h:mm:ss.uuu``."""
+    seconds, rest_ms = divmod(abs(ms), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{'-' if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}.{rest_ms:03}"
+
+
 def parse_time(text: str) -> int:
     """Return the milliseconds since 1970 of an ISO 8601 time with a zone.
 

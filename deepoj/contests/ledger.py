@@ -1,13 +1,15 @@
 """A contest, folded from the events of its ledger: its objects, its times, and its two boards.
 
 Each event changes what it names. A submission or a judgement changes one cell of the boards, so its cost does not grow
-with those before it. What moves times or rows (the contest itself, problems, teams, groups) lays out new boards.
+with those before it. What moves times or rows (the contest itself, problems, teams, groups) lets the next look at a
+board lay out new ones.
 
 The public board shows what people may know: of attempts from the freeze on, until the thaw, only that there are some.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,8 +30,13 @@ _LAYOUT = {EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEA
 class ContestLedger:
     """A contest after the events that it has taken in."""
 
-    #: number of the last event
+    #: number of the last event, and its time
     last: int = 0
+    at: dt.datetime | None = None
+    #: the contest's id in addresses and in the Contest API
+    key: str = ""
+    #: milliseconds since 1970; None: not known yet
+    start_ms: int | None = None
     #: data of the contest and of its state (``deploy/docs/contests.md``)
     contest: Object = field(default_factory=dict)
     state: Object = field(default_factory=dict)
@@ -37,32 +44,38 @@ class ContestLedger:
     objects: dict[EventType, dict[str, Object]] = field(default_factory=lambda: {type_: {} for type_ in EventType})
     #: submission → its judgements in order
     judgements_of: dict[str, list[str]] = field(default_factory=dict)
+    #: problem → the largest number of tests that a judgement of it has
+    tests_of: dict[str, int] = field(default_factory=dict)
     #: submission → its place in the order of submissions
     _places: dict[str, int] = field(default_factory=dict)
-    jury_board: Board = field(default_factory=lambda: Board((), (), penalty_ms=0))
-    public_board: Board = field(default_factory=lambda: Board((), (), penalty_ms=0))
+    #: the jury's and the public one; None: to be laid out
+    _boards: tuple[Board, Board] | None = None
 
     def take(self, events: Iterable[ContestEvent]) -> None:
-        """Take events in, in order. The boards are laid out once, however many of these events demand it.
+        """Take events in, in order.
 
         Raises:
           ValueError: an event is missing.
         """
-        is_moved = False
-        touched: dict[str, None] = {}
         for event in events:
             if event.number != self.last + 1:
                 raise ValueError(f"event {self.last + 1} is missing: this is {event.number}")
-            self.last = event.number
+            self.last, self.at = event.number, event.at
             self._apply(event)
-            is_moved = is_moved or event.object.type in _LAYOUT
-            if (submission := _submission_of(event)) is not None:
-                touched[submission] = None
-        if is_moved:
-            self._lay_out()
-            return
-        for submission in touched:
-            self._put(submission)
+            if event.object.type in _LAYOUT or event.object.data is None:
+                self._boards = None
+            elif self._boards is not None and (submission := _submission_of(event)) is not None:
+                self._put(submission, *self._boards)
+
+    @property
+    def jury_board(self) -> Board:
+        """The board with every verdict."""
+        return self._laid_out()[0]
+
+    @property
+    def public_board(self) -> Board:
+        """The board that hides what the freeze hides."""
+        return self._laid_out()[1]
 
     def of(self, type_: EventType) -> Mapping[str, Object]:
         """Return the objects of a type by id."""
@@ -70,16 +83,9 @@ class ContestLedger:
 
     # -- times
 
-    @property
-    def start_ms(self) -> int | None:
-        """Milliseconds since 1970; None: not known yet."""
-        start = self.contest.get("start_at")
-        return None if start is None else parse_time(start)
-
     def contest_time_ms(self, at: str) -> int:
         """Return the contest time of an event's time; 0 while there is no start."""
-        start_ms = self.start_ms
-        return 0 if start_ms is None else parse_time(at) - start_ms
+        return 0 if self.start_ms is None else parse_time(at) - self.start_ms
 
     @property
     def freeze_ms(self) -> int | None:
@@ -113,7 +119,7 @@ class ContestLedger:
         """Return the judgement of a submission that counts now."""
         judgements = self.objects[EventType.JUDGEMENTS]
         for judgement_id in reversed(self.judgements_of.get(submission_id, ())):
-            if judgements[judgement_id]["is_current"]:
+            if judgement_id in judgements and judgements[judgement_id]["is_current"]:
                 return judgements[judgement_id]
         return None
 
@@ -135,7 +141,9 @@ class ContestLedger:
     def _apply(self, event: ContestEvent) -> None:
         object_ = event.object
         if object_.type is EventType.CONTEST:
-            self.contest = object_.data or {}
+            self.key, self.contest = object_.id, object_.data or {}
+            start = self.contest.get("start_at")
+            self.start_ms = None if start is None else parse_time(start)
         elif object_.type is EventType.STATE:
             self.state = object_.data or {}
         elif object_.data is None:
@@ -148,27 +156,36 @@ class ContestLedger:
             judgements = self.judgements_of.setdefault(object_.data["submission_id"], [])
             if object_.id not in judgements:
                 judgements.append(object_.id)
+            submission = self.objects[EventType.SUBMISSIONS].get(object_.data["submission_id"])
+            if submission is not None:
+                problem_id, tests = submission["problem_id"], len(object_.data.get("runs") or ())
+                self.tests_of[problem_id] = max(tests, self.tests_of.get(problem_id, 0))
 
-    def _lay_out(self) -> None:
+    def _laid_out(self) -> tuple[Board, Board]:
+        if self._boards is not None:
+            return self._boards
         problems = self.objects[EventType.PROBLEMS]
         order = sorted(problems, key=lambda label: (problems[label]["ordinal"], label))
         teams = [team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)]
         penalty_ms = int(self.contest.get("penalty_ms", 0))
-        self.jury_board, self.public_board = (Board(teams, order, penalty_ms=penalty_ms) for _ in range(2))
+        jury, public = (Board(teams, order, penalty_ms=penalty_ms) for _ in range(2))
         for submission in self.objects[EventType.SUBMISSIONS]:
-            self._put(submission)
+            self._put(submission, jury, public)
+        self._boards = jury, public
+        return self._boards
 
-    def _put(self, submission_id: str) -> None:
+    def _put(self, submission_id: str, jury: Board, public: Board) -> None:
         """Put a submission on both boards, unless it was sent outside of the contest's time."""
         submission = self.objects[EventType.SUBMISSIONS].get(submission_id)
         if submission is None or self.start_ms is None:
             return
-        time_ms = self.contest_time_ms(submission["at"])
+        time_ms, freeze_ms = self.contest_time_ms(submission["at"]), self.freeze_ms
         if not 0 <= time_ms < int(self.contest.get("duration_ms", 0)):
             return
         outcome = self.outcome_of(submission_id)
-        shown = AttemptOutcome.PENDING if self.is_withheld(submission_id) else outcome
-        for board, told in ((self.jury_board, outcome), (self.public_board, shown)):
+        is_withheld = freeze_ms is not None and time_ms >= freeze_ms
+        shown = AttemptOutcome.PENDING if is_withheld else outcome
+        for board, told in ((jury, outcome), (public, shown)):
             board.put(
                 BoardAttempt(
                     time_ms=time_ms,

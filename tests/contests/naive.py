@@ -1,10 +1,13 @@
-"""A scorer that shares nothing with the product: it reads a made-up contest, not its feed."""
+"""Scorers that share nothing with the product: of a made-up contest, not of its feed; and of a ledger's events."""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from deepoj.words.contests import ContestEvent
 
 
 @dataclass(frozen=True)
@@ -52,4 +55,54 @@ def naive_board(contest: MadeContest) -> list[dict[str, Any]]:
     return [
         {"rank": rank, "team_id": team, "solved": -solved, "penalty": penalty}
         for rank, (solved, penalty, _, team) in zip(ranks, rows, strict=True)
+    ]
+
+
+def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> list[dict[str, Any]]:
+    """Score a ledger by reading all of it; the public one counts what the freeze hides as not judged."""
+    last: dict[str, dict[str, Any]] = {}
+    for event in events:
+        last.setdefault(event.object.type.value, {})[event.object.id] = event.object.data
+    (contest,), (state,) = last["contest"].values(), last["state"].values()
+    if contest["start_at"] is None:
+        contest = {**contest, "start_at": "9999-01-01T00:00:00.000Z"}
+    start = dt.datetime.fromisoformat(contest["start_at"])
+    hidden = {group for group, data in last["groups"].items() if data["hidden"]}
+    words: dict[str, str] = {}
+    for judgement in last.get("judgements", {}).values():
+        if judgement["is_current"]:
+            words[judgement["submission_id"]] = judgement["verdict"]
+    rows: list[tuple[int, int, int, str]] = []
+    for team, data in last["teams"].items():
+        if data["is_hidden"] or hidden & set(data["group_ids"]):
+            continue
+        solved = penalty = latest = 0
+        for problem in last["problems"]:
+            mine = []
+            for place, (submission, sent) in enumerate(last.get("submissions", {}).items()):
+                ms = (dt.datetime.fromisoformat(sent["at"]) - start) // dt.timedelta(milliseconds=1)
+                if (sent["team_id"], sent["problem_id"]) == (team, problem) and 0 <= ms < contest["duration_ms"]:
+                    mine.append((ms, place, words.get(submission)))
+            wrong = 0
+            for ms, _, word in sorted(mine, key=lambda each: each[:2]):
+                left_ms = contest["duration_ms"] - ms
+                is_frozen = contest["freeze_ms"] is not None and left_ms <= contest["freeze_ms"]
+                if word is None or (is_frozen and state["thawed_at"] is None and not sees_all):
+                    continue
+                if word == "Accepted":
+                    minutes = ms // 60_000
+                    solved, latest = solved + 1, max(latest, minutes)
+                    penalty += minutes + wrong * contest["penalty_ms"] // 60_000
+                    break
+                free = {"System Error", "Invalid"} | ({"Compile Error"} if contest["is_compile_error_free"] else set())
+                wrong += word not in free
+        rows.append((-solved, penalty, latest, team))
+    return [
+        {
+            "rank": 1 + sum(other[:3] < row[:3] for other in rows),
+            "team_id": row[3],
+            "solved": -row[0],
+            "penalty": row[1],
+        }
+        for row in sorted(rows)
     ]

@@ -1,0 +1,251 @@
+"""What one viewer sees of a contest, encoded once for all its readers: the objects as they are, and the event feed.
+
+``ContestView.follow`` is called with each event after the ledger has taken it in. It encodes what the event may have
+changed for this viewer, and what differs from before becomes a line of the feed. So an object of an endpoint is byte
+for byte the ``data`` of its last line, and a line depends on nothing but what the viewer sees: a verdict that the
+freeze hides gives no line, and the event that ends the freeze gives those of all of them.
+
+The same events give the same lines, on every node and after every restart. The k-th line that event n gives has the
+token ``n-k``, with which a reader continues after it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from deepoj.contests.clics import (
+    JUDGEMENT_TYPES,
+    RUNS,
+    SINGLE,
+    TYPES,
+    access_of,
+    has_endpoint,
+    ids_of,
+    runs_of,
+    scoreboard_of,
+    shown,
+)
+from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.views import ContestViewer
+from deepoj.words.contests import ContestEvent, EventType
+
+_TOKEN = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?", re.ASCII)
+#: lines that are compressed together: about a thousandth of a second to read again
+_PAGE_LINES = 512
+_STATE = EventType.STATE.value
+_OF_TEAMS = tuple(
+    type_.value
+    for type_ in (
+        EventType.ACCOUNTS, EventType.SUBMISSIONS, EventType.JUDGEMENTS, EventType.CLARIFICATIONS, EventType.AWARDS,
+    )
+)  # fmt: skip
+#: type → the types that refer to it, or are seen through it: their objects change when one comes or goes
+_DEPENDENTS: Mapping[EventType, Sequence[str]] = {
+    EventType.PROBLEMS: (
+        EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value,
+    ),
+    EventType.GROUPS: (EventType.TEAMS.value, *_OF_TEAMS),
+    EventType.ORGANIZATIONS: (EventType.TEAMS.value,),
+    EventType.TEAMS: _OF_TEAMS,
+}  # fmt: skip
+
+
+class FeedLog:
+    """The lines of a feed, each with the number of its event. Old ones are compressed: they are a tenth as large."""
+
+    def __init__(self) -> None:
+        self._numbers = array("Q")
+        self._pages: list[bytes] = []
+        self._tail: list[bytes] = []
+        #: lines of the last event
+        self._count = 0
+
+    def add(self, number: int, type_: str, object_id: str | None, data: bytes | None) -> None:
+        """Add the line of an object that has changed. ``data``: None if there is no such object any more."""
+        self._count = self._count + 1 if self._numbers and self._numbers[-1] == number else 1
+        self._numbers.append(number)
+        head = f'{{"type":"{type_}","id":{encoded(object_id).decode()},"data":'.encode()
+        self._tail.append(b'%b%b,"token":"%d-%d"}\n' % (head, data or b"null", number, self._count))
+        if len(self._tail) == _PAGE_LINES:
+            self._pages.append(zlib.compress(b"".join(self._tail), 1))
+            self._tail.clear()
+
+    def place(self, token: str) -> int | None:
+        """Return how many lines a reader has that has read up to a token; None: there is no such line."""
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            return None
+        number, count = int(match[1]), match[2]
+        first, after = bisect_left(self._numbers, number), bisect_right(self._numbers, number)
+        if count is None:
+            return after if self._numbers and number <= self._numbers[-1] else None
+        return first + int(count) if 1 <= int(count) <= after - first else None
+
+    def read(self, place: int) -> tuple[bytes, int]:
+        """Return lines from a place on, as many as are kept together, and the place after them."""
+        page, start = divmod(place, _PAGE_LINES)
+        lines = zlib.decompress(self._pages[page]).splitlines(keepends=True) if page < len(self._pages) else self._tail
+        return b"".join(lines[start:]), place + len(lines) - start
+
+
+class ContestView:
+    """A contest as a viewer sees it. ``languages``: id → the other properties of its object."""
+
+    def __init__(self, viewer: ContestViewer, languages: Mapping[str, Object]) -> None:
+        self.viewer = viewer
+        self.log = FeedLog()
+        #: there is nothing more to come: the end of updates is the last line
+        self.is_over = False
+        self._languages = languages
+        self._objects: dict[str, dict[str, bytes]] = {type_: {} for type_ in TYPES}
+        #: of judgements whose runs the viewer sees: how many
+        self._run_counts: dict[str, int] = {}
+        #: what decides which objects are seen, and their times in the contest (``_types_of``)
+        self._times: tuple[Any, ...] | None = None
+        #: whole answers, until something changes
+        self._answers: dict[str, bytes] = {}
+
+    def follow(self, ledger: ContestLedger, event: ContestEvent) -> None:
+        """Take in what an event has changed. The ledger has taken it in already, and no later one."""
+        if self.is_over:
+            return
+        self._answers.clear()
+        changes = [
+            (type_, object_id, new)
+            for type_, object_id in dict.fromkeys(self._touched(ledger, event))
+            if (new := self._encoded(ledger, type_, object_id)) != self._objects[type_].get(object_id)
+        ]
+        # what is referred to comes first and goes last; the state says that all of it has happened
+        changes.sort(key=lambda change: change[0] == _STATE)
+        for type_, object_id, new in changes:
+            if new is not None:
+                self._put(ledger, event.number, type_, object_id, new)
+        for type_, object_id, new in reversed(changes):
+            if new is None:
+                self._delete(event.number, type_, object_id)
+        self.is_over = ledger.state.get("end_of_updates_at") is not None
+
+    def object(self, type_: str, object_id: str) -> bytes | None:
+        """Return an object as JSON; None: the viewer sees no such object."""
+        return self._objects[type_].get(object_id)
+
+    def collection(self, ledger: ContestLedger, endpoint: str, filters: Mapping[str, str]) -> bytes | None:
+        """Return an endpoint that has many objects as JSON; None: the viewer has no such endpoint.
+
+        ``filters``: property → the id that it must have; empty: it must be null.
+        """
+        if endpoint in SINGLE or not has_endpoint(self.viewer, endpoint):
+            return None
+        if endpoint not in self._answers:
+            objects = self._runs(ledger) if endpoint == RUNS else self._objects.get(endpoint)
+            if objects is None:
+                return None
+            self._answers[endpoint] = b"[" + b",\n".join(objects.values()) + b"]"
+        answer = self._answers[endpoint]
+        wanted = {name: value or None for name, value in filters.items() if name.endswith("_id")}
+        if not wanted:
+            return answer
+        return encoded([each for each in json.loads(answer) if all(each.get(n) == v for n, v in wanted.items())])
+
+    def run(self, ledger: ContestLedger, run_id: str) -> bytes | None:
+        """Return a run as JSON; None: the viewer sees no such run."""
+        runs = runs_of(ledger, self.viewer, run_id.rpartition("-")[0])
+        return next((encoded(run) for run in runs if run["id"] == run_id), None)
+
+    def scoreboard(self, ledger: ContestLedger, group_id: str | None) -> bytes | None:
+        """Return the scoreboard as JSON; None: the viewer sees no such group."""
+        if group_id is not None and group_id not in self._objects[EventType.GROUPS]:
+            return None
+        name = f"scoreboard {group_id or ''}"
+        if name not in self._answers:
+            self._answers[name] = encoded(scoreboard_of(ledger, self.viewer, group_id))
+        return self._answers[name]
+
+    def access(self) -> bytes:
+        """Return what the viewer may see and do, as JSON."""
+        return encoded(access_of(self.viewer))
+
+    def _runs(self, ledger: ContestLedger) -> dict[str, bytes]:
+        # they are not kept: there may be a hundred to a submission
+        return {
+            run["id"]: encoded(run)
+            for judgement_id in ledger.of(EventType.JUDGEMENTS)
+            for run in runs_of(ledger, self.viewer, judgement_id)
+        }
+
+    def _encoded(self, ledger: ContestLedger, type_: str, object_id: str) -> bytes | None:
+        object_ = shown(ledger, self.viewer, self._languages, type_, object_id)
+        return None if object_ is None else encoded(object_)
+
+    def _put(self, ledger: ContestLedger, number: int, type_: str, object_id: str, data: bytes) -> None:
+        self._objects[type_][object_id] = data
+        self.log.add(number, type_, None if type_ in SINGLE else object_id, data)
+        if type_ == EventType.JUDGEMENTS:
+            runs = runs_of(ledger, self.viewer, object_id)
+            for run in runs:
+                self.log.add(number, RUNS, run["id"], encoded(run))
+            self._cut_runs(number, object_id, len(runs))
+
+    def _delete(self, number: int, type_: str, object_id: str) -> None:
+        if type_ == EventType.JUDGEMENTS:
+            self._cut_runs(number, object_id, 0)
+        del self._objects[type_][object_id]
+        self.log.add(number, type_, object_id, None)
+
+    def _cut_runs(self, number: int, judgement_id: str, count: int) -> None:
+        for ordinal in range(count + 1, self._run_counts.get(judgement_id, 0) + 1):
+            self.log.add(number, RUNS, f"{judgement_id}-{ordinal}", None)
+        if count or judgement_id in self._run_counts:
+            self._run_counts[judgement_id] = count
+
+    def _touched(self, ledger: ContestLedger, event: ContestEvent) -> Iterator[tuple[str, str]]:
+        """Return the objects that an event may have changed for the viewer, what is referred to first."""
+        kind, object_id = event.object.type, event.object.id
+        yield kind.value, object_id
+        types: Sequence[str] = ()
+        if kind in {EventType.CONTEST, EventType.STATE}:
+            times = ledger.start_ms, ledger.state.get("started_at"), ledger.freeze_ms
+            types = _types_of(self._times, times)
+            self._times = times
+            # a rule of the contest's
+            yield from ((JUDGEMENT_TYPES, each) for each in ids_of(ledger, self._languages, JUDGEMENT_TYPES))
+        elif kind is EventType.GROUPS or (kind in _DEPENDENTS and self._is_new(ledger, kind.value, object_id)):
+            types = _DEPENDENTS[kind]
+        elif kind is EventType.SUBMISSIONS:
+            yield from ((EventType.JUDGEMENTS.value, each) for each in ledger.judgements_of.get(object_id, ()))
+        if kind is EventType.JUDGEMENTS and event.object.data is not None:
+            submission = ledger.of(EventType.SUBMISSIONS).get(event.object.data["submission_id"])
+            if submission is not None:  # it may have more tests than were known
+                yield EventType.PROBLEMS.value, submission["problem_id"]
+        for type_ in types:
+            # those that are seen no more are only among the former
+            yield from ((type_, each) for each in self._objects[type_])
+            yield from ((type_, each) for each in ids_of(ledger, self._languages, type_))
+
+    def _is_new(self, ledger: ContestLedger, type_: str, object_id: str) -> bool:
+        """Return whether an object is seen now and was not before, or the other way round."""
+        is_seen = shown(ledger, self.viewer, self._languages, type_, object_id) is not None
+        return is_seen != (object_id in self._objects[type_])
+
+
+def _types_of(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> Sequence[str]:
+    """Return the types whose objects depend on what has changed of start, being started and freeze."""
+    if before is None or before[0] != now[0]:
+        return TYPES
+    types: tuple[str, ...] = ()
+    if before[1] != now[1]:
+        types = (EventType.PROBLEMS.value, *_DEPENDENTS[EventType.PROBLEMS])
+    if before[2] != now[2]:
+        types += (EventType.JUDGEMENTS.value, EventType.AWARDS.value)
+    return types
+
+
+def encoded(value: Any) -> bytes:
+    """Return JSON in UTF-8, without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

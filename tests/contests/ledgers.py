@@ -1,0 +1,196 @@
+"""Made-up ledgers: any legal order of events, from a list of steps that hypothesis can shrink."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from deepoj.contests.clics_feed import ContestView
+from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.views import ContestViewer
+from deepoj.words.contests import ContestEvent, ContestObject, EventType
+from deepoj.words.results import Verdict
+
+START = dt.datetime(2026, 1, 31, 9, tzinfo=dt.UTC)
+DURATION_MIN, FREEZE_MIN = 300, 60
+TEAMS, PROBLEMS = 6, 3
+#: events of the contest, its problems, groups and teams
+LAID_OUT = 2 + PROBLEMS + 3 + 2 * TEAMS
+STATES = ("started_at", "frozen_at", "ended_at", "thawed_at", "finalized_at", "end_of_updates_at")
+LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_point_name": None, "extensions": ["cpp"]}}
+
+#: what a step does, then numbers that choose of what
+type Step = tuple[str, int, int, str]
+#: what changes which verdicts are seen
+MOVES = ("move", "freeze", "state")
+_STEPS = ("submit", "submit", "submit", "judge", "judge", "judge", "rejudge", "team", "group", "rule", "clarify")
+_VERDICTS = [verdict.value for verdict in Verdict]
+
+
+def steps(*more: str, size: int = 30) -> st.SearchStrategy[list[Step]]:
+    """Lists of steps; of ``MOVES`` those that are named."""
+    step = st.tuples(
+        st.sampled_from(_STEPS + more), st.integers(0, 17), st.integers(-3, 310), st.sampled_from(_VERDICTS)
+    )
+    return st.lists(step, max_size=size)
+
+
+def iso(at: dt.datetime | None) -> str | None:
+    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def minute(number: float) -> dt.datetime:
+    return START + dt.timedelta(minutes=number)
+
+
+class MadeLedger:
+    """Events of a contest. ``verdict``: submission, the step's verdict → the verdict that is written."""
+
+    def __init__(self, verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word) -> None:
+        self.events: list[ContestEvent] = []
+        self.submissions: dict[str, dict[str, Any]] = {}
+        self.contest: dict[str, Any] = {
+            "name": "Finals", "formal_name": "", "kind": "icpc", "start_at": iso(START),
+            "duration_ms": DURATION_MIN * 60_000, "freeze_ms": FREEZE_MIN * 60_000, "penalty_ms": 20 * 60_000,
+            "is_compile_error_free": True, "thaw_at": None,
+        }  # fmt: skip
+        self.state: dict[str, Any] = dict.fromkeys(STATES)
+        self.teams: dict[str, dict[str, Any]] = {}
+        self.groups = {f"g{g}": {"name": f"Group {g}", "type": "site", "hidden": g == 1} for g in range(2)}
+        self._verdict = verdict
+        self._judged: dict[str, dict[str, Any]] = {}
+        self._judgings: dict[str, int] = {}
+        self._clarifications = 0
+        self.tell(EventType.CONTEST, "finals", self.contest)
+        self.tell(EventType.STATE, "finals", self.state)
+        for label in "ABC"[:PROBLEMS]:
+            self.problem(label, f"Problem {label}")
+        self.tell(EventType.ORGANIZATIONS, "o1", {"name": "Uni", "formal_name": "", "country": "SWE"})
+        for key, data in self.groups.items():
+            self.tell(EventType.GROUPS, key, data)
+        for team in range(TEAMS):
+            self.teams[f"t{team}"] = {
+                "name": f"Team {9 - team}", "display_name": "", "label": "",
+                "organization_id": ["o1", "later"][team % 2],
+                "group_ids": [f"g{team % 5 == 4:d}"], "is_hidden": team == 3,
+            }  # fmt: skip
+            self.tell(EventType.TEAMS, f"t{team}", self.teams[f"t{team}"])
+            self.tell(EventType.ACCOUNTS, str(team), {"username": f"u{team}", "type": "team", "team_id": f"t{team}"})
+
+    def tell(self, type_: EventType, object_id: str, data: dict[str, Any] | None) -> None:
+        number = len(self.events) + 1
+        kept = None if data is None else dict(data)
+        self.events.append(ContestEvent(number, minute(number / 100), ContestObject(type_, object_id, kept)))
+
+    def problem(self, label: str, name: str) -> None:
+        data = {
+            "label": label, "ordinal": ord(label), "name": name, "problem_id": ord(label), "rgb": "#ff0000",
+            "color": "red", "time_limit_ms": 1500, "memory_limit_mb": 256,
+        }  # fmt: skip
+        self.tell(EventType.PROBLEMS, label, data)
+
+    def take(self, each: Step) -> None:
+        kind, n, m, word = each
+        if self.state["end_of_updates_at"] is None:
+            getattr(self, f"_{kind}")(n, m, word)
+
+    def _submit(self, n: int, m: int, _word: str) -> None:
+        submission_id = str(len(self.submissions) + 1)
+        self.submissions[submission_id] = {
+            "job_id": f"job-{submission_id}", "team_id": f"t{n % TEAMS}", "problem_id": "ABC"[n % PROBLEMS],
+            "language": "cpp20", "at": iso(minute(m) + dt.timedelta(milliseconds=n // TEAMS)),
+        }  # fmt: skip
+        self.tell(EventType.SUBMISSIONS, submission_id, self.submissions[submission_id])
+
+    def _judge(self, n: int, _m: int, word: str) -> None:
+        waiting = [each for each in self.submissions if each not in self._judged]
+        if not waiting:
+            return
+        submission_id = waiting[n % len(waiting)]
+        judging = self._judgings[submission_id] = self._judgings.get(submission_id, 0) + 1
+        verdict = self._verdict(self.submissions[submission_id], word)
+        tests = 1 + len(verdict) % 4
+        at = iso(minute(200 + n / 10))
+        self._judged[submission_id] = {
+            "submission_id": submission_id, "verdict": verdict, "is_current": True, "began_at": at, "ended_at": at,
+            "runs": [[Verdict.ACCEPTED.value, 10]] * (tests - 1) + [[verdict, 20]],
+        }  # fmt: skip
+        self.tell(EventType.JUDGEMENTS, f"{submission_id}-{judging}", self._judged[submission_id])
+
+    def _rejudge(self, n: int, _m: int, _word: str) -> None:
+        if not self._judged:
+            return
+        submission_id = list(self._judged)[n % len(self._judged)]
+        former = self._judged.pop(submission_id) | {"is_current": False}
+        self.tell(EventType.JUDGEMENTS, f"{submission_id}-{self._judgings[submission_id]}", former)
+
+    def _team(self, n: int, m: int, _word: str) -> None:
+        team = self.teams[f"t{n % TEAMS}"]
+        team["is_hidden"] = not team["is_hidden"] if m % 2 else team["is_hidden"]
+        team["name"] = f"Team {m}"
+        self.tell(EventType.TEAMS, f"t{n % TEAMS}", team)
+
+    def _group(self, n: int, m: int, _word: str) -> None:
+        group = self.groups[f"g{n % 2}"]
+        group["hidden"] = bool(m % 2)
+        self.tell(EventType.GROUPS, f"g{n % 2}", group)
+        if n == 7:
+            self.tell(EventType.ORGANIZATIONS, "later", {"name": "Late", "formal_name": "", "country": ""})
+
+    def _rule(self, n: int, m: int, _word: str) -> None:
+        self.contest["is_compile_error_free"] = bool(m % 2)
+        self.tell(EventType.CONTEST, "finals", self.contest)
+        self.problem("ABC"[n % PROBLEMS], f"Problem {m}")
+
+    def _clarify(self, n: int, m: int, _word: str) -> None:
+        self._clarifications += 1
+        question = n % 3 == 0
+        self.tell(EventType.CLARIFICATIONS, str(self._clarifications), {
+            "from_team_id": f"t{n % TEAMS}" if question else None,
+            "to_team_ids": [f"t{n % TEAMS}"] if n % 3 == 1 else None,
+            "reply_to_id": str(self._clarifications - 1) if not question and self._clarifications > 1 else None,
+            "problem_id": "A" if m % 2 else None, "category": "", "text": "?", "at": iso(minute(m)),
+        })  # fmt: skip
+
+    def _move(self, _n: int, m: int, _word: str) -> None:
+        if self.state["started_at"] is None:
+            self.contest["start_at"] = iso(minute(m)) if m % 5 else None
+            self.tell(EventType.CONTEST, "finals", self.contest)
+
+    def _freeze(self, n: int, m: int, _word: str) -> None:
+        self.contest["freeze_ms"] = None if n == 0 else max(0, m) * 60_000 % self.contest["duration_ms"]
+        self.tell(EventType.CONTEST, "finals", self.contest)
+
+    def _state(self, n: int, _m: int, _word: str) -> None:
+        at = next((each for each in STATES if self.state[each] is None), None)
+        if at is None or (at == "started_at" and self.contest["start_at"] is None):
+            return
+        self.state[at] = iso(minute(STATES.index(at) * 100))
+        if at == "end_of_updates_at" or n < 12:
+            if at == "finalized_at":
+                self.tell(EventType.AWARDS, "winner", {"citation": "Winner", "team_ids": ["t1", "t3"]})
+            self.tell(EventType.STATE, "finals", self.state)
+        else:
+            self.state[at] = None
+
+
+def followed(
+    viewers: Sequence[ContestViewer], events: Iterable[ContestEvent]
+) -> tuple[ContestLedger, list[ContestView]]:
+    """Fold events step by step, as a node does."""
+    ledger, views = ContestLedger(), [ContestView(viewer, LANGUAGES) for viewer in viewers]
+    for event in events:
+        ledger.take([event])
+        for view in views:
+            view.follow(ledger, event)
+    return ledger, views
+
+
+def feed(view: ContestView, place: int = 0) -> bytes:
+    lines = b""
+    while (read := view.log.read(place))[0]:
+        lines, place = lines + read[0], read[1]
+    return lines
