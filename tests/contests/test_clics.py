@@ -1,0 +1,190 @@
+"""Objects and feeds of the Contest API: by its forms and consistency rules, and silent about what the freeze hides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from deepoj.contests.clics import TYPES, access_of
+from deepoj.contests.clics_feed import ContestView
+from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.views import JURY, PUBLIC, ContestViewer
+from deepoj.words.results import Verdict
+from tests.contests.ledgers import (
+    DURATION_MIN,
+    FREEZE_MIN,
+    LAID_OUT,
+    LANGUAGES,
+    MOVES,
+    MadeLedger,
+    Step,
+    feed,
+    followed,
+    minute,
+    steps,
+)
+from tests.contests.specification import COLLECTIONS, check_all, object_of
+from tests.contests.test_ledger import MOVED, ODD
+
+TEAM = ContestViewer(team_id="t0")
+OTHER = ContestViewer(team_id="t3")
+VIEWERS = (PUBLIC, TEAM, JURY)
+#: a contest in each of its states
+RUNNING: list[Step] = [
+    ("state", 0, 0, ""), ("submit", 0, 10, ""), ("submit", 1, 250, ""), ("judge", 0, 0, "Wrong Answer"),
+    ("judge", 0, 0, "Accepted"), ("clarify", 0, 0, ""), ("clarify", 1, 1, ""), ("clarify", 2, 1, ""),
+]  # fmt: skip
+NEXT: Step = ("state", 0, 0, "")
+STATES: dict[str, list[Step]] = {
+    "before": [],
+    "running": RUNNING,
+    "frozen": [*RUNNING, NEXT],
+    "over": [*RUNNING, NEXT, NEXT],
+    "thawed": [*RUNNING, NEXT, NEXT, NEXT],
+    "finalized": [*RUNNING, NEXT, NEXT, NEXT, NEXT, NEXT],
+}
+
+
+def made(
+    each: list[Step], verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word
+) -> MadeLedger:
+    ledger = MadeLedger(verdict)
+    for step in each:
+        ledger.take(step)
+    return ledger
+
+
+def answers(ledger: ContestLedger, view: ContestView) -> dict[str, Any]:
+    """Everything that the view answers with, parsed."""
+    bodies = {name: view.collection(ledger, name, {}) for name in COLLECTIONS}
+    single = {name: view.object(name, "finals") for name in ("contest", "state")}
+    whole = {**bodies, **single, "access": view.access(), "scoreboard": view.scoreboard(ledger, None)}
+    return {name: json.loads(body) for name, body in whole.items() if body is not None}
+
+
+@pytest.mark.parametrize("viewer", VIEWERS, ids=["public", "team", "jury"])
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_is_shown_as_the_specification_says(state: str, viewer: ContestViewer) -> None:
+    ledger, (view,) = followed([viewer], made(STATES[state]).events)
+    found = answers(ledger, view)
+
+    check_all(found, [json.loads(line) for line in feed(view).splitlines()])
+
+    types = {each["judgement_type_id"] for each in found["judgements"]}
+    everything = {"WA", "AC"} if state != "before" else set()
+    is_frozen = viewer is not JURY and state in {"running", "frozen", "over"}
+    assert types == (everything - {"AC"} if is_frozen else everything)
+    assert bool(found["problems"]) == (viewer is JURY or state != "before")
+
+
+@given(steps(*MOVES), st.sampled_from(VIEWERS))
+@example(ODD, PUBLIC)
+@example(MOVED, JURY)
+def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: ContestViewer) -> None:
+    ledger, (view,) = followed([viewer], made(each).events)
+
+    check_all(answers(ledger, view), [json.loads(line) for line in feed(view).splitlines()], moved=True)
+
+
+@given(steps(*MOVES), st.sampled_from(VIEWERS), st.integers(0, 500))
+def test_reader_that_continues_after_its_token_gets_the_rest(
+    each: list[Step], viewer: ContestViewer, place: int
+) -> None:
+    events = made(each).events
+    _, (view,) = followed([viewer], events)
+    lines = feed(view).splitlines(keepends=True)
+    read = lines[: place % len(lines)]
+    _, (again,) = followed([viewer], events)  # on another node
+
+    after = again.log.place(json.loads(read[-1])["token"]) if read else 0
+
+    assert after is not None
+    assert feed(again, after) == b"".join(lines[len(read) :])
+    number = len(events)
+    unknown = (f"{number + 1}", f"{number}-1000", "1-0", "x", "-1", "1-", "1 ", "٣", "")
+    assert [view.log.place(token) for token in unknown] == [None] * len(unknown)
+
+
+def test_log_of_many_lines_is_read_page_by_page() -> None:
+    _, (view,) = followed([JURY], made([("clarify", 2, m % 300, "") for m in range(700)]).events)
+    lines = feed(view).splitlines(keepends=True)
+
+    assert len(lines) > 700
+    assert feed(view, 600) == b"".join(lines[600:])
+    assert [json.loads(line)["token"] for line in lines] == list(
+        dict.fromkeys(json.loads(line)["token"] for line in lines)
+    )
+
+
+def worlds(each: list[Step], other: str, viewer: ContestViewer) -> tuple[MadeLedger, MadeLedger]:
+    """Two worlds that differ only in verdicts and runs that the freeze hides from the viewer."""
+    first = iso_of_freeze()
+
+    def verdict(submission: dict[str, Any], word: str) -> str:
+        is_hidden = submission["at"] >= first and submission["team_id"] != viewer.team_id
+        return other if is_hidden else word
+
+    return made(each), made(each, verdict)
+
+
+def iso_of_freeze() -> str:
+    return minute(DURATION_MIN - FREEZE_MIN).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+LEAKS: list[Step] = [
+    ("submit", 1, 250, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 1, 299, ""),
+    ("submit", 2, 240, ""), ("judge", 0, 0, "Compile Error"), ("rejudge", 0, 0, ""), ("judge", 1, 0, "Accepted"),
+    ("state", 0, 0, ""), ("state", 0, 0, ""),
+]  # fmt: skip
+
+
+@given(steps(), st.sampled_from([verdict.value for verdict in Verdict]), st.sampled_from([PUBLIC, TEAM, OTHER]))
+@example(LEAKS, "Accepted", PUBLIC)
+@example(LEAKS, "Accepted", TEAM)
+def test_freeze_hides_every_verdict(each: list[Step], other: str, viewer: ContestViewer) -> None:
+    # the events are compared one by one: what is hidden at last must not have been told before
+    seen: list[list[Any]] = [[], []]
+    for world, told in zip(worlds([NEXT, *each], other, viewer), seen, strict=True):
+        ledger, view = ContestLedger(), ContestView(viewer, LANGUAGES)
+        for event in world.events:
+            ledger.take([event])
+            view.follow(ledger, event)
+            if event.number > LAID_OUT:
+                bodies = [view.collection(ledger, name, {}) for name in COLLECTIONS]
+                told.append([feed(view), *bodies, view.scoreboard(ledger, None), view.scoreboard(ledger, "g0")])
+
+    assert seen[0] == seen[1]
+
+
+def test_thaw_tells_what_was_withheld_and_then_the_state() -> None:
+    world = made([NEXT, *LEAKS, NEXT])
+    _, (view,) = followed([PUBLIC], world.events)
+    last = len(world.events)
+    lines = [json.loads(line) for line in feed(view).splitlines()]
+    told = [(line["type"], line["id"], line["token"]) for line in lines if line["token"].startswith(f"{last}-")]
+
+    assert told == [
+        ("judgements", "1-1", f"{last}-1"), ("judgements", "2-1", f"{last}-2"), ("judgements", "3-1", f"{last}-3"),
+        ("state", None, f"{last}-4"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_access_names_what_there_is_and_no_more(viewer: ContestViewer) -> None:
+    ledger, (view,) = followed([viewer], made(STATES["finalized"]).events)
+    found = answers(ledger, view)
+    access = {each["type"]: set(each["properties"]) for each in access_of(viewer)["endpoints"]}
+
+    assert found.keys() | {"event-feed"} == access.keys() | {"access"}
+    for name in [*TYPES, "runs"]:
+        for each in found.get(name, []) if name in COLLECTIONS else [found[name]]:
+            extra = {"hidden"} if name in {"teams", "groups"} and viewer is JURY else set()
+            optional = {"rgb", "color", "max_run_time"} | extra
+            assert each.keys() <= access[name]
+            assert access[name] - each.keys() <= optional
+            assert object_of(name, each)
