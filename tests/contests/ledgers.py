@@ -131,12 +131,12 @@ class MadeLedger:
         team = self.teams[f"t{n % TEAMS}"]
         team["is_hidden"] = not team["is_hidden"] if m % 2 else team["is_hidden"]
         team["name"] = f"Team {m}"
-        self.tell(EventType.TEAMS, f"t{n % TEAMS}", team)
+        self.tell(EventType.TEAMS, f"t{n % TEAMS}", None if n == 17 else team)
 
     def _group(self, n: int, m: int, _word: str) -> None:
         group = self.groups[f"g{n % 2}"]
         group["hidden"] = bool(m % 2)
-        self.tell(EventType.GROUPS, f"g{n % 2}", group)
+        self.tell(EventType.GROUPS, f"g{n % 2}", None if n > 14 else group)
         if n == 7:
             self.tell(EventType.ORGANIZATIONS, "later", {"name": "Late", "formal_name": "", "country": ""})
 

@@ -67,14 +67,14 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
     if contest["start_at"] is None:
         contest = {**contest, "start_at": "9999-01-01T00:00:00.000Z"}
     start = dt.datetime.fromisoformat(contest["start_at"])
-    hidden = {group for group, data in last["groups"].items() if data["hidden"]}
+    hidden = {group for group, data in last["groups"].items() if data is not None and data["hidden"]}
     words: dict[str, str] = {}
     for judgement in last.get("judgements", {}).values():
         if judgement["is_current"]:
             words[judgement["submission_id"]] = judgement["verdict"]
     rows: list[tuple[int, int, int, str]] = []
     for team, data in last["teams"].items():
-        if data["is_hidden"] or hidden & set(data["group_ids"]):
+        if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
             continue
         solved = penalty = latest = 0
         for problem in last["problems"]:

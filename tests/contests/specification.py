@@ -130,9 +130,11 @@ def _check_references(found: Mapping[str, Any]) -> None:
     for name, references in _REFERENCES.items():
         for each in found.get(name, []):
             for field, target in references:
-                value = each.get(field)
-                values = value if isinstance(value, list) else [] if value is None else [value]
-                assert set(values) <= ids[target], (name, each, target)
+                assert set(_ids_in(each.get(field))) <= ids[target], (name, each, target)
+
+
+def _ids_in(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _check_counts(found: Mapping[str, Any]) -> None:
@@ -191,11 +193,14 @@ def _check_feed(found: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -
 
 
 def _check_sent(event: Mapping[str, Any], latest: Mapping[str, Mapping[str, Any]]) -> None:
-    """Assert that what an object refers to was sent before it."""
+    """Assert that what an object refers to was sent before it, and that nothing refers to what is deleted."""
+    if event["data"] is None:
+        for kind, references in _REFERENCES.items():
+            fields = [field for field, target in references if target == event["type"]]
+            for each in latest.get(kind, {}).values() if fields else ():
+                assert not any(event["id"] in _ids_in(each.get(field)) for field in fields), (event, kind, each)
     for field, target in _REFERENCES.get(event["type"], ()) if event["data"] is not None else ():
-        value = event["data"].get(field)
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        assert all(each in latest.get(target, {}) for each in values), (event, target)
+        assert all(each in latest.get(target, {}) for each in _ids_in(event["data"].get(field))), (event, target)
 
 
 def _check_scoreboard(found: Mapping[str, Any]) -> None:

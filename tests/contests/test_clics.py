@@ -50,6 +50,13 @@ STATES: dict[str, list[Step]] = {
 }
 
 
+#: a team goes, with all that it did; a hidden group goes, and its team is seen
+GONE: list[Step] = [
+    *RUNNING, ("submit", 5, 20, ""), ("judge", 0, 0, "Accepted"), ("submit", 4, 20, ""), ("team", 17, 0, ""),
+    ("group", 1, 1, ""), ("group", 15, 0, ""),
+]  # fmt: skip
+
+
 def made(
     each: list[Step], verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word
 ) -> MadeLedger:
@@ -85,6 +92,8 @@ def test_each_state_is_shown_as_the_specification_says(state: str, viewer: Conte
 @given(steps(*MOVES), st.sampled_from(VIEWERS))
 @example(ODD, PUBLIC)
 @example(MOVED, JURY)
+@example(GONE, PUBLIC)
+@example(GONE, JURY)
 def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: ContestViewer) -> None:
     ledger, (view,) = followed([viewer], made(each).events)
 
@@ -138,7 +147,7 @@ def iso_of_freeze() -> str:
 
 LEAKS: list[Step] = [
     ("submit", 1, 250, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 1, 299, ""),
-    ("submit", 2, 240, ""), ("judge", 0, 0, "Compile Error"), ("rejudge", 0, 0, ""), ("judge", 1, 0, "Accepted"),
+    ("submit", 2, 240, ""), ("judge", 0, 0, "Compile Error"), ("rejudge", 0, 0, ""), ("judge", 1, 0, "Wrong Answer"),
     ("state", 0, 0, ""), ("state", 0, 0, ""),
 ]  # fmt: skip
 
