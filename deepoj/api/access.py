@@ -90,3 +90,5 @@ ADMIN = needs(Right.MANAGE_PEOPLE)
 SUBMITTER = Access(check=_submitter, security=_TOKEN)
 #: a user whom the handler itself checks with ``Auth``, because it reads the account together with something else
 CHECKED_BY_HANDLER = Access(security=_TOKEN)
+#: everybody, as their account if they say which: the handlers of the Contest API check that (``ContestCallers``)
+CONTEST_API = Access()

@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 import deepoj
 from deepoj.api.access import Guards
 from deepoj.api.auth import Auth, Claims
+from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
 from deepoj.api.document import Document
@@ -32,6 +33,7 @@ from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
+from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
@@ -110,6 +112,7 @@ def create_app(context: ApiContext) -> Api:
         FallbackCounters(context.counters), context.backpressure, settings, context.metrics
     )
     signing_in = SigningIn(context.accounts, auth, limits, settings)
+    callers = ContestCallers(context, auth, signing_in)
     groups: tuple[object, ...] = (
         HealthRoutes(context),
         MetricsRoutes(context.metrics, settings),
@@ -132,6 +135,7 @@ def create_app(context: ApiContext) -> Api:
         VerificationRoutes(context),
         PreviewRoutes(context),
         ContestRoutes(context, auth),
+        ContestApiRoutes(context, limits, callers),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))
@@ -139,7 +143,7 @@ def create_app(context: ApiContext) -> Api:
         add_routes(app, IndexRoutes())
     app.on_drain = context.live.close
     _finish(app, settings)
-    _limit(app, auth, limits)
+    _limit(app, auth, limits, callers)
     sweep(settings.upload_dir)
     return app
 
@@ -193,10 +197,10 @@ def _finish(app: Api, settings: ApiSettings) -> None:
         return response
 
 
-def _limit(app: Api, auth: Auth, limits: RequestLimits) -> None:
+def _limit(app: Api, auth: Auth, limits: RequestLimits, callers: ContestCallers) -> None:
     @app.before_request  # registered after the CORS preflight handler, so preflights are not counted
     async def count() -> None:
-        limit, claims = limit_of(app, request.endpoint), auth.claims()
+        limit, claims = limit_of(app, request.endpoint), auth.claims() or callers.claims()
         if app.page_claims is not None and is_page(app, request.endpoint):
             claims = app.page_claims()
             if claims is not None and limit is Limit.PASSWORD:
@@ -223,7 +227,17 @@ async def answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dic
     headers = refused.extra_headers()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    if request.path == "/clics" or request.path.startswith("/clics/"):
+        return _contest_api_refusal(refused, headers)
     return refused.body(prefers_chinese(request.accept_languages)), refused.api_error.status, headers
+
+
+def _contest_api_refusal(refused: Refused, headers: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Return the answer in the form of the Contest API's specification, which has HTTP Basic."""
+    if "WWW-Authenticate" in headers:
+        headers["WWW-Authenticate"] = 'Basic realm="Deep-OJ", charset="UTF-8"'
+    status, message = refused.api_error.status, refused.body(chinese=False)["error"]
+    return {"code": status, "message": message}, status, headers
 
 
 async def _answer_db_down(error: StoreUnavailable) -> tuple[dict[str, Any], int, dict[str, str]]:

@@ -122,6 +122,24 @@ class ApiError(CodedError):
         "A contest in which you are has this problem, and runs: submit it there.",
         "您参加的比赛正在进行，且包含这道题：请在比赛中提交。",
     )
+    CONTEST_ID_DIFFERS = (
+        409,
+        Code.INVALID_PARAM,
+        "The id in the body is not that of the contest in the address.",
+        "请求体中的 id 与地址中的比赛不符。",
+    )
+    CONTEST_TIME_KEPT = (
+        403,
+        Code.FORBIDDEN,
+        "The time is not changed: {problem}.",
+        "时间未更改：{problem}。",
+    )
+    CONTEST_CHANGE_REFUSED = (
+        403,
+        Code.FORBIDDEN,
+        "The contest does not allow this: {problem}.",
+        "比赛不允许此操作：{problem}。",
+    )
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
     CONTEST_KEY_TAKEN = (
         409,

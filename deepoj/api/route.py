@@ -86,6 +86,7 @@ class Route:
     query: type[BaseModel] | None
     headers: type[BaseModel] | None
     documented: bool
+    specified: bool
 
 
 def route[H: Handler](
@@ -101,6 +102,7 @@ def route[H: Handler](
     query: type[BaseModel] | None = None,
     headers: type[BaseModel] | None = None,
     documented: bool = True,
+    specified: bool = False,
 ) -> Callable[[H], H]:
     """Declare the decorated method as the handler of a route.
 
@@ -108,11 +110,11 @@ def route[H: Handler](
     ``errors``: statuses of its own errors. ``document`` adds the errors of all routes, of those with a body, with an id
     in the path, and with this access. ``limit``: the rate limit that counts its requests. ``body``, ``form``, ``query``
     and ``headers``: models of the request. ``documented``: whether it is in the OpenAPI document; pages for people are
-    not.
+    not. ``specified``: it is not there either, because a specification of others describes it, also its errors.
     """
     declaration = Route(
         method=method, path=path, access=access, limit=limit, responses=responses, errors=errors, body=body, form=form,
-        query=query, headers=headers, documented=documented,
+        query=query, headers=headers, documented=documented, specified=specified,
     )  # fmt: skip
 
     def declare(handler: H) -> H:
@@ -191,7 +193,7 @@ def _require_parameters(declaration: Route, handler: Handler) -> None:
 
 def _document(declaration: Route, view: Callable[..., Any]) -> None:
     """Hand the declaration to quart-schema, which generates the OpenAPI document from its marks on the view."""
-    if not declaration.documented:
+    if not declaration.documented or declaration.specified:
         hide(view)
         return
     if declaration.access.security:

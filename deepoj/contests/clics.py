@@ -121,7 +121,7 @@ def shown(
     if type_ == JUDGEMENT_TYPES:
         return _judgement_type(ledger, object_id)
     if type_ in SINGLE:
-        return _contest(ledger) if type_ == EventType.CONTEST else state_of(ledger)
+        return contest_of(ledger.key, ledger.contest) if type_ == EventType.CONTEST else state_of(ledger)
     kind = EventType(type_)
     if not _sees(ledger, viewer, kind, object_id):
         return None
@@ -228,11 +228,11 @@ def _seen_ids(
 # -- objects
 
 
-def _contest(ledger: ContestLedger) -> dict[str, Any]:
-    data = ledger.contest
+def contest_of(key: str, data: Object) -> dict[str, Any]:
+    """Return the object of a contest."""
     freeze_ms = data.get("freeze_ms")
     return {
-        "id": ledger.key,
+        "id": key,
         "name": data["name"],
         "formal_name": data.get("formal_name") or data["name"],
         "start_time": data.get("start_at"),

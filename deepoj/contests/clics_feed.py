@@ -153,10 +153,14 @@ class ContestView:
             return answer
         return encoded([each for each in json.loads(answer) if all(each.get(n) == v for n, v in wanted.items())])
 
-    def run(self, ledger: ContestLedger, run_id: str) -> bytes | None:
-        """Return a run as JSON; None: the viewer sees no such run."""
-        runs = runs_of(ledger, self.viewer, run_id.rpartition("-")[0])
-        return next((encoded(run) for run in runs if run["id"] == run_id), None)
+    def one(self, ledger: ContestLedger, endpoint: str, object_id: str) -> bytes | None:
+        """Return one object of a collection as JSON; None: the viewer has no such endpoint, or sees no such object."""
+        if endpoint in SINGLE or not has_endpoint(self.viewer, endpoint):
+            return None
+        if endpoint == RUNS:
+            runs = runs_of(ledger, self.viewer, object_id.rpartition("-")[0])
+            return next((encoded(run) for run in runs if run["id"] == object_id), None)
+        return self._objects.get(endpoint, {}).get(object_id)
 
     def scoreboard(self, ledger: ContestLedger, group_id: str | None) -> bytes | None:
         """Return the scoreboard as JSON; None: the viewer sees no such group."""

@@ -88,7 +88,29 @@ def last_event_id() -> str | None:
     return request.headers.get("Last-Event-ID")
 
 
-class Feed(Protocol):
+class Encodable(Protocol):
+    """What a stream sends."""
+
+    def encoded(self) -> bytes:
+        """Return it as bytes of the stream's format."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFormat:
+    """How a stream is written. ``head`` is sent first, ``keep_alive`` while there is nothing else."""
+
+    content_type: str
+    head: bytes
+    keep_alive: bytes
+    #: the stream has no maximum duration, and a feed that has sent something may have more at once
+    is_endless: bool = False
+
+
+_SERVER_SENT = StreamFormat(content_type=CONTENT_TYPE, head=_HEAD, keep_alive=_KEEP_ALIVE)
+
+
+class Feed[Event: Encodable = LiveEvent](Protocol):
     """The events of one client, and its position in them."""
 
     @property
@@ -96,7 +118,7 @@ class Feed(Protocol):
         """Return whether there will be no more events, so that the stream ends."""
         ...
 
-    async def events(self) -> Sequence[LiveEvent]:
+    async def events(self) -> Sequence[Event]:
         """Return the events since the last call.
 
         Raises StoreUnavailable; the next call then returns the events since the last successful one.
@@ -109,7 +131,7 @@ class _WakeUps:
 
     __slots__ = ("_woken", "address", "is_displaced", "user_id")
 
-    def __init__(self, user_id: int, address: str) -> None:
+    def __init__(self, user_id: int | None, address: str) -> None:
         self.user_id, self.address = user_id, address
         #: a new stream has replaced it
         self.is_displaced = False
@@ -137,7 +159,8 @@ class Live:
         self._streams: dict[str, set[_WakeUps]] = {}
         #: the streams that count towards the limits, oldest first
         self._counted: dict[_WakeUps, None] = {}
-        self._of_user: Counter[int] = Counter()
+        #: None: readers without an account, who are limited by address alone
+        self._of_user: Counter[int | None] = Counter()
         self._of_address: Counter[str] = Counter()
         #: notifications arrive
         self._is_notified = False
@@ -165,30 +188,38 @@ class Live:
 
     # -- streams
 
-    def answer(self, user_id: int, topic: str, feed: Feed, is_allowed: Callable[[], Awaitable[bool]]) -> Response:
+    def answer(
+        self,
+        user_id: int | None,
+        topic: str,
+        feed: Feed[Encodable],
+        is_allowed: Callable[[], Awaitable[bool]],
+        style: StreamFormat = _SERVER_SENT,
+    ) -> Response:
         """Answer the current request with the events of ``feed`` until it is over.
 
+        ``user_id``: None without an account.
         ``is_allowed``: returns whether the client's token and rights are still valid; may raise StoreUnavailable.
         Raises Refused (429) when there are too many streams.
         """
         if request.method == "HEAD":
-            return TrioResponse(b"", content_type=CONTENT_TYPE)
+            return TrioResponse(b"", content_type=style.content_type)
         stream = self._admit(user_id, topic)
         at_end(request, lambda: self._remove(stream, topic))
-        response = TrioResponse(self._events(stream, feed, is_allowed), content_type=CONTENT_TYPE)
+        response = TrioResponse(self._events(stream, feed, is_allowed, style), content_type=style.content_type)
         response.headers["X-Accel-Buffering"] = "no"  # nginx would buffer the events
         return response
 
-    def _admit(self, user_id: int, topic: str) -> _WakeUps:
+    def _admit(self, user_id: int | None, topic: str) -> _WakeUps:
         """Register a new stream within the limits, possibly in place of another one. Raises Refused."""
         stream, limits = _WakeUps(user_id, client_of(request, self._trusted)), self._settings
-        if self._of_user[user_id] >= limits.max_streams_per_user:
+        if user_id is not None and self._of_user[user_id] >= limits.max_streams_per_user:
             self._refuse("user", ApiError.TOO_MANY_STREAMS_OF_USER, limits.max_streams_per_user)
         if self._of_address[stream.address] >= limits.max_streams_per_address:
             self._refuse("address", ApiError.TOO_MANY_STREAMS_OF_ADDRESS, limits.max_streams_per_address)
         if len(self._counted) >= limits.max_streams:
             displaced = max(self._counted, key=self._weight)
-            own_weight = (self._of_user[user_id] + 1, self._of_address[stream.address] + 1)
+            own_weight = (self._of_account(stream) + 1, self._of_address[stream.address] + 1)
             if self._weight(displaced) <= own_weight:
                 self._refuse("node", ApiError.TOO_MANY_STREAMS)
             self._metrics.live_streams_refused.labels(reason="displaced").inc()
@@ -208,7 +239,11 @@ class Live:
 
     def _weight(self, stream: _WakeUps) -> tuple[int, int]:
         """Return the number of streams of its account and of its address."""
-        return self._of_user[stream.user_id], self._of_address[stream.address]
+        return self._of_account(stream), self._of_address[stream.address]
+
+    def _of_account(self, stream: _WakeUps) -> int:
+        """Return the number of streams of its account; without one, of its address."""
+        return self._of_address[stream.address] if stream.user_id is None else self._of_user[stream.user_id]
 
     def _remove(self, stream: _WakeUps, topic: str) -> None:
         streams = self._streams[topic]
@@ -225,16 +260,17 @@ class Live:
         self._metrics.live_streams.set(len(self._counted))
 
     async def _events(
-        self, stream: _WakeUps, feed: Feed, is_allowed: Callable[[], Awaitable[bool]]
+        self, stream: _WakeUps, feed: Feed[Encodable], is_allowed: Callable[[], Awaitable[bool]], style: StreamFormat
     ) -> AsyncGenerator[bytes]:
         """Yield the encoded events until the feed is over or the stream reaches its maximum age.
 
         Runs outside of the request's context.
         """
-        yield _HEAD
+        if style.head:
+            yield style.head
         began = answered_at = checked_at = trio.current_time()
         while not (self._closed or stream.is_displaced):
-            events: Sequence[LiveEvent] = ()
+            events: Sequence[Encodable] = ()
             has_answered = True
             try:
                 if trio.current_time() - checked_at >= RECHECK_S:
@@ -249,8 +285,11 @@ class Live:
                 self._metrics.live_events.inc(len(events))
                 yield b"".join(event.encoded() for event in events)
             now = trio.current_time()
-            if feed.is_over or now - answered_at >= AWAY_S or now - began >= MAX_AGE_S:
+            is_old = now - began >= MAX_AGE_S and not style.is_endless
+            if feed.is_over or now - answered_at >= AWAY_S or is_old:
                 return
+            if events and style.is_endless:
+                continue
             interval_s = KEEP_ALIVE_S if has_answered and self._is_notified else DEAF_LOOK_S
             if not await stream.wait(interval_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret
-                yield _KEEP_ALIVE
+                yield style.keep_alive

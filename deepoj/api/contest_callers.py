@@ -1,0 +1,132 @@
+"""Who calls the Contest API: Bearer with a token of ours, HTTP Basic with a name and a password, or nobody.
+
+Clients of the Contest API send name and password with each request. To hash the password each time would cost 50 ms of
+CPU, and strangers could order that. So a password that was right is remembered as a keyed digest, until the account's
+epoch changes (a new password, a disabled account), which each request reads from the database. The key is of this
+process and never stored, so a digest that leaks tells nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from quart import request
+
+from deepoj.api.auth import Auth, Claims, bearer
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.rights import Right, may
+from deepoj.api.signing_in import SigningIn
+from deepoj.contests.views import JURY, ContestViewer
+from deepoj.words.accounts import User
+from deepoj.words.contests import Contest
+
+#: passwords that are remembered
+_MOST = 4096
+
+
+class ContestCallers:
+    """Finds out who calls, and as whom. All methods but ``claims`` raise StoreUnavailable."""
+
+    def __init__(self, context: ApiContext, auth: Auth, signing_in: SigningIn) -> None:
+        self._accounts, self._contests = context.accounts, context.contests
+        self._auth, self._signing_in = auth, signing_in
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, Claims] = OrderedDict()
+
+    def claims(self) -> Claims | None:
+        """Return whom the request's remembered password names, for the rate limits. Its end is not checked."""
+        sent = _basic(request.headers.get("Authorization"))
+        return None if sent is None else self._known.get(self._digest(*sent))
+
+    async def caller(self) -> User | None:
+        """Return who calls; None: nobody says who. Refused with 401 for a wrong token or password."""
+        header = request.headers.get("Authorization")
+        if header is None:
+            return None
+        if bearer(header) is not None:
+            return await self._auth.user()
+        sent = _basic(header)
+        if sent is None:
+            raise Refused(ApiError.BAD_TOKEN)
+        digest = self._digest(*sent)
+        known = self._known.get(digest)
+        if known is not None:
+            if (user := await self._still(known)) is not None:
+                self._known.move_to_end(digest)
+                return user
+            self._known.pop(digest, None)
+        async with self._signing_in.password_try() as attempt:
+            account = await self._signing_in.verified(attempt, *sent)
+            self._signing_in.require_enabled(account)
+        self._known[digest] = Claims(user_id=account.user.id, username=account.user.username, epoch=account.token_epoch)
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)
+        return account.user
+
+    async def user(self) -> User:
+        """Return the account that calls. Refused with 401 without one."""
+        user = await self.caller()
+        if user is None:
+            raise Refused(ApiError.NO_TOKEN)
+        return user
+
+    async def contest(self, user: User | None, key: str) -> tuple[Contest, ContestViewer]:
+        """Return a contest that the caller sees, and as whom. Refused with 404."""
+        contest = await self._contests.contest(key)
+        viewer = None if contest is None else await self.viewer(user, contest)
+        if contest is None or viewer is None:
+            raise Refused(ApiError.NO_SUCH_CONTEST)
+        return contest, viewer
+
+    async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:
+        """Return as whom an account sees a contest; None: it does not see it."""
+        if user is not None and may(user, Right.RUN_CONTESTS, contest.created_by):
+            return JURY
+        team_id = None if user is None else await self._contests.team_of(contest.id, user.id)
+        return ContestViewer(team_id=team_id) if team_id is not None or contest.rules.is_public else None
+
+    def recheck(self, user: User | None, contest: Contest, viewer: ContestViewer) -> Callable[[], Awaitable[bool]]:
+        """Return a function that checks again later whether the request's account still sees the contest so."""
+        claims = self._auth.claims() or self.claims()
+        token_holds = None if self._auth.claims() is None else self._auth.recheck()
+
+        async def is_still_allowed() -> bool:
+            if token_holds is not None and not await token_holds():
+                return False
+            still = None if claims is None else await self._still(claims)
+            if still is None and user is not None:
+                return False
+            now = await self._contests.contest(contest.key)
+            return now is not None and now.id == contest.id and await self.viewer(still, now) == viewer
+
+        return is_still_allowed
+
+    async def _still(self, claims: Claims) -> User | None:
+        """Return the account as it is now; None: its password has changed, or it is disabled or deleted."""
+        account = await self._accounts.credentials_by_id(claims.user_id)
+        if account is None or account.is_disabled:
+            return None
+        is_current = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
+        return account.user if is_current else None
+
+    def _digest(self, username: str, password: str) -> bytes:
+        sent = f"{len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
+
+
+def _basic(header: str | None) -> tuple[str, str] | None:
+    """Return the name and password of an ``Authorization: Basic …`` header."""
+    scheme, _, encoded = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        username, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (username, password) if colon else None

@@ -1,0 +1,60 @@
+"""Bodies of requests of the Contest API (https://ccs-specs.icpc.io/2026-01/contest_api)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from pydantic import AwareDatetime, Field
+
+from deepoj.api.models.base import RequestModel
+
+
+class ContestPatch(RequestModel):
+    """A change of a contest's start or thaw. ``id`` is repeated, as a precaution."""
+
+    id: str
+    start_time: AwareDatetime | None = Field(None, strict=False)
+    countdown_pause_time: str | None = None
+    scoreboard_thaw_time: AwareDatetime | None = Field(None, strict=False)
+
+    def changed(self) -> set[str]:
+        """Return the names of what is to be changed. null changes it too: a start may be unknown again."""
+        return self.model_fields_set - {"id"}
+
+    def utc(self, time: dt.datetime | None) -> dt.datetime | None:
+        """Return a time in whole milliseconds, as the Contest API writes it."""
+        return None if time is None else time.replace(microsecond=time.microsecond // 1000 * 1000).astimezone(dt.UTC)
+
+
+class ContestFile(RequestModel):
+    """A zip of a submission's files, in base64."""
+
+    data: str
+    mime: str | None = None
+
+
+class ContestSubmission(RequestModel):
+    """A submission of a team."""
+
+    language_id: str
+    problem_id: str
+    files: list[ContestFile]
+    entry_point: str | None = None
+    team_id: str | None = None
+    id: str | None = None
+    time: str | None = None
+    contest_time: str | None = None
+
+
+class ContestClarification(RequestModel):
+    """A question of a team, or an answer or announcement of the jury."""
+
+    text: str
+    problem_id: str | None = None
+    reply_to_id: str | None = None
+    from_team_id: str | None = None
+    to_team_ids: list[str] | None = None
+    to_group_ids: list[str] | None = None
+    id: str | None = None
+    time: str | None = None
+    contest_time: str | None = None
