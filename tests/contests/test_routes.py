@@ -52,6 +52,25 @@ async def test_a_contest_from_its_creation_to_its_awards(scene: Scene) -> None:
     assert (await scene.done("owl", "GET", "/finals"))["state"]["end_of_updates_at"] is not None
 
 
+async def test_a_board_is_made_again_after_each_event(scene: Scene) -> None:
+    """Also of an event that is one of the jury's alone, or of the contest's state."""
+    await opened(scene)
+
+    async def boards() -> list[tuple[int, bool]]:
+        found = [await scene.done(who, "GET", "/finals/scoreboard") for who in ("jury", "owl")]
+        return [(sum(cell["judged"] for row in board["rows"] for cell in row["cells"]), board["is_frozen"])
+                for board in found]  # fmt: skip
+
+    assert await boards() == [(0, False), (0, False)]
+    await scene.verdict("owl", Verdict.WRONG_ANSWER, "1")
+    assert await boards() == [(1, False), (1, False)]
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS, "freeze_ms": HOUR_MS + 60_000})
+    await scene.advance()
+    assert await boards() == [(1, False), (0, True)]
+    await scene.verdict("owl", Verdict.WRONG_ANSWER, "2")
+    assert await boards() == [(2, False), (0, True)]
+
+
 async def test_awards_are_seen_after_the_thaw_and_name_ranks_firsts_and_groups(scene: Scene) -> None:
     await opened(scene, freeze_ms=None)
     await scene.verdict("lark", Verdict.WRONG_ANSWER, "1")

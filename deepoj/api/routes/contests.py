@@ -14,13 +14,13 @@ from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_answers import (
+    Scoreboards,
     award_views,
     clarification_list,
     clarification_view,
     contest_fields,
     csv_row,
     problem_views,
-    scoreboard_view,
     team_page,
 )
 from deepoj.api.contesting import MAX_LIST_BYTES, Contesting
@@ -78,6 +78,7 @@ class ContestRoutes:
     def __init__(self, context: ApiContext, auth: Auth) -> None:
         self._context, self._timeout_s = context, context.settings.read_timeout_s
         self._contesting = Contesting(context, Administering(context, auth))
+        self._boards = Scoreboards()
 
     @route("GET", "/api/v1/contests", access=READER, responses={200: ContestList})
     async def contests(self, user: User | None) -> ContestList:
@@ -292,13 +293,14 @@ class ContestRoutes:
         return clarification_view(clarification_id, ledger.of(EventType.CLARIFICATIONS)[clarification_id])
 
     @route("GET", "/api/v1/contests/<key>/scoreboard", access=READER, responses={200: ScoreboardView})
-    async def scoreboard(self, user: User | None, key: str) -> ScoreboardView:
+    async def scoreboard(self, user: User | None, key: str) -> Response:
         """Return the scoreboard.
 
         For those who see the contest. During the freeze, until the thaw, only those who run it see new verdicts.
         """
         sight = await self._contesting.find(key, user)
-        return scoreboard_view(sight, await self._contesting.ledger(sight.contest))
+        encoded = self._boards.encoded(sight, await self._contesting.ledger(sight.contest))
+        return Response(encoded, content_type="application/json")
 
     @route(
         "GET",
@@ -312,7 +314,7 @@ class ContestRoutes:
         For those who see the contest. A name that a spreadsheet would take for a formula begins with an apostrophe.
         """
         sight = await self._contesting.find(key, user)
-        board = scoreboard_view(sight, await self._contesting.ledger(sight.contest))
+        board = self._boards.view(sight, await self._contesting.ledger(sight.contest))
         labels = [f"{problem.label} {what}" for problem in board.problems for what in ("tries", "minute")]
         heads = ["rank", "team_id", "team", "organization", "solved", "penalty", *(str(cell(one)) for one in labels)]
 
