@@ -122,7 +122,8 @@ def logout(url: str | None, as_json: bool) -> None:
 
 @click.command()
 @_files
-@click.option("--problem", "-p", "problem_id", type=click.IntRange(min=1), required=True, help="The problem's number.")
+@click.option("--problem", "-p", required=True, help="The problem's number; its label, in a contest.")
+@click.option("--contest", metavar="KEY", help="Submit to this contest, as a member of one of its teams.")
 @_language
 @_entry_point
 @click.option("--wait", "-w", is_flag=True, help="Watch the judging; exit code 0 only if the verdict is Accepted.")
@@ -135,7 +136,8 @@ def logout(url: str | None, as_json: bool) -> None:
 def submit(
     *,
     files: tuple[Path, ...],
-    problem_id: int,
+    problem: str,
+    contest: str | None,
     language: str | None,
     entry_point: str | None,
     wait: bool,
@@ -151,9 +153,15 @@ def submit(
     """
     if idempotency_key is not None and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise click.BadParameter("visible ASCII characters only", param_hint="--idempotency-key")
-    body = body_of(files, language=language, entry_point=entry_point) | {"problem_id": problem_id}
+    body = body_of(files, language=language, entry_point=entry_point)
+    if contest is not None:
+        body |= {"problem": problem}
+    elif problem.isdecimal() and int(problem) > 0:
+        body |= {"problem_id": int(problem)}
+    else:
+        raise click.BadParameter("a problem's number; a label of a contest needs --contest", param_hint="--problem")
     with connected(url, retry_for_s) as server:
-        job_id = server.submit(body, key=idempotency_key or new_key())
+        job_id = server.submit(body, key=idempotency_key or new_key(), contest=contest)
         if not wait:
             if as_json:
                 print_json({"job_id": job_id, "status": "Queuing"})

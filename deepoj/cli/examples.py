@@ -109,7 +109,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "restore": ("deepoj restore backup",),
     "login": ("deepoj login http://127.0.0.1:18080",),
     "logout": ("deepoj logout",),
-    "submit": ("deepoj submit main.cpp --problem 1 --wait", "deepoj submit main.py --problem 1 --json"),
+    "submit": ("deepoj submit main.cpp --problem 1 --wait", "deepoj submit main.py --contest finals --problem A"),
     "status": ("deepoj status JOB_ID", "deepoj status JOB_ID --watch"),
     "run": ("deepoj run main.cpp",),
     "problems": ("deepoj problems",),

@@ -121,12 +121,14 @@ class ApiClient:
         body = {"username": username, "password": password}
         self.ask("POST", "/api/v1/auth/register", body=body, repeatable=False)
 
-    def submit(self, body: Mapping[str, Any], *, key: str) -> str:
-        """Send a submission (``sources.body_of``) and return its job id; ``key``: see :func:`new_key`.
+    def submit(self, body: Mapping[str, Any], *, key: str, contest: str | None = None) -> str:
+        """Send a submission (``sources.body_of``), to a contest if it is one of a contest, and return its job id;
+        ``key``: see :func:`new_key`.
 
         Raises ServerRefused; or ServerAway: the server may have accepted it, a retry with the same key is safe.
         """
-        return self._word(self.ask("POST", "/api/v1/submit", body=body, key=key), "job_id")
+        path = "/api/v1/submit" if contest is None else f"/api/v1/contests/{quote(contest, safe='')}/submit"
+        return self._word(self.ask("POST", path, body=body, key=key), "job_id")
 
     def run(self, body: Mapping[str, Any]) -> str:
         """Start a run and return its id. Raises ServerAway, ServerRefused."""

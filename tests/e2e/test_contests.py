@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.nodes import Node
+from tests.e2e.nodes import ACCEPTED, VERDICT_S, Node, until
 from tests.e2e.typed import typed
 
 
@@ -88,3 +89,24 @@ def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str
     assert said(environ, "problem", "class", "A", "--remove")["problems"] == []
     said(environ, "delete", "class")
     assert "class" not in [one["key"] for one in said(environ, "list")["contests"]]
+
+
+def test_a_member_of_a_team_submits_by_command(node: Node, environ: dict[str, str], tmp_path: Path) -> None:
+    alice = environ | {"DEEPOJ_TOKEN": node.token("alice")}
+    (tmp_path / "main.cpp").write_text(ACCEPTED)
+    (tmp_path / "teams.csv").write_text("1,Owls,,,,alice\n")
+    start = dt.datetime.now(dt.UTC).isoformat()
+    said(environ, "create", "open", "--name", "Open", "--duration", "5:00:00", "--start", start)
+    said(environ, "problem", "open", "A", str(node.problem(node.token())))
+    said(environ, "teams", "open", str(tmp_path / "teams.csv"))
+    words = ("submit", str(tmp_path / "main.cpp"), "--contest", "open", "--problem", "A", "--wait", "--json")
+
+    def accepted() -> bool:
+        done = typed(*words, env=alice)
+        assert done.returncode == 0 or "CONTEST_NOT_RUNNING" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    until(accepted, within_s=VERDICT_S, what="the contest has started")
+    assert said(environ, "scoreboard", "open")["rows"][0]["solved"] == 1
+    without = typed("submit", str(tmp_path / "main.cpp"), "--problem", "A", env=alice)
+    assert (without.returncode, "--contest" in without.stderr) == (2, True)
