@@ -10,7 +10,9 @@ from quart.typing import ResponseReturnValue
 from quart.wrappers import Request
 from werkzeug.exceptions import HTTPException
 
+from deepoj.api.administering import Administering
 from deepoj.api.app import Api, answer_refusal
+from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
@@ -20,6 +22,7 @@ from deepoj.api.signing_in import SigningIn
 from deepoj.observe import logger
 from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.boards import Boards
+from deepoj.web.contests import ContestReader
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
@@ -28,6 +31,7 @@ from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
+from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
 from deepoj.web.pages.manage_statements import ManageStatementPages
@@ -65,7 +69,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
-    boards = Boards(pages)
+    reader, boards = ContestReader(Contesting(context, Administering(context, app.auth))), Boards(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
@@ -86,8 +90,9 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageStatementPages(context, visitors, pages),
         PreviewPages(context, visitors, pages),
         RunbookPages(pages),
-        ContestPages(context, visitors, pages, boards),
-        ContestProblemPages(context, app.limits, visitors, pages),
+        ContestPages(context, visitors, pages, reader, boards),
+        ManageContestPages(context, visitors, pages, reader, boards),
+        ContestProblemPages(context, app.limits, visitors, pages, reader),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from markupsafe import Markup
+from quart import request
 
 from deepoj.api.live.events import LiveEvent
 from deepoj.contests.board import BoardCell, BoardRow
@@ -198,6 +199,12 @@ def groups_of(reading: ContestReading) -> list[tuple[str, str]]:
         for group_id, data in reading.objects(EventType.GROUPS)
     ]
     return [(group_id, name) for _order, name, group_id in sorted(found)]
+
+
+def board_group(reading: ContestReading) -> str:
+    """Return the group of the query string, if the contest has it and shows it; else none."""
+    group = request.args.get("group", "")
+    return group if group in dict(groups_of(reading)) else ""
 
 
 def _cells(row: BoardRow, problems: Sequence[ShownProblem], firsts: Mapping[str, set[str]]) -> list[ShownCell]:

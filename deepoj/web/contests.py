@@ -14,14 +14,12 @@ from typing import Any
 
 from quart import request
 
-from deepoj.api.context import ApiContext
+from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.rights import Right, may
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen
 from deepoj.web.visitor import Visitor
-from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
 
@@ -150,14 +148,17 @@ class ContestReading:
 
     def submissions(
         self, *, team_id: str | None = None, label: str | None = None, verdict: str | None = None
-    ) -> list[ShownSubmission]:
-        """Return the submissions that the viewer sees, the newest first: all, or of a team, a problem, a verdict."""
-        found = [
-            self._submission(submission_id, data)
-            for submission_id, data in self.objects(EventType.SUBMISSIONS)
-            if team_id in (None, data["team_id"]) and label in (None, data["problem_id"])
-        ]
-        return [one for one in reversed(found) if verdict in (None, one.verdict)]
+    ) -> Iterator[ShownSubmission]:
+        """Yield the submissions that the viewer sees, the newest first: all, or of a team, a problem, a verdict."""
+        for submission_id, data in reversed(list(self.objects(EventType.SUBMISSIONS))):
+            if team_id in (None, data["team_id"]) and label in (None, data["problem_id"]):
+                shown = self._submission(submission_id, data)
+                if verdict in (None, shown.verdict):
+                    yield shown
+
+    def unjudged(self) -> int:
+        """Return the number of submissions without a verdict."""
+        return sum(self.ledger.judgement_of(one) is None for one in self.ledger.of(EventType.SUBMISSIONS))
 
     def clarifications(self, *, read: int = 0) -> list[ShownClarification]:
         """Return questions and announcements that the viewer sees, the newest first; answers are with their question.
@@ -183,15 +184,6 @@ class ContestReading:
             for clarification_id, data in self.objects(EventType.CLARIFICATIONS)
         )
 
-    def unanswered(self) -> int:
-        """Return the number of questions without an answer."""
-        found = self.ledger.of(EventType.CLARIFICATIONS)
-        answered = {data.get("reply_to_id") for data in found.values()}
-        return sum(
-            data.get("from_team_id") is not None and clarification_id not in answered
-            for clarification_id, data in found.items()
-        )
-
     def frame(self) -> dict[str, Any]:
         """Return what the head of each page of a contest needs."""
         phase = phase_of(self.contest)
@@ -203,7 +195,7 @@ class ContestReading:
             "contest_end": end_of(self.contest),
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
-            "unread": self.unanswered() if self.viewer.is_jury else self.unread(),
+            "unread": unanswered(self.ledger) if self.viewer.is_jury else self.unread(),
         }
 
     @property
@@ -247,26 +239,13 @@ class ContestReading:
 class ContestReader:
     """Finds the contests of requests. Raises StoreUnavailable."""
 
-    def __init__(self, context: ApiContext) -> None:
-        self._contests, self._ledgers = context.contests, context.ledgers
+    def __init__(self, contesting: Contesting) -> None:
+        self.contesting = contesting
 
     async def read(self, visitor: Visitor, key: str) -> ContestReading:
         """Return a contest as the visitor sees it. Raises Refused if the visitor does not."""
-        contest = await self._contests.contest(key)
-        if contest is None:
-            raise Refused(ApiError.NO_SUCH_CONTEST)
-        viewer = await self._viewer(contest, visitor.user)
-        is_seen = contest.rules.is_public or viewer.is_jury or viewer.team_id is not None
-        if not is_seen:
-            raise Refused(ApiError.NO_SUCH_CONTEST)
-        return ContestReading(contest, await self._ledgers.ledger(contest), viewer)
-
-    async def _viewer(self, contest: Contest, user: User | None) -> ContestViewer:
-        if user is None:
-            return ContestViewer()
-        if may(user, Right.RUN_CONTESTS):
-            return ContestViewer(is_jury=True)
-        return ContestViewer(team_id=await self._contests.team_of(contest.id, user.id))
+        sight = await self.contesting.find(key, visitor.user)
+        return ContestReading(sight.contest, await self.contesting.ledger(sight.contest), sight.viewer)
 
 
 def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:

@@ -89,6 +89,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/runbook", who=Who.STRANGER, name="runbook"),
     Shown(path="/runbook/{chapter}", who=Who.STRANGER, name="runbook-chapter"),
     Shown(path="/contests", who=Who.MEMBER),
+    Shown(path="/manage/contests", who=Who.ADMIN, name="manage-contests"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
@@ -123,6 +124,11 @@ NOT_SHOWN = (
     "/contests/{contest}/problems/{label}",
     "/contests/{contest}/problems/{label}/statement/files/{file}",
     "/contests/{contest}/problems/{label}/attachments/{file}",
+    "/manage/contests/{contest}",
+    "/manage/contests/{contest}/scoreboard",
+    "/manage/contests/{contest}/scoreboard/events",
+    "/manage/contests/{contest}/submissions",
+    "/manage/contests/{contest}/clarifications",
 )
 
 #: streams that go on until their reader leaves
@@ -401,6 +407,25 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/problems/{problem}/statement/files/{file}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/problems/{problem}/attachments/{file}", statuses=(404, 404, 404, 404)),
     # there are no contests on this site
+    Right(method="GET", path="/manage/contests", statuses=(LOGIN, 403, 403, 200), roles=(403, 403, 200, 403)),
+    Right(method="POST", path="/manage/contests", statuses=(LOGIN, 403, 403, 400), roles=(403, 403, 400, 403)),
+    *(
+        Right(
+            method=method,
+            path=f"/manage/contests/{{contest}}{page}",
+            statuses=(LOGIN, 403, 403, 404),
+            roles=(403, 403, 404, 403),
+        )
+        for method, page in (
+            ("GET", ""),
+            ("POST", ""),
+            ("GET", "/scoreboard"),
+            ("GET", "/scoreboard/events"),
+            ("GET", "/submissions"),
+            ("GET", "/clarifications"),
+            ("POST", "/clarifications"),
+        )
+    ),
     Right(method="GET", path="/contests", statuses=(200, 200, 200, 200)),
     Right(method="GET", path="/contests/{contest}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard", statuses=(404, 404, 404, 404)),

@@ -3,6 +3,7 @@ always."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from quart import Response, request
@@ -29,9 +30,11 @@ _LAST = 5
 class ContestProblemPages:
     """``/contests/{key}/problems/{label}`` and the files of its statement."""
 
-    def __init__(self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages) -> None:
+    def __init__(
+        self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages, reader: ContestReader
+    ) -> None:
         self._context, self._limits, self._visitors, self._pages = context, limits, visitors, pages
-        self._reader = ContestReader(context)
+        self._reader = reader
 
     @page("GET", "/contests/<key>/problems/<label>", access=MEMBER)
     async def problem(self, visitor: Visitor, key: str, label: str) -> Response:
@@ -105,7 +108,7 @@ class ContestProblemPages:
         statement = await statement_values(self._context, visitor, problem, index, path)
         last, team_id = [], reading.viewer.team_id
         if team_id is not None:
-            last = reading.submissions(team_id=team_id, label=shown.label)[:_LAST]
+            last = list(itertools.islice(reading.submissions(team_id=team_id, label=shown.label), _LAST))
         return self._pages.html_with_refusal(
             "contest_problem.html",
             visitor,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,14 +11,14 @@ from markupsafe import Markup
 from quart import Response, request
 from werkzeug.http import dump_cookie
 
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
 from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
-from deepoj.api.rights import Right
 from deepoj.contests.views import PUBLIC
 from deepoj.web import forms
-from deepoj.web.boards import BoardFeed, BoardRendering, Boards, groups_of
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, groups_of
 from deepoj.web.contests import (
     READ_COOKIE,
     ContestPhase,
@@ -31,14 +32,10 @@ from deepoj.web.contests import (
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft, ContestRefusal
+from deepoj.words.contests import ClarificationDraft
 
-#: contests of the list
-_LISTED = 200
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-#: of a question, in characters
-MAX_QUESTION = 4_000
 _YEAR_S = 365 * 86_400
 _UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
 
@@ -46,16 +43,16 @@ _UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
 class ContestPages:
     """``/contests`` and what is below it, without the problems."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, boards: Boards) -> None:
+    def __init__(
+        self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader, boards: Boards
+    ) -> None:
         self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
-        self._reader = ContestReader(context)
+        self._reader = reader
 
     @page("GET", "/contests")
     async def contests(self, visitor: Visitor) -> Response:
         """List the contests that the visitor sees: those under way, those to come, those that are over."""
-        user_id = None if visitor.user is None else visitor.user.id
-        sees_all = visitor.may(Right.RUN_CONTESTS)
-        found = await self._context.contests.contests(user_id, sees_all=sees_all, limit=_LISTED)
+        found = await self._reader.contesting.listed(visitor.user)
         phases = [(contest, phase_of(contest)) for contest in found]
         return self._pages.html(
             "contests.html",
@@ -78,7 +75,7 @@ class ContestPages:
     async def scoreboard(self, visitor: Visitor, key: str) -> Response:
         """Show the board of the public, also to teams and the jury."""
         reading = await self._reader.read(visitor, key)
-        group = _group(reading)
+        group = board_group(reading)
         rendering = self._boards.rendering(replace(reading, viewer=PUBLIC), visitor, group)
         own = self._own(reading, visitor)
         return self._pages.html(
@@ -90,7 +87,7 @@ class ContestPages:
             groups=groups_of(reading),
             group=group,
             is_projected=request.args.get("view") == "projector",
-            stream=f"{reading.path}/scoreboard/events",
+            here=f"{reading.path}/scoreboard",
             **reading.frame(),
         )
 
@@ -98,7 +95,7 @@ class ContestPages:
     async def board_events(self, visitor: Visitor, key: str) -> Response:
         """Stream the board as pieces of its page."""
         reading = await self._reader.read(visitor, key)
-        group = _group(reading)
+        group = board_group(reading)
         contest, viewer = reading.contest, reading.viewer
 
         async def render() -> BoardRendering:
@@ -122,13 +119,14 @@ class ContestPages:
         """List the submissions of the visitor's team, the newest first."""
         reading = await self._reader.read(visitor, key)
         team_id = reading.viewer.team_id
-        found = [] if team_id is None else reading.submissions(team_id=team_id)
         skipped = query_number("after", 0, _MAX_NUMBER)
+        found = iter(()) if team_id is None else reading.submissions(team_id=team_id)
+        shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
         return self._pages.html(
             "contest_submissions.html",
             visitor,
-            submissions=found[skipped : skipped + _PAGE],
-            next_after=skipped + _PAGE if len(found) > skipped + _PAGE else None,
+            submissions=shown[:_PAGE],
+            next_after=skipped + _PAGE if len(shown) > _PAGE else None,
             is_first=skipped == 0,
             **reading.frame(),
         )
@@ -144,12 +142,13 @@ class ContestPages:
         reading, sent = await self._reader.read(visitor, key), forms.SentForm({})
         try:
             timeout_s = self._context.settings.read_timeout_s
-            max_bytes = forms.bytes_for(4 * MAX_QUESTION)
+            max_bytes = forms.bytes_for(4 * MAX_CLARIFICATION_CHARS)
             sent = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=max_bytes)
-            draft = _question(reading, sent)
-            asked = await self._context.contests.clarify(reading.contest.id, draft)
-            if isinstance(asked, ContestRefusal):
-                raise Refused(ApiError.CONTEST_NOT_RUNNING)
+            label = sent.line("problem") or None
+            if reading.viewer.is_jury:  # its form is that of the contest's management
+                raise Refused(ApiError.NOT_IN_CONTEST)
+            draft = ClarificationDraft(problem_id=label, text=sent.line("text"))
+            await self._reader.contesting.clarify(ContestSight(reading.contest, reading.viewer), draft)
         except Refused as refused:
             return self._clarifications(visitor, reading, sent.fields, refused)
         return redirect(f"{reading.path}/clarifications?done=asked")
@@ -169,7 +168,7 @@ class ContestPages:
             refused,
             clarifications=found,
             sent={"text": "", "problem": request.args.get("problem", ""), **(sent or {})},
-            most=MAX_QUESTION,
+            most=MAX_CLARIFICATION_CHARS,
             may_ask=reading.viewer.team_id is not None and phase_of(reading.contest) is not ContestPhase.FINAL,
             is_asked=refused is None and request.args.get("done") == "asked",
             **frame,
@@ -204,26 +203,8 @@ class ContestPages:
         return own
 
 
-def _group(reading: ContestReading) -> str:
-    """Return the group of the query string, if the contest has it and shows it; else none."""
-    group = request.args.get("group", "")
-    return group if group in dict(groups_of(reading)) else ""
-
-
 def _streams_of(visitor: Visitor) -> int:
     """Return the account to which a stream counts; of a visitor without one a number of its browser, below zero."""
     if visitor.user is not None:
         return visitor.user.id
     return -1 - int.from_bytes(visitor.digest[:6])
-
-
-def _question(reading: ContestReading, sent: forms.SentForm) -> ClarificationDraft:
-    """Return a team's question. Raises Refused."""
-    if reading.viewer.team_id is None:
-        raise Refused(ApiError.NOT_IN_CONTEST)
-    text, label = sent.line("text"), sent.line("problem")
-    if not text or len(text) > MAX_QUESTION:
-        raise Refused(ApiError.INVALID, field="text", problem=f"1 to {MAX_QUESTION} characters")
-    if label:
-        reading.problem(label)
-    return ClarificationDraft(from_team_id=reading.viewer.team_id, problem_id=label or None, text=text)

@@ -49,7 +49,25 @@ function count() {
   }
 }
 
+// Fields with a time in UTC show it in the reader's zone; the field of the form that data-zone names says which that is.
+function localise() {
+  for (const input of document.querySelectorAll("input[data-zone]")) {
+    const zone = input.form.elements[input.dataset.zone];
+    const minutes = (at) => at.getTimezoneOffset();
+    const tell = () => (zone.value = input.value ? minutes(new Date(input.value)) : "");
+    if (input.value) {
+      const at = new Date(`${input.value}Z`);
+      input.value = new Date(at - minutes(at) * 60_000).toISOString().slice(0, 19);
+    }
+    input.addEventListener("input", tell);
+    tell();
+    const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    for (const element of input.form.querySelectorAll("[data-zone-name]")) element.textContent = name;
+  }
+}
+
 htmx.onLoad(show);
+localise();
 count();
 setInterval(() => document.hidden || count(), 1000);
 setInterval(() => document.hidden || show(document), AGAIN_MS);

@@ -1,0 +1,393 @@
+"""Contests for those who run them: the list, a contest's rules, problems, teams, its board without the freeze, all
+submissions, and questions."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from markupsafe import Markup
+from quart import Response, request
+
+from deepoj.accounts.teams import EntryFault, TeamListFormat
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, MAX_LIST_BYTES, ContestSight
+from deepoj.api.contests import topic_of
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import query_number
+from deepoj.api.rights import Right, may
+from deepoj.contests.awards import Medals
+from deepoj.web import forms
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, groups_of
+from deepoj.web.contests import ContestReader, ContestReading, phase_of
+from deepoj.web.page import needs, page
+from deepoj.web.render import Pages, gettext_of, redirect
+from deepoj.web.team_faults import TEAM_FAULTS
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.contests import ClarificationDraft, ContestProblem, ContestRules, EventType
+from deepoj.words.results import Verdict
+
+_RUN = needs(Right.RUN_CONTESTS)
+_PAGE = 100
+_MAX_NUMBER = 2**31 - 1
+#: faults of a list of teams that are shown
+_MAX_FAULTS = 50
+_LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
+_MINUTES = re.compile(r"[0-9]{1,6}")
+#: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
+_ZONE = re.compile(r"-?[0-9]{1,4}")
+_MS_PER_MINUTE = 60_000
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+#: what a contest's page says after an act
+_DONE = {
+    "made": _("The contest is made. Add its problems and its teams."),
+    "rules": _("The rules are changed."),
+    "start": _("The contest has started."),
+    "thaw": _("The board is thawed: everybody sees all verdicts."),
+    "finalize": _("The results are final, and the awards are given."),
+    "problem": _("The problem is in the contest."),
+    "remove_problem": _("The problem is no longer in the contest."),
+    "teams": _("The teams are imported."),
+    "answer": _("The answer is sent."),
+    "announce": _("The announcement is sent to all teams."),
+}
+#: answers to questions of every contest
+_CANNED = (
+    _("Please read the problem statement again."),
+    _("Yes."),
+    _("No."),
+    _("No comment."),
+    _("The statement is right as it is."),
+)
+
+
+class ManageContestPages:
+    """``/manage/contests`` and what is below it."""
+
+    def __init__(
+        self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader, boards: Boards
+    ) -> None:
+        self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
+        self._reader, self._contesting = reader, reader.contesting
+
+    @page("GET", "/manage/contests", access=_RUN)
+    async def contests(self, visitor: Visitor) -> Response:
+        """List all contests, with the form for a new one."""
+        return await self._contests(visitor)
+
+    @page("POST", "/manage/contests", access=_RUN)
+    async def create(self, visitor: Visitor) -> Response:
+        """Make a contest; its page then takes problems and teams."""
+        form = forms.SentForm({})
+        try:
+            form = await self._read(visitor)
+            contest = await self._contesting.create(form.line("key"), _rules(form, None), visitor.member)
+        except Refused as refused:
+            return await self._contests(visitor, form, refused)
+        return redirect(f"/manage/contests/{contest.key}?done=made")
+
+    @page("GET", "/manage/contests/<key>", access=_RUN)
+    async def contest(self, visitor: Visitor, key: str) -> Response:
+        """Show a contest with its forms."""
+        return self._contest(visitor, await self._reader.read(visitor, key))
+
+    @page("POST", "/manage/contests/<key>", access=_RUN)
+    async def act(self, visitor: Visitor, key: str) -> Response:
+        """Change the rules, the problems or the teams of a contest, start, thaw or finalize it, as the form says
+        (``act``)."""
+        reading, form = await self._reader.read(visitor, key), forms.SentForm({})
+        faults: Sequence[EntryFault] = ()
+        try:
+            form = await self._read(visitor, forms.bytes_for(MAX_LIST_BYTES))
+            faults = await self._act(reading, form, visitor)
+            if not faults:
+                await self._context.contests.advance()  # what is due now should be seen now
+                return redirect(f"/manage/contests/{key}?done={form.get('act')}")
+        except Refused as refused:
+            return self._contest(visitor, await self._reader.read(visitor, key), form, refused)
+        return self._contest(visitor, reading, form, faults=faults)
+
+    @page("GET", "/manage/contests/<key>/scoreboard", access=_RUN)
+    async def scoreboard(self, visitor: Visitor, key: str) -> Response:
+        """Show the board with all verdicts."""
+        reading = await self._reader.read(visitor, key)
+        group = board_group(reading)
+        rendering = self._boards.rendering(reading, visitor, group)
+        here = f"/manage/contests/{key}/scoreboard"
+        return self._pages.html(
+            "contest_board.html",
+            visitor,
+            board_html=Markup(rendering.whole),  # noqa: S704 - of our templates
+            own=None,
+            is_over=rendering.is_over,
+            groups=groups_of(reading),
+            group=group,
+            is_projected=request.args.get("view") == "projector",
+            here=here,
+            **reading.frame(),
+        )
+
+    @page("GET", "/manage/contests/<key>/scoreboard/events", access=_RUN)
+    async def board_events(self, visitor: Visitor, key: str) -> Response:
+        """Stream the board with all verdicts as pieces of its page."""
+        reading = await self._reader.read(visitor, key)
+        group = board_group(reading)
+
+        async def render() -> BoardRendering:
+            ledger = await self._context.ledgers.ledger(reading.contest)
+            return self._boards.rendering(replace(reading, ledger=ledger), visitor, group)
+
+        async def remains() -> bool:
+            return await self._visitors.remains(visitor, lambda user: may(user, Right.RUN_CONTESTS))
+
+        feed = BoardFeed(render, None)
+        return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)
+
+    @page("GET", "/manage/contests/<key>/submissions", access=_RUN)
+    async def submissions(self, visitor: Visitor, key: str) -> Response:
+        """List the submissions of all teams, the newest first."""
+        reading, asked = await self._reader.read(visitor, key), request.args
+        skipped = query_number("after", 0, _MAX_NUMBER)
+        query = {name: asked.get(name) or None for name in ("team", "problem", "verdict")}
+        found = reading.submissions(team_id=query["team"], label=query["problem"], verdict=query["verdict"])
+        shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
+        return self._pages.html(
+            "manage_contest_submissions.html",
+            visitor,
+            submissions=shown[:_PAGE],
+            teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
+            waiting=reading.unjudged(),
+            words=[Verdict.ACCEPTED, *(word for word in Verdict if word not in (Verdict.ACCEPTED, Verdict.INVALID))],
+            query=query,
+            next_after=skipped + _PAGE if len(shown) > _PAGE else None,
+            is_first=skipped == 0,
+            **reading.frame(),
+        )
+
+    @page("GET", "/manage/contests/<key>/clarifications", access=_RUN)
+    async def clarifications(self, visitor: Visitor, key: str) -> Response:
+        """Show all questions, those without an answer first, and the form for an announcement."""
+        return self._clarifications(visitor, await self._reader.read(visitor, key))
+
+    @page("POST", "/manage/contests/<key>/clarifications", access=_RUN)
+    async def clarify(self, visitor: Visitor, key: str) -> Response:
+        """Answer a question (``reply_to``), or announce something to all teams."""
+        reading, form = await self._reader.read(visitor, key), forms.SentForm({})
+        try:
+            form = await self._read(visitor, forms.bytes_for(4 * MAX_CLARIFICATION_CHARS))
+            asked = form.get("reply_to") or None
+            draft = ClarificationDraft(
+                reply_to_id=asked,
+                problem_id=form.line("problem") or None,
+                text=form.line("text") or (form.get("canned") if asked else ""),
+            )
+            sight = ContestSight(reading.contest, reading.viewer)
+            await self._contesting.clarify(sight, draft, to_all=asked is None or bool(form.get("to_all")))
+        except Refused as refused:
+            return self._clarifications(visitor, reading, form, refused)
+        return redirect(f"/manage/contests/{key}/clarifications?done={'announce' if asked is None else 'answer'}")
+
+    async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> Sequence[EntryFault]:
+        """Do what a form says. Return what is wrong with its list of teams. Raises Refused."""
+        contesting, contest, user = self._contesting, reading.contest, visitor.member
+        now = dt.datetime.now(dt.UTC)
+        match form.get("act"):
+            case "rules":
+                rules = _rules(form, contest.rules)
+                changes = {name: getattr(rules, name) for name in ContestRules.__dataclass_fields__}
+                await contesting.change(contest, user, **changes)
+            case "start":
+                await contesting.change(contest, user, start_at=now)
+            case "thaw":
+                await contesting.change(contest, user, thaw_at=now)
+            case "finalize":
+                medals = {name: _number(form, name) for name in ("gold", "silver", "bronze")}
+                await contesting.finalize(contest, Medals(**medals), user)
+            case "problem":
+                await contesting.put_problem(contest, _problem(form), user)
+            case "remove_problem":
+                await contesting.remove_problem(contest, form.get("label"), user)
+            case "teams":
+                done = await contesting.import_teams(
+                    contest, form.get("list"), TeamListFormat.CSV, user, creates_accounts=False
+                )
+                return done.faults
+            case _:
+                raise Refused(ApiError.INVALID, field="act", problem="it is no act on a contest")
+        return ()
+
+    async def _read(self, visitor: Visitor, max_bytes: int = forms.SMALL_BYTES) -> forms.SentForm:
+        timeout_s = self._context.settings.read_timeout_s
+        return await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=max_bytes)
+
+    async def _contests(
+        self, visitor: Visitor, form: forms.SentForm | None = None, refused: Refused | None = None
+    ) -> Response:
+        found = await self._contesting.listed(visitor.user)
+        return self._pages.html_with_refusal(
+            "manage_contests.html",
+            visitor,
+            refused,
+            contests=[(contest, phase_of(contest).value) for contest in found],
+            sent=_shown_rules(None, None if form is None else form.fields),
+        )
+
+    def _contest(
+        self,
+        visitor: Visitor,
+        reading: ContestReading,
+        form: forms.SentForm | None = None,
+        refused: Refused | None = None,
+        *,
+        faults: Sequence[EntryFault] = (),
+    ) -> Response:
+        sent: Mapping[str, str] = {} if form is None else form.fields
+        translate = gettext_of(visitor.language)
+        return self._pages.html_with_refusal(
+            "manage_contest.html",
+            visitor,
+            refused,
+            http_status=422 if faults else 200,
+            sent=_shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
+            act=sent.get("act", ""),
+            typed=sent.get("list", ""),
+            faults=[
+                (one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]
+            ],
+            fault_count=len(faults),
+            teams=_teams(reading),
+            waiting=reading.unjudged(),
+            done=None if refused or faults else _DONE.get(request.args.get("done", "")),
+            **reading.frame(),
+        )
+
+    def _clarifications(
+        self,
+        visitor: Visitor,
+        reading: ContestReading,
+        form: forms.SentForm | None = None,
+        refused: Refused | None = None,
+    ) -> Response:
+        found = reading.clarifications(read=_MAX_NUMBER)
+        return self._pages.html_with_refusal(
+            "manage_contest_clarifications.html",
+            visitor,
+            refused,
+            clarifications=sorted(found, key=lambda one: bool(one.answers) or not one.team),
+            canned=_CANNED,
+            sent={"reply_to": "", "problem": "", "text": "", **({} if form is None else form.fields)},
+            most=MAX_CLARIFICATION_CHARS,
+            done=None if refused else _DONE.get(request.args.get("done", "")),
+            **reading.frame(),
+        )
+
+
+def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
+    """Return the rules that a form says. Raises Refused."""
+    length = _LENGTH.fullmatch(form.line("length"))
+    if length is None:
+        raise Refused(ApiError.INVALID, field="length", problem="hours and minutes, such as 5:00")
+    freeze = form.line("freeze")
+    rules = ContestRules(
+        name=form.line("name"),
+        formal_name=form.line("formal_name"),
+        is_public=bool(form.get("is_public")),
+        start_at=_start(form),
+        duration_ms=(int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE,
+        freeze_ms=_number(form, "freeze") * _MS_PER_MINUTE if freeze else None,
+        penalty_ms=_number(form, "penalty") * _MS_PER_MINUTE,
+        is_compile_error_free=bool(form.get("is_compile_error_free")),
+        thaw_at=None if former is None else former.thaw_at,
+    )
+    if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
+        return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
+    return rules
+
+
+def _start(form: forms.SentForm) -> dt.datetime | None:
+    """Return the start that a form says, in the zone that its script has told, or UTC. Raises Refused."""
+    raw, zone = form.line("start_at"), form.line("zone") or "0"
+    if not raw:
+        return None
+    try:
+        at = dt.datetime.fromisoformat(raw)
+        if not _ZONE.fullmatch(zone):
+            raise ValueError(zone)
+        return (at + dt.timedelta(minutes=int(zone))).replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(ApiError.INVALID, field="start_at", problem="a time such as 2026-01-31T09:00") from error
+
+
+def _number(form: forms.SentForm, name: str) -> int:
+    if not _MINUTES.fullmatch(form.line(name)):
+        raise Refused(ApiError.INVALID, field=name, problem="a whole number")
+    return int(form.line(name))
+
+
+def _problem(form: forms.SentForm) -> ContestProblem:
+    return ContestProblem(
+        label=form.line("label"),
+        problem_id=_number(form, "problem_id"),
+        ordinal=0,
+        name=form.line("name"),
+        rgb=form.line("rgb") if form.get("has_color") else "",
+        color=form.line("color"),
+    )
+
+
+def _shown_rules(rules: ContestRules | None, sent: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the fields of the form of rules: what was sent, or what is."""
+    names = ("key", "name", "formal_name", "length", "freeze", "penalty", "is_public", "is_compile_error_free")
+    if sent:
+        fields = {name: sent.get(name, "") for name in names}
+        try:
+            start_at = _start(forms.SentForm(sent))
+        except Refused:
+            start_at = None
+        return {**fields, "start_at": _field_of(start_at)}
+    shown = rules or ContestRules(name="", duration_ms=5 * 60 * _MS_PER_MINUTE, freeze_ms=60 * _MS_PER_MINUTE)
+    hours, minutes = divmod(shown.duration_ms // _MS_PER_MINUTE, 60)
+    return {
+        "key": "",
+        "name": shown.name,
+        "formal_name": shown.formal_name,
+        "length": f"{hours}:{minutes:02}",
+        "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
+        "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
+        "is_public": shown.is_public,
+        "is_compile_error_free": shown.is_compile_error_free,
+        "start_at": _field_of(shown.start_at),
+    }
+
+
+def _field_of(at: dt.datetime | None) -> str:
+    return "" if at is None else at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _teams(reading: ContestReading) -> list[dict[str, Any]]:
+    """Return the teams with their accounts, by their order in the contest."""
+    accounts: dict[str, list[str]] = {}
+    for _id, data in reading.objects(EventType.ACCOUNTS):
+        accounts.setdefault(data.get("team_id") or "", []).append(data.get("username") or "")
+    groups, organizations = reading.ledger.of(EventType.GROUPS), reading.ledger.of(EventType.ORGANIZATIONS)
+    return [
+        {
+            "id": team_id,
+            "name": reading.team_name(team_id),
+            "organization": organizations.get(data.get("organization_id") or "", {}).get("name", ""),
+            "groups": [groups.get(group, {}).get("name", group) for group in data.get("group_ids") or ()],
+            "is_hidden": reading.ledger.is_hidden(team_id),
+            "accounts": accounts.get(team_id, []),
+        }
+        for team_id, data in reading.objects(EventType.TEAMS)
+    ]

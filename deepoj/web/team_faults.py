@@ -1,0 +1,37 @@
+"""What is wrong with a list of teams, as pages say it: the sentences of ``TeamFault`` for the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from deepoj.accounts.teams import TeamFault
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+TEAM_FAULTS: Mapping[TeamFault, str] = {
+    TeamFault.EMPTY: _("there is no entry"),
+    TeamFault.NOT_A_LIST: _("this is no list of objects"),
+    TeamFault.TOO_MANY: _("there are too many entries: import the list in parts"),
+    TeamFault.UNKNOWN_COLUMN: _("“%(value)s” is no column, or is there twice"),
+    TeamFault.TOO_MANY_CELLS: _(
+        "“%(value)s” is one cell too many: write id, name, organization, groups, hidden, accounts"
+    ),
+    TeamFault.QUOTES: _("a quotation mark is not closed"),
+    TeamFault.ID: _("“%(value)s” is no id: 1 to 36 letters, digits and _ - . (not first)"),
+    TeamFault.GROUP_ID: _("“%(value)s” is no id of a group: 1 to 23 letters, digits and _ - . (not first)"),
+    TeamFault.TEXT: _("“%(value)s” is no text of 1 to 200 printable characters"),
+    TeamFault.FLAG: _("“%(value)s” is neither yes nor no"),
+    TeamFault.TWICE: _("“%(value)s” is there twice"),
+    TeamFault.USERNAME: _("“%(value)s” cannot be a username"),
+    TeamFault.PASSWORD: _("the password is too short, too long, or not printable"),
+    TeamFault.UNKNOWN_TEAM: _("there is no team “%(value)s”"),
+    TeamFault.UNKNOWN_GROUP: _("there is no group “%(value)s”: import groups first"),
+    TeamFault.UNKNOWN_ORGANIZATION: _("there is no organization “%(value)s”: import organizations first"),
+    TeamFault.NO_ACCOUNT: _("there is no account “%(value)s”: an administrator makes it first"),
+    TeamFault.TOO_MANY_NEW: _("too many accounts are missing: import the list in parts"),
+    TeamFault.NO_NEW_ACCOUNT: _("the account “%(value)s” cannot be made"),
+}

@@ -1,0 +1,150 @@
+"""A contest from its creation to its awards, by the pages of those who run it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from deepoj.words.contests import Contest, EventType
+from tests.contract.labs import PgLab
+from tests.web.contest_scene import (
+    ADMIN,
+    JURY,
+    MEMBER,
+    OTHER,
+    STRANGER,
+    TEAM,
+    Arena,
+    arena,
+    at,
+    draft_problem,
+    rules,
+    team,
+)
+
+_RULES = {"name": "Spring Cup", "length": "2:30", "freeze": "30", "penalty": "20", "is_public": "1"}
+_HERE = "/manage/contests/finals"
+_PAGES = ("", "/scoreboard", "/scoreboard/events", "/submissions", "/clarifications")
+
+
+async def contest_of(place: Arena, key: str) -> Contest:
+    found = await place.real.pg_store.contests.contest(key)
+    assert found is not None
+    return found
+
+
+async def test_only_the_jury_and_administrators_run_contests(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    place.home.streams.close()
+    for who in (STRANGER, MEMBER, TEAM, OTHER, JURY, ADMIN):
+        for path in _PAGES:
+            reply = await place.visits[who].get(f"{_HERE}{path}")
+            expected = 303 if who == STRANGER else 200 if who in (JURY, ADMIN) else 403
+            assert reply.status == expected, (who, path, reply.text)
+        for path in ("", "/clarifications"):
+            reply = await place.visits[who].post(f"{_HERE}{path}", {"act": "start", "text": "x"})
+            assert who in (JURY, ADMIN) or "done=" not in reply.location, (who, path)
+
+
+async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    jury, problem = place.visits[JURY], await draft_problem(place)
+    sent = {**_RULES, "key": "spring", "start_at": "2027-03-01T09:00", "zone": "-480"}
+    made = await jury.post("/manage/contests", sent)
+    assert made.location == "/manage/contests/spring?done=made", made.text
+    contest = await contest_of(place, "spring")
+    assert contest.rules.start_at == dt.datetime(2027, 3, 1, 1, tzinfo=dt.UTC), "nine o'clock eight hours east of UTC"
+    assert (contest.rules.duration_ms, contest.rules.freeze_ms) == (150 * 60_000, 30 * 60_000)
+    here = "/manage/contests/spring"
+    listed = f"red,Red Pandas,North University,north,,{TEAM}\nblue,Blue Whales,,,,{OTHER};{MEMBER}\n"
+    shown = {"act": "problem", "label": "A", "problem_id": str(problem), "rgb": "#112233", "has_color": "1"}
+    for fields in (shown, {"act": "teams", "list": listed}, {"act": "start"}):
+        reply = await jury.post(here, fields)
+        assert reply.location == f"{here}?done={fields['act']}", reply.text
+    page = (await jury.get(here)).text
+    assert 'fill="#112233"' in page
+    assert "North University" in page
+    assert f"{OTHER}, {MEMBER}" in page
+    contest = await contest_of(place, "spring")
+    assert contest.started_at is not None
+    place.submitted(contest, 1, "red", "A", 0.5)
+    place.judged(contest, 1, "Accepted")
+    await place.visits[TEAM].post("/contests/spring/clarifications", {"text": "Why?"})
+    assert "1 open" in (await jury.get(here)).text
+    over = {**_RULES, "act": "rules", "length": "0:01", "freeze": ""}
+    reply = await jury.post(here, {**over, "start_at": at(contest, 0)[:19]})
+    assert reply.location == f"{here}?done=rules", reply.text
+    real.sql(f"UPDATE contests SET start_at = start_at - interval '1 hour' WHERE id = {contest.id}")
+    medals = {"act": "finalize", "gold": "1", "silver": "0", "bronze": "0"}
+    await real.pg_store.contests.advance()
+    refused = await jury.post(here, medals)
+    assert refused.status == 409
+    assert "question" in refused.text
+    answered = await jury.post(f"{here}/clarifications", {"reply_to": "1", "canned": "No comment.", "text": ""})
+    assert answered.location.endswith("?done=answer"), answered.text
+    assert "No comment." in (await place.visits[TEAM].get("/contests/spring/clarifications")).text
+    assert "No comment." not in (await place.visits[OTHER].get("/contests/spring/clarifications")).text
+    final = await jury.post(here, medals)
+    assert final.location == f"{here}?done=finalize", final.text
+    ledger = await place.home.context.ledgers.ledger(contest)
+    assert ledger.of(EventType.AWARDS)["winner"]["team_ids"] == ["red"]
+    page = (await jury.get(f"{here}?done=finalize")).text
+    assert "The results are final" in page
+    assert "<form" not in page.split("<main")[1].split("</main>")[0], "nothing is left to change"
+
+
+async def test_the_jury_sees_through_the_freeze(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(270.0), [await draft_problem(place)])
+    place.submitted(contest, 1, "red", "A", 250)
+    place.judged(contest, 1, "Accepted")
+    jury = place.visits[JURY]
+    assert "cell solved" in (await jury.get(f"{_HERE}/scoreboard")).text
+    assert "cell solved" not in (await jury.get("/contests/finals/scoreboard")).text, "it is the board of the public"
+    for query, number in (("", 1), ("?verdict=Accepted", 1), ("?verdict=Judging", 0), ("?team=blue", 0)):
+        text = (await jury.get(f"{_HERE}/submissions{query}")).text
+        assert text.count('href="/submissions/0000') == number, query
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"act": "rules", **_RULES, "length": "five hours"}, 400),
+        ({"act": "rules", **_RULES, "start_at": "soon"}, 400),
+        ({"act": "rules", **_RULES, "start_at": "2026-01-31T09:00", "zone": "east"}, 400),
+        ({"act": "rules", **_RULES, "freeze": "-1"}, 400),
+        ({"act": "rules", **_RULES, "start_at": "2027-01-31T09:00"}, 409),
+        ({"act": "problem", "label": "B", "problem_id": "999"}, 400),
+        ({"act": "problem", "label": "B", "problem_id": "none"}, 400),
+        ({"act": "teams", "list": "red,Red,,,,unknown-name"}, 422),
+        ({"act": "teams", "list": "a b,Red"}, 422),
+        ({"act": "finalize", "gold": "1", "silver": "1", "bronze": "1"}, 409),
+        ({"act": "else"}, 400),
+    ],
+)
+async def test_what_is_refused_is_said_and_kept(
+    tmp_path: Path, real: PgLab, fields: dict[str, str], status: int
+) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    before = await contest_of(place, "finals")
+    reply = await place.visits[JURY].post(_HERE, fields)
+    assert reply.status == status, reply.text
+    assert 'class="refused" role="alert"' in reply.text
+    assert fields.get("list", "") in reply.text
+    assert fields.get("name", "") in reply.text
+    assert await contest_of(place, "finals") == before
+
+
+async def test_names_are_text_on_the_pages_of_the_jury(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    hostile = "<script>alert(1)</script>"
+    contest = await place.hold("finals", rules(100.0, name=hostile), [await draft_problem(place)], [team("x", hostile)])
+    place.submitted(contest, 1, "x", "A", 20)
+    await place.visits[TEAM].post("/contests/finals/clarifications", {"text": hostile})
+    place.home.streams.close()
+    for path in _PAGES:
+        assert hostile not in (await place.visits[JURY].get(f"{_HERE}{path}")).text, path
