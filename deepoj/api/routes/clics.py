@@ -306,7 +306,7 @@ class ContestApiRoutes:
             raise Refused(ApiError.INVALID, field="scoreboard_thaw_time", problem="a time with a zone")
         if contest.rules.freeze_ms is None or contest.thawed_at is not None:
             raise _unmoved("the scoreboard is not frozen at all, or is thawed already")
-        if end_at is None or max(asked, now) < end_at or (asked < end_at and contest.ended_at is None):
+        if end_at is None or max(asked, now) < end_at:
             raise _unmoved("the scoreboard is not thawed before the end of the contest")
         is_now = asked <= now
         at = now.replace(microsecond=now.microsecond // 1000 * 1000) if is_now else asked
