@@ -96,6 +96,18 @@ class Board:
         bisect.insort(attempts, attempt)
         self._cells[attempt.team_id][attempt.problem_id] = cell_of(attempts)
 
+    def fill(self, attempts: Iterable[BoardAttempt]) -> None:
+        """Add the attempts of many submissions at once, none of which is on the board yet."""
+        for attempt in attempts:
+            of_cell = self._of_cell.get((attempt.team_id, attempt.problem_id))
+            if of_cell is not None:
+                self._attempts[attempt.submission_id] = attempt
+                of_cell.append(attempt)
+        for (team, problem), of_cell in self._of_cell.items():
+            if of_cell:
+                of_cell.sort(key=lambda attempt: (attempt.time_ms, attempt.number))
+                self._cells[team][problem] = cell_of(of_cell)
+
     def remove(self, submission_id: str) -> None:
         """Remove the attempt of a submission, if there is one."""
         attempt = self._attempts.pop(submission_id, None)

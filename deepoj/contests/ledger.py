@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt
@@ -169,33 +169,40 @@ class ContestLedger:
         teams = [team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)]
         penalty_ms = int(self.contest.get("penalty_ms", 0))
         jury, public = (Board(teams, order, penalty_ms=penalty_ms) for _ in range(2))
-        for submission in self.objects[EventType.SUBMISSIONS]:
-            self._put(submission, jury, public)
+        pairs = [pair for each in self.objects[EventType.SUBMISSIONS] if (pair := self._attempts(each)) is not None]
+        jury.fill(known for known, _ in pairs)
+        public.fill(told for _, told in pairs)
         self._boards = jury, public
         return self._boards
 
     def _put(self, submission_id: str, jury: Board, public: Board) -> None:
-        """Put a submission on both boards, unless it was sent outside of the contest's time."""
-        submission = self.objects[EventType.SUBMISSIONS].get(submission_id)
-        if submission is None or self.start_ms is None:
-            return
-        time_ms, freeze_ms = self.contest_time_ms(submission["at"]), self.freeze_ms
+        """Put a submission on both boards."""
+        pair = self._attempts(submission_id)
+        for board, attempt in zip((jury, public), pair or (None, None), strict=True):
+            if attempt is None:
+                board.remove(submission_id)
+            else:
+                board.put(attempt)
+
+    def _attempts(self, submission_id: str) -> tuple[BoardAttempt, BoardAttempt] | None:
+        """Return a submission as the jury's and as the public board has it; None: it was sent outside of the contest's
+        time."""
+        submission, start_ms = self.objects[EventType.SUBMISSIONS].get(submission_id), self.start_ms
+        if submission is None or start_ms is None:
+            return None
+        time_ms, freeze_ms = parse_time(submission["at"]) - start_ms, self.freeze_ms
         if not 0 <= time_ms < int(self.contest.get("duration_ms", 0)):
-            return
-        outcome = self.outcome_of(submission_id)
+            return None
+        known = BoardAttempt(
+            time_ms=time_ms,
+            number=self._places[submission_id],
+            submission_id=submission_id,
+            team_id=submission["team_id"],
+            problem_id=submission["problem_id"],
+            outcome=self.outcome_of(submission_id),
+        )
         is_withheld = freeze_ms is not None and time_ms >= freeze_ms
-        shown = AttemptOutcome.PENDING if is_withheld else outcome
-        for board, told in ((jury, outcome), (public, shown)):
-            board.put(
-                BoardAttempt(
-                    time_ms=time_ms,
-                    number=self._places[submission_id],
-                    submission_id=submission_id,
-                    team_id=submission["team_id"],
-                    problem_id=submission["problem_id"],
-                    outcome=told,
-                )
-            )
+        return known, replace(known, outcome=AttemptOutcome.PENDING) if is_withheld else known
 
 
 def _submission_of(event: ContestEvent) -> str | None:

@@ -123,6 +123,17 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("DELETE", "/api/v1/admin/users/{user}", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/auth/github/login", (404, 404, 404, 404, 404)),
     ("GET", "/api/v1/auth/github/callback", (404, 404, 404, 404, 404)),
+    # there are no contests here: tests/contract/test_contest_api.py
+    ("GET", "/clics/", (200, 401, 200, 200, 200)),
+    ("GET", "/clics/contests", (200, 401, 200, 200, 200)),
+    ("GET", "/clics/contests/{contest}", (404, 401, 404, 404, 404)),
+    ("PATCH", "/clics/contests/{contest}", (401, 401, 404, 404, 404)),
+    ("GET", "/clics/contests/{contest}/event-feed", (404, 401, 404, 404, 404)),
+    ("GET", "/clics/contests/{contest}/{endpoint}", (404, 401, 404, 404, 404)),
+    ("GET", "/clics/contests/{contest}/{endpoint}/{object}", (404, 401, 404, 404, 404)),
+    ("GET", "/clics/contests/{contest}/submissions/{object}/files", (404, 401, 404, 404, 404)),
+    ("POST", "/clics/contests/{contest}/submissions", (401, 401, 404, 404, 404)),
+    ("POST", "/clics/contests/{contest}/clarifications", (401, 401, 404, 404, 404)),
 )
 
 
@@ -203,7 +214,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
         "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A",
-        "token": "none",
+        "token": "none", "endpoint": "teams", "object": "1",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -265,7 +276,8 @@ async def test_the_matrix(tmp_path: Path) -> None:
             answer = await home.ask(method, path.format(**ids), token=tokens[caller], **_sent(path, ids))
             assert answer.status_code == expected, (method, path, caller, await answer.get_data())
             if expected == 401:
-                assert answer.headers["WWW-Authenticate"] == "Bearer"
+                scheme = "Basic" if path.startswith("/clics") else "Bearer"
+                assert answer.headers["WWW-Authenticate"].split()[0] == scheme
 
 
 async def test_the_matrix_of_roles(tmp_path: Path) -> None:
@@ -406,16 +418,16 @@ async def test_no_forged_token_passes(tmp_path: Path) -> None:
 
 
 async def test_no_forged_token_opens_any_route(tmp_path: Path) -> None:
-    """Each forged token gets, on each route, the answer of a request without token."""
+    """Each forged token gets, on each route, what a word that is no token gets."""
     home = house(tmp_path)
     tokens, ids = await _setting(home)
     root = await home.store.credentials("root")
     assert root is not None
     bad = await _bad_tokens(home, root.user)
-    for method, path, (anonymous, *_) in _ROUTES:
+    for method, path, (_, no_token, *_) in _ROUTES:
         for name, token in bad.items():
             answer = await home.ask(method, path.format(**ids), token=token, **_sent(path, ids))
-            assert answer.status_code == anonymous, (method, path, name)
+            assert answer.status_code == no_token, (method, path, name)
     assert tokens["owner"] is not None
     assert (await home.ask("GET", f"/api/v1/status/{ids['job']}", token=tokens["owner"])).status_code == 200
 

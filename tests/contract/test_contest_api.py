@@ -8,11 +8,11 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -21,9 +21,13 @@ from quart import Response
 
 from deepoj.api.contests import topic_of
 from deepoj.api.routes import clics
+from deepoj.contests import clics as objects
+from deepoj.contests import views
 from deepoj.contests.clics import TYPES
 from deepoj.contests.feed import read_events
+from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.replay import board_fields, replay
+from deepoj.contests.views import JURY
 from deepoj.words.contests import (
     Contest,
     ContestMember,
@@ -217,7 +221,7 @@ async def test_a_contest_from_submission_to_the_end_of_updates(scene: Scene) -> 
     ran = await scene.get("/runs", "root")
     assert await scene.get(f"/runs/{ran[0]['id']}", "root") == ran[0]
     files = await scene.home.ask("GET", f"{BASE}/submissions/{sent['id']}/files", headers=basic("root"))
-    with zipfile.ZipFile(io.BytesIO(await files.get_data())) as archive:
+    with zipfile.ZipFile(io.BytesIO(await files.get_data(as_text=False))) as archive:
         assert {name: archive.read(name) for name in archive.namelist()} == {"main.cpp": b"int main(){}"}
     for name in ("", "alice"):
         path = f"{BASE}/submissions/{sent['id']}/files"
@@ -328,7 +332,7 @@ async def test_feed_goes_on_with_what_happens_and_keeps_alive(
             http.stream("GET", f"{BASE}/event-feed") as response,
         ):
             assert response.headers["Content-Type"] == "application/x-ndjson"
-            async with aclosing(response.aiter_lines()) as lines:
+            async with aclosing(cast("AsyncGenerator[str]", response.aiter_lines())) as lines:
                 before = [line async for line in _until(lines, lambda line: line == "")]
                 status, sent, _ = await scene.submit("alice")
                 assert status == 200
@@ -424,12 +428,29 @@ async def test_frozen_verdicts_change_the_answers_of_their_team_and_the_jury(
     assert (f"{BASE}/scoreboard" in found) is (name == "root")
 
 
-_LEAKS = {
-    "judgements are seen": ("deepoj.contests.views._RULES", EventType.JUDGEMENTS, lambda *_: True),
-    "the board is the jury's": ("deepoj.contests.clics.ContestLedger.public_board", None, None),
-    "runs are seen": ("deepoj.contests.clics.sees_runs", None, lambda _viewer: True),
-    "tests are counted": ("deepoj.contests.clics._OBJECTS", EventType.PROBLEMS, None),
-    "the freeze begins later": ("deepoj.contests.ledger.ContestLedger.is_withheld", None, lambda *_: False),
+def _tell_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = objects._problem
+    leaking = {**objects._OBJECTS, EventType.PROBLEMS: lambda ledger, _viewer, *rest: told(ledger, JURY, *rest)}
+    monkeypatch.setattr(objects, "_OBJECTS", leaking)
+
+
+def _tell_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "sees_runs", lambda _viewer: True)
+    monkeypatch.setattr(objects, "_sees", lambda *_: True)
+
+
+def _tell_judgements(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules_ = {kind: rule for kind, rule in views._RULES.items() if kind is not EventType.JUDGEMENTS}
+    monkeypatch.setattr(views, "_RULES", rules_)
+
+
+#: faults that tell what the freeze hides
+_LEAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "judgements are seen": _tell_judgements,
+    "the board is the jury's": lambda patch: patch.setattr(ContestLedger, "public_board", ContestLedger.jury_board),
+    "runs are seen": _tell_runs,
+    "tests are counted": _tell_tests,
+    "nothing is withheld": lambda patch: patch.setattr(ContestLedger, "is_withheld", lambda *_: False),
 }
 
 
@@ -437,22 +458,5 @@ _LEAKS = {
 async def test_an_answer_that_leaks_is_found(
     scene: Scene, tmp_path: Path, leak: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deepoj.contests import clics as objects
-    from deepoj.contests.ledger import ContestLedger
-    from deepoj.contests.views import JURY
-
-    target, key, value = _LEAKS[leak]
-    if leak == "the board is the jury's":
-        monkeypatch.setattr(ContestLedger, "public_board", ContestLedger.jury_board)
-    elif leak == "tests are counted":
-        told = objects._problem
-        monkeypatch.setitem(objects._OBJECTS, key, lambda ledger, _viewer, *rest: told(ledger, JURY, *rest))  # type: ignore[arg-type]
-    elif key is not None:
-        from deepoj.contests import views
-
-        monkeypatch.setitem(views._RULES, key, value)  # type: ignore[arg-type]
-    else:
-        monkeypatch.setattr(target, value)
-    if leak == "runs are seen":
-        monkeypatch.setattr("deepoj.contests.clics._sees", lambda *_: True)
+    _LEAKS[leak](monkeypatch)
     assert await leaks(scene, tmp_path, "alice") != []
