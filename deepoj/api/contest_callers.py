@@ -1,4 +1,4 @@
-"""Who calls the Contest API: Bearer with a token of ours, HTTP Basic with a name and a password, or nobody.
+"""Who calls the Contest API: Bearer with a token of ours, HTTP Basic with a name and a password, or the public.
 
 Clients of the Contest API send name and password with each request. To hash the password each time would cost 50 ms of
 CPU, and strangers could order that. So a password that was right is remembered as a keyed digest, until the account's
@@ -45,7 +45,7 @@ class ContestCallers:
         return None if sent is None else self._known.get(self._digest(*sent))
 
     async def caller(self) -> User | None:
-        """Return who calls; None: nobody says who. Refused with 401 for a wrong token or password."""
+        """Return the account that calls; None: the request names none. Refused (401) for a wrong token or password."""
         header = request.headers.get("Authorization")
         if header is None:
             return None

@@ -174,14 +174,14 @@ async def test_a_password_is_hashed_once_until_the_epoch_changes(scene: Scene, m
     assert hashed == [PASSWORD]
     assert (await scene.home.ask("GET", f"{BASE}/account")).status_code == 404
     others = [{"Authorization": sent} for sent in ("Basic !", "Digest x")]
-    for wrong in (basic("alice", "wrong"), basic("nobody"), *others):
+    for wrong in (basic("alice", "wrong"), basic("unknown"), *others):
         answer = await scene.home.ask("GET", f"{BASE}/account", headers=wrong)
         body = json.loads(await answer.get_data())
         assert (answer.status_code, body["code"], set(body)) == (401, 401, {"code", "message"})
         assert answer.headers["WWW-Authenticate"].startswith("Basic ")
     scene.real.sql("UPDATE users SET token_epoch = token_epoch + 1 WHERE username = 'alice'")
     await scene.get("/account", "alice")
-    assert hashed.count(PASSWORD) == 3, "nobody's, and alice's again"
+    assert hashed.count(PASSWORD) == 3, "of the unknown name, and of alice again"
     scene.real.sql("UPDATE users SET is_disabled = true WHERE username = 'alice'")
     assert (await scene.home.ask("GET", f"{BASE}/account", headers=basic("alice"))).status_code == 403
     token = await scene.home.token_of("bob")
@@ -277,7 +277,7 @@ async def test_submissions_and_clarifications_that_are_refused(scene: Scene) -> 
         ("", {"text": "?"}, 401), ("carol", {"text": "?"}, 403), ("alice", {"text": " "}, 400), ("alice", {}, 400),
         ("alice", {"text": "?", "to_team_ids": ["t-bob"]}, 400), ("alice", {"text": "?", "from_team_id": "t-bob"}, 400),
         ("alice", {"text": "?", "problem_id": "Z"}, 400), ("root", {"text": "?", "from_team_id": "t-bob"}, 400),
-        ("root", {"text": "?", "to_team_ids": ["nobody"]}, 400), ("root", {"text": "?", "reply_to_id": "9"}, 400),
+        ("root", {"text": "?", "to_team_ids": ["unknown"]}, 400), ("root", {"text": "?", "reply_to_id": "9"}, 400),
     ):  # fmt: skip
         assert (await scene.send("POST", "/clarifications", name, body))[0] == status, (name, body)
     assert await scene.get("/clarifications", "root") == []
