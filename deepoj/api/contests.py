@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.contests.clics_feed import ContestView
+from deepoj.contests.clics_feed import SeenContest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ContestViewer
 from deepoj.judging.languages import LANGUAGES
@@ -36,7 +36,7 @@ class _Kept:
     #: times that it was caught up: begun, and the last one that has ended well
     begun: int = 0
     ended: int = 0
-    views: OrderedDict[ContestViewer, ContestView] = field(default_factory=OrderedDict)
+    views: OrderedDict[ContestViewer, SeenContest] = field(default_factory=OrderedDict)
 
 
 class ContestLedgers:
@@ -54,7 +54,7 @@ class ContestLedgers:
             await self._catch_up(contest, kept, begun)
         return kept.ledger
 
-    async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, ContestView]:
+    async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest]:
         """Return the same, and with it what a viewer sees of it."""
         kept = self._of(contest)
         begun = kept.begun
@@ -85,15 +85,15 @@ class ContestLedgers:
             _fold(kept.ledger, kept.views.values(), events)
         kept.ended = kept.begun
 
-    async def _made(self, contest: Contest, viewer: ContestViewer, last: int) -> ContestView:
+    async def _made(self, contest: Contest, viewer: ContestViewer, last: int) -> SeenContest:
         """Return a view that has followed the ledger up to an event."""
-        ledger, view = ContestLedger(), ContestView(viewer, _LANGUAGES)
+        ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
         while events := await self._contests.events(contest.id, ledger.last, min(_PAGE, last - ledger.last)):
             _fold(ledger, (view,), events)
         return view
 
 
-def _fold(ledger: ContestLedger, views: Iterable[ContestView], events: Iterable[ContestEvent]) -> None:
+def _fold(ledger: ContestLedger, views: Iterable[SeenContest], events: Iterable[ContestEvent]) -> None:
     for event in events:
         ledger.take((event,))
         for view in views:

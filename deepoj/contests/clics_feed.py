@@ -1,6 +1,6 @@
 """What one viewer sees of a contest, encoded once for all its readers: the objects as they are, and the event feed.
 
-``ContestView.follow`` is called with each event after the ledger has taken it in. It encodes what the event may have
+``SeenContest.follow`` is called with each event after the ledger has taken it in. It encodes what the event may have
 changed for this viewer, and what differs from before becomes a line of the feed. So an object of an endpoint is byte
 for byte the ``data`` of its last line, and a line depends on nothing but what the viewer sees: a verdict that the
 freeze hides gives no line, and the event that ends the freeze gives those of all of them.
@@ -94,7 +94,7 @@ class FeedLog:
         return b"".join(lines[start:]), place + len(lines) - start
 
 
-class ContestView:
+class SeenContest:
     """A contest as a viewer sees it. ``languages``: id → the other properties of its object."""
 
     def __init__(self, viewer: ContestViewer, languages: Mapping[str, Object]) -> None:

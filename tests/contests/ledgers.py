@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from deepoj.contests.clics_feed import ContestView
+from deepoj.contests.clics_feed import SeenContest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ContestViewer
 from deepoj.words.contests import ContestEvent, ContestObject, EventType
@@ -179,9 +179,9 @@ class MadeLedger:
 
 def followed(
     viewers: Sequence[ContestViewer], events: Iterable[ContestEvent]
-) -> tuple[ContestLedger, list[ContestView]]:
+) -> tuple[ContestLedger, list[SeenContest]]:
     """Fold events step by step, as a node does."""
-    ledger, views = ContestLedger(), [ContestView(viewer, LANGUAGES) for viewer in viewers]
+    ledger, views = ContestLedger(), [SeenContest(viewer, LANGUAGES) for viewer in viewers]
     for event in events:
         ledger.take([event])
         for view in views:
@@ -189,7 +189,7 @@ def followed(
     return ledger, views
 
 
-def feed(view: ContestView, place: int = 0) -> bytes:
+def feed(view: SeenContest, place: int = 0) -> bytes:
     lines = b""
     while (read := view.log.read(place))[0]:
         lines, place = lines + read[0], read[1]

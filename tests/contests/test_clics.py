@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepoj.contests.clics import TYPES, access_of
-from deepoj.contests.clics_feed import ContestView
+from deepoj.contests.clics_feed import SeenContest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC, ContestViewer
 from deepoj.words.results import Verdict
@@ -66,7 +66,7 @@ def made(
     return ledger
 
 
-def answers(ledger: ContestLedger, view: ContestView) -> dict[str, Any]:
+def answers(ledger: ContestLedger, view: SeenContest) -> dict[str, Any]:
     """Everything that the view answers with, parsed."""
     bodies = {name: view.collection(ledger, name, {}) for name in COLLECTIONS}
     single = {name: view.object(name, "finals") for name in ("contest", "state")}
@@ -159,7 +159,7 @@ def test_freeze_hides_every_verdict(each: list[Step], other: str, viewer: Contes
     # the events are compared one by one: what is hidden at last must not have been told before
     seen: list[list[Any]] = [[], []]
     for world, told in zip(worlds([NEXT, *each], other, viewer), seen, strict=True):
-        ledger, view = ContestLedger(), ContestView(viewer, LANGUAGES)
+        ledger, view = ContestLedger(), SeenContest(viewer, LANGUAGES)
         for event in world.events:
             ledger.take([event])
             view.follow(ledger, event)
