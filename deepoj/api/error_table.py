@@ -110,36 +110,16 @@ class ApiError(CodedError):
         "You are in no team of this contest, or it does not have this problem.",
         "您不在本场比赛的任何队伍中，或者比赛中没有这道题。",
     )
-    CONTEST_NOT_RUNNING = (
-        403,
-        Code.CONTEST_NOT_RUNNING,
-        "The contest has not started, or is over.",
-        "比赛尚未开始，或已经结束。",
-    )
+    CONTEST_NOT_RUNNING = (403, Code.CONTEST_NOT_RUNNING, "The contest is not running.", "比赛尚未开始或已结束。")
     CONTEST_PROBLEM = (
         403,
         Code.CONTEST_PROBLEM,
         "A contest in which you are has this problem, and runs: submit it there.",
         "您参加的比赛正在进行，且包含这道题：请在比赛中提交。",
     )
-    CONTEST_ID_DIFFERS = (
-        409,
-        Code.INVALID_PARAM,
-        "The id in the body is not that of the contest in the address.",
-        "请求体中的 id 与地址中的比赛不符。",
-    )
-    CONTEST_TIME_KEPT = (
-        403,
-        Code.FORBIDDEN,
-        "The time is not changed: {problem}.",
-        "时间未更改：{problem}。",
-    )
-    CONTEST_CHANGE_REFUSED = (
-        403,
-        Code.FORBIDDEN,
-        "The contest does not allow this: {problem}.",
-        "比赛不允许此操作：{problem}。",
-    )
+    CONTEST_ID_DIFFERS = (409, Code.INVALID_PARAM, "The body names another contest.", "请求体中的 id 与比赛不符。")
+    CONTEST_TIME_KEPT = (403, Code.FORBIDDEN, "The time is not changed: {problem}.", "时间未更改：{problem}。")
+    CONTEST_CHANGE_REFUSED = (403, Code.FORBIDDEN, "The contest refuses this: {problem}.", "比赛不允许：{problem}。")
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
     CONTEST_KEY_TAKEN = (
         409,
@@ -167,12 +147,7 @@ class ApiError(CodedError):
         "The problem has another label.",
         "这道题已有另一个题号。",
     )
-    CONTEST_PROBLEM_USED = (
-        409,
-        Code.CONTEST_PROBLEM_USED,
-        "There are submissions to the problem with this label: it cannot be removed or replaced by another one.",
-        "该题号已有提交，不能移除，也不能换成另一道题。",
-    )
+    CONTEST_PROBLEM_USED = (409, Code.CONTEST_PROBLEM_USED, "The problem has submissions: it stays.", "该题已有提交。")
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
     CONTEST_UNJUDGED = (
         409,
@@ -180,12 +155,7 @@ class ApiError(CodedError):
         "{count} submissions have no verdict yet: wait for them, or decide about dead letters, then finalize again.",
         "还有 {count} 份提交没有评测结果：请等待评测结束或处理死信，然后再确认最终结果。",
     )
-    CONTEST_UNANSWERED = (
-        409,
-        Code.CONTEST_UNANSWERED,
-        "{count} questions of teams are unanswered: answer them, then finalize again.",
-        "还有 {count} 个队伍提问未答复：请先答复，然后再确认最终结果。",
-    )
+    CONTEST_UNANSWERED = (409, Code.CONTEST_UNANSWERED, "{count} questions lack an answer.", "{count} 个提问未答复。")
     CONTEST_MOVED = (
         409,
         Code.CONTEST_UNJUDGED,
