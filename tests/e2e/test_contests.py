@@ -33,7 +33,9 @@ def said(environ: dict[str, str], *words: str) -> dict[str, Any]:
     return body
 
 
-def test_the_demo_is_a_finished_contest_with_a_thawed_board(node: Node, environ: dict[str, str]) -> None:
+def test_the_demo_is_a_finished_contest_with_a_thawed_board(
+    node: Node, environ: dict[str, str], tmp_path: Path
+) -> None:
     made = said(environ, "demo")
     assert {"contest_id", "user", "password"} <= made.keys()
     shown = said(environ, "show", made["contest_id"])
@@ -51,6 +53,14 @@ def test_the_demo_is_a_finished_contest_with_a_thawed_board(node: Node, environ:
     assert len(said(environ, "clarify", made["contest_id"])["clarifications"]) == 5
     awards = node.client.get(f"/api/v1/contests/{made['contest_id']}/awards").json()["awards"]
     assert {"winner", "first-to-solve-C", "group-winner-graduates"} <= {award["id"] for award in awards}
+    feed = tmp_path / "event-feed.ndjson"
+    feed.write_bytes(node.client.get(f"/clics/contests/{made['contest_id']}/event-feed").content)
+    replayed = said(environ, "replay", str(feed), "--board", str(tmp_path / "board.json"))
+    assert (replayed["teams"], replayed["differences"]) == (4, [])
+    board = json.loads((tmp_path / "board.json").read_text())
+    assert [(row["rank"], row["team_id"], row["penalty"]) for row in board] == [
+        (row["rank"], row["team_id"], row["penalty"]) for row in boards[0]["rows"]
+    ]
 
 
 def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str, str], tmp_path: Path) -> None:
