@@ -132,8 +132,8 @@ class UserRoutes:
         """Give an account these roles, and take all others; it acts at once.
 
         For administrators. ``setter``: makes problems, and manages those that it has made, with their submissions.
-        ``jury``: sees all problems and submissions with sources, and rejudges. ``operator``: the state of the system,
-        dead letters, webhooks that were given up, the log of acts.
+        ``jury``: sees all problems and submissions with sources, rejudges, and runs contests. ``operator``: the state
+        of the system, dead letters, webhooks that were given up, the log of acts.
         """
         body = await read_json(RolesBody, timeout_s=self._settings.read_timeout_s)
         return _view(await self._administering.give_roles(user_id, admin, body.roles))
