@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+import trio
 
+from deepoj.api.contests import topic_of
 from deepoj.contests.views import PUBLIC
 from deepoj.web.assets import Assets
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards
@@ -17,8 +20,10 @@ from deepoj.web.contests import ContestReading
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClarificationDraft, Contest, ContestMember, EventType
-from tests.api.house import client, served
+from tests.api.house import client, house_on, served
 from tests.contract.labs import PgLab, claim, report
+from tests.fakes.ports import Store
+from tests.web.browser import PATIENCE_MS, chromium
 from tests.web.contest_scene import (
     ADMIN,
     JURY,
@@ -35,6 +40,8 @@ from tests.web.contest_scene import (
     team,
 )
 from tests.web.pages import LOGIN
+from tests.web.site import BUNDLE
+from tests.web.test_database_budget import Counted
 from tests.web.visits import Reply, Visit
 
 WHO = (STRANGER, MEMBER, TEAM, OTHER, JURY, ADMIN)
@@ -317,3 +324,59 @@ def _tab(reply: Reply) -> str:
     found = re.search(r'/clarifications"[^>]*>(.*?)</a>', reply.text)
     assert found is not None, reply.text
     return found[1]
+
+
+async def test_a_page_asks_the_database_twelve_times_at_most(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, "running")
+    for number in range(20):
+        place.submitted(contest, number, "red", "A", number)
+        await real.pg_store.contests.clarify(contest.id, ClarificationDraft(text=f"News {number}"))
+    store = Counted(place.home.ports)
+    counted = house_on(tmp_path, cast("Store", store), has_pages=True)
+    counted.streams.close()
+    paths = [f"/contests/finals{path}" for method, path in TABLE if method == "GET"]
+    manage = [f"/manage/contests/finals{path}" for path in ("", "/scoreboard", "/submissions", "/clarifications")]
+    for who, path in [*((TEAM, path) for path in ("/contests", *paths)), *((JURY, path) for path in manage)]:
+        store.calls.clear()
+        await Visit(counted, cookies=place.visits[who].cookies).get(path)
+        assert 2 <= len(store.calls) <= 12, (path, store.calls)
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_an_open_board_changes_in_the_browser(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.api.house.Assets", lambda: Assets.load(BUNDLE.parent))
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    asked, told = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    async def judge() -> None:
+        await asked.wait()
+        place.submitted(contest, 1, "red", "A", 50)
+        place.judged(contest, 1, "Accepted")
+        place.home.streams.notify(topic_of(contest))
+        told.set()
+
+    def look(url: str) -> None:
+        with chromium() as browser:
+            page = browser.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            faults: list[str] = []
+            page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+            page.goto(f"{url}/contests/finals/scoreboard")
+            page.locator("[data-live=open]").wait_for()
+            assert page.locator("#place-1").inner_text().split()[1:3] == ["Blue", "Whales"]
+            token.run_sync_soon(asked.set)
+            page.locator("#place-1 .solved.first").wait_for()
+            assert told.is_set()
+            assert page.locator("#place-1").inner_text().split()[1:3] == ["Red", "Pandas"]
+            assert page.locator(".board tbody tr").count() == 2
+            assert page.locator(".clock").first.inner_text().startswith("3:"), "it counts down to the end"
+            assert faults == []
+
+    async with served(place.home) as (url, _), trio.open_nursery() as nursery:
+        nursery.start_soon(judge)
+        await trio.to_thread.run_sync(look, url)
