@@ -54,13 +54,12 @@ class ContestProblemPages:
     async def submit(self, visitor: Visitor, key: str, label: str) -> Response:
         """Submit a solution for the team; its page shows how it is judged. What was written is kept if it is
         refused."""
+        settings = self._context.settings
+        max_bytes = forms.bytes_for(settings.submit_code_max_bytes)
+        form = await forms.read(self._visitors, visitor, timeout_s=settings.read_timeout_s, max_bytes=max_bytes)
         reading, shown, problem = await self._find(visitor, key, label)
-        sent: Mapping[str, str] = {}
+        sent = form.fields
         try:
-            settings = self._context.settings
-            max_bytes = forms.bytes_for(settings.submit_code_max_bytes)
-            form = await forms.read(self._visitors, visitor, timeout_s=settings.read_timeout_s, max_bytes=max_bytes)
-            sent = form.fields
             await self._limits.submit(visitor.member)
             draft = draft_of(self._context, visitor, problem, form, reading.contest.id)
             receipt = await take_in(self._context, draft)

@@ -139,11 +139,10 @@ class ContestPages:
     @page("POST", "/contests/<key>/clarifications", access=MEMBER)
     async def ask(self, visitor: Visitor, key: str) -> Response:
         """Ask the jury a question. What was written is kept if it is refused."""
-        reading, sent = await self._reader.read(visitor, key), forms.SentForm({})
+        timeout_s, max_bytes = self._context.settings.read_timeout_s, forms.bytes_for(4 * MAX_CLARIFICATION_CHARS)
+        sent = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=max_bytes)
+        reading = await self._reader.read(visitor, key)
         try:
-            timeout_s = self._context.settings.read_timeout_s
-            max_bytes = forms.bytes_for(4 * MAX_CLARIFICATION_CHARS)
-            sent = await forms.read(self._visitors, visitor, timeout_s=timeout_s, max_bytes=max_bytes)
             label = sent.line("problem") or None
             if reading.viewer.is_jury:  # its form is that of the contest's management
                 raise Refused(ApiError.NOT_IN_CONTEST)

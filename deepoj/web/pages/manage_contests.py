@@ -105,10 +105,10 @@ class ManageContestPages:
     async def act(self, visitor: Visitor, key: str) -> Response:
         """Change the rules, the problems or the teams of a contest, start, thaw or finalize it, as the form says
         (``act``)."""
-        reading, form = await self._reader.read(visitor, key), forms.SentForm({})
+        form = await self._read(visitor, forms.bytes_for(MAX_LIST_BYTES))
+        reading = await self._reader.read(visitor, key)
         faults: Sequence[EntryFault] = ()
         try:
-            form = await self._read(visitor, forms.bytes_for(MAX_LIST_BYTES))
             faults = await self._act(reading, form, visitor)
             if not faults:
                 await self._context.contests.advance()  # what is due now should be seen now
@@ -182,10 +182,9 @@ class ManageContestPages:
     @page("POST", "/manage/contests/<key>/clarifications", access=_RUN)
     async def clarify(self, visitor: Visitor, key: str) -> Response:
         """Answer a question (``reply_to``), or announce something to all teams."""
-        reading, form = await self._reader.read(visitor, key), forms.SentForm({})
+        form = await self._read(visitor, forms.bytes_for(4 * MAX_CLARIFICATION_CHARS))
+        reading, asked = await self._reader.read(visitor, key), form.get("reply_to") or None
         try:
-            form = await self._read(visitor, forms.bytes_for(4 * MAX_CLARIFICATION_CHARS))
-            asked = form.get("reply_to") or None
             draft = ClarificationDraft(
                 reply_to_id=asked,
                 problem_id=form.line("problem") or None,
