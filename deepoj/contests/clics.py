@@ -294,10 +294,11 @@ def _team(ledger: ContestLedger, viewer: ContestViewer, team_id: str, data: Obje
 
 
 def _account(_ledger: ContestLedger, _viewer: ContestViewer, account_id: str, data: Object) -> dict[str, Any]:
+    username = data.get("username") or account_id  # the account may be deleted
     return {
         "id": account_id,
-        "username": data["username"],
-        "name": data.get("name") or data["username"],
+        "username": username,
+        "name": data.get("name") or username,
         "type": data["type"],
         "team_id": data.get("team_id"),
     }

@@ -78,7 +78,11 @@ class MadeLedger:
                 "group_ids": [f"g{team % 5 == 4:d}"], "is_hidden": team == 3,
             }  # fmt: skip
             self.tell(EventType.TEAMS, f"t{team}", self.teams[f"t{team}"])
-            self.tell(EventType.ACCOUNTS, str(team), {"username": f"u{team}", "type": "team", "team_id": f"t{team}"})
+            self.tell(
+                EventType.ACCOUNTS,
+                str(team),
+                {"username": f"u{team}" if team else None, "type": "team", "team_id": f"t{team}"},
+            )
 
     def tell(self, type_: EventType, object_id: str, data: dict[str, Any] | None) -> None:
         number = len(self.events) + 1
