@@ -247,6 +247,19 @@ async def test_a_contest_from_submission_to_the_end_of_updates(scene: Scene) -> 
     assert board == [{key: row[key] for key in ("rank", "team_id", "solved")} for row in rows]
 
 
+async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deepoj.api.contests._VIEWS", 1)
+    await scene.get("/teams", "root")
+    for code in ("1;", "2;"):
+        _, sent, _ = await scene.submit("bob", code)
+        await scene.judge(sent["id"], Verdict.WRONG_ANSWER)
+        for name in ("root", "alice", ""):
+            found = await everything(scene, name)
+            check_all(found, await scene.feed(name))
+            assert found["submissions"][-1]["id"] == sent["id"]
+            assert found["judgements"][-1]["submission_id"] == sent["id"]
+
+
 async def test_what_is_not_there_is_an_error_of_the_specification(scene: Scene) -> None:
     for path, status in (
         ("/doesnt-exist", 404), ("/doesnt-exist/42", 404), ("/submissions/999999", 404), ("/submissions/XYZ-999", 404),
