@@ -124,9 +124,9 @@ side AS (
     FROM theirs
 )
 SELECT (SELECT key FROM contests WHERE id = $1) AS contest, coalesce(max(job_id), '') AS job_id, object,
-       string_agg(told, '; ') AS told, string_agg(stored, '; ') AS stored
+       string_agg(told, ' | ') AS told, string_agg(stored, ' | ') AS stored
 FROM side
 GROUP BY object
-HAVING string_agg(told, '; ') IS DISTINCT FROM string_agg(stored, '; ') AND NOT bool_or(is_later)
+HAVING string_agg(told, ' | ') IS DISTINCT FROM string_agg(stored, ' | ') AND NOT bool_or(is_later)
 ORDER BY object
 LIMIT $2;
