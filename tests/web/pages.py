@@ -117,6 +117,7 @@ NOT_SHOWN = (
     "/manage/problems/{problem}/package",
     # tests/web/test_contests.py has contests: they need PostgreSQL
     "/contests/{contest}",
+    "/contests/{contest}/board",
     "/contests/{contest}/scoreboard",
     "/contests/{contest}/scoreboard/events",
     "/contests/{contest}/submissions",
@@ -428,6 +429,7 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(method="GET", path="/contests", statuses=(200, 200, 200, 200)),
     Right(method="GET", path="/contests/{contest}", statuses=(404, 404, 404, 404)),
+    Right(method="GET", path="/contests/{contest}/board", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard/events", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/submissions", statuses=(LOGIN, 404, 404, 404)),

@@ -50,6 +50,7 @@ _CODE = {"language": "cpp17", "code": "int main(){}"}
 #: method and path → statuses of ``WHO``, at all stages or at each; a path is below the contest's
 TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]] = {
     ("GET", ""): _EVERYBODY,
+    ("GET", "/board"): (303,) * 6,
     ("GET", "/scoreboard"): _EVERYBODY,
     ("GET", "/scoreboard?view=projector"): _EVERYBODY,
     ("GET", "/scoreboard/events"): _EVERYBODY,

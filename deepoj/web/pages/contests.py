@@ -91,6 +91,11 @@ class ContestPages:
             **reading.frame(),
         )
 
+    @page("GET", "/contests/<key>/board")
+    async def board(self, visitor: Visitor, key: str) -> Response:
+        """Lead to the board: programs and people know it by this name, too."""
+        return redirect(f"{(await self._reader.read(visitor, key)).path}/scoreboard")
+
     @page("GET", "/contests/<key>/scoreboard/events")
     async def board_events(self, visitor: Visitor, key: str) -> Response:
         """Stream the board as pieces of its page."""
