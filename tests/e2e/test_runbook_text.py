@@ -212,7 +212,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 8
+    assert len(sections) == 14 + 9
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
