@@ -15,10 +15,11 @@ Content = Mapping[str, str | bytes]
 
 
 def zipped(files: Content) -> bytes:
+    """An archive of ``files``: the same files give the same bytes, since no entry holds the time."""
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w") as archive:
         for name, data in files.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
