@@ -224,7 +224,7 @@ STREAMS = group(
         answers=REFUSED | {errno.EBADF, errno.EACCES, errno.EINVAL, errno.EROFS, errno.ENOENT},
     ),
     row("leases", "OK", stdin=True),
-    row("circles of descriptors", "OK", program="cycles"),
+    row("circles of descriptors", "OK", program="cycles", shared=True),
     row("terminal", "OK", answers=CLOSED | {errno.ENOTTY}),
     row("splices", "OK", answers=REFUSED),
 )
