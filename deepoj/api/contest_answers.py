@@ -54,6 +54,12 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "penalty_ms": rules.penalty_ms,
         "is_compile_error_free": rules.is_compile_error_free,
         "thaw_at": _iso(rules.thaw_at),
+        "feedback": rules.feedback.value,
+        "is_verifying": rules.is_verifying,
+        "allows_custom_runs": rules.allows_custom_runs,
+        "late_ms": rules.late_ms,
+        "late_step_ms": rules.late_step_ms,
+        "late_percent": rules.late_percent,
         "state": _state(contest),
     }
 

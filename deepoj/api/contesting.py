@@ -162,11 +162,11 @@ class Contesting:
 
     # -- changing
 
-    async def create(self, key: str, rules: ContestRules, user: User) -> Contest:
+    async def create(self, key: str, kind: ContestKind, rules: ContestRules, user: User) -> Contest:
         """Make a contest."""
         if not ID.fullmatch(key):
             raise _invalid("key", "1 to 36 letters, digits and _ - . (not first)")
-        made = await self._contests.create_contest(key, ContestKind.ICPC, checked_rules(rules), by=user.id)
+        made = await self._contests.create_contest(key, kind, checked_rules(rules), by=user.id)
         return _changed("created", made, user)
 
     async def change(self, contest: Contest, user: User, **changes: object) -> Contest:
@@ -324,6 +324,12 @@ def checked_rules(rules: ContestRules) -> ContestRules:
         raise _invalid("freeze_ms", "0 to the duration; null: the board is never frozen")
     if not 0 <= rules.penalty_ms <= _MAX_MS:
         raise _invalid("penalty_ms", f"0 to {_MAX_MS}")
+    if not 0 <= rules.late_ms <= _MAX_MS:
+        raise _invalid("late_ms", f"0 to {_MAX_MS}")
+    if not 0 < rules.late_step_ms <= _MAX_MS:
+        raise _invalid("late_step_ms", f"1 to {_MAX_MS}")
+    if not 0 <= rules.late_percent <= 100:
+        raise _invalid("late_percent", "0 to 100")
     return replace(rules, start_at=_moment("start_at", rules.start_at), thaw_at=_moment("thaw_at", rules.thaw_at))
 
 

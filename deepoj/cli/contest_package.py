@@ -28,7 +28,8 @@ _CONTEST = "contest.json"
 _LISTS = ("groups", "organizations", "teams", "accounts")
 #: rules that another contest gets, too; its times it does not
 _RULES = (
-    "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
+    "kind", "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
+    "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent",
 )  # fmt: skip
 _SHOWN = ("label", "ordinal", "name", "rgb", "color")
 #: of problems: how the package itself decides what is right

@@ -15,6 +15,7 @@ from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
 from deepoj.client.shown import shown
 from deepoj.contests.clock import minutes_of, parse_reltime
+from deepoj.words.contests import ContestFeedback
 
 #: the value of an option that empties a field
 _NONE = "none"
@@ -49,6 +50,31 @@ _RULES = (
         default=None,
         help="Whether a compile error costs no penalty.",
     ),
+    click.option(
+        "--feedback",
+        type=click.Choice(list(ContestFeedback)),
+        help="When teams see their verdicts: full, at once; hidden, afterwards.",
+    ),
+    click.option(
+        "--verifying/--not-verifying",
+        "is_verifying",
+        default=None,
+        help="Whether a verdict is seen only when the jury has verified it.",
+    ),
+    click.option(
+        "--custom-runs/--no-custom-runs",
+        "allows_custom_runs",
+        default=None,
+        help="Whether teams may run programs on inputs of their own while it runs.",
+    ),
+    click.option("--late", "late_ms", type=_Reltime(), help="Homework: how long after the end submissions are taken."),
+    click.option(
+        "--late-step",
+        "late_step_ms",
+        type=_Reltime(),
+        help="Homework: for each such time that has begun, late submissions lose --late-percent.",
+    ),
+    click.option("--late-percent", type=click.IntRange(0, 100), help="Homework: percent of the points that are lost."),
     click.option("--thaw", "thaw_at", metavar="TIME", help=f"When the board shows all verdicts: {_TIME}."),
 )
 

@@ -14,6 +14,18 @@ class ContestKind(enum.StrEnum):
 
     #: problems solved, then penalty time
     ICPC = "icpc"
+    #: points: of each subtask the best that any submission has got
+    IOI = "ioi"
+    #: points of the best submission; late ones lose some
+    HOMEWORK = "homework"
+
+
+class ContestFeedback(enum.StrEnum):
+    """When teams see the verdicts of their own submissions."""
+
+    FULL = "full"
+    #: when the contest is over and its board shows all
+    HIDDEN = "hidden"
 
 
 class EventType(enum.StrEnum):
@@ -49,6 +61,16 @@ class ContestRules:
     is_compile_error_free: bool = True
     #: when the board shows all verdicts again; None: not decided yet
     thaw_at: dt.datetime | None = None
+    feedback: ContestFeedback = ContestFeedback.FULL
+    #: a verdict is seen by teams, and counts on their board, when the jury has verified it
+    is_verifying: bool = False
+    #: teams may run programs on inputs of their own while it runs
+    allows_custom_runs: bool = True
+    #: homework: so long after the end submissions are taken
+    late_ms: int = 0
+    #: … and lose so many percent of their points for each such time that has begun
+    late_step_ms: int = 24 * 3_600_000
+    late_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

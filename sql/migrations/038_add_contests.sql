@@ -19,6 +19,17 @@ CREATE TABLE IF NOT EXISTS contests (
     -- of a rejected attempt at a problem that is solved later
     penalty_ms       bigint      NOT NULL,
     is_compile_error_free boolean NOT NULL,
+    -- whether teams see verdicts at once (full), or when the contest is over and shows all (hidden)
+    feedback   text        NOT NULL DEFAULT 'full',
+    -- a verdict is seen, and counts on the board that teams see, when the jury has verified it
+    is_verifying boolean   NOT NULL DEFAULT false,
+    -- its teams may run programs on inputs of their own while it runs
+    allows_custom_runs boolean NOT NULL DEFAULT true,
+    -- homework: so long after the end submissions are taken; for each late_step_ms that has begun they lose late_percent
+    -- of their points
+    late_ms    bigint      NOT NULL DEFAULT 0,
+    late_step_ms bigint    NOT NULL DEFAULT 86400000,
+    late_percent integer   NOT NULL DEFAULT 0,
     -- when the board shows all verdicts again; NULL: not decided yet
     thaw_at          timestamptz,
     -- what has happened, at the time for which it was set; NULL: not yet
@@ -34,8 +45,10 @@ CREATE TABLE IF NOT EXISTS contests (
     -- the submissions that were accepted before is_marking have their marks
     is_marked        boolean     NOT NULL DEFAULT false,
     CONSTRAINT contests_key CHECK (key ~ '^[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}$'),
-    CONSTRAINT contests_kind CHECK (kind IN ('icpc')),
-    CONSTRAINT contests_times CHECK (duration_ms > 0 AND freeze_ms BETWEEN 0 AND duration_ms AND penalty_ms >= 0)
+    CONSTRAINT contests_kind CHECK (kind IN ('icpc', 'ioi', 'homework')),
+    CONSTRAINT contests_times CHECK (duration_ms > 0 AND freeze_ms BETWEEN 0 AND duration_ms AND penalty_ms >= 0),
+    CONSTRAINT contests_feedback CHECK (feedback IN ('full', 'hidden')),
+    CONSTRAINT contests_late CHECK (late_ms >= 0 AND late_step_ms > 0 AND late_percent BETWEEN 0 AND 100)
 );
 -- those whose state may change by itself
 CREATE INDEX IF NOT EXISTS idx_contests_open ON contests (id) WHERE end_of_updates_at IS NULL OR NOT is_marked;
@@ -128,7 +141,9 @@ CREATE OR REPLACE FUNCTION contest_data(c contests) RETURNS jsonb LANGUAGE sql S
     SELECT jsonb_build_object(
         'name', c.name, 'formal_name', c.formal_name, 'kind', c.kind, 'start_at', contest_time_text(c.start_at),
         'duration_ms', c.duration_ms, 'freeze_ms', c.freeze_ms, 'penalty_ms', c.penalty_ms,
-        'is_compile_error_free', c.is_compile_error_free, 'thaw_at', contest_time_text(c.thaw_at))
+        'is_compile_error_free', c.is_compile_error_free, 'thaw_at', contest_time_text(c.thaw_at),
+        'feedback', c.feedback, 'is_verifying', c.is_verifying, 'allows_custom_runs', c.allows_custom_runs,
+        'late_ms', c.late_ms, 'late_step_ms', c.late_step_ms, 'late_percent', c.late_percent)
 $$;
 
 -- Lets happen what is due: start, freeze, end, thaw, and the end of updates, each as an event of its own, in this order, at

@@ -1,9 +1,10 @@
 -- name: create_contest
--- Makes a contest with its first events; no row if the key is taken. $12: who does it.
+-- Makes a contest with its first events; no row if the key is taken. $18: who does it.
 WITH made AS (
     INSERT INTO contests (key, kind, name, formal_name, is_public, start_at, duration_ms, freeze_ms, penalty_ms,
-                          is_compile_error_free, thaw_at, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                          is_compile_error_free, thaw_at, feedback, is_verifying, allows_custom_runs, late_ms,
+                          late_step_ms, late_percent, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
     ON CONFLICT (key) DO NOTHING
     RETURNING *
 ),
@@ -11,7 +12,7 @@ counter AS (INSERT INTO contest_counters (contest_id) SELECT id FROM made),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT u.username, 'contest_created', made.key, jsonb_build_object('contest_id', made.id)
-    FROM made JOIN users AS u ON u.id = $12
+    FROM made JOIN users AS u ON u.id = $18
 )
 SELECT * FROM made;
 
@@ -35,7 +36,8 @@ LIMIT $3;
 -- Replaces the rules of a locked contest.
 UPDATE contests
 SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6, freeze_ms = $7, penalty_ms = $8,
-    is_compile_error_free = $9, thaw_at = $10
+    is_compile_error_free = $9, thaw_at = $10, feedback = $11, is_verifying = $12, allows_custom_runs = $13,
+    late_ms = $14, late_step_ms = $15, late_percent = $16
 WHERE id = $1
 RETURNING *;
 

@@ -24,6 +24,7 @@ from deepoj.words.contests import (
     ClarificationDraft,
     Contest,
     ContestEvent,
+    ContestFeedback,
     ContestKind,
     ContestMember,
     ContestObject,
@@ -342,6 +343,12 @@ def _values(rules: ContestRules) -> tuple[object, ...]:
         rules.penalty_ms,
         rules.is_compile_error_free,
         rules.thaw_at,
+        rules.feedback.value,
+        rules.is_verifying,
+        rules.allows_custom_runs,
+        rules.late_ms,
+        rules.late_step_ms,
+        rules.late_percent,
     )
 
 
@@ -360,6 +367,12 @@ def _contest(row: asyncpg.Record) -> Contest:
             penalty_ms=row["penalty_ms"],
             is_compile_error_free=row["is_compile_error_free"],
             thaw_at=row["thaw_at"],
+            feedback=ContestFeedback(row["feedback"]),
+            is_verifying=row["is_verifying"],
+            allows_custom_runs=row["allows_custom_runs"],
+            late_ms=row["late_ms"],
+            late_step_ms=row["late_step_ms"],
+            late_percent=row["late_percent"],
         ),
         created_by=row["created_by"],
         started_at=row["started_at"],

@@ -7,11 +7,18 @@ from pydantic import BaseModel, Field
 from deepoj.accounts.teams import MAX_ENTRIES, TeamListFormat
 from deepoj.api.models.base import RequestModel, ResponseModel
 from deepoj.api.models.submissions import SourcesBody
+from deepoj.words.contests import ContestFeedback, ContestKind
 
 _START = "RFC 3339 with a time zone; null: not known yet"
 _FREEZE = "how long before the end the board stops showing verdicts; null: never"
 _THAW = "when a frozen board shows all verdicts, after the end; null: not decided yet"
 _PENALTY = "of a rejected attempt at a problem that is solved later"
+_FEEDBACK = "full: teams see their verdicts at once; hidden: when the contest is over and shows all"
+_VERIFYING = "whether a verdict is seen, and counts on the board, only when the jury has verified it"
+_CUSTOM_RUNS = "whether teams may run programs on inputs of their own while it runs"
+_LATE = "homework: how long after the end submissions are taken"
+_LATE_STEP = "homework: for each such time that has begun a late submission loses late_percent of its points"
+_LATE_PERCENT = "homework: 0 to 100"
 
 
 class ContestChanges(RequestModel):
@@ -26,12 +33,19 @@ class ContestChanges(RequestModel):
     penalty_ms: int | None = Field(None, description=_PENALTY)
     is_compile_error_free: bool | None = Field(None, description="whether a compile error costs no penalty")
     thaw_at: str | None = Field(None, description=_THAW)
+    feedback: ContestFeedback | None = Field(None, description=_FEEDBACK)
+    is_verifying: bool | None = Field(None, description=_VERIFYING)
+    allows_custom_runs: bool | None = Field(None, description=_CUSTOM_RUNS)
+    late_ms: int | None = Field(None, description=_LATE)
+    late_step_ms: int | None = Field(None, description=_LATE_STEP)
+    late_percent: int | None = Field(None, description=_LATE_PERCENT)
 
 
 class ContestBody(RequestModel):
     """A new contest."""
 
     key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _ - . (not first)")
+    kind: ContestKind = Field(ContestKind.ICPC, description="by which rules its board counts; stays")
     name: str
     formal_name: str = ""
     is_public: bool = Field(True, description="false: only its teams and those who run it see it")
@@ -41,6 +55,12 @@ class ContestBody(RequestModel):
     penalty_ms: int = Field(20 * 60_000, description=_PENALTY)
     is_compile_error_free: bool = Field(True, description="whether a compile error costs no penalty")
     thaw_at: str | None = Field(None, description=_THAW)
+    feedback: ContestFeedback = Field(ContestFeedback.FULL, description=_FEEDBACK)
+    is_verifying: bool = Field(False, description=_VERIFYING)
+    allows_custom_runs: bool = Field(True, description=_CUSTOM_RUNS)
+    late_ms: int = Field(0, description=_LATE)
+    late_step_ms: int = Field(24 * 3_600_000, description=_LATE_STEP)
+    late_percent: int = Field(0, description=_LATE_PERCENT)
 
 
 class ContestRemoved(ResponseModel):
@@ -81,6 +101,12 @@ class ContestItem(ResponseModel):
     penalty_ms: int = Field(description=_PENALTY)
     is_compile_error_free: bool
     thaw_at: str | None = Field(description=_THAW)
+    feedback: str = Field(description=_FEEDBACK)
+    is_verifying: bool = Field(description=_VERIFYING)
+    allows_custom_runs: bool = Field(description=_CUSTOM_RUNS)
+    late_ms: int = Field(description=_LATE)
+    late_step_ms: int = Field(description=_LATE_STEP)
+    late_percent: int = Field(description=_LATE_PERCENT)
     state: ContestStateView
 
 

@@ -103,9 +103,9 @@ class ContestRoutes:
         afterwards.
         """
         body = await read_json(ContestBody, timeout_s=self._timeout_s)
-        fields = body.model_dump(exclude={"key"})
+        fields = body.model_dump(exclude={"key", "kind"})
         rules = ContestRules(**(fields | _times(fields)))
-        contest = await self._contesting.create(body.key, rules, user)
+        contest = await self._contesting.create(body.key, body.kind, rules, user)
         return await self._view(contest.key, user)
 
     @route("GET", "/api/v1/contests/<key>", access=READER, responses={200: ContestView})

@@ -28,7 +28,7 @@ from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft, ContestProblem, ContestRules, EventType
+from deepoj.words.contests import ClarificationDraft, ContestKind, ContestProblem, ContestRules, EventType
 from deepoj.words.results import Verdict
 
 _RUN = needs(Right.RUN_CONTESTS)
@@ -91,7 +91,9 @@ class ManageContestPages:
         form = forms.SentForm({})
         try:
             form = await self._read(visitor)
-            contest = await self._contesting.create(form.line("key"), _rules(form, None), visitor.member)
+            contest = await self._contesting.create(
+                form.line("key"), ContestKind.ICPC, _rules(form, None), visitor.member
+            )
         except Refused as refused:
             return await self._contests(visitor, form, refused)
         return redirect(f"/manage/contests/{contest.key}?done=made")
@@ -297,7 +299,8 @@ def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
     if length is None:
         raise Refused(ApiError.INVALID, field="length", problem="hours and minutes, such as 5:00")
     freeze = form.line("freeze")
-    rules = ContestRules(
+    rules = replace(
+        former or ContestRules(name="", duration_ms=1),
         name=form.line("name"),
         formal_name=form.line("formal_name"),
         is_public=bool(form.get("is_public")),
@@ -306,7 +309,6 @@ def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
         freeze_ms=_number(form, "freeze") * _MS_PER_MINUTE if freeze else None,
         penalty_ms=_number(form, "penalty") * _MS_PER_MINUTE,
         is_compile_error_free=bool(form.get("is_compile_error_free")),
-        thaw_at=None if former is None else former.thaw_at,
     )
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
         return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
