@@ -60,6 +60,7 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "late_ms": rules.late_ms,
         "late_step_ms": rules.late_step_ms,
         "late_percent": rules.late_percent,
+        "languages": list(rules.languages),
         "state": _state(contest),
     }
 

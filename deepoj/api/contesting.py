@@ -38,6 +38,8 @@ from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.board import Board
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen
+from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.outputs import OUTPUTS
 from deepoj.packages.formats.texts import parse_yaml
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
@@ -117,6 +119,7 @@ class Contesting:
     def __init__(self, context: ApiContext, administering: Administering) -> None:
         self._contests, self._ledgers = context.contests, context.ledgers
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
+        self._problems = context.settings.problems
         self._administering = administering
 
     # -- reading
@@ -191,6 +194,12 @@ class Contesting:
             raise _invalid("ordinal" if problem.problem_id > 0 else "problem_id", f"a number from 1 to {_MAX_ORDINAL}")
         for field, value in (("name", problem.name), ("color", problem.color)):
             _line(field, value)
+        for field, limit, most in (
+            ("time_limit_ms", problem.time_limit_ms, self._problems.max_time_limit_ms),
+            ("memory_limit_mb", problem.memory_limit_mb, self._problems.max_memory_limit_mb),
+        ):
+            if limit is not None and not 0 < limit <= most:
+                raise _invalid(field, f"1 to {most}; null: the problem's")
         if problem.ordinal == 0:
             there = (await self.ledger(contest)).of(EventType.PROBLEMS)
             last = max((one["ordinal"] for one in there.values()), default=0)
@@ -330,7 +339,14 @@ def checked_rules(rules: ContestRules) -> ContestRules:
         raise _invalid("late_step_ms", f"1 to {_MAX_MS}")
     if not 0 <= rules.late_percent <= 100:
         raise _invalid("late_percent", "0 to 100")
-    return replace(rules, start_at=_moment("start_at", rules.start_at), thaw_at=_moment("thaw_at", rules.thaw_at))
+    if unknown := [key for key in rules.languages if key not in LANGUAGES and key != OUTPUTS.key]:
+        raise _invalid("languages", f"keys of languages that /api/v1/languages lists, not {unknown[0]!r}")
+    return replace(
+        rules,
+        start_at=_moment("start_at", rules.start_at),
+        thaw_at=_moment("thaw_at", rules.thaw_at),
+        languages=tuple(dict.fromkeys(rules.languages)),
+    )
 
 
 def _read_list(raw: str, list_format: TeamListFormat, ledger: ContestLedger) -> TeamList:

@@ -69,7 +69,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
             if draft.contest_id is None:
                 problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
             else:
-                problem = await context.problems.problem(draft.problem_id)
+                problem = await context.contests.taken_problem(draft.contest_id, draft.problem_id)
             if problem is not None and problem.languages:
                 raise language_refused(problem, draft.language)
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)  # it has changed since

@@ -29,9 +29,11 @@ _LISTS = ("groups", "organizations", "teams", "accounts")
 #: rules that another contest gets, too; its times it does not
 _RULES = (
     "kind", "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
-    "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent",
+    "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent", "languages",
 )  # fmt: skip
 _SHOWN = ("label", "ordinal", "name", "rgb", "color")
+#: of a problem in the contest, and of the problem itself
+_LIMITS = {"time_limit_ms": "time_limit", "memory_limit_mb": "memory_limit"}
 #: of problems: how the package itself decides what is right
 _BY_PACKAGE = "package"
 _FIELDS = ("title", "time_limit", "memory_limit", "compare")
@@ -58,7 +60,10 @@ def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_f
                 server.download(f"/api/v1/problems/{one['problem_id']}/package", package.write)
             fields = {name: problem[name] for name in _FIELDS if problem[name] != _BY_PACKAGE}
             fields["languages"] = ",".join(problem["languages"])
-            problems.append({**{name: one[name] for name in _SHOWN}, "problem": fields})
+            limits = {
+                name: one[name] for name, own in _LIMITS.items() if one[name] != problem[own]
+            }  # those that count in the contest alone
+            problems.append({**{name: one[name] for name in _SHOWN}, **limits, "problem": fields})
         said = {**{name: contest[name] for name in _RULES}, "key": contest["key"], "problems": problems}
         archive.writestr(_CONTEST, json.dumps(said, ensure_ascii=False, indent=1))
         lists = _lists(server.ask("GET", path_of(key, "/teams")))
@@ -106,7 +111,8 @@ def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: 
         made = server.ask(
             "POST", "/api/v1/problems", body={**fields, "visibility": "draft"}, package=package, repeatable=False
         )
-    sent = {name: one[name] for name in _SHOWN if name != "label"} | {"problem_id": made["id"]}
+    sent = {name: one[name] for name in (*_SHOWN, *_LIMITS) if name != "label" and name in one}
+    sent |= {"problem_id": made["id"]}
     server.ask("PUT", path_of(key, f"/problems/{one['label']}"), body=sent)
 
 

@@ -37,6 +37,15 @@ class _Reltime(click.ParamType[Any]):
             self.fail(f"{error}.", param, ctx)
 
 
+class _Keys(click.ParamType[Any]):
+    """Keys with commas; ``all`` is none of them."""
+
+    name = "KEYS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return [] if value == "all" else [key.strip() for key in str(value).split(",") if key.strip()]
+
+
 _TIME = "RFC 3339 with a time zone, such as 2026-01-31T09:00:00+08:00; none: not decided"
 _RULES = (
     click.option("--formal-name", help="Its full name."),
@@ -75,6 +84,12 @@ _RULES = (
         help="Homework: for each such time that has begun, late submissions lose --late-percent.",
     ),
     click.option("--late-percent", type=click.IntRange(0, 100), help="Homework: percent of the points that are lost."),
+    click.option(
+        "--languages",
+        type=_Keys(),
+        metavar="KEY,KEY,…",
+        help="The languages that are taken, among those of each problem; all: no restriction.",
+    ),
     click.option("--thaw", "thaw_at", metavar="TIME", help=f"When the board shows all verdicts: {_TIME}."),
 )
 
@@ -180,6 +195,8 @@ def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_
 @click.option("--name", default="", help="Name in the contest, instead of the problem's title.")
 @click.option("--rgb", default="", metavar="#RRGGBB", help="The color of its balloons.")
 @click.option("--color", default="", help="The name of this color.")
+@click.option("--time-limit", "time_limit_ms", type=click.IntRange(min=1), help="In ms, instead of the problem's.")
+@click.option("--memory-limit", "memory_limit_mb", type=click.IntRange(min=1), help="In MB, instead of the problem's.")
 @click.option("--remove", is_flag=True, help="Take the problem out of the contest.")
 @AS_JSON
 @URL

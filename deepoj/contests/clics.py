@@ -117,7 +117,8 @@ def shown(
 ) -> dict[str, Any] | None:
     """Return an object as a viewer sees it now; None: the viewer sees no such object."""
     if type_ == LANGUAGES:
-        return {"id": object_id, **languages[object_id]} if object_id in languages else None
+        is_seen = object_id in languages and ledger.has_language(object_id)
+        return {"id": object_id, **languages[object_id]} if is_seen else None
     if type_ == JUDGEMENT_TYPES:
         return _judgement_type(ledger, object_id)
     if type_ in SINGLE:

@@ -21,6 +21,7 @@ from typing import Any
 
 from deepoj.contests.clics import (
     JUDGEMENT_TYPES,
+    LANGUAGES,
     RUNS,
     SINGLE,
     TYPES,
@@ -217,8 +218,8 @@ class SeenContest:
             times = ledger.start_ms, ledger.state.get("started_at"), ledger.freeze_ms
             types = _types_of(self._times, times)
             self._times = times
-            # a rule of the contest's
-            yield from ((JUDGEMENT_TYPES, each) for each in ids_of(ledger, self._languages, JUDGEMENT_TYPES))
+            for type_ in (JUDGEMENT_TYPES, LANGUAGES):  # rules of the contest's
+                yield from ((type_, each) for each in ids_of(ledger, self._languages, type_))
         elif kind is EventType.GROUPS or (kind in _DEPENDENTS and self._is_new(ledger, kind.value, object_id)):
             types = _DEPENDENTS[kind]
         elif kind is EventType.SUBMISSIONS:

@@ -46,6 +46,8 @@ class ContestLedger:
     judgements_of: dict[str, list[str]] = field(default_factory=dict)
     #: problem → the largest number of tests that a judgement of it has
     tests_of: dict[str, int] = field(default_factory=dict)
+    #: languages of submissions
+    _languages: set[str] = field(default_factory=set)
     #: submission → its place in the order of submissions
     _places: dict[str, int] = field(default_factory=dict)
     #: the jury's and the public one; None: to be laid out
@@ -103,6 +105,11 @@ class ContestLedger:
             return False
         return self.contest_time_ms(submission["at"]) >= freeze_ms
 
+    def has_language(self, key: str) -> bool:
+        """Return whether the contest takes a language, or took one of its programs before."""
+        taken = self.contest.get("languages")
+        return not taken or key in taken or key in self._languages
+
     # -- teams
 
     def is_hidden(self, team_id: str) -> bool:
@@ -152,6 +159,8 @@ class ContestLedger:
             self.objects[object_.type][object_.id] = object_.data
         if object_.type is EventType.SUBMISSIONS:
             self._places.setdefault(object_.id, len(self._places))
+            if object_.data is not None:
+                self._languages.add(object_.data["language"])
         elif object_.type is EventType.JUDGEMENTS and object_.data is not None:
             judgements = self.judgements_of.setdefault(object_.data["submission_id"], [])
             if object_.id not in judgements:

@@ -18,6 +18,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
 )
+from deepoj.words.problems import Problem
 
 
 class Contests(Protocol):
@@ -55,6 +56,10 @@ class Contests(Protocol):
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         """Add a problem, or replace what is said of the one with this label."""
+        ...
+
+    async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
+        """Return a problem of a contest with the limits and languages that count there."""
         ...
 
     async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None: ...

@@ -71,6 +71,8 @@ class ContestRules:
     #: … and lose so many percent of their points for each such time that has begun
     late_step_ms: int = 24 * 3_600_000
     late_percent: int = 0
+    #: keys of the languages that are taken, among those of each problem; empty: all of them
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,9 @@ class ContestProblem:
     #: ``#rrggbb``, and its name; empty: none
     rgb: str = ""
     color: str = ""
+    #: instead of the problem's; None: the problem's
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ CREATE TABLE IF NOT EXISTS contests (
     late_ms    bigint      NOT NULL DEFAULT 0,
     late_step_ms bigint    NOT NULL DEFAULT 86400000,
     late_percent integer   NOT NULL DEFAULT 0,
+    -- keys of the languages that are taken, among those of each problem; empty: all of them
+    languages  text[]      NOT NULL DEFAULT '{}',
     -- when the board shows all verdicts again; NULL: not decided yet
     thaw_at          timestamptz,
     -- what has happened, at the time for which it was set; NULL: not yet
@@ -58,6 +60,9 @@ CREATE TABLE IF NOT EXISTS contest_problems (
     problem_id bigint NOT NULL REFERENCES problems (id),
     -- A, B, …: its id in the contest
     label      text   NOT NULL,
+    -- instead of the problem's, for submissions of this contest; NULL: the problem's
+    time_limit_ms   integer CHECK (time_limit_ms > 0),
+    memory_limit_mb integer CHECK (memory_limit_mb > 0),
     PRIMARY KEY (contest_id, label),
     UNIQUE (contest_id, problem_id),
     CONSTRAINT contest_problems_label CHECK (label ~ '^[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}$')
@@ -143,7 +148,7 @@ CREATE OR REPLACE FUNCTION contest_data(c contests) RETURNS jsonb LANGUAGE sql S
         'duration_ms', c.duration_ms, 'freeze_ms', c.freeze_ms, 'penalty_ms', c.penalty_ms,
         'is_compile_error_free', c.is_compile_error_free, 'thaw_at', contest_time_text(c.thaw_at),
         'feedback', c.feedback, 'is_verifying', c.is_verifying, 'allows_custom_runs', c.allows_custom_runs,
-        'late_ms', c.late_ms, 'late_step_ms', c.late_step_ms, 'late_percent', c.late_percent)
+        'late_ms', c.late_ms, 'late_step_ms', c.late_step_ms, 'late_percent', c.late_percent, 'languages', c.languages)
 $$;
 
 -- Lets happen what is due: start, freeze, end, thaw, and the end of updates, each as an event of its own, in this order, at

@@ -1,10 +1,10 @@
 -- name: create_contest
--- Makes a contest with its first events; no row if the key is taken. $18: who does it.
+-- Makes a contest with its first events; no row if the key is taken. $19: who does it.
 WITH made AS (
     INSERT INTO contests (key, kind, name, formal_name, is_public, start_at, duration_ms, freeze_ms, penalty_ms,
                           is_compile_error_free, thaw_at, feedback, is_verifying, allows_custom_runs, late_ms,
-                          late_step_ms, late_percent, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                          late_step_ms, late_percent, languages, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
     ON CONFLICT (key) DO NOTHING
     RETURNING *
 ),
@@ -12,7 +12,7 @@ counter AS (INSERT INTO contest_counters (contest_id) SELECT id FROM made),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT u.username, 'contest_created', made.key, jsonb_build_object('contest_id', made.id)
-    FROM made JOIN users AS u ON u.id = $18
+    FROM made JOIN users AS u ON u.id = $19
 )
 SELECT * FROM made;
 
@@ -37,7 +37,7 @@ LIMIT $3;
 UPDATE contests
 SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6, freeze_ms = $7, penalty_ms = $8,
     is_compile_error_free = $9, thaw_at = $10, feedback = $11, is_verifying = $12, allows_custom_runs = $13,
-    late_ms = $14, late_step_ms = $15, late_percent = $16
+    late_ms = $14, late_step_ms = $15, late_percent = $16, languages = $17
 WHERE id = $1
 RETURNING *;
 
@@ -108,8 +108,20 @@ FOR SHARE;
 
 -- name: put_contest_problem
 -- Gives a label to a problem.
-INSERT INTO contest_problems (contest_id, label, problem_id) VALUES ($1, $2, $3)
-ON CONFLICT (contest_id, label) DO UPDATE SET problem_id = excluded.problem_id;
+INSERT INTO contest_problems (contest_id, label, problem_id, time_limit_ms, memory_limit_mb) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (contest_id, label) DO UPDATE
+SET problem_id = excluded.problem_id, time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb;
+
+-- name: taken_problem
+-- One problem of a contest with the limits and the languages that count there.
+SELECT p.id, p.title, p.description, p.difficulty, coalesce(t.time_limit_ms, p.time_limit_ms) AS time_limit_ms,
+       coalesce(t.memory_limit_mb, p.memory_limit_mb) AS memory_limit_mb, p.compare,
+       p.testcase_minio_path AS data_path, p.testcase_hash AS data_hash, p.version, p.unchecked, p.broken, p.created_by,
+       p.visibility, p.tags,
+       CASE WHEN c.languages = '{}' THEN p.languages WHEN p.languages = '{}' THEN c.languages
+            ELSE ARRAY(SELECT unnest(c.languages) INTERSECT SELECT unnest(p.languages)) END AS languages
+FROM contest_problems AS t JOIN contests AS c ON c.id = t.contest_id JOIN problems AS p ON p.id = t.problem_id
+WHERE t.contest_id = $1 AND t.problem_id = $2;
 
 -- name: remove_contest_problem
 -- Takes a problem out of a contest.

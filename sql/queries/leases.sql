@@ -30,7 +30,7 @@ won AS (
         lease_until = now() + make_interval(secs => $4), updated_at = now(), avoid_owner = NULL, avoid_until = NULL
     FROM free
     WHERE s.id = free.id AND free.judging_attempts < $5 AND free.left_as IS NULL
-    RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.language, s.code,
+    RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.contest_id, s.language, s.code,
               s.entry_point, s.files, s.trace_id,
               floor(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at
                                                     ELSE free.updated_at END) * 1000)::bigint AS waited_ms
@@ -67,12 +67,15 @@ SELECT wanted.entry_id,
        END AS word,
        wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code,
        won.entry_point, won.files, won.trace_id,
-       won.waited_ms, p.id, p.title, p.description, p.difficulty, p.time_limit_ms, p.memory_limit_mb, p.compare,
+       won.waited_ms, p.id, p.title, p.description, p.difficulty,
+       coalesce(c.time_limit_ms, p.time_limit_ms) AS time_limit_ms,
+       coalesce(c.memory_limit_mb, p.memory_limit_mb) AS memory_limit_mb, p.compare,
        p.testcase_minio_path AS data_path, p.testcase_hash AS data_hash, p.version
 FROM wanted
 LEFT JOIN submissions AS seen ON seen.job_id = wanted.job_id
 LEFT JOIN won ON won.job_id = wanted.job_id AND first
 LEFT JOIN problems AS p ON p.id = won.problem_id
+LEFT JOIN contest_problems AS c ON c.contest_id = won.contest_id AND c.problem_id = won.problem_id
 LEFT JOIN died ON died.job_id = wanted.job_id
 LEFT JOIN free ON free.job_id = wanted.job_id;
 

@@ -17,7 +17,8 @@
 -- it runs, its members cannot try its problems elsewhere.
 WITH
 seat AS MATERIALIZED (
-    SELECT c.id AS contest_id, m.team_id, c.start_at <= now() AS has_started,
+    SELECT c.id AS contest_id, m.team_id, p.time_limit_ms, p.memory_limit_mb,
+           c.languages = '{}' OR $4 = ANY (c.languages) AS takes_language, c.start_at <= now() AS has_started,
            c.start_at + c.duration_ms * interval '1 millisecond' <= now() AS is_over
     FROM contest_members AS m
     JOIN contests AS c ON c.id = m.contest_id
@@ -29,8 +30,11 @@ problem AS (
            languages = '{}' OR $4 = ANY (languages) AS takes_language
     FROM open_problems($2) WHERE id = $3 AND $18::bigint IS NULL
     UNION ALL
-    SELECT id, time_limit_ms, memory_limit_mb * 1024, languages = '{}' OR $4 = ANY (languages)
-    FROM problems WHERE id = $3 AND $18::bigint IS NOT NULL AND EXISTS (SELECT FROM seat WHERE has_started)
+    SELECT p.id, coalesce(seat.time_limit_ms, p.time_limit_ms),
+           coalesce(seat.memory_limit_mb, p.memory_limit_mb) * 1024,
+           seat.takes_language AND (p.languages = '{}' OR $4 = ANY (p.languages))
+    FROM problems AS p CROSS JOIN seat
+    WHERE p.id = $3 AND $18::bigint IS NOT NULL AND seat.has_started
 ),
 same_key AS MATERIALIZED (
     SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6

@@ -277,6 +277,13 @@ async def test_what_is_not_there_is_an_error_of_the_specification(scene: Scene) 
     assert [row["team_id"] for row in rows] == ["t-alice"]
 
 
+async def test_a_program_in_a_language_that_the_contest_does_not_take(scene: Scene) -> None:
+    await scene.change(languages=("python3",))
+    status, answer, _ = await scene.submit("alice")
+    assert (status, "Python" in answer["message"]) == (400, True), answer
+    assert [each["id"] for each in await scene.get("/languages", "alice")] == ["python3"]
+
+
 async def test_submissions_and_clarifications_that_are_refused(scene: Scene) -> None:
     for name, more, status in (
         ("", {}, 401), ("carol", {}, 403), ("root", {}, 403), ("alice", {"team_id": "t-bob"}, 400),

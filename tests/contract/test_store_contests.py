@@ -138,6 +138,24 @@ async def test_who_may_submit_and_when(real: PgLab) -> None:
     assert isinstance(await submit(real.store, replace(over, contest_id=None)), Receipt)
 
 
+async def test_a_contest_has_limits_and_languages_of_its_own(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules(languages=("python3", "cpp17")))
+    shown = ContestProblem(label="A", problem_id=mine.problem_id, ordinal=1, time_limit_ms=4321, memory_limit_mb=77)
+    assert await real.pg_store.contests.put_problem(contest.id, shown, by=by(contest)) is None
+    problem = (await ledger_of(real, contest)).of(EventType.PROBLEMS)["A"]
+    assert (problem["time_limit_ms"], problem["memory_limit_mb"]) == (4321, 77)
+    assert await submit(real.store, replace(mine, language="go")) is SubmitRefusal.LANGUAGE_NOT_ALLOWED
+    taken = await real.pg_store.contests.taken_problem(contest.id, mine.problem_id)
+    assert taken is not None
+    assert (taken.time_limit_ms, set(taken.languages)) == (4321, {"python3", "cpp17"})
+
+    claimed = (await claim(real, await send(real.store, mine))).problem
+    assert (claimed.time_limit_ms, claimed.memory_limit_mb) == (4321, 77)
+    practice = replace(mine, contest_id=None, user_id=await new_user(real.store, "bob"))
+    claimed = (await claim(real, await send(real.store, practice), entry_id="2-1")).problem
+    assert (claimed.time_limit_ms, claimed.memory_limit_mb) != (4321, 77)
+
+
 async def test_what_is_due_happens_once_and_at_its_time(real: PgLab) -> None:
     said = rules(started_min=301, thaw_at=dt.datetime.now(dt.UTC))
     contest, _ = await arranged(real, said)

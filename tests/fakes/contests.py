@@ -20,6 +20,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
 )
+from deepoj.words.problems import Problem
 
 _UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
 
@@ -52,6 +53,9 @@ class NoContests:
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         return _UNKNOWN
+
+    async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
+        return None
 
     async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None:
         return _UNKNOWN

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text, storable
 from deepoj.words.admin_events import AdminAct
@@ -36,6 +37,7 @@ from deepoj.words.contests import (
     EventType,
 )
 from deepoj.words.errors import Breakage, StoreUnavailable
+from deepoj.words.problems import Problem
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -126,7 +128,12 @@ class PgContests:
                 if row["label"] is None and await _is_used(connection, contest_id, problem.label):
                     return ContestRefusal.PROBLEM_USED
                 await connection.execute(
-                    queries()["put_contest_problem"].sql, contest_id, problem.label, problem.problem_id
+                    queries()["put_contest_problem"].sql,
+                    contest_id,
+                    problem.label,
+                    problem.problem_id,
+                    problem.time_limit_ms,
+                    problem.memory_limit_mb,
                 )
                 await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
                 data = {
@@ -136,13 +143,17 @@ class PgContests:
                     "problem_id": problem.problem_id,
                     "rgb": problem.rgb,
                     "color": problem.color,
-                    "time_limit_ms": row["time_limit_ms"],
-                    "memory_limit_mb": row["memory_limit_mb"],
+                    "time_limit_ms": problem.time_limit_ms or row["time_limit_ms"],
+                    "memory_limit_mb": problem.memory_limit_mb or row["memory_limit_mb"],
                 }
                 await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None
 
         return await self._pool.do(work, repeatable=True)
+
+    async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
+        row = await self._pool.row("taken_problem", contest_id, problem_id, repeatable=True)
+        return None if row is None else problem_of(row)
 
     async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
@@ -349,6 +360,7 @@ def _values(rules: ContestRules) -> tuple[object, ...]:
         rules.late_ms,
         rules.late_step_ms,
         rules.late_percent,
+        list(rules.languages),
     )
 
 
@@ -373,6 +385,7 @@ def _contest(row: asyncpg.Record) -> Contest:
             late_ms=row["late_ms"],
             late_step_ms=row["late_step_ms"],
             late_percent=row["late_percent"],
+            languages=tuple(row["languages"]),
         ),
         created_by=row["created_by"],
         started_at=row["started_at"],

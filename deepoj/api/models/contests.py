@@ -18,6 +18,7 @@ _VERIFYING = "whether a verdict is seen, and counts on the board, only when the 
 _CUSTOM_RUNS = "whether teams may run programs on inputs of their own while it runs"
 _LATE = "homework: how long after the end submissions are taken"
 _LATE_STEP = "homework: for each such time that has begun a late submission loses late_percent of its points"
+_LANGUAGES = "keys of the languages that are taken, among those of each problem; empty: all of them"
 _LATE_PERCENT = "homework: 0 to 100"
 
 
@@ -39,6 +40,7 @@ class ContestChanges(RequestModel):
     late_ms: int | None = Field(None, description=_LATE)
     late_step_ms: int | None = Field(None, description=_LATE_STEP)
     late_percent: int | None = Field(None, description=_LATE_PERCENT)
+    languages: list[str] | None = Field(None, description=_LANGUAGES)
 
 
 class ContestBody(RequestModel):
@@ -61,6 +63,7 @@ class ContestBody(RequestModel):
     late_ms: int = Field(0, description=_LATE)
     late_step_ms: int = Field(24 * 3_600_000, description=_LATE_STEP)
     late_percent: int = Field(0, description=_LATE_PERCENT)
+    languages: list[str] = Field([], description=_LANGUAGES)
 
 
 class ContestRemoved(ResponseModel):
@@ -107,6 +110,7 @@ class ContestItem(ResponseModel):
     late_ms: int = Field(description=_LATE)
     late_step_ms: int = Field(description=_LATE_STEP)
     late_percent: int = Field(description=_LATE_PERCENT)
+    languages: list[str] = Field(description=_LANGUAGES)
     state: ContestStateView
 
 
@@ -144,6 +148,8 @@ class ContestProblemBody(RequestModel):
     name: str = Field("", description="instead of the problem's title")
     rgb: str = Field("", description="#rrggbb, the color of its balloons")
     color: str = Field("", description="the name of this color")
+    time_limit_ms: int | None = Field(None, description="instead of the problem's; null: the problem's")
+    memory_limit_mb: int | None = Field(None, description="instead of the problem's; null: the problem's")
 
 
 class TeamsBody(RequestModel):

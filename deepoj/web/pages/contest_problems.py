@@ -87,7 +87,7 @@ class ContestProblemPages:
         if reading.viewer.team_id is None and not reading.viewer.is_jury:
             raise Refused(ApiError.NOT_IN_CONTEST)
         shown = reading.problem(label)
-        problem = await self._context.problems.problem(shown.problem_id)
+        problem = await self._context.contests.taken_problem(reading.contest.id, shown.problem_id)
         if problem is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return reading, shown, problem
