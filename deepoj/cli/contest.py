@@ -74,18 +74,21 @@ def replay(feed: Path, board_file: Path | None, as_json: bool) -> None:
 
 def _events(feed: Path) -> Iterator[FeedEvent]:
     if feed.is_file():
-        with feed.open(encoding="utf-8") as lines:
+        with feed.open(encoding="utf-8-sig") as lines:
             yield from read_events(lines, feed.name)
         return
     for name in _FEED_NAMES:
         if (feed / name).is_file():
             yield from _events(feed / name)
             return
+    if len(feeds := list(feed.glob("*.ndjson"))) == 1:
+        yield from _events(feeds[0])
+        return
     files = sorted(feed.glob("*.json"))
     if not files:
         raise FeedError(f"{feed} has neither {' nor '.join(_FEED_NAMES)} nor a JSON file for each endpoint")
     for file in files:
-        yield parse_collection(file.stem, file.read_text(encoding="utf-8"), file.name)
+        yield parse_collection(file.stem, file.read_text(encoding="utf-8-sig"), file.name)
 
 
 def _print(replayed: Replay) -> None:

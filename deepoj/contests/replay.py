@@ -132,7 +132,7 @@ def _differences(objects: ContestObjects, board: Board, rows: list[BoardRow]) ->
             computed = _leaders(rows)
         elif award.startswith("first-to-solve-"):
             problem = award.removeprefix("first-to-solve-")
-            computed = board.first_to_solve(problem) if problem in board.problems else set()
+            computed = _first_to_solve(rows, problem)
         elif kind == "group":
             computed = _leaders(row for row in rows if subject in map(str, teams[row.team_id].get("group_ids") or ()))
         elif kind == "organization":
@@ -140,8 +140,23 @@ def _differences(objects: ContestObjects, board: Board, rows: list[BoardRow]) ->
         else:
             continue
         published = {str(team) for team in item.get("team_ids") or ()}
+        if award.startswith("first-to-solve-") and (
+            # by a coarse clock several solutions are the first; one of them came first
+            (published and published <= computed)
+            # not given yet: an earlier attempt has no verdict
+            or (not published and not board.first_to_solve(award.removeprefix("first-to-solve-")))
+        ):
+            continue
         if published != computed:
             yield AwardDifference(award, sorted(published), sorted(computed))
+
+
+def _first_to_solve(rows: Iterable[BoardRow], problem: str) -> set[str]:
+    """Return the teams with the first solution, whatever becomes of earlier attempts without a verdict: in a published
+    feed they will not get one."""
+    times = {row.team_id: row.cells[problem].solved_ms for row in rows if problem in row.cells}
+    first = min((time_ms for time_ms in times.values() if time_ms is not None), default=None)
+    return set() if first is None else {team for team, time_ms in times.items() if time_ms == first}
 
 
 def _leaders(rows: Iterable[BoardRow]) -> set[str]:

@@ -78,7 +78,7 @@ def _feed(*awards: dict[str, Any]) -> list[str]:
     [
         ("winner", ["t1"]),
         ("first-to-solve-p0", ["t2"]),
-        ("first-to-solve-p1", []),
+        ("first-to-solve-p1", ["t1"]),
         ("group-winner-g2", ["t2"]),
         ("group-winner-g0", []),
     ],
@@ -89,6 +89,12 @@ def test_award_that_the_board_does_not_give_is_told(award: str, teams: list[str]
 
     assert right.differences == []
     assert [(found.award, found.published, found.computed) for found in wrong.differences] == [(award, ["t0"], teams)]
+
+
+def test_first_solution_is_not_given_before_earlier_attempts_are_judged() -> None:
+    assert replay(read_events(_feed({"id": "first-to-solve-p1", "team_ids": []}), "feed")).differences == []
+    early = replay(read_events(_feed({"id": "first-to-solve-p0", "team_ids": []}), "feed"))
+    assert [found.computed for found in early.differences] == [["t2"]]
 
 
 @pytest.mark.parametrize(
