@@ -61,6 +61,7 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "late_step_ms": rules.late_step_ms,
         "late_percent": rules.late_percent,
         "languages": list(rules.languages),
+        "registration": rules.registration.value,
         "state": _state(contest),
     }
 

@@ -77,6 +77,8 @@ _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
         ContestRefusal.HAS_STARTED: ApiError.CONTEST_START_PASSED,
         ContestRefusal.HAS_HAPPENED: ApiError.CONTEST_MOMENT_PASSED,
         ContestRefusal.NOT_OVER: ApiError.CONTEST_NOT_OVER,
+        ContestRefusal.REGISTRATION_CLOSED: ApiError.CONTEST_REGISTRATION_CLOSED,
+        ContestRefusal.NOT_REGISTERED: ApiError.NOT_IN_CONTEST,
         ContestRefusal.UNJUDGED: ApiError.CONTEST_MOVED,
         ContestRefusal.UNANSWERED: ApiError.CONTEST_UNANSWERED,
         ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
@@ -212,6 +214,19 @@ class Contesting:
         _require_label(label)
         _require_done(await self._contests.remove_problem(contest.id, label, by=user.id))
         _log("problem", contest, user)
+
+    async def register(self, sight: ContestSight, user: User) -> str:
+        """Make a team of one of the caller, and return it."""
+        done = await self._contests.register(sight.contest.id, user.id)
+        if isinstance(done, ContestRefusal):
+            raise Refused(_REFUSALS[done])
+        _log("registered", sight.contest, user)
+        return done
+
+    async def withdraw(self, sight: ContestSight, user: User) -> None:
+        """Delete the caller's team of one."""
+        _require_done(await self._contests.withdraw(sight.contest.id, user.id))
+        _log("withdrawn", sight.contest, user)
 
     async def clarify(self, sight: ContestSight, draft: ClarificationDraft, *, to_all: bool = False) -> str:
         """Store a question of a team, or an answer or announcement of the jury, and return its id.

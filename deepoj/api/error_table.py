@@ -148,6 +148,12 @@ class ApiError(CodedError):
         "这道题已有另一个题号。",
     )
     CONTEST_PROBLEM_USED = (409, Code.CONTEST_PROBLEM_USED, "The problem has submissions: it stays.", "该题已有提交。")
+    CONTEST_REGISTRATION_CLOSED = (
+        409,
+        Code.CONTEST_REGISTRATION_CLOSED,
+        "Those who run this contest make its teams, or it is over: ask them.",
+        "本场比赛不开放报名，或已结束：请联系主办方。",
+    )
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
     CONTEST_UNJUDGED = (
         409,

@@ -30,6 +30,7 @@ _LISTS = ("groups", "organizations", "teams", "accounts")
 _RULES = (
     "kind", "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
     "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent", "languages",
+    "registration",
 )  # fmt: skip
 _SHOWN = ("label", "ordinal", "name", "rgb", "color")
 #: of a problem in the contest, and of the problem itself

@@ -15,7 +15,7 @@ from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
 from deepoj.client.shown import shown
 from deepoj.contests.clock import minutes_of, parse_reltime
-from deepoj.words.contests import ContestFeedback
+from deepoj.words.contests import ContestFeedback, ContestRegistration
 
 #: the value of an option that empties a field
 _NONE = "none"
@@ -84,6 +84,11 @@ _RULES = (
         help="Homework: for each such time that has begun, late submissions lose --late-percent.",
     ),
     click.option("--late-percent", type=click.IntRange(0, 100), help="Homework: percent of the points that are lost."),
+    click.option(
+        "--registration",
+        type=click.Choice(list(ContestRegistration)),
+        help="Who makes teams: closed, those who run the contest; open, everybody makes a team of one.",
+    ),
     click.option(
         "--languages",
         type=_Keys(),

@@ -152,7 +152,7 @@ def _differences(objects: ContestObjects, board: Board, rows: list[BoardRow]) ->
 
 
 def _first_to_solve(rows: Iterable[BoardRow], problem: str) -> set[str]:
-    """Return the teams with the first solution, whatever becomes of earlier attempts without a verdict: in a published
+    """Return the teams with the first solution. Earlier attempts without a verdict do not keep it back: in a published
     feed they will not get one."""
     times = {row.team_id: row.cells[problem].solved_ms for row in rows if problem in row.cells}
     first = min((time_ms for time_ms in times.values() if time_ms is not None), default=None)

@@ -71,6 +71,16 @@ class Contests(Protocol):
         deleted has no accounts any more. Return the user names because of which it was nothing: no account has them."""
         ...
 
+    async def register(self, contest_id: int, user_id: int) -> str | ContestRefusal:
+        """Put an account into a team of its own, and return the team; it is no fault if the account is in a team
+        already. Refused unless registration is open and the contest is not over (REGISTRATION_CLOSED)."""
+        ...
+
+    async def withdraw(self, contest_id: int, user_id: int) -> ContestRefusal | None:
+        """Delete an account's team of one. Refused once it has submissions (HAS_STARTED), and if there is none
+        (NOT_REGISTERED)."""
+        ...
+
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
         """Store a clarification. Return its id."""
         ...

@@ -27,6 +27,7 @@ from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
+from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
@@ -93,6 +94,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
+        ContestRegistrationPages(context, visitors, reader),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,15 @@ class ContestKind(enum.StrEnum):
     IOI = "ioi"
     #: points of the best submission; late ones lose some
     HOMEWORK = "homework"
+
+
+class ContestRegistration(enum.StrEnum):
+    """Who makes teams."""
+
+    #: those who run the contest
+    CLOSED = "closed"
+    #: each account that sees the contest, too: a team of one, until the end
+    OPEN = "open"
 
 
 class ContestFeedback(enum.StrEnum):
@@ -73,6 +82,7 @@ class ContestRules:
     late_percent: int = 0
     #: keys of the languages that are taken, among those of each problem; empty: all of them
     languages: tuple[str, ...] = ()
+    registration: ContestRegistration = ContestRegistration.CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +154,14 @@ class ContestProblem:
     memory_limit_mb: int | None = None
 
 
+def team_of_one(user_id: int, group_ids: Sequence[str] = ()) -> ContestObject:
+    """Return the team that an account is by itself. It has no name: that of the account is added when it is read, so an
+    erased account has left none in the ledger."""
+    team_id = f"u{user_id}"
+    data = {"user_id": user_id, "organization_id": None, "group_ids": list(group_ids), "is_hidden": False}
+    return ContestObject(EventType.TEAMS, team_id, {**data, "label": team_id})
+
+
 @dataclass(frozen=True, slots=True)
 class ContestMember:
     """An account of a team."""
@@ -196,6 +214,10 @@ class ContestRefusal(enum.StrEnum):
     #: the change would move an end, a freeze or a thaw that has happened
     HAS_HAPPENED = "has_happened"
     NOT_OVER = "not_over"
+    #: people do not make teams of this contest, or not any more
+    REGISTRATION_CLOSED = "registration_closed"
+    #: the account has no team of one
+    NOT_REGISTERED = "not_registered"
     UNJUDGED = "unjudged"
     UNANSWERED = "unanswered"
     FINALIZED = "finalized"

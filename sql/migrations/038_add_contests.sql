@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS contests (
     late_percent integer   NOT NULL DEFAULT 0,
     -- keys of the languages that are taken, among those of each problem; empty: all of them
     languages  text[]      NOT NULL DEFAULT '{}',
+    -- open: an account that sees the contest makes itself a team of one, until the end
+    registration text      NOT NULL DEFAULT 'closed' CHECK (registration IN ('closed', 'open')),
     -- when the board shows all verdicts again; NULL: not decided yet
     thaw_at          timestamptz,
     -- what has happened, at the time for which it was set; NULL: not yet
@@ -148,7 +150,8 @@ CREATE OR REPLACE FUNCTION contest_data(c contests) RETURNS jsonb LANGUAGE sql S
         'duration_ms', c.duration_ms, 'freeze_ms', c.freeze_ms, 'penalty_ms', c.penalty_ms,
         'is_compile_error_free', c.is_compile_error_free, 'thaw_at', contest_time_text(c.thaw_at),
         'feedback', c.feedback, 'is_verifying', c.is_verifying, 'allows_custom_runs', c.allows_custom_runs,
-        'late_ms', c.late_ms, 'late_step_ms', c.late_step_ms, 'late_percent', c.late_percent, 'languages', c.languages)
+        'late_ms', c.late_ms, 'late_step_ms', c.late_step_ms, 'late_percent', c.late_percent, 'languages', c.languages,
+        'registration', c.registration)
 $$;
 
 -- Lets happen what is due: start, freeze, end, thaw, and the end of updates, each as an event of its own, in this order, at

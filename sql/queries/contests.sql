@@ -1,10 +1,10 @@
 -- name: create_contest
--- Makes a contest with its first events; no row if the key is taken. $19: who does it.
+-- Makes a contest with its first events; no row if the key is taken. $20: who does it.
 WITH made AS (
     INSERT INTO contests (key, kind, name, formal_name, is_public, start_at, duration_ms, freeze_ms, penalty_ms,
                           is_compile_error_free, thaw_at, feedback, is_verifying, allows_custom_runs, late_ms,
-                          late_step_ms, late_percent, languages, created_by)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                          late_step_ms, late_percent, languages, registration, created_by)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
     ON CONFLICT (key) DO NOTHING
     RETURNING *
 ),
@@ -12,7 +12,7 @@ counter AS (INSERT INTO contest_counters (contest_id) SELECT id FROM made),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT u.username, 'contest_created', made.key, jsonb_build_object('contest_id', made.id)
-    FROM made JOIN users AS u ON u.id = $19
+    FROM made JOIN users AS u ON u.id = $20
 )
 SELECT * FROM made;
 
@@ -37,7 +37,7 @@ LIMIT $3;
 UPDATE contests
 SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6, freeze_ms = $7, penalty_ms = $8,
     is_compile_error_free = $9, thaw_at = $10, feedback = $11, is_verifying = $12, allows_custom_runs = $13,
-    late_ms = $14, late_step_ms = $15, late_percent = $16, languages = $17
+    late_ms = $14, late_step_ms = $15, late_percent = $16, languages = $17, registration = $18
 WHERE id = $1
 RETURNING *;
 
@@ -86,6 +86,30 @@ DELETE FROM contest_members WHERE contest_id = $1 AND team_id = ANY ($2::text[])
 -- The event of an account whose name has changed, in each contest in which it is.
 SELECT tell_contest(m.contest_id, 'accounts', $1::bigint::text, jsonb_build_object('type', 'team', 'team_id', m.team_id))
 FROM (SELECT contest_id, team_id FROM contest_members WHERE user_id = $1::bigint ORDER BY contest_id) AS m;
+
+-- name: tell_own_teams_of_account
+-- The same event of each team that has the account's name: a team of one.
+SELECT tell_contest(t.contest_id, 'teams', t.object_id, t.data)
+FROM (SELECT DISTINCT ON (e.contest_id) e.contest_id, e.object_id, e.data
+      FROM contest_members AS m
+      JOIN contest_events AS e ON e.contest_id = m.contest_id AND e.type = 'teams' AND e.object_id = m.team_id
+      WHERE m.user_id = $1::bigint
+      ORDER BY e.contest_id, e.number DESC) AS t
+WHERE (t.data -> 'user_id')::bigint = $1::bigint;
+
+-- name: register_in_contest
+-- Puts an account into a team of its own, in a locked contest; no row if it is in a team.
+INSERT INTO contest_members (contest_id, user_id, team_id) VALUES ($1, $2, $3)
+ON CONFLICT (contest_id, user_id) DO NOTHING
+RETURNING team_id;
+
+-- name: own_team_of_account
+-- The team of one of an account; locks the membership. No row: it is in another team, or in none.
+SELECT m.team_id,
+       EXISTS (SELECT FROM submissions WHERE contest_id = $1 AND contest_team = m.team_id) AS is_used
+FROM contest_members AS m
+WHERE m.contest_id = $1 AND m.user_id = $2 AND m.team_id = $3
+FOR UPDATE;
 
 -- name: team_of
 -- The team of an account.
@@ -201,10 +225,14 @@ SELECT advance_contest($1) AS told;
 
 -- name: contest_events
 -- The next $3 events after the number $2.
--- The ledger has no names of people: an account's is added here, and an erased account has its pseudonym.
+-- The ledger has no names of people: that of an account or of its team of one is added here, and an erased account has
+-- its pseudonym.
 SELECT number, at, type, object_id,
        CASE WHEN type = 'accounts' AND object_id ~ '^[0-9]{1,18}$' THEN jsonb_build_object(
                 'username', (SELECT u.username FROM users AS u WHERE u.id = object_id::bigint)) || data
+            WHEN type = 'teams' AND data ? 'user_id' THEN data || coalesce(
+                (SELECT jsonb_build_object('name', u.username, 'display_name', u.username)
+                 FROM users AS u WHERE u.id = (data -> 'user_id')::bigint), '{}')
             ELSE data END AS data
 FROM contest_events
 WHERE contest_id = $1 AND number > $2

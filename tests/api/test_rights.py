@@ -109,6 +109,8 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/contests/{contest}/teams", (404, 404, 404, 404, 404)),
     ("POST", "/api/v1/contests/{contest}/teams", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/submit", (401, 401, 404, 404, 404)),
+    ("POST", "/api/v1/contests/{contest}/registration", (401, 401, 404, 404, 404)),
+    ("DELETE", "/api/v1/contests/{contest}/registration", (401, 401, 404, 404, 404)),
     ("GET", "/api/v1/contests/{contest}/clarifications", (404, 404, 404, 404, 404)),
     ("POST", "/api/v1/contests/{contest}/clarifications", (401, 401, 404, 404, 404)),
     ("GET", "/api/v1/contests/{contest}/scoreboard", (404, 404, 404, 404, 404)),

@@ -57,7 +57,7 @@ class MadeLedger:
             "duration_ms": DURATION_MIN * 60_000, "freeze_ms": FREEZE_MIN * 60_000, "penalty_ms": 20 * 60_000,
             "is_compile_error_free": True, "thaw_at": None, "feedback": "full", "is_verifying": False,
             "allows_custom_runs": True, "late_ms": 0, "late_step_ms": 86_400_000, "late_percent": 0,
-            "languages": [],
+            "languages": [], "registration": "closed",
         }  # fmt: skip
         self.state: dict[str, Any] = dict.fromkeys(STATES)
         self.teams: dict[str, dict[str, Any]] = {}

@@ -34,6 +34,9 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
     ("POST", "/finals/submit"): (
         {"problem": "A", "language": "cpp17", "code": "x"}, (401, 403, 200, 403, 403, 403, 403),
     ),
+    # the member is in a team that the director has made
+    ("POST", "/finals/registration"): (None, (401, 409, 200, 409, 409, 409, 409)),
+    ("DELETE", "/finals/registration"): (None, (401, 403, 403, 403, 403, 403, 403)),
     ("POST", "/finals/clarifications"): ({"text": "x"}, (401, 403, 201, 403, 201, 403, 201)),
     ("POST", "/finals/finalize"): ({}, _TOO_LATE),
     ("DELETE", "/finals"): (None, _TOO_LATE),
@@ -51,6 +54,8 @@ _STATES: Mapping[str, Mapping[tuple[str, str], tuple[int, ...]]] = {
         ("PUT", "/finals/problems/A"): _TOO_LATE,
         ("DELETE", "/finals/problems/Z"): _TOO_LATE,
         ("POST", "/finals/teams"): _TOO_LATE,
+        ("POST", "/finals/registration"): (401,) + (409,) * 6,
+        ("DELETE", "/finals/registration"): (401,) + (409,) * 6,
         ("POST", "/finals/clarifications"): (401, 403, 409, 403, 409, 403, 409),
     },
 }  # fmt: skip

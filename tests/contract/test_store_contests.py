@@ -23,6 +23,7 @@ from deepoj.words.contests import (
     ContestObject,
     ContestProblem,
     ContestRefusal,
+    ContestRegistration,
     ContestRules,
     ContestStanding,
     EventType,
@@ -154,6 +155,38 @@ async def test_a_contest_has_limits_and_languages_of_its_own(real: PgLab) -> Non
     practice = replace(mine, contest_id=None, user_id=await new_user(real.store, "bob"))
     claimed = (await claim(real, await send(real.store, practice), entry_id="2-1")).problem
     assert (claimed.time_limit_ms, claimed.memory_limit_mb) != (4321, 77)
+
+
+async def test_people_take_part_by_themselves_where_registration_is_open(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    contests, bob = real.pg_store.contests, await new_user(real.store, "bob")
+    assert await contests.register(contest.id, bob) is ContestRefusal.REGISTRATION_CLOSED
+    is_open = rules(registration=ContestRegistration.OPEN, start_at=contest.rules.start_at)
+    assert isinstance(await contests.change_contest(contest.id, is_open, by=by(contest)), Contest)
+    assert await contests.register(contest.id, mine.user_id) == "t-alice"
+    assert await contests.withdraw(contest.id, mine.user_id) is ContestRefusal.NOT_REGISTERED
+    assert [await contests.register(contest.id, bob) for _ in range(2)] == [f"u{bob}"] * 2
+    ledger = await ledger_of(real, contest)
+    assert ledger.of(EventType.TEAMS)[f"u{bob}"]["name"] == "bob"
+    (told,) = real.rows("SELECT data::text AS data FROM contest_events WHERE object_id LIKE 'u%'")
+    assert "bob" not in told["data"], "no name of a person is in the ledger"
+
+    assert await contests.withdraw(contest.id, bob) is None
+    assert set((await ledger_of(real, contest)).of(EventType.TEAMS)) == {"t-alice"}
+    assert await contests.team_of(contest.id, bob) is None
+    await contests.register(contest.id, bob)
+    await judged(real, replace(mine, user_id=bob), Verdict.ACCEPTED)
+    assert await contests.withdraw(contest.id, bob) is ContestRefusal.HAS_STARTED
+    before = (await ledger_of(real, contest)).last
+    assert await real.store.account_data.erase(bob, by=None) == f"deleted-{bob}"
+    ledger = await ledger_of(real, contest)
+    assert ledger.of(EventType.TEAMS)[f"u{bob}"]["name"] == f"deleted-{bob}"
+    assert ledger.last == before + 2, "readers of the ledger are told"
+    ended = replace(is_open, duration_ms=60_000, freeze_ms=None)
+    assert isinstance(await contests.change_contest(contest.id, ended, by=by(contest)), Contest)
+    await contests.advance()
+    carol = await new_user(real.store, "carol")
+    assert await contests.register(contest.id, carol) is ContestRefusal.REGISTRATION_CLOSED
 
 
 async def test_what_is_due_happens_once_and_at_its_time(real: PgLab) -> None:

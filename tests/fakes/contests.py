@@ -65,6 +65,12 @@ class NoContests:
     ) -> frozenset[str] | ContestRefusal:
         return _UNKNOWN
 
+    async def register(self, contest_id: int, user_id: int) -> str | ContestRefusal:
+        return _UNKNOWN
+
+    async def withdraw(self, contest_id: int, user_id: int) -> ContestRefusal | None:
+        return _UNKNOWN
+
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
         return _UNKNOWN
 

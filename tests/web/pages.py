@@ -435,6 +435,7 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/contests/{contest}/submissions", statuses=(LOGIN, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/clarifications", statuses=(404, 404, 404, 404)),
     Right(method="POST", path="/contests/{contest}/clarifications", statuses=(LOGIN, 404, 404, 404)),
+    Right(method="POST", path="/contests/{contest}/registration", statuses=(LOGIN, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/problems/{label}", statuses=(LOGIN, 404, 404, 404)),
     Right(method="POST", path="/contests/{contest}/problems/{label}", statuses=(LOGIN, 404, 404, 404)),
     Right(

@@ -77,6 +77,7 @@ class PgAccountData:
                 if name is None:
                     return RightsRefusal.UNKNOWN_USER
                 await connection.execute(queries()["tell_contests_of_account"].sql, user_id)
+                await connection.execute(queries()["tell_own_teams_of_account"].sql, user_id)
                 return str(name)
 
         return await self._pool.do(work, repeatable=True)

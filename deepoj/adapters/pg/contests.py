@@ -32,9 +32,11 @@ from deepoj.words.contests import (
     ContestPlace,
     ContestProblem,
     ContestRefusal,
+    ContestRegistration,
     ContestRules,
     ContestStanding,
     EventType,
+    team_of_one,
 )
 from deepoj.words.errors import Breakage, StoreUnavailable
 from deepoj.words.problems import Problem
@@ -201,6 +203,44 @@ class PgContests:
 
         return await self._pool.do(work, repeatable=True)
 
+    async def register(self, contest_id: int, user_id: int) -> str | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                former = await connection.fetchval(queries()["team_of"].sql, contest_id, user_id)
+                if former is not None:
+                    return str(former)
+                if found.rules.registration is not ContestRegistration.OPEN or found.ended_at is not None:
+                    return ContestRefusal.REGISTRATION_CLOSED
+                team = team_of_one(user_id)
+                await connection.fetchrow(queries()["register_in_contest"].sql, contest_id, user_id, team.id)
+                account = ContestObject(EventType.ACCOUNTS, str(user_id), {"type": "team", "team_id": team.id})
+                await _tell(connection, contest_id, [team, account])
+                return team.id
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def withdraw(self, contest_id: int, user_id: int) -> ContestRefusal | None:
+        async def work(connection: Connection, again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                team_id = team_of_one(user_id).id
+                row = await connection.fetchrow(queries()["own_team_of_account"].sql, contest_id, user_id, team_id)
+                if row is None:
+                    return None if again else ContestRefusal.NOT_REGISTERED
+                if row["is_used"]:
+                    return ContestRefusal.HAS_STARTED
+                await connection.execute(queries()["remove_contest_members"].sql, contest_id, [team_id])
+                gone = [(EventType.ACCOUNTS, str(user_id)), (EventType.TEAMS, team_id)]
+                await _tell(connection, contest_id, [ContestObject(*one, None) for one in gone])
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
             async with connection.transaction():
@@ -361,6 +401,7 @@ def _values(rules: ContestRules) -> tuple[object, ...]:
         rules.late_step_ms,
         rules.late_percent,
         list(rules.languages),
+        rules.registration.value,
     )
 
 
@@ -386,6 +427,7 @@ def _contest(row: asyncpg.Record) -> Contest:
             late_step_ms=row["late_step_ms"],
             late_percent=row["late_percent"],
             languages=tuple(row["languages"]),
+            registration=ContestRegistration(row["registration"]),
         ),
         created_by=row["created_by"],
         started_at=row["started_at"],

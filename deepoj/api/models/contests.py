@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from deepoj.accounts.teams import MAX_ENTRIES, TeamListFormat
 from deepoj.api.models.base import RequestModel, ResponseModel
 from deepoj.api.models.submissions import SourcesBody
-from deepoj.words.contests import ContestFeedback, ContestKind
+from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
 
 _START = "RFC 3339 with a time zone; null: not known yet"
 _FREEZE = "how long before the end the board stops showing verdicts; null: never"
@@ -19,6 +19,7 @@ _CUSTOM_RUNS = "whether teams may run programs on inputs of their own while it r
 _LATE = "homework: how long after the end submissions are taken"
 _LATE_STEP = "homework: for each such time that has begun a late submission loses late_percent of its points"
 _LANGUAGES = "keys of the languages that are taken, among those of each problem; empty: all of them"
+_REGISTRATION = "open: each account that sees the contest may make itself a team of one, until the end"
 _LATE_PERCENT = "homework: 0 to 100"
 
 
@@ -41,6 +42,7 @@ class ContestChanges(RequestModel):
     late_step_ms: int | None = Field(None, description=_LATE_STEP)
     late_percent: int | None = Field(None, description=_LATE_PERCENT)
     languages: list[str] | None = Field(None, description=_LANGUAGES)
+    registration: ContestRegistration | None = Field(None, description=_REGISTRATION)
 
 
 class ContestBody(RequestModel):
@@ -64,6 +66,14 @@ class ContestBody(RequestModel):
     late_step_ms: int = Field(24 * 3_600_000, description=_LATE_STEP)
     late_percent: int = Field(0, description=_LATE_PERCENT)
     languages: list[str] = Field([], description=_LANGUAGES)
+    registration: ContestRegistration = Field(ContestRegistration.CLOSED, description=_REGISTRATION)
+
+
+class ContestRegistered(ResponseModel):
+    """The caller in a contest."""
+
+    key: str
+    team_id: str | None = Field(description="the caller's team; null: none any more")
 
 
 class ContestRemoved(ResponseModel):
@@ -111,6 +121,7 @@ class ContestItem(ResponseModel):
     late_step_ms: int = Field(description=_LATE_STEP)
     late_percent: int = Field(description=_LATE_PERCENT)
     languages: list[str] = Field(description=_LANGUAGES)
+    registration: str = Field(description=_REGISTRATION)
     state: ContestStateView
 
 

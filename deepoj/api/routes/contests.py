@@ -40,6 +40,7 @@ from deepoj.api.models.contests import (
     ContestList,
     ContestProblemBody,
     ContestQuery,
+    ContestRegistered,
     ContestRemoved,
     ContestSubmitBody,
     ContestView,
@@ -255,6 +256,29 @@ class ContestRoutes:
         draft = draft_of(body, problem_id, user, settings, contest_id=sight.contest.id)
         job = await take_in(self._context, draft)
         return Submitted(job_id=job.job_id, status=QUEUING)
+
+    @route(
+        "POST", "/api/v1/contests/<key>/registration", access=USER, responses={200: ContestRegistered}, errors=(409,)
+    )
+    async def register(self, user: User, key: str) -> ContestRegistered:
+        """Register for a contest: you become a team of one, with your username as its name.
+
+        While the contest's registration is open, until its end. If you are in a team already, it stays.
+        """
+        sight = await self._contesting.find(key, user)
+        return ContestRegistered(key=key, team_id=await self._contesting.register(sight, user))
+
+    @route(
+        "DELETE",
+        "/api/v1/contests/<key>/registration",
+        access=USER,
+        responses={200: ContestRegistered},
+        errors=(403, 409),
+    )
+    async def withdraw(self, user: User, key: str) -> ContestRegistered:
+        """Take back a registration, as long as you have submitted nothing."""
+        await self._contesting.withdraw(await self._contesting.find(key, user), user)
+        return ContestRegistered(key=key, team_id=None)
 
     @route("GET", "/api/v1/contests/<key>/clarifications", access=READER, responses={200: ClarificationList})
     async def clarifications(self, user: User | None, key: str) -> ClarificationList:

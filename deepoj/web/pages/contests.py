@@ -30,6 +30,7 @@ from deepoj.web.contests import (
     read_before,
 )
 from deepoj.web.page import MEMBER, page
+from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClarificationDraft
@@ -68,7 +69,11 @@ class ContestPages:
         reading = await self._reader.read(visitor, key)
         is_member = reading.viewer.team_id is not None
         return self._pages.html(
-            "contest.html", visitor, solved=reading.solved() if is_member else set(), **reading.frame()
+            "contest.html",
+            visitor,
+            solved=reading.solved() if is_member else set(),
+            **registration_values(reading, visitor),
+            **reading.frame(),
         )
 
     @page("GET", "/contests/<key>/scoreboard")
