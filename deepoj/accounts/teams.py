@@ -27,7 +27,7 @@ from deepoj.words.contests import ContestObject, EventType
 MAX_ENTRIES = 2000
 MAX_TEXT_CHARS = 200
 #: an id of the Contest API
-ID = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}")
+ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
 #: the id of a group is a part of that of its award, which has 36 characters at most
 _MAX_GROUP_CHARS = 23
 _ORDER = ("id", "name", "organization", "groups", "hidden", "accounts")
@@ -66,8 +66,8 @@ class TeamFault(enum.StrEnum):
     UNKNOWN_COLUMN = "“{value}” is no column, or is there twice"
     TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts"
     QUOTES = "a quotation mark is not closed"
-    ID = "“{value}” is no id: 1 to 36 letters, digits and _ - . (not first)"
-    GROUP_ID = f"“{{value}}” is no id of a group: 1 to {_MAX_GROUP_CHARS} letters, digits and _ - . (not first)"
+    ID = "“{value}” is no id: 1 to 36 letters, digits and _, inside also - and ."
+    GROUP_ID = f"“{{value}}” is no id of a group: 1 to {_MAX_GROUP_CHARS} letters, digits and _, inside also - and ."
     TEXT = f"“{{value}}” is no text of 1 to {MAX_TEXT_CHARS} printable characters"
     FLAG = "“{value}” is neither yes nor no"
     TWICE = "“{value}” is there twice"

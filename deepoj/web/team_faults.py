@@ -21,8 +21,8 @@ TEAM_FAULTS: Mapping[TeamFault, str] = {
         "“%(value)s” is one cell too many: write id, name, organization, groups, hidden, accounts"
     ),
     TeamFault.QUOTES: _("a quotation mark is not closed"),
-    TeamFault.ID: _("“%(value)s” is no id: 1 to 36 letters, digits and _ - . (not first)"),
-    TeamFault.GROUP_ID: _("“%(value)s” is no id of a group: 1 to 23 letters, digits and _ - . (not first)"),
+    TeamFault.ID: _("“%(value)s” is no id: 1 to 36 letters, digits and _, inside also - and ."),
+    TeamFault.GROUP_ID: _("“%(value)s” is no id of a group: 1 to 23 letters, digits and _, inside also - and ."),
     TeamFault.TEXT: _("“%(value)s” is no text of 1 to 200 printable characters"),
     TeamFault.FLAG: _("“%(value)s” is neither yes nor no"),
     TeamFault.TWICE: _("“%(value)s” is there twice"),

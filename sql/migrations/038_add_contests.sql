@@ -48,7 +48,7 @@ CREATE TABLE IF NOT EXISTS contests (
     is_marking       boolean     NOT NULL DEFAULT false,
     -- the submissions that were accepted before is_marking have their marks
     is_marked        boolean     NOT NULL DEFAULT false,
-    CONSTRAINT contests_key CHECK (key ~ '^[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}$'),
+    CONSTRAINT contests_key CHECK (key ~ '^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?$'),
     CONSTRAINT contests_kind CHECK (kind IN ('icpc', 'ioi', 'homework')),
     CONSTRAINT contests_times CHECK (duration_ms > 0 AND freeze_ms BETWEEN 0 AND duration_ms AND penalty_ms >= 0),
     CONSTRAINT contests_feedback CHECK (feedback IN ('full', 'hidden')),
@@ -67,7 +67,7 @@ CREATE TABLE IF NOT EXISTS contest_problems (
     memory_limit_mb integer CHECK (memory_limit_mb > 0),
     PRIMARY KEY (contest_id, label),
     UNIQUE (contest_id, problem_id),
-    CONSTRAINT contest_problems_label CHECK (label ~ '^[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,35}$')
+    CONSTRAINT contest_problems_label CHECK (label ~ '^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?$')
 );
 CREATE INDEX IF NOT EXISTS idx_contest_problems_problem_id ON contest_problems (problem_id);
 
@@ -263,6 +263,7 @@ BEGIN
     IF TG_OP = 'INSERT' THEN
         PERFORM tell_contest(NEW.contest_id, 'submissions', NEW.id::text, jsonb_build_object(
             'job_id', NEW.job_id, 'team_id', NEW.contest_team, 'language', NEW.language,
+            'entry_point', NEW.entry_point,
             'at', contest_time_text(NEW.created_at),
             'problem_id', (SELECT label FROM contest_problems
                            WHERE contest_id = NEW.contest_id AND problem_id = NEW.problem_id)));

@@ -48,7 +48,7 @@ class ContestChanges(RequestModel):
 class ContestBody(RequestModel):
     """A new contest."""
 
-    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _ - . (not first)")
+    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _, inside also - and .")
     kind: ContestKind = Field(ContestKind.ICPC, description="by which rules its board counts; stays")
     name: str
     formal_name: str = ""
