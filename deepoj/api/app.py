@@ -34,6 +34,7 @@ from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
+from deepoj.api.routes.clics_changes import ContestApiChanges
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
@@ -61,7 +62,7 @@ from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavai
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, X-Request-ID, traceparent, Accept-Language, Last-Event-ID"
 )
-_EXPOSED_HEADERS = "X-Request-ID, Retry-After, traceparent"
+_EXPOSED_HEADERS = "X-Request-ID, Retry-After, traceparent, Location"
 _PREFLIGHT_MAX_AGE_S = "600"
 
 
@@ -135,7 +136,8 @@ def create_app(context: ApiContext) -> Api:
         VerificationRoutes(context),
         PreviewRoutes(context),
         ContestRoutes(context, auth),
-        ContestApiRoutes(context, limits, callers),
+        ContestApiRoutes(context, callers),
+        ContestApiChanges(context, limits, callers),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))
@@ -194,6 +196,9 @@ def _finish(app: Api, settings: ApiSettings) -> None:
         if settings.cors_allowed_origins:
             response.headers.add("Vary", "Origin")
             _allow_origin(response, settings)
+        if is_contest_api(request.path):  # its specification wants every origin to be allowed
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            _allow_methods(response)
         return response
 
 
@@ -214,6 +219,10 @@ def _allow_origin(response: Response, settings: ApiSettings) -> None:
     if origin not in settings.cors_allowed_origins:
         return
     response.headers["Access-Control-Allow-Origin"] = origin
+    _allow_methods(response)
+
+
+def _allow_methods(response: Response) -> None:
     response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
@@ -227,9 +236,14 @@ async def answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dic
     headers = refused.extra_headers()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    if request.path == "/clics" or request.path.startswith("/clics/"):
+    if is_contest_api(request.path):
         return _contest_api_refusal(refused, headers)
     return refused.body(prefers_chinese(request.accept_languages)), refused.api_error.status, headers
+
+
+def is_contest_api(path: str) -> bool:
+    """Return whether a path is of the Contest API."""
+    return path == "/clics" or path.startswith("/clics/")
 
 
 def _contest_api_refusal(refused: Refused, headers: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:

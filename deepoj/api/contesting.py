@@ -33,6 +33,7 @@ from deepoj.api.administering import Administering
 from deepoj.api.body import text
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.upload import new_path
 from deepoj.api.rights import Right, may, require
 from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.board import Board
@@ -41,6 +42,7 @@ from deepoj.contests.views import ContestViewer, seen
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.packages.formats.texts import parse_yaml
+from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -57,7 +59,7 @@ from deepoj.words.contests import (
 MAX_LISTED, MAX_LIST_BYTES = 200, 1024 * 1024
 MAX_CLARIFICATION_CHARS = 4000
 #: a label is a part of the ids of awards, which have 36 characters at most
-_LABEL = re.compile(r"[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,20}")
+_LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,19}[a-zA-Z0-9_-])?")
 _RGB = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_MS = 366 * 24 * 3_600_000
 _MAX_ORDINAL = 1000
@@ -123,6 +125,8 @@ class Contesting:
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._problems = context.settings.problems
         self._administering = administering
+        self._stored, upload_dir = context.problems, context.settings.upload_dir
+        self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
 
     # -- reading
 
@@ -170,7 +174,7 @@ class Contesting:
     async def create(self, key: str, kind: ContestKind, rules: ContestRules, user: User) -> Contest:
         """Make a contest."""
         if not ID.fullmatch(key):
-            raise _invalid("key", "1 to 36 letters, digits and _ - . (not first)")
+            raise _invalid("key", "1 to 36 letters, digits and _, inside also - and .")
         made = await self._contests.create_contest(key, kind, checked_rules(rules), by=user.id)
         return _changed("created", made, user)
 
@@ -188,7 +192,10 @@ class Contesting:
         _log("removed", contest, user)
 
     async def put_problem(self, contest: Contest, problem: ContestProblem, user: User) -> None:
-        """Add a problem, or replace what is said of the one with its label. Ordinal 0: it stays, or is the last."""
+        """Add a problem, or replace what is said of the one with its label. Ordinal 0: it stays, or is the last.
+
+        Its tests are counted in its package as it is now. Raises BlobsUnavailable, too.
+        """
         _require_label(problem.label)
         if problem.rgb and not _RGB.fullmatch(problem.rgb):
             raise _invalid("rgb", "#rrggbb")
@@ -206,6 +213,10 @@ class Contesting:
             there = (await self.ledger(contest)).of(EventType.PROBLEMS)
             last = max((one["ordinal"] for one in there.values()), default=0)
             problem = replace(problem, ordinal=there[problem.label]["ordinal"] if problem.label in there else last + 1)
+        stored = await self._stored.problem(problem.problem_id)
+        report = None if stored is None else await self._reports.report(stored)
+        if isinstance(report, PackageReport):
+            problem = replace(problem, tests=report.tests)
         _require_done(await self._contests.put_problem(contest.id, problem, by=user.id))
         _log("problem", contest, user)
 
@@ -400,7 +411,7 @@ def _invalid(field: str, problem: str) -> Refused:
 
 def _require_label(label: str) -> None:
     if not _LABEL.fullmatch(label):
-        raise _invalid("label", "1 to 21 letters, digits and _ - . (not first)")
+        raise _invalid("label", "1 to 21 letters, digits and _, inside also - and .")
 
 
 def _require_done(refusal: ContestRefusal | None) -> None:

@@ -14,14 +14,14 @@ from typing import Any
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, reltime
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import ContestViewer, seen, sees_runs
+from deepoj.contests.views import ContestViewer, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 
 VERSION = "2026-01"
 VERSION_URL = "https://ccs-specs.icpc.io/2026-01/contest_api"
 
-LANGUAGES, JUDGEMENT_TYPES, RUNS = "languages", "judgement-types", "runs"
+LANGUAGES, JUDGEMENT_TYPES, RUNS, PERSONS = "languages", "judgement-types", "runs", "persons"
 
 #: verdict → id, name
 _JUDGEMENT_TYPES: Mapping[str, tuple[str, str]] = {
@@ -42,8 +42,9 @@ _UNKNOWN = _JUDGEMENT_TYPES[Verdict.SYSTEM_ERROR]
 #: the types of the feed, in an order in which what is referred to comes first
 TYPES = (
     EventType.CONTEST.value, LANGUAGES, JUDGEMENT_TYPES, EventType.PROBLEMS.value, EventType.GROUPS.value,
-    EventType.ORGANIZATIONS.value, EventType.TEAMS.value, EventType.ACCOUNTS.value, EventType.SUBMISSIONS.value,
-    EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value, EventType.AWARDS.value, EventType.STATE.value,
+    EventType.ORGANIZATIONS.value, EventType.TEAMS.value, PERSONS, EventType.ACCOUNTS.value,
+    EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value, EventType.AWARDS.value,
+    EventType.COMMENTARY.value, EventType.STATE.value,
 )  # fmt: skip
 #: types of which there is one object a contest, without an id in the feed
 SINGLE = frozenset({EventType.CONTEST.value, EventType.STATE.value})
@@ -57,13 +58,15 @@ _PROPERTIES: Mapping[str, str] = {
     "groups": "id name type",
     "organizations": "id name formal_name country",
     "teams": "id name label display_name organization_id group_ids",
-    "accounts": "id username name type team_id",
+    PERSONS: "id name role team_ids",
+    "accounts": "id username name type team_id person_id",
     "state": "started frozen ended thawed finalized end_of_updates",
-    "submissions": "id language_id problem_id team_id time contest_time entry_point",
+    "submissions": "id language_id problem_id team_id time contest_time entry_point files",
     "judgements": "id submission_id judgement_type_id current start_time start_contest_time end_time end_contest_time",
     RUNS: "id judgement_id ordinal judgement_type_id time contest_time run_time",
     "clarifications": "id from_team_id to_team_ids reply_to_id problem_id text time contest_time",
     "awards": "id citation team_ids",
+    "commentary": "id time contest_time message tags team_ids problem_ids submission_ids",
     "scoreboard": "time contest_time state rows.rank rows.team_id rows.score.num_solved rows.score.total_time"
     " rows.score.time rows.problems.problem_id rows.problems.num_judged rows.problems.num_pending rows.problems.solved"
     " rows.problems.time",
@@ -72,19 +75,21 @@ _PROPERTIES: Mapping[str, str] = {
 _JURY_PROPERTIES: Mapping[str, str] = {
     "groups": " hidden",
     "teams": " hidden",
-    "submissions": " files",
     "judgements": " max_run_time",
 }
+#: endings of files whose entry point is a class
+_OF_CLASSES = (".java", ".kt", ".scala")
+#: … and is the file itself
+_OF_FILES = (".py", ".js", ".php", ".rb")
 #: what an account of a team may do, and one that runs contests
 _TEAM_MAY = ("team_submit", "post_clar")
-_JURY_MAY = ("contest_start", "contest_thaw", "post_clar")
+_JURY_MAY = ("contest_start", "contest_thaw", "post_clar", "post_comment")
 
 
 def has_endpoint(viewer: ContestViewer, endpoint: str) -> bool:
     """Return whether there is an endpoint for a viewer: whether ``access`` names it."""
-    if endpoint == RUNS:
-        return sees_runs(viewer)
-    return endpoint in _PROPERTIES and (endpoint != "accounts" or viewer.is_jury or viewer.team_id is not None)
+    is_of_people = endpoint in {EventType.ACCOUNTS.value, PERSONS}
+    return endpoint in _PROPERTIES and (not is_of_people or viewer.is_jury or viewer.team_id is not None)
 
 
 def access_of(viewer: ContestViewer) -> dict[str, Any]:
@@ -109,7 +114,7 @@ def ids_of(ledger: ContestLedger, languages: Mapping[str, Object], type_: str) -
         return languages
     if type_ == JUDGEMENT_TYPES:
         return [type_id for type_id, _ in _JUDGEMENT_TYPES.values()]
-    return ledger.of(EventType(type_))
+    return ledger.of(EventType.ACCOUNTS if type_ == PERSONS else EventType(type_))
 
 
 def shown(
@@ -123,6 +128,8 @@ def shown(
         return _judgement_type(ledger, object_id)
     if type_ in SINGLE:
         return contest_of(ledger.key, ledger.contest) if type_ == EventType.CONTEST else state_of(ledger)
+    if type_ == PERSONS:
+        return _person(ledger, viewer, object_id)
     kind = EventType(type_)
     if not _sees(ledger, viewer, kind, object_id):
         return None
@@ -302,18 +309,26 @@ def _account(_ledger: ContestLedger, _viewer: ContestViewer, account_id: str, da
         "name": data.get("name") or username,
         "type": data["type"],
         "team_id": data.get("team_id"),
+        "person_id": account_id if data.get("team_id") is not None else None,
     }
 
 
+def _person(ledger: ContestLedger, viewer: ContestViewer, account_id: str) -> dict[str, Any] | None:
+    """Return the person of an account in a team; None: the viewer does not see the account, or it is in none."""
+    if not _sees(ledger, viewer, EventType.ACCOUNTS, account_id):
+        return None
+    data = ledger.of(EventType.ACCOUNTS)[account_id]
+    if data.get("team_id") is None:
+        return None
+    name = data.get("name") or data.get("username") or account_id
+    return {"id": account_id, "name": name, "role": "contestant", "team_ids": [data["team_id"]]}
+
+
 def _submission(ledger: ContestLedger, viewer: ContestViewer, submission_id: str, data: Object) -> dict[str, Any]:
-    files = {
-        "files": [
-            {
-                "href": f"contests/{ledger.key}/submissions/{submission_id}/files",
-                "filename": "files.zip",
-                "mime": "application/zip",
-            }
-        ]
+    file = {
+        "href": f"contests/{ledger.key}/submissions/{submission_id}/files",
+        "filename": "files.zip",
+        "mime": "application/zip",
     }
     return {
         "id": submission_id,
@@ -321,9 +336,17 @@ def _submission(ledger: ContestLedger, viewer: ContestViewer, submission_id: str
         "problem_id": data["problem_id"],
         "team_id": data["team_id"],
         **_times(ledger, data["at"]),
-        "entry_point": data.get("entry_point"),
-        **(files if viewer.is_jury else {}),
+        "entry_point": _entry_point(data),
+        # required by the specification's schema, also where nothing may be read
+        "files": [file] if sees_sources(viewer, data) else [],
     }
+
+
+def _entry_point(data: Object) -> str | None:
+    """Return what is run first of a submission of files: a class or a file, by its language. None: it needs no word."""
+    entry_point = str(data.get("entry_point") or "")
+    name = entry_point.rpartition(".")[0] if entry_point.endswith(_OF_CLASSES) else entry_point
+    return name if entry_point.endswith(_OF_CLASSES + _OF_FILES) else None
 
 
 def _judgement(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str, data: Object) -> dict[str, Any]:
@@ -360,6 +383,18 @@ def _award(ledger: ContestLedger, viewer: ContestViewer, award_id: str, data: Ob
     }
 
 
+def _commentary(ledger: ContestLedger, viewer: ContestViewer, commentary_id: str, data: Object) -> dict[str, Any]:
+    return {
+        "id": commentary_id,
+        **_times(ledger, data["at"]),
+        "message": data["message"],
+        "tags": list(data.get("tags") or ()),
+        "team_ids": _seen_ids(ledger, viewer, EventType.TEAMS, data.get("team_ids")),
+        "problem_ids": _seen_ids(ledger, viewer, EventType.PROBLEMS, data.get("problem_ids")),
+        "submission_ids": _seen_ids(ledger, viewer, EventType.SUBMISSIONS, data.get("submission_ids")),
+    }
+
+
 _OBJECTS: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object], dict[str, Any]]] = {
     EventType.PROBLEMS: _problem,
     EventType.GROUPS: _group,
@@ -370,6 +405,7 @@ _OBJECTS: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object
     EventType.JUDGEMENTS: _judgement,
     EventType.CLARIFICATIONS: _clarification,
     EventType.AWARDS: _award,
+    EventType.COMMENTARY: _commentary,
 }
 
 

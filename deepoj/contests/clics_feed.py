@@ -22,6 +22,7 @@ from typing import Any
 from deepoj.contests.clics import (
     JUDGEMENT_TYPES,
     LANGUAGES,
+    PERSONS,
     RUNS,
     SINGLE,
     TYPES,
@@ -40,16 +41,15 @@ _TOKEN = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?", re.ASCII)
 #: lines that are compressed together: about a thousandth of a second to read again
 _PAGE_LINES = 512
 _STATE = EventType.STATE.value
-_OF_TEAMS = tuple(
-    type_.value
-    for type_ in (
-        EventType.ACCOUNTS, EventType.SUBMISSIONS, EventType.JUDGEMENTS, EventType.CLARIFICATIONS, EventType.AWARDS,
-    )
+_OF_TEAMS = (
+    PERSONS, EventType.ACCOUNTS.value, EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value,
+    EventType.CLARIFICATIONS.value, EventType.AWARDS.value, EventType.COMMENTARY.value,
 )  # fmt: skip
 #: type → the types that refer to it, or are seen through it: their objects change when one comes or goes
 _DEPENDENTS: Mapping[EventType, Sequence[str]] = {
     EventType.PROBLEMS: (
         EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value,
+        EventType.COMMENTARY.value,
     ),
     EventType.GROUPS: (EventType.TEAMS.value, *_OF_TEAMS),
     EventType.ORGANIZATIONS: (EventType.TEAMS.value,),
@@ -212,6 +212,8 @@ class SeenContest:
     def _touched(self, ledger: ContestLedger, event: ContestEvent) -> Iterator[tuple[str, str]]:
         """Return the objects that an event may have changed for the viewer, what is referred to first."""
         kind, object_id = event.object.type, event.object.id
+        if kind is EventType.ACCOUNTS:
+            yield PERSONS, object_id
         yield kind.value, object_id
         types: Sequence[str] = ()
         if kind in {EventType.CONTEST, EventType.STATE}:
@@ -247,7 +249,7 @@ def _types_of(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> Sequence[
     if before[1] != now[1]:
         types = (EventType.PROBLEMS.value, *_DEPENDENTS[EventType.PROBLEMS])
     if before[2] != now[2]:
-        types += (EventType.JUDGEMENTS.value, EventType.AWARDS.value)
+        types += (EventType.JUDGEMENTS.value, EventType.AWARDS.value, EventType.COMMENTARY.value)
     return types
 
 

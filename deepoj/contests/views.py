@@ -36,6 +36,11 @@ def sees_runs(viewer: ContestViewer) -> bool:
     return viewer.is_jury
 
 
+def sees_sources(viewer: ContestViewer, submission: Object) -> bool:
+    """Return whether the viewer may read the sources of a submission that it sees."""
+    return viewer.is_jury or (viewer.team_id is not None and submission["team_id"] == viewer.team_id)
+
+
 def _sees_problem(ledger: ContestLedger, _viewer: ContestViewer, _label: str, _data: Object) -> bool:
     return ledger.state.get("started_at") is not None
 
@@ -79,6 +84,13 @@ def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _
     return ledger.freeze_ms is None
 
 
+def _sees_commentary(ledger: ContestLedger, _viewer: ContestViewer, _id: str, data: Object) -> bool:
+    # one about a submission may say what became of it
+    return ledger.state.get("started_at") is not None and not any(
+        ledger.is_withheld(submission_id) for submission_id in data.get("submission_ids") or ()
+    )
+
+
 #: types without a rule are seen by everybody
 _RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object], bool]] = {
     EventType.PROBLEMS: _sees_problem,
@@ -89,4 +101,5 @@ _RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object],
     EventType.JUDGEMENTS: _sees_judgement,
     EventType.CLARIFICATIONS: _sees_clarification,
     EventType.AWARDS: _sees_award,
+    EventType.COMMENTARY: _sees_commentary,
 }

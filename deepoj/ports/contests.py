@@ -7,6 +7,7 @@ from typing import Protocol
 
 from deepoj.words.contests import (
     ClarificationDraft,
+    CommentaryDraft,
     Contest,
     ContestEvent,
     ContestKind,
@@ -83,6 +84,10 @@ class Contests(Protocol):
 
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
         """Store a clarification. Return its id."""
+        ...
+
+    async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:
+        """Store a remark for spectators. Return its id."""
         ...
 
     async def finalize(

@@ -51,6 +51,7 @@ class EventType(enum.StrEnum):
     JUDGEMENTS = "judgements"
     CLARIFICATIONS = "clarifications"
     AWARDS = "awards"
+    COMMENTARY = "commentary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +153,8 @@ class ContestProblem:
     #: instead of the problem's; None: the problem's
     time_limit_ms: int | None = None
     memory_limit_mb: int | None = None
+    #: in its package now; 0: not known
+    tests: int = 0
 
 
 def team_of_one(user_id: int, group_ids: Sequence[str] = ()) -> ContestObject:
@@ -221,3 +224,15 @@ class ContestRefusal(enum.StrEnum):
     UNJUDGED = "unjudged"
     UNANSWERED = "unanswered"
     FINALIZED = "finalized"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentaryDraft:
+    """A remark on what happens in a contest, for spectators. Empty ids: it is about nothing of that kind."""
+
+    message: str
+    tags: tuple[str, ...] = ()
+    team_ids: tuple[str, ...] = ()
+    #: labels
+    problem_ids: tuple[str, ...] = ()
+    submission_ids: tuple[str, ...] = ()

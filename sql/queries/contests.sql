@@ -193,6 +193,11 @@ SELECT (SELECT count(*) FROM contest_events WHERE contest_id = $1 AND type = 'cl
                                    AND object_id = $2) AS is_known,
        contest_time_text(now()) AS at;
 
+-- name: tell_contest_commentary
+-- The event of a new remark $2 in the contest $1, whose row is locked. Returns its id.
+SELECT told.id, tell_contest($1, 'commentary', told.id, $2::jsonb || jsonb_build_object('at', contest_time_text(now())))
+FROM (SELECT (count(*) + 1)::text AS id FROM contest_events WHERE contest_id = $1 AND type = 'commentary') AS told;
+
 -- name: finalize_contest
 -- Finalizes a locked contest.
 UPDATE contests SET finalized_at = date_trunc('milliseconds', now()) WHERE id = $1 RETURNING *;

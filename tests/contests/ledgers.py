@@ -26,7 +26,20 @@ LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_po
 type Step = tuple[str, int, int, str]
 #: what changes which verdicts are seen
 MOVES = ("move", "freeze", "state")
-_STEPS = ("submit", "submit", "submit", "judge", "judge", "judge", "rejudge", "team", "group", "rule", "clarify")
+_STEPS = (
+    "submit",
+    "submit",
+    "submit",
+    "judge",
+    "judge",
+    "judge",
+    "rejudge",
+    "team",
+    "group",
+    "rule",
+    "clarify",
+    "comment",
+)
 _VERDICTS = [verdict.value for verdict in Verdict]
 
 
@@ -65,7 +78,7 @@ class MadeLedger:
         self._verdict = verdict
         self._judged: dict[str, dict[str, Any]] = {}
         self._judgings: dict[str, int] = {}
-        self._clarifications = 0
+        self._clarifications = self._comments = 0
         self.tell(EventType.CONTEST, "finals", self.contest)
         self.tell(EventType.STATE, "finals", self.state)
         for label in "ABC"[:PROBLEMS]:
@@ -159,6 +172,14 @@ class MadeLedger:
             "to_team_ids": [f"t{n % TEAMS}"] if n % 3 == 1 else None,
             "reply_to_id": str(self._clarifications - 1) if not question and self._clarifications > 1 else None,
             "problem_id": "A" if m % 2 else None, "category": "", "text": "?", "at": iso(minute(m)),
+        })  # fmt: skip
+
+    def _comment(self, n: int, m: int, _word: str) -> None:
+        self._comments += 1
+        self.tell(EventType.COMMENTARY, str(self._comments), {
+            "message": "!", "tags": ["accepted"] if n % 2 else [], "team_ids": [f"t{n % TEAMS}"],
+            "problem_ids": ["A"] if m % 2 else [],
+            "submission_ids": list(self.submissions)[n % 4 : n % 4 + 1], "at": iso(minute(m)),
         })  # fmt: skip
 
     def _move(self, _n: int, m: int, _word: str) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 COLLECTIONS = (
-    "languages", "judgement-types", "problems", "groups", "organizations", "teams", "accounts", "submissions",
-    "judgements", "runs", "clarifications", "awards",
+    "languages", "judgement-types", "problems", "groups", "organizations", "teams", "persons", "accounts",
+    "submissions", "judgements", "runs", "clarifications", "awards", "commentary",
 )  # fmt: skip
 
 _ID = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,34}[A-Za-z0-9_-])?")
@@ -35,15 +35,18 @@ _FORMS: Mapping[str, str] = {
     "groups": "id:ID name:string type:string? hidden:boolean+",
     "organizations": "id:ID name:string formal_name:string? country:COUNTRY?",
     "teams": "id:ID name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",
-    "accounts": "id:ID username:string name:string type:ACCOUNT team_id:ID?",
+    "persons": "id:ID name:string role:ROLE team_ids:ID[]",
+    "accounts": "id:ID username:string name:string type:ACCOUNT team_id:ID? person_id:ID?",
     "submissions": "id:ID language_id:ID problem_id:ID team_id:ID time:TIME contest_time:REL entry_point:string?"
-    " files:FILE[]+",
+    " files:FILE[]",
     "judgements": "id:ID submission_id:ID judgement_type_id:JT current:boolean start_time:TIME start_contest_time:REL"
     " end_time:TIME end_contest_time:REL max_run_time:MILLI+",
     "runs": "id:ID judgement_id:ID ordinal:COUNT judgement_type_id:JT time:TIME contest_time:REL run_time:MILLI",
     "clarifications": "id:ID from_team_id:ID? to_team_ids:ID[]? reply_to_id:ID? problem_id:ID? text:string time:TIME"
     " contest_time:REL",
     "awards": "id:ID citation:string team_ids:ID[]?",
+    "commentary": "id:ID time:TIME contest_time:REL message:string tags:string[] team_ids:ID[] problem_ids:ID[]"
+    " submission_ids:ID[]",
     "access": "capabilities:string[] endpoints:ENDPOINT[]",
     "scoreboard": "time:TIME contest_time:REL state:STATE rows:ROW[]",
     "ROW": "rank:COUNT team_id:ID score:SCORE problems:CELL[]",
@@ -62,6 +65,7 @@ _CHECKS: Mapping[str, Any] = {
     "RGB": lambda value: bool(re.fullmatch("#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})", value)),
     "COUNTRY": lambda value: bool(re.fullmatch("[A-Z]{3}", value)),
     "TYPE": lambda value: value == "pass-fail",
+    "ROLE": lambda value: value in {"contestant", "coach", "staff", "other"},
     "ACCOUNT": lambda value: value in {"team", "judge", "admin", "analyst", "staff"},
     "string": lambda value: type(value) is str,
     "boolean": lambda value: type(value) is bool,
@@ -74,7 +78,8 @@ _CHECKS: Mapping[str, Any] = {
 #: property → what it refers to
 _REFERENCES: Mapping[str, Sequence[tuple[str, str]]] = {
     "teams": (("organization_id", "organizations"), ("group_ids", "groups")),
-    "accounts": (("team_id", "teams"),),
+    "persons": (("team_ids", "teams"),),
+    "accounts": (("team_id", "teams"), ("person_id", "persons")),
     "submissions": (("language_id", "languages"), ("problem_id", "problems"), ("team_id", "teams")),
     "judgements": (("submission_id", "submissions"), ("judgement_type_id", "judgement-types")),
     "runs": (("judgement_id", "judgements"), ("judgement_type_id", "judgement-types")),
@@ -83,6 +88,7 @@ _REFERENCES: Mapping[str, Sequence[tuple[str, str]]] = {
         ("problem_id", "problems"),
     ),
     "awards": (("team_ids", "teams"),),
+    "commentary": (("team_ids", "teams"), ("problem_ids", "problems"), ("submission_ids", "submissions")),
 }  # fmt: skip
 
 

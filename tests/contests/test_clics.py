@@ -38,6 +38,7 @@ VIEWERS = (PUBLIC, TEAM, JURY)
 RUNNING: list[Step] = [
     ("state", 0, 0, ""), ("submit", 0, 10, ""), ("submit", 1, 250, ""), ("judge", 0, 0, "Wrong Answer"),
     ("judge", 0, 0, "Accepted"), ("clarify", 0, 0, ""), ("clarify", 1, 1, ""), ("clarify", 2, 1, ""),
+    ("comment", 0, 1, ""), ("comment", 1, 1, ""),
 ]  # fmt: skip
 NEXT: Step = ("state", 0, 0, "")
 STATES: dict[str, list[Step]] = {
@@ -87,6 +88,12 @@ def test_each_state_is_shown_as_the_specification_says(state: str, viewer: Conte
     is_frozen = viewer is not JURY and state in {"running", "frozen", "over"}
     assert types == (everything - {"AC"} if is_frozen else everything)
     assert bool(found["problems"]) == (viewer is JURY or state != "before")
+    assert [bool(each["files"]) for each in found["submissions"]] == {PUBLIC: [False, False], TEAM: [True, False]}.get(
+        viewer, [True, True]
+    )[: len(found["submissions"])]
+    told = [] if state == "before" else ["1"] if is_frozen else ["1", "2"]
+    assert [each["id"] for each in found["commentary"]] == told, "the second is about a submission in the freeze"
+    assert bool(found["runs"]) == (viewer is JURY and state != "before")
 
 
 @given(steps(*MOVES), st.sampled_from(VIEWERS))

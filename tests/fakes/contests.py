@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 
 from deepoj.words.contests import (
     ClarificationDraft,
+    CommentaryDraft,
     Contest,
     ContestEvent,
     ContestKind,
@@ -72,6 +73,9 @@ class NoContests:
         return _UNKNOWN
 
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
+        return _UNKNOWN
+
+    async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:
         return _UNKNOWN
 
     async def finalize(

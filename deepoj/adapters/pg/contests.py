@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -23,6 +23,7 @@ from deepoj.adapters.pg.texts import clean_json, clean_text, storable
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.contests import (
     ClarificationDraft,
+    CommentaryDraft,
     Contest,
     ContestEvent,
     ContestFeedback,
@@ -147,6 +148,7 @@ class PgContests:
                     "color": problem.color,
                     "time_limit_ms": problem.time_limit_ms or row["time_limit_ms"],
                     "memory_limit_mb": problem.memory_limit_mb or row["memory_limit_mb"],
+                    "tests": problem.tests,
                 }
                 await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None
@@ -262,6 +264,19 @@ class PgContests:
                 }
                 await _tell(connection, contest_id, [ContestObject(EventType.CLARIFICATIONS, clarification_id, data)])
                 return clarification_id
+
+        return await self._pool.do(work, repeatable=False)
+
+    async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                row = await connection.fetchrow(
+                    queries()["tell_contest_commentary"].sql, contest_id, clean_json(asdict(draft))
+                )
+                return str(row["id"]) if row is not None else ContestRefusal.UNKNOWN_CONTEST
 
         return await self._pool.do(work, repeatable=False)
 

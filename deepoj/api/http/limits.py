@@ -9,6 +9,7 @@ import enum
 import hashlib
 import math
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import trio
 from quart import request
@@ -26,6 +27,8 @@ from deepoj.words.limits import Overdrawn, Quota
 
 #: interval between two warnings about untrusted X-Forwarded-For headers
 _UNTRUSTED_WARNING_S = 3600.0
+#: clients of the Contest API ask for each file and object by itself, and the teams of a site share one address
+_CONTEST_API_TIMES = 10
 
 
 class Limit(enum.Enum):
@@ -44,6 +47,8 @@ class Limit(enum.Enum):
     #: everything else: with a valid token by its user, so that a class behind one address can still read; else by
     #: address
     API = enum.auto()
+    #: the Contest API, counted as API apart from it and ``_CONTEST_API_TIMES`` as often
+    CONTEST_API = enum.auto()
 
 
 class RequestLimits:
@@ -66,6 +71,17 @@ class RequestLimits:
             return
         if limit in {Limit.REGISTER, Limit.AUTH}:
             await self._take(_by_address(limit.name.lower(), self._settings.auth_rate, self._address()))
+        elif limit is Limit.CONTEST_API:
+            rate = self._settings.rate
+            rate = replace(
+                rate,
+                ip_limit=rate.ip_limit * _CONTEST_API_TIMES,
+                user_limit=rate.user_limit * _CONTEST_API_TIMES,
+            )
+            if claims is None:
+                await self._take(_by_address("contest_api", rate, self._address()))
+            else:
+                await self._take(_by_user("contest_api", rate, f"{claims.user_id}:{claims.epoch}"))
         elif claims is None:
             await self._take(_by_address("api", self._settings.rate, self._address()))
         elif limit is Limit.API:

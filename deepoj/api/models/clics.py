@@ -58,3 +58,25 @@ class ContestClarification(RequestModel):
     id: str | None = None
     time: str | None = None
     contest_time: str | None = None
+
+
+class ContestAward(RequestModel):
+    """An award, or what is changed of it."""
+
+    id: str | None = None
+    citation: str | None = None
+    team_ids: list[str] | None = None
+
+
+class ContestCommentary(RequestModel):
+    """A remark for spectators."""
+
+    message: str
+    tags: list[str]
+    team_ids: list[str] | None = None
+    problem_ids: list[str] | None = None
+    submission_ids: list[str] | None = None
+    id: str | None = None
+    time: str | None = None
+    contest_time: str | None = None
+    source_id: str | None = None
