@@ -27,7 +27,6 @@ from deepoj.adapters.pg import PgStore
 from deepoj.cli import errors
 from deepoj.cli.common import operator, print_json, settings, with_store
 from deepoj.client import ApiClient, new_key
-from deepoj.client.server import RETRY_FOR_S
 from deepoj.operate.verify.deployment import api_of
 from deepoj.words.exits import CheckFailed
 
@@ -37,7 +36,9 @@ _LONG = dt.timedelta(hours=5)
 #: between the last program and what follows it
 _GAP = dt.timedelta(milliseconds=500)
 _PATIENCE_S = 300.0
-_POLL_S = 0.2
+_POLL_S = 0.5
+#: longer than the window of a rate limit: on a slow node the demo asks so often that it is refused for a while
+_RETRY_FOR_S = 90.0
 
 _LIMITS = {"time_limit": "1000", "memory_limit": "128", "visibility": "draft"}
 _READ = "#include <iostream>\nint main() {\n    long long a, b;\n    std::cin >> a >> b;\n"
@@ -58,14 +59,17 @@ _PROGRAMS: Mapping[str, str] = {
     "C~": f"{_READ}    while (a != b || a == b) std::cin.peek();\n}}\n",
     "B?": "this is no program\n",
 }
-#: team, its name, organization and group, and the programs that it sends before the freeze and in it
+#: team, its name, organization and group, and the programs that it sends before the freeze and in it. No team is
+#: hidden: the jury's objects of hidden teams have a property that the specification's checker refuses
 _SENT: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str]]] = (
     ("owls", "Night Owls", "City University", "undergraduates", ("A+", "B+"), ("C!", "C+")),
     ("larks", "Larks", "City University", "graduates", ("A-", "A+", "B+"), ("C~",)),
     ("crows", "Crows", "Institute of Technology", "undergraduates", ("A+", "B?", "B-"), ("B+",)),
     ("gulls", "Gulls", "Harbor College", "graduates", ("A-",), ("A+",)),
 )
-_HIDDEN = "judges"
+
+
+_AS_JSON = "One JSON line: {contest_id, user, password, team_user, team_password, url}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +81,18 @@ class _Director:
 
 
 @click.command("demo")
-@click.option("--json", "as_json", is_flag=True, help="One JSON line: {contest_id, user, password, url}.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON line: {contest_id, user, password, team_user, team_password, url}.",
+)
 @click.option("--url", help="The server, with the database of the settings (default: this machine's, by the settings).")
 def demo(as_json: bool, url: str | None) -> None:
     """Make a small finished contest on a running node, with teams, clarifications, verdicts and a thawed board.
 
-    Prints the contest's id, and the name and password of a new administrator, for the Contest API. Its problems are
-    drafts; remove it with `deepoj contest delete ID --force`.
+    Prints the contest's id, and the names and passwords of a new administrator and of a team's account, for the Contest
+    API. Its problems are drafts; remove it with `deepoj contest delete ID --force`.
     """
     cfg = settings()
     base = url or api_of(cfg)
@@ -93,12 +102,15 @@ def demo(as_json: bool, url: str | None) -> None:
         token = server.log_in(director.username, director.password)
     key = f"demo-{suffix}"
     with contextlib.ExitStack() as opened:
-        jury = opened.enter_context(ApiClient(base, token, retry_for_s=RETRY_FOR_S, notice=errors.say))
-        _DemoContest(jury, key, suffix, opened).play()
+        jury = opened.enter_context(ApiClient(base, token, retry_for_s=_RETRY_FOR_S, notice=errors.say))
+        contest = _DemoContest(jury, key, suffix, opened)
+        contest.play()
     said = {
         "contest_id": key,
         "user": director.username,
         "password": director.password,
+        "team_user": contest.team[0],
+        "team_password": contest.team[1],
         "url": f"{base}/clics/contests/{key}",
     }
     if as_json:
@@ -106,6 +118,7 @@ def demo(as_json: bool, url: str | None) -> None:
     else:
         click.echo(f"contest {key}: finished; Contest API at {said['url']}")
         click.echo(f"  user {director.username}, password {director.password}")
+        click.echo(f"  of a team: user {contest.team[0]}, password {contest.team[1]}")
 
 
 async def _new_director(store: PgStore, username: str) -> _Director:
@@ -123,12 +136,13 @@ class _DemoContest:
         self._base = f"/api/v1/contests/{key}"
         self._start = dt.datetime.now(dt.UTC) - _BEGAN_BEFORE
         self._teams: dict[str, ApiClient] = {}
+        #: name and password of the first team's account
+        self.team = ("", "")
 
     def play(self) -> None:
         """Play the contest from its creation to its thaw. Raises ServerAway, ServerRefused, CheckFailed."""
         self._make()
         early = [self._submit(team, word) for team, *_, before, _ in _SENT for word in before]
-        early.append(self._submit(_HIDDEN, "A+"))
         self._clarify()
         freeze_at_ms = self._contest_time_ms(early)
         self._change(end_ms=freeze_at_ms + _ms(_LONG), freeze_at_ms=freeze_at_ms)
@@ -157,10 +171,10 @@ class _DemoContest:
         lines = ["id\tname\torganization\tgroups\thidden\taccounts"]
         for team, name, organization, group, *_ in _SENT:
             lines.append(f"{team}\t{name}\t{organization}\t{group}\tno\t{self._username(team)}")
-        lines.append(f"{_HIDDEN}\tJudges\t\tstaff\tyes\t{self._username(_HIDDEN)}")
         sent = {"format": "csv", "text": "\n".join(lines), "create_accounts": True}
         passwords = {one["username"]: one["password"] for one in self._ask("POST", "/teams", sent)["created"]}
-        for team in (*(team for team, *_ in _SENT), _HIDDEN):
+        self.team = next((name, passwords[name]) for name in passwords)
+        for team, *_ in _SENT:
             with ApiClient(self._jury.url, notice=errors.say) as server:
                 token = server.log_in(self._username(team), passwords[self._username(team)])
             self._teams[team] = self._opened.enter_context(ApiClient(self._jury.url, token, notice=errors.say))
@@ -168,12 +182,14 @@ class _DemoContest:
         self._wait_for("started_at")
 
     def _clarify(self) -> None:
-        """Ask, answer one team and all, and announce."""
+        """Ask, answer one team and all, announce, and comment."""
         about_a = self._say("owls", {"text": "May the numbers be negative?", "problem": "A"})
         self._say(None, {"text": "Yes.", "problem": "A", "reply_to": about_a, "to_all": True})
         general = self._say("gulls", {"text": "Is there coffee?"})
         self._say(None, {"text": "In the hall.", "reply_to": general})
         self._say(None, {"text": "The board is frozen in the last part of the contest."})
+        remark = {"message": "{teams:owls} solve the first problem.", "tags": ["accepted"], "team_ids": ["owls"]}
+        self._jury.ask("POST", f"/clics/contests/{self._key}/commentary", body=remark, repeatable=False)
 
     def _say(self, team: str | None, sent: Mapping[str, Any]) -> str:
         server = self._jury if team is None else self._teams[team]
