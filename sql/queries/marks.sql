@@ -21,9 +21,11 @@ WHERE user_id = $1 AND day > (now() AT TIME ZONE 'UTC')::date - $2::int
 ORDER BY day;
 
 -- name: user_verdicts
--- The verdicts of a user's latest $2 submissions, the most frequent first.
+-- The verdicts of a user's latest $2 submissions, the most frequent first. Those of a contest count once its board shows
+-- all, as marks do: before, they would tell others what the freeze hides.
 SELECT status, count(*) AS count
-FROM (SELECT state, status FROM submissions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS latest
+FROM (SELECT state, status, contest_id FROM submissions WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2) AS latest
 WHERE state = 'done'
+  AND NOT EXISTS (SELECT FROM contests AS c WHERE c.id = latest.contest_id AND NOT c.is_marking)
 GROUP BY status
 ORDER BY count(*) DESC, status;

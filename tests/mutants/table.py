@@ -700,5 +700,35 @@ MUTANTS = (
         "give_up_s=60.0,",
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
+    Mutant(
+        "sql/migrations/038_add_contests.sql",
+        "        IF NOT is_shown THEN\n",
+        "        IF false THEN\n",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[member]",
+    ),
+    Mutant(
+        "deepoj/contests/ledger.py",
+        "return known, replace(known, outcome=AttemptOutcome.PENDING) if is_withheld else known",
+        "return known, known",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[stranger]",
+    ),
+    Mutant(
+        "deepoj/contests/views.py",
+        "return not ledger.is_hidden(submission[\"team_id\"]) and not ledger.is_withheld(submission_id)",
+        "return not ledger.is_hidden(submission[\"team_id\"])",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[stranger]",
+    ),
+    Mutant(
+        "sql/queries/marks.sql",
+        "  AND NOT EXISTS (SELECT FROM contests AS c WHERE c.id = latest.contest_id AND NOT c.is_marking)\n",
+        "",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[member]",
+    ),
+    Mutant(
+        "deepoj/web/pages/submissions.py",
+        "if place is None or team_id != place.team_id:",
+        "if place is None or team_id is None:",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[lark]",
+    ),
 )
 # fmt: on

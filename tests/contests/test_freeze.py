@@ -1,0 +1,205 @@
+"""A verdict that the freeze hides changes no byte of any answer, but for the jury and its own team."""
+
+from __future__ import annotations
+
+import datetime as dt
+import inspect
+import itertools
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import h11
+import pytest
+from werkzeug.routing import Rule
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.api.live import events
+from deepoj.api.route import declaration_of, is_page
+from deepoj.contests.clics import access_of
+from deepoj.contests.views import JURY
+from tests.api.house import House, as_json
+from tests.api.test_rights import _sent
+from tests.contests.worlds import BLIND, SEEING, World, Worlds, worlds
+from tests.servers import PostgresServer
+from tests.web.pages import RIGHTS
+from tests.web.test_injection import _PARAMETERS
+from tests.web.test_rights import pattern
+
+#: the operator's; files that are built
+_LEFT_OUT = ("/metrics", "/assets/")
+#: of one answer, and not of what it says
+_OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie"}
+#: part of a path → what stands there, beside the ids that ``worlds`` has made
+_PARTS: Mapping[str, Sequence[str]] = {
+    "key": ("finals",), "contest_id": ("finals",), "label": ("A", "B"), "name": ("owl", "stork"), "lang": ("en",),
+    "endpoint": [each["type"] for each in access_of(JURY)["endpoints"]] + ["access", "account"],
+    "act": ("disable",), "form": ("email",), "number": ("4",),
+    "group_id": ("1",), "preview_id": ("1",), "delivery_id": ("1",), "token_id": ("none",), "run_id": ("1",),
+}  # fmt: skip
+#: parameter of a query → its value
+_QUERY: Mapping[str, str] = {
+    "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "done": "1", "error": "x", "force": "0",
+    "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "lang": "en", "language": "cpp17",
+    "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
+    "problem_id": "{problem_id}", "report": "1", "revision": "x", "search": "Sum", "since": "2026-01-01T00:00:00Z",
+    "sort": "title", "stale": "1", "state": "x", "tag": "x", "time_limit": "1", "until": "2100-01-01T00:00:00Z",
+    "user_id": "{user_id}", "verdict": "Accepted", "view": "projector",
+}  # fmt: skip
+#: parameters that make other ones refused
+_ALONE = {"from", "group", "group_id"}
+#: parameters that choose among the same rows, or what the caller itself has made
+_SKIPPED = {"after", "before", "run", "samples"}
+#: what a caller does last: it may have no session and no account afterwards
+_LAST = re.compile(r"logout|erase|sessions|password|users/me")
+_NONCE = re.compile(r"(?<='nonce-)[\w-]+")
+_TIME = re.compile(rb"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?")
+#: ids and tokens that an answer makes
+_MADE = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|eyJ[\w.-]{60,}|(?<=form_token\" value=\")[^\"]+")
+
+type Asked = tuple[str, str]
+type Answered = tuple[int, Sequence[tuple[str, str]], bytes]
+
+
+@pytest.fixture
+async def both(
+    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Worlds]:
+    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.0)  # so a stream says at once that it has no more
+    async with worlds(postgres, bridge, tmp_path) as made:
+        yield made
+
+
+def _requests(home: House[Any], ids: Mapping[str, Sequence[str]]) -> dict[Asked, Rule]:
+    """Return requests of every route: with each value of the parts of its path, and with the parameters of its query.
+
+    Those that change something come last. A route whose parts or parameters have no value in the tables fails."""
+    values = {**_PARTS, **ids}
+    found: dict[Asked, Rule] = {}
+    for rule in home.app.url_map.iter_rules():
+        if rule.rule.startswith(_LEFT_OUT):
+            continue
+        missing = rule.arguments - values.keys()
+        assert not missing, f"{rule.rule}: give {missing} a value in _PARTS, so that the route is tested"
+        names = sorted(rule.arguments)
+        for chosen in itertools.product(*(values[name] for name in names)):
+            path = rule.rule
+            for name, value in zip(names, chosen, strict=True):
+                path = re.sub(rf"<(?:\w+:)?{name}>", value, path)
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                found |= {(method, path + query): rule for query in _queries(home, rule, values)}
+    return dict(sorted(found.items(), key=lambda each: (each[0][0] != "GET", bool(_LAST.search(each[0][1])))))
+
+
+def _queries(home: House[Any], rule: Rule, values: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    view = home.app.view_functions[rule.endpoint]
+    declared = declaration_of(view)
+    assert declared is not None
+    if not is_page(home.app, rule.endpoint):
+        names = set() if declared.query is None else set(declared.query.model_fields)
+    else:
+        module = inspect.getmodule(inspect.unwrap(view))
+        assert module is not None
+        reads = declared.method == "GET" and re.search(r"args|query_|board_group", inspect.getsource(module))
+        names = set(_PARAMETERS) if reads else set()
+    names -= _SKIPPED
+    assert names <= _QUERY.keys(), f"{rule.rule}: give {names - _QUERY.keys()} a value in _QUERY"
+    first = {key: each[0] for key, each in values.items()}
+    pairs = {name: f"{name}={_QUERY[name].format(**first)}" for name in sorted(names)}
+    yield ""
+    if names - _ALONE:
+        yield "?" + "&".join(pair for name, pair in pairs.items() if name not in _ALONE)
+    for name in sorted(names & _ALONE):
+        yield f"?{pairs[name]}"
+
+
+async def _read(home: House[Any], asked: Asked, sending: Mapping[str, str], body: bytes, at: dt.datetime) -> Answered:
+    """Send a request; read a stream until it has no more to say. Clocks, ids of requests and tokens are left out."""
+    method, path = asked
+    lines = {"Host": "localhost", "Connection": "close", **sending, "Content-Length": str(len(body))}
+    protocol = h11.Connection(h11.CLIENT)
+    request = h11.Request(method=method, target=path.replace(" ", "%20"), headers=list(lines.items()))
+    status, found, said = 0, [], b""
+    async with home.connected() as stream:
+        raw = protocol.send(request) + protocol.send(h11.Data(data=body)) + protocol.send(h11.EndOfMessage())
+        await stream.send_all(raw)
+        while not isinstance(event := protocol.next_event(), h11.EndOfMessage):
+            if event is h11.NEED_DATA:
+                protocol.receive_data(await stream.receive_some())
+            elif isinstance(event, h11.Response):
+                status = event.status_code
+                found = sorted((name.decode(), value.decode("latin-1")) for name, value in event.headers)
+            elif isinstance(event, h11.Data):
+                said += event.data
+                if said.endswith(_quiet(dict(found).get("content-type", ""))):
+                    break
+    for each in [value for name, value in found if name == "x-request-id"] + _NONCE.findall(str(found)):
+        said = said.replace(each.encode(), b"-")
+    said = _TIME.sub(lambda time: b"now" if _is_now(time[0], at) else time[0], said)
+    if method != "GET":
+        said = _MADE.sub(b"made", said)
+        found = [(name, _MADE.sub(b"made", value.encode()).decode()) for name, value in found]
+    return status, [(name, _NONCE.sub("-", value)) for name, value in found if name not in _OF_THE_ANSWER], said
+
+
+def _quiet(content_type: str) -> tuple[bytes, ...]:
+    """Return what a stream sends when there is no more."""
+    if content_type.startswith("text/event-stream"):
+        return (b": keep-alive\n\n",)
+    return (b"\n\n",) if content_type.startswith("application/x-ndjson") else ()
+
+
+def _is_now(time: bytes, at: dt.datetime) -> bool:
+    """Return whether a time, cut to what it shows, is after the worlds were made: they hold no such time."""
+    then = dt.datetime.fromisoformat(time.decode()).replace(tzinfo=dt.UTC)
+    return at.replace(second=0, microsecond=0) <= then < at + dt.timedelta(hours=1)
+
+
+class _Caller:
+    """One caller in one world, who asks a node that has read nothing before."""
+
+    def __init__(self, both: Worlds, world: World, name: str, tmp_path: Path) -> None:
+        self._home, self._at = world.house(tmp_path), both.at
+        self._visit, self._token = world.visit(self._home, name), world.tokens.get(name)
+        self.requests = _requests(self._home, both.ids)
+        self._first = {"problem": both.ids["problem_id"][0], "job": both.ids["job_id"][2]}
+        self._forms = {(right.method, pattern(right.path)): right for right in RIGHTS}
+
+    async def answer(self, method: str, path: str) -> Answered:
+        """Return the answer of a page to the caller's session, or of a route of the API to its token."""
+        rule = self.requests[method, path]
+        if is_page(self._home.app, rule.endpoint):
+            headers = {"Accept": "text/html", "Cookie": "; ".join(f"{k}={v}" for k, v in self._visit.cookies.items())}
+            body = b""
+            if method == "POST":
+                headers["Content-Type"] = "application/x-www-form-urlencoded"
+                fields = self._forms[method, pattern(rule.rule)].form(self._first)
+                body = urlencode({**fields, "form_token": await self._visit.form_token()}).encode()
+        else:
+            headers, body = self._sent(method, rule.rule)
+        return await _read(self._home, (method, path), headers, body, self._at)
+
+    def _sent(self, method: str, rule: str) -> tuple[dict[str, str], bytes]:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        if method == "GET":
+            return headers, b""
+        named = re.sub(r"<(?:\w+:)?(\w+?)(?:_id)?>", r"{\1}", rule)
+        sent = _sent(named, self._first)
+        if "data" in sent:
+            return headers | sent["headers"], sent["data"]
+        return headers | {"Content-Type": "application/json"}, as_json(sent.get("json", {}))
+
+
+@pytest.mark.parametrize("name", BLIND)
+async def test_a_verdict_in_the_freeze_changes_no_answer(both: Worlds, tmp_path: Path, name: str) -> None:
+    one, other = (_Caller(both, world, name, tmp_path) for world in (both.one, both.other))
+    assert [asked for asked in one.requests if await one.answer(*asked) != await other.answer(*asked)] == []
+
+
+@pytest.mark.parametrize("name", SEEING)
+async def test_those_who_see_verdicts_see_that_the_worlds_differ(both: Worlds, tmp_path: Path, name: str) -> None:
+    one, other = (_Caller(both, world, name, tmp_path) for world in (both.one, both.other))
+    for path in (f"/api/v1/status/{both.ids['job_id'][2]}", f"/submissions/{both.ids['job_id'][2]}/events"):
+        assert await one.answer("GET", path) != await other.answer("GET", path), path

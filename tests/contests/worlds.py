@@ -1,0 +1,187 @@
+"""Two worlds that differ only in the verdicts that a freeze hides: one database before them, and a copy of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.judging.result import as_result
+from deepoj.words.accounts import UserRole
+from deepoj.words.jobs import Claim
+from deepoj.words.results import Report, TestResult, Verdict
+from tests.api.house import House, house_on
+from tests.contests.scene import BASE, HOUR_MS, finals
+from tests.contract.labs import PgLab, claim, report
+from tests.postgres import fresh_database
+from tests.servers import PostgresServer
+from tests.web.scene import add_problem
+from tests.web.visits import Visit, administrator, registered, with_role
+
+#: callers to whom the freeze hides verdicts: without an account, without a team, of another team, the setter of the
+#: problems, an operator. Then those who see them: the submitting team, the jury, an administrator
+BLIND = ("stranger", "member", "lark", "setter", "operator")
+SEEING = ("owl", "jury", "admin")
+_ROLES = {"setter": UserRole.SETTER, "operator": UserRole.OPERATOR, "jury": UserRole.JURY}
+TEAMS = "id,name,accounts\n1,Owls,owl\n2,Larks,lark\n3,Storks,stork\n"
+#: submissions within the freeze: account, label, verdict here and there; None: it waits in both worlds
+_FROZEN: Sequence[tuple[str, str, tuple[Verdict, Verdict] | None]] = (
+    ("owl", "A", (Verdict.ACCEPTED, Verdict.WRONG_ANSWER)),
+    ("owl", "B", (Verdict.COMPILE_ERROR, Verdict.ACCEPTED)),
+    ("stork", "A", (Verdict.TIME_LIMIT_EXCEEDED, Verdict.ACCEPTED)),
+    ("owl", "B", None),
+)
+
+
+@dataclass
+class World:
+    """One of the worlds: its database, and who may ask."""
+
+    lab: PgLab
+    tokens: Mapping[str, str]
+    cookies: Mapping[str, Mapping[str, str]]
+
+    def house(self, tmp_path: Path) -> House[Any]:
+        """Return a node of this world that has read nothing yet."""
+        return house_on(tmp_path, self.lab.store, has_pages=True)
+
+    def visit(self, home: House[Any], caller: str) -> Visit:
+        return Visit(home, dict(self.cookies.get(caller, {})))
+
+    def stop_clocks(self, at: str) -> None:
+        """Set every time after ``at`` to it: the worlds were not made in the same second."""
+        columns = self.lab.rows(
+            "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
+            " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+            " AND data_type LIKE 'timestamp%'"
+        )
+        sets = [
+            f"UPDATE {each['table_name']} SET {each['column_name']} = '{at}' WHERE {each['column_name']} > '{at}'"
+            f" AND {each['column_name']} < now()"
+            for each in columns
+        ]
+        times = "jsonb_build_object('began_at', '2026-01-01T00:00:00.000Z', 'ended_at', '2026-01-01T00:00:01.000Z')"
+        sets.append(f"UPDATE contest_events SET data = data || {times} WHERE type = 'judgements'")
+        # replica: the ledger refuses changes, and no other trigger of an update may run
+        self.lab.sql("; ".join(["SET session_replication_role = replica", *sets]))
+
+
+@dataclass
+class Worlds:
+    """Both worlds, and the ids for the parts of paths."""
+
+    one: World
+    other: World
+    #: after everything that they hold
+    at: dt.datetime
+    ids: Mapping[str, Sequence[str]]
+
+
+def _report(verdict: Verdict, *, slow: bool) -> Report:
+    """Return a report that differs from another verdict's in all that a report has."""
+    cpu_ms = 900 if slow else 3
+    tests = tuple(
+        TestResult(name=str(n), status=verdict if n == 2 else Verdict.ACCEPTED, cpu_ms=cpu_ms, wall_ms=cpu_ms)
+        for n in range(1, 4 if slow else 3)
+    )
+    score = 100.0 if verdict is Verdict.ACCEPTED else 30.0
+    is_broken = verdict is Verdict.COMPILE_ERROR
+    return replace(report(verdict), score=score, time_used_ms=cpu_ms, tests=() if is_broken else tests)
+
+
+async def _submit(home: House[Any], token: str, label: str, number: int) -> str:
+    sent = {"problem": label, "language": "cpp17", "code": f"int main(){{return {number};}}"}
+    answer = await home.ask("POST", f"{BASE}/finals/submit", token=token, json=sent)
+    assert answer.status_code == 200, await answer.get_data()
+    return str(json.loads(await answer.get_data())["job_id"])
+
+
+async def _finish(lab: PgLab, won: Claim, told: Report) -> None:
+    assert await lab.store.leases.finalize(won, told, as_result(won, told)) is None
+
+
+@asynccontextmanager
+async def worlds(server: PostgresServer, bridge: AioBridge, tmp_path: Path) -> AsyncIterator[Worlds]:
+    """Open a contest with three teams that is frozen, and end the judgings of its last hour once so, once so."""
+    with fresh_database(server) as database:
+        async with PgStore.open(bridge, server.dsn(database), max_conns=4) as store:
+            made = await _before(PgLab(server, database, store), tmp_path)
+            tokens, cookies, ids, waiting = made
+        copy = server.create_database(database)
+        try:
+            async with (
+                PgStore.open(bridge, server.dsn(database), max_conns=4) as one,
+                PgStore.open(bridge, server.dsn(copy), max_conns=4) as other,
+            ):
+                found = [
+                    World(PgLab(server, name, opened), tokens, cookies)
+                    for name, opened in ((database, one), (copy, other))
+                ]
+                at = found[0].lab.sql("SELECT now()")
+                for number, world in enumerate(found):
+                    for won, verdicts in waiting:
+                        await _finish(world.lab, won, _report(verdicts[number], slow=number == 0))
+                    world.stop_clocks(at)
+                yield Worlds(found[0], found[1], dt.datetime.fromisoformat(at), ids)
+        finally:
+            server.drop_database(copy)
+
+
+type _Made = tuple[
+    dict[str, str], dict[str, dict[str, str]], dict[str, list[str]], list[tuple[Claim, tuple[Verdict, Verdict]]]
+]
+
+
+async def _before(lab: PgLab, tmp_path: Path) -> _Made:
+    """Make what both worlds have: accounts, problems, the contest, and submissions that are being judged."""
+    home = house_on(tmp_path, lab.store, has_pages=True)
+    visits = {}
+    for caller in (*BLIND[1:], *SEEING, "stork"):
+        if caller == "admin":
+            visits[caller] = await administrator(home, caller)
+        elif caller in _ROLES:
+            visits[caller] = await with_role(home, caller, _ROLES[caller])
+        else:
+            visits[caller] = await registered(home, caller)
+    visits["stranger"] = Visit(home)
+    await visits["stranger"].get("/")
+    tokens = {caller: await home.token_of(caller) for caller in visits if caller != "stranger"}
+
+    async def done(caller: str, method: str, path: str, sent: object) -> None:
+        answer = await home.ask(method, f"{BASE}{path}", token=tokens[caller], json=sent)
+        assert answer.status_code in {200, 201}, await answer.get_data()
+
+    problems = [await add_problem(home, title=f"Sum {label}") for label in "AB"]
+    await done("jury", "POST", "", finals())
+    for label, problem in zip("AB", problems, strict=True):
+        await done("jury", "PUT", f"/finals/problems/{label}", {"problem_id": problem, "rgb": "#ff0000"})
+    await done("jury", "POST", "/finals/teams", {"format": "csv", "text": TEAMS})
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    await done("jury", "PATCH", "/finals", {"start_at": start.isoformat()})
+    await lab.pg_store.contests.advance()
+    jobs = [await _submit(home, tokens["owl"], "A", 1), await _submit(home, tokens["lark"], "A", 2)]
+    for job, verdict in zip(jobs, (Verdict.WRONG_ANSWER, Verdict.ACCEPTED), strict=True):
+        await _finish(lab, await claim(lab, job, entry_id=f"{job}-1"), _report(verdict, slow=False))
+    # from now on
+    rest_ms = round((start + dt.timedelta(hours=3) - dt.datetime.now(dt.UTC)) / dt.timedelta(milliseconds=1))
+    await done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS, "freeze_ms": rest_ms})
+    await lab.pg_store.contests.advance()
+    waiting = []
+    for number, (account, label, verdicts) in enumerate(_FROZEN, 3):
+        jobs.append(job := await _submit(home, tokens[account], label, number))
+        if verdicts is not None:
+            waiting.append((await claim(lab, job, entry_id=f"{job}-1"), verdicts))
+    numbers = [str(row["id"]) for row in lab.rows("SELECT id FROM submissions ORDER BY id")]
+    users = {row["username"]: str(row["id"]) for row in lab.rows("SELECT id, username FROM users")}
+    ids = {
+        "job_id": jobs, "problem_id": [str(each) for each in problems], "user_id": [users["owl"]],
+        "submission_id": numbers[2:4],
+        "object_id": ["1", "A", numbers[2], f"{numbers[2]}-1", f"{numbers[2]}-1-2", f"{numbers[4]}-1"],
+    }  # fmt: skip
+    return tokens, {caller: visit.cookies for caller, visit in visits.items()}, ids, waiting
