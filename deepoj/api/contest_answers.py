@@ -16,6 +16,7 @@ from deepoj.api.models.contests import (
     ContestGroupView,
     ContestProblemView,
     ContestStateView,
+    ContestWaitsView,
     OrganizationView,
     RowView,
     ScoreboardView,
@@ -25,7 +26,7 @@ from deepoj.api.models.contests import (
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC
-from deepoj.words.contests import Contest, EventType
+from deepoj.words.contests import Contest, ContestWaits, EventType
 
 #: boards that are kept
 _KEPT = 20
@@ -64,6 +65,22 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "registration": rules.registration.value,
         "state": _state(contest),
     }
+
+
+def waits_view(waits: ContestWaits) -> ContestWaitsView:
+    """Return waits with the shares of judging in percent."""
+    whole_ms = max(1, waits.judging_sum_ms)
+    compile_percent, run_percent = (round(100 * ms / whole_ms) for ms in (waits.compile_sum_ms, waits.run_sum_ms))
+    return ContestWaitsView(
+        count=waits.count,
+        wait_p50_ms=waits.wait_p50_ms,
+        wait_p99_ms=waits.wait_p99_ms,
+        judging_p50_ms=waits.judging_p50_ms,
+        judging_p99_ms=waits.judging_p99_ms,
+        compile_percent=compile_percent,
+        run_percent=run_percent,
+        other_percent=max(0, 100 - compile_percent - run_percent) if waits.count else 0,
+    )
 
 
 def problem_views(sight: ContestSight, ledger: ContestLedger) -> list[ContestProblemView]:

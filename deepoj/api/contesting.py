@@ -52,12 +52,15 @@ from deepoj.words.contests import (
     ContestProblem,
     ContestRefusal,
     ContestRules,
+    ContestWaits,
     EventType,
 )
 
 #: contests of a list, and bytes of a list of teams
 MAX_LISTED, MAX_LIST_BYTES = 200, 1024 * 1024
 MAX_CLARIFICATION_CHARS = 4000
+#: the latest submissions, by which waits are measured
+MAX_MEASURED = 1000
 #: a label is a part of the ids of awards, which have 36 characters at most
 _LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,19}[a-zA-Z0-9_-])?")
 _RGB = re.compile(r"#[0-9a-fA-F]{6}")
@@ -152,6 +155,10 @@ class Contesting:
         """Return a contest for an account that may run it."""
         require(user, Right.RUN_CONTESTS)
         return (await self.find(key, user)).contest
+
+    async def waits(self, contest: Contest) -> ContestWaits:
+        """Return how long the latest judged submissions took, for those who run the contest."""
+        return await self._contests.waits(contest.id, MAX_MEASURED)
 
     async def ledger(self, contest: Contest) -> ContestLedger:
         """Return a contest's ledger as it is now (``ContestLedgers.ledger``)."""

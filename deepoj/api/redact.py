@@ -128,7 +128,8 @@ def result_for(result: Mapping[str, Any] | None, *, is_whole: bool, steps: Hidde
     shown = _only(result, _RESULT, steps)
     if isinstance(compiled := result.get("compile"), Mapping):
         # a cache hit would reveal that another user has submitted the same source
-        shown["compile"] = _only(compiled, _COMPILE) | dict.fromkeys({"cached"} & compiled.keys())
+        hidden = [name for name in ("cached", "wall_ms") if name in compiled]
+        shown["compile"] = _only(compiled, _COMPILE) | dict.fromkeys(hidden)
     elif "compile" in result:
         shown["compile"] = None
     tests = _mappings(result, "tests")

@@ -45,8 +45,8 @@ _READ = "#include <iostream>\nint main() {\n    long long a, b;\n    std::cin >>
 #: label → title, name and value of its color, package
 _PROBLEMS: Mapping[str, tuple[str, str, str, Callable[[], bytes]]] = {
     "A": (sample.TITLE, "red", "#d32f2f", sample.package),
-    "B": ("Larger", "blue", "#1976d2", lambda: _package({"3 7": "7", "9 -2": "9", "5 5": "5"})),
-    "C": ("Difference", "yellow", "#fbc02d", lambda: _package({"7 3": "4", "3 7": "4", "-2 2": "4"})),
+    "B": ("Larger", "blue", "#1976d2", lambda: package_of({"3 7": "7", "9 -2": "9", "5 5": "5"})),
+    "C": ("Difference", "yellow", "#fbc02d", lambda: package_of({"7 3": "4", "3 7": "4", "-2 2": "4"})),
 }
 #: problem and fate of a program: + accepted, - wrong answer, ! crash, ~ endless loop, ? compile error
 _PROGRAMS: Mapping[str, str] = {
@@ -201,7 +201,7 @@ class _DemoContest:
         return self._teams[team].submit(body, key=new_key(), contest=self._key)
 
     def _upload(self, title: str, package: bytes) -> int:
-        with _file_of(package) as file:
+        with file_of(package) as file:
             fields = {"title": title, **_LIMITS}
             made = self._jury.ask("POST", "/api/v1/problems", body=fields, package=file, repeatable=False)
         return int(made["id"])
@@ -235,14 +235,16 @@ class _DemoContest:
 
 
 @contextlib.contextmanager
-def _file_of(content: bytes) -> Iterator[Path]:
+def file_of(content: bytes) -> Iterator[Path]:
+    """Write a package to a file, which is deleted at the end of the ``with``."""
     with tempfile.TemporaryDirectory(prefix="deepoj-demo-") as folder:
         file = Path(folder) / "problem.zip"
         file.write_bytes(content)
         yield file
 
 
-def _package(cases: Mapping[str, str]) -> bytes:
+def package_of(cases: Mapping[str, str]) -> bytes:
+    """Return the zip of a problem with these tests: input line → output line."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number, (given, wanted) in enumerate(cases.items(), 1):

@@ -9,10 +9,12 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+import httpx
 
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.client import ServerRefused
 from deepoj.client.shown import shown
 from deepoj.contests.clock import minutes_of, parse_reltime
 from deepoj.words.contests import ContestFeedback, ContestRegistration
@@ -152,9 +154,16 @@ def contest_create(key: str, *, as_json: bool, url: str | None, retry_for_s: flo
 @URL
 @RETRY_FOR
 def contest_show(key: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
-    """Show the contest KEY: its times, its state, and its problems."""
+    """Show the contest KEY: its times, its state, its problems, and for the jury how long submissions wait."""
     with connected(url, retry_for_s) as server:
-        _print(server.ask("GET", path_of(key)), as_json)
+        found = server.ask("GET", path_of(key))
+        try:
+            waits = server.ask("GET", path_of(key, "/waits"))
+        except ServerRefused as refused:
+            if refused.status not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+                raise
+            waits = None
+    _print({**found, "waits": waits}, as_json)
 
 
 @click.command("set")
@@ -400,7 +409,21 @@ def _print(contest: Mapping[str, Any], as_json: bool) -> None:
         f"  starts: {shown(contest.get('start_at') or 'not decided')}, {_clock(contest['duration_ms'])}, {frozen}"
     )
     click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
+    for line in lines_of_waits(contest.get("waits")):
+        click.echo(f"  {line}")
     rows(contest["problems"], label="problem", name="name", problem_id="id", color="color")
+
+
+def lines_of_waits(waits: Mapping[str, Any] | None) -> list[str]:
+    """Return waits in words; empty where there are none."""
+    if not waits or not waits["count"]:
+        return []
+    return [
+        f"waits of the latest {waits['count']} submissions: median {waits['wait_p50_ms']} ms, 99 %"
+        f" {waits['wait_p99_ms']} ms",
+        f"judging: median {waits['judging_p50_ms']} ms, 99 % {waits['judging_p99_ms']} ms; compile"
+        f" {waits['compile_percent']} %, run {waits['run_percent']} %, judge {waits['other_percent']} %",
+    ]
 
 
 def _state(contest: Mapping[str, Any]) -> str:

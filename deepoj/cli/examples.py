@@ -81,8 +81,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
     "contest replay": (
-        "deepoj contest replay event-feed.ndjson",
         "deepoj contest replay FOLDER --board board.json --json",
+        "deepoj contest replay event-feed.ndjson --judge --minutes 10",
     ),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),

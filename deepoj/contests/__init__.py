@@ -7,6 +7,7 @@ submission, judgement, award.
     feed.py     the objects of a contest, folded from an event feed of any published version
     board.py    a scoreboard, kept up to date attempt by attempt
     replay.py   the scoreboard of a feed, and the awards that it gives
+    rehearsal.py  the plan of a dress rehearsal from a feed
     ledger.py   a contest of ours, folded from the events of its ledger
     views.py    who sees which of its objects
     clics.py    those objects as JSON of the Contest API

@@ -62,9 +62,8 @@ def board_of(objects: ContestObjects, times: ContestTimes) -> Board:
     Raises FeedError.
     """
     teams = [team for team, item in objects.of("teams").items() if not is_hidden(objects, item)]
-    problems = sorted(objects.of("problems"), key=lambda problem: _place(objects.of("problems")[problem]))
-    board = Board(teams, problems, penalty_ms=times.penalty_ms)
-    judgements = _judgements_by_submission(objects, times)
+    board = Board(teams, in_order(objects), penalty_ms=times.penalty_ms)
+    words = judgement_types(objects, times)
     for number, (submission_id, item) in enumerate(objects.of("submissions").items()):
         time_ms = time_of(item, times, f"submission {submission_id}")
         if 0 <= time_ms < times.duration_ms:
@@ -75,7 +74,7 @@ def board_of(objects: ContestObjects, times: ContestTimes) -> Board:
                     submission_id=submission_id,
                     team_id=str(item.get("team_id")),
                     problem_id=str(item.get("problem_id")),
-                    outcome=_outcome(judgements.get(submission_id, ()), objects.of("judgement-types")),
+                    outcome=_outcome(words.get(submission_id), objects.of("judgement-types")),
                 )
             )
     return board
@@ -85,6 +84,19 @@ def is_hidden(objects: ContestObjects, team: Object) -> bool:
     """Return whether the board leaves out a team: it is hidden, or one of its groups is."""
     groups = (objects.of("groups").get(str(group), {}) for group in team.get("group_ids") or ())
     return bool(team.get("hidden")) or any(group.get("hidden") for group in groups)
+
+
+def in_order(objects: ContestObjects) -> list[str]:
+    """Return the ids of the problems, in the order of the board."""
+    return sorted(objects.of("problems"), key=lambda problem: _place(objects.of("problems")[problem]))
+
+
+def judgement_types(objects: ContestObjects, times: ContestTimes) -> dict[str, str | None]:
+    """Return the judgement type that counts of each submission that has a judgement; None: it is not finished.
+
+    Raises FeedError.
+    """
+    return {one: _last_type(judgements) for one, judgements in _judgements_by_submission(objects, times).items()}
 
 
 def _place(problem: Object) -> tuple[int, str]:
@@ -105,7 +117,7 @@ def _judgements_by_submission(objects: ContestObjects, times: ContestTimes) -> M
     }
 
 
-def _outcome(judgements: Iterable[Object], types: Mapping[str, Object]) -> AttemptOutcome:
+def _last_type(judgements: Iterable[Object]) -> str | None:
     """Return what the last finished judgement says that counts.
 
     A rejudgement follows the judgement that it replaces. Feeds of 2020-03 mark what does not count any more with
@@ -115,6 +127,10 @@ def _outcome(judgements: Iterable[Object], types: Mapping[str, Object]) -> Attem
     for judgement in judgements:
         if judgement.get("valid", True) is not False and judgement.get("current", True) is not False:
             word = judgement.get("judgement_type_id") or judgement.get("simplified_judgement_type_id") or word
+    return word
+
+
+def _outcome(word: str | None, types: Mapping[str, Object]) -> AttemptOutcome:
     if word is None:
         return AttemptOutcome.PENDING
     type_: Object = types.get(word, {})

@@ -18,6 +18,7 @@ from deepoj.words.contests import (
     ContestRefusal,
     ContestRules,
     ContestStanding,
+    ContestWaits,
 )
 from deepoj.words.problems import Problem
 
@@ -102,6 +103,10 @@ class Contests(Protocol):
     async def advance(self) -> Collection[int]:
         """Let happen what is due in every contest: start, freeze, end, thaw, and then the solved marks that were kept
         back. Return the ids of those that changed. One that breaks does not keep back the others."""
+        ...
+
+    async def waits(self, contest_id: int, latest: int) -> ContestWaits:
+        """Return how long the latest submissions with a verdict of their first judging took."""
         ...
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:

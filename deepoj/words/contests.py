@@ -117,6 +117,23 @@ class ContestStanding:
     events: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestWaits:
+    """How long the latest judged submissions of a contest took, in milliseconds; all 0 if there are none.
+
+    ``wait``: from the submission to its claim by a node. ``judging``: from there to the verdict; ``compile`` and
+    ``run`` (the tests) are parts of its sum."""
+
+    count: int
+    wait_p50_ms: int
+    wait_p99_ms: int
+    judging_p50_ms: int
+    judging_p99_ms: int
+    judging_sum_ms: int
+    compile_sum_ms: int
+    run_sum_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class ContestObject:
     """What an object is from now on. ``data`` None: it is deleted. The design's table has the fields of each type

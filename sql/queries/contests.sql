@@ -243,3 +243,37 @@ FROM contest_events
 WHERE contest_id = $1 AND number > $2
 ORDER BY number
 LIMIT $3;
+
+-- name: contest_waits
+-- Of the latest $2 submissions of the contest $1 with the verdict of their first judging: how long they waited for a claim,
+-- and how long their judging took, in milliseconds. A rejudge waits by design.
+WITH latest AS MATERIALIZED (
+    SELECT job_id, created_at, updated_at, result
+    FROM submissions
+    WHERE contest_id = $1 AND state = 'done' AND judging = 1
+    ORDER BY id DESC
+    LIMIT $2
+),
+timed AS (
+    SELECT extract(epoch FROM claimed.first - s.created_at) * 1000 AS wait_ms,
+           extract(epoch FROM s.updated_at - claimed.last) * 1000 AS judging_ms,
+           coalesce((s.result -> 'compile' ->> 'wall_ms')::bigint, 0) AS compile_ms,
+           coalesce((SELECT sum((test ->> 'wall_ms')::bigint)
+                     FROM jsonb_array_elements(CASE jsonb_typeof(s.result -> 'tests') WHEN 'array'
+                                               THEN s.result -> 'tests' ELSE '[]' END) AS test), 0) AS run_ms
+    FROM latest AS s
+    CROSS JOIN LATERAL (
+        SELECT min(a.created_at) AS first, max(a.created_at) AS last FROM attempts AS a
+        WHERE a.job_id = s.job_id AND a.judging = 1 AND a.event = 'claimed'
+    ) AS claimed
+    WHERE claimed.first IS NOT NULL
+)
+SELECT count(*) AS count,
+       coalesce(round(percentile_disc(0.5) WITHIN GROUP (ORDER BY wait_ms)), 0)::bigint AS wait_p50_ms,
+       coalesce(round(percentile_disc(0.99) WITHIN GROUP (ORDER BY wait_ms)), 0)::bigint AS wait_p99_ms,
+       coalesce(round(percentile_disc(0.5) WITHIN GROUP (ORDER BY judging_ms)), 0)::bigint AS judging_p50_ms,
+       coalesce(round(percentile_disc(0.99) WITHIN GROUP (ORDER BY judging_ms)), 0)::bigint AS judging_p99_ms,
+       coalesce(round(sum(judging_ms)), 0)::bigint AS judging_sum_ms,
+       coalesce(sum(compile_ms), 0)::bigint AS compile_sum_ms,
+       coalesce(sum(run_ms), 0)::bigint AS run_sum_ms
+FROM timed;

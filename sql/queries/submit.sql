@@ -140,10 +140,15 @@ SELECT count(*) FROM (
     SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $1) AS inflight;
 
 -- name: count_before
--- How many waiting first judgings are older than the one of $1, counted to $2; no row if it does not wait or is a rejudge.
-SELECT (SELECT count(*) FROM (
-            SELECT FROM submissions AS b
-            WHERE b.state IN ('pending', 'processing') AND b.judging = 1 AND b.id < s.id AND b.state = 'pending'
-            ORDER BY b.id LIMIT $2) AS older) AS before
+-- How many waiting first judgings go before the one of $1, counted to $2; no row if it does not wait or is a rejudge. Those
+-- of its lane that are older; before practice also those of contests that are not in the stream yet.
+SELECT least($2, (SELECT count(*) FROM (
+                      SELECT FROM submissions AS b
+                      WHERE b.state IN ('pending', 'processing') AND b.judging = 1 AND b.id < s.id AND b.state = 'pending'
+                        AND (b.contest_id IS NULL) = (s.contest_id IS NULL)
+                      ORDER BY b.id LIMIT $2) AS older)
+               + (SELECT count(*) FROM (
+                      SELECT FROM outbox_events AS e
+                      WHERE e.status = 'pending' AND e.priority = 1 AND s.contest_id IS NULL LIMIT $2) AS sooner)) AS before
 FROM submissions AS s
 WHERE s.job_id = $1 AND s.state = 'pending' AND s.judging = 1;

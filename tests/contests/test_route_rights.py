@@ -26,6 +26,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
     ("GET", "/finals/scoreboard"): (None, _READ),
     ("GET", "/finals/scoreboard.csv"): (None, _READ),
     ("GET", "/finals/awards"): (None, _READ),
+    ("GET", "/finals/waits"): (None, _RUN),
     ("POST", ""): (finals(), _TOO_LATE),
     ("PATCH", "/finals"): ({"name": "Renamed"}, _RUN),
     ("PUT", "/finals/problems/A"): ({"problem_id": _PROBLEM}, _RUN),

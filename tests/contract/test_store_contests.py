@@ -100,6 +100,36 @@ async def ledger_of(real: PgLab, contest: Contest) -> ContestLedger:
     return ledger
 
 
+async def test_waits_are_those_of_the_latest_judged_submissions(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    none = await real.pg_store.contests.waits(contest.id, 10)
+    assert (none.count, none.wait_p99_ms, none.judging_sum_ms) == (0, 0, 0)
+    result = {"compile": {"wall_ms": 40}, "tests": [{"status": "Accepted", "wall_ms": 11}, {"wall_ms": 14}]}
+    for number, waited_s in enumerate((900, 3, 30)):
+        job_id = await send(real.store, replace(mine, code=f"// {number}"))
+        real.advance(waited_s)
+        won = await claim(real, job_id, entry_id=f"{number}-1")
+        assert await real.store.leases.finalize(won, report(Verdict.ACCEPTED), result) is None
+    waits = await real.pg_store.contests.waits(contest.id, 2)
+    assert (waits.count, waits.compile_sum_ms, waits.run_sum_ms) == (2, 80, 50)
+    assert waits.wait_p50_ms in range(30_000, 33_000)
+    assert waits.wait_p99_ms in range(33_000, 300_000)
+
+
+async def test_practice_waits_behind_a_contest_and_a_contest_behind_itself_alone(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    bob, open_problem = await new_user(real.store, "bob"), await new_problem(real.store)
+    jobs = [
+        await send(real.store, one)
+        for one in (
+            draft(bob, open_problem.id, "// 1"), mine, draft(bob, open_problem.id, "// 2"), replace(mine, code="// 3"),
+        )
+    ]  # fmt: skip
+    assert contest.id == mine.contest_id
+    assert [await real.store.submissions.count_before(job, 9) for job in jobs] == [2, 0, 3, 1]
+    assert [await real.store.submissions.count_before(job, 2) for job in jobs] == [2, 0, 2, 1]
+
+
 async def test_a_verdict_is_on_the_board_and_a_rejudge_takes_it_away(real: PgLab) -> None:
     contest, mine = await arranged(real, rules())
     job_id = await judged(real, mine, Verdict.ACCEPTED)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.contests.feeds import ODD, feed_of
 from tests.e2e.nodes import ACCEPTED, VERDICT_S, Node, until
 from tests.e2e.typed import typed
 
@@ -120,3 +121,19 @@ def test_a_member_of_a_team_submits_by_command(node: Node, environ: dict[str, st
     assert said(environ, "scoreboard", "open")["rows"][0]["solved"] == 1
     without = typed("submit", str(tmp_path / "main.cpp"), "--problem", "A", env=alice)
     assert (without.returncode, "--contest" in without.stderr) == (2, True)
+
+
+def test_a_feed_is_rehearsed_with_stand_in_programs(environ: dict[str, str], tmp_path: Path) -> None:
+    feed = tmp_path / "feed.ndjson"
+    feed.write_text("\n".join(feed_of(ODD, "2026-01", 1)), encoding="utf-8")
+    report = said(environ, "replay", str(feed), "--judge", "--speed", "600")
+    assert (report["sent"], report["judged"], report["teams"], report["problems"]) == (10, 10, 5, 4)
+    assert (report["lost"], report["wrong_verdicts"], report["differences"]) == ([], [], [])
+    waits = report["waits"]
+    assert waits["count"] == 10
+    assert 0 < waits["wait_p50_ms"] <= waits["wait_p99_ms"]
+    assert waits["compile_percent"] + waits["run_percent"] + waits["other_percent"] in range(98, 103)
+    shown = said(environ, "show", report["key"])
+    assert (shown["is_public"], shown["state"]["started_at"] is not None) == (False, True)
+    refused = typed("contest", "replay", str(feed), "--judge", "--json", env=environ | {"DEEPOJ_TOKEN": ""})
+    assert refused.returncode == 2, refused.stderr

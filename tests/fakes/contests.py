@@ -20,6 +20,7 @@ from deepoj.words.contests import (
     ContestRefusal,
     ContestRules,
     ContestStanding,
+    ContestWaits,
 )
 from deepoj.words.problems import Problem
 
@@ -88,6 +89,12 @@ class NoContests:
 
     async def advance(self) -> Collection[int]:
         return []
+
+    async def waits(self, contest_id: int, latest: int) -> ContestWaits:
+        return ContestWaits(
+            count=0, wait_p50_ms=0, wait_p99_ms=0, judging_p50_ms=0, judging_p99_ms=0, judging_sum_ms=0,
+            compile_sum_ms=0, run_sum_ms=0,
+        )  # fmt: skip
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
         return []

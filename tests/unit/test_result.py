@@ -29,7 +29,7 @@ def test_the_contracts_fields() -> None:
     result = as_result(a_claim(), report)
     assert list(result) == RESULT_KEYS
     assert list(result["tests"][0]) == TEST_KEYS
-    assert result["compile"] == {"ok": True, "time_ms": 7, "output": "", "cached": False}
+    assert result["compile"] == {"ok": True, "time_ms": 7, "output": "", "cached": False, "wall_ms": 0}
     assert (result["job_id"], result["attempt_id"], result["trace_id"]) == ("job-1", 1, "trace-1")
     assert (result["status"], result["time_used"], result["memory_used"]) == ("Accepted", 2, 1500)
     assert (result["wall_time"], result["isolation"], result["problem_version"]) == (3, "namespaces", "1")

@@ -36,6 +36,7 @@ from deepoj.words.contests import (
     ContestRegistration,
     ContestRules,
     ContestStanding,
+    ContestWaits,
     EventType,
     team_of_one,
 )
@@ -333,6 +334,12 @@ class PgContests:
         if broken is not None:
             raise broken
         return changed
+
+    async def waits(self, contest_id: int, latest: int) -> ContestWaits:
+        row = await self._pool.row("contest_waits", contest_id, latest, repeatable=True)
+        if row is None:
+            raise AssertionError("an aggregate always has one row")
+        return ContestWaits(**dict(row))
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
         return [

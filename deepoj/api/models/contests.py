@@ -151,6 +151,19 @@ class ContestView(ContestItem):
     problems: list[ContestProblemView] = Field(description="after the start; those who run it see them before")
 
 
+class ContestWaitsView(ResponseModel):
+    """How long the latest judged submissions of a contest took. Milliseconds; all 0 if there are none."""
+
+    count: int = Field(description="submissions that were measured: the latest 1000 at most, without rejudges")
+    wait_p50_ms: int = Field(description="from the submission until a node took it: median")
+    wait_p99_ms: int = Field(description="the same: 99 of 100 waited at most so long")
+    judging_p50_ms: int = Field(description="from there to the verdict: median")
+    judging_p99_ms: int = Field(description="the same: 99 of 100 took at most so long")
+    compile_percent: int = Field(description="of the time of judging: the compilers")
+    run_percent: int = Field(description="of the time of judging: the tests")
+    other_percent: int = Field(description="of the time of judging: the rest, which is the judge's own")
+
+
 class ContestProblemBody(RequestModel):
     """A problem for a label of a contest."""
 

@@ -22,6 +22,7 @@ from deepoj.api.contest_answers import (
     csv_row,
     problem_views,
     team_page,
+    waits_view,
 )
 from deepoj.api.contesting import MAX_LIST_BYTES, Contesting
 from deepoj.api.context import ApiContext
@@ -44,6 +45,7 @@ from deepoj.api.models.contests import (
     ContestRemoved,
     ContestSubmitBody,
     ContestView,
+    ContestWaitsView,
     CreatedAccountView,
     FinalizeBody,
     FinalizedView,
@@ -154,6 +156,19 @@ class ContestRoutes:
         contest, force = await self._contesting.run(key, user), query_flag("force")
         await self._contesting.remove(contest, user, force=force)
         return ContestRemoved(key=key, status="deleted")
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/waits",
+        access=needs(Right.RUN_CONTESTS),
+        responses={200: ContestWaitsView},
+    )
+    async def waits(self, user: User, key: str) -> ContestWaitsView:
+        """Return how long the latest submissions of a contest waited for a node, and what their judging took.
+
+        For administrators and the jury.
+        """
+        return waits_view(await self._contesting.waits(await self._contesting.run(key, user)))
 
     @route(
         "PUT",
