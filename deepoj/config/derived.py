@@ -124,6 +124,7 @@ def derive_limits(draft: SettingsDraft) -> None:
     cpus = os.process_cpu_count() or 1
     slots = draft.values["worker.pool_size"] = min(max(draft["worker.pool_size"], 1), cpus)
     half = max(1, slots // 2)
+    draft.values["worker.contest_slots"] = min(draft["worker.contest_slots"], slots - 1)
     draft.values["worker.run_slots"] = min(draft["worker.run_slots"] or half, half)
 
 

@@ -204,6 +204,12 @@ class WorkerSection(Section):
     run_slots: int = whole(
         0, "WORKER_RUN_SLOTS", ge=0, doc="Slots for custom runs, at most half of all slots; 0: half, at least one."
     )
+    contest_slots: int = whole(
+        0,
+        "WORKER_CONTEST_SLOTS",
+        ge=0,
+        doc="Slots that only submissions of contests take while a contest runs, at most all but one; 0: none.",
+    )
     timeouts: WorkerTimeouts = section(WorkerTimeouts)
     testcase_cache: TestcaseCacheSection = section(TestcaseCacheSection)
     unzip_limits: UnzipSection = section(UnzipSection)

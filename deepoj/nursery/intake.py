@@ -63,13 +63,13 @@ class Intake[C: (Claim, CustomClaim)](ABC):
             if self.gate.is_open:  # it may have been shut while this waited for a slot
                 return answer
 
-    async def _begin(self, claim: C, sent_at: float, *, reclaimed: bool = False) -> bool:
+    async def _begin(self, claim: C, sent_at: float, *, reclaimed: bool = False, of_contest: bool = False) -> bool:
         """Start the job of a claim that was sent at ``sent_at``. Return False if the drain began during the claim: the
         claim was given back instead, or its lease runs out."""
         if self._start is None:
             await self.give_back(claim)
             return False
-        self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed))
+        self._start(self.leases.add(claim, sent_at, reclaimed=reclaimed, of_contest=of_contest))
         self._gauge()
         return True
 

@@ -23,8 +23,12 @@ MARGIN = 0.1
 class Lease[C: (Claim, CustomClaim) = Claim]:
     """The lease of one claimed job or custom run."""
 
-    def __init__(self, claim: C, granted_at: float, deadline: float, *, reclaimed: bool = False) -> None:
+    def __init__(
+        self, claim: C, granted_at: float, deadline: float, *, reclaimed: bool = False, of_contest: bool = False
+    ) -> None:
         self.claim: C = claim
+        #: its job came in the lane of contests
+        self.of_contest = of_contest
         self.granted_at = granted_at
         #: its entry was taken over from a node that did not finish it
         self.reclaimed = reclaimed
@@ -66,12 +70,19 @@ class Leases:
         self._held: dict[Held, Lease[Any]] = {}
         #: slots that background work has
         self._lent = 0
+        #: slots that only jobs of contests may take
+        self._kept = 0
         self._changed = trio.Event()
 
-    def add[C: (Claim, CustomClaim)](self, claim: C, granted_at: float, *, reclaimed: bool = False) -> Lease[C]:
+    def add[C: (Claim, CustomClaim)](
+        self, claim: C, granted_at: float, *, reclaimed: bool = False, of_contest: bool = False
+    ) -> Lease[C]:
         """Add a lease. ``granted_at``: trio's clock before the claiming statement was sent."""
-        lease = Lease(claim, granted_at, self._believed_until(granted_at), reclaimed=reclaimed)
+        until = self._believed_until(granted_at)
+        lease = Lease(claim, granted_at, until, reclaimed=reclaimed, of_contest=of_contest)
         self._held[lease.held] = lease
+        if self._kept:
+            self._notify()  # the slots that are left may be for contests alone
         return lease
 
     def drop(self, lease: Lease[Any]) -> None:
@@ -97,15 +108,34 @@ class Leases:
         """How many of the leases are of jobs taken over from a node that did not finish them."""
         return sum(lease.reclaimed for lease in self._held.values())
 
+    def keep(self, count: int) -> None:
+        """Keep so many slots for jobs of contests, at most all but one. Other work that has them goes on."""
+        kept = min(max(0, count), self.slots - 1)
+        if kept != self._kept:
+            self._kept = kept
+            self._notify()
+
     @property
     def free(self) -> int:
+        """How many slots any work may take."""
+        others = self._lent + sum(not lease.of_contest for lease in self._held.values())
+        return max(0, min(self.free_for_contests, self.slots - self._kept - others))
+
+    @property
+    def free_for_contests(self) -> int:
         return max(0, self.slots - self._lent - len(self._held))
 
     async def wait_free(self) -> int:
-        """Park until a slot is free. Return the number of free slots."""
+        """Park until a slot is free for any work. Return the number of such slots."""
         while not self.free:
             await self._changed.wait()
         return self.free
+
+    async def wait_only_for_contests(self) -> int:
+        """Park until slots are free for jobs of contests, and none for other work. Return their number."""
+        while self.free or not self.free_for_contests:
+            await self._changed.wait()
+        return self.free_for_contests
 
     async def wait_free_for_run(self, share: int) -> None:
         """Park until a custom run may use a slot: at most ``share`` runs at a time, and a second run only while a slot
@@ -117,7 +147,7 @@ class Leases:
         """Park until background work may use a slot, and take it: while another slot stays free for a submission, or
         after ``patience_s`` any that is free, if background work has no other. ``take_back`` ends that."""
         with trio.move_on_after(patience_s):
-            while self.free < min(2, self.slots):
+            while self.free < min(2, self.slots - self._kept):
                 await self._changed.wait()
         while self.free < (2 if self._lent else 1):
             await self._changed.wait()

@@ -16,7 +16,7 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -33,6 +33,7 @@ from deepoj.ports.live import Progress
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StreamUnavailable
 from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal
+from deepoj.words.outbox import Priority
 from deepoj.words.results import Infra, Report
 from deepoj.words.stream import BadEntry, Entry
 
@@ -158,6 +159,7 @@ class JobIntake(Intake[Claim]):
         refused: list[tuple[str, str, ack_step.Ending]] = [
             (entry.entry_id, "", entry) for entry in entries if isinstance(entry, BadEntry)
         ]
+        of_contest = {entry.entry_id for entry in good if entry.priority == Priority.CONTEST}
         started = 0
         await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         if good:
@@ -166,12 +168,12 @@ class JobIntake(Intake[Claim]):
                 await claim_step.claim(self._jobs, good, self._settings, self._metrics, yields=True)
             )
             # At once: the next statement may break, and these jobs are already claimed.
-            started = await self._begin_won(answers, sent_at, reclaimed)
+            started = await self._begin_won(answers, sent_at, reclaimed, of_contest)
             avoided = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.AVOIDED]
             if avoided:
                 sent_at = trio.current_time()
                 of_avoided = await self._avoid(avoided)
-                started += await self._begin_won(of_avoided, sent_at, reclaimed)
+                started += await self._begin_won(of_avoided, sent_at, reclaimed, of_contest)
                 answers |= of_avoided
             unfit = [entry for entry in good if answers[entry.entry_id] is ClaimRefusal.UNFIT]
             if unfit:
@@ -190,6 +192,27 @@ class JobIntake(Intake[Claim]):
                 self._metrics.reclaim.labels(status="skipped", reason=ending.value).inc()
                 observe.log("reclaim_skipped", job_id=job_id, stream_entry_id=entry_id, reason=ending.value)
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
+        return started
+
+    async def wait_contest_room(self) -> int:
+        """Park until the gate is open, and slots are free for jobs of contests alone. Return their number."""
+        return await self._wait_room(self.leases.wait_only_for_contests)
+
+    async def admit_ahead(self, entries: Sequence[Entry]) -> int:
+        """Claim unread entries of contests, start the jobs that were won, and take their entries out of the stream.
+        Return the number of jobs started. What is refused is left to the consumer that will read its entry.
+
+        What if we die before the entries are out? They are read later, and the claim refuses them. After it, while the
+        job runs? Its lease runs out, and repair finds a row without a live entry.
+
+        Raises:
+          StoreUnavailable: no entry was taken out.
+          StreamUnavailable: the jobs that were won have been started.
+        """
+        sent_at = trio.current_time()
+        answers = await claim_step.claim(self._jobs, entries, self._settings, self._metrics, yields=True)
+        started = await self._begin_won(answers, sent_at, reclaimed=False, of_contest=answers)
+        await self._stream.take_out([entry_id for entry_id, answer in answers.items() if isinstance(answer, Claim)])
         return started
 
     async def _ring(self, of_runs: Sequence[Entry]) -> None:
@@ -242,11 +265,20 @@ class JobIntake(Intake[Claim]):
         answers = await self._jobs.hand_over([entry.job_id for entry in entries], avoid_s=avoid_s, unfit=unfit)
         return {entry.entry_id: answers[entry.job_id] or ack_step.Settled.HANDED_OVER for entry in entries}
 
-    async def _begin_won(self, answers: Mapping[str, Claim | ack_step.Ending], sent_at: float, reclaimed: bool) -> int:
-        """Start the jobs of the claims among the answers. Return the number of jobs started."""
+    async def _begin_won(
+        self,
+        answers: Mapping[str, Claim | ack_step.Ending],
+        sent_at: float,
+        reclaimed: bool,
+        of_contest: Collection[str],
+    ) -> int:
+        """Start the jobs of the claims among the answers; ``of_contest``: entries of jobs of contests. Return how many
+        were started."""
         started = 0
-        for answer in answers.values():
-            if isinstance(answer, Claim) and await self._begin(answer, sent_at, reclaimed=reclaimed):
+        for entry_id, answer in answers.items():
+            if isinstance(answer, Claim) and await self._begin(
+                answer, sent_at, reclaimed=reclaimed, of_contest=entry_id in of_contest
+            ):
                 started += 1
                 if self._progress is not None:
                     self._progress.changed(answer.job_id)

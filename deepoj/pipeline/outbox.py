@@ -11,6 +11,9 @@ wait in the database. Three rules choose the next events:
 * *The window* follows the readers. It doubles when they emptied it while more waited, and halves when more than half of
   it is left. A fixed window would be too long a queue for two slots, or too short a queue for two hundred.
 
+Events of contests may go beyond the window, by the smallest one: nodes with slots for contests take them from between
+the entries that have to wait (``nursery.contests.TakeContestJobs``).
+
 While no event waits, a new one is published into the room known from the last look, before the next look. So in an
 idle system a submission needs no question to Redis first.
 
@@ -94,7 +97,7 @@ class Lanes:
 
     def moved(self, count: int, places: int) -> Lanes:
         """Return the state after a round moved ``count`` events and had ``places``."""
-        return replace(self, room=self.room - count, is_full=count >= places)
+        return replace(self, room=max(0, self.room - count), is_full=count >= places)
 
 
 def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: int) -> Priority:
@@ -131,11 +134,18 @@ async def dispatch(
         places = min(lanes.room, settings.batch_size)
         moved = await _move(outbox, stream, settings, metrics, limit=places)
         lanes = lanes.moved(moved, places)
-    unread = await stream.undelivered(lanes.window)
+    unread = await stream.undelivered(lanes.window + WINDOW_MIN)
     waiting = await outbox.outbox_waiting(settings.batch_size)
     lanes = lanes.seen(unread, waiting, settings.batch_size)
     places = min(lanes.room, settings.batch_size)
     going, lanes = lanes.share(waiting.due, places, settings.lower_share)
+    ahead = min(
+        waiting.due.get(Priority.CONTEST, 0) - going.get(Priority.CONTEST, 0),
+        lanes.window + WINDOW_MIN - unread - sum(going.values()),
+    )
+    if ahead > 0:
+        going[Priority.CONTEST] = going.get(Priority.CONTEST, 0) + ahead
+        places += ahead
     if going:
         moved_now = await _move(outbox, stream, settings, metrics, limit=places, lanes=going)
         moved, lanes = moved + moved_now, lanes.moved(moved_now, places)

@@ -36,6 +36,14 @@ class JobStream(RunNotifier, Protocol):
         blocking read can leave an entry pending unseen."""
         ...
 
+    async def unread(self, priority: int, limit: int) -> list[Entry]:
+        """Return the entries of a lane among the first ``limit`` that the group has not read; they stay unread."""
+        ...
+
+    async def take_out(self, entry_ids: Sequence[str]) -> None:
+        """Delete entries whose jobs were claimed without reading them. Those that are gone are ignored."""
+        ...
+
     async def ack(self, entry_ids: Sequence[str]) -> int: ...
 
     async def reclaim(self, min_idle_ms: int, cursor: str, count: int) -> tuple[str, list[Entry | BadEntry]]:

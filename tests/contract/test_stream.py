@@ -456,6 +456,18 @@ async def test_the_undelivered_are_counted_also_where_the_lag_is_unknown(lab: La
     assert await one.undelivered(10) == 3
 
 
+async def test_unread_entries_of_a_lane_are_seen_and_taken_out_without_being_read(lab: Lab) -> None:
+    one = lab.consumer("one")
+    published = await one.publish([event(number, priority=number % 2) for number in range(6)])
+    await one.read(2, 0)
+    assert [entry.entry_id for entry in await one.unread(1, 10)] == [published[3], published[5]]
+    assert [entry.entry_id for entry in await one.unread(1, 2)] == [published[3]], "among the first two"
+    await one.take_out([published[3], published[3]])
+    await one.take_out([])
+    assert await one.undelivered(10) == 3
+    assert ids(await one.read(10, 0)) == [published[2], published[4], published[5]]
+
+
 async def test_pressure_of_an_empty_stream(lab: Lab) -> None:
     seen = await lab.consumer("one").pressure()
     assert (seen.xlen, seen.pending, seen.lag) == (0, 0, 0)

@@ -245,6 +245,18 @@ class MemoryStream:
             del self.server.entries[entry_id]
         return len(gone)
 
+    async def unread(self, priority: int, limit: int) -> list[Entry]:
+        await trio.lowlevel.checkpoint()
+        group = self.server.ready_group()
+        first = sorted(i for i in self.server.entries if i > group.last_delivered)[:limit]
+        found = [_decode(i, self.server.entries[i]) for i in first]
+        return [entry for entry in found if isinstance(entry, Entry) and entry.priority == priority]
+
+    async def take_out(self, entry_ids: Sequence[str]) -> None:
+        await trio.lowlevel.checkpoint()
+        for entry_id in entry_ids:
+            self.server.entries.pop(_parse(entry_id), None)
+
     async def undelivered(self, limit: int) -> int:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()

@@ -209,6 +209,14 @@ def test_custom_runs_have_at_most_half_of_the_slots(
     assert read(WORKER_POOL_SIZE=str(slots), WORKER_RUN_SLOTS=told).worker.run_slots == got
 
 
+@pytest.mark.parametrize(("slots", "told", "got"), [(1, "1", 0), (4, "0", 0), (4, "2", 2), (4, "9", 3)])
+def test_contests_keep_at_most_all_slots_but_one(
+    slots: int, told: str, got: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 64)
+    assert read(WORKER_POOL_SIZE=str(slots), WORKER_CONTEST_SLOTS=told).worker.contest_slots == got
+
+
 def test_special_rate_limits_follow_the_general_one() -> None:
     limits = read(RATE_LIMIT_IP_PER_WINDOW="7", AUTH_RATE_LIMIT_IP_PER_WINDOW="8").api.limits
     assert (limits.rate_limit.ip_limit, limits.auth_rate_limit.ip_limit, limits.submit_rate_limit.ip_limit) == (7, 8, 7)

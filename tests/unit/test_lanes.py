@@ -102,6 +102,20 @@ async def test_a_lone_submission_goes_before_any_question_to_the_stream(fake: Fa
     assert (await one_round(fake, lanes)).moved == 1
 
 
+async def test_events_of_contests_go_a_window_beyond_what_is_unread(fake: FakeNode) -> None:
+    """Nodes take them from between entries that wait for slots which practice may have."""
+    await sent_by(fake, 1, 50)
+    lanes = Lanes()
+    for _ in range(5):  # nothing is read
+        lanes = (await one_round(fake, lanes)).lanes
+    assert await fake.stream.undelivered(99) == WINDOW_MIN
+    await sent_by(fake, 2, 50, Priority.CONTEST)
+    for _ in range(5):
+        lanes = (await one_round(fake, lanes)).lanes
+    assert isinstance(fake.stream, Counting)
+    assert fake.stream.sent == [0] * WINDOW_MIN + [Priority.CONTEST] * WINDOW_MIN
+
+
 async def test_a_second_user_waits_for_one_of_the_first_ones_jobs_and_the_window(fake: FakeNode) -> None:
     flood = await sent_by(fake, 1, 500)
     _, lanes = await served(fake, Lanes(), 10)

@@ -106,6 +106,38 @@ async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
     assert leases.held() == [Held("b", 1)]
 
 
+async def test_kept_slots_are_for_contests_alone(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=3)
+    leases.keep(2)
+    practice = leases.add(a_claim("practice"), 0)
+    assert (leases.free, leases.free_for_contests) == (0, 2)
+    leases.add(a_claim("one"), 0, of_contest=True)
+    leases.drop(practice)
+    assert (leases.free, leases.free_for_contests) == (1, 2), "a job of a contest takes no room from practice"
+    leases.add(a_claim("two"), 0, of_contest=True)
+    leases.add(a_claim("three"), 0, of_contest=True)
+    assert (leases.free, leases.free_for_contests) == (0, 0)
+    leases.keep(9)
+    leases.drop(leases.add(a_claim("three"), 0, of_contest=True))
+    assert leases.free == 1, "all but one can be kept"
+
+
+async def test_the_wait_for_kept_slots_ends_when_practice_has_all_others(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    seen: list[int] = []
+
+    async def waiter() -> None:
+        seen.append(await leases.wait_only_for_contests())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waiter)
+        leases.add(a_claim("practice"), 0)
+        await trio.testing.wait_all_tasks_blocked()
+        assert seen == [], "nothing is kept"
+        leases.keep(1)
+    assert seen == [1]
+
+
 async def test_a_second_custom_run_leaves_a_slot_for_a_submission(autojump_clock: object) -> None:
     leases = Leases(lease_s=10, slots=3)
     leases.add(a_custom_claim(), 0)

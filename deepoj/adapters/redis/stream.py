@@ -179,6 +179,18 @@ class RedisStream:
             after = _text(items[-1][0])
         return entries[:count]
 
+    async def unread(self, priority: int, limit: int) -> list[Entry]:
+        async def look(commands: Commands) -> Any:
+            last = _text((await self._group_info(commands))[b"last-delivered-id"])
+            return await commands.execute_command("XRANGE", self.stream_key, f"({last}", "+", "COUNT", limit)
+
+        entries = _decode_all(await self._link.call(look))
+        return [entry for entry in entries if isinstance(entry, Entry) and entry.priority == priority]
+
+    async def take_out(self, entry_ids: Sequence[str]) -> None:
+        if entry_ids:
+            await self._command("XDEL", self.stream_key, *entry_ids)
+
     async def ack(self, entry_ids: Sequence[str]) -> int:
         if not entry_ids:
             return 0

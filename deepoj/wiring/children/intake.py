@@ -19,6 +19,7 @@ from deepoj.execution.canary import CanaryRound, judge_canaries
 from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
+from deepoj.nursery.contests import TakeContestJobs
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.playground import TakeRuns
 from deepoj.nursery.supervise import Child
@@ -71,6 +72,11 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
             block_ms=stream.block_ms,
         )
         children.append(Child(name="consumer", run=StreamReader(cfg, consume), restart_on=AWAY))
+        if cfg.worker.contest_slots:
+            ahead = TakeContestJobs(
+                stream=parts.adapters.stream, job_intake=jobs.job_intake, stop_deadline=parts.stop_deadline
+            )
+            children.append(Child(name="contest jobs", run=StreamReader(cfg, ahead), restart_on=AWAY))
         if jobs.run_intake is not None:
             take = TakeRuns(run_intake=jobs.run_intake, stop_deadline=parts.stop_deadline)
             children.append(Child(name="runs", run=take, restart_on=AWAY))

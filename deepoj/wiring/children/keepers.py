@@ -16,7 +16,7 @@ from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.audits import RunAudits
 from deepoj.nursery.contests import PERIOD_S as CONTEST_PERIOD_S
-from deepoj.nursery.contests import AdvanceContests
+from deepoj.nursery.contests import AdvanceContests, KeepContestSlots
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.supervise import Child
 from deepoj.packages.objects import sweep_objects
@@ -132,7 +132,9 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     )
     publisher = TellProgress(live=store.live, progress=jobs.progress, metrics=metrics)
     rounds = _JobRounds(parts, jobs, _revet(parts), _render_later(parts))
+    keep = KeepContestSlots(contests=store.contests, leases=jobs.job_intake.leases, count=cfg.worker.contest_slots)
     return [
+        *([loop("contest slots", CONTEST_PERIOD_S, keep.once)] if keep.count else []),
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         loop("revet", REVET_PERIOD_S, rounds.check_published),
         loop("statements", REVET_PERIOD_S, rounds.render_statements),

@@ -1,0 +1,82 @@
+"""Slots that are kept for contests: when, and how their jobs pass the entries of practice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import trio
+import trio.testing
+
+from deepoj.nursery.contests import KeepContestSlots, TakeContestJobs
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Lease, Leases
+from deepoj.nursery.scopes import StopDeadline
+from deepoj.nursery.work import JobIntake
+from deepoj.observe import Metrics
+from deepoj.pipeline.claim import LeaseSettings
+from deepoj.pipeline.outbox import Lanes, OutboxSettings, dispatch
+from deepoj.words.contests import ContestStanding
+from deepoj.words.jobs import Claim, State
+from deepoj.words.outbox import Priority
+from deepoj.words.stream import Entry
+from tests.fakes.contests import NoContests
+from tests.fakes.node import submitted
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_claim
+
+
+class Standing(NoContests):
+    """As many contests run as ``running`` says."""
+
+    running = 0
+
+    async def standing(self) -> ContestStanding:
+        return replace(await super().standing(), running=self.running)
+
+
+@pytest.mark.parametrize("running", [0, 2])
+async def test_slots_are_kept_while_a_contest_runs(running: int) -> None:
+    contests, leases = Standing(), Leases(60.0, 4)
+    contests.running = running
+    await KeepContestSlots(contests=contests, leases=leases, count=3).once()
+    assert leases.free == (1 if running else 4)
+
+
+async def test_a_kept_slot_takes_the_contest_job_behind_practice(metrics: Metrics, autojump_clock: object) -> None:
+    store, stream, leases = MemoryStore(), MemoryStream(), Leases(60.0, 2)
+    jobs: list[str] = []
+    for lane in (Priority.INTERACTIVE, Priority.CONTEST):
+        of_lane = [await submitted(store, metrics, f"// {lane} {number}") for number in range(2)]
+        for event in store.outbox.values():
+            if event.job_id in of_lane:
+                event.priority = lane
+        await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+        jobs += of_lane
+    order = [entry.job_id for entry in await stream.beside("looker").unread(Priority.CONTEST, 9)]
+    assert sorted(order) == sorted(jobs[2:])
+    intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=Gate(is_open=True))
+    started: list[Lease[Claim]] = []
+    intake.open(started.append)
+    busy = leases.add(a_claim("practice"), trio.current_time())
+    leases.keep(1)
+    take = TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(take)
+        with trio.fail_after(5):
+            while not started:
+                await trio.sleep(0.01)
+        await trio.sleep(1)
+        assert [lease.claim.job_id for lease in started] == order[:1], "one slot is kept"
+        intake.done(started[0])
+        with trio.fail_after(5):
+            while len(started) < 2:
+                await trio.sleep(0.01)
+        leases.drop(busy)
+        nursery.cancel_scope.cancel()
+    assert [lease.claim.job_id for lease in started] == order
+    assert all(lease.of_contest for lease in started)
+    left = [entry.job_id for entry in await stream.read(9, 0) if isinstance(entry, Entry)]
+    assert sorted(left) == sorted(jobs[:2]), "practice was left unread"
+    assert {store.rows[job_id].state for job_id in jobs[:2]} == {State.PENDING}
