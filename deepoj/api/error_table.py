@@ -450,6 +450,7 @@ class ApiError(CodedError):
         "Custom runs are disabled on this server; submit the program to a problem instead.",
         "本服务器未启用自定义运行，请改为向题目提交程序。",
     )
+    RUNS_OFF_IN_CONTEST = (403, Code.RUN_DISABLED, "Your contest allows no custom runs.", "您的比赛不允许自定义运行。")
     TOO_MANY_RUNS = (
         429,
         Code.INFLIGHT_CAP_REACHED,

@@ -61,13 +61,16 @@ async def take_run(context: ApiContext, draft: CustomDraft, *, besides: int = 0)
     """Store a run and wake a node. ``besides``: how many runs of the same act the author may have besides.
 
     Raises:
-      Refused: no live node has the language, or too many runs of the author are unfinished.
+      Refused: no live node has the language, or too many runs of the author are unfinished, or a contest
+        in which the author is allows none.
     """
     max_inflight = context.settings.runs.max_inflight + besides
     if not context.is_judged_now(draft.language):
         context.metrics.custom_run.labels(language=draft.language, status="language_unavailable").inc()
         raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
     ordered = await order_run(context.runs, context.run_notifier, draft, per_user=max_inflight, metrics=context.metrics)
+    if ordered is CustomRefusal.CONTEST_WITHOUT_RUNS:
+        raise Refused(ApiError.RUNS_OFF_IN_CONTEST)
     if isinstance(ordered, CustomRefusal):
         raise Refused(ApiError.TOO_MANY_RUNS, limit=max_inflight)
     logger().info(

@@ -265,6 +265,9 @@ class Metrics:
         self.custom_runs_inflight = to.gauge("worker_custom_runs_inflight", "Custom runs this node holds now")
 
         self.queue_wait_seconds = to.histogram("job_queue_wait_seconds", "From submit to the won claim", WAIT_S)
+        self.contest_wait_seconds = to.histogram(
+            "contest_queue_wait_seconds", "From submit in a contest to the won claim", WAIT_S
+        )
         self.end_to_end_seconds = to.histogram("job_end_to_end_seconds", "From submit to the final verdict", WAIT_S)
         self.canary_failures = to.counter("canary_failures_total", "Rounds in which this canary differed", "case")
         #: 1 at this node's level, 0 at the others

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from deepoj import observe
 from deepoj.ports.jobs import JobLeases
 from deepoj.words.jobs import Claim, ClaimRefusal
+from deepoj.words.outbox import Priority
 from deepoj.words.stream import Entry
 
 
@@ -56,6 +57,8 @@ async def claim(
         if isinstance(answer, Claim):
             metrics.claim.labels(status="won", reason="").inc()
             metrics.queue_wait_seconds.observe(answer.waited_ms / 1000)
+            if entry.priority == Priority.CONTEST:
+                metrics.contest_wait_seconds.observe(answer.waited_ms / 1000)
             observe.log(
                 "claim",
                 job_id=answer.job_id,

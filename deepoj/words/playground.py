@@ -52,9 +52,11 @@ class CustomReceipt:
 
 
 class CustomRefusal(enum.StrEnum):
-    """Why a custom run was refused; the member's value is the HTTP error code."""
+    """Why a custom run was refused."""
 
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
+    #: its author is in a team of a running contest that allows none
+    CONTEST_WITHOUT_RUNS = "CONTEST_WITHOUT_RUNS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

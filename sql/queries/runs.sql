@@ -1,10 +1,15 @@
 -- name: take_run
--- Stores a custom run, unless its author already has $9 unfinished ones.
+-- Stores a custom run, unless its author already has $9 unfinished ones, or is in a team of a contest that is running and
+-- allows none.
 --
 -- Two concurrent runs of one author may choose the same place: the index admits one, the other returns 'raced' and is tried
 -- again.
 WITH
 seen AS MATERIALIZED (SELECT FROM runs WHERE run_id = $1),
+barred AS MATERIALIZED (
+    SELECT FROM contest_members AS m JOIN contests AS c ON c.id = m.contest_id
+    WHERE m.user_id = $2 AND NOT c.allows_custom_runs AND c.started_at IS NOT NULL AND c.ended_at IS NULL
+),
 free AS MATERIALIZED (
     SELECT one.place
     FROM generate_series(1, $9::int) AS one (place)
@@ -18,13 +23,14 @@ taken AS (
     INSERT INTO runs (run_id, user_id, place, language, code, stdin, time_limit_ms, memory_limit_kb, trace_id)
     SELECT $1, $2, free.place, $3, $4, $5, $6, $7, $8
     FROM free
-    WHERE NOT EXISTS (SELECT FROM seen)
+    WHERE NOT EXISTS (SELECT FROM seen) AND NOT EXISTS (SELECT FROM barred)
     ON CONFLICT DO NOTHING
     RETURNING id
 )
 SELECT CASE
            -- the second try of a call whose first answer was lost
            WHEN EXISTS (SELECT FROM seen) OR EXISTS (SELECT FROM taken) THEN 'taken'
+           WHEN EXISTS (SELECT FROM barred) THEN 'CONTEST_WITHOUT_RUNS'
            WHEN NOT EXISTS (SELECT FROM free) THEN 'INFLIGHT_CAP_REACHED'
            ELSE 'raced'
        END AS word,

@@ -30,6 +30,7 @@ from deepoj.words.contests import (
 )
 from deepoj.words.ledger import Decided, Decision
 from deepoj.words.outbox import Priority
+from deepoj.words.playground import CustomDraft, CustomReceipt, CustomRefusal
 from deepoj.words.problems import ProblemRefusal
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
@@ -114,6 +115,33 @@ async def test_waits_are_those_of_the_latest_judged_submissions(real: PgLab) -> 
     assert (waits.count, waits.compile_sum_ms, waits.run_sum_ms) == (2, 80, 50)
     assert waits.wait_p50_ms in range(30_000, 33_000)
     assert waits.wait_p99_ms in range(33_000, 300_000)
+
+
+async def test_a_member_runs_nothing_of_their_own_while_a_contest_without_custom_runs_is_running(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules(started_min=-10, allows_custom_runs=False))
+    runs, bob = real.pg_store.runs, await new_user(real.store, "bob")
+
+    async def took(user_id: int) -> bool:
+        one = CustomDraft(
+            user_id=user_id, language="cpp17", code="x", stdin=b"", time_limit_ms=1, memory_limit_kb=1, trace_id="t"
+        )
+        taken = await runs.take_run(one, per_user=9)
+        assert isinstance(taken, CustomReceipt) or taken is CustomRefusal.CONTEST_WITHOUT_RUNS
+        return isinstance(taken, CustomReceipt)
+
+    async def change(**changes: Any) -> None:
+        changed = await real.pg_store.contests.change_contest(contest.id, rules(**changes), by=by(contest))
+        assert isinstance(changed, Contest)
+        await real.pg_store.contests.advance()
+
+    assert await took(mine.user_id), "it has not started"
+    start = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
+    await change(start_at=start, allows_custom_runs=False)
+    assert (await took(mine.user_id), await took(bob)) == (False, True)
+    await change(start_at=start)
+    assert await took(mine.user_id), "it allows them"
+    await change(start_at=start, allows_custom_runs=False, duration_ms=60_000, freeze_ms=None)
+    assert await took(mine.user_id), "it is over"
 
 
 async def test_practice_waits_behind_a_contest_and_a_contest_behind_itself_alone(real: PgLab) -> None:

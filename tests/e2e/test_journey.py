@@ -169,6 +169,7 @@ STILL = {
     "canary_failures_total": "every canary is as expected",
     "contest_advance_total": "there is no contest",
     "contest_events": "0 without a contest",
+    "contest_queue_wait_seconds": "there is no contest",
     "contests_running": "0 without a contest",
     "custom_run_total": "there is no custom run",
     "dlq_size": "0 while no letter is dead",

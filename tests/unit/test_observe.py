@@ -98,6 +98,7 @@ worker_reclaim_total worker status,reason
 worker_reclaim_latency_ms worker
 worker_reclaim_inflight worker
 job_queue_wait_seconds worker
+contest_queue_wait_seconds worker
 job_end_to_end_seconds worker
 canary_failures_total worker case
 sandbox_isolation worker level

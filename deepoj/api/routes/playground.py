@@ -38,7 +38,7 @@ class PlaygroundRoutes:
 
         The output is not compared, and the run is not part of the history. The result is kept for some minutes, or
         until newer results of the same account need its space. 403 (RUN_DISABLED) if the operator has disabled custom
-        runs.
+        runs, or a running contest of yours does not allow them.
         """
         context, settings = self._context, self._settings
         require_room(settings, self._limits)
