@@ -35,6 +35,7 @@ from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
+from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
@@ -138,6 +139,7 @@ def create_app(context: ApiContext) -> Api:
         ContestRoutes(context, auth),
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
+        ContestRejudgeRoutes(context, auth),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

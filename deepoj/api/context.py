@@ -21,6 +21,7 @@ from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
+from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.ledger import DeadLetters
@@ -64,6 +65,7 @@ class ApiContext:
     verifications: Verifications
     previews: Previews
     contests: Contests
+    contest_rejudges: ContestRejudges
     ledgers: ContestLedgers
     results: LiveResults
     #: the event streams of this node

@@ -248,6 +248,7 @@ class ApiError(CodedError):
         "该预览开始后题目已被更改：请重新开始一个预览。",
     )
     PREVIEW_ENDED = (409, Code.PREVIEW_ENDED, "This preview was applied or cancelled before.", "该预览已被应用或取消。")
+    PREVIEW_OF_CONTEST = (409, Code.PREVIEW_ENDED, "Decide this in the contest that it is of.", "请在所属比赛中处理。")
     PROBLEM_IN_CONTEST = (
         409,
         Code.PROBLEM_IN_CONTEST,

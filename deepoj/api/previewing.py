@@ -34,6 +34,7 @@ _REFUSALS: Mapping[PreviewRefusal, ApiError] = MappingProxyType(
         PreviewRefusal.NOT_READY: ApiError.PREVIEW_NOT_READY,
         PreviewRefusal.OUTDATED: ApiError.PREVIEW_OUTDATED,
         PreviewRefusal.ENDED: ApiError.PREVIEW_ENDED,
+        PreviewRefusal.OF_CONTEST: ApiError.PREVIEW_OF_CONTEST,
     }
 )
 _ABOUT_FILTERS: Mapping[PreviewRefusal, str] = MappingProxyType(

@@ -48,13 +48,15 @@ class _Keys(click.ParamType[Any]):
         return [] if value == "all" else [key.strip() for key in str(value).split(",") if key.strip()]
 
 
+#: type of an option that is a contest time or a length
+RELTIME = _Reltime()
 _TIME = "RFC 3339 with a time zone, such as 2026-01-31T09:00:00+08:00; none: not decided"
 _RULES = (
     click.option("--formal-name", help="Its full name."),
     click.option("--public/--private", "is_public", default=None, help="Who sees it: everybody, or its teams alone."),
     click.option("--start", "start_at", metavar="TIME", help=f"When it starts: {_TIME}."),
-    click.option("--freeze", "freeze_ms", type=_Reltime(), help="How long before the end the board freezes, or none."),
-    click.option("--penalty", "penalty_ms", type=_Reltime(), help="For a rejected attempt; 0:20:00 unless said."),
+    click.option("--freeze", "freeze_ms", type=RELTIME, help="How long before the end the board freezes, or none."),
+    click.option("--penalty", "penalty_ms", type=RELTIME, help="For a rejected attempt; 0:20:00 unless said."),
     click.option(
         "--compile-errors-free/--compile-errors-cost",
         "is_compile_error_free",
@@ -78,11 +80,11 @@ _RULES = (
         default=None,
         help="Whether teams may run programs on inputs of their own while it runs.",
     ),
-    click.option("--late", "late_ms", type=_Reltime(), help="Homework: how long after the end submissions are taken."),
+    click.option("--late", "late_ms", type=RELTIME, help="Homework: how long after the end submissions are taken."),
     click.option(
         "--late-step",
         "late_step_ms",
-        type=_Reltime(),
+        type=RELTIME,
         help="Homework: for each such time that has begun, late submissions lose --late-percent.",
     ),
     click.option("--late-percent", type=click.IntRange(0, 100), help="Homework: percent of the points that are lost."),
@@ -136,7 +138,7 @@ def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
 @click.command("create")
 @click.argument("key")
 @click.option("--name", required=True, help="Its name.")
-@click.option("--duration", "duration_ms", type=_Reltime(), required=True, help="Its length, such as 5:00:00.")
+@click.option("--duration", "duration_ms", type=RELTIME, required=True, help="Its length, such as 5:00:00.")
 @_with_rules
 @AS_JSON
 @URL
@@ -169,7 +171,7 @@ def contest_show(key: str, as_json: bool, url: str | None, retry_for_s: float) -
 @click.command("set")
 @click.argument("key")
 @click.option("--name", help="Its name.")
-@click.option("--duration", "duration_ms", type=_Reltime(), help="Its length, such as 5:00:00.")
+@click.option("--duration", "duration_ms", type=RELTIME, help="Its length, such as 5:00:00.")
 @_with_rules
 @AS_JSON
 @URL

@@ -80,6 +80,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest export": ("deepoj contest export finals finals.zip",),
     "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
+    "contest rejudge": (
+        "deepoj contest rejudge finals --problem A --verdict 'Wrong Answer'",
+        "deepoj contest rejudge finals --apply 3",
+    ),
     "contest replay": (
         "deepoj contest replay FOLDER --board board.json --json",
         "deepoj contest replay event-feed.ndjson --judge --minutes 10",

@@ -9,6 +9,7 @@ submission, judgement, award.
     replay.py   the scoreboard of a feed, and the awards that it gives
     rehearsal.py  the plan of a dress rehearsal from a feed
     ledger.py   a contest of ours, folded from the events of its ledger
+    preview.py  what a rejudge would change on the board
     views.py    who sees which of its objects
     clics.py    those objects as JSON of the Contest API
     clics_feed.py  what one viewer sees: every object encoded once, and the event feed

@@ -9,14 +9,15 @@ The public board shows what people may know: of attempts from the freeze on, unt
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt
 from deepoj.contests.clock import parse_time
-from deepoj.words.contests import ContestEvent, EventType
+from deepoj.words.contests import ContestEvent, ContestObject, EventType
 from deepoj.words.results import Verdict
 
 Object = Mapping[str, Any]
@@ -78,6 +79,15 @@ class ContestLedger:
     def public_board(self) -> Board:
         """The board that hides what the freeze hides."""
         return self._laid_out()[1]
+
+    def with_objects(self, objects: Iterable[ContestObject]) -> ContestLedger:
+        """Return the contest as it would be if these were its next events. This one stays as it is."""
+        made = ContestLedger()
+        for one in fields(self):
+            setattr(made, one.name, _copied(getattr(self, one.name)))
+        made._boards, at = None, self.at or dt.datetime.min.replace(tzinfo=dt.UTC)
+        made.take(ContestEvent(self.last + number, at, one) for number, one in enumerate(objects, 1))
+        return made
 
     def of(self, type_: EventType) -> Mapping[str, Object]:
         """Return the objects of a type by id."""
@@ -212,6 +222,13 @@ class ContestLedger:
         )
         is_withheld = freeze_ms is not None and time_ms >= freeze_ms
         return known, replace(known, outcome=AttemptOutcome.PENDING) if is_withheld else known
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of a field that can be changed: of a dictionary, and of the dictionaries and lists in it."""
+    if not isinstance(value, dict):
+        return value
+    return {key: copy.copy(one) if isinstance(one, dict | list) else one for key, one in value.items()}
 
 
 def _submission_of(event: ContestEvent) -> str | None:

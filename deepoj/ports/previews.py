@@ -27,18 +27,19 @@ class Previews(Protocol):
     ) -> Preview | PreviewRefusal:
         """Start a preview of the submissions that have a verdict. The same preview, if it is open for this version of
         the problem, goes on. One that is ready is cancelled for a new one, and one of an older version as well; one
-        that is running is not: ANOTHER. Also refused: UNKNOWN (the problem), QUOTA, EMPTY, TOO_MANY."""
+        that is running is not (ANOTHER), nor is a part of the rejudge of a contest. Also refused: UNKNOWN (the
+        problem), QUOTA, EMPTY, TOO_MANY."""
         ...
 
     async def apply_preview(self, problem_id: int, preview_id: int, *, by: int) -> Preview | PreviewRefusal:
         """Write, in one transaction, a new judging with the preview's verdict for each of its submissions that still
         has the verdict it began from. Repeated, the answer is the same. Refused: UNKNOWN, NOT_READY, OUTDATED, ENDED
-        (cancelled)."""
+        (cancelled), OF_CONTEST."""
         ...
 
     async def cancel_preview(self, problem_id: int, preview_id: int, *, by: int) -> Preview | PreviewRefusal:
         """Cancel an open preview; repeated, the answer is the same. What is being judged for it is refused its outcome.
-        Refused: UNKNOWN, OUTDATED, ENDED (applied)."""
+        Refused: UNKNOWN, OUTDATED, ENDED (applied), OF_CONTEST."""
         ...
 
     async def preview(self, problem_id: int, preview_id: int) -> Preview | None:

@@ -28,6 +28,7 @@ from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
+from deepoj.web.pages.contest_rejudges import ContestRejudgePages
 from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
@@ -93,6 +94,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
+        ContestRejudgePages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
     )

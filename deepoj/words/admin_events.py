@@ -39,6 +39,7 @@ class AdminAct(enum.StrEnum):
     CONTEST_CHANGED = "contest_changed"
     CONTEST_REMOVED = "contest_removed"
     CONTEST_FINALIZED = "contest_finalized"
+    CONTEST_REJUDGED = "contest_rejudged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

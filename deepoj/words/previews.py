@@ -52,6 +52,8 @@ class PreviewRefusal(enum.StrEnum):
     OUTDATED = "outdated"
     #: it was applied or cancelled before
     ENDED = "ended"
+    #: it is a part of the rejudge of a contest, and decided there
+    OF_CONTEST = "of_contest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

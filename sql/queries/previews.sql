@@ -1,11 +1,12 @@
 -- name: preview_open
 -- The preview of a problem that waits for its end or for a decision.
-SELECT id, problem_version, in_full, verdict, language, since, until, state
+SELECT id, problem_version, in_full, verdict, language, since, until, state, contest_rejudge_id
 FROM previews WHERE problem_id = $1 AND state IN ('running', 'ready') FOR NO KEY UPDATE;
 
 -- name: preview_begin
 -- Creates a preview of the submissions that have a verdict: those with the verdict $5, in the language $6, submitted since
--- $7 and before $8; NULL: any. Nothing is created if there are none, or more than $9. $4: the account that asks.
+-- $7 and before $8, of the jobs $10; NULL: any. Nothing is created if there are none, or more than $9. $4: the account
+-- that asks. $11: the rejudge of a contest of which the preview is a part.
 --
 -- The lock waits for an erasure of a source, which ends only the jobs that it sees.
 WITH
@@ -15,13 +16,15 @@ theirs AS MATERIALIZED (
     WHERE problem_id = $1 AND state = 'done' AND NOT is_erased
       AND ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR language = $6)
       AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
+      AND ($10::uuid[] IS NULL OR job_id = ANY ($10))
     ORDER BY id
     LIMIT $9::bigint + 1
     FOR SHARE
 ),
 made AS (
-    INSERT INTO previews (problem_id, problem_version, in_full, ordered_by, verdict, language, since, until, submissions)
-    SELECT $1, $2, $3, $4, $5::text, $6::text, $7::timestamptz, $8::timestamptz, n
+    INSERT INTO previews (problem_id, problem_version, in_full, ordered_by, verdict, language, since, until, submissions,
+                          contest_rejudge_id)
+    SELECT $1, $2, $3, $4, $5::text, $6::text, $7::timestamptz, $8::timestamptz, n, $11::bigint
     FROM (SELECT count(*) AS n FROM theirs) AS counted WHERE n BETWEEN 1 AND $9::bigint
     RETURNING *
 ),
@@ -83,7 +86,8 @@ WHERE preview_id = $1 AND (SELECT count(*) FROM ended) = 1;
 
 -- name: preview_of
 -- The preview $2 of the problem $1, locked.
-SELECT id, problem_version, in_full, state FROM previews WHERE problem_id = $1 AND id = $2 FOR NO KEY UPDATE;
+SELECT id, problem_version, in_full, state, contest_rejudge_id
+FROM previews WHERE problem_id = $1 AND id = $2 FOR NO KEY UPDATE;
 
 -- name: previews_of
 -- The newest $3 previews of a problem, or the one with the id $2, with what has been judged.

@@ -271,7 +271,7 @@ def _house[S](
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
         admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,
         ready=ready, settings=settings, metrics=metrics, verifications=ports.verifications, previews=ports.previews,
-        contests=ports.contests, ledgers=ContestLedgers(ports.contests),
+        contests=ports.contests, contest_rejudges=ports.contest_rejudges, ledgers=ContestLedgers(ports.contests),
         live_languages=lambda: live[0], github=github, live=streams, vet=vet, render_edits=render_edits,
         stream=None if outbox else stream,
         backpressure=Backpressure(lambda _: pressed[-1] if pressed else None, pressing),

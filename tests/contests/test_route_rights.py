@@ -39,6 +39,11 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
     ("POST", "/finals/registration"): (None, (401, 409, 200, 409, 409, 409, 409)),
     ("DELETE", "/finals/registration"): (None, (401, 403, 403, 403, 403, 403, 403)),
     ("POST", "/finals/clarifications"): ({"text": "x"}, (401, 403, 201, 403, 201, 403, 201)),
+    ("POST", "/finals/rejudges"): ({}, (401, 403, 403, 403, 400, 403, 400)),
+    ("GET", "/finals/rejudges"): (None, _RUN),
+    ("GET", "/finals/rejudges/1"): (None, (401, 403, 403, 403, 404, 403, 404)),
+    ("POST", "/finals/rejudges/1/apply"): (None, (401, 403, 403, 403, 404, 403, 404)),
+    ("POST", "/finals/rejudges/1/cancel"): (None, (401, 403, 403, 403, 404, 403, 404)),
     ("POST", "/finals/finalize"): ({}, _TOO_LATE),
     ("DELETE", "/finals"): (None, _TOO_LATE),
 }  # fmt: skip
@@ -57,6 +62,7 @@ _STATES: Mapping[str, Mapping[tuple[str, str], tuple[int, ...]]] = {
         ("POST", "/finals/teams"): _TOO_LATE,
         ("POST", "/finals/registration"): (401,) + (409,) * 6,
         ("DELETE", "/finals/registration"): (401,) + (409,) * 6,
+        ("POST", "/finals/rejudges"): _TOO_LATE,
         ("POST", "/finals/clarifications"): (401, 403, 409, 403, 409, 403, 409),
     },
 }  # fmt: skip
@@ -93,7 +99,10 @@ async def test_the_table_names_every_route(scene: Scene) -> None:
         if rule.rule.startswith(BASE)
     }
     named = {(method, path.replace("/finals", "/<key>")) for method, path in _ROUTES}
-    assert there == {(method, path.replace("/A", "/<label>").replace("/Z", "/<label>")) for method, path in named}
+    assert there == {
+        (method, path.replace("/A", "/<label>").replace("/Z", "/<label>").replace("/1", "/<rejudge_id>"))
+        for method, path in named
+    }
 
 
 async def test_the_jury_makes_no_accounts(scene: Scene) -> None:

@@ -5,8 +5,9 @@ What contests do is a matter of transactions and triggers, so their tests run ag
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
 from deepoj.words.contests import (
     ClarificationDraft,
     CommentaryDraft,
@@ -22,6 +23,7 @@ from deepoj.words.contests import (
     ContestStanding,
     ContestWaits,
 )
+from deepoj.words.previews import PreviewFailure
 from deepoj.words.problems import Problem
 
 _UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
@@ -97,4 +99,41 @@ class NoContests:
         )  # fmt: skip
 
     async def events(self, contest_id: int, after: int, limit: int) -> list[ContestEvent]:
+        return []
+
+
+class NoContestRejudges:
+    """``ports.ContestRejudges``; knows none."""
+
+    async def start_rejudge(
+        self,
+        contest_id: int,
+        jobs: Mapping[int, Collection[str]],
+        *,
+        by: int,
+        in_full: bool,
+        scope: ContestRejudgeScope,
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        return ContestRejudgeRefusal.UNKNOWN
+
+    async def apply_rejudge(
+        self, contest_id: int, rejudge_id: int, *, by: int
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        return ContestRejudgeRefusal.UNKNOWN
+
+    async def cancel_rejudge(
+        self, contest_id: int, rejudge_id: int, *, by: int
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        return ContestRejudgeRefusal.UNKNOWN
+
+    async def rejudges(self, contest_id: int, limit: int, rejudge_id: int | None = None) -> list[ContestRejudge]:
+        return []
+
+    async def rejudged_verdicts(self, rejudge_id: int) -> list[RejudgedVerdict]:
+        return []
+
+    async def rejudge_failures(self, rejudge_id: int, limit: int) -> list[PreviewFailure]:
+        return []
+
+    async def hosts(self, contest_id: int) -> list[str]:
         return []

@@ -8,6 +8,7 @@ from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
+from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.jobs import JobLeases, Retention, Strays
@@ -27,7 +28,7 @@ from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.access_tokens import MemoryAccessTokens
-from tests.fakes.contests import NoContests
+from tests.fakes.contests import NoContestRejudges, NoContests
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
 
@@ -93,6 +94,8 @@ class Store(Protocol):
     @property
     def contests(self) -> Contests: ...
     @property
+    def contest_rejudges(self) -> ContestRejudges: ...
+    @property
     def previews(self) -> Previews: ...
     @property
     def preview_leases(self) -> PreviewLeases: ...
@@ -129,5 +132,6 @@ class MemoryPorts:
         self.verifications: Verifications = memory.verifications
         self.example_leases: ExampleLeases = memory.verifications
         self.contests: Contests = NoContests()
+        self.contest_rejudges: ContestRejudges = NoContestRejudges()
         self.previews: Previews = memory.previews
         self.preview_leases: PreviewLeases = memory.previews

@@ -130,6 +130,8 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/scoreboard/events",
     "/manage/contests/{contest}/submissions",
     "/manage/contests/{contest}/clarifications",
+    "/manage/contests/{contest}/rejudges",
+    "/manage/contests/{contest}/rejudges/{preview}",
 )
 
 #: streams that go on until their reader leaves
@@ -423,6 +425,10 @@ RIGHTS: tuple[Right, ...] = (
             ("GET", "/scoreboard"),
             ("GET", "/scoreboard/events"),
             ("GET", "/submissions"),
+            ("GET", "/rejudges"),
+            ("POST", "/rejudges"),
+            ("GET", "/rejudges/{preview}"),
+            ("POST", "/rejudges/{preview}"),
             ("GET", "/clarifications"),
             ("POST", "/clarifications"),
         )

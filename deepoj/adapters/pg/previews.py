@@ -182,10 +182,10 @@ async def _start(
         return PreviewRefusal.UNKNOWN
     standing = await connection.fetchrow(queries()["preview_open"].sql, problem_id)
     if standing is not None:
-        is_current = standing["problem_version"] == version
-        if is_current and scope_of(standing) == scope and standing["in_full"] == in_full:
+        is_current, is_of_contest = standing["problem_version"] == version, standing["contest_rejudge_id"] is not None
+        if is_current and not is_of_contest and scope_of(standing) == scope and standing["in_full"] == in_full:
             return await _read(connection, problem_id, standing["id"])
-        if is_current and standing["state"] == PreviewState.RUNNING:
+        if is_current and (is_of_contest or standing["state"] == PreviewState.RUNNING):
             return PreviewRefusal.ANOTHER
     if quota is not None:
         others = await connection.fetchval(queries()["previews_of_setter"].sql, quota.setter, problem_id)
@@ -193,7 +193,7 @@ async def _start(
             return PreviewRefusal.QUOTA
     if standing is not None:
         await connection.execute(queries()["preview_cancel"].sql, standing["id"], by)
-    values = (problem_id, version, in_full, by, *filters_of(scope), MAX_JOBS)
+    values = (problem_id, version, in_full, by, *filters_of(scope), MAX_JOBS, None, None)
     begun = await connection.fetchrow(queries()["preview_begin"].sql, *values)
     if begun is None:
         raise AssertionError("counts always have one row")
@@ -210,8 +210,8 @@ async def _read(connection: Connection, problem_id: int, preview_id: int) -> Pre
 
 
 def _refusal_to_apply(row: asyncpg.Record | None, version: int | None) -> PreviewRefusal | None:
-    if row is None:
-        return PreviewRefusal.UNKNOWN
+    if row is None or row["contest_rejudge_id"] is not None:
+        return PreviewRefusal.UNKNOWN if row is None else PreviewRefusal.OF_CONTEST
     state = PreviewState(row["state"])
     if state in {PreviewState.CANCELLED, PreviewState.OUTDATED}:
         return PreviewRefusal.ENDED if state is PreviewState.CANCELLED else PreviewRefusal.OUTDATED
@@ -221,8 +221,8 @@ def _refusal_to_apply(row: asyncpg.Record | None, version: int | None) -> Previe
 
 
 def _refusal_to_cancel(row: asyncpg.Record | None) -> PreviewRefusal | None:
-    if row is None:
-        return PreviewRefusal.UNKNOWN
+    if row is None or row["contest_rejudge_id"] is not None:
+        return PreviewRefusal.UNKNOWN if row is None else PreviewRefusal.OF_CONTEST
     of_state = {PreviewState.APPLIED: PreviewRefusal.ENDED, PreviewState.OUTDATED: PreviewRefusal.OUTDATED}
     return of_state.get(PreviewState(row["state"]))
 

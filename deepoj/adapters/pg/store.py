@@ -13,6 +13,7 @@ from deepoj.adapters.pg.account_data import PgAccountData
 from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
+from deepoj.adapters.pg.contest_rejudges import PgContestRejudges
 from deepoj.adapters.pg.contests import PgContests
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.groups import PgGroups
@@ -73,6 +74,7 @@ class PgStore:
         self.system = PgSystem(pool)
         self.verifications = self.example_leases = PgVerifications(pool)
         self.contests = PgContests(pool)
+        self.contest_rejudges = PgContestRejudges(pool)
         self.previews = self.preview_leases = PgPreviews(pool)
         self.schema = PgSchema(pool)
 

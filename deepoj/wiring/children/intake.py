@@ -166,6 +166,7 @@ def _api_context(parts: Parts) -> ApiContext:
         verifications=store.verifications,
         previews=store.previews,
         contests=store.contests,
+        contest_rejudges=store.contest_rejudges,
         ledgers=ContestLedgers(store.contests),
         results=store.live,
         live=parts.live,

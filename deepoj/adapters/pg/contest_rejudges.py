@@ -1,0 +1,235 @@
+"""Rejudges of contests in PostgreSQL (``sql/queries/contest_rejudges.sql``), made of previews of their problems.
+
+What if we die here? A start, an Apply and a Cancel are one transaction each, as those of a preview.
+
+Locks are taken in this order: the contest (a start alone), the rejudge, problems, previews, submissions by id, the
+previews' submissions, marks by user and problem, and last the contest's counter. An Apply does not keep a finalization
+back: the counter says at the end whether there was one, and then nothing is applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json
+from deepoj.words.admin_events import AdminAct
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
+from deepoj.words.previews import MAX_JOBS, OPEN, PreviewFailure, PreviewState
+from deepoj.words.results import Verdict
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+_NEWEST = 1
+
+
+class _Withdrawn(Exception):
+    """Ends a transaction whose changes must not stay."""
+
+    def __init__(self, refusal: ContestRejudgeRefusal) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+class PgContestRejudges:
+    """Rejudges of contests (``ports.ContestRejudges``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def start_rejudge(
+        self,
+        contest_id: int,
+        jobs: Mapping[int, Collection[str]],
+        *,
+        by: int,
+        in_full: bool,
+        scope: ContestRejudgeScope,
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        """Start a rejudge, as the port says. Repeatable: the open one answers a second try."""
+
+        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
+            try:
+                async with connection.transaction():
+                    return await _start(connection, contest_id, jobs, by=by, in_full=in_full, scope=scope)
+            except _Withdrawn as withdrawn:
+                return withdrawn.refusal
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def apply_rejudge(
+        self, contest_id: int, rejudge_id: int, *, by: int
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
+            try:
+                async with connection.transaction():
+                    return await _apply(connection, contest_id, rejudge_id, by)
+            except _Withdrawn as withdrawn:
+                return withdrawn.refusal
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def cancel_rejudge(
+        self, contest_id: int, rejudge_id: int, *, by: int
+    ) -> ContestRejudge | ContestRejudgeRefusal:
+        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
+            async with connection.transaction():
+                row = await connection.fetchrow(queries()["contest_rejudge_lock"].sql, contest_id, rejudge_id)
+                if row is None:
+                    return ContestRejudgeRefusal.UNKNOWN
+                if row["is_applied"]:
+                    return ContestRejudgeRefusal.ENDED
+                if row["is_applied"] is None:
+                    for preview in await connection.fetch(queries()["contest_rejudge_problems"].sql, rejudge_id):
+                        await connection.execute(queries()["preview_cancel"].sql, preview["id"], by)
+                    await connection.execute(queries()["contest_rejudge_end"].sql, rejudge_id, False, by)
+                    await _note(connection, contest_id, by, rejudge_id, "cancelled")
+                return await _read(connection, contest_id, rejudge_id)
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def rejudges(self, contest_id: int, limit: int, rejudge_id: int | None = None) -> list[ContestRejudge]:
+        rows = await self._pool.rows("contest_rejudges", contest_id, rejudge_id, limit, repeatable=True)
+        return [_rejudge(row) for row in rows]
+
+    async def rejudged_verdicts(self, rejudge_id: int) -> list[RejudgedVerdict]:
+        rows = await self._pool.rows("contest_rejudge_judgements", rejudge_id, repeatable=True)
+        return [RejudgedVerdict(row["id"], json.loads(row["data"])) for row in rows]
+
+    async def rejudge_failures(self, rejudge_id: int, limit: int) -> list[PreviewFailure]:
+        rows = await self._pool.rows("contest_rejudge_failures", rejudge_id, limit, repeatable=True)
+        return [PreviewFailure(row["why"], row["count"]) for row in rows]
+
+    async def hosts(self, contest_id: int) -> list[str]:
+        return [row["node"] for row in await self._pool.rows("contest_hosts", contest_id, repeatable=True)]
+
+
+async def _start(
+    connection: Connection,
+    contest_id: int,
+    jobs: Mapping[int, Collection[str]],
+    *,
+    by: int,
+    in_full: bool,
+    scope: ContestRejudgeScope,
+) -> ContestRejudge | ContestRejudgeRefusal:
+    contest = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+    if contest is None:
+        return ContestRejudgeRefusal.UNKNOWN
+    if contest["finalized_at"] is not None:
+        return ContestRejudgeRefusal.FINALIZED
+    newest = await connection.fetchrow(queries()["contest_rejudges"].sql, contest_id, None, _NEWEST)
+    if newest is not None and (standing := _rejudge(newest)).state in OPEN:
+        is_same = standing.scope == scope and standing.in_full == in_full
+        return standing if is_same else ContestRejudgeRefusal.ANOTHER
+    rejudge_id = await connection.fetchval(
+        queries()["contest_rejudge_begin"].sql, contest_id, clean_json(_stored(scope)), in_full, by
+    )
+    begun = 0
+    for problem_id in sorted(jobs):
+        version = await connection.fetchval(queries()["rejudge_lock"].sql, problem_id)
+        if await connection.fetchrow(queries()["preview_open"].sql, problem_id) is not None:
+            raise _Withdrawn(ContestRejudgeRefusal.ANOTHER)
+        chosen = list(jobs[problem_id])
+        if scope.host is not None:
+            rows = await connection.fetch(queries()["contest_jobs_of_host"].sql, chosen, scope.host)
+            chosen = [row["job_id"] for row in rows]
+        values = (problem_id, version, in_full, by, scope.verdict, scope.language, None, None, MAX_JOBS - begun)
+        row = await connection.fetchrow(queries()["preview_begin"].sql, *values, chosen, rejudge_id)
+        found = 0 if row is None else row["found"]
+        begun += found
+        if begun > MAX_JOBS:
+            raise _Withdrawn(ContestRejudgeRefusal.TOO_MANY)
+    if begun == 0:
+        raise _Withdrawn(ContestRejudgeRefusal.EMPTY)
+    await _note(connection, contest_id, by, rejudge_id, "started")
+    return await _read(connection, contest_id, rejudge_id)
+
+
+async def _apply(
+    connection: Connection, contest_id: int, rejudge_id: int, by: int
+) -> ContestRejudge | ContestRejudgeRefusal:
+    row = await connection.fetchrow(queries()["contest_rejudge_lock"].sql, contest_id, rejudge_id)
+    if row is None:
+        return ContestRejudgeRefusal.UNKNOWN
+    if row["is_applied"]:
+        return await _read(connection, contest_id, rejudge_id)
+    if row["is_applied"] is not None:
+        return ContestRejudgeRefusal.ENDED
+    if row["is_final"]:
+        return ContestRejudgeRefusal.FINALIZED
+    previews = await connection.fetch(queries()["contest_rejudge_problems"].sql, rejudge_id)
+    if (refusal := _refusal_to_apply(previews)) is not None:
+        return refusal
+    ids = [preview["id"] for preview in previews]
+    await connection.fetch(queries()["contest_rejudge_submissions"].sql, ids)
+    applied = {}
+    for preview_id in ids:
+        done = await connection.fetchrow(queries()["preview_apply"].sql, preview_id, by)
+        applied[preview_id] = 0 if done is None else done["applied"]
+    await connection.fetch(queries()["contest_rejudge_marks"].sql, ids)
+    for preview_id in ids:
+        await connection.execute(queries()["preview_write"].sql, preview_id)
+        await connection.execute(queries()["preview_end"].sql, preview_id, by, applied[preview_id])
+    await connection.execute(queries()["contest_rejudge_end"].sql, rejudge_id, True, by)
+    await _note(connection, contest_id, by, rejudge_id, "applied")
+    result = await _read(connection, contest_id, rejudge_id)
+    if await connection.fetchval(queries()["contest_is_final"].sql, contest_id):
+        raise _Withdrawn(ContestRejudgeRefusal.FINALIZED)
+    return result
+
+
+def _refusal_to_apply(previews: Sequence[asyncpg.Record]) -> ContestRejudgeRefusal | None:
+    states = {PreviewState(preview["state"]) for preview in previews}
+    if not states or PreviewState.CANCELLED in states:
+        return ContestRejudgeRefusal.ENDED
+    is_changed = any(preview["version"] != preview["problem_version"] for preview in previews)
+    if PreviewState.OUTDATED in states or is_changed:
+        return ContestRejudgeRefusal.OUTDATED
+    return ContestRejudgeRefusal.NOT_READY if PreviewState.RUNNING in states else None
+
+
+async def _read(connection: Connection, contest_id: int, rejudge_id: int) -> ContestRejudge:
+    row = await connection.fetchrow(queries()["contest_rejudges"].sql, contest_id, rejudge_id, 1)
+    if row is None:
+        raise AssertionError("the rejudge is locked")
+    return _rejudge(row)
+
+
+async def _note(connection: Connection, contest_id: int, by: int, rejudge_id: int, word: str) -> None:
+    details = clean_json({"rejudge": rejudge_id, "is": word})
+    await connection.execute(queries()["contest_act"].sql, contest_id, by, AdminAct.CONTEST_REJUDGED.value, details)
+
+
+def _stored(scope: ContestRejudgeScope) -> dict[str, object]:
+    given = {field.name: getattr(scope, field.name) for field in fields(scope)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _rejudge(row: asyncpg.Record) -> ContestRejudge:
+    scope = json.loads(row["scope"])
+    if "verdict" in scope:
+        scope["verdict"] = Verdict(scope["verdict"])
+    return ContestRejudge(
+        id=row["id"],
+        scope=ContestRejudgeScope(**scope),
+        in_full=row["in_full"],
+        ordered_by=row["ordered_by"],
+        decided_by=row["decided_by"],
+        state=PreviewState(row["state"]),
+        created_at=row["created_at"].isoformat(),
+        decided_at=None if row["decided_at"] is None else row["decided_at"].isoformat(),
+        submissions=row["submissions"],
+        ended=row["ended"],
+        judged=row["judged"],
+        changed=row["changed"],
+        applied=row["applied"],
+        preview_ids=tuple(row["preview_ids"]),
+    )

@@ -1,0 +1,111 @@
+"""Rejudges of contests, as routes and pages do them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import problem_id_of
+from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.preview import BoardEffect, effect_of, jobs_of
+from deepoj.words.accounts import User
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope
+from deepoj.words.contests import Contest, EventType
+from deepoj.words.previews import MAX_JOBS, PreviewFailure, PreviewState
+
+#: rejudges of a list, and reasons of failures that are listed
+_MAX_LISTED, _MAX_FAILURES = 50, 10
+
+_REFUSALS: Mapping[ContestRejudgeRefusal, ApiError] = MappingProxyType(
+    {
+        ContestRejudgeRefusal.UNKNOWN: ApiError.NO_SUCH_PREVIEW,
+        ContestRejudgeRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
+        ContestRejudgeRefusal.ANOTHER: ApiError.PREVIEW_RUNNING,
+        ContestRejudgeRefusal.NOT_READY: ApiError.PREVIEW_NOT_READY,
+        ContestRejudgeRefusal.OUTDATED: ApiError.PREVIEW_OUTDATED,
+        ContestRejudgeRefusal.ENDED: ApiError.PREVIEW_ENDED,
+    }
+)
+_ABOUT_FILTERS: Mapping[ContestRejudgeRefusal, str] = MappingProxyType(
+    {
+        ContestRejudgeRefusal.EMPTY: "no submission with a verdict matches them",
+        ContestRejudgeRefusal.TOO_MANY: f"more than {MAX_JOBS} submissions match them, which is the most",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestRejudgeResult:
+    """A rejudge with what it would change. ``effect``: None of one that is not ready."""
+
+    rejudge: ContestRejudge
+    failures: Sequence[PreviewFailure]
+    effect: BoardEffect | None
+
+
+class ContestRejudging:
+    """Starts, applies, cancels and reads rejudges of contests. All methods raise Refused or StoreUnavailable."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._rejudges, self._ledgers = context.contest_rejudges, context.ledgers
+
+    async def start(self, contest: Contest, user: User, scope: ContestRejudgeScope, *, in_full: bool) -> ContestRejudge:
+        """Start a rejudge of the judged submissions in the scope, or go on with the same one."""
+        ledger = await self._ledgers.ledger(contest)
+        _require_known(ledger, scope)
+        jobs = jobs_of(ledger, scope)
+        return _rejudge(await self._rejudges.start_rejudge(contest.id, jobs, by=user.id, in_full=in_full, scope=scope))
+
+    async def apply(self, contest: Contest, rejudge_id: str, user: User) -> ContestRejudge:
+        """Give all submissions of a rejudge their new verdicts at once."""
+        return _rejudge(await self._rejudges.apply_rejudge(contest.id, _id(rejudge_id), by=user.id))
+
+    async def cancel(self, contest: Contest, rejudge_id: str, user: User) -> ContestRejudge:
+        """Give a rejudge up."""
+        return _rejudge(await self._rejudges.cancel_rejudge(contest.id, _id(rejudge_id), by=user.id))
+
+    async def result(self, contest: Contest, rejudge_id: str) -> ContestRejudgeResult:
+        """Return a rejudge with what it would change on the board."""
+        found = await self._rejudges.rejudges(contest.id, 1, _id(rejudge_id))
+        if not found:
+            raise Refused(ApiError.NO_SUCH_PREVIEW)
+        (rejudge,) = found
+        failures = await self._rejudges.rejudge_failures(rejudge.id, _MAX_FAILURES)
+        effect = None
+        if rejudge.state is PreviewState.READY:
+            verdicts = await self._rejudges.rejudged_verdicts(rejudge.id)
+            effect = effect_of(await self._ledgers.ledger(contest), verdicts)
+        return ContestRejudgeResult(rejudge=rejudge, failures=failures, effect=effect)
+
+    async def past(self, contest: Contest) -> list[ContestRejudge]:
+        """Return the rejudges of a contest, newest first."""
+        return await self._rejudges.rejudges(contest.id, _MAX_LISTED)
+
+    async def hosts(self, contest: Contest) -> list[str]:
+        """Return the names of the nodes that have found its verdicts."""
+        return await self._rejudges.hosts(contest.id)
+
+
+def _require_known(ledger: ContestLedger, scope: ContestRejudgeScope) -> None:
+    if scope.problem is not None and scope.problem not in ledger.of(EventType.PROBLEMS):
+        raise Refused(ApiError.INVALID, field="problem", problem="the label of a problem of this contest")
+    if scope.team_id is not None and scope.team_id not in ledger.of(EventType.TEAMS):
+        raise Refused(ApiError.INVALID, field="team", problem="the id of a team of this contest")
+
+
+def _id(text: str) -> int:
+    number = problem_id_of(text)
+    if number is None:
+        raise Refused(ApiError.NO_SUCH_PREVIEW)
+    return number
+
+
+def _rejudge(answer: ContestRejudge | ContestRejudgeRefusal) -> ContestRejudge:
+    if isinstance(answer, ContestRejudge):
+        return answer
+    if answer in _ABOUT_FILTERS:
+        raise Refused(ApiError.INVALID, field="filters", problem=_ABOUT_FILTERS[answer])
+    raise Refused(_REFUSALS[answer])
