@@ -66,6 +66,7 @@ _LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,19}[a-zA-Z0-9_-])?")
 _RGB = re.compile(r"#[0-9a-fA-F]{6}")
 _MAX_MS = 366 * 24 * 3_600_000
 _MAX_ORDINAL = 1000
+_MAX_SCORE = 1_000_000
 _FIRST, _LAST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 #: times that awards are computed again, because something has happened meanwhile
 _FINALIZE_TRIES = 5
@@ -182,12 +183,13 @@ class Contesting:
         """Make a contest."""
         if not ID.fullmatch(key):
             raise _invalid("key", "1 to 36 letters, digits and _, inside also - and .")
-        made = await self._contests.create_contest(key, kind, checked_rules(rules), by=user.id)
+        made = await self._contests.create_contest(key, kind, checked_rules(rules, kind), by=user.id)
         return _changed("created", made, user)
 
     async def change(self, contest: Contest, user: User, **changes: object) -> Contest:
         """Change these fields of a contest's rules."""
-        rules = checked_rules(replace(contest.rules, **changes))  # type: ignore[arg-type]  # the names are the caller's
+        rules = replace(contest.rules, **changes)  # type: ignore[arg-type]  # the names are the caller's
+        rules = checked_rules(rules, contest.kind)
         return _changed("changed", await self._contests.change_contest(contest.id, rules, by=user.id), user)
 
     async def remove(self, contest: Contest, user: User, *, force: bool) -> None:
@@ -216,6 +218,8 @@ class Contesting:
         ):
             if limit is not None and not 0 < limit <= most:
                 raise _invalid(field, f"1 to {most}; null: the problem's")
+        if not 0 < problem.max_score <= _MAX_SCORE:
+            raise _invalid("max_score", f"a number above 0, at most {_MAX_SCORE}")
         if problem.ordinal == 0:
             there = (await self.ledger(contest)).of(EventType.PROBLEMS)
             last = max((one["ordinal"] for one in there.values()), default=0)
@@ -355,7 +359,7 @@ def unanswered(ledger: ContestLedger) -> int:
     )
 
 
-def checked_rules(rules: ContestRules) -> ContestRules:
+def checked_rules(rules: ContestRules, kind: ContestKind) -> ContestRules:
     """Return rules as they are stored: with whole milliseconds. Raises Refused."""
     if not _line("name", rules.name):
         raise _invalid("name", f"1 to {MAX_TEXT_CHARS} printable characters")
@@ -368,6 +372,8 @@ def checked_rules(rules: ContestRules) -> ContestRules:
         raise _invalid("penalty_ms", f"0 to {_MAX_MS}")
     if not 0 <= rules.late_ms <= _MAX_MS:
         raise _invalid("late_ms", f"0 to {_MAX_MS}")
+    if rules.late_ms and kind is not ContestKind.HOMEWORK:
+        raise _invalid("late_ms", "0: only contests of the kind homework take late submissions")
     if not 0 < rules.late_step_ms <= _MAX_MS:
         raise _invalid("late_step_ms", f"1 to {_MAX_MS}")
     if not 0 <= rules.late_percent <= 100:

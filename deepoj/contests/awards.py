@@ -1,4 +1,7 @@
-"""The awards of a contest, computed from the jury's board: all verdicts count, also those that the freeze hides."""
+"""The awards of a contest, computed from the jury's board: all verdicts count, also those that the freeze hides.
+
+Where points count, there is no award for the first solution.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ class Medals:
 
 
 def awards_of(ledger: ContestLedger, medals: Medals) -> list[ContestObject]:
-    """Return the awards of the contest as it is now. Teams without a solution get none."""
-    rows = [row for row in ledger.jury_board.rows() if row.solved]
+    """Return the awards of the contest as it is now. Teams without a solution or points get none."""
+    rows = [row for row in ledger.jury_board.rows() if row.has_result]
     return [
         ContestObject(EventType.AWARDS, award_id, {"citation": citation, "team_ids": teams})
         for award_id, citation, teams in _awards(ledger, rows, medals)
@@ -35,7 +38,7 @@ def _awards(ledger: ContestLedger, rows: Sequence[BoardRow], medals: Medals) -> 
     for medal, ranks in (("gold", medals.gold), ("silver", medals.silver), ("bronze", medals.bronze)):
         first, last = last + 1, last + ranks
         yield f"{medal}-medal", f"{medal.capitalize()} medal", _teams(rows, first, last)
-    for label in ledger.jury_board.problems:
+    for label in () if ledger.is_scored else ledger.jury_board.problems:
         solvers = sorted(ledger.jury_board.first_to_solve(label))
         yield f"first-to-solve-{label}", f"First to solve problem {label}", solvers
     for group_id, group in ledger.of(EventType.GROUPS).items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
@@ -35,6 +35,9 @@ class BoardAttempt:
     team_id: str = field(compare=False)
     problem_id: str = field(compare=False)
     outcome: AttemptOutcome = field(compare=False)
+    #: where points count: those of the submission, and of each of its subtasks
+    points: float = field(default=0.0, compare=False)
+    subtasks: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +49,17 @@ class BoardCell:
     #: rejected attempts that cost penalty time
     rejected: int = 0
     solved_ms: int | None = None
+    #: None: the board counts problems, not points
+    points: float | None = None
+    #: contest time of the last attempt that added points
+    improved_ms: int | None = None
+    #: the best points of each subtask, if the points are their sum
+    subtasks: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """One team. ``penalty`` in minutes; ``last_minute`` of its last solution, 0 without one."""
+    """One team. ``penalty`` in minutes; ``last_minute`` of its last solution or last points, 0 without one."""
 
     rank: int
     team_id: str
@@ -58,6 +67,20 @@ class BoardRow:
     penalty: int
     last_minute: int
     cells: dict[str, BoardCell]
+    #: None: the board counts problems, not points
+    points: float | None = None
+
+    @property
+    def standing(self) -> tuple[float, ...]:
+        """What decides the rank: the least comes first, and equal ones share a rank."""
+        if self.points is not None:
+            return (-self.points,)
+        return (-self.solved, self.penalty, self.last_minute)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the team has solved a problem, or has points."""
+        return bool(self.solved if self.points is None else self.points)
 
 
 def cell_of(attempts: Iterable[BoardAttempt]) -> BoardCell:
@@ -94,7 +117,7 @@ class Board:
             return
         self._attempts[attempt.submission_id] = attempt
         bisect.insort(attempts, attempt)
-        self._cells[attempt.team_id][attempt.problem_id] = cell_of(attempts)
+        self._cells[attempt.team_id][attempt.problem_id] = self.cell_of(attempts)
 
     def fill(self, attempts: Iterable[BoardAttempt]) -> None:
         """Add the attempts of many submissions at once, none of which is on the board yet."""
@@ -106,7 +129,7 @@ class Board:
         for (team, problem), of_cell in self._of_cell.items():
             if of_cell:
                 of_cell.sort(key=lambda attempt: (attempt.time_ms, attempt.number))
-                self._cells[team][problem] = cell_of(of_cell)
+                self._cells[team][problem] = self.cell_of(of_cell)
 
     def remove(self, submission_id: str) -> None:
         """Remove the attempt of a submission, if there is one."""
@@ -115,16 +138,19 @@ class Board:
             return
         attempts = self._of_cell[attempt.team_id, attempt.problem_id]
         attempts.remove(attempt)
-        self._cells[attempt.team_id][attempt.problem_id] = cell_of(attempts)
+        self._cells[attempt.team_id][attempt.problem_id] = self.cell_of(attempts)
+
+    def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
+        """Return the cell of attempts that are in order."""
+        return cell_of(attempts)
 
     def rows(self) -> list[BoardRow]:
         """Return the rows by rank; teams of the same rank by id."""
-        rows = sorted((self._row(team) for team in self._cells), key=lambda row: (*_standing(row), row.team_id))
+        rows = sorted((self._row(team) for team in self._cells), key=lambda row: (*row.standing, row.team_id))
         ranked: list[BoardRow] = []
         for place, row in enumerate(rows, 1):
-            tied = ranked and _standing(ranked[-1]) == _standing(row)
-            rank = ranked[-1].rank if tied else place
-            ranked.append(BoardRow(rank, row.team_id, row.solved, row.penalty, row.last_minute, row.cells))
+            tied = ranked and ranked[-1].standing == row.standing
+            ranked.append(replace(row, rank=ranked[-1].rank if tied else place))
         return ranked
 
     def first_to_solve(self, problem: str) -> set[str]:
@@ -156,7 +182,3 @@ class Board:
             last_minute=max(minutes, default=0),
             cells=dict(cells),
         )
-
-
-def _standing(row: BoardRow) -> tuple[int, int, int]:
-    return (-row.solved, row.penalty, row.last_minute)

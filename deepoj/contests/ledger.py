@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt
+from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import parse_time
-from deepoj.words.contests import ContestEvent, ContestObject, EventType
+from deepoj.contests.score_board import ScoreBoard, after_lateness, is_scored, subtasks_of
+from deepoj.words.contests import ContestEvent, ContestKind, ContestObject, EventType
 from deepoj.words.results import Verdict
 
 Object = Mapping[str, Any]
@@ -153,6 +154,44 @@ class ContestLedger:
         )
         return AttemptOutcome.FREE if is_free else AttemptOutcome.REJECTED
 
+    # -- points
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the contest counts points."""
+        return is_scored(self.contest.get("kind"))
+
+    def extension_ms(self, team_id: str) -> int:
+        """Return for how much longer than the contest a team may submit."""
+        del team_id
+        return 0
+
+    def cell_of(self, submission_ids: Iterable[str], is_seen: Callable[[Object], bool]) -> BoardCell:
+        """Return the cell of submissions of one team to one problem; a judgement that is not seen counts as none."""
+        attempts = []
+        for submission_id in submission_ids:
+            if (pair := self._attempts(submission_id)) is not None:
+                judgement = self.judgement_of(submission_id)
+                is_shown = judgement is not None and is_seen(judgement)
+                attempts.append(pair[0] if is_shown else _without_verdict(pair[0]))
+        return self._empty_board((), ()).cell_of(sorted(attempts))
+
+    def _points_of(self, submission_id: str, late_ms: int) -> tuple[float, tuple[tuple[str, float], ...]]:
+        """Return what a submission gets, and its subtasks. ``late_ms``: after its deadline, negative before it."""
+        judgement = self.judgement_of(submission_id) if self.is_scored else None
+        if judgement is None:
+            return 0.0, ()
+        score = float(judgement.get("score") or 0)
+        if self.contest["kind"] == ContestKind.HOMEWORK:
+            rule = {"step_ms": self.contest["late_step_ms"], "percent": self.contest["late_percent"]}
+            return after_lateness(score, late_ms, **rule), ()
+        return score, subtasks_of(score, judgement.get("groups") or ())
+
+    def _empty_board(self, teams: Iterable[str], problems: Iterable[str]) -> Board:
+        if self.is_scored:
+            return ScoreBoard(teams, problems, adds_subtasks=self.contest["kind"] == ContestKind.IOI)
+        return Board(teams, problems, penalty_ms=int(self.contest.get("penalty_ms", 0)))
+
     # -- folding
 
     def _apply(self, event: ContestEvent) -> None:
@@ -186,8 +225,7 @@ class ContestLedger:
         problems = self.objects[EventType.PROBLEMS]
         order = sorted(problems, key=lambda label: (problems[label]["ordinal"], label))
         teams = [team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)]
-        penalty_ms = int(self.contest.get("penalty_ms", 0))
-        jury, public = (Board(teams, order, penalty_ms=penalty_ms) for _ in range(2))
+        jury, public = (self._empty_board(teams, order) for _ in range(2))
         pairs = [pair for each in self.objects[EventType.SUBMISSIONS] if (pair := self._attempts(each)) is not None]
         jury.fill(known for known, _ in pairs)
         public.fill(told for _, told in pairs)
@@ -210,8 +248,10 @@ class ContestLedger:
         if submission is None or start_ms is None:
             return None
         time_ms, freeze_ms = parse_time(submission["at"]) - start_ms, self.freeze_ms
-        if not 0 <= time_ms < int(self.contest.get("duration_ms", 0)):
+        deadline_ms = int(self.contest.get("duration_ms", 0)) + self.extension_ms(submission["team_id"])
+        if not 0 <= time_ms < deadline_ms + int(self.contest.get("late_ms") or 0):
             return None
+        points, subtasks = self._points_of(submission_id, time_ms - deadline_ms)
         known = BoardAttempt(
             time_ms=time_ms,
             number=self._places[submission_id],
@@ -219,9 +259,15 @@ class ContestLedger:
             team_id=submission["team_id"],
             problem_id=submission["problem_id"],
             outcome=self.outcome_of(submission_id),
+            points=points,
+            subtasks=subtasks,
         )
         is_withheld = freeze_ms is not None and time_ms >= freeze_ms
-        return known, replace(known, outcome=AttemptOutcome.PENDING) if is_withheld else known
+        return known, _without_verdict(known) if is_withheld else known
+
+
+def _without_verdict(attempt: BoardAttempt) -> BoardAttempt:
+    return replace(attempt, outcome=AttemptOutcome.PENDING, points=0.0, subtasks=())
 
 
 def _copied(value: Any) -> Any:

@@ -172,6 +172,8 @@ class ContestProblem:
     memory_limit_mb: int | None = None
     #: in its package now; 0: not known
     tests: int = 0
+    #: in contests that count points: the most that it gives
+    max_score: float = 100.0
 
 
 def team_of_one(user_id: int, group_ids: Sequence[str] = ()) -> ContestObject:

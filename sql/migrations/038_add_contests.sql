@@ -52,7 +52,8 @@ CREATE TABLE IF NOT EXISTS contests (
     CONSTRAINT contests_kind CHECK (kind IN ('icpc', 'ioi', 'homework')),
     CONSTRAINT contests_times CHECK (duration_ms > 0 AND freeze_ms BETWEEN 0 AND duration_ms AND penalty_ms >= 0),
     CONSTRAINT contests_feedback CHECK (feedback IN ('full', 'hidden')),
-    CONSTRAINT contests_late CHECK (late_ms >= 0 AND late_step_ms > 0 AND late_percent BETWEEN 0 AND 100)
+    CONSTRAINT contests_late CHECK (late_ms >= 0 AND late_step_ms > 0 AND late_percent BETWEEN 0 AND 100
+                                    AND (kind = 'homework' OR late_ms = 0))
 );
 -- those whose state may change by itself
 CREATE INDEX IF NOT EXISTS idx_contests_open ON contests (id) WHERE end_of_updates_at IS NULL OR NOT is_marked;
@@ -299,6 +300,19 @@ BEGIN
 END
 $$;
 
+-- The points of a judgement, in contests that count points: score of the submission, and groups: [name, points] of each
+-- test group. Without a compiled program there are no groups.
+CREATE OR REPLACE FUNCTION contest_score_data(s submissions) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN (SELECT kind FROM contests WHERE id = s.contest_id) = 'icpc' THEN '{}'::jsonb
+        ELSE jsonb_build_object(
+            'score', CASE jsonb_typeof(s.result -> 'score') WHEN 'number' THEN s.result -> 'score' ELSE '0' END,
+            'groups', coalesce((SELECT jsonb_agg(jsonb_build_array(g -> 'name', g -> 'score') ORDER BY n)
+                                FROM jsonb_array_elements(CASE jsonb_typeof(s.result -> 'groups') WHEN 'array'
+                                                          THEN s.result -> 'groups' ELSE '[]' END)
+                                    WITH ORDINALITY AS one (g, n)), '[]'))
+        END
+$$;
+
 -- runs: [verdict, CPU time in ms] of each test.
 CREATE OR REPLACE FUNCTION contest_judgement_data(s submissions, is_current boolean) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
@@ -311,6 +325,7 @@ CREATE OR REPLACE FUNCTION contest_judgement_data(s submissions, is_current bool
                           FROM jsonb_array_elements(CASE jsonb_typeof(s.result -> 'tests') WHEN 'array'
                                                     THEN s.result -> 'tests' ELSE '[]' END)
                               WITH ORDINALITY AS test (t, n)), '[]'))
+        || contest_score_data(s)
 $$;
 
 DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;

@@ -170,6 +170,11 @@ SELECT $1, user_id, team_id FROM unnest($2::bigint[], $3::text[]) AS m (user_id,
 ORDER BY user_id
 ON CONFLICT (contest_id, user_id) DO UPDATE SET team_id = excluded.team_id;
 
+-- name: contest_is_open
+-- Whether a contest still takes submissions: homework takes late ones.
+SELECT c.start_at + (c.duration_ms + c.late_ms) * interval '1 millisecond' > now() AS is_open
+FROM contests AS c WHERE id = $1;
+
 -- name: contest_unjudged
 -- How many submissions of a contest have no verdict.
 SELECT count(*) AS unjudged FROM submissions WHERE contest_id = $1 AND state <> 'done';

@@ -19,7 +19,7 @@ WITH
 seat AS MATERIALIZED (
     SELECT c.id AS contest_id, m.team_id, p.time_limit_ms, p.memory_limit_mb,
            c.languages = '{}' OR $4 = ANY (c.languages) AS takes_language, c.start_at <= now() AS has_started,
-           c.start_at + c.duration_ms * interval '1 millisecond' <= now() AS is_over
+           c.start_at + (c.duration_ms + c.late_ms) * interval '1 millisecond' <= now() AS is_over
     FROM contest_members AS m
     JOIN contests AS c ON c.id = m.contest_id
     JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = $3

@@ -20,6 +20,7 @@ DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;
 DROP FUNCTION IF EXISTS note_contest_of_submission();
 DROP FUNCTION IF EXISTS tell_contest_of_submission();
 DROP FUNCTION IF EXISTS contest_judgement_data(submissions, boolean);
+DROP FUNCTION IF EXISTS contest_score_data(submissions);
 -- as 021 has it
 CREATE OR REPLACE FUNCTION submission_priority(s submissions) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN s.judging > 1 THEN -2 ELSE 0 END

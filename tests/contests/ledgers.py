@@ -62,7 +62,9 @@ def minute(number: float) -> dt.datetime:
 class MadeLedger:
     """Events of a contest. ``verdict``: submission, the step's verdict → the verdict that is written."""
 
-    def __init__(self, verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word) -> None:
+    def __init__(
+        self, verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word, **rules: Any
+    ) -> None:
         self.events: list[ContestEvent] = []
         self.submissions: dict[str, dict[str, Any]] = {}
         self.contest: dict[str, Any] = {
@@ -71,6 +73,7 @@ class MadeLedger:
             "is_compile_error_free": True, "thaw_at": None, "feedback": "full", "is_verifying": False,
             "allows_custom_runs": True, "late_ms": 0, "late_step_ms": 86_400_000, "late_percent": 0,
             "languages": [], "registration": "closed",
+            **rules,
         }  # fmt: skip
         self.state: dict[str, Any] = dict.fromkeys(STATES)
         self.teams: dict[str, dict[str, Any]] = {}
@@ -124,7 +127,17 @@ class MadeLedger:
         }  # fmt: skip
         self.tell(EventType.SUBMISSIONS, submission_id, self.submissions[submission_id])
 
-    def _judge(self, n: int, _m: int, word: str) -> None:
+    def _points(self, n: int, m: int, verdict: str) -> dict[str, Any]:
+        """Points of two subtasks, one of which has a group above it; some packages count otherwise."""
+        if self.contest["kind"] == "icpc":
+            return {}
+        if verdict == Verdict.COMPILE_ERROR:
+            return {"score": 0, "groups": []}
+        first, second = n % 4 * 10, abs(m) % 7 * 0.1
+        score = first if n == 16 else first + second
+        return {"score": score, "groups": [["", score], ["late", second], ["1", first], ["late/2", second]]}
+
+    def _judge(self, n: int, m: int, word: str) -> None:
         waiting = [each for each in self.submissions if each not in self._judged]
         if not waiting:
             return
@@ -136,6 +149,7 @@ class MadeLedger:
         self._judged[submission_id] = {
             "submission_id": submission_id, "verdict": verdict, "is_current": True, "began_at": at, "ended_at": at,
             "runs": [[Verdict.ACCEPTED.value, 10]] * (tests - 1) + [[verdict, 20]],
+            **self._points(n, m, verdict),
         }  # fmt: skip
         self.tell(EventType.JUDGEMENTS, f"{submission_id}-{judging}", self._judged[submission_id])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,3 +106,44 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
         }
         for row in sorted(rows)
     ]
+
+
+def naive_points(events: Sequence[ContestEvent], extensions: Mapping[str, int], *, sees_all: bool) -> dict[str, Any]:
+    """Score a ledger whose contest counts points by reading all of it: team → rank, total, and points by problem."""
+    last: dict[str, dict[str, Any]] = {}
+    for event in events:
+        last.setdefault(event.object.type.value, {})[event.object.id] = event.object.data
+    (contest,), (state,) = last["contest"].values(), last["state"].values()
+    start = dt.datetime.fromisoformat(contest["start_at"])
+    hidden = {group for group, data in last["groups"].items() if data is not None and data["hidden"]}
+    totals: dict[str, tuple[float, dict[str, float]]] = {}
+    for team, data in last["teams"].items():
+        if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
+            continue
+        points: dict[str, float] = dict.fromkeys(last["problems"], 0)
+        best: dict[tuple[str, str], float] = {}
+        for judgement in last.get("judgements", {}).values():
+            sent = last["submissions"][judgement["submission_id"]]
+            if not judgement["is_current"] or sent["team_id"] != team:
+                continue
+            seconds = (dt.datetime.fromisoformat(sent["at"]) - start).total_seconds()
+            end, freeze = contest["duration_ms"] / 1000, contest["freeze_ms"]
+            is_frozen = freeze is not None and seconds >= end - freeze / 1000 and state["thawed_at"] is None
+            late = seconds - end - extensions.get(team, 0) / 1000
+            if seconds < 0 or late >= contest["late_ms"] / 1000 or (is_frozen and not sees_all):
+                continue
+            got, label = judgement["score"], sent["problem_id"]
+            if contest["kind"] == "homework" and late >= 0:
+                got *= max(0, 1 - (late // (contest["late_step_ms"] / 1000) + 1) * contest["late_percent"] / 100)
+            points[label] = max(points[label], got)
+            parts = [group for group in judgement["groups"] if group[0] not in ("", "late")]
+            if contest["kind"] == "ioi" and abs(sum(part for _, part in parts) - got) < 1e-6:
+                for name, part in parts:
+                    best[label, name] = max(best.get((label, name), 0), part)
+        for label, whole in points.items():
+            points[label] = round(max(whole, sum(v for (of, _), v in best.items() if of == label)), 6)
+        totals[team] = round(sum(points.values()), 6), points
+    return {
+        team: (1 + sum(other > total for other, _ in totals.values()), total, points)
+        for team, (total, points) in totals.items()
+    }

@@ -59,8 +59,10 @@ def rules(started_min: float | None = 10.0, **changes: Any) -> ContestRules:
     return replace(ContestRules(name="Finals", start_at=start, duration_ms=5 * HOUR_MS, freeze_ms=HOUR_MS), **changes)
 
 
-async def new_contest(real: PgLab, director: int, said: ContestRules, key: str = "finals") -> Contest:
-    made = await real.pg_store.contests.create_contest(key, ContestKind.ICPC, said, by=director)
+async def new_contest(
+    real: PgLab, director: int, said: ContestRules, key: str = "finals", kind: ContestKind = ContestKind.ICPC
+) -> Contest:
+    made = await real.pg_store.contests.create_contest(key, kind, said, by=director)
     assert isinstance(made, Contest)
     return made
 
@@ -69,10 +71,12 @@ def team(team_id: str, **data: Any) -> ContestObject:
     return ContestObject(EventType.TEAMS, team_id, {"name": team_id, "group_ids": [], "is_hidden": False, **data})
 
 
-async def arranged(real: PgLab, said: ContestRules, names: Sequence[str] = ("alice",)) -> tuple[Contest, Draft]:
+async def arranged(
+    real: PgLab, said: ContestRules, names: Sequence[str] = ("alice",), kind: ContestKind = ContestKind.ICPC
+) -> tuple[Contest, Draft]:
     """A contest with one problem and a team for each name. Return it with the first one's draft."""
     store, director = real.pg_store, await new_user(real.store, "director")
-    contest, problem = await new_contest(real, director, said), await new_problem(real.store)
+    contest, problem = await new_contest(real, director, said, kind=kind), await new_problem(real.store)
     users = [await new_user(real.store, name) for name in names]
     teams = [team(f"t-{name}") for name in names]
     members = [ContestMember(name, f"t-{name}") for name in names]

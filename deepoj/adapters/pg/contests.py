@@ -150,6 +150,7 @@ class PgContests:
                     "time_limit_ms": problem.time_limit_ms or row["time_limit_ms"],
                     "memory_limit_mb": problem.memory_limit_mb or row["memory_limit_mb"],
                     "tests": problem.tests,
+                    "max_score": problem.max_score,
                 }
                 await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None
@@ -292,7 +293,7 @@ class PgContests:
                         return found
                     row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
                     return found if row is None else _contest(row)
-                if found.ended_at is None:
+                if found.ended_at is None or await connection.fetchval(queries()["contest_is_open"].sql, contest_id):
                     return ContestRefusal.NOT_OVER
                 if await connection.fetchval(queries()["contest_unjudged"].sql, contest_id):
                     return ContestRefusal.UNJUDGED
