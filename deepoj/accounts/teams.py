@@ -15,13 +15,14 @@ import enum
 import hashlib
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from deepoj.accounts.names import clean_username
 from deepoj.accounts.passwords import is_password
 from deepoj.accounts.people import MAX_PEOPLE
+from deepoj.words.accounts import User
 from deepoj.words.contests import ContestObject, EventType
 
 MAX_ENTRIES = 2000
@@ -55,6 +56,8 @@ class TeamListFormat(enum.StrEnum):
     ORGANIZATIONS = "organizations"
     #: ``accounts.yaml`` or JSON
     ACCOUNTS = "accounts"
+    #: the name of a group of accounts, each of which becomes a team of its own
+    MEMBERS = "members"
 
 
 class TeamFault(enum.StrEnum):
@@ -190,6 +193,36 @@ def read_team_objects(value: object, list_format: TeamListFormat, known: KnownId
                 data = {"name": name, "formal_name": reader.text("formal_name", name),
                         "country": reader.text("country", "")}  # fmt: skip
                 found.add(place, ContestObject(EventType.ORGANIZATIONS, reader.id("id"), data))
+    return _checked(found)
+
+
+def teams_of_members(
+    group: str, members: Sequence[User], teams: Mapping[str, Mapping[str, Any]], team_of: Mapping[int, str]
+) -> TeamList:
+    """Return a team for each member of a group of accounts, with its username as name and, if that is an id, as id.
+
+    All of them are in a group of teams with the group's name. ``teams`` and ``team_of`` (account → team): those that
+    the contest has. A team of one that is there already is put into the group of teams; a member of another team is
+    skipped.
+    """
+    found, group_id = TeamList(), _id_of(group, "g")
+    for place, user in enumerate(members, 1):
+        ids = (user.username, f"u{user.id}")
+        team_id = team_of.get(user.id) or next(one for one in ids if ID.fullmatch(one) and one not in teams)
+        if team_id not in ids:
+            found.skipped.append(user.username)
+            continue
+        data = teams.get(team_id) or {
+            **_team_data(user.username, None, [], is_hidden=False),
+            "display_name": user.username,
+            "label": team_id,
+        }
+        data = {**data, "group_ids": list(dict.fromkeys([*data["group_ids"], group_id]))}
+        found.add(place, ContestObject(EventType.TEAMS, team_id, data))
+        found.add_account(TeamAccount(place, user.username, team_id))
+    if found.objects:
+        data = {"name": group, "type": "", "hidden": False, "sortorder": None}
+        found.objects.insert(0, ContestObject(EventType.GROUPS, group_id, data))
     return _checked(found)
 
 

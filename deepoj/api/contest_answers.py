@@ -28,6 +28,8 @@ from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
 
+#: fields of a problem that are not those of its events
+_COMPUTED = frozenset({"problem_id", "max_score"})
 #: boards that are kept
 _KEPT = 20
 
@@ -89,7 +91,8 @@ def problem_views(sight: ContestSight, ledger: ContestLedger) -> list[ContestPro
     return [
         ContestProblemView(
             problem_id=shown[label]["problem_id"] if sight.viewer.is_jury else None,
-            **{name: shown[label][name] for name in ContestProblemView.model_fields if name != "problem_id"},
+            max_score=ledger.max_score(label),
+            **{name: shown[label][name] for name in ContestProblemView.model_fields if name not in _COMPUTED},
         )
         for label in ledger.jury_board.problems
         if label in shown
@@ -221,6 +224,7 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
                 organization=_organization(ledger, row.team_id),
                 solved=row.solved,
                 penalty=row.penalty,
+                points=row.points,
                 cells=[
                     CellView(
                         problem=label,
@@ -228,6 +232,8 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
                         pending=row.cells[label].pending,
                         solved_ms=row.cells[label].solved_ms,
                         is_first=row.team_id in teams_first,
+                        points=row.cells[label].points,
+                        subtasks=dict(row.cells[label].subtasks) or None,
                     )
                     for label, teams_first in first.items()
                 ],
@@ -237,8 +243,19 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
     )
 
 
+def csv_head(board: ScoreboardView, *, is_scored: bool) -> list[str]:
+    """Return the head of the board as CSV."""
+    labels = [problem.label for problem in board.problems]
+    of_team = ["rank", "team_id", "team", "organization"]
+    if is_scored:
+        return [*of_team, "points", *labels]
+    return [*of_team, "solved", "penalty", *(f"{label} {what}" for label in labels for what in ("tries", "minute"))]
+
+
 def csv_row(row: RowView) -> list[object]:
-    """Return a row of the board for CSV: tries and minute of each problem."""
+    """Return a row of the board for CSV: tries and minute of each problem, or its points."""
+    if row.points is not None:
+        return [row.rank, row.team_id, row.name, row.organization or "", row.points, *(one.points for one in row.cells)]
     tries = [
         value
         for one in row.cells

@@ -20,6 +20,7 @@ from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
 from deepoj.accounts.people import LineFault, NewPerson, Slip
 from deepoj.accounts.teams import (
     ID,
+    MAX_ENTRIES,
     MAX_TEXT_CHARS,
     EntryFault,
     TeamAccount,
@@ -28,6 +29,7 @@ from deepoj.accounts.teams import (
     TeamListFormat,
     read_team_objects,
     read_team_table,
+    teams_of_members,
 )
 from deepoj.api.administering import Administering
 from deepoj.api.body import text
@@ -128,6 +130,7 @@ class Contesting:
         self._contests, self._ledgers = context.contests, context.ledgers
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._problems = context.settings.problems
+        self._groups = context.groups
         self._administering = administering
         self._stored, upload_dir = context.problems, context.settings.upload_dir
         self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
@@ -311,7 +314,10 @@ class Contesting:
         if creates_accounts:
             require(user, Right.MANAGE_PEOPLE)
         ledger = await self.ledger(contest)
-        found = _read_list(text("text", raw), list_format, ledger)
+        if list_format is TeamListFormat.MEMBERS:
+            found = await self._members(text("text", raw), ledger)
+        else:
+            found = _read_list(text("text", raw), list_format, ledger)
         taken = await self._accounts.taken_names([one.username for one in found.accounts])
         taken_folded = {name.lower() for name in taken}
         missing = [one for one in found.accounts if one.username.lower() not in taken_folded]
@@ -338,6 +344,15 @@ class Contesting:
             return TeamImport(found, slips, faults)
         _log("teams", contest, user)
         return TeamImport(found, slips)
+
+    async def _members(self, name: str, ledger: ContestLedger) -> TeamList:
+        """Return a team for each member of the group of accounts of this name."""
+        group = await self._groups.group_named(name.strip())
+        if group is None:
+            raise _invalid("text", "the name of a group of accounts")
+        members = await self._accounts.accounts(MAX_ENTRIES + 1, group_id=group.id)
+        team_of = {int(one): str(data["team_id"]) for one, data in ledger.of(EventType.ACCOUNTS).items()}
+        return teams_of_members(group.name, [one.user for one in members], ledger.of(EventType.TEAMS), team_of)
 
     def _account_faults(self, missing: Sequence[TeamAccount], *, creates_accounts: bool) -> list[EntryFault]:
         if not creates_accounts:

@@ -32,7 +32,7 @@ _RULES = (
     "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent", "languages",
     "registration",
 )  # fmt: skip
-_SHOWN = ("label", "ordinal", "name", "rgb", "color")
+_SHOWN = ("label", "ordinal", "name", "rgb", "color", "max_score")
 #: of a problem in the contest, and of the problem itself
 _LIMITS = {"time_limit_ms": "time_limit", "memory_limit_mb": "memory_limit"}
 #: of problems: how the package itself decides what is right

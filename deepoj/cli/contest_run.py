@@ -17,7 +17,7 @@ from deepoj.cli.common import print_json
 from deepoj.client import ServerRefused
 from deepoj.client.shown import shown
 from deepoj.contests.clock import minutes_of, parse_reltime
-from deepoj.words.contests import ContestFeedback, ContestRegistration
+from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
 
 #: the value of an option that empties a field
 _NONE = "none"
@@ -139,6 +139,13 @@ def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
 @click.argument("key")
 @click.option("--name", required=True, help="Its name.")
 @click.option("--duration", "duration_ms", type=RELTIME, required=True, help="Its length, such as 5:00:00.")
+@click.option(
+    "--kind",
+    type=click.Choice(list(ContestKind)),
+    default=ContestKind.ICPC,
+    show_default=True,
+    help="What counts: problems and penalty; points by subtask (ioi); points, less if late (homework).",
+)
 @_with_rules
 @AS_JSON
 @URL
@@ -213,6 +220,7 @@ def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_
 @click.option("--color", default="", help="The name of this color.")
 @click.option("--time-limit", "time_limit_ms", type=click.IntRange(min=1), help="In ms, instead of the problem's.")
 @click.option("--memory-limit", "memory_limit_mb", type=click.IntRange(min=1), help="In MB, instead of the problem's.")
+@click.option("--max-score", type=float, default=100.0, help="ioi, homework: the most points that it gives; 100.")
 @click.option("--remove", is_flag=True, help="Take the problem out of the contest.")
 @AS_JSON
 @URL
@@ -246,6 +254,7 @@ def contest_problem(
 @click.option(
     "--format", "list_format", type=click.Choice(["csv", *_LISTS]), help="What FILE is; default: by its name."
 )
+@click.option("--members", metavar="GROUP", help="Import each member of a group of accounts as a team of its own.")
 @click.option("--create-accounts", is_flag=True, help="Make accounts that are missing, and print their passwords.")
 @AS_JSON
 @URL
@@ -255,19 +264,24 @@ def contest_teams(
     file: Path | None,
     *,
     list_format: str | None,
+    members: str | None,
     create_accounts: bool,
     as_json: bool,
     url: str | None,
     retry_for_s: float,
 ) -> None:
-    """List the teams of the contest KEY, or import FILE.
+    """List the teams of the contest KEY, or import FILE or the members of a group.
 
     FILE is CSV or TSV (id, name, organization, groups, hidden, accounts), or a file of the Contest API: teams.json,
     groups.json, organizations.json, accounts.yaml. If a line is wrong, nothing is imported.
     """
+    if members is not None and file is not None:
+        raise click.UsageError("Give FILE or --members.")
     with connected(url, retry_for_s) as server:
-        if file is None:
+        if file is None and members is None:
             found = server.ask("GET", path_of(key, "/teams"))
+        elif file is None:
+            found = server.ask("POST", path_of(key, "/teams"), body={"format": "members", "text": members})
         else:
             body = {
                 "format": list_format or _format_of(file),
@@ -277,13 +291,13 @@ def contest_teams(
             found = server.ask("POST", path_of(key, "/teams"), body=body, repeatable=not create_accounts)
     if as_json:
         print_json(found)
-    elif file is None:
+    elif file is None and members is None:
         listed = [{**one, "accounts": ", ".join(one["accounts"])} for one in found["teams"]]
         rows(listed, id="id", name="team", organization="organization", accounts="accounts")
     else:
         click.echo(f"{found['teams']} teams, {found['accounts']} accounts of teams")
         for skipped in found["skipped"]:
-            click.echo(f"  not imported, because it is not of a team: {shown(skipped)}")
+            click.echo(f"  not imported, because it is not of a team, or is in another one: {shown(skipped)}")
         for account in found["created"]:
             click.echo(f"  {shown(account['username'])}\t{shown(account['password'])}")
 
@@ -349,7 +363,9 @@ def contest_scoreboard(key: str, as_csv: bool, as_json: bool, url: str | None, r
         return
     labels = [problem["label"] for problem in board["problems"]]
     listed = [{**row, **{cell["problem"]: _cell(cell) for cell in row["cells"]}} for row in board["rows"]]
-    rows(listed, rank="rank", name="team", solved="solved", penalty="penalty", **{label: label for label in labels})
+    is_scored = any("points" in row for row in board["rows"])
+    totals = {"points": "points"} if is_scored else {"solved": "solved", "penalty": "penalty"}
+    rows(listed, rank="rank", name="team", **totals, **{label: label for label in labels})
     if board["is_frozen"]:
         click.echo("The board is frozen: later verdicts are not shown.")
 
@@ -406,10 +422,16 @@ def _print(contest: Mapping[str, Any], as_json: bool) -> None:
         return
     freeze_ms = contest.get("freeze_ms")
     frozen = "never frozen" if freeze_ms is None else f"frozen for the last {_clock(freeze_ms)}"
-    click.echo(f"contest {shown(contest.get('key'))}: {shown(contest.get('name'))} ({_state(contest)})")
+    about = f"{shown(contest['kind'])}, {_state(contest)}"
+    click.echo(f"contest {shown(contest.get('key'))}: {shown(contest.get('name'))} ({about})")
     click.echo(
         f"  starts: {shown(contest.get('start_at') or 'not decided')}, {_clock(contest['duration_ms'])}, {frozen}"
     )
+    if contest["late_ms"]:
+        click.echo(
+            f"  taken late for {_clock(contest['late_ms'])}: {contest['late_percent']} % less for each"
+            f" {_clock(contest['late_step_ms'])} that has begun"
+        )
     click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
     for line in lines_of_waits(contest.get("waits")):
         click.echo(f"  {line}")
@@ -441,5 +463,7 @@ def _clock(ms: int) -> str:
 
 
 def _cell(cell: Mapping[str, Any]) -> str:
+    if "points" in cell:
+        return f"{cell['points']:g}{'?' * bool(cell['pending'])}" if cell["judged"] or cell["pending"] else ""
     tries = f"{cell['judged'] or ''}{'?' * bool(cell['pending'])}"
     return tries if cell["solved_ms"] is None else f"{tries}/{minutes_of(cell['solved_ms'])}"

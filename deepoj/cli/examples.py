@@ -59,6 +59,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest create": (
         "deepoj contest create finals --name 'City Finals' --duration 5:00:00 --freeze 1:00:00",
         "deepoj contest create class7 --name 'Class 7' --duration 2:00:00 --private --start 2026-01-31T09:00:00+08:00",
+        "deepoj contest create week3 --name 'Week 3' --kind homework --duration 168:00:00 --late 48:00:00"
+        " --late-percent 20",
     ),
     "contest show": ("deepoj contest show finals",),
     "contest set": (
@@ -70,7 +72,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest problem finals A 1000 --color red --rgb '#d32f2f'",
         "deepoj contest problem finals A --remove",
     ),
-    "contest teams": ("deepoj contest teams finals", "deepoj contest teams finals teams.csv --create-accounts"),
+    "contest teams": (
+        "deepoj contest teams finals",
+        "deepoj contest teams finals teams.csv --create-accounts",
+        "deepoj contest teams week3 --members 'Class 7'",
+    ),
     "contest clarify": (
         "deepoj contest clarify finals 'May the numbers be negative?' --problem A",
         "deepoj contest clarify finals Yes. --reply-to 1 --to-all",

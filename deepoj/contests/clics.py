@@ -14,6 +14,7 @@ from typing import Any
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, reltime
 from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.score_board import is_scored
 from deepoj.contests.views import ContestViewer, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
@@ -49,7 +50,7 @@ TYPES = (
 #: types of which there is one object a contest, without an id in the feed
 SINGLE = frozenset({EventType.CONTEST.value, EventType.STATE.value})
 
-_PROPERTIES: Mapping[str, str] = {
+_PROPERTIES: dict[str, str] = {
     "contest": "id name formal_name start_time duration scoreboard_freeze_duration scoreboard_thaw_time scoreboard_type"
     " penalty_time",
     LANGUAGES: "id name entry_point_required entry_point_name extensions",
@@ -72,6 +73,15 @@ _PROPERTIES: Mapping[str, str] = {
     " rows.problems.time",
     "event-feed": "type id data token",
 }
+#: where points count
+_SCORE_PROPERTIES: dict[str, str] = {
+    "contest": _PROPERTIES["contest"].removesuffix(" penalty_time"),
+    "problems": _PROPERTIES["problems"] + " max_score",
+    "judgements": _PROPERTIES["judgements"] + " score",
+    "scoreboard": "time contest_time state rows.rank rows.team_id rows.score.score rows.score.time"
+    " rows.problems.problem_id rows.problems.num_judged rows.problems.num_pending rows.problems.score"
+    " rows.problems.time",
+}
 _JURY_PROPERTIES: Mapping[str, str] = {
     "groups": " hidden",
     "teams": " hidden",
@@ -92,7 +102,7 @@ def has_endpoint(viewer: ContestViewer, endpoint: str) -> bool:
     return endpoint in _PROPERTIES and (not is_of_people or viewer.is_jury or viewer.team_id is not None)
 
 
-def access_of(viewer: ContestViewer) -> dict[str, Any]:
+def access_of(viewer: ContestViewer, *, counts_points: bool) -> dict[str, Any]:
     """Return the object of ``access``: what the viewer may do, and which properties it may see."""
     capabilities = _JURY_MAY if viewer.is_jury else _TEAM_MAY if viewer.team_id is not None else ()
     more = _JURY_PROPERTIES if viewer.is_jury else {}
@@ -100,7 +110,7 @@ def access_of(viewer: ContestViewer) -> dict[str, Any]:
         "capabilities": list(capabilities),
         "endpoints": [
             {"type": endpoint, "properties": (properties + more.get(endpoint, "")).split()}
-            for endpoint, properties in _PROPERTIES.items()
+            for endpoint, properties in (_PROPERTIES | (_SCORE_PROPERTIES if counts_points else {})).items()
             if has_endpoint(viewer, endpoint)
         ],
     }
@@ -165,7 +175,7 @@ def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | 
     board = ledger.jury_board if viewer.is_jury else ledger.public_board
     rows = [row for row in board.rows() if group_id is None or group_id in (teams[row.team_id].get("group_ids") or ())]
     names = {row.team_id: teams[row.team_id].get("display_name") or teams[row.team_id]["name"] for row in rows}
-    standings = [(-row.solved, row.penalty, row.last_minute) for row in rows]
+    standings = [row.standing for row in rows]
     ranks = {standing: rank for rank, standing in reversed(list(enumerate(standings, 1)))}
     places = [ranks[standing] for standing in standings]
     ranked = sorted(
@@ -180,14 +190,15 @@ def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | 
 
 
 def _row(rank: int, row: BoardRow) -> dict[str, Any]:
+    last = reltime(row.last_minute * MS_PER_MINUTE) if row.has_result else None
+    if row.points is None:
+        score = {"num_solved": row.solved, "total_time": reltime(row.penalty * MS_PER_MINUTE), "time": last}
+    else:
+        score = {"score": row.points, "time": last}
     return {
         "rank": rank,
         "team_id": row.team_id,
-        "score": {
-            "num_solved": row.solved,
-            "total_time": reltime(row.penalty * MS_PER_MINUTE),
-            "time": reltime(row.last_minute * MS_PER_MINUTE) if row.solved else None,
-        },
+        "score": score,
         "problems": [_cell(problem, cell) for problem, cell in row.cells.items()],
     }
 
@@ -197,10 +208,11 @@ def _cell(problem: str, cell: BoardCell) -> dict[str, Any]:
         "problem_id": problem,
         "num_judged": cell.judged,
         "num_pending": cell.pending,
-        "solved": cell.solved_ms is not None,
+        **({"solved": cell.solved_ms is not None} if cell.points is None else {"score": cell.points}),
     }
-    if cell.solved_ms is not None:
-        told["time"] = reltime(cell.solved_ms // MS_PER_MINUTE * MS_PER_MINUTE)
+    at_ms = cell.solved_ms if cell.points is None else cell.improved_ms
+    if at_ms is not None:
+        told["time"] = reltime(at_ms // MS_PER_MINUTE * MS_PER_MINUTE)
     return told
 
 
@@ -247,8 +259,8 @@ def contest_of(key: str, data: Object) -> dict[str, Any]:
         "duration": reltime(data["duration_ms"]),
         "scoreboard_freeze_duration": None if freeze_ms is None else reltime(freeze_ms),
         "scoreboard_thaw_time": data.get("thaw_at"),
-        "scoreboard_type": "pass-fail",
-        "penalty_time": reltime(data["penalty_ms"]),
+        "scoreboard_type": "score" if is_scored(data.get("kind")) else "pass-fail",
+        **({} if is_scored(data.get("kind")) else {"penalty_time": reltime(data["penalty_ms"])}),
     }
 
 
@@ -271,6 +283,7 @@ def _problem(ledger: ContestLedger, viewer: ContestViewer, label: str, data: Obj
         **{name: data[name] for name in ("rgb", "color") if data.get(name)},
         "time_limit": data["time_limit_ms"] / 1000,
         "test_data_count": tests,
+        **({"max_score": ledger.max_score(label)} if ledger.is_scored else {}),
     }
 
 
@@ -359,6 +372,7 @@ def _judgement(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str, 
         "current": bool(data["is_current"]),
         **_times(ledger, data["began_at"], "start_"),
         **_times(ledger, data["ended_at"], "end_"),
+        **({"score": data.get("score") or 0} if ledger.is_scored else {}),
         **most,
     }
 

@@ -104,6 +104,7 @@ class SeenContest:
         #: there is nothing more to come: the end of updates is the last line
         self.is_over = False
         self._languages = languages
+        self._counts_points = False
         self._objects: dict[str, dict[str, bytes]] = {type_: {} for type_ in TYPES}
         #: of judgements whose runs the viewer sees: how many
         self._run_counts: dict[str, int] = {}
@@ -117,6 +118,7 @@ class SeenContest:
         if self.is_over:
             return
         self._answers.clear()
+        self._counts_points = ledger.is_scored
         changes = [
             (type_, object_id, new)
             for type_, object_id in dict.fromkeys(self._touched(ledger, event))
@@ -174,7 +176,7 @@ class SeenContest:
 
     def access(self) -> bytes:
         """Return what the viewer may see and do, as JSON."""
-        return encoded(access_of(self.viewer))
+        return encoded(access_of(self.viewer, counts_points=self._counts_points))
 
     def _runs(self, ledger: ContestLedger) -> dict[str, bytes]:
         # they are not kept: there may be a hundred to a submission

@@ -161,6 +161,10 @@ class ContestLedger:
         """Whether the contest counts points."""
         return is_scored(self.contest.get("kind"))
 
+    def max_score(self, label: str) -> float:
+        """Return the most points that a problem gives."""
+        return float(self.objects[EventType.PROBLEMS][label].get("max_score") or 100)
+
     def extension_ms(self, team_id: str) -> int:
         """Return for how much longer than the contest a team may submit."""
         del team_id

@@ -172,8 +172,7 @@ ON CONFLICT (contest_id, user_id) DO UPDATE SET team_id = excluded.team_id;
 
 -- name: contest_is_open
 -- Whether a contest still takes submissions: homework takes late ones.
-SELECT c.start_at + (c.duration_ms + c.late_ms) * interval '1 millisecond' > now() AS is_open
-FROM contests AS c WHERE id = $1;
+SELECT ended_at + late_ms * interval '1 millisecond' > now() AS is_open FROM contests WHERE id = $1;
 
 -- name: contest_unjudged
 -- How many submissions of a contest have no verdict.

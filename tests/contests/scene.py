@@ -42,12 +42,12 @@ class Scene:
         assert status in {200, 201}, body
         return body
 
-    async def verdict(self, who: str, verdict: Verdict, code: str, label: str = "A") -> str:
+    async def verdict(self, who: str, verdict: Verdict, code: str, label: str = "A", score: float = 0) -> str:
         """Submit and judge a program. Return its job."""
         sent = {"problem": label, "language": "cpp17", "code": code}
         job_id = str((await self.done(who, "POST", "/finals/submit", sent))["job_id"])
         won = await claim(self.lab, job_id, entry_id=f"{job_id}-1")
-        assert await self.lab.store.leases.finalize(won, report(verdict), {"tests": []}) is None
+        assert await self.lab.store.leases.finalize(won, report(verdict), {"tests": [], "score": score}) is None
         return job_id
 
     async def advance(self) -> None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 COLLECTIONS = (
     "languages", "judgement-types", "problems", "groups", "organizations", "teams", "persons", "accounts",
     "submissions", "judgements", "runs", "clarifications", "awards", "commentary",
@@ -26,12 +28,12 @@ _KNOWN_JUDGEMENT_TYPES = {
 #: property: type; ``?``: may be null; a missing one is as null; ``[]``: an array; ``+``: may be missing and never null
 _FORMS: Mapping[str, str] = {
     "contest": "id:ID name:string formal_name:string start_time:TIME? duration:POS scoreboard_freeze_duration:POS?"
-    " scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS",
+    " scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS+",
     "state": "started:TIME? frozen:TIME? ended:TIME? thawed:TIME? finalized:TIME? end_of_updates:TIME?",
     "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string? extensions:string[]",
     "judgement-types": "id:JT name:string penalty:boolean solved:boolean",
     "problems": "id:ID label:string name:string ordinal:integer rgb:RGB+ color:string+ time_limit:MILLI"
-    " test_data_count:COUNT",
+    " test_data_count:COUNT max_score:POINTS+",
     "groups": "id:ID name:string type:string? hidden:boolean+",
     "organizations": "id:ID name:string formal_name:string? country:COUNTRY?",
     "teams": "id:ID name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",
@@ -40,7 +42,7 @@ _FORMS: Mapping[str, str] = {
     "submissions": "id:ID language_id:ID problem_id:ID team_id:ID time:TIME contest_time:REL entry_point:string?"
     " files:FILE[]",
     "judgements": "id:ID submission_id:ID judgement_type_id:JT current:boolean start_time:TIME start_contest_time:REL"
-    " end_time:TIME end_contest_time:REL max_run_time:MILLI+",
+    " end_time:TIME end_contest_time:REL max_run_time:MILLI+ score:POINTS+",
     "runs": "id:ID judgement_id:ID ordinal:COUNT judgement_type_id:JT time:TIME contest_time:REL run_time:MILLI",
     "clarifications": "id:ID from_team_id:ID? to_team_ids:ID[]? reply_to_id:ID? problem_id:ID? text:string time:TIME"
     " contest_time:REL",
@@ -50,8 +52,8 @@ _FORMS: Mapping[str, str] = {
     "access": "capabilities:string[] endpoints:ENDPOINT[]",
     "scoreboard": "time:TIME contest_time:REL state:STATE rows:ROW[]",
     "ROW": "rank:COUNT team_id:ID score:SCORE problems:CELL[]",
-    "SCORE": "num_solved:COUNT total_time:POS time:POS?",
-    "CELL": "problem_id:ID num_judged:COUNT num_pending:COUNT solved:boolean time:POS+",
+    "SCORE": "num_solved:COUNT+ total_time:POS+ score:POINTS+ time:POS?",
+    "CELL": "problem_id:ID num_judged:COUNT num_pending:COUNT solved:boolean+ score:POINTS+ time:POS+",
     "FILE": "href:string filename:string mime:string",
     "ENDPOINT": "type:string properties:string[]",
     "EVENT": "type:string id:ID? data:ANY? token:string",
@@ -64,14 +66,15 @@ _CHECKS: Mapping[str, Any] = {
     "POS": lambda value: bool(_RELTIME.fullmatch(value)) and not value.startswith("-"),
     "RGB": lambda value: bool(re.fullmatch("#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})", value)),
     "COUNTRY": lambda value: bool(re.fullmatch("[A-Z]{3}", value)),
-    "TYPE": lambda value: value == "pass-fail",
     "ROLE": lambda value: value in {"contestant", "coach", "staff", "other"},
+    "TYPE": lambda value: value in {"pass-fail", "score"},
     "ACCOUNT": lambda value: value in {"team", "judge", "admin", "analyst", "staff"},
     "string": lambda value: type(value) is str,
     "boolean": lambda value: type(value) is bool,
     "integer": lambda value: type(value) is int,
     "COUNT": lambda value: type(value) is int and value >= 0,
     "MILLI": lambda value: type(value) in {int, float} and value >= 0 and round(value, 3) == value,
+    "POINTS": lambda value: type(value) in {int, float} and value >= 0,
     "ANY": lambda _value: True,
     "STATE": lambda value: object_of("state", value),
 }
@@ -217,8 +220,17 @@ def _check_scoreboard(found: Mapping[str, Any]) -> None:
     assert {row["team_id"] for row in rows} <= names.keys()
     keys = [(row["rank"], names[row["team_id"]].casefold(), row["team_id"]) for row in rows]
     assert keys == sorted(keys)
+    is_scored = found["contest"]["scoreboard_type"] == "score"
+    assert is_scored != ("penalty_time" in found["contest"])
+    assert all(("max_score" in each) == is_scored for each in found["problems"])
+    assert all(("score" in each) == is_scored for each in found["judgements"])
     for row in rows:
+        assert not problems or [cell["problem_id"] for cell in row["problems"]] == problems
+        if is_scored:
+            assert row["score"].keys() == {"score", "time"}
+            assert row["score"]["score"] == pytest.approx(sum(cell["score"] for cell in row["problems"]))
+            assert all("solved" not in cell and ("time" in cell) == (cell["score"] > 0) for cell in row["problems"])
+            continue
         assert row["score"]["num_solved"] == sum(cell["solved"] for cell in row["problems"])
         assert (row["score"]["time"] is None) == (row["score"]["num_solved"] == 0)
         assert all(("time" in cell) == cell["solved"] for cell in row["problems"])
-        assert not problems or [cell["problem_id"] for cell in row["problems"]] == problems

@@ -59,9 +59,9 @@ GONE: list[Step] = [
 
 
 def made(
-    each: list[Step], verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word
+    each: list[Step], verdict: Callable[[dict[str, Any], str], str] = lambda _submission, word: word, kind: str = "icpc"
 ) -> MadeLedger:
-    ledger = MadeLedger(verdict)
+    ledger = MadeLedger(verdict, kind=kind)
     for step in each:
         ledger.take(step)
     return ledger
@@ -77,8 +77,9 @@ def answers(ledger: ContestLedger, view: SeenContest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("viewer", VIEWERS, ids=["public", "team", "jury"])
 @pytest.mark.parametrize("state", STATES)
-def test_each_state_is_shown_as_the_specification_says(state: str, viewer: ContestViewer) -> None:
-    ledger, (view,) = followed([viewer], made(STATES[state]).events)
+@pytest.mark.parametrize("kind", ["icpc", "ioi"])
+def test_each_state_is_shown_as_the_specification_says(state: str, kind: str, viewer: ContestViewer) -> None:
+    ledger, (view,) = followed([viewer], made(STATES[state], kind=kind).events)
     found = answers(ledger, view)
 
     check_all(found, [json.loads(line) for line in feed(view).splitlines()])
@@ -96,13 +97,14 @@ def test_each_state_is_shown_as_the_specification_says(state: str, viewer: Conte
     assert bool(found["runs"]) == (viewer is JURY and state != "before")
 
 
-@given(steps(*MOVES), st.sampled_from(VIEWERS))
-@example(ODD, PUBLIC)
-@example(MOVED, JURY)
-@example(GONE, PUBLIC)
-@example(GONE, JURY)
-def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: ContestViewer) -> None:
-    ledger, (view,) = followed([viewer], made(each).events)
+@given(steps(*MOVES), st.sampled_from(VIEWERS), st.sampled_from(["icpc", "ioi"]))
+@example(ODD, PUBLIC, "icpc")
+@example(MOVED, JURY, "icpc")
+@example(GONE, PUBLIC, "icpc")
+@example(GONE, JURY, "icpc")
+@example(ODD, PUBLIC, "ioi")
+def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: ContestViewer, kind: str) -> None:
+    ledger, (view,) = followed([viewer], made(each, kind=kind).events)
 
     check_all(answers(ledger, view), [json.loads(line) for line in feed(view).splitlines()], moved=True)
 
@@ -190,11 +192,14 @@ def test_thaw_tells_what_was_withheld_and_then_the_state() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["icpc", "ioi"])
 @pytest.mark.parametrize("viewer", VIEWERS)
-def test_access_names_what_there_is_and_no_more(viewer: ContestViewer) -> None:
-    ledger, (view,) = followed([viewer], made(STATES["finalized"]).events)
+def test_access_names_what_there_is_and_no_more(viewer: ContestViewer, kind: str) -> None:
+    ledger, (view,) = followed([viewer], made(STATES["finalized"], kind=kind).events)
     found = answers(ledger, view)
-    access = {each["type"]: set(each["properties"]) for each in access_of(viewer)["endpoints"]}
+    told = access_of(viewer, counts_points=kind == "ioi")
+    assert found["access"] == told
+    access = {each["type"]: set(each["properties"]) for each in told["endpoints"]}
 
     assert found.keys() | {"event-feed"} == access.keys() | {"access"}
     for name in [*TYPES, "runs"]:

@@ -35,7 +35,7 @@ _OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie"}
 #: part of a path → what stands there, beside the ids that ``worlds`` has made
 _PARTS: Mapping[str, Sequence[str]] = {
     "key": ("finals",), "contest_id": ("finals",), "label": ("A", "B"), "name": ("owl", "stork"), "lang": ("en",),
-    "endpoint": [each["type"] for each in access_of(JURY)["endpoints"]] + ["access", "account"],
+    "endpoint": [each["type"] for each in access_of(JURY, counts_points=False)["endpoints"]] + ["access", "account"],
     "act": ("disable",), "form": ("email",), "number": ("4",),
     "group_id": ("1",), "preview_id": ("1",), "delivery_id": ("1",), "token_id": ("none",), "run_id": ("1",),
 }  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.words.groups import UserGroup
 from deepoj.words.results import Verdict
 from tests.contests.scene import HOUR_MS, TEAMS, Scene, ago, finals, opened, scene
 from tests.contract.labs import new_problem
@@ -205,3 +206,52 @@ async def test_problems_are_not_seen_before_the_start(scene: Scene) -> None:
     assert answers[0] == answers[1], "it does not say which labels there are"
     asked = await scene.ask("owl", "POST", "/finals/clarifications", {"text": "x", "problem": "A"})
     assert asked[0] == 400
+
+
+async def test_homework_of_a_group_is_scored_from_its_creation_to_its_csv(scene: Scene) -> None:
+    sent = finals(kind="homework", freeze_ms=None, late_ms=HOUR_MS, late_percent=50, duration_ms=2 * HOUR_MS)
+    await scene.done("jury", "POST", "", sent)
+    problem = {"problem_id": scene.problem_id, "max_score": 40}
+    shown = await scene.done("jury", "PUT", "/finals/problems/A", problem)
+    assert shown["problems"][0]["max_score"] == 40
+    groups = scene.lab.pg_store.groups
+    group = await groups.create_group("Class 7", by="root")
+    assert isinstance(group, UserGroup)
+    await groups.add_members(group.id, ["owl", "lark"], by="root")
+    members = {"format": "members", "text": "class 7"}
+    assert (await scene.done("jury", "POST", "/finals/teams", members))["teams"] == 2
+    assert (await scene.done("jury", "POST", "/finals/teams", members))["teams"] == 2, "it may be done again"
+    page = await scene.done("jury", "GET", "/finals/teams")
+    assert [(team["name"], team["accounts"]) for team in page["teams"]] == [("lark", ["lark"]), ("owl", ["owl"])]
+    assert {one["name"] for one in page["groups"] if one["id"] in page["teams"][0]["group_ids"]} == {"Class 7"}
+    await scene.done("jury", "PATCH", "/finals", {"start_at": ago(HOUR_MS)})
+    await scene.advance()
+    await scene.verdict("owl", Verdict.ACCEPTED, "1", score=40)
+
+    async def points() -> list[tuple[str, int, float, float]]:
+        board = await scene.done("stranger", "GET", "/finals/scoreboard")
+        return [(row["name"], row["rank"], row["points"], row["cells"][0]["points"]) for row in board["rows"]]
+
+    assert await points() == [("owl", 1, 40, 40), ("lark", 2, 0, 0)]
+    # now the deadline is in the past
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS // 2})
+    await scene.advance()
+    await scene.verdict("lark", Verdict.PARTIAL, "2", score=30)
+    assert await points() == [("owl", 1, 20, 20), ("lark", 2, 15, 15)]
+    lines = list(csv.reader(io.StringIO(await scene.done("stranger", "GET", "/finals/scoreboard.csv"))))
+    assert [line[2:] for line in lines] == [
+        ["team", "organization", "points", "A"], ["owl", "", "20.0", "20.0"], ["lark", "", "15.0", "15.0"],
+    ]  # fmt: skip
+
+
+async def test_only_homework_takes_late_submissions_and_members_of_other_teams_stay(scene: Scene) -> None:
+    status, body = await scene.ask("jury", "POST", "", finals(late_ms=1))
+    assert (status, "late_ms" in body["error"]) == (400, True)
+    await opened(scene)
+    group = await scene.lab.pg_store.groups.create_group("Class 7", by="root")
+    assert isinstance(group, UserGroup)
+    await scene.lab.pg_store.groups.add_members(group.id, ["owl", "member"], by="root")
+    done = await scene.done("jury", "POST", "/finals/teams", {"format": "members", "text": "Class 7"})
+    assert (done["teams"], done["accounts"], done["skipped"]) == (1, 1, ["owl"])
+    status, _ = await scene.ask("jury", "POST", "/finals/teams", {"format": "members", "text": "No class"})
+    assert status == 400

@@ -21,6 +21,8 @@ _LATE_STEP = "homework: for each such time that has begun a late submission lose
 _LANGUAGES = "keys of the languages that are taken, among those of each problem; empty: all of them"
 _REGISTRATION = "open: each account that sees the contest may make itself a team of one, until the end"
 _LATE_PERCENT = "homework: 0 to 100"
+_MAX_SCORE = "the most points that it gives; shown where points count"
+_POINTS = "only in contests of the kinds ioi and homework"
 
 
 class ContestChanges(RequestModel):
@@ -35,7 +37,7 @@ class ContestChanges(RequestModel):
     penalty_ms: int | None = Field(None, description=_PENALTY)
     is_compile_error_free: bool | None = Field(None, description="whether a compile error costs no penalty")
     thaw_at: str | None = Field(None, description=_THAW)
-    feedback: ContestFeedback | None = Field(None, description=_FEEDBACK)
+    feedback: ContestFeedback | None = Field(None, strict=False, description=_FEEDBACK)
     is_verifying: bool | None = Field(None, description=_VERIFYING)
     allows_custom_runs: bool | None = Field(None, description=_CUSTOM_RUNS)
     late_ms: int | None = Field(None, description=_LATE)
@@ -49,7 +51,7 @@ class ContestBody(RequestModel):
     """A new contest."""
 
     key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _, inside also - and .")
-    kind: ContestKind = Field(ContestKind.ICPC, description="by which rules its board counts; stays")
+    kind: ContestKind = Field(ContestKind.ICPC, strict=False, description="by which rules its board counts; stays")
     name: str
     formal_name: str = ""
     is_public: bool = Field(True, description="false: only its teams and those who run it see it")
@@ -59,7 +61,7 @@ class ContestBody(RequestModel):
     penalty_ms: int = Field(20 * 60_000, description=_PENALTY)
     is_compile_error_free: bool = Field(True, description="whether a compile error costs no penalty")
     thaw_at: str | None = Field(None, description=_THAW)
-    feedback: ContestFeedback = Field(ContestFeedback.FULL, description=_FEEDBACK)
+    feedback: ContestFeedback = Field(ContestFeedback.FULL, strict=False, description=_FEEDBACK)
     is_verifying: bool = Field(False, description=_VERIFYING)
     allows_custom_runs: bool = Field(True, description=_CUSTOM_RUNS)
     late_ms: int = Field(0, description=_LATE)
@@ -141,6 +143,7 @@ class ContestProblemView(ResponseModel):
     color: str
     time_limit_ms: int
     memory_limit_mb: int
+    max_score: float = Field(description=_MAX_SCORE)
     problem_id: int | None = Field(description="for those who run the contest; else null")
 
 
@@ -174,6 +177,7 @@ class ContestProblemBody(RequestModel):
     color: str = Field("", description="the name of this color")
     time_limit_ms: int | None = Field(None, description="instead of the problem's; null: the problem's")
     memory_limit_mb: int | None = Field(None, description="instead of the problem's; null: the problem's")
+    max_score: float = Field(100.0, description=_MAX_SCORE)
 
 
 class TeamsBody(RequestModel):
@@ -183,7 +187,8 @@ class TeamsBody(RequestModel):
     format: str = Field(
         description="csv: a table with commas, semicolons or tabs, in the order id, name, organization, groups, hidden,"
         " accounts, or with a head that names these columns; several groups or accounts of a cell are separated by ;"
-        " or |. teams, groups, organizations: JSON of the Contest API. accounts: accounts.yaml, or JSON",
+        " or |. teams, groups, organizations: JSON of the Contest API. accounts: accounts.yaml, or JSON."
+        " members: the name of a group of accounts, each of which becomes a team of its own",
         json_schema_extra={"enum": [one.value for one in TeamListFormat]},
     )
     text: str = Field(description=f"at most {MAX_ENTRIES} lines or objects")
@@ -207,7 +212,9 @@ class TeamsImported(ResponseModel):
     organizations: int
     accounts: int
     created: list[CreatedAccountView] = Field(description="accounts that were made; the passwords are only here")
-    skipped: list[str] = Field(description="accounts of the list that are not of a team: they were not imported")
+    skipped: list[str] = Field(
+        description="accounts of the list that are not of a team, or are in another one: they were not imported"
+    )
 
 
 class TeamView(ResponseModel):
@@ -290,6 +297,10 @@ class ClarificationList(ResponseModel):
     clarifications: list[ClarificationView]
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class CellView(ResponseModel):
     """A team at a problem."""
 
@@ -298,6 +309,10 @@ class CellView(ResponseModel):
     pending: int = Field(description="attempts without a verdict, or with one that the freeze hides")
     solved_ms: int | None = Field(description="contest time of the solution")
     is_first: bool = Field(description="whether no team has solved it before")
+    points: float | None = Field(None, exclude_if=_is_none, description=_POINTS)
+    subtasks: dict[str, float] | None = Field(
+        None, exclude_if=_is_none, description="the best points of each subtask, if the points are their sum"
+    )
 
 
 class RowView(ResponseModel):
@@ -309,6 +324,7 @@ class RowView(ResponseModel):
     organization: str | None
     solved: int
     penalty: int = Field(description="in minutes")
+    points: float | None = Field(None, exclude_if=_is_none, description=_POINTS)
     cells: list[CellView]
 
 

@@ -19,6 +19,7 @@ from deepoj.api.contest_answers import (
     clarification_list,
     clarification_view,
     contest_fields,
+    csv_head,
     csv_row,
     problem_views,
     team_page,
@@ -60,6 +61,7 @@ from deepoj.api.route import Described, route
 from deepoj.api.routes.submissions import draft_of
 from deepoj.api.submitting import QUEUING, take_in
 from deepoj.contests.awards import Medals
+from deepoj.contests.score_board import is_scored
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -348,14 +350,13 @@ class ContestRoutes:
         responses={200: Described(description="The scoreboard.", content_type="text/csv")},
     )
     async def scoreboard_csv(self, user: User | None, key: str) -> Response:
-        """Return the scoreboard as CSV: tries and minute of the solution of each problem.
+        """Return the scoreboard as CSV: tries and minute of the solution of each problem, or its points.
 
         For those who see the contest. A name that a spreadsheet would take for a formula begins with an apostrophe.
         """
         sight = await self._contesting.find(key, user)
         board = self._boards.view(sight, await self._contesting.ledger(sight.contest))
-        labels = [f"{problem.label} {what}" for problem in board.problems for what in ("tries", "minute")]
-        heads = ["rank", "team_id", "team", "organization", "solved", "penalty", *(str(cell(one)) for one in labels)]
+        heads = [str(cell(one)) for one in csv_head(board, is_scored=is_scored(sight.contest.kind))]
 
         async def rows() -> AsyncGenerator[Sequence[Sequence[Any]]]:
             yield [csv_row(row) for row in board.rows]
