@@ -8,7 +8,7 @@ been read for the longest time are dropped, and made from the first event again 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import trio
@@ -19,20 +19,24 @@ from deepoj.contests.views import ContestViewer
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.ports.contests import Contests
-from deepoj.words.contests import Contest, ContestEvent
+from deepoj.words.contests import Contest
 
 #: contests whose ledgers are kept
 _KEPT = 20
 #: views that are kept of one contest
 _VIEWS = 32
-#: events of one statement: the node does nothing else while they are folded
+#: events of one statement
 _PAGE = 1_000
+#: events are folded for so long at a stretch
+_HOLD_S = 0.002
 
 
 @dataclass(slots=True)
 class _Kept:
     ledger: ContestLedger = field(default_factory=ContestLedger)
     turn: trio.Lock = field(default_factory=trio.Lock)
+    #: held while a view is made, for which readers of the ledger and of other views do not wait
+    making: trio.Lock = field(default_factory=trio.Lock)
     #: times that it was caught up: begun, and the last one that has ended well
     begun: int = 0
     ended: int = 0
@@ -58,15 +62,16 @@ class ContestLedgers:
         """Return the same, and with it what a viewer sees of it."""
         kept = self._of(contest)
         begun = kept.begun
+        if viewer not in kept.views:
+            async with kept.making:
+                if viewer not in kept.views:
+                    return await self._with_new_view(contest, kept, viewer)
         async with kept.turn:
-            view = kept.views.get(viewer)
-            if view is None:
-                view = kept.views[viewer] = await self._made(contest, viewer, kept.ledger.last)
-            kept.views.move_to_end(viewer)
-            while len(kept.views) > _VIEWS:
-                kept.views.popitem(last=False)
-            await self._catch_up(contest, kept, begun)
-        return kept.ledger, view
+            if (view := kept.views.get(viewer)) is not None:
+                kept.views.move_to_end(viewer)
+                await self._catch_up(contest, kept, begun)
+                return kept.ledger, view
+        return await self.view(contest, viewer)  # it was dropped meanwhile
 
     def _of(self, contest: Contest) -> _Kept:
         kept = self._kept.setdefault(contest.id, _Kept())
@@ -81,23 +86,43 @@ class ContestLedgers:
         if kept.ended > begun_before:
             return
         kept.begun += 1
-        while events := await self._contests.events(contest.id, kept.ledger.last, _PAGE):
-            _fold(kept.ledger, kept.views.values(), events)
+        await self._follow(contest, kept.ledger, kept.views.values())
+        for _ in kept.ledger.lay_out():
+            await trio.lowlevel.checkpoint()
         kept.ended = kept.begun
 
-    async def _made(self, contest: Contest, viewer: ContestViewer, last: int) -> SeenContest:
-        """Return a view that has followed the ledger up to an event."""
+    async def _with_new_view(
+        self, contest: Contest, kept: _Kept, viewer: ContestViewer
+    ) -> tuple[ContestLedger, SeenContest]:
+        """Make a view from the first event on, with a ledger of its own, and then let it follow the shared one."""
         ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
-        while events := await self._contests.events(contest.id, ledger.last, min(_PAGE, last - ledger.last)):
-            _fold(ledger, (view,), events)
-        return view
+        await self._follow(contest, ledger, (view,))
+        async with kept.turn:
+            await self._catch_up(contest, kept, kept.begun)
+            await self._follow(contest, ledger, (view,), last=kept.ledger.last)
+            kept.views[viewer] = view
+            while len(kept.views) > _VIEWS:
+                kept.views.popitem(last=False)
+        return kept.ledger, view
 
-
-def _fold(ledger: ContestLedger, views: Iterable[SeenContest], events: Iterable[ContestEvent]) -> None:
-    for event in events:
-        ledger.take((event,))
-        for view in views:
-            view.follow(ledger, event)
+    async def _follow(
+        self, contest: Contest, ledger: ContestLedger, views: Collection[SeenContest], *, last: int | None = None
+    ) -> None:
+        """Fold the events since those that a ledger has, up to the ``last``. Between two events others have their turn
+        after some milliseconds."""
+        began = trio.current_time()
+        while last is None or ledger.last < last:
+            wanted = _PAGE if last is None else min(_PAGE, last - ledger.last)
+            events = await self._contests.events(contest.id, ledger.last, wanted)
+            if not events:
+                return
+            for event in events:
+                ledger.take((event,))
+                for view in views:
+                    view.follow(ledger, event)
+                if trio.current_time() - began >= _HOLD_S:
+                    await trio.lowlevel.checkpoint()
+                    began = trio.current_time()
 
 
 #: languages of submissions, as the Contest API shows them: the judge finds out by itself which file is run

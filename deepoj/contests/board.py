@@ -7,7 +7,8 @@ when they are asked for.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+import operator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -25,9 +26,12 @@ class AttemptOutcome(Enum):
     FREE = "free"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(slots=True, order=True)
 class BoardAttempt:
-    """A submission that counts. In the order of its cell: ``number`` orders attempts of the same millisecond."""
+    """A submission that counts. In the order of its cell: ``number`` orders attempts of the same millisecond.
+
+    Nothing changes one. It is not frozen, because it is then made in half the time, and a layout makes 100,000.
+    """
 
     time_ms: int
     number: int
@@ -38,6 +42,10 @@ class BoardAttempt:
     #: where points count: those of the submission, and of each of its subtasks
     points: float = field(default=0.0, compare=False)
     subtasks: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+
+
+#: that of BoardAttempt, for many at once
+_ORDER = operator.attrgetter("time_ms", "number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +127,21 @@ class Board:
         bisect.insort(attempts, attempt)
         self._cells[attempt.team_id][attempt.problem_id] = self.cell_of(attempts)
 
-    def fill(self, attempts: Iterable[BoardAttempt]) -> None:
-        """Add the attempts of many submissions at once, none of which is on the board yet."""
+    def add(self, attempts: Iterable[BoardAttempt]) -> None:
+        """Add the attempts of submissions that are not on the board yet. ``settle`` is called after the last ones."""
         for attempt in attempts:
             of_cell = self._of_cell.get((attempt.team_id, attempt.problem_id))
             if of_cell is not None:
                 self._attempts[attempt.submission_id] = attempt
                 of_cell.append(attempt)
+
+    def settle(self) -> Iterator[None]:
+        """Bring the cells up to date after ``add``, each in a step."""
         for (team, problem), of_cell in self._of_cell.items():
             if of_cell:
-                of_cell.sort(key=lambda attempt: (attempt.time_ms, attempt.number))
+                of_cell.sort(key=_ORDER)
                 self._cells[team][problem] = self.cell_of(of_cell)
+                yield
 
     def remove(self, submission_id: str) -> None:
         """Remove the attempt of a submission, if there is one."""

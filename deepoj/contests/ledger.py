@@ -1,8 +1,8 @@
 """A contest, folded from the events of its ledger: its objects, its times, and its two boards.
 
 Each event changes what it names. A submission or a judgement changes one cell of the boards, so its cost does not grow
-with those before it. What moves times or rows (the contest itself, problems, teams, groups) lets the next look at a
-board lay out new ones.
+with those before it. What moves times or rows (the contest itself, problems, teams, groups), if it does, lets the next
+look at a board lay out new ones.
 
 The public board shows what people may know: of attempts from the freeze on, until the thaw, only that there are some.
 """
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -26,6 +27,15 @@ Object = Mapping[str, Any]
 _JUDGES_FAULT = {Verdict.SYSTEM_ERROR.value, Verdict.INVALID.value}
 #: what changes more of the boards than one cell
 _LAYOUT = {EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS}
+#: submissions, or cells, of a step of ``lay_out``
+_STEP = 200
+
+#: rules of the contest by which a submission counts
+_BOARD_RULES = (
+    "kind", "duration_ms", "penalty_ms", "is_compile_error_free", "late_ms", "late_step_ms", "late_percent",
+)  # fmt: skip
+#: problems, teams, and the times and rules by which submissions count
+type _Layout = tuple[tuple[str, ...], tuple[str, ...], tuple[Any, ...]]
 
 
 @dataclass(slots=True)
@@ -50,10 +60,16 @@ class ContestLedger:
     tests_of: dict[str, int] = field(default_factory=dict)
     #: languages of submissions
     _languages: set[str] = field(default_factory=set)
-    #: submission → its place in the order of submissions
-    _places: dict[str, int] = field(default_factory=dict)
+    #: team and problem → their submissions in the order of their first events
+    submissions_of: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    #: submission → number of its first event, judgement → that of its last one
+    _numbers: dict[EventType, dict[str, int]] = field(
+        default_factory=lambda: {EventType.SUBMISSIONS: {}, EventType.JUDGEMENTS: {}}
+    )
     #: the jury's and the public one; None: to be laid out
     _boards: tuple[Board, Board] | None = None
+    #: the layout that they have
+    _laid_out_by: _Layout | None = None
 
     def take(self, events: Iterable[ContestEvent]) -> None:
         """Take events in, in order.
@@ -66,9 +82,14 @@ class ContestLedger:
                 raise ValueError(f"event {self.last + 1} is missing: this is {event.number}")
             self.last, self.at = event.number, event.at
             self._apply(event)
-            if event.object.type in _LAYOUT or event.object.data is None:
+            if self._boards is None:
+                continue
+            if event.object.type in _LAYOUT:
+                if self._layout() != self._laid_out_by:
+                    self._boards = None
+            elif event.object.data is None:
                 self._boards = None
-            elif self._boards is not None and (submission := _submission_of(event)) is not None:
+            elif (submission := _submission_of(event)) is not None:
                 self._put(submission, *self._boards)
 
     @property
@@ -93,6 +114,10 @@ class ContestLedger:
     def of(self, type_: EventType) -> Mapping[str, Object]:
         """Return the objects of a type by id."""
         return self.objects[type_]
+
+    def number_of(self, type_: EventType, object_id: str) -> int:
+        """Return the number of a submission's first event, or of a judgement's last one."""
+        return self._numbers[type_][object_id]
 
     # -- times
 
@@ -211,10 +236,15 @@ class ContestLedger:
         else:
             self.objects[object_.type][object_.id] = object_.data
         if object_.type is EventType.SUBMISSIONS:
-            self._places.setdefault(object_.id, len(self._places))
             if object_.data is not None:
                 self._languages.add(object_.data["language"])
+            numbers = self._numbers[EventType.SUBMISSIONS]
+            if object_.data is not None and object_.id not in numbers:
+                of_cell = object_.data["team_id"], object_.data["problem_id"]
+                self.submissions_of.setdefault(of_cell, []).append(object_.id)
+            numbers.setdefault(object_.id, event.number)
         elif object_.type is EventType.JUDGEMENTS and object_.data is not None:
+            self._numbers[EventType.JUDGEMENTS][object_.id] = event.number
             judgements = self.judgements_of.setdefault(object_.data["submission_id"], [])
             if object_.id not in judgements:
                 judgements.append(object_.id)
@@ -223,18 +253,40 @@ class ContestLedger:
                 problem_id, tests = submission["problem_id"], len(object_.data.get("runs") or ())
                 self.tests_of[problem_id] = max(tests, self.tests_of.get(problem_id, 0))
 
-    def _laid_out(self) -> tuple[Board, Board]:
+    def lay_out(self) -> Iterator[None]:
+        """Lay out the boards, if they are not: in steps of about a millisecond, between which no event may be taken
+        in. A look at a board does all of them."""
         if self._boards is not None:
-            return self._boards
-        problems = self.objects[EventType.PROBLEMS]
-        order = sorted(problems, key=lambda label: (problems[label]["ordinal"], label))
-        teams = [team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)]
+            return
+        layout = self._layout()
+        order, teams, *_ = layout
         jury, public = (self._empty_board(teams, order) for _ in range(2))
-        pairs = [pair for each in self.objects[EventType.SUBMISSIONS] if (pair := self._attempts(each)) is not None]
-        jury.fill(known for known, _ in pairs)
-        public.fill(told for _, told in pairs)
-        self._boards = jury, public
+        for some in itertools.batched(self.objects[EventType.SUBMISSIONS], _STEP, strict=False):
+            pairs = [pair for each in some if (pair := self._attempts(each)) is not None]
+            jury.add(known for known, _ in pairs)
+            public.add(told for _, told in pairs)
+            yield
+        for board in (jury, public):
+            for _ in itertools.batched(board.settle(), _STEP, strict=False):
+                yield
+        self._boards, self._laid_out_by = (jury, public), layout
+
+    def _laid_out(self) -> tuple[Board, Board]:
+        if self._boards is None:
+            for _ in self.lay_out():
+                pass
+        if self._boards is None:
+            raise AssertionError("lay_out has laid them out")
         return self._boards
+
+    def _layout(self) -> _Layout:
+        """Return what the boards depend on besides submissions and judgements."""
+        problems = self.objects[EventType.PROBLEMS]
+        return (
+            tuple(sorted(problems, key=lambda label: (problems[label]["ordinal"], label))),
+            tuple(team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)),
+            (self.start_ms, self.freeze_ms, *(self.contest.get(name) for name in _BOARD_RULES)),
+        )
 
     def _put(self, submission_id: str, jury: Board, public: Board) -> None:
         """Put a submission on both boards."""
@@ -258,7 +310,7 @@ class ContestLedger:
         points, subtasks = self._points_of(submission_id, time_ms - deadline_ms)
         known = BoardAttempt(
             time_ms=time_ms,
-            number=self._places[submission_id],
+            number=self.number_of(EventType.SUBMISSIONS, submission_id),
             submission_id=submission_id,
             team_id=submission["team_id"],
             problem_id=submission["problem_id"],

@@ -169,7 +169,7 @@ async def test_a_verdict_is_on_the_board_and_a_rejudge_takes_it_away(real: PgLab
     (row,) = ledger.public_board.rows()
     assert (row.team_id, row.solved, row.penalty) == ("t-alice", 1, 10)
     (judgement,) = ledger.of(EventType.JUDGEMENTS).values()
-    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("Accepted", True, [["Accepted", 12]])
+    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("Accepted", True, (("Accepted", 12),))
     await real.store.rejudges.rejudge(job_id, None, by="director", in_full=True, stream_key="deepoj:jobs")
     ledger = await ledger_of(real, contest)
     (row,) = ledger.public_board.rows()
@@ -389,7 +389,7 @@ async def test_a_discarded_dead_letter_is_a_judgement_and_a_dead_one_is_none(rea
     )
     assert isinstance(decided, Decided)
     (judgement,) = (await ledger_of(real, contest)).of(EventType.JUDGEMENTS).values()
-    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("System Error", True, [])
+    assert (judgement["verdict"], judgement["is_current"], judgement["runs"]) == ("System Error", True, ())
 
 
 async def test_practice_and_contests_share_no_answer_to_a_submission(real: PgLab) -> None:
