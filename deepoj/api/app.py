@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 import deepoj
 from deepoj.api.access import Guards
 from deepoj.api.auth import Auth, Claims
+from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.context import ApiContext
 from deepoj.api.counters import FallbackCounters
@@ -35,6 +36,7 @@ from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
+from deepoj.api.routes.contest_board import ContestBoardRoutes
 from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
@@ -114,7 +116,7 @@ def create_app(context: ApiContext) -> Api:
         FallbackCounters(context.counters), context.backpressure, settings, context.metrics
     )
     signing_in = SigningIn(context.accounts, auth, limits, settings)
-    callers = ContestCallers(context, auth, signing_in)
+    callers, boards = ContestCallers(context, auth, signing_in), Scoreboards()
     groups: tuple[object, ...] = (
         HealthRoutes(context),
         MetricsRoutes(context.metrics, settings),
@@ -136,10 +138,11 @@ def create_app(context: ApiContext) -> Api:
         AuditRoutes(context),
         VerificationRoutes(context),
         PreviewRoutes(context),
-        ContestRoutes(context, auth),
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
         ContestRejudgeRoutes(context, auth),
+        ContestRoutes(context, auth, boards),
+        ContestBoardRoutes(context, auth, boards),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

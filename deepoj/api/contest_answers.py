@@ -229,6 +229,7 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
                     CellView(
                         problem=label,
                         judged=row.cells[label].judged,
+                        rejected=row.cells[label].rejected,
                         pending=row.cells[label].pending,
                         solved_ms=row.cells[label].solved_ms,
                         is_first=row.team_id in teams_first,

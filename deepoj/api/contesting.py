@@ -39,6 +39,7 @@ from deepoj.api.http.upload import new_path
 from deepoj.api.rights import Right, may, require
 from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.board import Board
+from deepoj.contests.cells import OpenedCell
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen
 from deepoj.judging.languages import LANGUAGES
@@ -167,6 +168,14 @@ class Contesting:
     async def ledger(self, contest: Contest) -> ContestLedger:
         """Return a contest's ledger as it is now (``ContestLedgers.ledger``)."""
         return await self._ledgers.ledger(contest)
+
+    async def hosts(self, sight: ContestSight, opened: OpenedCell) -> dict[str, str]:
+        """Return the nodes that judged what is behind a cell, by judgement, for those who run the contest alone."""
+        if not sight.viewer.is_jury:
+            return {}
+        jobs = {one.job_id: one.submission_id for one in opened.attempts if one.job_id}
+        found = await self._contests.hosts(list(jobs)) if jobs else {}
+        return {f"{jobs[job_id]}-{judging}": node for (job_id, judging), node in found.items()}
 
     async def problem_to_submit(self, sight: ContestSight, label: str) -> int:
         """Return the problem of a label for a member of a team; the store decides whether the contest runs."""

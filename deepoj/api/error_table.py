@@ -121,6 +121,8 @@ class ApiError(CodedError):
     CONTEST_TIME_KEPT = (403, Code.FORBIDDEN, "The time is not changed: {problem}.", "时间未更改：{problem}。")
     CONTEST_CHANGE_REFUSED = (403, Code.FORBIDDEN, "The contest refuses this: {problem}.", "比赛不允许：{problem}。")
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
+    CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")
+    NO_SUCH_CELL = (404, Code.NOT_FOUND, "The board has no such team or problem.", "榜单上没有该队伍或题目。")
     CONTEST_KEY_TAKEN = (
         409,
         Code.CONTEST_KEY_TAKEN,

@@ -348,14 +348,21 @@ def contest_clarify(
 @click.command("scoreboard")
 @click.argument("key")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+@click.option("--html", "html_file", type=click.Path(dir_okay=False, path_type=Path), help="Write it as one HTML file.")
 @AS_JSON
 @URL
 @RETRY_FOR
-def contest_scoreboard(key: str, as_csv: bool, as_json: bool, url: str | None, retry_for_s: float) -> None:
+def contest_scoreboard(
+    key: str, *, as_csv: bool, html_file: Path | None, as_json: bool, url: str | None, retry_for_s: float
+) -> None:
     """Print the scoreboard of the contest KEY as you see it: those who run it see through the freeze."""
     with connected(url, retry_for_s) as server:
         if as_csv:
             server.download(path_of(key, "/scoreboard.csv"), sys.stdout.buffer.write)
+            return
+        if html_file is not None:
+            with html_file.open("wb") as file:
+                server.download(path_of(key, "/scoreboard.html"), file.write)
             return
         board = server.ask("GET", path_of(key, "/scoreboard"))
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -155,6 +155,14 @@ class Board:
     def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
         """Return the cell of attempts that are in order."""
         return cell_of(attempts)
+
+    def cell(self, team: str, problem: str) -> BoardCell:
+        """Return a cell; an empty one if the board has no such team or problem."""
+        return self._cells.get(team, {}).get(problem, BoardCell())
+
+    def attempts(self, team: str, problem: str) -> Sequence[BoardAttempt]:
+        """Return the attempts of a cell in order."""
+        return tuple(self._of_cell.get((team, problem), ()))
 
     def rows(self) -> list[BoardRow]:
         """Return the rows by rank; teams of the same rank by id."""

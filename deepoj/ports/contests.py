@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from deepoj.words.contests import (
@@ -54,6 +54,10 @@ class Contests(Protocol):
 
     async def place_of(self, job_id: str) -> ContestPlace | None:
         """Return where a submission belongs; None: it is of no contest, or its contest has been removed."""
+        ...
+
+    async def hosts(self, job_ids: Sequence[str]) -> Mapping[tuple[str, int], str]:
+        """Return the nodes that judged, by job and judging."""
         ...
 
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:

@@ -1,20 +1,22 @@
 """Boards of contests as HTML: rendered once for all their readers.
 
 A board that has changed is rendered again row by row: rows that are the same keep their HTML. A reader of its stream
-gets the rows that differ from those that it has, by their places in the table.
+gets the rows that differ from those that its page shows; of a row that has only moved, its new place and rank. A page
+says which board it shows (``since``), so it does not get again what it has.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import functools
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from quart import request
 
-from deepoj.api.live.events import LiveEvent
+from deepoj.api.live.events import LiveEvent, last_event_id
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.views import ContestViewer
@@ -25,8 +27,8 @@ from deepoj.words.contests import EventType
 
 #: boards that are kept: a contest in two languages for the public and the jury, and its groups
 _KEPT = 200
-#: how a row begins that takes the place of another one
-_PATCH = '<tr data-changed data-hx-swap-oob="true" '
+#: earlier states of a board that are kept: a page that shows one of them gets what has changed since
+_EARLIER = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,23 @@ class ShownCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownRow:
-    """One row. ``place``: its 1-based index in the table; teams of the same rank have different ones."""
+    """One row without its place, which changes with other rows."""
 
-    place: int
-    rank: int
+    team_id: str
     team: str
     organization: str
     solved: int
     penalty: int
     cells: tuple[ShownCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoardLine:
+    """A row at its place. ``html``: its cells after the rank."""
+
+    rank: int
+    row: ShownRow
+    html: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +72,19 @@ class BoardHead:
     #: verdicts are hidden, and whether they stay so until the contest's directors thaw the board
     is_frozen: bool
     freeze_minutes: int
-    count: int
+    #: ids of the teams, sorted
+    teams: tuple[str, ...]
+
+
+class BoardEvent(LiveEvent):
+    """An event of a board's stream, which is encoded once for all its readers."""
+
+    @functools.cached_property
+    def _bytes(self) -> bytes:
+        return super().encoded()
+
+    def encoded(self) -> bytes:
+        return self._bytes
 
 
 @dataclass(slots=True)
@@ -72,20 +94,41 @@ class BoardRendering:
     number: int
     is_over: bool
     head: BoardHead
-    #: id of a team → its row and the HTML of it, by place
-    rows: Mapping[str, tuple[ShownRow, str]]
-    whole: str
-    _since: dict[int, str | None] = field(default_factory=dict)
+    #: id of a team → its row, by place
+    lines: Mapping[str, BoardLine]
+    #: renders all of it
+    render: Callable[[BoardRendering], str]
+    _whole: BoardEvent | None = None
+    _since: dict[int, BoardEvent | None] = field(default_factory=dict)
 
-    def since(self, former: BoardRendering) -> str | None:
-        """Return the rows that are not as in ``former``, empty if all are; None: more than rows has changed."""
+    def whole(self) -> BoardEvent:
+        """Return the event that replaces the whole board."""
+        if self._whole is None:
+            self._whole = BoardEvent("board", str(self.number), self.render(self))
+        return self._whole
+
+    def since(self, former: BoardRendering) -> BoardEvent | None:
+        """Return the event that changes ``former`` into this board; None: it is the same.
+
+        Its data is HTML: a ``<tr>`` for each row that has changed, by place, or that is at another place or rank. One
+        without cells keeps those that it has.
+        """
         if self.head != former.head:
-            return None
+            return self.whole()
         if former.number not in self._since:
-            pairs = zip(self.rows.values(), former.rows.values(), strict=True)
-            changed = [html.replace("<tr ", _PATCH, 1) for (_, html), (_, old) in pairs if html != old]
-            self._since[former.number] = "".join(changed)
+            places = zip(self.lines.items(), former.lines, strict=True)
+            changed = [
+                patch
+                for place, ((team_id, line), team_there) in enumerate(places, 1)
+                if (patch := _patch(place, line, former.lines[team_id], is_moved=team_id != team_there))
+            ]
+            self._since[former.number] = BoardEvent("rows", str(self.number), "".join(changed)) if changed else None
         return self._since[former.number]
+
+    def forget(self) -> None:
+        """Drop the whole board: this one is superseded, and only compared with."""
+        self._whole = None
+        self._since.clear()
 
 
 class Boards:
@@ -93,22 +136,30 @@ class Boards:
 
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
-        self._kept: OrderedDict[tuple[object, ...], BoardRendering] = OrderedDict()
+        #: boards with their earlier states, the newest last
+        self._kept: OrderedDict[tuple[object, ...], deque[BoardRendering]] = OrderedDict()
 
     def rendering(self, reading: ContestReading, visitor: Visitor, group_id: str) -> BoardRendering:
         """Return the board of the public, or of the jury if the viewer is of it. ``group_id``: empty for all teams."""
-        ledger, viewer = reading.ledger, ContestViewer(is_jury=reading.viewer.is_jury)
-        key = (reading.contest.id, viewer.is_jury, group_id, visitor.language)
-        former = self._kept.get(key)
-        if former is not None and former.number == ledger.last:
-            self._kept.move_to_end(key)
-            return former
-        seen = ContestReading(reading.contest, ledger, viewer)
-        self._kept[key] = rendering = self._render(seen, visitor, group_id, former)
+        ledger, key = reading.ledger, _key(reading, visitor, group_id)
+        states = self._kept.setdefault(key, deque(maxlen=_EARLIER))
         self._kept.move_to_end(key)
+        former = states[-1] if states else None
+        if former is not None and former.number == ledger.last:
+            return former
+        seen = ContestReading(reading.contest, ledger, ContestViewer(is_jury=reading.viewer.is_jury))
+        rendering = self._render(seen, visitor, group_id, former)
+        if former is not None:
+            former.forget()
+        states.append(rendering)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return rendering
+
+    def earlier(self, reading: ContestReading, visitor: Visitor, group_id: str, number: str) -> BoardRendering | None:
+        """Return the board as it was after an event; None: it is not kept."""
+        states = self._kept.get(_key(reading, visitor, group_id), ())
+        return next((state for state in states if str(state.number) == number), None)
 
     def _render(
         self, seen: ContestReading, visitor: Visitor, group_id: str, former: BoardRendering | None
@@ -117,13 +168,13 @@ class Boards:
         board = ledger.jury_board if seen.viewer.is_jury else ledger.public_board
         teams, organizations = ledger.of(EventType.TEAMS), ledger.of(EventType.ORGANIZATIONS)
         firsts = {problem.label: board.first_to_solve(problem.label) for problem in problems}
-        found = [row for row in board.rows() if not group_id or group_id in (teams[row.team_id].get("group_ids") or ())]
-        known = former.rows if former is not None and former.head.problems == problems else {}
-        rows: dict[str, tuple[ShownRow, str]] = {}
-        for place, row in enumerate(found, 1):
+        known = former.lines if former is not None and former.head.problems == problems else {}
+        lines: dict[str, BoardLine] = {}
+        for row in board.rows():
+            if group_id and group_id not in (teams[row.team_id].get("group_ids") or ()):
+                continue
             shown = ShownRow(
-                place=place,
-                rank=row.rank,
+                team_id=row.team_id,
                 team=name_of(teams, row.team_id),
                 organization=name_of(organizations, teams[row.team_id].get("organization_id")),
                 solved=row.solved,
@@ -131,40 +182,40 @@ class Boards:
                 cells=tuple(_cells(row, problems, firsts)),
             )
             before = known.get(row.team_id)
-            is_same = before is not None and before[0] == shown
-            rows[row.team_id] = before if is_same and before else (shown, self._row(visitor, shown, problems))
+            if before is None or before.row != shown:
+                html = self._pages.piece(
+                    "_board_row.html", visitor, row=shown, problems=problems, path=cells_path(seen)
+                )
+                lines[row.team_id] = BoardLine(row.rank, shown, html)
+            else:
+                lines[row.team_id] = before if before.rank == row.rank else replace(before, rank=row.rank)
         state, freeze_ms = ledger.state, ledger.contest.get("freeze_ms")
         head = BoardHead(
             problems,
             has_started=state.get("started_at") is not None,
             is_frozen=state.get("frozen_at") is not None and state.get("thawed_at") is None and not seen.viewer.is_jury,
             freeze_minutes=minutes_of(freeze_ms or 0),
-            count=len(rows),
+            teams=tuple(sorted(lines)),
         )
-        whole = self._pages.piece(
-            "_board.html",
-            visitor,
-            board=head,
-            rows=[Markup(html) for _, html in rows.values()],  # noqa: S704 - ours
-        )
-        is_over = state.get("end_of_updates_at") is not None
-        return BoardRendering(ledger.last, is_over, head, rows, whole)
 
-    def _row(self, visitor: Visitor, row: ShownRow, problems: Sequence[ShownProblem]) -> str:
-        return self._pages.piece("_board_row.html", visitor, row=row, problems=problems)
+        def whole(rendering: BoardRendering) -> str:
+            rows = [Markup(_tr(line, line.html)) for line in rendering.lines.values()]  # noqa: S704 - ours
+            return self._pages.piece("_board.html", visitor, board=rendering.head, rows=rows)
+
+        return BoardRendering(ledger.last, state.get("end_of_updates_at") is not None, head, lines, whole)
 
 
 @dataclass(slots=True)
 class BoardFeed:
-    """``Feed`` of a board: ``board`` replaces all of it, ``rows`` the rows that have changed, ``own`` the line of the
-    reader's team. A stream begins with everything, so a browser that comes back has it again."""
+    """``Feed`` of a board: ``board`` replaces all of it, ``rows`` changes rows, ``own`` is the line of the reader's
+    team. The id of an event is the number of the ledger's event after which the board was so."""
 
     render: Callable[[], Awaitable[BoardRendering]]
     #: renders the line of the reader's team; None: the reader has none
     own: Callable[[BoardRendering], str] | None
-    _shown: BoardRendering | None = None
+    #: the board that the reader's page shows; None: all of it is sent first
+    shown: BoardRendering | None = None
     _own: str | None = None
-    _sent: int = 0
     _is_over: bool = False
 
     @property
@@ -173,23 +224,47 @@ class BoardFeed:
 
     async def events(self) -> Sequence[LiveEvent]:
         rendering = await self.render()
-        former, self._shown = self._shown, rendering
-        if former is rendering and not rendering.is_over:
+        former, self.shown = self.shown, rendering
+        if former is rendering and self._own is not None and not rendering.is_over:
             return ()
-        rows = None if former is None else rendering.since(former)
-        pieces: list[tuple[str, str]] = []
-        if rows is None:
-            pieces.append(("board", rendering.whole))
-        elif rows:
-            pieces.append(("rows", rows))
-        if self.own is not None and (own := self.own(rendering)) != self._own:
-            self._own = own
-            pieces.append(("own", own))
+        events: list[LiveEvent] = []
+        if former is None:
+            events.append(rendering.whole())
+        elif former is not rendering and (change := rendering.since(former)) is not None:
+            events.append(change)
+        own = "" if self.own is None else self.own(rendering)
+        if own != (self._own or ""):
+            events.append(LiveEvent("own", str(rendering.number), own))
+        self._own = own
         if rendering.is_over:
             self._is_over = True
-            pieces.append(("done", ""))
-        self._sent += bool(pieces)
-        return [LiveEvent(name, str(self._sent), piece) for name, piece in pieces]
+            events.append(LiveEvent("done", str(rendering.number), ""))
+        return events
+
+
+def cells_path(reading: ContestReading) -> str:
+    """Return the path below which the cells of a contest's board have their pages, from the page of the board."""
+    return f"{reading.path}/board" if reading.viewer.is_jury else "board"
+
+
+def element_of(team_id: str) -> str:
+    """Return the id of the element that is a team's row."""
+    return f"team-{team_id}"
+
+
+def _key(reading: ContestReading, visitor: Visitor, group_id: str) -> tuple[object, ...]:
+    return (reading.contest.id, reading.viewer.is_jury, group_id, visitor.language)
+
+
+def _patch(place: int, line: BoardLine, former: BoardLine, *, is_moved: bool) -> str:
+    if line.row != former.row:
+        return _tr(line, line.html, f' data-place="{place}" data-changed')
+    return _tr(line, "", f' data-place="{place}"') if is_moved or line.rank != former.rank else ""
+
+
+def _tr(line: BoardLine, cells: str, more: str = "") -> str:
+    rank = f'<td class="rank">{line.rank}</td>{cells}' if cells else f'<td class="rank">{line.rank}</td>'
+    return f'<tr id="{escape(element_of(line.row.team_id))}"{more}>{rank}</tr>\n'
 
 
 def groups_of(reading: ContestReading) -> list[tuple[str, str]]:
@@ -205,6 +280,29 @@ def board_group(reading: ContestReading) -> str:
     """Return the group of the query string, if the contest has it and shows it; else none."""
     group = request.args.get("group", "")
     return group if group in dict(groups_of(reading)) else ""
+
+
+def board_number() -> str:
+    """Return which board the reader's page shows: that of its last event, or of the page itself."""
+    return last_event_id() or request.args.get("since", "")
+
+
+def board_values(
+    rendering: BoardRendering, reading: ContestReading, group: str, *, own_team: str | None = None
+) -> dict[str, Any]:
+    """Return what the page of a board shows. ``own_team``: the reader's, whose row is marked on this page alone."""
+    html, own_row = str(rendering.whole().data), "" if own_team is None else element_of(own_team)
+    if own_row:
+        html = html.replace(f'<tr id="{escape(own_row)}"', f'<tr id="{escape(own_row)}" class="own"', 1)
+    return {
+        "board_html": Markup(html),  # noqa: S704 - of our templates
+        "number": rendering.number,
+        "is_over": rendering.is_over,
+        "own_row": own_row,
+        "groups": groups_of(reading),
+        "group": group,
+        "is_projected": request.args.get("view") == "projector",
+    }
 
 
 def _cells(row: BoardRow, problems: Sequence[ShownProblem], firsts: Mapping[str, set[str]]) -> list[ShownCell]:

@@ -150,8 +150,10 @@ class ContestReading:
         self, *, team_id: str | None = None, label: str | None = None, verdict: str | None = None
     ) -> Iterator[ShownSubmission]:
         """Yield the submissions that the viewer sees, the newest first: all, or of a team, a problem, a verdict."""
-        for submission_id, data in reversed(list(self.objects(EventType.SUBMISSIONS))):
-            if team_id in (None, data["team_id"]) and label in (None, data["problem_id"]):
+        for submission_id, data in reversed(self.ledger.objects[EventType.SUBMISSIONS].items()):
+            if team_id not in (None, data["team_id"]) or label not in (None, data["problem_id"]):
+                continue
+            if seen(self.ledger, self.viewer, EventType.SUBMISSIONS, submission_id, data):
                 shown = self._submission(submission_id, data)
                 if verdict in (None, shown.verdict):
                     yield shown

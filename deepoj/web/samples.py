@@ -111,9 +111,9 @@ class SampleRuns:
         return [found.get(run_id) for run_id in ids]
 
     def values(
-        self, visitor: Visitor, problem: Problem, index: StatementIndex, runs: Sequence[CustomRun | None]
+        self, visitor: Visitor, problem: Problem, index: StatementIndex, runs: Sequence[CustomRun | None], path: str
     ) -> dict[str, Any]:
-        """Return what ``_samples.html`` needs."""
+        """Return what ``_samples.html`` needs. ``path``: of the problem's page."""
         shown = [
             _shown(visitor, problem, number, sample, run)
             for (number, sample), run in zip(runnable(index), runs, strict=False)
@@ -121,6 +121,7 @@ class SampleRuns:
         ]
         return {
             "sample_runs": shown,
+            "samples_path": f"{path}/samples",
             "samples_over": all(one.is_over for one in shown),
             "samples_passed": sum(one.word == PASSED for one in shown),
         }

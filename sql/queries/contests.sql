@@ -123,6 +123,11 @@ JOIN contests AS c ON c.id = s.contest_id
 JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = s.problem_id
 WHERE s.job_id = $1;
 
+-- name: judging_hosts
+-- The nodes that judged the jobs $1.
+SELECT job_id::text AS job_id, judging, node FROM attempts
+WHERE job_id = ANY ($1::text[]::uuid[]) AND event = 'finalized' AND node IS NOT NULL;
+
 -- name: problem_of_contest
 -- What a problem's event says: title and limits, and the label that it has in the contest $1 already.
 SELECT p.id, p.title, p.time_limit_ms, p.memory_limit_mb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
     ("GET", "/finals/clarifications"): (None, _READ),
     ("GET", "/finals/scoreboard"): (None, _READ),
     ("GET", "/finals/scoreboard.csv"): (None, _READ),
+    ("GET", "/finals/scoreboard.html"): (None, _READ),
+    ("GET", "/finals/scoreboard/1/A"): (None, _READ),
+    ("GET", "/finals/submissions"): (None, _READ),
     ("GET", "/finals/awards"): (None, _READ),
     ("GET", "/finals/waits"): (None, _RUN),
     ("POST", ""): (finals(), _TOO_LATE),
@@ -50,7 +54,9 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
 _NO_SUBMIT = {("POST", "/finals/submit"): (401, 403, 403, 403, 403, 403, 403)}
 #: state → what differs in it
 _STATES: Mapping[str, Mapping[tuple[str, str], tuple[int, ...]]] = {
-    "before": _NO_SUBMIT | {("DELETE", "/finals"): (401, 403, 403, 403, 200, 403, 404)},
+    "before": _NO_SUBMIT | {
+        ("GET", "/finals/scoreboard/1/A"): (404, 404, 404, 404, 200, 404, 200),
+        ("DELETE", "/finals"): (401, 403, 403, 403, 200, 403, 404)},
     "running": {},
     "frozen": {},
     # the question that was asked in this state has no answer
@@ -99,10 +105,10 @@ async def test_the_table_names_every_route(scene: Scene) -> None:
         if rule.rule.startswith(BASE)
     }
     named = {(method, path.replace("/finals", "/<key>")) for method, path in _ROUTES}
-    assert there == {
-        (method, path.replace("/A", "/<label>").replace("/Z", "/<label>").replace("/1", "/<rejudge_id>"))
-        for method, path in named
-    }
+    parts = {"/[AZ](?=/|$)": "/<label>", "(?<=rejudges)/1": "/<rejudge_id>", "(?<=scoreboard)/1": "/<team>"}
+    for pattern, name in parts.items():
+        named = {(method, re.sub(pattern, name, path)) for method, path in named}
+    assert there == named
 
 
 async def test_the_jury_makes_no_accounts(scene: Scene) -> None:

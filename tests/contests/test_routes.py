@@ -255,3 +255,51 @@ async def test_only_homework_takes_late_submissions_and_members_of_other_teams_s
     assert (done["teams"], done["accounts"], done["skipped"]) == (1, 1, ["owl"])
     status, _ = await scene.ask("jury", "POST", "/finals/teams", {"format": "members", "text": "No class"})
     assert status == 400
+
+
+async def test_a_cell_opens_what_is_behind_it(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("lark", Verdict.WRONG_ANSWER, "1")
+    job_id = await scene.verdict("lark", Verdict.ACCEPTED, "2")
+    cells = {who: await scene.done(who, "GET", "/finals/scoreboard/2/A") for who in ("stranger", "owl", "lark", "jury")}
+    assert [one["effect"] for one in cells["owl"]["attempts"]] == ["rejected", "solved"]
+    assert cells["owl"]["penalty"] == cells["owl"]["solved_ms"] // 60_000 + 20
+    assert {who: cell["attempts"][1]["job_id"] for who, cell in cells.items()} == {
+        "stranger": None, "owl": None, "lark": job_id, "jury": job_id,
+    }  # fmt: skip
+    hosts = {who: cell["attempts"][1]["judgements"][0]["host"] for who, cell in cells.items()}
+    assert hosts["jury"]
+    assert set(hosts.values()) == {None, hosts["jury"]}
+    events = await scene.lab.pg_store.contests.events(1, 0, 1000)
+    numbers = [one["event"] for one in cells["jury"]["attempts"]]
+    numbers += [one["judgements"][0]["event"] for one in cells["jury"]["attempts"]]
+    told = [(events[number - 1].object.type.value, events[number - 1].object.id) for number in numbers]
+    assert [type_ for type_, _ in told] == ["submissions"] * 2 + ["judgements"] * 2
+    for path in ("/finals/scoreboard/2/Z", "/finals/scoreboard/9/A"):
+        assert (await scene.ask("jury", "GET", path))[0] == 404
+
+
+async def test_submissions_are_listed_in_pages_and_by_team(scene: Scene) -> None:
+    await opened(scene)
+    for number in range(101):
+        data = {"job_id": "j", "team_id": str(1 + number % 2), "problem_id": "A", "language": "cpp17", "at": ago(0)}
+        scene.lab.sql(f"SELECT tell_contest(1, 'submissions', '{number}', '{json.dumps(data)}')")
+    first = await scene.done("stranger", "GET", "/finals/submissions")
+    assert [len(first["submissions"]), first["submissions"][0]["id"]] == [100, "100"]
+    rest = await scene.done("stranger", "GET", f"/finals/submissions?before={first['next_before']}")
+    assert ([one["id"] for one in rest["submissions"]], rest["next_before"]) == (["0"], None)
+    of_team = await scene.done("stranger", "GET", "/finals/submissions?team=2")
+    assert {one["team_id"] for one in of_team["submissions"]} == {"2"}
+    assert (await scene.done("stranger", "GET", "/finals/submissions?problem=Z"))["submissions"] == []
+
+
+async def test_a_board_is_a_file_without_scripts(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("lark", Verdict.ACCEPTED, "1")
+    name = "<script>alert(1)</script>"
+    await scene.done("jury", "PATCH", "/finals", {"formal_name": name})
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": f"3,{name}"})
+    page = await scene.done("stranger", "GET", "/finals/scoreboard.html")
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 3
+    assert '<td class="solved first">★+<small>120</small></td>' in page

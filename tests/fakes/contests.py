@@ -55,6 +55,9 @@ class NoContests:
     async def place_of(self, job_id: str) -> ContestPlace | None:
         return None
 
+    async def hosts(self, job_ids: Sequence[str]) -> dict[tuple[str, int], str]:
+        return {}
+
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         return _UNKNOWN
 

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import threading
 from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,7 +55,10 @@ TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]]
     ("GET", "/scoreboard"): _EVERYBODY,
     ("GET", "/scoreboard?view=projector"): _EVERYBODY,
     ("GET", "/scoreboard/events"): _EVERYBODY,
-    ("GET", "/submissions"): (LOGIN, 200, 200, 200, 200, 200),
+    ("GET", "/submissions"): _EVERYBODY,
+    ("GET", "/submissions?team="): _EVERYBODY,
+    ("GET", "/board/red/A"): {**dict.fromkeys(STAGES, _EVERYBODY), "before": (404, 404, 404, 404, 200, 200)},
+    ("GET", "/board/none/A"): (404,) * 6,
     ("GET", "/clarifications"): _EVERYBODY,
     ("POST", "/clarifications"): {
         **dict.fromkeys(STAGES, (LOGIN, 403, 303, 303, 403, 403)),
@@ -67,6 +71,15 @@ TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]]
     ("GET", "/problems/Z"): (LOGIN, 403, 404, 404, 404, 404),
     ("GET", "/problems/A/statement/files/none.png"): (LOGIN, 403, 404, 404, 404, 404),
     ("GET", "/problems/A/attachments/none.txt"): (LOGIN, 403, 404, 404, 404, 404),
+    ("GET", "/problems/A/samples"): {
+        **dict.fromkeys(STAGES, (LOGIN, 403, 303, 303, 303, 303)),
+        "before": (LOGIN, 403, 404, 404, 303, 303),
+    },
+    # the problem has no samples
+    ("POST", "/problems/A/samples"): {
+        **dict.fromkeys(STAGES, (LOGIN, 403, 400, 400, 400, 400)),
+        "before": (LOGIN, 403, 404, 404, 400, 400),
+    },
     ("POST", "/problems/A"): {
         **dict.fromkeys(("running", "frozen"), (LOGIN, 403, 303, 303, 403, 403)),
         **dict.fromkeys(("over", "finalized"), (LOGIN, 403, 403, 403, 403, 403)),
@@ -231,6 +244,65 @@ async def test_a_board_sends_only_the_rows_that_have_changed(tmp_path: Path, rea
     assert whole.name == "board"
 
 
+async def test_changes_since_any_earlier_board_give_the_board(tmp_path: Path, real: PgLab) -> None:
+    """Rows move past each other, share ranks, and come back to where they were."""
+    place = await arena(tmp_path, real)
+    teams = [team(f"t{number}", f"Team {number}") for number in range(6)]
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place) for _ in range(3)], teams)
+    boards, states = _boards(place), []
+
+    async def render() -> BoardRendering:
+        ledger = await place.home.context.ledgers.ledger(contest)
+        return boards.rendering(ContestReading(contest, ledger, PUBLIC), _STRANGER, "")
+
+    states.append(await render())
+    for number, (team_id, label, minute) in enumerate(
+        [("t5", "A", 9), ("t4", "A", 9), ("t3", "B", 5), ("t0", "C", 1), ("t3", "A", 90), ("red", "A", 9)]
+    ):
+        place.submitted(contest, number, team_id, label, minute)
+        states.append(await render())
+        place.judged(contest, number, "Accepted")
+        states.append(await render())
+    last = states[-1]
+    for former in states[-8:]:
+        event = last.since(former)
+        assert (event is None) == (former is last)
+        changed = _applied(_rows_of(former), "" if event is None else str(event.data))
+        assert changed == _rows_of(last), former.number
+    assert boards.earlier(ContestReading(contest, await place.home.context.ledgers.ledger(contest), PUBLIC),
+                          _STRANGER, "", str(states[-8].number)) is states[-8]  # fmt: skip
+
+
+async def test_a_page_says_which_board_it_shows_and_gets_what_has_changed_since(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    page = (await place.visits[TEAM].get("/contests/finals/scoreboard")).text
+    assert page.count('<tr id="team-red" class="own">') == 1
+    found = re.search(r'data-sse-connect="([^"]+)"', page)
+    assert found is not None
+    place.submitted(contest, 1, "red", "A", 50)
+    async with served(place.home) as (url, _):
+        changed = await _first_events(url, place.visits[TEAM], unescape(found[1]), until="event: own")
+        whole = await _first_events(url, place.visits[TEAM], "/contests/finals/scoreboard/events?since=1")
+    assert "event: rows" in changed
+    assert "event: board" not in changed
+    assert "event: board" in whole, "a board that is not known any more is sent again"
+
+
+async def test_a_cell_says_how_its_number_comes_about(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    for number, (minute, verdict) in enumerate([(10, "Wrong Answer"), (30, "Accepted"), (40, "Wrong Answer")]):
+        place.submitted(contest, number, "red", "A", minute)
+        place.judged(contest, number, verdict)
+    board = (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+    assert 'href="board/red/A"' in board
+    for who, links in ((STRANGER, 0), (OTHER, 0), (TEAM, 3), (JURY, 3)):
+        page = (await place.visits[who].get("/contests/finals/board/red/A")).text
+        assert "30 + 1 × 20 = <strong>50</strong>" in page, who
+        assert page.count('href="/submissions/00000000') == links, who
+
+
 async def test_the_board_of_a_group_has_its_teams_and_hides_hidden_groups(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     groups = [group("north", "North"), group("south", "South"), group("staff", "Staff", hidden=True)]
@@ -287,18 +359,35 @@ async def _feed(place: Arena, boards: Boards, contest: Contest) -> BoardFeed:
     return BoardFeed(render, None)
 
 
+def _rows_of(rendering: BoardRendering) -> list[tuple[str, str]]:
+    return re.findall(r'<tr id="(team-\w+)">(.*?)</tr>', str(rendering.whole().data))
+
+
+def _applied(rows: list[tuple[str, str]], patches: str) -> list[tuple[str, str]]:
+    """Apply the data of an event ``rows``, as ``board.js`` does."""
+    cells, moved = dict(rows), []
+    for team_id, place, html in re.findall(r'<tr id="(team-\w+)" data-place="(\d+)"[^>]*>(.*?)</tr>', patches):
+        rank, rest = re.fullmatch(r"(<td.*?</td>)(.*)", html).groups()  # type: ignore[union-attr]
+        kept = re.sub(r"^<td.*?</td>", "", cells[team_id])
+        moved.append((int(place), (team_id, rank + (rest or kept))))
+    changed = [row for row in rows if row[0] not in {team_id for _, (team_id, _) in moved}]
+    for place, row in moved:
+        changed.insert(place - 1, row)
+    return changed
+
+
 def _boards(place: Arena) -> Boards:
     visitors = Visitors(place.home.context.sessions, place.home.settings)
     return Boards(Pages(visitors, Assets(), has_playground=False, has_github=False))
 
 
-async def _first_events(url: str, visit: Visit, path: str) -> str:
+async def _first_events(url: str, visit: Visit, path: str, until: str = "event: board") -> str:
     """Return the first events of a board's stream."""
     received = ""
     async with client(url) as asks, asks.stream("GET", path, cookies=visit.cookies) as response:
         async for piece in response.aiter_text():
             received += piece
-            if "event: board" in received and received.endswith("\n\n"):
+            if until in received and received.endswith("\n\n"):
                 break
     return received
 
@@ -369,11 +458,11 @@ async def test_an_open_board_changes_in_the_browser(
             page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
             page.goto(f"{url}/contests/finals/scoreboard")
             page.locator("[data-live=open]").wait_for()
-            assert page.locator("#place-1").inner_text().split()[1:3] == ["Blue", "Whales"]
+            assert page.locator(".board tbody tr").first.inner_text().split()[1:3] == ["Blue", "Whales"]
             token.run_sync_soon(asked.set)
-            page.locator("#place-1 .solved.first").wait_for()
+            page.locator("#team-red .solved.first").wait_for()
             assert told.is_set()
-            assert page.locator("#place-1").inner_text().split()[1:3] == ["Red", "Pandas"]
+            assert page.locator(".board tbody tr").first.inner_text().split()[1:3] == ["Red", "Pandas"]
             assert page.locator(".board tbody tr").count() == 2
             assert page.locator(".clock").first.inner_text().startswith("3:"), "it counts down to the end"
             assert faults == []

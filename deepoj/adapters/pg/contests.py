@@ -118,6 +118,10 @@ class PgContests:
         row = await self._pool.row("contest_place", job_id, repeatable=True)
         return None if row is None else ContestPlace(**row)
 
+    async def hosts(self, job_ids: Sequence[str]) -> dict[tuple[str, int], str]:
+        rows = await self._pool.rows("judging_hosts", job_ids, repeatable=True)
+        return {(row["job_id"], row["judging"]): row["node"] for row in rows}
+
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():

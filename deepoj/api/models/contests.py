@@ -306,6 +306,7 @@ class CellView(ResponseModel):
 
     problem: str
     judged: int = Field(description="attempts with a verdict that is shown, to the first solution")
+    rejected: int = Field(description="those of them that cost penalty time once the problem is solved")
     pending: int = Field(description="attempts without a verdict, or with one that the freeze hides")
     solved_ms: int | None = Field(description="contest time of the solution")
     is_first: bool = Field(description="whether no team has solved it before")

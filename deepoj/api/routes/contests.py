@@ -80,10 +80,10 @@ _MAX_FAULTS = 100
 class ContestRoutes:
     """``/api/v1/contests``."""
 
-    def __init__(self, context: ApiContext, auth: Auth) -> None:
+    def __init__(self, context: ApiContext, auth: Auth, boards: Scoreboards) -> None:
         self._context, self._timeout_s = context, context.settings.read_timeout_s
         self._contesting = Contesting(context, Administering(context, auth))
-        self._boards = Scoreboards()
+        self._boards = boards
 
     @route("GET", "/api/v1/contests", access=READER, responses={200: ContestList})
     async def contests(self, user: User | None) -> ContestList:

@@ -4,7 +4,8 @@ always."""
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from quart import Response, request
 
@@ -18,7 +19,10 @@ from deepoj.web.contests import ContestPhase, ContestReader, ContestReading, Sho
 from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.problems import draft_of, editor_values, statement_values
 from deepoj.web.render import Pages, redirect
+from deepoj.web.runs import PageRuns
+from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.playground import CustomRun
 from deepoj.words.problems import Problem
 from deepoj.words.statements import StatementFileKind, StatementIndex
 
@@ -34,13 +38,21 @@ class ContestProblemPages:
         self, context: ApiContext, limits: RequestLimits, visitors: Visitors, pages: Pages, reader: ContestReader
     ) -> None:
         self._context, self._limits, self._visitors, self._pages = context, limits, visitors, pages
-        self._reader = reader
+        self._reader, self._runs = reader, PageRuns(context, limits, visitors, pages)
+        self._samples = SampleRuns(context, self._runs)
 
     @page("GET", "/contests/<key>/problems/<label>", access=MEMBER)
     async def problem(self, visitor: Visitor, key: str, label: str) -> Response:
-        """Show a problem, also with the source of a submission in the editor (``from``)."""
+        """Show a problem, also with the result of runs on its samples (``samples``), or with the source of a submission
+        in the editor (``from``)."""
         reading, shown, problem = await self._find(visitor, key, label)
         sent: Mapping[str, str] = {}
+        if run_ids := request.args.get("samples", ""):
+            try:
+                sampled = await self._samples.asked(visitor, run_ids)
+            except Refused as refused:
+                return await self._problem(visitor, reading, shown, problem, refused=refused)
+            return await self._problem(visitor, reading, shown, problem, sampled=sampled)
         if job_id := request.args.get("from", ""):
             try:
                 found = await self._context.submissions.submission(asked_job_id(job_id))
@@ -69,6 +81,30 @@ class ContestProblemPages:
         self._visitors.remember(response.headers, programmed=sent.get("language"))
         return response
 
+    @page("POST", "/contests/<key>/problems/<label>/samples", access=MEMBER)
+    async def run_samples(self, visitor: Visitor, key: str, label: str) -> Response:
+        """Run a program on the samples, within the problem's limits, if the contest allows it."""
+        form = await self._runs.read(visitor)
+        reading, shown, problem = await self._find(visitor, key, label)
+        try:
+            if not reading.contest.rules.allows_custom_runs:
+                raise Refused(ApiError.CONTEST_RUNS_OFF)
+            run_ids = await self._samples.take(visitor, problem, await self._index(problem), form)
+        except Refused as refused:
+            return await self._problem(visitor, reading, shown, problem, sent=form.fields, refused=refused)
+        return self._runs.ordered(f"{reading.path}/problems/{label}?samples={run_ids}#run", form)
+
+    @page("GET", "/contests/<key>/problems/<label>/samples", access=MEMBER)
+    async def after_samples(self, visitor: Visitor, key: str, label: str) -> Response:
+        """Answer a script with the results so far as a piece of the page; lead others to the problem."""
+        reading, _shown, problem = await self._find(visitor, key, label)
+        path, run_ids = f"{reading.path}/problems/{label}", request.args.get("samples", "")
+        if "HX-Request" not in request.headers:
+            return redirect(path)
+        runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
+        values = self._samples.values(visitor, problem, index, runs, path)
+        return self._pages.html("_samples_piece.html", visitor, samples_asked=run_ids, **values)
+
     @page("GET", "/contests/<key>/problems/<label>/statement/files/<name>", access=MEMBER, limit=Limit.NONE)
     async def file(self, visitor: Visitor, key: str, label: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement."""
@@ -92,6 +128,9 @@ class ContestProblemPages:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return reading, shown, problem
 
+    async def _index(self, problem: Problem) -> StatementIndex:
+        return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
+
     async def _problem(
         self,
         visitor: Visitor,
@@ -101,9 +140,14 @@ class ContestProblemPages:
         *,
         sent: Mapping[str, str] | None = None,
         refused: Refused | None = None,
+        sampled: Sequence[CustomRun | None] = (),
     ) -> Response:
-        index = await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
+        index = await self._index(problem)
         path = f"{reading.path}/problems/{shown.label}"
+        samples: dict[str, Any] = {"sample_runs": []}
+        if (first := next(filter(None, sampled), None)) is not None:
+            sent = await self._runs.sent(first)
+            samples = self._samples.values(visitor, problem, index, sampled, path)
         statement = await statement_values(self._context, visitor, problem, index, path)
         last, team_id = [], reading.viewer.team_id
         if team_id is not None:
@@ -117,6 +161,9 @@ class ContestProblemPages:
             shown=shown,
             last=last,
             run=None,
+            has_samples=reading.contest.rules.allows_custom_runs and bool(runnable(index)),
+            samples_asked=request.args.get("samples", ""),
+            **samples,
             may_submit=team_id is not None and phase_of(reading.contest) in (ContestPhase.RUNNING, ContestPhase.FROZEN),
             **editor_values(self._context, visitor, problem, sent or {}, [one.language for one in last[:1]]),
             **statement,

@@ -16,9 +16,11 @@ from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
+from deepoj.contests.cells import opened_cell
+from deepoj.contests.clock import minutes_of
 from deepoj.contests.views import PUBLIC
 from deepoj.web import forms
-from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, groups_of
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contests import (
     READ_COOKIE,
     ContestPhase,
@@ -33,7 +35,7 @@ from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft
+from deepoj.words.contests import ClarificationDraft, EventType
 
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
@@ -86,13 +88,9 @@ class ContestPages:
         return self._pages.html(
             "contest_board.html",
             visitor,
-            board_html=Markup(rendering.whole),  # noqa: S704 - of our templates
-            own=None if own is None else Markup(own(rendering)),  # noqa: S704
-            is_over=rendering.is_over,
-            groups=groups_of(reading),
-            group=group,
-            is_projected=request.args.get("view") == "projector",
+            own=None if own is None else Markup(own(rendering)),  # noqa: S704 - of our templates
             here=f"{reading.path}/scoreboard",
+            **board_values(rendering, reading, group, own_team=reading.viewer.team_id),
             **reading.frame(),
         )
 
@@ -121,21 +119,52 @@ class ContestPages:
                 visitor.account is None or await self._visitors.remains(visitor)
             )
 
-        feed = BoardFeed(render, self._own(reading, visitor))
+        shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, board_number())
+        feed = BoardFeed(render, self._own(reading, visitor), shown)
         return self._context.live.answer(_streams_of(visitor), topic_of(contest), feed, remains)
 
-    @page("GET", "/contests/<key>/submissions", access=MEMBER)
-    async def submissions(self, visitor: Visitor, key: str) -> Response:
-        """List the submissions of the visitor's team, the newest first."""
+    @page("GET", "/contests/<key>/board/<team>/<label>")
+    async def cell(self, visitor: Visitor, key: str, team: str, label: str) -> Response:
+        """Show what is behind a cell of the board, as the visitor sees it."""
         reading = await self._reader.read(visitor, key)
-        team_id = reading.viewer.team_id
+        opened = opened_cell(reading.ledger, reading.viewer, team, label)
+        if opened is None:
+            raise Refused(ApiError.NO_SUCH_CELL)
+        ledger, frame = reading.ledger, reading.frame()
+        is_withheld = any(ledger.is_withheld(one.submission_id) for one in opened.attempts)
+        sight = ContestSight(reading.contest, reading.viewer)
+        return self._pages.html(
+            "contest_cell.html",
+            visitor,
+            opened=opened,
+            shown=next(one for one in frame["contest_problems"] if one.label == label),
+            minute=minutes_of(opened.cell.solved_ms or 0),
+            hides=is_withheld and not reading.viewer.is_jury,
+            reads=any(one.job_id for one in opened.attempts),
+            hosts=await self._reader.contesting.hosts(sight, opened),
+            **frame,
+        )
+
+    @page("GET", "/contests/<key>/submissions")
+    async def submissions(self, visitor: Visitor, key: str) -> Response:
+        """List submissions, the newest first: of all teams that the visitor sees, or of one; first those of the
+        visitor's."""
+        reading, asked = await self._reader.read(visitor, key), request.args
+        team_id, label = asked.get("team", reading.viewer.team_id or ""), asked.get("problem", "")
         skipped = query_number("after", 0, _MAX_NUMBER)
-        found = iter(()) if team_id is None else reading.submissions(team_id=team_id)
+        teams = sorted(
+            ((one, reading.team_name(one)) for one, _data in reading.objects(EventType.TEAMS)), key=lambda team: team[1]
+        )
+        team_id = team_id if team_id in dict(teams) else ""
+        found = reading.submissions(team_id=team_id or None, label=label or None)
         shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
         return self._pages.html(
             "contest_submissions.html",
             visitor,
             submissions=shown[:_PAGE],
+            teams=teams,
+            query={"team": team_id, "problem": label},
+            team_shown=reading.team_name(team_id),
             next_after=skipped + _PAGE if len(shown) > _PAGE else None,
             is_first=skipped == 0,
             **reading.frame(),
@@ -206,8 +235,8 @@ class ContestPages:
             return None
 
         def own(rendering: BoardRendering) -> str:
-            row = rendering.rows.get(team_id)
-            return self._pages.piece("_board_own.html", visitor, row=None if row is None else row[0])
+            line = rendering.lines.get(team_id)
+            return self._pages.piece("_board_own.html", visitor, line=line)
 
         return own
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from markupsafe import Markup
 from quart import Response, request
 
 from deepoj.accounts.teams import EntryFault, TeamListFormat
@@ -22,7 +21,7 @@ from deepoj.api.http.paths import query_number
 from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
-from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, groups_of
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contests import ContestReader, ContestReading, phase_of
 from deepoj.web.page import needs, page
 from deepoj.web.render import Pages, gettext_of, redirect
@@ -125,17 +124,12 @@ class ManageContestPages:
         reading = await self._reader.read(visitor, key)
         group = board_group(reading)
         rendering = self._boards.rendering(reading, visitor, group)
-        here = f"/manage/contests/{key}/scoreboard"
         return self._pages.html(
             "contest_board.html",
             visitor,
-            board_html=Markup(rendering.whole),  # noqa: S704 - of our templates
             own=None,
-            is_over=rendering.is_over,
-            groups=groups_of(reading),
-            group=group,
-            is_projected=request.args.get("view") == "projector",
-            here=here,
+            here=f"/manage/contests/{key}/scoreboard",
+            **board_values(rendering, reading, group),
             **reading.frame(),
         )
 
@@ -152,7 +146,7 @@ class ManageContestPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, lambda user: may(user, Right.RUN_CONTESTS))
 
-        feed = BoardFeed(render, None)
+        feed = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, board_number()))
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)
 
     @page("GET", "/manage/contests/<key>/submissions", access=_RUN)

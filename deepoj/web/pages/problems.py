@@ -156,7 +156,7 @@ class ProblemPages:
         if "HX-Request" not in request.headers:
             return redirect(f"/problems/{problem.id}")
         runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
-        values = self._samples.values(visitor, problem, index, runs)
+        values = self._samples.values(visitor, problem, index, runs, f"/problems/{problem.id}")
         return self._pages.html("_samples_piece.html", visitor, problem=problem, samples_asked=run_ids, **values)
 
     @page("POST", "/problems/<problem_id>", access=MEMBER)
@@ -200,7 +200,7 @@ class ProblemPages:
         samples: dict[str, Any] = {"sample_runs": []}
         if (first := next(filter(None, sampled), None)) is not None:
             sent = await self._runs.sent(first)
-            samples = self._samples.values(visitor, problem, index, sampled)
+            samples = self._samples.values(visitor, problem, index, sampled, f"/problems/{problem.id}")
         sent = sent or (shown.sent if shown is not None else {})
         first_input = index.samples[0].input if index.samples else ""
         response = self._pages.html(

@@ -2,6 +2,7 @@
 import "./htmx.js";
 import "htmx-ext-sse";
 import "./live.js";
+import "./board.js";
 import "./copy.js";
 import "./theme.js";
 import "./times.js";

@@ -1,8 +1,16 @@
 // Event streams that are closed while their tab is hidden: browsers allow six connections to a server, and ten tabs
-// have to work. A stream that is opened again begins with the state of that moment.
+// have to work. A stream that is opened again begins with the state of that moment. One whose URL says what the page
+// shows, since=ID, begins with what has changed since the last event.
 import htmx from "./htmx.js";
 
 const sources = new Set();
+// URL of a stream → id of its last event
+const positions = new Map();
+
+function urlNow(url) {
+  const last = positions.get(url);
+  return last ? url.replace(/\bsince=[^&]*/, `since=${encodeURIComponent(last)}`) : url;
+}
 
 class PausingEventSource {
   constructor(url) {
@@ -20,7 +28,7 @@ class PausingEventSource {
 
   addEventListener(name, listener) {
     this.listeners.push([name, listener]);
-    this.source?.addEventListener(name, listener);
+    this.listen(name, listener);
   }
 
   removeEventListener(name, listener) {
@@ -30,7 +38,7 @@ class PausingEventSource {
 
   resume() {
     if (this.source) return;
-    const source = new EventSource(this.url);
+    const source = new EventSource(urlNow(this.url));
     this.source = source;
     source.onopen = (event) => this.onopen?.(event);
     source.onerror = (event) => {
@@ -38,7 +46,12 @@ class PausingEventSource {
       if (source.readyState === EventSource.CLOSED) this.close();
       this.onerror?.(event);
     };
-    for (const [name, listener] of this.listeners) source.addEventListener(name, listener);
+    for (const [name, listener] of this.listeners) this.listen(name, listener);
+  }
+
+  listen(name, listener) {
+    this.source?.addEventListener(name, listener);
+    this.source?.addEventListener(name, (event) => positions.set(this.url, event.lastEventId));
   }
 
   pause() {

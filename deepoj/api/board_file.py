@@ -1,0 +1,73 @@
+"""A scoreboard as one HTML file: for a site of the contest's own, an archive, or a printer. It needs no script, no
+other file and no server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from deepoj.api.models.contests import CellView, RowView, ScoreboardView
+from deepoj.contests.clock import minutes_of
+
+_STYLE = """
+:root { color-scheme: light dark; font: 15px/1.4 system-ui, "Noto Sans CJK SC", sans-serif; }
+body { margin: 1rem; } h1 { font-size: 1.4rem; margin: 0; } p { margin: .25rem 0 .75rem; opacity: .75; }
+div { overflow-x: auto; } table { border-collapse: collapse; }
+th, td { padding: 4px 8px; border-bottom: 1px solid #8884; text-align: center; font-variant-numeric: tabular-nums; }
+th.team { text-align: left; min-width: 9rem; overflow-wrap: anywhere; } small { display: block; font-weight: 400; }
+.solved { background: #00996633; font-weight: 600; } .first { outline: 2px solid #096; outline-offset: -2px; }
+.tried { color: #c04a00; } .pending { background: #0072b233; }
+@media print { tr { break-inside: avoid; } }
+"""
+_ENGLISH: Mapping[str, str] = {
+    "lang": "en", "rank": "Rank", "team": "Team", "solved": "Total", "penalty": "Penalty",
+    "frozen": "The board is frozen: it does not show the verdicts since.",
+    "made": "Scoreboard of {at}.",
+    "key": "+ solved, with rejected submissions before and the minute; ★ first team to solve it; − rejected; ? not"
+    " judged yet, or hidden by the freeze",
+}  # fmt: skip
+_CHINESE: Mapping[str, str] = {
+    "lang": "zh-CN", "rank": "名次", "team": "队伍", "solved": "解题数", "penalty": "罚时",
+    "frozen": "已封榜：榜单不显示封榜后的评测结果。",
+    "made": "榜单时间：{at}。",
+    "key": "+ 通过，附此前未通过的次数和通过时的分钟数；★ 首个通过；− 未通过；? 待评测或已封榜",
+}  # fmt: skip
+
+
+def board_file(board: ScoreboardView, title: str, at: dt.datetime, *, is_chinese: bool) -> Iterator[str]:
+    """Yield the file. ``at``: when the board was so."""
+    words = _CHINESE if is_chinese else _ENGLISH
+    made = words["made"].format(at=at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
+    yield f'<!DOCTYPE html>\n<html lang="{words["lang"]}">\n<head><meta charset="utf-8">'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n<h1>{escape(title)}</h1>\n<p>{made}"
+    yield f" {words['frozen']}</p>\n" if board.is_frozen else "</p>\n"
+    yield f'<div><table>\n<thead><tr><th scope="col">{words["rank"]}</th>'
+    yield f'<th scope="col" class="team">{words["team"]}</th>'
+    yield f'<th scope="col">{words["solved"]}</th><th scope="col">{words["penalty"]}</th>'
+    for problem in board.problems:
+        yield f'<th scope="col" title="{escape(problem.name)}">{escape(problem.label)}</th>'
+    yield "</tr></thead>\n<tbody>\n"
+    for row in board.rows:
+        yield _row(row)
+    yield f"</tbody>\n</table></div>\n<p>{words['key']}</p>\n</body>\n</html>\n"
+
+
+def _row(row: RowView) -> str:
+    organization = f"<small>{escape(row.organization)}</small>" if row.organization else ""
+    return (
+        f'<tr><td>{row.rank}</td><th scope="row" class="team">{escape(row.name)}{organization}</th>'
+        f"<td>{row.solved}</td><td>{row.penalty}</td>{''.join(map(_cell, row.cells))}</tr>\n"
+    )
+
+
+def _cell(cell: CellView) -> str:
+    if cell.solved_ms is not None:
+        first, star = (" first", "★") if cell.is_first else ("", "")
+        tries = cell.rejected or ""
+        return f'<td class="solved{first}">{star}+{tries}<small>{minutes_of(cell.solved_ms)}</small></td>'
+    tried = f"−{cell.judged}" if cell.judged else ""
+    if cell.pending:
+        return f'<td class="pending">{tried} ?{cell.pending if cell.pending > 1 else ""}</td>'
+    return f'<td class="tried">{tried}</td>' if tried else "<td></td>"

@@ -1,0 +1,90 @@
+"""What is behind a contest's scoreboard, and the scoreboard as a file."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from quart import Response, request
+
+from deepoj.api.access import READER
+from deepoj.api.administering import Administering
+from deepoj.api.auth import Auth
+from deepoj.api.board_answers import cell_view, submission_page
+from deepoj.api.board_file import board_file
+from deepoj.api.contest_answers import Scoreboards
+from deepoj.api.contesting import Contesting
+from deepoj.api.context import ApiContext
+from deepoj.api.downloads import download
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.paths import query_number, query_text
+from deepoj.api.http.refusals import prefers_chinese
+from deepoj.api.models.contest_boards import ContestSubmissionPage, ContestSubmissionQuery, OpenedCellView
+from deepoj.api.route import Described, route
+from deepoj.contests.cells import opened_cell
+from deepoj.words.accounts import User
+
+_MAX_CHARS, _MAX_NUMBER = 200, 2**63 - 1
+
+
+class ContestBoardRoutes:
+    """``/api/v1/contests/{key}/scoreboard/…`` and ``…/submissions``."""
+
+    def __init__(self, context: ApiContext, auth: Auth, boards: Scoreboards) -> None:
+        self._contesting = Contesting(context, Administering(context, auth))
+        self._boards = boards
+
+    @route("GET", "/api/v1/contests/<key>/scoreboard/<team>/<label>", access=READER, responses={200: OpenedCellView})
+    async def cell(self, user: User | None, key: str, team: str, label: str) -> OpenedCellView:
+        """Return a cell of the scoreboard with the submissions and judgements behind it.
+
+        For those who see the contest. During the freeze only those who run it and the team itself see new verdicts.
+        Only those who run it see the hosts.
+        """
+        sight = await self._contesting.find(key, user)
+        ledger = await self._contesting.ledger(sight.contest)
+        opened = opened_cell(ledger, sight.viewer, team, label)
+        if opened is None:
+            raise Refused(ApiError.NO_SUCH_CELL)
+        return cell_view(key, opened, await self._contesting.hosts(sight, opened))
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/scoreboard.html",
+        access=READER,
+        responses={200: Described(description="The scoreboard.", content_type="text/html")},
+    )
+    async def scoreboard_html(self, user: User | None, key: str) -> Response:
+        """Return the scoreboard as one HTML file without scripts, in the language of ``Accept-Language``.
+
+        For those who see the contest.
+        """
+        sight = await self._contesting.find(key, user)
+        ledger = await self._contesting.ledger(sight.contest)
+        board, at, rules = self._boards.view(sight, ledger), ledger.at, sight.contest.rules
+        if at is None:
+            raise AssertionError("a contest has an event from its creation on")
+        is_chinese = prefers_chinese(request.accept_languages)
+        html = "".join(board_file(board, rules.formal_name or rules.name, at, is_chinese=is_chinese)).encode()
+
+        async def content() -> AsyncGenerator[bytes]:
+            yield html
+
+        return download(f"scoreboard-{sight.contest.key}.html", "text/html; charset=utf-8", content())
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/submissions",
+        access=READER,
+        query=ContestSubmissionQuery,
+        responses={200: ContestSubmissionPage},
+    )
+    async def submissions(self, user: User | None, key: str) -> ContestSubmissionPage:
+        """List the submissions of a contest, newest first.
+
+        For those who see the contest. During the freeze only those who run it and the team itself see new verdicts.
+        """
+        sight = await self._contesting.find(key, user)
+        team_id, label = query_text("team", _MAX_CHARS), query_text("problem", _MAX_CHARS)
+        before = query_number("before", None, _MAX_NUMBER)
+        ledger = await self._contesting.ledger(sight.contest)
+        return submission_page(sight, ledger, team_id=team_id, label=label, before=before)

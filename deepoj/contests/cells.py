@@ -1,0 +1,147 @@
+"""What is behind a cell of the board: the submissions of a team to a problem, their judgements, and what each adds.
+
+It is computed from what a viewer may see (``views``) and from the viewer's board, so the sum of what is shown is the
+number on the board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
+from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
+from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.views import ContestViewer, seen
+from deepoj.words.contests import EventType
+
+
+class AttemptEffect(StrEnum):
+    """What a submission adds to its cell."""
+
+    #: no verdict, or one that the freeze hides
+    PENDING = "pending"
+    #: the minute of the solution
+    SOLVED = "solved"
+    #: penalty time, once the problem is solved
+    REJECTED = "rejected"
+    #: rejected, and costs nothing
+    FREE = "free"
+    #: nothing: the problem was solved before
+    LATER = "later"
+    #: nothing: it was not sent while the contest ran, or boards leave its team out
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellJudgement:
+    """A judgement. ``event``: the number of its last event in the contest's ledger."""
+
+    id: str
+    event: int
+    verdict: str
+    began_at: str | None
+    ended_at: str | None
+    #: no rejudge has replaced it
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellAttempt:
+    """A submission. ``event``: the number of its first event."""
+
+    submission_id: str
+    #: None: the viewer may not read it
+    job_id: str | None
+    event: int
+    at: str
+    time_ms: int
+    language: str
+    effect: AttemptEffect
+    #: those that the viewer sees, oldest first
+    judgements: Sequence[CellJudgement]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedCell:
+    """A cell with what is behind it, oldest first. ``penalty_minutes``: what it adds to its team's."""
+
+    team_id: str
+    team: str
+    label: str
+    cell: BoardCell
+    is_first: bool
+    penalty_minutes: int
+    attempts: Sequence[CellAttempt]
+
+
+def opened_cell(ledger: ContestLedger, viewer: ContestViewer, team_id: str, label: str) -> OpenedCell | None:
+    """Return what a viewer sees of a cell; None: it sees no such team or problem."""
+    for type_, object_id in ((EventType.TEAMS, team_id), (EventType.PROBLEMS, label)):
+        data = ledger.of(type_).get(object_id)
+        if data is None or not seen(ledger, viewer, type_, object_id, data):
+            return None
+    board = ledger.jury_board if viewer.is_jury else ledger.public_board
+    cell = board.cell(team_id, label)
+    penalty = 0
+    if cell.solved_ms is not None:
+        lost_ms = int(ledger.contest.get("penalty_ms", 0)) * cell.rejected
+        penalty = minutes_of(cell.solved_ms) + lost_ms // MS_PER_MINUTE
+    team = ledger.of(EventType.TEAMS)[team_id]
+    return OpenedCell(
+        team_id=team_id,
+        team=team.get("display_name") or team["name"],
+        label=label,
+        cell=cell,
+        is_first=team_id in board.first_to_solve(label),
+        penalty_minutes=penalty,
+        attempts=list(_attempts(ledger, viewer, board, team_id, label)),
+    )
+
+
+def _attempts(
+    ledger: ContestLedger, viewer: ContestViewer, board: Board, team_id: str, label: str
+) -> Iterator[CellAttempt]:
+    counted = board.attempts(team_id, label)
+    effects = _effects(counted)
+    submissions = ledger.of(EventType.SUBMISSIONS)
+    is_read = viewer.is_jury or team_id == viewer.team_id
+    for submission_id in ledger.submissions_of.get((team_id, label), ()):
+        data = submissions.get(submission_id)
+        if data is None or not seen(ledger, viewer, EventType.SUBMISSIONS, submission_id, data):
+            continue
+        yield CellAttempt(
+            submission_id=submission_id,
+            job_id=data.get("job_id") if is_read else None,
+            event=ledger.number_of(EventType.SUBMISSIONS, submission_id),
+            at=data["at"],
+            time_ms=ledger.contest_time_ms(data["at"]),
+            language=data["language"],
+            effect=effects.get(submission_id, AttemptEffect.OUTSIDE),
+            judgements=list(_judgements(ledger, viewer, submission_id)),
+        )
+
+
+def _effects(attempts: Sequence[BoardAttempt]) -> Mapping[str, AttemptEffect]:
+    effects: dict[str, AttemptEffect] = {}
+    is_solved = False
+    for attempt in attempts:
+        effects[attempt.submission_id] = AttemptEffect.LATER if is_solved else AttemptEffect(attempt.outcome.value)
+        is_solved = is_solved or attempt.outcome is AttemptOutcome.SOLVED
+    return effects
+
+
+def _judgements(ledger: ContestLedger, viewer: ContestViewer, submission_id: str) -> Iterator[CellJudgement]:
+    judgements: Mapping[str, Object] = ledger.of(EventType.JUDGEMENTS)
+    for judgement_id in ledger.judgements_of.get(submission_id, ()):
+        data = judgements.get(judgement_id)
+        if data is not None and seen(ledger, viewer, EventType.JUDGEMENTS, judgement_id, data):
+            yield CellJudgement(
+                id=judgement_id,
+                event=ledger.number_of(EventType.JUDGEMENTS, judgement_id),
+                verdict=data["verdict"],
+                began_at=data.get("began_at"),
+                ended_at=data.get("ended_at"),
+                is_current=data["is_current"],
+            )

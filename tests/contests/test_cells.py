@@ -1,0 +1,68 @@
+"""What is behind a cell adds up to the numbers on the board of the same viewer."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+
+from deepoj.contests.cells import AttemptEffect, opened_cell
+from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.views import JURY, PUBLIC, ContestViewer
+from tests.contests.ledgers import MOVES, MadeLedger, Step, steps
+
+_SOLVED_TWICE: list[Step] = [
+    ("state", 0, 0, ""), ("submit", 0, 5, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 0, 9, ""),
+    ("judge", 0, 0, "Accepted"), ("submit", 0, 20, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 0, 280, ""),
+    ("rejudge", 0, 0, ""), ("judge", 0, 0, "Compile Error"),
+]  # fmt: skip
+
+
+def folded(made: list[Step]) -> ContestLedger:
+    ledger, told = ContestLedger(), MadeLedger()
+    for step in made:
+        told.take(step)
+    ledger.take(told.events)
+    return ledger
+
+
+@given(steps(*MOVES, size=40))
+@example(_SOLVED_TWICE)
+def test_cells_add_up_to_their_row(made: list[Step]) -> None:
+    ledger = folded(made)
+    penalty_min = ledger.contest["penalty_ms"] // 60_000
+    for viewer, board in ((JURY, ledger.jury_board), (PUBLIC, ledger.public_board)):
+        if not viewer.is_jury and ledger.state["started_at"] is None:
+            continue
+        for row in board.rows():
+            cells = [opened_cell(ledger, viewer, row.team_id, label) for label in row.cells]
+            found = [cell for cell in cells if cell is not None]
+            assert len(found) == len(cells)
+            assert sum(cell.penalty_minutes for cell in found) == row.penalty
+            for cell in found:
+                minutes = 0
+                effects = [one.effect for one in cell.attempts]
+                if AttemptEffect.SOLVED in effects:
+                    solution = cell.attempts[effects.index(AttemptEffect.SOLVED)]
+                    minutes = solution.time_ms // 60_000 + penalty_min * effects.count(AttemptEffect.REJECTED)
+                assert cell.penalty_minutes == minutes
+                assert effects.count(AttemptEffect.PENDING) == cell.cell.pending or minutes
+
+
+def test_a_cell_shows_hidden_judgements_to_its_team_and_the_jury_alone() -> None:
+    ledger = folded([("state", 0, 0, ""), ("submit", 0, 250, ""), ("judge", 0, 0, "Accepted")])
+    shown = {}
+    for viewer in (PUBLIC, ContestViewer(team_id="t1"), ContestViewer(team_id="t0"), JURY):
+        cell = opened_cell(ledger, viewer, "t0", "A")
+        assert cell is not None
+        (attempt,) = cell.attempts
+        shown[viewer] = attempt.effect, attempt.job_id, [one.verdict for one in attempt.judgements]
+    hidden: tuple[AttemptEffect, str | None, list[str]] = AttemptEffect.PENDING, None, []
+    assert list(shown.values()) == [
+        hidden, hidden, (AttemptEffect.PENDING, "job-1", ["Accepted"]), (AttemptEffect.SOLVED, "job-1", ["Accepted"]),
+    ]  # fmt: skip
+
+
+def test_a_cell_of_a_hidden_team_is_not_there() -> None:
+    ledger = folded([("state", 0, 0, "")])
+    assert opened_cell(ledger, PUBLIC, "t3", "A") is None
+    assert opened_cell(ledger, PUBLIC, "t0", "Z") is None
+    assert opened_cell(ledger, ContestViewer(team_id="t3"), "t3", "A") is not None
