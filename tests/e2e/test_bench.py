@@ -1,4 +1,7 @@
-"""``deepoj bench api``, ``queue`` and ``web``, small: they run and print figures. How good they are is not asserted."""
+"""``deepoj bench api``, ``contest``, ``queue`` and ``web``, small: they run and print figures.
+
+How good these are is not asserted.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 
 from deepoj.operate.bench.api import REQUIRED, a_bare_application, a_generator
 from deepoj.operate.bench.api_load import NONCE, LoadRequest
+from deepoj.operate.bench.contest import REQUIRED as CONTEST_REQUIRED
 from deepoj.operate.bench.queue import STEPS
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web import PAGES
@@ -70,6 +74,17 @@ def test_small_bench_of_the_web_prints_every_figure() -> None:
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
     assert set(figures["missed"]) <= set(WEB_REQUIRED)
+
+
+def test_small_bench_of_a_contest_prints_every_figure() -> None:
+    small = ("--teams", "5", "--problems", "3", "--submissions", "50", "--spectators", "3")
+    figures = bench("contest", *small, "--rate", "5", "--seconds", "1")
+    positive = (
+        "fold_s", "read_s", "page_ms", "page_kib", "live_median_ms", "live_p99_ms", "sent_kib",
+    )  # fmt: skip
+    assert [key for key in positive if not figures[key] > 0] == []
+    assert figures["live_missing"] == 0
+    assert set(figures["missed"]) <= set(CONTEST_REQUIRED)
 
 
 # -- the load on the API

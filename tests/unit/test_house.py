@@ -54,6 +54,7 @@ ROOMS: dict[str, set[str]] = {
     "operate": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",
         "webhooks", "capacity", "observe", "config", "api", "web", "adapters", "nursery", "wiring", "sample",
+        "contests",
     },
     #: nothing of the store, the stream or the sandbox
     "client": {"words", "judging"},

@@ -78,6 +78,8 @@ class Loaded:
     max_ms: float = 0.0
     seconds: float = 0.0
     cpu_s: float = 0.0
+    #: by ``listen``
+    received_bytes: int = 0
     bodies: list[str] = field(default_factory=list)
 
 
@@ -328,7 +330,7 @@ class _Streams:
     def listen(self, order: LoadRequest) -> Loaded:
         began, burnt = time.perf_counter(), time.process_time()
         ms: list[float] = []
-        lost = 0
+        lost = received_bytes = 0
         with select.epoll() as epoll:
             listening = {client.sock.fileno(): client for client in self._clients}
             for fd, client in listening.items():
@@ -343,6 +345,7 @@ class _Streams:
                         lost += 1
                         epoll.unregister(fd)
                         continue
+                    received_bytes += len(data)
                     text, end = client.received + data, 0
                     for match in _STAMPED.finditer(text):
                         ms.append((now_us - int(match[1])) / 1000)
@@ -354,6 +357,7 @@ class _Streams:
             refused={"lost": lost} if lost else {},
             seconds=time.perf_counter() - began,
             cpu_s=time.process_time() - burnt,
+            received_bytes=received_bytes,
             **_latencies(ms),
         )
 

@@ -43,7 +43,7 @@ def _tree(pid: int) -> Iterator[int]:
             yield from _tree(int(child))
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """Return the CPU time of a process and of its children that have ended; 0 if it has ended itself."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -54,7 +54,7 @@ def _cpu_s(pid: int) -> float:
 
 def _own_s() -> float:
     """Return the CPU time of this process and its descendants."""
-    return sum(map(_cpu_s, _tree(os.getpid())))
+    return sum(map(cpu_s, _tree(os.getpid())))
 
 
 @dataclass(frozen=True, slots=True)
