@@ -34,6 +34,8 @@ def cell_view(key: str, opened: OpenedCell, hosts: Mapping[str, str]) -> OpenedC
         pending=opened.cell.pending,
         solved_ms=opened.cell.solved_ms,
         is_first=opened.is_first,
+        points=opened.cell.points,
+        subtasks=dict(opened.cell.subtasks) or None,
         penalty=opened.penalty_minutes,
         attempts=[
             CellAttemptView(

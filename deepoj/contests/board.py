@@ -116,6 +116,9 @@ class Board:
         self._of_cell: dict[tuple[str, str], list[BoardAttempt]] = {
             (team, problem): [] for team in self._cells for problem in self.problems
         }
+        #: rows without their ranks, and who was first, until one of their cells changes
+        self._rows: dict[str, BoardRow] = {}
+        self._firsts: dict[str, frozenset[str]] = {}
 
     def put(self, attempt: BoardAttempt) -> None:
         """Add an attempt, or replace the one of the same submission. Of another team or problem it does not count."""
@@ -125,7 +128,7 @@ class Board:
             return
         self._attempts[attempt.submission_id] = attempt
         bisect.insort(attempts, attempt)
-        self._cells[attempt.team_id][attempt.problem_id] = self.cell_of(attempts)
+        self._count(attempt.team_id, attempt.problem_id)
 
     def add(self, attempts: Iterable[BoardAttempt]) -> None:
         """Add the attempts of submissions that are not on the board yet. ``settle`` is called after the last ones."""
@@ -140,7 +143,7 @@ class Board:
         for (team, problem), of_cell in self._of_cell.items():
             if of_cell:
                 of_cell.sort(key=_ORDER)
-                self._cells[team][problem] = self.cell_of(of_cell)
+                self._count(team, problem)
                 yield
 
     def remove(self, submission_id: str) -> None:
@@ -148,9 +151,8 @@ class Board:
         attempt = self._attempts.pop(submission_id, None)
         if attempt is None:
             return
-        attempts = self._of_cell[attempt.team_id, attempt.problem_id]
-        attempts.remove(attempt)
-        self._cells[attempt.team_id][attempt.problem_id] = self.cell_of(attempts)
+        self._of_cell[attempt.team_id, attempt.problem_id].remove(attempt)
+        self._count(attempt.team_id, attempt.problem_id)
 
     def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
         """Return the cell of attempts that are in order."""
@@ -165,19 +167,27 @@ class Board:
         return tuple(self._of_cell.get((team, problem), ()))
 
     def rows(self) -> list[BoardRow]:
-        """Return the rows by rank; teams of the same rank by id."""
-        rows = sorted((self._row(team) for team in self._cells), key=lambda row: (*row.standing, row.team_id))
+        """Return the rows by rank; teams of the same rank by id. As long as no cell of a row changes, its ``cells`` are
+        the same object."""
+        for team in self._cells.keys() - self._rows.keys():
+            self._rows[team] = self._row(team)
+        rows = sorted(self._rows.values(), key=lambda row: (*row.standing, row.team_id))
         ranked: list[BoardRow] = []
         for place, row in enumerate(rows, 1):
             tied = ranked and ranked[-1].standing == row.standing
             ranked.append(replace(row, rank=ranked[-1].rank if tied else place))
         return ranked
 
-    def first_to_solve(self, problem: str) -> set[str]:
+    def first_to_solve(self, problem: str) -> frozenset[str]:
         """Return the teams that solved the problem first: more than one only in the same millisecond.
 
         It is not known, and the set empty, while an earlier attempt is not judged.
         """
+        if problem not in self._firsts:
+            self._firsts[problem] = self._first_to_solve(problem)
+        return self._firsts[problem]
+
+    def _first_to_solve(self, problem: str) -> frozenset[str]:
         solved = {team: cells[problem].solved_ms for team, cells in self._cells.items()}
         first = min((time_ms for time_ms in solved.values() if time_ms is not None), default=None)
         waiting = (
@@ -186,8 +196,14 @@ class Board:
             for attempt in self._of_cell[team, problem]
         )
         if first is None or any(waiting):
-            return set()
-        return {team for team, time_ms in solved.items() if time_ms == first}
+            return frozenset()
+        return frozenset(team for team, time_ms in solved.items() if time_ms == first)
+
+    def _count(self, team: str, problem: str) -> None:
+        """Compute a cell again."""
+        self._cells[team][problem] = self.cell_of(self._of_cell[team, problem])
+        self._rows.pop(team, None)
+        self._firsts.pop(problem, None)
 
     def _row(self, team: str) -> BoardRow:
         cells = self._cells[team]

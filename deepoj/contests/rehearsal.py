@@ -80,17 +80,17 @@ class RehearsalPlan:
         board = Board(
             [team for team in self.teams if team not in self.hidden], self.problems, penalty_ms=self.penalty_ms
         )
-        board.fill(
-            BoardAttempt(
-                time_ms=one.time_ms,
-                number=number,
-                submission_id=one.planned.feed_id,
-                team_id=one.planned.team_id,
-                problem_id=one.planned.problem_id,
-                outcome=self._outcome(one.verdict),
+        for number, one in enumerate(judged):
+            board.put(
+                BoardAttempt(
+                    time_ms=one.time_ms,
+                    number=number,
+                    submission_id=one.planned.feed_id,
+                    team_id=one.planned.team_id,
+                    problem_id=one.planned.problem_id,
+                    outcome=self._outcome(one.verdict),
+                )
             )
-            for number, one in enumerate(judged)
-        )
         return board.rows()
 
     def promised(self) -> list[JudgedSubmission]:

@@ -91,10 +91,10 @@ class ScoreBoard(Board):
     def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
         return score_cell(attempts, adds_subtasks=self._adds_subtasks)
 
-    def first_to_solve(self, problem: str) -> set[str]:
+    def first_to_solve(self, problem: str) -> frozenset[str]:
         """Return no team: where points count, nothing is given for being the first."""
         del problem
-        return set()
+        return frozenset()
 
     def _row(self, team: str) -> BoardRow:
         cells = self._cells[team]

@@ -61,6 +61,9 @@ class BoardLine:
     rank: int
     row: ShownRow
     html: str
+    #: what the row was made of: the board's cells, and all else
+    cells: Mapping[str, BoardCell]
+    rest: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +176,25 @@ class Boards:
         for row in board.rows():
             if group_id and group_id not in (teams[row.team_id].get("group_ids") or ()):
                 continue
-            shown = ShownRow(
-                team_id=row.team_id,
-                team=name_of(teams, row.team_id),
-                organization=name_of(organizations, teams[row.team_id].get("organization_id")),
-                solved=row.solved,
-                penalty=row.penalty,
-                cells=tuple(_cells(row, problems, firsts)),
-            )
+            team = name_of(teams, row.team_id)
+            organization = name_of(organizations, teams[row.team_id].get("organization_id"))
+            rest = team, organization, frozenset(label for label, first in firsts.items() if row.team_id in first)
             before = known.get(row.team_id)
-            if before is None or before.row != shown:
-                html = self._pages.piece(
-                    "_board_row.html", visitor, row=shown, problems=problems, path=cells_path(seen)
+            if before is None or before.cells is not row.cells or before.rest != rest:
+                shown = ShownRow(
+                    team_id=row.team_id,
+                    team=team,
+                    organization=organization,
+                    solved=row.solved,
+                    penalty=row.penalty,
+                    cells=tuple(_cells(row, problems, firsts)),
                 )
-                lines[row.team_id] = BoardLine(row.rank, shown, html)
+                if before is not None and before.row == shown:
+                    html = before.html  # the boards were laid out again
+                else:
+                    values = {"row": shown, "problems": problems, "path": cells_path(seen)}
+                    html = self._pages.piece("_board_row.html", visitor, **values)
+                lines[row.team_id] = BoardLine(row.rank, shown, html, row.cells, rest)
             else:
                 lines[row.team_id] = before if before.rank == row.rank else replace(before, rank=row.rank)
         state, freeze_ms = ledger.state, ledger.contest.get("freeze_ms")
@@ -305,7 +313,7 @@ def board_values(
     }
 
 
-def _cells(row: BoardRow, problems: Sequence[ShownProblem], firsts: Mapping[str, set[str]]) -> list[ShownCell]:
+def _cells(row: BoardRow, problems: Sequence[ShownProblem], firsts: Mapping[str, frozenset[str]]) -> list[ShownCell]:
     return [
         _cell(row.cells.get(problem.label, BoardCell()), is_first=row.team_id in firsts[problem.label])
         for problem in problems
