@@ -19,7 +19,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     observe     every metric and log field, declared once              ← words
     config      the only reader of environment and file                ← words
     judging     pure knowledge of verdicts, languages, problems; no IO ← words
-    contests    times, feeds and boards of contests; no IO             ← nothing
+    contests    times, feeds, boards and rules of contests; no IO      ← words
     accounts    names, passwords and lists of people                   ← words
     execution   what the judge step does: an attempt, compiling,
                 checking, interacting, their caches, the canaries      ← words, ports, judging, observe
@@ -33,7 +33,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     web         pages for people, over the same steps as the routes    ← words, ports, judging, observe, accounts,
                                                                          packages, playground, api
     adapters    implement the ports; foreign exceptions stop here      ← words, ports, judging, observe, config,
-                                                                         packages/formats
+                                                                         packages/formats, contests
     nursery     tree (the nurseries of the process), supervise, loops  ← words, ports, observe, api, config, pipeline,
                                                                          execution, playground, capacity
     wiring      config → adapters → the children of the tree           ← all above

@@ -91,6 +91,7 @@ _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
         ContestRefusal.UNJUDGED: ApiError.CONTEST_MOVED,
         ContestRefusal.UNANSWERED: ApiError.CONTEST_UNANSWERED,
         ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
+        ContestRefusal.UNVERIFIED: ApiError.CONTEST_UNVERIFIED,
     }
 )
 
@@ -304,6 +305,9 @@ class Contesting:
             done = await self._contests.finalize(contest.id, awards_of(ledger, medals), ledger.last, by=user.id)
             if done is ContestRefusal.UNANSWERED:
                 raise Refused(ApiError.CONTEST_UNANSWERED, count=unanswered(ledger))
+            if done is ContestRefusal.UNVERIFIED:
+                waiting = sum(map(ledger.to_verify, ledger.of(EventType.SUBMISSIONS)))
+                raise Refused(ApiError.CONTEST_UNVERIFIED, count=waiting)
             if done is not ContestRefusal.UNJUDGED:
                 return _changed("finalized", done, user)
             submissions = (await self.ledger(contest)).of(EventType.SUBMISSIONS)

@@ -17,7 +17,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import password_subject
 from deepoj.api.models.own_account import MadeToken
 from deepoj.api.password_tries import PasswordTry
-from deepoj.api.redact import result_for
+from deepoj.api.redact import result_for, submission_for
 from deepoj.words.access_tokens import MAX_ACCESS_TOKENS, MAX_TOKEN_NAME_CHARS
 from deepoj.words.account_data import OwnRun, ProfileFor
 from deepoj.words.accounts import Credentials, RightsRefusal, User
@@ -141,6 +141,7 @@ class OwnAccount:
     async def _submission(self, one: Submission) -> dict[str, Any]:
         steps = self._context.settings.hidden_steps
         former = await self._context.rejudges.judgings(one.job_id, _JUDGINGS) if one.judging > 1 else []
+        one = submission_for(one, is_whole=False)
         return {
             "job_id": one.job_id,
             "problem_id": one.problem_id,
@@ -155,7 +156,9 @@ class OwnAccount:
             "callback_url": one.callback_url,
             "result": result_for(one.result, is_whole=False, steps=steps),
             "former_verdicts": [
-                {"judging": old.judging, "status": old.status, "finished_at": old.finished_at} for old in former
+                {"judging": old.judging, "status": old.status, "finished_at": old.finished_at}
+                for old in former
+                if not old.is_withheld
             ],
         }
 

@@ -13,6 +13,9 @@ A test still reveals its verdict with the reason (13 outcomes: 3.7 bits) and two
 problem reveals the points, and an event stream the time of each event. Compiler output concerns the contestant's own
 source. Samples are public: their results are shown exactly. The stored result is exact too.
 
+A contest may keep a verdict from its own team until the jury has verified it, or until it is over. The store says which
+(``is_withheld``; ``is_judging_withheld`` of migration 038). Such a submission looks as if it were still being judged.
+
 The fields shown are an allow-list: a field added to results later stays hidden until it is added here.
 """
 
@@ -24,8 +27,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from deepoj.judging.verdicts import RUN_TABLE
+from deepoj.words.jobs import State
+from deepoj.words.live import LiveJob
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import SubmissionItem
+from deepoj.words.submissions import Submission, SubmissionItem
 
 _RESULT = (
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
@@ -162,10 +167,56 @@ def test_for(test: Mapping[str, Any], *, is_whole: bool, steps: HiddenSteps) -> 
     return shown | _signal_class(test)
 
 
+def submission_for(submission: Submission, *, is_whole: bool) -> Submission:
+    """Return a submission without a verdict that a contest keeps back, and with the verdict that its jury has given."""
+    if is_whole:
+        return submission
+    if submission.is_withheld:
+        state, status = _unfinished(submission.state, submission.status)
+        return replace(
+            submission,
+            state=state,
+            status=status,
+            error_code=None,
+            error_message=None,
+            result=None,
+            # else it would tell how long the judging took
+            updated_at=submission.created_at,
+        )
+    if submission.override is None or submission.result is None:
+        return submission
+    return replace(submission, status=submission.override, result={**submission.result, "status": submission.override})
+
+
+def live_for(job: LiveJob, *, is_whole: bool) -> LiveJob:
+    """Return the progress of a judging without what a contest keeps back."""
+    if is_whole or not job.is_withheld:
+        return job
+    state, status = _unfinished(job.state, job.status)
+    return replace(job, state=state, status=status, tests=())
+
+
+def _unfinished(state: State, status: str) -> tuple[State, str]:
+    return (State.PROCESSING, "running") if state in {State.DONE, State.DEAD} else (state, status)
+
+
 def item_for(item: SubmissionItem, *, is_whole: bool, steps: HiddenSteps) -> SubmissionItem:
     """Return an entry of a list of submissions. Its figures are maxima over all tests, including hidden ones."""
     if is_whole:
         return item
+    if item.is_withheld:
+        state, status = _unfinished(item.state, item.status)
+        return replace(
+            item,
+            state=state,
+            status=status,
+            score=None,
+            time_used_ms=None,
+            memory_used_kb=None,
+            updated_at=item.created_at,
+        )
+    if item.override is not None:
+        item = replace(item, status=item.override)
     return replace(
         item,
         time_used_ms=steps.rounded("time_used", item.time_used_ms),

@@ -15,7 +15,7 @@ from deepoj.api.http.exchange import request_id, trace_in
 from deepoj.api.http.paths import job_id_of
 from deepoj.api.models.base import reply
 from deepoj.api.models.submissions import StatusView
-from deepoj.api.redact import HiddenSteps, result_for
+from deepoj.api.redact import HiddenSteps, result_for, submission_for
 from deepoj.api.rights import Right, may
 from deepoj.observe import logger
 from deepoj.pipeline.submit import submit
@@ -124,7 +124,12 @@ async def readable(problems: Problems, user: User, submission: Submission | None
         return Reading(submission, is_whole=True, is_allowed=reads_whole)
     if submission.user_id != user.id:
         raise Refused(ApiError.NOT_YOURS)
-    return Reading(submission, is_whole=False, is_allowed=lambda _user: True)
+    return author_reading(submission)
+
+
+def author_reading(submission: Submission) -> Reading:
+    """Return the submission as its author, or a member of the author's team, may read it."""
+    return Reading(submission_for(submission, is_whole=False), is_whole=False, is_allowed=lambda _user: True)
 
 
 async def reads_all_of(problems: Problems, user: User, problem_id: int | None) -> bool:

@@ -143,7 +143,8 @@ def shown(
     kind = EventType(type_)
     if not _sees(ledger, viewer, kind, object_id):
         return None
-    return _OBJECTS[kind](ledger, viewer, object_id, ledger.of(kind)[object_id])
+    data = ledger.judgement(object_id) if kind is EventType.JUDGEMENTS else ledger.of(kind)[object_id]
+    return _OBJECTS[kind](ledger, viewer, object_id, data)
 
 
 def runs_of(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str) -> list[dict[str, Any]]:

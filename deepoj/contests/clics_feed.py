@@ -214,12 +214,18 @@ class SeenContest:
     def _touched(self, ledger: ContestLedger, event: ContestEvent) -> Iterator[tuple[str, str]]:
         """Return the objects that an event may have changed for the viewer, what is referred to first."""
         kind, object_id = event.object.type, event.object.id
+        types: Sequence[str] = ()
+        if kind is EventType.REVIEWS:
+            yield EventType.SUBMISSIONS.value, object_id
+            yield from ((EventType.JUDGEMENTS.value, each) for each in ledger.judgements_of.get(object_id, ()))
+            return
+        if kind.value not in self._objects:
+            return
         if kind is EventType.ACCOUNTS:
             yield PERSONS, object_id
         yield kind.value, object_id
-        types: Sequence[str] = ()
         if kind in {EventType.CONTEST, EventType.STATE}:
-            times = ledger.start_ms, ledger.state.get("started_at"), ledger.freeze_ms
+            times = ledger.start_ms, ledger.state.get("started_at"), ledger.freeze_ms, ledger.keeping_back
             types = _types_of(self._times, times)
             self._times = times
             for type_ in (JUDGEMENT_TYPES, LANGUAGES):  # rules of the contest's
@@ -244,13 +250,13 @@ class SeenContest:
 
 
 def _types_of(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> Sequence[str]:
-    """Return the types whose objects depend on what has changed of start, being started and freeze."""
+    """Return the types whose objects depend on what has changed of start, being started, freeze, and keeping back."""
     if before is None or before[0] != now[0]:
         return TYPES
     types: tuple[str, ...] = ()
     if before[1] != now[1]:
         types = (EventType.PROBLEMS.value, *_DEPENDENTS[EventType.PROBLEMS])
-    if before[2] != now[2]:
+    if before[2:] != now[2:]:
         types += (EventType.JUDGEMENTS.value, EventType.AWARDS.value, EventType.COMMENTARY.value)
     return types
 

@@ -19,7 +19,7 @@ from typing import Any
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import parse_time
 from deepoj.contests.score_board import ScoreBoard, after_lateness, is_scored, subtasks_of
-from deepoj.words.contests import ContestEvent, ContestKind, ContestObject, EventType
+from deepoj.words.contests import ContestEvent, ContestFeedback, ContestKind, ContestObject, EventType
 from deepoj.words.results import Verdict
 
 Object = Mapping[str, Any]
@@ -56,6 +56,8 @@ class ContestLedger:
     objects: dict[EventType, dict[str, Object]] = field(default_factory=lambda: {type_: {} for type_ in EventType})
     #: submission → its judgements in order
     judgements_of: dict[str, list[str]] = field(default_factory=dict)
+    #: submission → its reviews in order (``contests.reviews``)
+    reviews_of: dict[str, list[Object]] = field(default_factory=dict)
     #: problem → the largest number of tests that a judgement of it has
     tests_of: dict[str, int] = field(default_factory=dict)
     #: languages of submissions
@@ -159,12 +161,64 @@ class ContestLedger:
     # -- judgements
 
     def judgement_of(self, submission_id: str) -> Object | None:
-        """Return the judgement of a submission that counts now."""
+        """Return the judgement of a submission that counts now, with the verdict that counts."""
+        judgement_id = self.current_judgement(submission_id)
+        return None if judgement_id is None else self.judgement(judgement_id)
+
+    def current_judgement(self, submission_id: str) -> str | None:
+        """Return the id of the judgement of a submission that counts now; None: it is being judged."""
         judgements = self.objects[EventType.JUDGEMENTS]
         for judgement_id in reversed(self.judgements_of.get(submission_id, ())):
             if judgement_id in judgements and judgements[judgement_id]["is_current"]:
-                return judgements[judgement_id]
+                return judgement_id
         return None
+
+    # -- reviews
+
+    def judgement(self, judgement_id: str) -> Object:
+        """Return a judgement, with the verdict that the jury has given instead of its own."""
+        data = self.objects[EventType.JUDGEMENTS][judgement_id]
+        review = self.review_of(data["submission_id"])
+        if review.get("override") is None or review["override_judging"] != judging_of(judgement_id):
+            return data
+        return {**data, "verdict": review["override"]}
+
+    def review_of(self, submission_id: str) -> Object:
+        """Return what the jury has decided about a submission; empty: nothing."""
+        return self.objects[EventType.REVIEWS].get(submission_id, {})
+
+    def is_ignored(self, submission_id: str) -> bool:
+        """Return whether the jury has put a submission on no board."""
+        return bool(self.review_of(submission_id).get("is_ignored"))
+
+    @property
+    def keeping_back(self) -> tuple[bool, bool]:
+        """Return whether all verdicts are kept from their own teams, too, and whether those that the jury has not
+        verified are."""
+        contest, state = self.contest, self.state
+        is_shown = state.get("ended_at") is not None and (
+            state.get("frozen_at") is None or state.get("thawed_at") is not None
+        )
+        return (
+            contest.get("feedback") == ContestFeedback.HIDDEN and not is_shown,
+            bool(contest.get("is_verifying")) and state.get("finalized_at") is None,
+        )
+
+    def is_kept_back(self, judgement_id: str) -> bool:
+        """Return whether a judgement is kept from its own team, too: until the contest is over and shows all, or until
+        the jury has verified it. The same rule as ``is_judging_withheld`` of migration 038."""
+        are_all, are_unverified = self.keeping_back
+        if are_all or not are_unverified:
+            return are_all
+        submission_id = self.objects[EventType.JUDGEMENTS][judgement_id]["submission_id"]
+        return self.review_of(submission_id).get("verified") != judging_of(judgement_id)
+
+    def to_verify(self, submission_id: str) -> bool:
+        """Return whether the jury must verify the present verdict of a submission before the contest is finalized."""
+        judgement_id = self.current_judgement(submission_id)
+        if judgement_id is None or not self.contest.get("is_verifying") or self.is_ignored(submission_id):
+            return False
+        return self.review_of(submission_id).get("verified") != judging_of(judgement_id)
 
     def outcome_of(self, submission_id: str) -> AttemptOutcome:
         """Return what a submission means to the jury's board."""
@@ -243,6 +297,8 @@ class ContestLedger:
                 of_cell = object_.data["team_id"], object_.data["problem_id"]
                 self.submissions_of.setdefault(of_cell, []).append(object_.id)
             numbers.setdefault(object_.id, event.number)
+        elif object_.type is EventType.REVIEWS and object_.data is not None:
+            self.reviews_of.setdefault(object_.id, []).append(object_.data)
         elif object_.type is EventType.JUDGEMENTS and object_.data is not None:
             self._numbers[EventType.JUDGEMENTS][object_.id] = event.number
             judgements = self.judgements_of.setdefault(object_.data["submission_id"], [])
@@ -285,7 +341,7 @@ class ContestLedger:
         return (
             tuple(sorted(problems, key=lambda label: (problems[label]["ordinal"], label))),
             tuple(team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)),
-            (self.start_ms, self.freeze_ms, *(self.contest.get(name) for name in _BOARD_RULES)),
+            (self.start_ms, self.freeze_ms, self.keeping_back, *(self.contest.get(name) for name in _BOARD_RULES)),
         )
 
     def _put(self, submission_id: str, jury: Board, public: Board) -> None:
@@ -299,9 +355,9 @@ class ContestLedger:
 
     def _attempts(self, submission_id: str) -> tuple[BoardAttempt, BoardAttempt] | None:
         """Return a submission as the jury's and as the public board has it; None: it was sent outside of the contest's
-        time."""
+        time, or is ignored."""
         submission, start_ms = self.objects[EventType.SUBMISSIONS].get(submission_id), self.start_ms
-        if submission is None or start_ms is None:
+        if submission is None or start_ms is None or self.is_ignored(submission_id):
             return None
         time_ms, freeze_ms = parse_time(submission["at"]) - start_ms, self.freeze_ms
         deadline_ms = int(self.contest.get("duration_ms", 0)) + self.extension_ms(submission["team_id"])
@@ -318,7 +374,10 @@ class ContestLedger:
             points=points,
             subtasks=subtasks,
         )
-        is_withheld = freeze_ms is not None and time_ms >= freeze_ms
+        judgement_id = self.current_judgement(submission_id)
+        is_withheld = (freeze_ms is not None and time_ms >= freeze_ms) or (
+            judgement_id is not None and self.is_kept_back(judgement_id)
+        )
         return known, _without_verdict(known) if is_withheld else known
 
 
@@ -333,9 +392,14 @@ def _copied(value: Any) -> Any:
     return {key: copy.copy(one) if isinstance(one, dict | list) else one for key, one in value.items()}
 
 
+def judging_of(judgement_id: str) -> int:
+    """Return the number of the judging of a judgement: 1, and one more with each rejudge."""
+    return int(judgement_id.rpartition("-")[2])
+
+
 def _submission_of(event: ContestEvent) -> str | None:
     """Return the submission whose cell an event changes."""
-    if event.object.type is EventType.SUBMISSIONS:
+    if event.object.type in {EventType.SUBMISSIONS, EventType.REVIEWS}:
         return event.object.id
     if event.object.type is EventType.JUDGEMENTS and event.object.data is not None:
         submission: str = event.object.data["submission_id"]

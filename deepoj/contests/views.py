@@ -21,6 +21,9 @@ class ContestViewer:
     team_id: str | None = None
 
 
+#: ids of ``texts``: categories of questions, usual answers of the jury
+CATEGORIES, ANSWERS = "categories", "answers"
+
 PUBLIC = ContestViewer()
 JURY = ContestViewer(is_jury=True)
 
@@ -57,18 +60,20 @@ def _sees_account(_ledger: ContestLedger, viewer: ContestViewer, _account_id: st
     return viewer.team_id is not None and data.get("team_id") == viewer.team_id
 
 
-def _sees_submission(ledger: ContestLedger, viewer: ContestViewer, _submission_id: str, data: Object) -> bool:
-    return data["team_id"] == viewer.team_id or not ledger.is_hidden(data["team_id"])
+def _sees_submission(ledger: ContestLedger, viewer: ContestViewer, submission_id: str, data: Object) -> bool:
+    if data["team_id"] == viewer.team_id:
+        return True
+    return not ledger.is_hidden(data["team_id"]) and not ledger.is_ignored(submission_id)
 
 
-def _sees_judgement(ledger: ContestLedger, viewer: ContestViewer, _judgement_id: str, data: Object) -> bool:
+def _sees_judgement(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str, data: Object) -> bool:
     submission_id = data["submission_id"]
     submission = ledger.of(EventType.SUBMISSIONS).get(submission_id)
-    if submission is None:
+    if submission is None or ledger.is_kept_back(judgement_id):
         return False
     if submission["team_id"] == viewer.team_id:
         return True
-    return not ledger.is_hidden(submission["team_id"]) and not ledger.is_withheld(submission_id)
+    return _sees_submission(ledger, viewer, submission_id, submission) and not ledger.is_withheld(submission_id)
 
 
 def _sees_clarification(_ledger: ContestLedger, viewer: ContestViewer, _clarification_id: str, data: Object) -> bool:
@@ -78,6 +83,14 @@ def _sees_clarification(_ledger: ContestLedger, viewer: ContestViewer, _clarific
     if receivers is None:  # to everybody, if the jury wrote it; a question goes to the jury alone
         return data.get("from_team_id") is None
     return viewer.team_id is not None and viewer.team_id in receivers
+
+
+def _is_jurys(_ledger: ContestLedger, _viewer: ContestViewer, _object_id: str, _data: Object) -> bool:
+    return False
+
+
+def _sees_texts(_ledger: ContestLedger, _viewer: ContestViewer, object_id: str, _data: Object) -> bool:
+    return object_id == CATEGORIES
 
 
 def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _data: Object) -> bool:
@@ -102,4 +115,6 @@ _RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object],
     EventType.CLARIFICATIONS: _sees_clarification,
     EventType.AWARDS: _sees_award,
     EventType.COMMENTARY: _sees_commentary,
+    EventType.REVIEWS: _is_jurys,
+    EventType.TEXTS: _sees_texts,
 }

@@ -19,6 +19,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    ReviewDraft,
 )
 from deepoj.words.problems import Problem
 
@@ -95,11 +96,18 @@ class Contests(Protocol):
         """Store a remark for spectators. Return its id."""
         ...
 
+    async def review(
+        self, contest_id: int, submission_id: int, draft: ReviewDraft, *, by: int
+    ) -> ContestRefusal | None:
+        """Do an act of the jury about a submission (``contests.reviews``): its event, the log of administrative acts,
+        and what waited for it. Refused after the contest is finalized."""
+        ...
+
     async def finalize(
         self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
     ) -> Contest | ContestRefusal:
         """Finalize a contest that is over, with these awards, which were computed from the events up to ``after``.
-        Refused while anything is unjudged or unanswered, or if there are events since (UNJUDGED)."""
+        Refused while anything is unjudged, unanswered or unverified, or if there are events since (UNJUDGED)."""
         ...
 
     async def standing(self) -> ContestStanding: ...

@@ -206,8 +206,14 @@ class ContestReading:
         return {None} if not self.viewer.is_jury else {*self.ledger.of(EventType.TEAMS)}
 
     def _submission(self, submission_id: str, data: Object) -> ShownSubmission:
-        judgement = self.ledger.judgement_of(submission_id)
-        is_seen = judgement is not None and seen(self.ledger, self.viewer, EventType.JUDGEMENTS, "", judgement)
+        judgement_id, judgement = self.ledger.current_judgement(submission_id), None
+        if judgement_id is not None:
+            judgement = self.ledger.judgement(judgement_id)
+        is_seen = (
+            judgement_id is not None
+            and judgement is not None
+            and seen(self.ledger, self.viewer, EventType.JUDGEMENTS, judgement_id, judgement)
+        )
         is_read = self.viewer.is_jury or data["team_id"] == self.viewer.team_id
         return ShownSubmission(
             id=submission_id,

@@ -40,6 +40,7 @@ class AdminAct(enum.StrEnum):
     CONTEST_REMOVED = "contest_removed"
     CONTEST_FINALIZED = "contest_finalized"
     CONTEST_REJUDGED = "contest_rejudged"
+    CONTEST_REVIEWED = "contest_reviewed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

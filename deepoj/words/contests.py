@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deepoj.words.results import Verdict
+
 
 class ContestKind(enum.StrEnum):
     """By which rules the board counts."""
@@ -52,6 +54,10 @@ class EventType(enum.StrEnum):
     CLARIFICATIONS = "clarifications"
     AWARDS = "awards"
     COMMENTARY = "commentary"
+    #: what the jury has decided about a submission (``contests.reviews``); not of the Contest API
+    REVIEWS = "reviews"
+    #: lists of texts that the director writes: categories of questions, usual answers; not of the Contest API
+    TEXTS = "texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +225,39 @@ class ClarificationDraft:
     text: str
 
 
+class ReviewAct(enum.StrEnum):
+    """What the jury does about a submission."""
+
+    #: takes it for review, so that others leave it
+    CLAIM = "claim"
+    #: gives it back, also for another account
+    RELEASE = "release"
+    #: the verdict is right: teams may see it
+    VERIFY = "verify"
+    #: proposes another verdict, which counts when it is confirmed
+    OVERRIDE = "override"
+    CONFIRM = "confirm"
+    #: drops the proposal
+    WITHDRAW = "withdraw"
+    #: the submission is on no board
+    IGNORE = "ignore"
+    #: … and counts again
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewDraft:
+    """An act of the jury about a submission."""
+
+    act: ReviewAct
+    #: number of the judging that the jury has looked at
+    judging: int
+    #: of an override
+    verdict: Verdict | None = None
+    #: of an override, or why it is ignored
+    reason: str = ""
+
+
 class ContestRefusal(enum.StrEnum):
     """Why a change of a contest was refused."""
 
@@ -241,6 +280,19 @@ class ContestRefusal(enum.StrEnum):
     #: the account has no team of one
     NOT_REGISTERED = "not_registered"
     UNJUDGED = "unjudged"
+    #: the jury has not verified a verdict
+    UNVERIFIED = "unverified"
+    #: another account has claimed the submission
+    CLAIMED = "claimed"
+    #: the submission has another judging by now
+    JUDGED_AGAIN = "judged_again"
+    #: an override waits for its confirmation
+    PROPOSED = "proposed"
+    #: no override waits for its confirmation
+    NOT_PROPOSED = "not_proposed"
+    #: who proposes an override does not confirm it, unless no other account is of the jury
+    OWN_PROPOSAL = "own_proposal"
+    UNKNOWN_SUBMISSION = "unknown_submission"
     UNANSWERED = "unanswered"
     FINALIZED = "finalized"
 

@@ -44,3 +44,5 @@ class LiveJob:
     judging: int
     attempt_id: int
     tests: tuple[LiveTest, ...] = ()
+    #: a contest keeps all of it from the author (``api.redact.live_for``)
+    is_withheld: bool = False

@@ -23,6 +23,8 @@ class Judging:
     result: Mapping[str, Any]
     #: ISO 8601
     finished_at: str
+    #: a contest keeps it from its author
+    is_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

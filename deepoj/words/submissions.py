@@ -90,6 +90,10 @@ class Submission(Sources):
     created_at: str
     updated_at: str
     callback_url: str | None = None
+    #: a contest keeps the verdict from its author and others of the team (``api.redact.submission_for``)
+    is_withheld: bool = False
+    #: the verdict that a contest's jury has given instead
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,9 @@ class SubmissionItem:
     #: ISO 8601, the database's clock
     created_at: str
     updated_at: str
+    #: as those of ``Submission``
+    is_withheld: bool = False
+    override: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,8 @@ class SubmissionQuery:
     until: dt.datetime | None = None
     #: of its members, as they are now
     group_id: int | None = None
+    #: ``verdict`` finds verdicts that contests keep back, too
+    sees_withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)

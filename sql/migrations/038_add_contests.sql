@@ -199,8 +199,13 @@ BEGIN
     UPDATE contests
     SET started_at = c.started_at, frozen_at = c.frozen_at, ended_at = c.ended_at, thawed_at = c.thawed_at,
         end_of_updates_at = c.end_of_updates_at,
-        is_marking = is_marking OR (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL))
+        -- a mark would tell a verdict that the jury has not verified yet
+        is_marking = is_marking OR (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)
+                                    AND (NOT c.is_verifying OR c.finalized_at IS NOT NULL))
     WHERE id = c.id;
+    IF c.feedback = 'hidden' OR c.is_verifying THEN
+        PERFORM release_contest(c.id);
+    END IF;
     FOREACH step IN ARRAY told LOOP
         PERFORM tell_contest(c.id, 'state', c.key, step);
         done := done + 1;
@@ -218,7 +223,7 @@ BEGIN
     END IF;
     WITH accepted AS MATERIALIZED (
         SELECT id, user_id, problem_id, job_id, created_at FROM submissions
-        WHERE contest_id = marked AND state = 'done' AND status = 'Accepted'
+        WHERE contest_id = marked AND state = 'done' AND coalesce(override_of(id, judging), status) = 'Accepted'
         ORDER BY id
         FOR SHARE
     )
@@ -311,6 +316,60 @@ CREATE OR REPLACE FUNCTION contest_score_data(s submissions) RETURNS jsonb LANGU
                                                           THEN s.result -> 'groups' ELSE '[]' END)
                                     WITH ORDINALITY AS one (g, n)), '[]'))
         END
+$$;
+
+-- What the jury has decided about submissions (deepoj/contests/reviews.py): the data of the last event of type 'reviews'.
+CREATE TABLE IF NOT EXISTS contest_reviews (
+    submission_id bigint PRIMARY KEY REFERENCES submissions (id) ON DELETE CASCADE,
+    contest_id    bigint NOT NULL REFERENCES contests (id) ON DELETE CASCADE,
+    data          jsonb  NOT NULL
+);
+CREATE INDEX IF NOT EXISTS idx_contest_reviews_contest_id ON contest_reviews (contest_id);
+
+-- Whether a judging is kept from its author, its team and the public, also when the freeze hides nothing: teams see their
+-- verdicts afterwards, or the jury has not verified it. The same rule as ContestLedger.is_kept_back, for the rows.
+CREATE OR REPLACE FUNCTION is_judging_withheld(of_contest bigint, of_submission bigint, of_judging integer)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM contests AS c
+        WHERE c.id = of_contest AND (
+            (c.feedback = 'hidden'
+             AND NOT (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))
+            OR (c.is_verifying AND c.finalized_at IS NULL AND NOT EXISTS (
+                SELECT FROM contest_reviews AS r
+                WHERE r.submission_id = of_submission AND (r.data ->> 'verified')::integer = of_judging))))
+$$;
+
+-- The verdict that the jury has given instead of that of a judging; NULL: none.
+CREATE OR REPLACE FUNCTION override_of(of_submission bigint, of_judging integer) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT r.data ->> 'override' FROM contest_reviews AS r
+    WHERE r.submission_id = of_submission AND (r.data ->> 'override_judging')::integer = of_judging
+$$;
+
+-- As in 023; the delivery of a verdict that is kept back is due when release_contest says so. The contest's row is locked
+-- until the verdict is committed: else the release could miss the delivery.
+CREATE OR REPLACE FUNCTION webhook_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.contest_id IS NOT NULL THEN
+        PERFORM FROM contests WHERE id = NEW.contest_id FOR KEY SHARE;
+    END IF;
+    INSERT INTO webhook_deliveries (job_id, user_id, judging, attempt_id, event, verdict, error_code, target, next_attempt_at)
+    VALUES (NEW.job_id, NEW.user_id, NEW.judging, NEW.attempt_id, NEW.state, NEW.status, NEW.error_code,
+            substring(NEW.callback_url FROM '^[a-z]+://[^/?]+'),
+            CASE WHEN NEW.contest_id IS NOT NULL AND is_judging_withheld(NEW.contest_id, NEW.id, NEW.judging)
+                 THEN 'infinity' ELSE now() END);
+    RETURN NULL;
+END
+$$;
+
+-- Makes the deliveries due of those verdicts of a contest, or of one of its submissions, that are kept back no more.
+CREATE OR REPLACE FUNCTION release_contest(released bigint, of_submission bigint DEFAULT NULL) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE webhook_deliveries AS w
+    SET next_attempt_at = now(), begun_at = now()
+    FROM submissions AS s
+    WHERE s.contest_id = released AND (of_submission IS NULL OR s.id = of_submission) AND w.job_id = s.job_id
+      AND w.status = 'pending' AND w.next_attempt_at = 'infinity' AND NOT is_judging_withheld(released, s.id, w.judging)
 $$;
 
 -- runs: [verdict, CPU time in ms] of each test.

@@ -13,7 +13,9 @@ UPDATE users SET profile_for = $2, updated_at = now() WHERE id = $1 AND erased_a
 -- name: own_submissions
 -- The next $3 submissions of the user $1 after the place ($2, $4), oldest first, with their sources and results.
 SELECT id, job_id::text, user_id, problem_id, language, code, entry_point, files, state, status, attempt_id, judging,
-       error_code, error_message, result, created_at, updated_at, callback_url
+       error_code, error_message, result, created_at, updated_at, callback_url,
+       contest_id IS NOT NULL AND is_judging_withheld(contest_id, id, judging) AS is_withheld,
+       CASE WHEN contest_id IS NOT NULL THEN override_of(id, judging) END AS override
 FROM submissions
 WHERE user_id = $1 AND (created_at, id) > ($2, $4)
 ORDER BY created_at, id

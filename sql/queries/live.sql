@@ -29,7 +29,8 @@ FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT u
 -- For each asked ($1: job, $2: attempt, $3: number of tests), numbered by its place: the job's state, and a row for each
 -- portion of its current attempt's tests after $3 (of all its tests, if that attempt is not $2); one row without a portion
 -- if there is none, and no row of an unknown job.
-SELECT asked.place, s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests
+SELECT asked.place, s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests,
+       s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld
 FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY AS asked (job_id, attempt_id, after, place)
 JOIN submissions AS s ON s.job_id = asked.job_id
 LEFT JOIN live_tests AS t

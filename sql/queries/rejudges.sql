@@ -72,9 +72,11 @@ LIMIT 1;
 -- name: judgings
 -- A job's latest $2 superseded verdicts, oldest first.
 SELECT * FROM (
-    SELECT judging, attempt_id, status, error_code, error_message, result, finished_at
-    FROM judgings WHERE job_id = $1
-    ORDER BY judging DESC
+    SELECT j.judging, j.attempt_id, j.status, j.error_code, j.error_message, j.result, j.finished_at,
+           s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, j.judging) AS is_withheld
+    FROM judgings AS j JOIN submissions AS s ON s.job_id = j.job_id
+    WHERE j.job_id = $1
+    ORDER BY j.judging DESC
     LIMIT $2
 ) AS latest
 ORDER BY judging;

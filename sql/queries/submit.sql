@@ -107,7 +107,9 @@ FROM decision;
 -- name: submission
 -- One submission by its job id.
 SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, state, status, attempt_id, judging, error_code,
-       error_message, result, created_at, updated_at, callback_url
+       error_message, result, created_at, updated_at, callback_url,
+       contest_id IS NOT NULL AND is_judging_withheld(contest_id, id, judging) AS is_withheld,
+       CASE WHEN contest_id IS NOT NULL THEN override_of(id, judging) END AS override
 FROM submissions WHERE job_id = $1;
 
 -- name: account_and_submission
@@ -116,7 +118,8 @@ FROM submissions WHERE job_id = $1;
 SELECT u.id, u.username, u.email, u.is_admin, u.roles, u.password_hash, u.token_epoch, u.is_disabled,
        s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
        s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
-       s.callback_url
+       s.callback_url, s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld,
+       CASE WHEN s.contest_id IS NOT NULL THEN override_of(s.id, s.judging) END AS override
 FROM (SELECT $1::bigint AS user_id, $2::uuid AS job_id) AS asked
 LEFT JOIN users u ON u.id = asked.user_id
 LEFT JOIN submissions s ON s.job_id = asked.job_id;

@@ -56,16 +56,21 @@ taken AS (
     WHERE w.id = ANY (ARRAY (SELECT id FROM due))
     RETURNING w.*
 )
-SELECT t.id, t.delivery_id::text, t.job_id::text, t.judging, t.attempt_id, t.event, t.verdict, t.error_code, t.target,
+SELECT t.id, t.delivery_id::text, t.job_id::text, t.judging, t.attempt_id, t.event,
+       coalesce(override.verdict, t.verdict) AS verdict, t.error_code, t.target,
        t.attempts, t.attempts - t.tried_before AS tries, s.callback_url AS url, s.user_id, s.problem_id, s.language,
        s.trace_id, u.webhook_epoch AS secret_epoch, u.is_disabled AS owner_is_disabled, t.created_at,
        floor(extract(epoch FROM now()))::bigint AS sent_at_s,
        CASE WHEN t.event = 'dead' THEN NULL
+            WHEN override.verdict IS NOT NULL THEN jsonb_set(s.result, '{status}', to_jsonb(override.verdict))
             WHEN s.judging = t.judging THEN s.result
             ELSE (SELECT j.result FROM judgings AS j WHERE j.job_id = t.job_id AND j.judging = t.judging) END AS result
 FROM taken AS t
 JOIN submissions AS s ON s.job_id = t.job_id
 JOIN users AS u ON u.id = s.user_id
+-- of the present judging of a contest's submission
+LEFT JOIN LATERAL (SELECT override_of(s.id, s.judging) AS verdict
+                   WHERE s.contest_id IS NOT NULL AND s.judging = t.judging) AS override ON true
 ORDER BY t.id;
 
 -- name: settle_webhook
@@ -91,8 +96,9 @@ RETURNING w.status;
 -- The latest $2 deliveries of a job, oldest first.
 SELECT * FROM (
     SELECT w.id, w.delivery_id::text, w.job_id::text, w.judging, w.event, w.target, w.status, w.attempts, w.http_status,
-           w.last_error, CASE WHEN w.status = 'pending' THEN w.next_attempt_at END AS next_attempt_at, w.created_at,
-           w.ended_at
+           w.last_error, w.created_at, w.ended_at,
+           -- infinity: a contest keeps the verdict back
+           CASE WHEN w.status = 'pending' AND isfinite(w.next_attempt_at) THEN w.next_attempt_at END AS next_attempt_at
     FROM webhook_deliveries AS w WHERE w.job_id = $1
     ORDER BY w.id DESC
     LIMIT $2

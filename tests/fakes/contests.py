@@ -22,6 +22,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    ReviewDraft,
 )
 from deepoj.words.previews import PreviewFailure
 from deepoj.words.problems import Problem
@@ -82,6 +83,11 @@ class NoContests:
         return _UNKNOWN
 
     async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:
+        return _UNKNOWN
+
+    async def review(
+        self, contest_id: int, submission_id: int, draft: ReviewDraft, *, by: int
+    ) -> ContestRefusal | None:
         return _UNKNOWN
 
     async def finalize(

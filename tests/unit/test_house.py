@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
         "packages/formats", "webhooks", "capacity", "contests",
     },
     "web": {"words", "ports", "judging", "observe", "accounts", "packages", "playground", "api", "contests"},
-    "adapters": {"words", "ports", "judging", "observe", "config", "packages/formats"},
+    "adapters": {"words", "ports", "judging", "observe", "config", "packages/formats", "contests"},
     "nursery": {
         "words", "ports", "observe", "api", "config", "pipeline", "execution", "playground", "capacity",
     },

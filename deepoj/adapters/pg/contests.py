@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from deepoj.adapters.pg.contest_reviews import store_review
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -38,6 +39,7 @@ from deepoj.words.contests import (
     ContestStanding,
     ContestWaits,
     EventType,
+    ReviewDraft,
     team_of_one,
 )
 from deepoj.words.errors import Breakage, StoreUnavailable
@@ -88,6 +90,8 @@ class PgContests:
                     if getattr(rules, name) != getattr(found.rules, name)
                 }
                 await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
+                if changed.keys() & {"feedback", "is_verifying"}:
+                    await connection.execute(queries()["release_contest"].sql, contest_id, None)
                 await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
                 return found if row is None else _contest(row)
 
@@ -99,7 +103,10 @@ class PgContests:
         await self._pool.row("mark_contest", contest_id, repeatable=True)
 
         async def work(connection: Connection, again: bool) -> bool:
-            return await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None or again
+            async with connection.transaction():
+                is_gone = await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None
+                await connection.execute(queries()["release_contest"].sql, contest_id, None)
+            return is_gone or again
 
         return await self._pool.do(work, repeatable=True)
 
@@ -286,6 +293,26 @@ class PgContests:
 
         return await self._pool.do(work, repeatable=False)
 
+    async def review(
+        self, contest_id: int, submission_id: int, draft: ReviewDraft, *, by: int
+    ) -> ContestRefusal | None:
+        async def work(connection: Connection, again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                found = await _locked(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
+                done = await store_review(connection, contest_id, submission_id, draft, by=by, again=again)
+                if isinstance(done, ContestRefusal):
+                    return done
+                details = {"submission": submission_id, "act": draft.act, "judging": draft.judging}
+                more = {"verdict": draft.verdict, "reason": draft.reason}
+                details |= {name: value for name, value in more.items() if value}
+                await _note(connection, contest_id, by, AdminAct.CONTEST_REVIEWED, details)
+                await _tell(connection, contest_id, [done])
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
     async def finalize(
         self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
     ) -> Contest | ContestRefusal:
@@ -299,10 +326,8 @@ class PgContests:
                     return found if row is None else _contest(row)
                 if found.ended_at is None or await connection.fetchval(queries()["contest_is_open"].sql, contest_id):
                     return ContestRefusal.NOT_OVER
-                if await connection.fetchval(queries()["contest_unjudged"].sql, contest_id):
-                    return ContestRefusal.UNJUDGED
-                if await connection.fetchval(queries()["contest_unanswered"].sql, contest_id):
-                    return ContestRefusal.UNANSWERED
+                if (refusal := await _left_to_do(connection, found)) is not None:
+                    return refusal
                 row = await connection.fetchrow(queries()["finalize_contest"].sql, contest_id)
                 await _note(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
                 if await connection.fetchval(queries()["contest_last_event"].sql, contest_id) != after:
@@ -379,6 +404,17 @@ async def _locked(connection: Connection, contest_id: int) -> Contest | ContestR
     if row is None:
         return ContestRefusal.UNKNOWN_CONTEST
     return ContestRefusal.FINALIZED if row["finalized_at"] is not None else _contest(row)
+
+
+async def _left_to_do(connection: Connection, found: Contest) -> ContestRefusal | None:
+    """Return what must be done before a contest is finalized."""
+    if await connection.fetchval(queries()["contest_unjudged"].sql, found.id):
+        return ContestRefusal.UNJUDGED
+    if await connection.fetchval(queries()["contest_unanswered"].sql, found.id):
+        return ContestRefusal.UNANSWERED
+    if found.rules.is_verifying and await connection.fetchval(queries()["contest_unverified"].sql, found.id):
+        return ContestRefusal.UNVERIFIED
+    return None
 
 
 def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | None:

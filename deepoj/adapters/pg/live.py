@@ -80,6 +80,7 @@ def _live_job(rows: Sequence[asyncpg.Record], attempt_id: int, after: int) -> Li
         judging=head["judging"],
         attempt_id=head["attempt_id"],
         tests=tuple(test for test in tests if test.index > started),
+        is_withheld=head["is_withheld"],
     )
 
 

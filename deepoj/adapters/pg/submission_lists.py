@@ -43,6 +43,7 @@ class PgSubmissionLists:
             walk,
             limit + 1,
             query.group_id,
+            query.sees_withheld,
             repeatable=True,
         )
         hits = [row for row in rows if row["hit"]]
@@ -83,4 +84,6 @@ def _item(row: asyncpg.Record) -> SubmissionItem:
         memory_used_kb=row["memory_used_kb"],
         created_at=row["created_at"].isoformat(),
         updated_at=row["updated_at"].isoformat(),
+        is_withheld=row["is_withheld"],
+        override=row["override"],
     )

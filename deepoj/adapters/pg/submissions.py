@@ -84,6 +84,8 @@ def submission_of(row: asyncpg.Record) -> Submission:
         created_at=row["created_at"].isoformat(),
         updated_at=row["updated_at"].isoformat(),
         callback_url=row["callback_url"],
+        is_withheld=row["is_withheld"],
+        override=row["override"],
     )
 
 

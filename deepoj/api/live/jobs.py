@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepoj.api.live.events import LiveEvent
-from deepoj.api.redact import HiddenSteps, test_for
+from deepoj.api.redact import HiddenSteps, live_for, submission_for, test_for
 from deepoj.ports.live import LiveResults
 from deepoj.ports.submissions import Submissions
 from deepoj.words.jobs import State
@@ -86,12 +86,13 @@ class JobFeed:
         if job is None:
             self._over = True  # the submission was deleted: a client that reconnects gets 404
             return ()
+        job = live_for(job, is_whole=self._is_whole)
         if job.state in _FINISHED:
             submission = await self._submissions.submission(self._job_id)
             if submission is None:
                 self._over = True
                 return ()
-            return list(self._finished(submission))
+            return list(self._finished(submission_for(submission, is_whole=self._is_whole)))
         events = list(self._state_change(job.state, job.status, job.judging, job.attempt_id))
         events += [self._test(test) for test in job.tests]
         return events

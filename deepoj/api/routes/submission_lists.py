@@ -66,6 +66,7 @@ def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQ
         since=query_time("since"),
         until=query_time("until"),
         group_id=group_id,
+        sees_withheld=sees_all,
     )
     if owner not in (None, query.user_id):
         raise Refused(ApiError.OTHERS_SUBMISSIONS)

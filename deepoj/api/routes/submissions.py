@@ -189,7 +189,8 @@ class SubmissionRoutes:
 
     async def _judgings(self, submission: Submission, *, is_whole: bool) -> list[JudgingView]:
         """Return the superseded judgings, and the current one if it has a verdict."""
-        judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+        found = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+        judgings = [one for one in found if is_whole or not one.is_withheld]
         if submission.state is State.DONE and submission.result is not None:
             current = Judging(
                 judging=submission.judging,

@@ -17,6 +17,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.http.paths import query_number
 from deepoj.api.models.submissions import SubmitBody
+from deepoj.api.redact import item_for
 from deepoj.api.sources import received_sources
 from deepoj.api.statement_answers import best_language, file_answer
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
@@ -195,7 +196,9 @@ class ProblemPages:
         last = []
         if visitor.account is not None:
             query = SubmissionQuery(user_id=visitor.account.user.id, problem_id=problem.id)
-            last = list((await self._context.lists.submissions(query, _LAST)).items)
+            steps = self._context.settings.hidden_steps
+            found = await self._context.lists.submissions(query, _LAST)
+            last = [item_for(item, is_whole=False, steps=steps) for item in found.items]
         index = await self._index(problem)
         samples: dict[str, Any] = {"sample_runs": []}
         if (first := next(filter(None, sampled), None)) is not None:

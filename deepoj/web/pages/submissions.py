@@ -18,6 +18,7 @@ from deepoj.api.submitting import (
     MOST_BEFORE,
     Reading,
     asked_job_id,
+    author_reading,
     before_of,
     readable,
     reads_all_of,
@@ -67,6 +68,7 @@ class SubmissionPages:
             language=None if language is None else language.key,
             verdict=Verdict(verdict) if verdict in list(Verdict) else None,
             group_id=query_number("group", None, _MAX_ID) if everyone and asked.get("group") else None,
+            sees_withheld=sees_all,
         )
         before = asked.get("before", "")
         place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None
@@ -99,7 +101,8 @@ class SubmissionPages:
         practice_path = f"/problems/{submission.problem_id}"
         judgings = []
         if submission.judging > 1:
-            judgings = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+            found = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+            judgings = [one for one in found if reading.is_whole or not one.is_withheld]
         return self._pages.html(
             "submission.html",
             visitor,
@@ -196,7 +199,7 @@ class SubmissionPages:
             team_id = None if place is None else await self._context.contests.team_of(place.contest_id, user.id)
             if place is None or team_id != place.team_id:
                 raise
-            return Reading(found, is_whole=False, is_allowed=lambda _user: True)
+            return author_reading(found)
 
     def _result_values(
         self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool

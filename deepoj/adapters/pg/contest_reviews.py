@@ -1,0 +1,37 @@
+"""Reviews of a contest's submissions in PostgreSQL (``sql/queries/contest_reviews.sql``)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json
+from deepoj.contests.reviews import NO_REVIEW, JudgedSubmission, reviewed
+from deepoj.words.contests import ContestObject, ContestRefusal, EventType, ReviewDraft
+
+if TYPE_CHECKING:
+    from deepoj.adapters.pg.pool import Connection
+
+
+async def store_review(
+    connection: Connection, contest_id: int, submission_id: int, draft: ReviewDraft, *, by: int, again: bool
+) -> ContestObject | ContestRefusal:
+    """Store an act of the jury in a transaction that has locked the contest. Return the event that it must write.
+
+    ``again``: the answer of a first try was lost, which may have done the act.
+    """
+    row = await connection.fetchrow(queries()["review_of"].sql, contest_id, submission_id, by)
+    if row is None:
+        return ContestRefusal.UNKNOWN_SUBMISSION
+    before = NO_REVIEW if row["review"] is None else json.loads(row["review"])
+    submission = JudgedSubmission(judging=row["judging"], verdict=row["verdict"])
+    review = reviewed(before, draft, submission, by=by, at=row["at"], is_alone=row["is_alone"])
+    if isinstance(review, ContestRefusal):
+        if not again or (before.get("act"), before.get("by")) != (draft.act.value, by):
+            return review
+        review = before
+    await connection.execute(queries()["put_review"].sql, contest_id, submission_id, clean_json(review))
+    await connection.execute(queries()["release_contest"].sql, contest_id, submission_id)
+    await connection.execute(queries()["notify_review"].sql, row["job_id"])
+    return ContestObject(EventType.REVIEWS, str(submission_id), review)
