@@ -38,6 +38,7 @@ from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
 from deepoj.api.routes.contest_board import ContestBoardRoutes
 from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
+from deepoj.api.routes.contest_reviews import ContestReviewRoutes
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
@@ -143,6 +144,7 @@ def create_app(context: ApiContext) -> Api:
         ContestRejudgeRoutes(context, auth),
         ContestRoutes(context, auth, boards),
         ContestBoardRoutes(context, auth, boards),
+        ContestReviewRoutes(context, auth),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

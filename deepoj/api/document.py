@@ -55,6 +55,7 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "key": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "a contest's key", "finals"),
     "label": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$", "the label of a problem in a contest", "A"),
     "team": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "the id of a team in a contest", "7"),
+    "submission_id": ("^[1-9][0-9]{0,18}$", "the id of a submission in its contest", "12"),
     "token_id": ("^[A-Za-z0-9_-]{1,64}$", "as listed", "xlWFKgzW1eQzBzrh"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }

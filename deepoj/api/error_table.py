@@ -170,54 +170,14 @@ class ApiError(CodedError):
         "The contest kept changing: finalize it again.",
         "比赛数据仍在变化，请重试。",
     )
-    CONTEST_FINALIZED = (
-        409,
-        Code.CONTEST_FINALIZED,
-        "The contest is finalized: it cannot change.",
-        "比赛结果已最终确认。",
-    )
-    CONTEST_UNVERIFIED = (
-        409,
-        Code.CONTEST_UNVERIFIED,
-        "{count} verdicts are not verified yet: verify them, or ignore the submissions, then finalize again.",
-        "还有 {count} 份提交的评测结果未经核验：请先核验或忽略这些提交，再确认最终结果。",
-    )
-    SUBMISSION_CLAIMED = (
-        409,
-        Code.SUBMISSION_CLAIMED,
-        "Another account has claimed this submission: wait for it, or release the claim.",
-        "该提交已由其他裁判认领：请等待其处理，或先释放认领。",
-    )
-    JUDGED_AGAIN = (
-        409,
-        Code.JUDGED_AGAIN,
-        "The submission was judged again since you looked at it: look at its new verdict.",
-        "该提交已重新评测，请先查看新的评测结果。",
-    )
-    NOT_JUDGED = (
-        409,
-        Code.NOT_FINISHED,
-        "The submission has no verdict yet: wait for it.",
-        "该提交尚无评测结果，请稍候。",
-    )
-    OVERRIDE_PROPOSED = (
-        409,
-        Code.OVERRIDE_PROPOSED,
-        "An override of this verdict waits for its confirmation: confirm or withdraw it first.",
-        "该结果已有待确认的改判：请先确认或撤回。",
-    )
-    NO_OVERRIDE_PROPOSED = (
-        409,
-        Code.NO_OVERRIDE_PROPOSED,
-        "No override of the present verdict waits for a confirmation.",
-        "当前结果没有待确认的改判。",
-    )
-    OWN_PROPOSAL = (
-        409,
-        Code.OWN_PROPOSAL,
-        "Another account of the jury must confirm this override.",
-        "改判须由另一位裁判确认。",
-    )
+    CONTEST_FINALIZED = (409, Code.CONTEST_FINALIZED, "The contest is finalized: it stays.", "比赛结果已最终确认。")
+    CONTEST_UNVERIFIED = (409, Code.CONTEST_UNVERIFIED, "{count} verdicts are not verified yet.", "{count} 个未核验。")
+    SUBMISSION_CLAIMED = (409, Code.SUBMISSION_CLAIMED, "Another account has claimed it.", "该提交已由他人认领。")
+    JUDGED_AGAIN = (409, Code.JUDGED_AGAIN, "It was judged again: look at its new verdict.", "已重测，请查看新结果。")
+    NOT_JUDGED = (409, Code.NOT_FINISHED, "It has no verdict yet: wait for it.", "尚无评测结果，请稍候。")
+    OVERRIDE_PROPOSED = (409, Code.OVERRIDE_PROPOSED, "Confirm or withdraw the override first.", "请先处理改判提议。")
+    NO_OVERRIDE_PROPOSED = (409, Code.NO_OVERRIDE_PROPOSED, "No override is to be confirmed.", "没有待确认的改判。")
+    OWN_PROPOSAL = (409, Code.OWN_PROPOSAL, "Another account of the jury must confirm it.", "须由另一位裁判确认。")
     NO_SUCH_CLARIFICATION = (404, Code.NOT_FOUND, "There is no such clarification.", "没有这条答疑。")
     NO_SUCH_PROBLEM_TO_SUBMIT = (400, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")
     NO_SUCH_PROBLEM = (404, Code.PROBLEM_NOT_FOUND, "There is no such problem.", "题目不存在。")

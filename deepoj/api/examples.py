@@ -25,6 +25,7 @@ _OBJECTS: Mapping[str, Mapping[str, Any]] = {
     },
     "ContestChanges": {"thaw_at": "2026-01-31T16:00:00+08:00"},
     "ContestProblemBody": {"problem_id": 1000, "name": "A+B", "rgb": "#d32f2f", "color": "red"},
+    "ReviewBody": {"act": "override", "judging": 1, "verdict": "Wrong Answer", "reason": "It reads the answer file."},
     "ContestSubmitBody": {"problem": "A", "language": "python3", "code": "print(sum(map(int, input().split())))\n"},
     "TeamsBody": {
         "format": "csv",

@@ -14,7 +14,7 @@ problem reveals the points, and an event stream the time of each event. Compiler
 source. Samples are public: their results are shown exactly. The stored result is exact too.
 
 A contest may keep a verdict from its own team until the jury has verified it, or until it is over. The store says which
-(``is_withheld``; ``is_judging_withheld`` of migration 038). Such a submission looks as if it were still being judged.
+(``is_withheld``; ``is_judging_withheld`` of migration 038). Then the submission looks as if it were still being judged.
 
 The fields shown are an allow-list: a field added to results later stays hidden until it is added here.
 """

@@ -69,7 +69,9 @@ def _sees_submission(ledger: ContestLedger, viewer: ContestViewer, submission_id
 def _sees_judgement(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str, data: Object) -> bool:
     submission_id = data["submission_id"]
     submission = ledger.of(EventType.SUBMISSIONS).get(submission_id)
-    if submission is None or ledger.is_kept_back(judgement_id):
+    # without an id it is the one that counts
+    known_id = judgement_id or ledger.current_judgement(submission_id)
+    if submission is None or (known_id is not None and ledger.is_kept_back(known_id)):
         return False
     if submission["team_id"] == viewer.team_id:
         return True

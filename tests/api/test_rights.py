@@ -126,6 +126,9 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/contests/{contest}/rejudges/{preview}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/rejudges/{preview}/apply", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/rejudges/{preview}/cancel", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/contests/{contest}/reviews", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/contests/{contest}/submissions/{sent}/review", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/contests/{contest}/submissions/{sent}/review", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/users/me/export", (401, 401, 200, 200, 200)),
     ("GET", "/api/v1/users/me/tokens", (401, 401, 200, 200, 200)),
     ("POST", "/api/v1/users/me/tokens", (401, 401, 403, 403, 403)),  # the password is wrong
@@ -187,6 +190,9 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/api/v1/contests/{contest}/rejudges/{preview}"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/rejudges/{preview}/apply"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/rejudges/{preview}/cancel"): (403, 403, 404, 403),
+    ("GET", "/api/v1/contests/{contest}/reviews"): (403, 403, 404, 403),
+    ("GET", "/api/v1/contests/{contest}/submissions/{sent}/review"): (403, 403, 404, 403),
+    ("POST", "/api/v1/contests/{contest}/submissions/{sent}/review"): (403, 403, 404, 403),
     ("GET", "/api/v1/admin/dlq"): (403, 403, 403, 200),
     ("GET", "/api/v1/admin/audit"): (403, 403, 403, 200),
     ("POST", "/api/v1/admin/audit"): (403, 403, 403, 202),
@@ -231,7 +237,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
         "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A",
-        "token": "none", "endpoint": "teams", "object": "1",
+        "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -259,6 +265,7 @@ async def _ended_run(home: House, token: str) -> str:
 _BODIES: dict[str, dict[str, Any]] = {
     "/users/me": {},
     "/contests": {"key": "finals"},
+    "/review": {"act": "claim"},
     "/groups": {"name": "another class"},
     "/{group}": {"name": "class"},
     "/members": {"usernames": ["owner", "subject"]},

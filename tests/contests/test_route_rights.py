@@ -15,6 +15,8 @@ __all__ = ["scene"]
 _CALLERS = ("stranger", "member", "owl", "setter", "jury", "operator", "admin")
 _READ = (200,) * 7
 _RUN = (401, 403, 403, 403, 200, 403, 200)
+#: the contest has no such submission
+_NONE = (401, 403, 403, 403, 404, 403, 404)
 _TOO_LATE = (401, 403, 403, 403, 409, 403, 409)
 #: stands in a request for the id of the contest's problem
 _PROBLEM = "the problem"
@@ -48,6 +50,9 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]]
     ("GET", "/finals/rejudges/1"): (None, (401, 403, 403, 403, 404, 403, 404)),
     ("POST", "/finals/rejudges/1/apply"): (None, (401, 403, 403, 403, 404, 403, 404)),
     ("POST", "/finals/rejudges/1/cancel"): (None, (401, 403, 403, 403, 404, 403, 404)),
+    ("GET", "/finals/reviews"): (None, _RUN),
+    ("GET", "/finals/submissions/7/review"): (None, _NONE),
+    ("POST", "/finals/submissions/7/review"): ({"act": "claim"}, _NONE),
     ("POST", "/finals/finalize"): ({}, _TOO_LATE),
     ("DELETE", "/finals"): (None, _TOO_LATE),
 }  # fmt: skip
@@ -63,6 +68,7 @@ _STATES: Mapping[str, Mapping[tuple[str, str], tuple[int, ...]]] = {
     "over": _NO_SUBMIT,
     "finalized": _NO_SUBMIT | {
         ("PATCH", "/finals"): _TOO_LATE,
+        ("POST", "/finals/submissions/7/review"): _TOO_LATE,
         ("PUT", "/finals/problems/A"): _TOO_LATE,
         ("DELETE", "/finals/problems/Z"): _TOO_LATE,
         ("POST", "/finals/teams"): _TOO_LATE,
@@ -105,7 +111,12 @@ async def test_the_table_names_every_route(scene: Scene) -> None:
         if rule.rule.startswith(BASE)
     }
     named = {(method, path.replace("/finals", "/<key>")) for method, path in _ROUTES}
-    parts = {"/[AZ](?=/|$)": "/<label>", "(?<=rejudges)/1": "/<rejudge_id>", "(?<=scoreboard)/1": "/<team>"}
+    parts = {
+        "/[AZ](?=/|$)": "/<label>",
+        "(?<=rejudges)/1": "/<rejudge_id>",
+        "(?<=scoreboard)/1": "/<team>",
+        "/7/": "/<submission_id>/",
+    }
     for pattern, name in parts.items():
         named = {(method, re.sub(pattern, name, path)) for method, path in named}
     assert there == named

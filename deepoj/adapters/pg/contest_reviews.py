@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
 from deepoj.contests.reviews import NO_REVIEW, JudgedSubmission, reviewed
-from deepoj.words.contests import ContestObject, ContestRefusal, EventType, ReviewDraft
+from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType, ReviewDraft
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -35,3 +35,21 @@ async def store_review(
     await connection.execute(queries()["release_contest"].sql, contest_id, submission_id)
     await connection.execute(queries()["notify_review"].sql, row["job_id"])
     return ContestObject(EventType.REVIEWS, str(submission_id), review)
+
+
+def details_of(submission_id: int, draft: ReviewDraft) -> dict[str, Any]:
+    """Return what the log of administrative acts says of an act of the jury."""
+    details = {"submission": submission_id, "act": draft.act, "judging": draft.judging}
+    more = {"verdict": draft.verdict, "reason": draft.reason}
+    return details | {name: value for name, value in more.items() if value}
+
+
+async def left_to_do(connection: Connection, found: Contest) -> ContestRefusal | None:
+    """Return what must be done before a contest is finalized."""
+    if await connection.fetchval(queries()["contest_unjudged"].sql, found.id):
+        return ContestRefusal.UNJUDGED
+    if await connection.fetchval(queries()["contest_unanswered"].sql, found.id):
+        return ContestRefusal.UNANSWERED
+    if found.rules.is_verifying and await connection.fetchval(queries()["contest_unverified"].sql, found.id):
+        return ContestRefusal.UNVERIFIED
+    return None

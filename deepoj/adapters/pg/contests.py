@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from deepoj.adapters.pg.contest_reviews import store_review
+from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -304,9 +304,7 @@ class PgContests:
                 done = await store_review(connection, contest_id, submission_id, draft, by=by, again=again)
                 if isinstance(done, ContestRefusal):
                     return done
-                details = {"submission": submission_id, "act": draft.act, "judging": draft.judging}
-                more = {"verdict": draft.verdict, "reason": draft.reason}
-                details |= {name: value for name, value in more.items() if value}
+                details = details_of(submission_id, draft)
                 await _note(connection, contest_id, by, AdminAct.CONTEST_REVIEWED, details)
                 await _tell(connection, contest_id, [done])
                 return None
@@ -326,7 +324,7 @@ class PgContests:
                     return found if row is None else _contest(row)
                 if found.ended_at is None or await connection.fetchval(queries()["contest_is_open"].sql, contest_id):
                     return ContestRefusal.NOT_OVER
-                if (refusal := await _left_to_do(connection, found)) is not None:
+                if (refusal := await left_to_do(connection, found)) is not None:
                     return refusal
                 row = await connection.fetchrow(queries()["finalize_contest"].sql, contest_id)
                 await _note(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
@@ -404,17 +402,6 @@ async def _locked(connection: Connection, contest_id: int) -> Contest | ContestR
     if row is None:
         return ContestRefusal.UNKNOWN_CONTEST
     return ContestRefusal.FINALIZED if row["finalized_at"] is not None else _contest(row)
-
-
-async def _left_to_do(connection: Connection, found: Contest) -> ContestRefusal | None:
-    """Return what must be done before a contest is finalized."""
-    if await connection.fetchval(queries()["contest_unjudged"].sql, found.id):
-        return ContestRefusal.UNJUDGED
-    if await connection.fetchval(queries()["contest_unanswered"].sql, found.id):
-        return ContestRefusal.UNANSWERED
-    if found.rules.is_verifying and await connection.fetchval(queries()["contest_unverified"].sql, found.id):
-        return ContestRefusal.UNVERIFIED
-    return None
 
 
 def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | None:

@@ -1,0 +1,219 @@
+"""A verdict that a contest keeps back reaches neither its team nor the public, on any route, until it is released."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.api.live.events import LiveEvent
+from deepoj.api.live.jobs import JobFeed
+from deepoj.api.redact import HiddenSteps
+from deepoj.api.submitting import status_body, status_word_of
+from deepoj.words.jobs import State
+from deepoj.words.live import EndedTests
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import SubmissionQuery
+from tests.api.house import House, house_on
+from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
+from tests.contract.labs import claim, report
+from tests.web.visits import Visit, registered
+
+__all__ = ["scene"]
+
+_STEPS = HiddenSteps(time_ms=0, memory_kb=0)
+_OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie"}
+#: … of it, too: the id of its request, the token of a stranger's forms, the nonce of its policy
+_NOISE = re.compile(rb'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|name="form_token" value="[^"]*"|nonce[-=][\w"-]+')
+_TEST = {"name": "1", "cpu_ms": 7, "memory_kb": 900, "sample": False}
+
+
+def _result(verdict: Verdict) -> dict[str, Any]:
+    tests = [{**_TEST, "status": verdict.value}]
+    return {"status": verdict.value, "score": 1.0, "time_used": 7, "memory_used": 900, "tests": tests}
+
+
+async def _submitted(scene: Scene, code: str = "1") -> tuple[str, str]:
+    """Submit a program of the owls with a callback. Return its job and its id in the contest."""
+    sent = {"problem": "A", "language": "cpp17", "code": code}
+    job_id = str((await scene.done("owl", "POST", "/finals/submit", sent))["job_id"])
+    scene.lab.sql(f"UPDATE submissions SET callback_url = 'https://example.org/' WHERE job_id = '{job_id}'")
+    return job_id, scene.lab.sql(f"SELECT id FROM submissions WHERE job_id = '{job_id}'").strip()
+
+
+async def _judged(scene: Scene, job_id: str, verdict: Verdict, entry_id: str = "1-1") -> None:
+    won = await claim(scene.lab, job_id, entry_id=entry_id)
+    assert await scene.lab.store.leases.finalize(won, report(verdict), _result(verdict)) is None
+
+
+async def _visit(scene: Scene, home: House[Any], name: str) -> Visit:
+    """Return the pages' visitor of an account, logged in."""
+    await registered(home, f"{name}2")
+    scene.lab.sql(
+        f"UPDATE users SET password_hash = (SELECT password_hash FROM users WHERE username = '{name}2')"
+        f" WHERE username = '{name}'"
+    )
+    visit = Visit(home)
+    assert (await visit.log_in(name)).status == 303
+    return visit
+
+
+def _paths(home: House[Any], job_id: str, submission_id: str, scene: Scene) -> list[str]:
+    """Return each GET route whose parameters this contest has, but streams."""
+    values = {
+        "key": "finals", "contest_id": "finals", "label": "A", "job_id": job_id, "submission_id": submission_id,
+        "problem_id": str(scene.problem_id), "name": "owl", "username": "owl",
+    }  # fmt: skip
+    endpoints = ("submissions", "judgements", "runs", "scoreboard", "problems", "state", "awards", "accounts")
+    found = []
+    for rule in home.app.url_map.iter_rules():
+        if "GET" not in (rule.methods or ()) or rule.rule.endswith(("/events", "event-feed")):
+            continue
+        if "/metrics" in rule.rule:
+            continue
+        for endpoint in endpoints if "endpoint" in rule.arguments else ("",):
+            known = values | {"endpoint": endpoint, "object_id": submission_id}
+            if rule.arguments <= known.keys():
+                path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+                found.append(path.format(**known))
+    for verdict in ("Accepted", "Wrong Answer"):
+        found.append(f"/api/v1/submissions?verdict={verdict.replace(' ', '%20')}")
+        found.append(f"/submissions?verdict={verdict.replace(' ', '%20')}")
+    return found
+
+
+async def _answers(scene: Scene, tmp_path: Path, job_id: str, submission_id: str, cookies: dict[str, str]) -> Any:
+    """Return what each route answers to a stranger and to the team, on a node that has read nothing before."""
+    home, found = house_on(tmp_path, scene.lab.store, has_pages=True), {}
+    session = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    for path in _paths(home, job_id, submission_id, scene):
+        is_page = not path.startswith(("/api/", "/clics/"))
+        for who in ("stranger", "lark", "owl"):
+            headers = {"Cookie": session} if is_page and who == "owl" else {}
+            answer = await home.ask("GET", path, token=None if is_page else scene.tokens.get(who), headers=headers)
+            kept = sorted((name, value) for name, value in answer.headers if name.lower() not in _OF_THE_ANSWER)
+            body = await answer.get_data(as_text=False)
+            found[path, who] = (answer.status_code, _NOISE.sub(b"", repr(kept).encode()), _NOISE.sub(b"", body))
+    return found
+
+
+def _other_world(scene: Scene, job_id: str) -> None:
+    """Change the verdict that was withheld, wherever it is stored."""
+    result = json.dumps(_result(Verdict.ACCEPTED))
+    scene.lab.sql(
+        "ALTER TABLE contest_events DISABLE TRIGGER USER; ALTER TABLE submissions DISABLE TRIGGER USER;"
+        """UPDATE contest_events SET data = data || '{"verdict": "Accepted"}' WHERE type = 'judgements';"""
+        f"UPDATE submissions SET status = 'Accepted', result = '{result}' WHERE job_id = '{job_id}';"
+        f"UPDATE webhook_deliveries SET verdict = 'Accepted' WHERE job_id = '{job_id}';"
+        "ALTER TABLE submissions ENABLE TRIGGER USER"
+    )
+
+
+@pytest.mark.parametrize("rules", [{"is_verifying": True}, {"feedback": "hidden"}])
+async def test_a_withheld_verdict_changes_no_answer_to_its_team(
+    scene: Scene, tmp_path: Path, rules: Mapping[str, Any]
+) -> None:
+    await opened(scene, freeze_ms=None, **rules)
+    job_id, submission_id = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.WRONG_ANSWER)
+    home = house_on(tmp_path, scene.lab.store, has_pages=True)
+    cookies = (await _visit(scene, home, "owl")).cookies
+    one_world = await _answers(scene, tmp_path, job_id, submission_id, cookies)
+    _other_world(scene, job_id)
+    other_world = await _answers(scene, tmp_path, job_id, submission_id, cookies)
+    assert [place for place, answer in one_world.items() if answer != other_world[place]] == []
+    shown = {path for (path, who), answer in one_world.items() if who == "owl" and answer[0] == 200}
+    assert {f"/api/v1/status/{job_id}", f"/submissions/{job_id}", "/contests/finals/submissions"} <= shown
+    assert len(shown) > 40, "the routes are asked with parameters that exist"
+
+
+async def _events(scene: Scene, job_id: str) -> list[LiveEvent]:
+    """Return what a stream tells the author at its start."""
+    feed = JobFeed(
+        scene.lab.store.submissions,
+        scene.lab.store.live,
+        job_id,
+        is_whole=False,
+        steps=_STEPS,
+        last=None,
+        body=lambda finished: status_body(finished, is_whole=False, steps=_STEPS),
+        word=status_word_of,
+    )
+    return [*await feed.events()]
+
+
+async def test_the_stream_of_a_withheld_judging_tells_no_test_and_no_end(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, is_verifying=True)
+    job_id, submission_id = await _submitted(scene)
+    won = await claim(scene.lab, job_id)
+    part = EndedTests(job_id=job_id, attempt_id=won.attempt_id, first=1, count=2, tests=(_TEST,))
+    await scene.lab.store.live.tell_live([part], [], [])
+    assert [event.name for event in await _events(scene, job_id)] == ["state"]
+    assert await scene.lab.store.leases.finalize(won, report(Verdict.ACCEPTED), _result(Verdict.ACCEPTED)) is None
+    [state] = await _events(scene, job_id)
+    assert isinstance(state.data, Mapping)
+    assert (state.data["state"], state.data["status"]) == (State.PROCESSING, "Judging")
+    await scene.done("jury", "POST", f"/finals/submissions/{submission_id}/review", {"act": "verify", "judging": 1})
+    assert (await _events(scene, job_id))[-1].name == "done"
+
+
+def _is_due(scene: Scene, job_id: str) -> bool:
+    return (
+        scene.lab.sql(f"SELECT isfinite(next_attempt_at) FROM webhook_deliveries WHERE job_id = '{job_id}'").strip()
+        == "t"
+    )
+
+
+async def test_verifying_releases_the_verdict_and_its_callback_and_a_rejudge_withholds_the_next(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, is_verifying=True)
+    job_id, submission_id = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    status = f"/api/v1/submissions/{job_id}"
+
+    async def shown() -> tuple[str, int, int]:
+        answer = json.loads(await (await scene.home.ask("GET", status, token=scene.tokens["owl"])).get_data())
+        [row, *_] = (await scene.done("lark", "GET", "/finals/scoreboard"))["rows"]
+        return answer["status"], len(answer["judgings"]), row["solved"]
+
+    assert await shown() == ("Judging", 0, 0)
+    assert not _is_due(scene, job_id)
+    await scene.done("jury", "POST", f"/finals/submissions/{submission_id}/review", {"act": "verify", "judging": 1})
+    assert await shown() == ("Accepted", 1, 1)
+    assert _is_due(scene, job_id)
+    await scene.lab.store.rejudges.rejudge(job_id, None, by="jury", in_full=True, stream_key="s")
+    await _judged(scene, job_id, Verdict.WRONG_ANSWER, "2-1")
+    assert await shown() == ("Judging", 1, 0), "the verified judging is shown still"
+
+
+async def test_hidden_feedback_shows_all_when_the_contest_is_over(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, feedback="hidden", start_at=ago(2 * HOUR_MS))
+    job_id, _ = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    lists = scene.lab.store.lists
+    query = SubmissionQuery(verdict=Verdict.ACCEPTED)
+    assert not (await lists.submissions(query, 5)).items
+    assert not _is_due(scene, job_id)
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    assert len((await lists.submissions(query, 5)).items) == 1
+    assert _is_due(scene, job_id)
+    assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "1"
+
+
+async def test_a_contest_that_verifies_writes_no_mark_before_it_is_finalized(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, is_verifying=True)
+    job_id, submission_id = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "0"
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"]) == (409, "CONTEST_UNVERIFIED")
+    await scene.done("jury", "POST", f"/finals/submissions/{submission_id}/review", {"act": "verify", "judging": 1})
+    await scene.done("jury", "POST", "/finals/finalize", {})
+    await scene.advance()
+    assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "1"
