@@ -32,6 +32,7 @@ from deepoj.web.pages.contest_rejudges import ContestRejudgePages
 from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
+from deepoj.web.pages.jury_contest import JuryContestPages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
@@ -97,6 +98,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ContestRejudgePages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
+        JuryContestPages(context, visitors, pages, reader),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -86,6 +86,10 @@ class ShownSubmission:
     #: contest time
     minute: int
     verdict: str
+    #: on no board
+    is_ignored: bool
+    #: the jury must verify it
+    to_verify: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +139,10 @@ class ContestReading:
         if data is None or not seen(self.ledger, self.viewer, EventType.PROBLEMS, label, data):
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return _problem(label, data)
+
+    def minute_of(self, at: str) -> int:
+        """Return the minute of the contest of an event's time."""
+        return minutes_of(self.ledger.contest_time_ms(at))
 
     def team_name(self, team_id: str | None) -> str:
         return name_of(self.ledger.of(EventType.TEAMS), team_id)
@@ -223,7 +231,9 @@ class ContestReading:
             label=data["problem_id"],
             language=data["language"],
             at=data["at"],
-            minute=minutes_of(self.ledger.contest_time_ms(data["at"])),
+            minute=self.minute_of(data["at"]),
+            is_ignored=self.ledger.is_ignored(submission_id),
+            to_verify=self.viewer.is_jury and self.ledger.to_verify(submission_id),
             verdict=judgement["verdict"] if judgement is not None and is_seen else _WAITING,
         )
 

@@ -131,6 +131,7 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/scoreboard",
     "/manage/contests/{contest}/scoreboard/events",
     "/manage/contests/{contest}/submissions",
+    "/manage/contests/{contest}/submissions/{sent}",
     "/manage/contests/{contest}/clarifications",
     "/manage/contests/{contest}/rejudges",
     "/manage/contests/{contest}/rejudges/{preview}",
@@ -431,6 +432,8 @@ RIGHTS: tuple[Right, ...] = (
             ("POST", "/rejudges"),
             ("GET", "/rejudges/{preview}"),
             ("POST", "/rejudges/{preview}"),
+            ("GET", "/submissions/{sent}"),
+            ("POST", "/submissions/{sent}"),
             ("GET", "/clarifications"),
             ("POST", "/clarifications"),
         )

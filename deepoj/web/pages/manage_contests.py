@@ -18,12 +18,14 @@ from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
+from deepoj.api.reviewing import ReviewFilter, matches
 from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contests import ContestReader, ContestReading, phase_of
 from deepoj.web.page import needs, page
+from deepoj.web.pages.jury_contest import REVIEW_FILTERS
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
@@ -154,8 +156,13 @@ class ManageContestPages:
         """List the submissions of all teams, the newest first."""
         reading, asked = await self._reader.read(visitor, key), request.args
         skipped = query_number("after", 0, _MAX_NUMBER)
-        query = {name: asked.get(name) or None for name in ("team", "problem", "verdict")}
-        found = reading.submissions(team_id=query["team"], label=query["problem"], verdict=query["verdict"])
+        query = {name: asked.get(name) or None for name in ("team", "problem", "verdict", "review")}
+        wanted = ReviewFilter(query["review"]) if query["review"] in set(ReviewFilter) else None
+        found = (
+            one
+            for one in reading.submissions(team_id=query["team"], label=query["problem"], verdict=query["verdict"])
+            if matches(reading.ledger, one.id, wanted, visitor.member.id)
+        )
         shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
         return self._pages.html(
             "manage_contest_submissions.html",
@@ -165,6 +172,7 @@ class ManageContestPages:
             waiting=reading.unjudged(),
             words=[Verdict.ACCEPTED, *(word for word in Verdict if word not in (Verdict.ACCEPTED, Verdict.INVALID))],
             query=query,
+            reviews=REVIEW_FILTERS,
             next_after=skipped + _PAGE if len(shown) > _PAGE else None,
             is_first=skipped == 0,
             **reading.frame(),

@@ -114,9 +114,9 @@ class SubmissionPages:
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
             judgings=judgings,
-            source=[] if is_erased else _source(submission),
+            source=[] if is_erased else source_of(submission),
             **(
-                self._result_values(visitor, problem, body, is_whole=reading.is_whole)
+                result_values(visitor, problem, body, is_whole=reading.is_whole)
                 if is_over
                 else _progress_values(await self._waiting(submission, body["status"]), problem)
             ),
@@ -141,7 +141,7 @@ class SubmissionPages:
             return await self._context.submissions.count_before(submission.job_id, MOST_BEFORE)
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
-            values = self._result_values(visitor, problem, body, is_whole=is_whole)
+            values = result_values(visitor, problem, body, is_whole=is_whole)
             return (
                 self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **values),
                 self._pages.piece("_tests.html", visitor, is_whole=is_whole, **values),
@@ -201,28 +201,30 @@ class SubmissionPages:
                 raise
             return author_reading(found)
 
-    def _result_values(
-        self, visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool
-    ) -> dict[str, Any]:
-        result, translate = body["data"] or {}, gettext_of(visitor.language)
-        tests = result.get("tests") or []
-        return {
-            "status": body["status"],
-            "tests": tests,
-            "squares": list(enumerate(tests, 1)),
-            "ended": len(tests),
-            "count": len(tests),
-            "before": None,
-            "is_delayed": False,
-            "most_before": MOST_BEFORE,
-            "why": sentences.of_tests(result, translate, is_whole=is_whole),
-            "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
-            "explanation": list(sentences.of_submission(result, translate)),
-            "compiled": result.get("compile"),
-            "result": result,
-            "groups": result.get("groups") or [],
-            "problem": problem,
-        }
+
+def result_values(
+    visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool
+) -> dict[str, Any]:
+    """Return what the templates of a result need. ``body``: as ``status_body`` returns it."""
+    result, translate = body["data"] or {}, gettext_of(visitor.language)
+    tests = result.get("tests") or []
+    return {
+        "status": body["status"],
+        "tests": tests,
+        "squares": list(enumerate(tests, 1)),
+        "ended": len(tests),
+        "count": len(tests),
+        "before": None,
+        "is_delayed": False,
+        "most_before": MOST_BEFORE,
+        "why": sentences.of_tests(result, translate, is_whole=is_whole),
+        "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
+        "explanation": list(sentences.of_submission(result, translate)),
+        "compiled": result.get("compile"),
+        "result": result,
+        "groups": result.get("groups") or [],
+        "problem": problem,
+    }
 
 
 def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]:
@@ -245,7 +247,7 @@ def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]
     }
 
 
-def _source(submission: Submission) -> list[tuple[str, str, str]]:
+def source_of(submission: Submission) -> list[tuple[str, str, str]]:
     """Return the files: name, numbers of the lines, text. Colours are made by no server: the patterns of highlighters
     take minutes for a source that is made for that."""
     language = LANGUAGES.get(submission.language)
