@@ -22,6 +22,7 @@ from deepoj.cli.contest_demo import demo
 from deepoj.cli.contest_package import contest_export, contest_import
 from deepoj.cli.contest_rehearsal import ContestRehearsal, print_report
 from deepoj.cli.contest_rejudge import contest_rejudge
+from deepoj.cli.contest_review import REVIEW_COMMANDS
 from deepoj.cli.contest_run import COMMANDS
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
@@ -40,7 +41,7 @@ def contest() -> None:
     """Contests: run those of a server, make one for a try, replay the event feed of a published one."""
 
 
-for _command in (*COMMANDS, contest_export, contest_import, contest_rejudge, demo):
+for _command in (*COMMANDS, *REVIEW_COMMANDS, contest_export, contest_import, contest_rejudge, demo):
     contest.add_command(_command)
 
 

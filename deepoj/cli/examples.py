@@ -84,6 +84,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "contest scoreboard": ("deepoj contest scoreboard finals", "deepoj contest scoreboard finals --html board.html"),
     "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3",),
+    "contest reviews": ("deepoj contest reviews finals --only to_verify", "deepoj contest reviews finals --json"),
+    "contest review": (
+        "deepoj contest review finals 12 verify",
+        "deepoj contest review finals 12 override --verdict 'Wrong Answer' --reason 'It reads the answer file.'",
+    ),
     "contest export": ("deepoj contest export finals finals.zip",),
     "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
