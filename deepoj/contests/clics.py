@@ -225,6 +225,8 @@ def _sees(ledger: ContestLedger, viewer: ContestViewer, kind: EventType, object_
     data = None if object_id is None else ledger.of(kind).get(object_id)
     if data is None or object_id is None or not seen(ledger, viewer, kind, object_id, data):
         return False
+    if kind is EventType.SUBMISSIONS and ledger.is_ignored(object_id):
+        return False  # the Contest API has no mark for it, and a board that a reader computes must be ours
     return all(_sees(ledger, viewer, needed, data[field]) for field, needed in _NEEDS.get(kind, ()))
 
 

@@ -181,7 +181,12 @@ class ContestLedger:
         review = self.review_of(data["submission_id"])
         if review.get("override") is None or review["override_judging"] != judging_of(judgement_id):
             return data
-        return {**data, "verdict": review["override"]}
+        points = {}
+        if "score" in data and review["override"] != Verdict.PARTIAL:
+            label = self.objects[EventType.SUBMISSIONS][data["submission_id"]]["problem_id"]
+            is_solved = review["override"] == Verdict.ACCEPTED
+            points = {"score": self.max_score(label) if is_solved else 0, "groups": []}
+        return {**data, "verdict": review["override"], **points}
 
     def review_of(self, submission_id: str) -> Object:
         """Return what the jury has decided about a submission; empty: nothing."""

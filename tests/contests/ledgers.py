@@ -26,6 +26,8 @@ LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_po
 type Step = tuple[str, int, int, str]
 #: what changes which verdicts are seen
 MOVES = ("move", "freeze", "state")
+#: what the jury decides, and whether verdicts are kept from their teams
+REVIEWS = ("review", "keep")
 _STEPS = (
     "submit",
     "submit",
@@ -44,7 +46,7 @@ _VERDICTS = [verdict.value for verdict in Verdict]
 
 
 def steps(*more: str, size: int = 30) -> st.SearchStrategy[list[Step]]:
-    """Lists of steps; of ``MOVES`` those that are named."""
+    """Lists of steps; of ``MOVES`` and ``REVIEWS`` those that are named."""
     step = st.tuples(
         st.sampled_from(_STEPS + more), st.integers(0, 17), st.integers(-3, 310), st.sampled_from(_VERDICTS)
     )
@@ -195,6 +197,20 @@ class MadeLedger:
             "problem_ids": ["A"] if m % 2 else [],
             "submission_ids": list(self.submissions)[n % 4 : n % 4 + 1], "at": iso(minute(m)),
         })  # fmt: skip
+
+    def _review(self, n: int, m: int, word: str) -> None:
+        if not self.submissions:
+            return
+        submission_id = list(self.submissions)[n % len(self.submissions)]
+        judging = self._judgings.get(submission_id, 1)
+        self.tell(EventType.REVIEWS, submission_id, {
+            "is_ignored": m % 4 == 0, "verified": judging if m % 3 else None,
+            "override": word if m % 5 == 0 else None, "override_judging": judging if m % 5 == 0 else None,
+        })  # fmt: skip
+
+    def _keep(self, n: int, m: int, _word: str) -> None:
+        self.contest |= {"is_verifying": bool(n % 2), "feedback": "hidden" if m % 2 else "full"}
+        self.tell(EventType.CONTEST, "finals", self.contest)
 
     def _move(self, _n: int, m: int, _word: str) -> None:
         if self.state["started_at"] is None:

@@ -68,10 +68,8 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
         contest = {**contest, "start_at": "9999-01-01T00:00:00.000Z"}
     start = dt.datetime.fromisoformat(contest["start_at"])
     hidden = {group for group, data in last["groups"].items() if data is not None and data["hidden"]}
-    words: dict[str, str] = {}
-    for judgement in last.get("judgements", {}).values():
-        if judgement["is_current"]:
-            words[judgement["submission_id"]] = judgement["verdict"]
+    words = _words(last, sees_all=sees_all)
+    ignored = {submission for submission, data in last.get("reviews", {}).items() if data["is_ignored"]}
     rows: list[tuple[int, int, int, str]] = []
     for team, data in last["teams"].items():
         if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
@@ -81,7 +79,8 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
             mine = []
             for place, (submission, sent) in enumerate(last.get("submissions", {}).items()):
                 ms = (dt.datetime.fromisoformat(sent["at"]) - start) // dt.timedelta(milliseconds=1)
-                if (sent["team_id"], sent["problem_id"]) == (team, problem) and 0 <= ms < contest["duration_ms"]:
+                is_here = (sent["team_id"], sent["problem_id"]) == (team, problem) and submission not in ignored
+                if is_here and 0 <= ms < contest["duration_ms"]:
                     mine.append((ms, place, words.get(submission)))
             wrong = 0
             for ms, _, word in sorted(mine, key=lambda each: each[:2]):
@@ -147,3 +146,20 @@ def naive_points(events: Sequence[ContestEvent], extensions: Mapping[str, int], 
         team: (1 + sum(other > total for other, _ in totals.values()), total, points)
         for team, (total, points) in totals.items()
     }
+
+
+def _words(last: dict[str, dict[str, Any]], *, sees_all: bool) -> dict[str, str]:
+    """Return the verdict of each submission; without ``sees_all`` not those that teams do not see."""
+    (contest,), (state,) = last["contest"].values(), last["state"].values()
+    is_over = state["ended_at"] is not None and (state["frozen_at"] is None or state["thawed_at"] is not None)
+    is_hidden = contest["feedback"] == "hidden" and not is_over
+    is_verifying = contest["is_verifying"] and state["finalized_at"] is None
+    words: dict[str, str] = {}
+    for key, judgement in last.get("judgements", {}).items():
+        submission, judging = key.split("-")
+        review = last.get("reviews", {}).get(submission, {})
+        is_kept = is_hidden or (is_verifying and str(review.get("verified")) != judging)
+        if judgement["is_current"] and (sees_all or not is_kept):
+            is_overridden = str(review.get("override_judging")) == judging
+            words[submission] = review["override"] if is_overridden else judgement["verdict"]
+    return words

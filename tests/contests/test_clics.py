@@ -21,6 +21,7 @@ from tests.contests.ledgers import (
     LAID_OUT,
     LANGUAGES,
     MOVES,
+    REVIEWS,
     MadeLedger,
     Step,
     feed,
@@ -97,7 +98,7 @@ def test_each_state_is_shown_as_the_specification_says(state: str, kind: str, vi
     assert bool(found["runs"]) == (viewer is JURY and state != "before")
 
 
-@given(steps(*MOVES), st.sampled_from(VIEWERS), st.sampled_from(["icpc", "ioi"]))
+@given(steps(*MOVES, *REVIEWS), st.sampled_from(VIEWERS), st.sampled_from(["icpc", "ioi"]))
 @example(ODD, PUBLIC, "icpc")
 @example(MOVED, JURY, "icpc")
 @example(GONE, PUBLIC, "icpc")
@@ -177,6 +178,19 @@ def test_freeze_hides_every_verdict(each: list[Step], other: str, viewer: Contes
                 told.append([feed(view), *bodies, view.scoreboard(ledger, None), view.scoreboard(ledger, "g0")])
 
     assert seen[0] == seen[1]
+
+
+@given(steps(), st.sampled_from([verdict.value for verdict in Verdict]), st.sampled_from([PUBLIC, TEAM, OTHER]))
+@example(LEAKS, "Accepted", TEAM)
+def test_verdict_that_is_not_verified_is_hidden_from_its_team_too(
+    each: list[Step], other: str, viewer: ContestViewer
+) -> None:
+    def told(verdict: Callable[[dict[str, Any], str], str]) -> list[Any]:
+        ledger, (view,) = followed([viewer], made([("keep", 1, 0, ""), NEXT, *each], verdict).events)
+        bodies = [view.collection(ledger, name, {}) for name in COLLECTIONS]
+        return [feed(view), *bodies, view.scoreboard(ledger, None)]
+
+    assert told(lambda _sent, word: word) == told(lambda _sent, _word: other)
 
 
 def test_thaw_tells_what_was_withheld_and_then_the_state() -> None:

@@ -9,7 +9,7 @@ from deepoj.contests.feed import read_events
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.replay import board_fields, replay
 from deepoj.contests.views import JURY
-from tests.contests.ledgers import LAID_OUT, MOVES, MadeLedger, Step, feed, followed, steps
+from tests.contests.ledgers import LAID_OUT, MOVES, REVIEWS, MadeLedger, Step, feed, followed, steps
 from tests.contests.naive import naive_ledger_board
 
 #: a frozen solution, a rejudge of it, a thaw, a compile error that costs
@@ -26,7 +26,7 @@ MOVED: list[Step] = [
 ]  # fmt: skip
 
 
-@given(steps(*MOVES), st.integers(0, 60))
+@given(steps(*MOVES, *REVIEWS), st.integers(0, 60))
 @example(ODD, 20)
 @example(MOVED, 0)
 @example(ODD[:6], 0)
@@ -54,7 +54,7 @@ def test_board_step_by_step_is_the_whole_folds_and_the_naive_scorers(made: list[
             assert of_whole.first_to_solve(label) == of_slow.first_to_solve(label)
 
 
-@given(steps(*MOVES))
+@given(steps(*MOVES, *REVIEWS))
 @example(ODD)
 @example(MOVED)
 def test_replaying_the_jurys_feed_gives_the_jurys_board(made: list[Step]) -> None:

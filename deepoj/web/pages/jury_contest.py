@@ -111,7 +111,7 @@ class JuryContestPages:
             minute=reading.minute_of(found.at),
             steps=steps,
             acts=_ACTS,
-            sent={"verdict": "", "reason": "", **({} if form is None else form.fields)},
+            sent={"act": "", "verdict": "", "reason": "", **({} if form is None else form.fields)},
             verdicts=VERDICTS,
             done=_DONE.get(ReviewAct(done)) if refused is None and done in set(ReviewAct) else None,
             language=LANGUAGES.get(submission.language),

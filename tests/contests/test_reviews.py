@@ -1,0 +1,147 @@
+"""The jury's desk, by its routes and pages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.words.contests import Contest
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Receipt
+from tests.contests.scene import HOUR_MS, Scene, opened, scene
+from tests.contract.labs import PgLab, claim, draft, report, submit
+from tests.web.contest_scene import JURY, MEMBER, STRANGER, TEAM, Arena, arena, draft_problem, rules
+
+__all__ = ["scene"]
+
+
+async def _sent(scene: Scene, verdict: Verdict) -> str:
+    """Submit and judge a program. Return its id in the contest."""
+    job_id = await scene.verdict("owl", verdict, "x")
+    return scene.lab.sql(f"SELECT id FROM submissions WHERE job_id = '{job_id}'").strip()
+
+
+async def _act(scene: Scene, who: str, submission: str, act: str, **more: Any) -> str:
+    """Do an act. Return the code of its refusal, or ``done``."""
+    sent = {"act": act, "judging": 1, **more}
+    status, body = await scene.ask(who, "POST", f"/finals/submissions/{submission}/review", sent)
+    return "done" if status == 200 else str(body["code"])
+
+
+async def _solved(scene: Scene, who: str = "stranger") -> list[int]:
+    return [row["solved"] for row in (await scene.done(who, "GET", "/finals/scoreboard"))["rows"]]
+
+
+async def test_a_claimed_submission_is_verified_by_its_account_alone_or_after_a_release(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, is_verifying=True)
+    submission = await _sent(scene, Verdict.ACCEPTED)
+    for who, act, expected in (
+        ("jury", "claim", "done"), ("admin", "claim", "SUBMISSION_CLAIMED"), ("admin", "verify", "SUBMISSION_CLAIMED"),
+    ):  # fmt: skip
+        assert await _act(scene, who, submission, act) == expected
+    mine = await scene.done("jury", "GET", "/finals/reviews?filter=mine")
+    assert [(one["id"], one["claimed_by"]) for one in mine["submissions"]] == [(submission, "jury")]
+    assert (await scene.done("admin", "GET", "/finals/reviews?filter=mine"))["submissions"] == []
+    assert len((await scene.done("admin", "GET", "/finals/reviews?filter=to_verify"))["submissions"]) == 1
+    assert await _act(scene, "admin", submission, "release") == "done"
+    assert await _act(scene, "admin", submission, "verify", judging=2) == "JUDGED_AGAIN"
+    assert await _act(scene, "admin", submission, "verify") == "done"
+    assert (await scene.done("admin", "GET", "/finals/reviews?filter=to_verify"))["submissions"] == []
+    history = (await scene.done("jury", "GET", f"/finals/submissions/{submission}/review"))["history"]
+    assert [(one["by"], one["act"]) for one in history] == [("jury", "claim"), ("root", "release"), ("root", "verify")]
+    assert scene.lab.sql("SELECT count(*) FROM admin_events WHERE act = 'contest_reviewed'").strip() == "3"
+
+
+async def test_an_override_counts_when_a_second_account_confirms_it_and_ends_with_a_rejudge(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    submission = await _sent(scene, Verdict.ACCEPTED)
+    assert await _solved(scene) == [1, 0, 0]
+    sent = {"verdict": "Wrong Answer", "reason": "It reads the answers."}
+    assert await _act(scene, "jury", submission, "confirm") == "NO_OVERRIDE_PROPOSED"
+    assert await _act(scene, "jury", submission, "override", verdict="Wrong Answer") == "INVALID_PARAM"
+    assert await _act(scene, "jury", submission, "override", **sent) == "done"
+    assert await _act(scene, "admin", submission, "verify") == "OVERRIDE_PROPOSED"
+    assert await _act(scene, "jury", submission, "confirm") == "OWN_PROPOSAL"
+    assert await _solved(scene) == [1, 0, 0], "it is only proposed"
+    assert await _act(scene, "admin", submission, "confirm") == "done"
+    assert (await _solved(scene), await _solved(scene, "jury")) == ([0, 0, 0], [0, 0, 0])
+    listed = await scene.home.ask("GET", "/api/v1/submissions?verdict=Wrong%20Answer", token=scene.tokens["owl"])
+    [own] = json.loads(await listed.get_data())["submissions"]
+    assert own["status"] == "Wrong Answer"
+    await scene.lab.store.rejudges.rejudge(own["job_id"], None, by="jury", in_full=True, stream_key="s")
+    won = await claim(scene.lab, own["job_id"], entry_id="2-1")
+    assert await scene.lab.store.leases.finalize(won, report(Verdict.ACCEPTED), {"tests": []}) is None
+    assert await _solved(scene) == [1, 0, 0]
+
+
+async def test_the_only_account_of_the_jury_confirms_its_own_override(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    submission = await _sent(scene, Verdict.WRONG_ANSWER)
+    scene.lab.sql("UPDATE users SET is_disabled = true WHERE username = 'root'")
+    sent = {"verdict": "Accepted", "reason": "The answer was wrong."}
+    assert await _act(scene, "jury", submission, "override", **sent) == "done"
+    assert await _act(scene, "jury", submission, "confirm") == "done"
+    assert await _solved(scene) == [1, 0, 0]
+
+
+async def test_an_ignored_submission_is_on_no_board_until_it_is_restored(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None, is_verifying=True)
+    submission = await _sent(scene, Verdict.ACCEPTED)
+    assert await _act(scene, "jury", submission, "ignore", reason="Sent by mistake.") == "done"
+    assert await _solved(scene, "jury") == [0, 0, 0]
+    assert await _act(scene, "jury", submission, "restore") == "done"
+    assert await _solved(scene, "jury") == [1, 0, 0]
+    assert await _act(scene, "jury", submission, "ignore", reason="Sent by mistake.") == "done"
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    await scene.done("jury", "POST", "/finals/finalize", {})
+    assert await _act(scene, "jury", submission, "restore") == "CONTEST_FINALIZED"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [({"act": "verify"}, 409), ({"act": "else"}, 400), ({"act": "claim", "judging": "x"}, 400)]
+)
+async def test_a_page_of_the_jury_says_what_it_refuses(
+    tmp_path: Path, real: PgLab, sent: dict[str, str], status: int
+) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("spring", rules(100.0, is_verifying=True), [await draft_problem(place)])
+    _, submission = await _submitted(place, contest)
+    path = f"/manage/contests/spring/submissions/{submission}"
+    reply = await place.visits[JURY].post(path, {"judging": "1", **sent})
+    assert reply.status == status, reply.text
+
+
+async def _submitted(place: Arena, contest: Contest) -> tuple[str, str]:
+    """Submit a program of the team of the pages' visitor. Return its job and its id in the contest."""
+    author = await place.home.ports.accounts.credentials(TEAM)
+    assert author is not None
+    problem_id = int(place.real.sql("SELECT problem_id FROM contest_problems"))
+    job = await submit(place.real.store, replace(draft(author.user.id, problem_id), contest_id=contest.id))
+    assert isinstance(job, Receipt), job
+    return job.job_id, place.real.sql("SELECT max(id) FROM submissions").strip()
+
+
+async def test_the_jurys_page_verifies_and_the_teams_page_then_shows_the_verdict(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("spring", rules(100.0, is_verifying=True), [await draft_problem(place)])
+    job_id, submission = await _submitted(place, contest)
+    won = await claim(real, job_id)
+    assert await real.store.leases.finalize(won, report(Verdict.ACCEPTED), {"tests": []}) is None
+    path, team = f"/manage/contests/spring/submissions/{submission}", place.visits[TEAM]
+    for who, expected in ((STRANGER, 303), (MEMBER, 403), (TEAM, 403), (JURY, 200)):
+        assert (await place.visits[who].get(path)).status == expected, who
+    page = (await team.get(f"/submissions/{job_id}")).text
+    assert "The result is shown when" in page
+    assert "Accepted" not in page
+    listed = (await place.visits[JURY].get("/manage/contests/spring/submissions?review=to_verify")).text
+    assert f'href="{path}"' in listed
+    reply = await place.visits[JURY].post(path, {"act": "verify", "judging": "1"})
+    assert reply.location == f"{path}?done=verify", reply.text
+    assert "verified the verdict" in (await place.visits[JURY].get(reply.location)).text
+    assert "Accepted" in (await team.get(f"/submissions/{job_id}")).text
+    assert "Accepted" in (await team.get("/contests/spring/submissions")).text
