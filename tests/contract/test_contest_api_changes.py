@@ -82,8 +82,8 @@ async def test_clarification_goes_to_the_teams_of_groups(scene: Scene) -> None:
         assert (await scene.send("POST", "/clarifications", name, {"text": "?", **more}))[0] == 400, (name, more)
 
 
-async def test_submission_of_several_files_names_its_entry_point(scene: Scene) -> None:
-    files = {"Main.java": "public class Main {}", "B.java": "class B {}"}
+async def test_submission_of_many_files_names_its_entry_point(scene: Scene) -> None:
+    files = {"Main.java": "public class Main {}"} | {f"C{n}.java": f"class C{n} {{}}" for n in range(9)}
     status, java, _ = await scene.submit(
         "alice", language_id="java", files=[{"data": zipped(files)}], entry_point="org.Main"
     )

@@ -54,6 +54,11 @@ def test_the_demo_is_a_finished_contest_with_a_thawed_board(
     assert len(said(environ, "clarify", made["contest_id"])["clarifications"]) == 5
     awards = node.client.get(f"/api/v1/contests/{made['contest_id']}/awards").json()["awards"]
     assert {"winner", "first-to-solve-C", "group-winner-graduates"} <= {award["id"] for award in awards}
+    api = f"/clics/contests/{made['contest_id']}"
+    assert [problem["test_data_count"] for problem in node.client.get(f"{api}/problems").json()[1:]] == [3, 3]
+    team = node.client.get(f"{api}/account", auth=(made["team_user"], made["team_password"])).json()
+    assert team["team_id"] == "owls"
+    assert node.client.get(f"{api}/commentary").json()[0]["team_ids"] == ["owls"]
     feed = tmp_path / "event-feed.ndjson"
     feed.write_bytes(node.client.get(f"/clics/contests/{made['contest_id']}/event-feed").content)
     replayed = said(environ, "replay", str(feed), "--board", str(tmp_path / "board.json"))

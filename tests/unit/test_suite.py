@@ -70,6 +70,20 @@ def fault_table() -> dict[int, list[str]]:
     return {int(number): re.findall(r"`([\w/.]+::\w+)`", cell) for number, cell in rows}
 
 
+def compliance_table() -> dict[int, tuple[str, list[str]]]:
+    """The table of requirements for contests: number → whether it is met, and the tests that are named."""
+    text = (conftest.ROOT / "deploy/docs/contest-compliance.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
+    return {int(number): (state, re.findall(r"`([\w/.]+::\w+)`", cell)) for number, state, cell in rows}
+
+
+def test_compliance_table_names_a_test_or_a_reason() -> None:
+    rows = compliance_table()
+    assert list(rows) == list(range(1, len(rows) + 1))
+    assert len(rows) >= 115
+    assert {state for state, _ in rows.values()} <= {"met", "partly", "**no**", "operator", "(in work)"}
+
+
 def test_fault_table_names_tests_for_each_fault() -> None:
     faults = fault_table()
     assert list(faults) == list(range(1, 32))
@@ -80,10 +94,11 @@ def test_fault_table_names_tests_for_each_fault() -> None:
     "names",
     [
         [name for tests in fault_table().values() for name in tests],
+        [name for _, tests in compliance_table().values() for name in tests],
         list(conftest.quarantined()),
         [mutant.test for mutant in MUTANTS],
     ],
-    ids=["CONTRIBUTING", "quarantine", "mutants"],
+    ids=["CONTRIBUTING", "compliance", "quarantine", "mutants"],
 )
 def test_tests_that_are_named_exist(names: list[str]) -> None:
     split = {name: name.partition("[")[0].partition("::") for name in names}
