@@ -21,6 +21,7 @@ from deepoj.web.contests import ContestReading
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClarificationDraft, Contest, ContestMember, EventType
+from deepoj.words.statements import StatementSample, StatementSet
 from tests.api.house import client, house_on, served
 from tests.contract.labs import PgLab, claim, report
 from tests.fakes.ports import Store
@@ -160,6 +161,26 @@ async def test_a_team_submits_and_reads_its_submission_and_others_do_not(tmp_pat
     assert sent.location not in (await place.visits[OTHER].get("/contests/finals/submissions")).text
     again = await place.visits[TEAM].get(f"/contests/finals/problems/A?from={job_id}")
     assert "int main(){}" in again.text
+
+
+async def test_a_team_runs_a_program_on_the_samples_unless_the_rules_say_no(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    number = await draft_problem(place)
+    samples = StatementSet(samples=(StatementSample(input="1 2\n", output="3\n"),))
+    assert await real.pg_store.statements.keep_statements(number, "00", samples, renderer=1)
+    for key, allows in (("open", True), ("closed", False)):
+        await place.hold(key, rules(100.0, name=key, allows_custom_runs=allows), [number])
+        path = f"/contests/{key}/problems/A"
+        page = await place.visits[TEAM].get(path)
+        assert (f'formaction="{path}/samples"' in page.text) == allows
+        reply = await place.visits[TEAM].post(f"{path}/samples", _CODE)
+        assert reply.status == (303 if allows else 403)
+        if allows:
+            assert reply.location.startswith(f"{path}?samples=run-")
+            shown = await place.visits[TEAM].get(reply.location.partition("#")[0])
+            assert f'data-hx-get="{path}/samples?samples=run-' in shown.text
+            assert "int main(){}" in shown.text, "the program stays in the form"
+    assert real.sql("SELECT count(*) FROM submissions").strip() == "0", "a run is no submission"
 
 
 async def test_a_refused_submission_keeps_what_was_written(tmp_path: Path, real: PgLab) -> None:
