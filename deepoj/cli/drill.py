@@ -155,15 +155,19 @@ for _name in DRILLS:
 @click.option("--seed", type=int, help="Seed of the schedule (default: random).")
 @click.option("--jobs", default=1000, show_default=True, help="Number of submissions.")
 @click.option("--faults", default=200, show_default=True, help="Number of faults while they are judged.")
+@click.option("--contest", "is_contest", is_flag=True, help="Submit to a contest; check its event feed and board.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
-def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
+def soak(seed: int | None, jobs: int, faults: int, is_contest: bool, as_json: bool) -> int:
     """Submit jobs to three nodes during a schedule of faults, and check the history."""
     chosen = secrets.randbelow(_SEEDS) if seed is None else seed
     console = Console(stderr=True)
     missing = missing_faults()
     for kind, why in missing.items():
         errors.say(f"without {kind}: {why}")
-    plan = SoakPlan(seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()))
+    plan = SoakPlan(
+        seed=chosen, jobs=jobs, faults=faults, without=missing, timing=SOAK_TIMING.scaled(slowness()),
+        is_contest=is_contest,
+    )  # fmt: skip
     console.print(f"seed {chosen}, lease {plan.timing.lease_s:g} s")
 
     def once(directory: Path) -> SoakOutcome:
@@ -188,8 +192,8 @@ def soak(seed: int | None, jobs: int, faults: int, as_json: bool) -> int:
         _show_soak(outcome)
     if not outcome.good:
         errors.say(
-            f"the soak failed; repeat it with `make soak SEED={chosen} JOBS={jobs} FAULTS={faults}`; logs and"
-            f" history are kept in {directory}"
+            f"the soak failed; repeat it with `deepoj drill soak --seed {chosen} --jobs {jobs} --faults {faults}"
+            f"{' --contest' * is_contest}`; logs and history are kept in {directory}"
         )
     return GOOD if outcome.good else CHECK_FAILED
 
@@ -252,7 +256,8 @@ def _show_soak(outcome: SoakOutcome) -> None:
         ("tries to submit", outcome.tries), ("polls answered", outcome.polls),
         ("attempts", outcome.attempts), ("leases lost", outcome.lost_leases), ("given back", outcome.given_back),
         ("writes refused", outcome.refused_writes), ("faults played", outcome.played.total()),
-        ("faults without a request", outcome.unplayed), ("starts refused and repeated", outcome.refused_starts),
+        ("faults without a request", outcome.unplayed), ("lines of feeds read", outcome.feed_lines),
+        ("connections to feeds", outcome.feed_connections), ("starts refused and repeated", outcome.refused_starts),
     ):  # fmt: skip
         table.add_row(what, str(count))
     for kind in FaultKind:

@@ -21,7 +21,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "drill redis-wipe": ("deepoj drill redis-wipe", "deepoj drill redis-wipe --live --yes"),
     "drill stream-trim": ("deepoj drill stream-trim", "deepoj drill stream-trim --live"),
     "drill worker-kill": ("deepoj drill worker-kill", "deepoj drill worker-kill --live --yes --pid 4711"),
-    "drill soak": ("deepoj drill soak --jobs 1000 --faults 200", "deepoj drill soak --seed 7 --json"),
+    "drill soak": ("deepoj drill soak --jobs 1000 --faults 200", "deepoj drill soak --contest --jobs 300"),
     "bench": ("deepoj bench node", "deepoj bench judge --output judge.json"),
     "bench sandbox": ("deepoj bench sandbox", "deepoj bench sandbox --rounds 200 --json"),
     "bench judge": ("deepoj bench judge", "deepoj bench judge --rounds 3 --large-tests 20"),

@@ -20,6 +20,8 @@ from deepoj.operate.drill.stage import slowness
 SEED = 20_240
 JOBS = 200
 FAULTS = 40
+#: nodes killed, Redis away, database silent
+_OF_A_CONTEST = (FaultKind.NODE_KILL, FaultKind.REDIS_CRASH, FaultKind.POSTGRES_CRASH, FaultKind.LINK_CUT)
 AGAIN = f"play it again: make soak SEED={SEED} JOBS={JOBS} FAULTS={FAULTS}"
 
 
@@ -48,6 +50,21 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path) -> None:
     assert outcome.accepted == outcome.finished == JOBS, AGAIN
     assert outcome.played.total() + outcome.unplayed == FAULTS, AGAIN
     assert set(outcome.played) == set(FaultKind) - missing.keys(), AGAIN
+
+
+def test_readers_of_a_contest_see_each_event_once_and_its_board_is_right(tmp_path: Path) -> None:
+    """``deepoj drill soak --contest`` is the long form."""
+    without = {kind: "it is in the long form" for kind in FaultKind if kind not in _OF_A_CONTEST}
+    plan = SoakPlan(
+        seed=SEED, jobs=24, faults=len(_OF_A_CONTEST), without=without, timing=SOAK_TIMING.scaled(slowness()),
+        is_contest=True,
+    )  # fmt: skip
+    directory = tmp_path / "soak"
+    directory.mkdir(mode=0o711)
+    outcome = _played(plan, directory)
+    assert not outcome.violations, f"{[str(one) for one in outcome.violations]}; see {directory}"
+    assert outcome.accepted == outcome.finished == plan.jobs
+    assert outcome.feed_lines > 6 * plan.jobs, "six readers, each with every submission"
 
 
 def _played(plan: SoakPlan, directory: Path) -> SoakOutcome:

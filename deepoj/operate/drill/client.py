@@ -44,13 +44,16 @@ class Client:
     #: ids of jobs whose verdict was read
     finished: set[str] = field(default_factory=set)
     accepted: int = 0
-    _headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: the contest to which it submits, and the labels of problems there; empty: none
+    contest: str = ""
+    labels: Mapping[int, str] = field(default_factory=dict)
 
     async def settle_in(self) -> None:
         """Create an administrator's account and the problems. Raises StartRefused."""
         await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=_ADMIN), 409)
         answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=_ADMIN))
-        self._headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        self.headers = {"Authorization": f"Bearer {answer.json()['token']}"}
         problems = {}
         for task in Task:
             answer = await self._insist("create a problem", partial(self.post_problem, task))
@@ -62,7 +65,7 @@ class Client:
         account = _ADMIN | {"username": username}
         await self._insist("register", lambda base: self.http.post(f"{base}/api/v1/auth/register", json=account), 409)
         answer = await self._insist("log in", lambda base: self.http.post(f"{base}/api/v1/auth/login", json=account))
-        return replace(self, _headers={"Authorization": f"Bearer {answer.json()['token']}"})
+        return replace(self, headers={"Authorization": f"Bearer {answer.json()['token']}"})
 
     async def gauge(self, name: str, *, field: str = "") -> float | None:
         """Return a metric of a random node, with the label ``field`` if that is not empty; None if it is unknown."""
@@ -81,7 +84,17 @@ class Client:
             f"{base}/api/v1/problems",
             data={"title": title, "time_limit": str(limit_ms), "memory_limit": "128"},
             files={"file": ("problem.zip", package(), "application/zip")},
-            headers=self._headers,
+            headers=self.headers,
+        )
+
+    async def insist_on(
+        self, method: str, path: str, body: Mapping[str, object] | None = None, *accepted: int
+    ) -> httpx.Response:
+        """Repeat a request of the account until it succeeds or has an ``accepted`` status. Raises StartRefused."""
+        return await self._insist(
+            f"{method} {path}",
+            lambda base: self.http.request(method, f"{base}{path}", json=body, headers=self.headers),
+            *accepted,
         )
 
     async def _insist(self, action: str, ask: Ask, *accepted: int) -> httpx.Response:
@@ -140,12 +153,17 @@ class Client:
 
     async def _try(self, key: str, program: DrillProgram, problem_id: int) -> str:
         name, base = self._base()
-        body = {"problem_id": problem_id, "language": program.language, "code": program.code}
+        path, body = "/api/v1/submit", dict[str, object]({"language": program.language, "code": program.code})
+        if self.contest:
+            path = f"/api/v1/contests/{self.contest}/submit"
+            body["problem"] = self.labels[problem_id]
+        else:
+            body["problem_id"] = problem_id
         begun_s = trio.current_time()
         answer, text, job_id = Answer.UNKNOWN, "", ""
         try:
             response = await self.http.post(
-                f"{base}/api/v1/submit", json=body, headers=self._headers | {"Idempotency-Key": key}
+                f"{base}{path}", json=body, headers={**self.headers, "Idempotency-Key": key}
             )
             text = f"{response.status_code} {response.text[:200]}"
             if response.status_code == httpx.codes.OK:
@@ -166,7 +184,7 @@ class Client:
         name, base = self._base()
         begun_s = trio.current_time()
         try:
-            response = await self.http.get(f"{base}/api/v1/status/{job_id}", headers=self._headers)
+            response = await self.http.get(f"{base}/api/v1/status/{job_id}", headers=self.headers)
         except httpx.TransportError:
             return False
         ended_s = trio.current_time()

@@ -109,6 +109,8 @@ class Wrong(enum.StrEnum):
     AUDIT = "audit"
     FELL = "node fell"
     ODD = "odd answer"
+    FEED = "event feed"
+    BOARD = "scoreboard"
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import trio
 
 from deepoj.operate.drill import clocks, programs, schedule
+from deepoj.operate.drill.contest import SoakContest, open_contest
 from deepoj.operate.drill.faults import inflict
 from deepoj.operate.drill.history import Violation, Wrong, check
 from deepoj.operate.drill.nodes import may_mount
@@ -44,6 +45,8 @@ class SoakPlan:
     nodes: int = 3
     timing: Timing = SOAK_TIMING
     settle_s: float = 240.0
+    #: the submissions are those of a contest, whose feed and board are checked, too
+    is_contest: bool = False
     without: dict[FaultKind, str] = field(default_factory=dict)
 
     @property
@@ -86,6 +89,9 @@ class SoakOutcome:
     given_back: int
     tries: int
     polls: int
+    #: lines that the readers of a contest's feed have read, and the connections that they needed
+    feed_lines: int
+    feed_connections: int
 
     @property
     def good(self) -> bool:
@@ -116,15 +122,20 @@ async def soak(plan: SoakPlan, directory: Path, progress: SoakProgress) -> SoakO
     ) as stage:
         progress.changed("the nodes judge their canaries")
         await stage.await_ready()  # before the nodes judge, faults would affect little
-        played, unplayed = await _play(stage, plan, faults, progress)
+        contest = await open_contest(stage, plan.jobs // 2) if plan.is_contest else None
+        played, unplayed = await _play(stage, plan, faults, progress, contest)
+        wrong: Sequence[Violation] = ()
+        if contest is not None:
+            progress.changed("the contest ends")
+            wrong = await contest.end()
         progress.changed("the ledger is read")
         await _read_ledger(stage)
-        audited = await stage.audited()
-    return _outcome(stage, plan, played, unplayed, audited=audited, seconds=trio.current_time() - began)
+        audited = [*await stage.audited(), *wrong]
+    return _outcome(stage, plan, contest, played, unplayed, audited=audited, seconds=trio.current_time() - began)
 
 
 async def _play(
-    stage: Stage, plan: SoakPlan, faults: Sequence[Fault], progress: SoakProgress
+    stage: Stage, plan: SoakPlan, faults: Sequence[Fault], progress: SoakProgress, contest: SoakContest | None
 ) -> tuple[Counter[FaultKind], int]:
     """Run until all faults are over and all jobs have a verdict, or no verdict came for ``settle_s``."""
     window = trio.CapacityLimiter(WINDOW)
@@ -139,7 +150,7 @@ async def _play(
             progress.verdicts += 1
             progress.changed()
 
-        await stage.client.see_through(f"drill-{number}", program, seen)
+        await (contest.team() if contest is not None else stage.client).see_through(f"drill-{number}", program, seen)
         left[0] -= 1
         if not left[0]:
             all_seen.set()
@@ -212,6 +223,7 @@ async def _read_ledger(stage: Stage) -> None:
 def _outcome(
     stage: Stage,
     plan: SoakPlan,
+    contest: SoakContest | None,
     played: Counter[FaultKind],
     unplayed: int,
     *,
@@ -227,14 +239,15 @@ def _outcome(
         for fall in falls
         if fall.exit_code == _FELL or fall.exit_code < 0
     ]
-    if stage.client.accepted < plan.jobs:
-        words = f"{plan.jobs - stage.client.accepted} programs were never accepted"
+    accepted = stage.client.accepted if contest is None else contest.accepted
+    if accepted < plan.jobs:
+        words = f"{plan.jobs - accepted} programs were never accepted"
         violations.append(Violation(Wrong.LOST, "", words))
     events = Counter(line.event for line in history.ledger)
     return SoakOutcome(
         seed=plan.seed,
         seconds=seconds,
-        accepted=stage.client.accepted,
+        accepted=accepted,
         finished=len(stage.client.finished),
         played=played,
         unplayed=unplayed,
@@ -246,4 +259,6 @@ def _outcome(
         given_back=events["given_back"],
         tries=len(history.tries),
         polls=len(history.seen),
+        feed_lines=0 if contest is None else sum(len(reader.lines) for reader in contest.readers),
+        feed_connections=0 if contest is None else sum(reader.connections for reader in contest.readers),
     )
