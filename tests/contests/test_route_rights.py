@@ -1,88 +1,144 @@
-"""Who may call which route of contests, in each state of a contest, as one table."""
+"""Who may call which route of contests and see which of their pages, in each state of a contest, as one table."""
 
 from __future__ import annotations
 
-import re
+import base64
+import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deepoj.contests.clics import access_of
+from deepoj.contests.views import JURY
+from deepoj.web.visitor import Visitors, _digest
+from tests.api.house import House, house_on, package
 from tests.contests.scene import BASE, HOUR_MS, Scene, ago, finals, opened, scene
+from tests.web.pages import LOGIN
+from tests.web.test_rights import pattern
+from tests.web.visits import SESSION, Visit
 
 __all__ = ["scene"]
 
-_CALLERS = ("stranger", "member", "owl", "setter", "jury", "operator", "admin")
-_READ = (200,) * 7
-_RUN = (401, 403, 403, 403, 200, 403, 200)
-#: the contest has no such submission
-_NONE = (401, 403, 403, 403, 404, 403, 404)
-_TOO_LATE = (401, 403, 403, 403, 409, 403, 409)
+#: without an account, without a team, of two teams; those with a role; an administrator
+_CALLERS = ("stranger", "member", "owl", "lark", "setter", "jury", "operator", "admin")
+type _Statuses = tuple[int, ...]
+_API, _CLICS, _PAGES, _MANAGE = (
+    f"{BASE}/finals",
+    "/clics/contests/finals",
+    "/contests/finals",
+    "/manage/contests/finals",
+)
+
+
+def _zip() -> str:
+    """Return a program as the Contest API wants it: a zip in base64."""
+    return base64.b64encode(package({"main.cpp": "int main(){}"})).decode()
+
+
 #: stands in a request for the id of the contest's problem
 _PROBLEM = "the problem"
-#: each route with a request → who gets which status while the contest runs, in the order of the callers
-_ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, tuple[int, ...]]] = {
-    ("GET", ""): (None, _READ),
-    ("GET", "/finals"): (None, _READ),
-    ("GET", "/finals/teams"): (None, _READ),
-    ("GET", "/finals/clarifications"): (None, _READ),
-    ("GET", "/finals/scoreboard"): (None, _READ),
-    ("GET", "/finals/scoreboard.csv"): (None, _READ),
-    ("GET", "/finals/scoreboard.html"): (None, _READ),
-    ("GET", "/finals/scoreboard/1/A"): (None, _READ),
-    ("GET", "/finals/submissions"): (None, _READ),
-    ("GET", "/finals/awards"): (None, _READ),
-    ("GET", "/finals/waits"): (None, _RUN),
-    ("POST", ""): (finals(), _TOO_LATE),
-    ("PATCH", "/finals"): ({"name": "Renamed"}, _RUN),
-    ("PUT", "/finals/problems/A"): ({"problem_id": _PROBLEM}, _RUN),
-    ("DELETE", "/finals/problems/Z"): (None, _RUN),
-    ("POST", "/finals/teams"): ({"format": "csv", "text": "4,Fourth"}, _RUN),
-    ("POST", "/finals/submit"): (
-        {"problem": "A", "language": "cpp17", "code": "x"}, (401, 403, 200, 403, 403, 403, 403),
-    ),
-    # the member is in a team that the director has made
-    ("POST", "/finals/registration"): (None, (401, 409, 200, 409, 409, 409, 409)),
-    ("DELETE", "/finals/registration"): (None, (401, 403, 403, 403, 403, 403, 403)),
-    ("POST", "/finals/clarifications"): ({"text": "x"}, (401, 403, 201, 403, 201, 403, 201)),
-    ("POST", "/finals/rejudges"): ({}, (401, 403, 403, 403, 400, 403, 400)),
-    ("GET", "/finals/rejudges"): (None, _RUN),
-    ("GET", "/finals/rejudges/1"): (None, (401, 403, 403, 403, 404, 403, 404)),
-    ("POST", "/finals/rejudges/1/apply"): (None, (401, 403, 403, 403, 404, 403, 404)),
-    ("POST", "/finals/rejudges/1/cancel"): (None, (401, 403, 403, 403, 404, 403, 404)),
-    ("GET", "/finals/reviews"): (None, _RUN),
-    ("GET", "/finals/submissions/7/review"): (None, _NONE),
-    ("POST", "/finals/submissions/7/review"): ({"act": "claim"}, _NONE),
-    ("POST", "/finals/finalize"): ({}, _TOO_LATE),
-    ("DELETE", "/finals"): (None, _TOO_LATE),
+
+_ALL: _Statuses = (200,) * 8
+_RUN: _Statuses = (401, 403, 403, 403, 403, 200, 403, 200)
+_TOO_LATE: _Statuses = (401, 403, 403, 403, 403, 409, 403, 409)
+_CLOSED: _Statuses = (401, 403, 403, 403, 403, 403, 403, 403)
+#: pages: of accounts; of teams and those who run contests; of the latter, answered and refused
+_MEMBERS: _Statuses = (LOGIN, 200, 200, 200, 200, 200, 200, 200)
+_INSIDE: _Statuses = (LOGIN, 403, 200, 200, 403, 200, 403, 200)
+_NO_FILE: _Statuses = (LOGIN, 403, 404, 404, 403, 404, 403, 404)
+_JURY_PAGE: _Statuses = (LOGIN, 403, 403, 403, 403, 200, 403, 200)
+_JURY_FORM: _Statuses = (LOGIN, 403, 403, 403, 403, 303, 403, 303)
+_JURY_LATE: _Statuses = (LOGIN, 403, 403, 403, 403, 409, 403, 409)
+_TEAM_FORM: _Statuses = (LOGIN, 403, 303, 303, 403, 403, 403, 403)
+_CLOSED_FORM: _Statuses = (LOGIN, 403, 403, 403, 403, 403, 403, 403)
+_SENT = {"language": "cpp17", "code": "int main(){}"}
+_ZIPPED = {"problem_id": "A", "language_id": "cpp17", "files": [{"data": _zip(), "mime": "application/zip"}]}
+#: endpoints that not everybody has
+_ENDPOINTS: Mapping[str, _Statuses] = {
+    "account": (404, *_ALL[1:]),
+    "accounts": (404, 404, 200, 200, 404, 200, 404, 200),
+    "runs": (404, 404, 404, 404, 404, 200, 404, 200),
+}
+#: each route and page with a request → who gets which status while the contest runs, in the order of the callers
+_ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
+    ("GET", BASE): (None, _ALL),
+    **{("GET", f"{_API}{path}"): (None, _ALL)
+       for path in ("", "/teams", "/clarifications", "/scoreboard", "/scoreboard.csv", "/awards")},
+    ("POST", BASE): (finals(), _TOO_LATE),
+    ("PATCH", _API): ({"name": "Renamed"}, _RUN),
+    ("PUT", f"{_API}/problems/A"): ({"problem_id": _PROBLEM}, _RUN),
+    ("DELETE", f"{_API}/problems/Z"): (None, _RUN),
+    ("POST", f"{_API}/teams"): ({"format": "csv", "text": "4,Fourth"}, _RUN),
+    ("POST", f"{_API}/submit"): ({"problem": "A", **_SENT}, (401, 403, 200, 200, 403, 403, 403, 403)),
+    ("POST", f"{_API}/clarifications"): ({"text": "x"}, (401, 403, 201, 201, 403, 201, 403, 201)),
+    ("POST", f"{_API}/finalize"): ({}, _TOO_LATE),
+    ("GET", "/clics/"): (None, _ALL),
+    ("GET", "/clics/contests"): (None, _ALL),
+    ("GET", _CLICS): (None, _ALL),
+    **{("GET", f"{_CLICS}/{type_}"): (None, _ENDPOINTS.get(type_, _ALL))
+       for type_ in ("access", "account", *(each["type"] for each in access_of(JURY)["endpoints"]))
+       if type_ != "contest"},
+    ("GET", f"{_CLICS}/teams/2"): (None, _ALL),
+    ("GET", f"{_CLICS}/submissions/1/files"): (None, (404,) * 8),
+    ("PATCH", _CLICS): ({"id": "finals", "start_time": None}, _CLOSED),
+    ("POST", f"{_CLICS}/submissions"): (_ZIPPED, (401, 403, 200, 200, 403, 403, 403, 403)),
+    ("POST", f"{_CLICS}/clarifications"): ({"text": "x"}, (401, 403, 200, 200, 403, 200, 403, 200)),
+    ("GET", "/contests"): (None, _ALL),
+    **{("GET", f"{_PAGES}{path}"): (None, _ALL)
+       for path in ("", "/scoreboard", "/scoreboard/events", "/clarifications")},
+    ("GET", f"{_PAGES}/board"): (None, (303,) * 8),
+    ("GET", f"{_PAGES}/submissions"): (None, _MEMBERS),
+    ("GET", f"{_PAGES}/problems/A"): (None, _INSIDE),
+    ("GET", f"{_PAGES}/problems/A/statement/files/none.png"): (None, _NO_FILE),
+    ("GET", f"{_PAGES}/problems/A/attachments/none.txt"): (None, _NO_FILE),
+    ("POST", f"{_PAGES}/problems/A"): (_SENT, _TEAM_FORM),
+    ("POST", f"{_PAGES}/clarifications"): ({"text": "why?"}, _TEAM_FORM),
+    ("GET", "/manage/contests"): (None, _JURY_PAGE),
+    ("POST", "/manage/contests"): ({"key": "finals"}, (LOGIN, 403, 403, 403, 403, 400, 403, 400)),
+    **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
+       for path in ("", "/scoreboard", "/scoreboard/events", "/submissions", "/clarifications")},
+    ("POST", f"{_MANAGE}/clarifications"): ({"text": "x"}, _JURY_FORM),
+    ("POST", _MANAGE): ({"act": "remove_problem", "label": "Z"}, _JURY_FORM),
+    ("DELETE", _API): (None, _TOO_LATE),
 }  # fmt: skip
-_NO_SUBMIT = {("POST", "/finals/submit"): (401, 403, 403, 403, 403, 403, 403)}
+_NO_SUBMIT = {
+    ("POST", f"{_API}/submit"): _CLOSED,
+    ("POST", f"{_CLICS}/submissions"): _CLOSED,
+    ("POST", f"{_PAGES}/problems/A"): _CLOSED_FORM,
+}
 #: state → what differs in it
-_STATES: Mapping[str, Mapping[tuple[str, str], tuple[int, ...]]] = {
+_STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
     "before": _NO_SUBMIT | {
-        ("GET", "/finals/scoreboard/1/A"): (404, 404, 404, 404, 200, 404, 200),
-        ("DELETE", "/finals"): (401, 403, 403, 403, 200, 403, 404)},
+        ("PATCH", _CLICS): _RUN,
+        # there is no such problem yet
+        ("POST", f"{_CLICS}/submissions"): (401, 403, 400, 400, 403, 403, 403, 403),
+        ("GET", f"{_PAGES}/problems/A"): (LOGIN, 403, 404, 404, 403, 200, 403, 200),
+        ("POST", f"{_PAGES}/problems/A"): (LOGIN, 403, 404, 404, 403, 403, 403, 403),
+        ("DELETE", _API): (401, 403, 403, 403, 403, 200, 403, 404),
+    },
     "running": {},
     "frozen": {},
     # the question that was asked in this state has no answer
     "over": _NO_SUBMIT,
     "finalized": _NO_SUBMIT | {
-        ("PATCH", "/finals"): _TOO_LATE,
-        ("POST", "/finals/submissions/7/review"): _TOO_LATE,
-        ("PUT", "/finals/problems/A"): _TOO_LATE,
-        ("DELETE", "/finals/problems/Z"): _TOO_LATE,
-        ("POST", "/finals/teams"): _TOO_LATE,
-        ("POST", "/finals/registration"): (401,) + (409,) * 6,
-        ("DELETE", "/finals/registration"): (401,) + (409,) * 6,
-        ("POST", "/finals/rejudges"): _TOO_LATE,
-        ("POST", "/finals/clarifications"): (401, 403, 409, 403, 409, 403, 409),
+        ("PATCH", _API): _TOO_LATE,
+        ("PUT", f"{_API}/problems/A"): _TOO_LATE,
+        ("DELETE", f"{_API}/problems/Z"): _TOO_LATE,
+        ("POST", f"{_API}/teams"): _TOO_LATE,
+        ("POST", f"{_API}/clarifications"): (401, 403, 409, 409, 403, 409, 403, 409),
+        ("POST", f"{_CLICS}/clarifications"): _CLOSED,
+        ("POST", f"{_PAGES}/clarifications"): (LOGIN, 403, 409, 409, 403, 403, 403, 403),
+        ("POST", f"{_MANAGE}/clarifications"): _JURY_LATE,
+        ("POST", _MANAGE): _JURY_LATE,
     },
 }  # fmt: skip
 
 
-async def _brought_to(scene: Scene, state: str) -> None:
+async def _brought_to(scene: Scene, state: str, **changes: Any) -> None:
     """Make a contest that is in a state."""
-    await opened(scene, start_at=ago(2 * HOUR_MS) if state != "before" else ago(-HOUR_MS))
+    await opened(scene, start_at=ago(2 * HOUR_MS) if state != "before" else ago(-HOUR_MS), **changes)
     length_h = {"frozen": 2.5, "over": 1, "finalized": 1}.get(state, 5)
     await scene.done("jury", "PATCH", "/finals", {"duration_ms": round(length_h * HOUR_MS)})
     await scene.advance()
@@ -93,32 +149,54 @@ async def _brought_to(scene: Scene, state: str) -> None:
     assert last.get(state, "finalized_at") in reached | {None}
 
 
-@pytest.mark.parametrize("state", _STATES)
-async def test_who_may_do_what(scene: Scene, state: str) -> None:
-    await _brought_to(scene, state)
+async def _asked(scene: Scene, tmp_path: Path) -> dict[tuple[str, str], _Statuses]:
+    """Return the statuses of every route and page."""
+    home = house_on(tmp_path, scene.lab.store, has_pages=True)
+    visits = {who: await _visit(home, who) for who in _CALLERS}
+    home.streams.close()
     found = {}
     for (method, path), (sent, _) in _ROUTES.items():
         body = sent and {name: scene.problem_id if value == _PROBLEM else value for name, value in sent.items()}
-        found[method, path] = tuple([(await scene.ask(who, method, path, body))[0] for who in _CALLERS])
-    assert found == {route: statuses for route, (_, statuses) in _ROUTES.items()} | dict(_STATES[state])
+        statuses = []
+        for who in _CALLERS:
+            if path.startswith(("/contests", "/manage")):
+                reply = await (visits[who].get(path) if method == "GET" else visits[who].post(path, body))
+                statuses.append(LOGIN if reply.location.startswith("/login") else reply.status)
+            else:
+                answer = await home.ask(method, path, token=scene.tokens.get(who), json=body)
+                statuses.append(answer.status_code)
+        found[method, path] = tuple(statuses)
+    return found
 
 
-async def test_the_table_names_every_route(scene: Scene) -> None:
+async def _visit(home: House[Any], who: str) -> Visit:
+    """Return a visitor with a session of an account that has no password."""
+    account = await home.ports.accounts.credentials("root" if who == "admin" else who)
+    if account is None:
+        return Visit(home)
+    await home.ports.sessions.open_session(_digest(who), account, client="", address="127.0.0.1")
+    value = f"{account.user.id}.{account.token_epoch}.{int(time.time())}.{who}"
+    return Visit(home, {SESSION: f"{value}.{Visitors(home.ports.sessions, home.settings)._mac('session', value)}"})
+
+
+@pytest.mark.parametrize("state", _STATES)
+async def test_who_may_do_what(scene: Scene, tmp_path: Path, state: str) -> None:
+    await _brought_to(scene, state)
+    found = await _asked(scene, tmp_path)
+    expected = {route: statuses for route, (_, statuses) in _ROUTES.items()} | dict(_STATES[state])
+    assert {each: found[each] for each in found if found[each] != expected[each]} == {}
+
+
+async def test_the_table_names_every_route(scene: Scene, tmp_path: Path) -> None:
+    home = house_on(tmp_path, scene.lab.store, has_pages=True)
     there = {
-        (method, rule.rule.removeprefix(BASE))
-        for rule in scene.home.app.url_map.iter_rules()
+        (method, pattern(rule.rule))
+        for rule in home.app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
-        if rule.rule.startswith(BASE)
+        if rule.rule.startswith((BASE, "/clics/", "/contests", "/manage/contests"))
     }
-    named = {(method, path.replace("/finals", "/<key>")) for method, path in _ROUTES}
-    parts = {
-        "/[AZ](?=/|$)": "/<label>",
-        "(?<=rejudges)/1": "/<rejudge_id>",
-        "(?<=scoreboard)/1": "/<team>",
-        "/7/": "/<submission_id>/",
-    }
-    for pattern, name in parts.items():
-        named = {(method, re.sub(pattern, name, path)) for method, path in named}
+    adapter = home.app.url_map.bind("localhost")
+    named = {(method, pattern(adapter.match(path, method, return_rule=True)[0].rule)) for method, path in _ROUTES}
     assert there == named
 
 
