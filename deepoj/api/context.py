@@ -10,6 +10,7 @@ import trio
 from deepoj.api.audits import AuditOrders
 from deepoj.api.contests import ContestLedgers
 from deepoj.api.live.events import Live
+from deepoj.api.rehearsals import RehearsalOrders
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.pressure import LatestPressure
@@ -84,6 +85,8 @@ class ApiContext:
     pressure: LatestPressure = field(default_factory=LatestPressure)
     #: the audits that are ordered on this node
     audits: AuditOrders = field(default_factory=AuditOrders)
+    #: the dress rehearsals that are ordered on this node
+    rehearsals: RehearsalOrders = field(default_factory=RehearsalOrders)
     #: returns the node's current readiness
     ready: Callable[[], Readiness]
     settings: ApiSettings

@@ -35,6 +35,9 @@ from deepoj.words.exits import CheckFailed
 #: names that a feed has in a folder that was downloaded or packed as a whole
 _FEED_NAMES = ("event-feed.ndjson", "event-feed.json")
 
+#: a rehearsal waits so long where the server's limit of requests a minute refuses it
+_LIMITED_S = 90.0
+
 
 @click.group()
 def contest() -> None:
@@ -144,7 +147,7 @@ def _rehearse(
     except (FeedError, OSError, UnicodeDecodeError) as error:
         raise CheckFailed(str(error)) from error
     with contextlib.ExitStack() as opened:
-        jury = opened.enter_context(connected(url, retry_for_s))
+        jury = opened.enter_context(connected(url, max(retry_for_s, _LIMITED_S)))
         rehearsal = ContestRehearsal(jury, f"rehearsal-{secrets.token_hex(3)}", plan, speed, errors.say)
         try:
             report = rehearsal.run(opened)

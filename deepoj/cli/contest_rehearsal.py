@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from deepoj.cli.contest_demo import file_of, package_of
 from deepoj.cli.contest_run import lines_of_waits, path_of
@@ -54,6 +55,9 @@ _TELL_EVERY_S = 10.0
 #: for the verdicts, after the last submission, as long as they go on coming
 _PATIENCE_S = 300.0
 _POLL_S = 1.0
+#: pause between two looks at all submissions, which are a page or more of each problem
+_LOOK_S = 5.0
+_ABSENT: Mapping[str, Any] = {"state": "absent", "status": ""}
 _MS = dt.timedelta(milliseconds=1)
 
 
@@ -228,14 +232,15 @@ class ContestRehearsal:
         lost = [f"{one.planned.feed_id}: {one.refusal}" for one in sent if one.refusal]
         wrong: list[str] = []
         for job_id, one in taken.items():
-            status = found[job_id]
+            status = found.get(job_id, _ABSENT)
             verdict = status["status"] if status["state"] == "done" else ""
             if not verdict:
                 lost.append(f"{one.planned.feed_id}: {job_id} is {status['state']}")
             elif verdict != one.planned.stand_in:
                 wrong.append(f"{one.planned.feed_id}: {job_id} is {verdict}, not {one.planned.stand_in}")
-            at = dt.datetime.fromisoformat(status["created_at"]) - started
-            judged.append(JudgedSubmission(one.planned, verdict, at // _MS))
+            if status is not _ABSENT:
+                at = dt.datetime.fromisoformat(status["created_at"]) - started
+                judged.append(JudgedSubmission(one.planned, verdict, at // _MS))
         self.end(max((one.time_ms for one in judged), default=0) + 1000)
         plan, board = self._plan, self._ask("GET", "/scoreboard")
         in_feed = [dataclasses.replace(one, time_ms=one.planned.time_ms) for one in judged]
@@ -259,25 +264,31 @@ class ContestRehearsal:
         )
 
     def _verdicts(self, taken: Mapping[str, _Sent]) -> dict[str, dict[str, Any]]:
-        """Return the submissions when all have their verdicts, or when none came for a while."""
+        """Return the submissions by job id when all have their verdicts, or when none came for a while."""
         found: dict[str, dict[str, Any]] = {}
-        waiting, waited_s = list(taken), 0.0
-        while waiting and waited_s < _PATIENCE_S:
-            for job_id in waiting:
-                found[job_id] = self._jury.ask("GET", f"/api/v1/submissions/{job_id}")
-                if found[job_id]["state"] not in {"done", "dead"}:
-                    break  # those after it were sent later
-            left = [one for one in waiting if found.get(one, {}).get("state") not in {"done", "dead"}]
-            if len(left) == len(waiting):
-                waited_s += _POLL_S
-                self._jury.sleep(_POLL_S)
-            else:
-                waited_s = 0.0
-                self._tell(f"{len(taken) - len(left)} of {len(taken)} verdicts are here")
-            waiting = left
-        for job_id in waiting:
-            found[job_id] = self._jury.ask("GET", f"/api/v1/submissions/{job_id}")
-        return found
+        waiting, waited_s = len(taken), 0.0
+        problems = list(self.problem_ids)
+        while True:
+            for problem_id in problems:
+                found |= {one["job_id"]: one for one in self._listed(problem_id)}
+            left = [one for one in taken if one not in found or found[one]["state"] not in {"done", "dead"}]
+            if not left or waited_s >= _PATIENCE_S:
+                return found
+            waited_s = waited_s + _LOOK_S if len(left) == waiting else 0.0
+            waiting = len(left)
+            self._tell(f"{len(taken) - waiting} of {len(taken)} verdicts are here")
+            self._jury.sleep(_LOOK_S)
+            unfinished = {found[one]["problem_id"] for one in left if one in found}
+            problems = [one for one in self.problem_ids if one in unfinished] or list(self.problem_ids)
+
+    def _listed(self, problem_id: int) -> Iterator[dict[str, Any]]:
+        """Yield the submissions of a problem, page by page."""
+        path = f"/api/v1/submissions?problem_id={problem_id}&limit=200"
+        before: str | None = ""
+        while before is not None:
+            page = self._jury.ask("GET", f"{path}&before={quote(before, safe='')}" if before else path)
+            yield from page["submissions"]
+            before = page["next"]
 
     def _rows(self, board: Mapping[str, Any]) -> list[BoardRow]:
         return [

@@ -117,28 +117,30 @@ def plan_of(objects: ContestObjects, *, from_ms: int = 0, to_ms: int | None = No
     types, teams = objects.of("judgement-types"), objects.of("teams")
     problems = {one: objects.of("problems")[one] for one in in_order(objects)}
     words = judgement_types(objects, times)
-    sent: list[tuple[int, str, Object]] = []
-    left_out = 0
-    for submission_id, item in objects.of("submissions").items():
-        time_ms = time_of(item, times, f"submission {submission_id}")
-        if max(0, from_ms) <= time_ms < until_ms:
-            if str(item.get("team_id")) in teams and str(item.get("problem_id")) in problems:
-                sent.append((time_ms, submission_id, item))
-            else:
-                left_out += 1
+    timed = sorted(
+        (time_of(item, times, f"submission {one}"), number, one, item)
+        for number, (one, item) in enumerate(objects.of("submissions").items())
+    )
+    # the mix of the whole feed: in its last hour no verdict may be known
+    judged = (words.get(submission_id) for _, _, submission_id, _ in timed)
+    mix = [_stand_in(word, types) for word in judged if word is not None] or [StandIn.ACCEPTED]
+    chosen = [
+        (time_ms, submission_id, item)
+        for time_ms, _, submission_id, item in timed
+        if max(0, from_ms) <= time_ms < until_ms
+    ]
+    sent = [one for one in chosen if str(one[2].get("team_id")) in teams and str(one[2].get("problem_id")) in problems]
     if not sent:
         raise FeedError("the feed has no submission in this time that could be sent: is it whole?")
-    sent.sort(key=lambda one: one[0])
-    mix = [_stand_in(word, types) for _, one, _ in sent if (word := words.get(one)) is not None] or [StandIn.ACCEPTED]
     planned: list[PlannedSubmission] = []
     unjudged = 0
-    for time_ms, submission_id, entry in sent:
+    for time_ms, submission_id, item in sent:
         word = words.get(submission_id)
         stand_in = mix[unjudged % len(mix)] if word is None else _stand_in(word, types)
         unjudged += word is None
         planned.append(
             PlannedSubmission(
-                submission_id, str(entry["team_id"]), str(entry["problem_id"]), time_ms, stand_in, word is not None
+                submission_id, str(item["team_id"]), str(item["problem_id"]), time_ms, stand_in, word is not None
             )
         )
     return RehearsalPlan(
@@ -151,7 +153,7 @@ def plan_of(objects: ContestObjects, *, from_ms: int = 0, to_ms: int | None = No
         to_ms=until_ms,
         penalty_ms=times.penalty_ms,
         is_compile_error_free=types.get("CE", {}).get("penalty") is not True,
-        left_out=left_out,
+        left_out=len(chosen) - len(sent),
     )
 
 

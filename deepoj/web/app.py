@@ -37,6 +37,7 @@ from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
+from deepoj.web.pages.manage_rehearsal import RehearsalPages
 from deepoj.web.pages.manage_statements import ManageStatementPages
 from deepoj.web.pages.own_data import OwnDataPages
 from deepoj.web.pages.playground import PlaygroundPages
@@ -96,6 +97,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
         ContestRejudgePages(context, visitors, pages, reader),
+        RehearsalPages(context, app.auth, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
         JuryContestPages(context, visitors, pages, reader),

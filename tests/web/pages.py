@@ -90,6 +90,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/runbook/{chapter}", who=Who.STRANGER, name="runbook-chapter"),
     Shown(path="/contests", who=Who.MEMBER),
     Shown(path="/manage/contests", who=Who.ADMIN, name="manage-contests"),
+    Shown(path="/manage/rehearsal", who=Who.ADMIN, name="manage-rehearsal"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
 )
@@ -135,6 +136,7 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/clarifications",
     "/manage/contests/{contest}/rejudges",
     "/manage/contests/{contest}/rejudges/{preview}",
+    "/manage/contests/{contest}/waits",
 )
 
 #: streams that go on until their reader leaves
@@ -436,8 +438,11 @@ RIGHTS: tuple[Right, ...] = (
             ("POST", "/submissions/{sent}"),
             ("GET", "/clarifications"),
             ("POST", "/clarifications"),
+            ("GET", "/waits"),
         )
     ),
+    Right(method="GET", path="/manage/rehearsal", statuses=(LOGIN, 403, 403, 200)),
+    Right(method="POST", path="/manage/rehearsal", statuses=(LOGIN, 403, 403, 303), fields={"act": "cancel"}),
     Right(method="GET", path="/contests", statuses=(200, 200, 200, 200)),
     Right(method="GET", path="/contests/{contest}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/board", statuses=(404, 404, 404, 404)),

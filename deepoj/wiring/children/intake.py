@@ -163,6 +163,7 @@ def _api_context(parts: Parts) -> ApiContext:
         system=store.system,
         pressure=parts.pressure,
         audits=parts.audits,
+        rehearsals=parts.rehearsals,
         verifications=store.verifications,
         previews=store.previews,
         contests=store.contests,

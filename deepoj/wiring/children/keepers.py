@@ -18,6 +18,7 @@ from deepoj.nursery.audits import RunAudits
 from deepoj.nursery.contests import PERIOD_S as CONTEST_PERIOD_S
 from deepoj.nursery.contests import AdvanceContests, KeepContestSlots
 from deepoj.nursery.progress import TellProgress
+from deepoj.nursery.rehearsals import RunRehearsals
 from deepoj.nursery.supervise import Child
 from deepoj.packages.objects import sweep_objects
 from deepoj.packages.revet import Revet
@@ -80,6 +81,7 @@ def keepers(parts: Parts) -> list[Child]:
             loop("live languages", PERIOD_S, rounds.read_live_languages),
             Child(name="live", run=rounds.listen, restart_on=AWAY),
             Child(name="audits", run=RunAudits(orders=parts.audits, auditor=parts.adapters.store.audit)),
+            Child(name="rehearsals", run=RunRehearsals(orders=parts.rehearsals, url=lambda: parts.listens[0])),
         ]
     if roles & (KEEPS | {Role.API}):
         children += [

@@ -10,6 +10,7 @@ import trio
 from deepoj import observe
 from deepoj.api.audits import AuditOrders
 from deepoj.api.live.events import Live
+from deepoj.api.rehearsals import RehearsalOrders
 from deepoj.api.settings import ApiSettings
 from deepoj.capacity.backpressure import Backpressure
 from deepoj.capacity.pressure import LatestPressure
@@ -54,6 +55,8 @@ class Parts:
     pressure: LatestPressure = field(default_factory=LatestPressure)
     #: the audits that are ordered on this node
     audits: AuditOrders = field(default_factory=AuditOrders)
+    #: the dress rehearsals that are ordered on this node
+    rehearsals: RehearsalOrders = field(default_factory=RehearsalOrders)
     #: set when a stop was asked for; a node that breaks ends without it
     stopping: trio.Event = field(default_factory=trio.Event)
     #: decides by it whether the API accepts submissions
