@@ -2,9 +2,9 @@
 API.
 API.
 
-A table has a line each, ``id, name[, organization][, groups][, hidden][, accounts]``. A first line that begins with
-``id`` names the columns; they may then stand in any order. Several groups or accounts of a cell are separated by ``;``
-or ``|``. Organizations and groups are named, and made if they are new. Everything is checked before anything is
+A table has a line each, ``id, name[, organization][, groups][, hidden][, accounts][, ip]``. A first line that begins
+with ``id`` names the columns; they may then stand in any order. Several groups or accounts of a cell are separated by
+``;`` or ``|``. Organizations and groups are named, and made if they are new. Everything is checked before anything is
 imported, so that a list is mended once.
 """
 
@@ -14,6 +14,7 @@ import csv
 import enum
 import hashlib
 import io
+import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ MAX_TEXT_CHARS = 200
 ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
 #: the id of a group is a part of that of its award, which has 36 characters at most
 _MAX_GROUP_CHARS = 23
-_ORDER = ("id", "name", "organization", "groups", "hidden", "accounts")
+_ORDER = ("id", "name", "organization", "groups", "hidden", "accounts", "ip")
 #: head of a column, in lower case → the column
 _HEADS: Mapping[str, str] = {
     "id": "id", "team_id": "id", "编号": "id", "队伍编号": "id",
@@ -39,7 +40,7 @@ _HEADS: Mapping[str, str] = {
     "organization": "organization", "affiliation": "organization", "学校": "organization", "单位": "organization",
     "groups": "groups", "group": "groups", "组别": "groups", "分组": "groups",
     "hidden": "hidden", "隐藏": "hidden", "accounts": "accounts", "account": "accounts", "账户": "accounts",
-    "账号": "accounts",
+    "账号": "accounts", "ip": "ip", "networks": "ip", "地址": "ip",
 }  # fmt: skip
 _FLAGS: Mapping[str, bool] = {
     "": False, "0": False, "no": False, "false": False, "否": False, "1": True, "yes": True, "true": True, "是": True,
@@ -67,11 +68,12 @@ class TeamFault(enum.StrEnum):
     NOT_A_LIST = "this is no list of objects"
     TOO_MANY = f"there are more than {MAX_ENTRIES} entries"
     UNKNOWN_COLUMN = "“{value}” is no column, or is there twice"
-    TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts"
+    TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts, ip"
     QUOTES = "a quotation mark is not closed"
     ID = "“{value}” is no id: 1 to 36 letters, digits and _, inside also - and ."
     GROUP_ID = f"“{{value}}” is no id of a group: 1 to {_MAX_GROUP_CHARS} letters, digits and _, inside also - and ."
     TEXT = f"“{{value}}” is no text of 1 to {MAX_TEXT_CHARS} printable characters"
+    NETWORK = "“{value}” is no address and no network, such as 10.1.0.0/16"
     FLAG = "“{value}” is neither yes nor no"
     TWICE = "“{value}” is there twice"
     USERNAME = "“{value}” cannot be a username"
@@ -100,12 +102,14 @@ class EntryFault:
 
 @dataclass(frozen=True, slots=True)
 class TeamAccount:
-    """An account of a team. ``password``: of an account that is made; None: one is generated."""
+    """An account of a team. ``password``: of an account that is made; None: one is generated. ``networks``: from which
+    it logs in; empty: nothing is said of them."""
 
     place: int
     username: str
     team_id: str
     password: str | None = None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -257,12 +261,26 @@ class _Entry:
             self.fault(TeamFault.FLAG, value)
         return value is True
 
+    def get(self, name: str) -> object:
+        return self._entry.get(name)
+
     def words(self, name: str) -> list[str]:
         value = self._entry.get(name) or []
         if not isinstance(value, list):
             self.fault(TeamFault.NOT_A_LIST)
             return []
         return [_word(one) for one in value]
+
+    def networks(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return networks as they are stored."""
+        found = []
+        for text in texts:
+            network = network_of(text)
+            if network is None:
+                self.fault(TeamFault.NETWORK, text)
+            else:
+                found.append(network)
+        return tuple(found)
 
     def known(self, ids: Collection[str], one: str, fault: TeamFault) -> None:
         if one not in ids:
@@ -291,10 +309,12 @@ def _take_account(reader: _Entry, known: KnownIds) -> None:
     password = reader.text("password", "") or None
     if password is not None and not is_password(password):
         reader.fault(TeamFault.PASSWORD)
+    raw_ip = reader.words("ip") if isinstance(reader.get("ip"), list) else _parts(_word(reader.get("ip")))
+    networks = reader.networks(raw_ip)
     if username is None:
         reader.fault(TeamFault.USERNAME, raw)
     else:
-        reader.found.add_account(TeamAccount(reader.place, username, team_id, password))
+        reader.found.add_account(TeamAccount(reader.place, username, team_id, password, networks))
 
 
 def _head_faults(line: int, cells: list[str], heads: list[str]) -> Iterator[EntryFault]:
@@ -316,12 +336,13 @@ def _take_line(
     for text in (*groups, *([organization] if organization else ())):
         if not _is_text(text):
             reader.fault(TeamFault.TEXT, text)
+    networks = reader.networks(_parts(cells.get("ip", "")))
     for raw in _parts(cells.get("accounts", "")):
         username = clean_username(raw)
         if username is None:
             reader.fault(TeamFault.USERNAME, raw)
         else:
-            found.add_account(TeamAccount(line, username, team_id))
+            found.add_account(TeamAccount(line, username, team_id, networks=networks))
     for group in groups:
         data = {"name": group, "type": "", "hidden": False, "sortorder": None}
         made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, _id_of(group, "g"), data)
@@ -350,6 +371,14 @@ def _checked(found: TeamList) -> TeamList:
 
 def _team_data(name: str, organization: str | None, groups: list[str], *, is_hidden: bool) -> dict[str, Any]:
     return {"name": name, "organization_id": organization, "group_ids": groups, "is_hidden": is_hidden}
+
+
+def network_of(text: str) -> str | None:
+    """Return an address or a network as it is stored; None: it is none."""
+    try:
+        return str(ipaddress.ip_network(text.strip(), strict=False))
+    except ValueError:
+        return None
 
 
 def _parts(cell: str) -> list[str]:

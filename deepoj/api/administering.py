@@ -122,7 +122,7 @@ class Administering:
 
     async def hashed(self, person: NewPerson) -> HashedPerson:
         """Give a person a temporary password, if the list has none, and hash it: most of the work of ``create``."""
-        password = person.password or _readable_password(_SLIP_CHARS)
+        password = person.password or slip_password()
         account = NewAccount(person.username, await self._auth.hash(password), person.email, person.group)
         return HashedPerson(person, Slip(person.username, password, person.email), account)
 
@@ -137,6 +137,11 @@ class Administering:
 
 def _taken(people: Sequence[NewPerson], names: frozenset[str]) -> Sequence[LineFault]:
     return [LineFault(one.line, PersonFault.TAKEN, one.username) for one in people if one.username in names]
+
+
+def slip_password() -> str:
+    """Return a random password for people who type it from a slip of paper."""
+    return _readable_password(_SLIP_CHARS)
 
 
 def _readable_password(chars: int) -> str:

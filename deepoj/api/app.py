@@ -39,6 +39,8 @@ from deepoj.api.routes.clics_changes import ContestApiChanges
 from deepoj.api.routes.contest_board import ContestBoardRoutes
 from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
 from deepoj.api.routes.contest_reviews import ContestReviewRoutes
+from deepoj.api.routes.contest_setup import ContestSetupRoutes
+from deepoj.api.routes.contest_statements import ContestStatementRoutes
 from deepoj.api.routes.contests import ContestRoutes
 from deepoj.api.routes.dlq import LetterRoutes
 from deepoj.api.routes.documents import DocumentRoutes, IndexRoutes
@@ -116,7 +118,7 @@ def create_app(context: ApiContext) -> Api:
     limits = app.limits = RequestLimits(
         FallbackCounters(context.counters), context.backpressure, settings, context.metrics
     )
-    signing_in = SigningIn(context.accounts, auth, limits, settings)
+    signing_in = SigningIn(context, auth, limits)
     callers, boards = ContestCallers(context, auth, signing_in), Scoreboards()
     groups: tuple[object, ...] = (
         HealthRoutes(context),
@@ -145,6 +147,8 @@ def create_app(context: ApiContext) -> Api:
         ContestRoutes(context, auth, boards),
         ContestBoardRoutes(context, auth, boards),
         ContestReviewRoutes(context, auth),
+        ContestSetupRoutes(context, auth),
+        ContestStatementRoutes(context, auth),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

@@ -18,7 +18,7 @@ from quart import g, request
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, TooManyWaiting, is_password
 from deepoj.api.body import encodable
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.address import client_of, networks
+from deepoj.api.http.address import Address, address_of, client_of, networks
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.access_tokens import AccessTokens
@@ -168,6 +168,10 @@ class Auth:
         if claims is None or not 0 < claims.user_id < 2**63:
             raise Refused(ApiError.BAD_TOKEN)
         return claims
+
+    def address(self) -> Address | None:
+        """Return the address of the request's client; None: it is unknown."""
+        return address_of(request, self._trusted)
 
     async def verify(self, account: Credentials | None, password: str) -> bool:
         """Return whether the password is the account's.

@@ -2,7 +2,8 @@
 
 Clients of the Contest API send name and password with each request. To hash the password each time would cost 50 ms of
 CPU, and strangers could order that. So a password that was right is remembered as a keyed digest, until the account's
-epoch changes (a new password, a disabled account), which each request reads from the database. The key is of this
+epoch changes (a new password, a disabled account), which each request reads from the database, and for the address from
+which it was sent. The key is of this
 process and never stored, so a digest that leaks tells nothing.
 """
 
@@ -63,7 +64,7 @@ class ContestCallers:
             self._known.pop(digest, None)
         async with self._signing_in.password_try() as attempt:
             account = await self._signing_in.verified(attempt, *sent)
-            self._signing_in.require_enabled(account)
+            await self._signing_in.require_admitted(account)
         self._known[digest] = Claims(user_id=account.user.id, username=account.user.username, epoch=account.token_epoch)
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
@@ -116,7 +117,7 @@ class ContestCallers:
         return account.user if is_current else None
 
     def _digest(self, username: str, password: str) -> bytes:
-        sent = f"{len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
+        sent = f"{self._auth.address()} {len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
 
 

@@ -73,6 +73,8 @@ _MAX_SCORE = 1_000_000
 _FIRST, _LAST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 #: times that awards are computed again, because something has happened meanwhile
 _FINALIZE_TRIES = 5
+#: times that a change is made again, because another one came first
+_CHANGE_TRIES = 5
 
 _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
     {
@@ -85,6 +87,7 @@ _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
         ContestRefusal.PROBLEM_USED: ApiError.CONTEST_PROBLEM_USED,
         ContestRefusal.HAS_STARTED: ApiError.CONTEST_START_PASSED,
         ContestRefusal.HAS_HAPPENED: ApiError.CONTEST_MOMENT_PASSED,
+        ContestRefusal.TEAM_USED: ApiError.CONTEST_TEAM_USED,
         ContestRefusal.NOT_OVER: ApiError.CONTEST_NOT_OVER,
         ContestRefusal.REGISTRATION_CLOSED: ApiError.CONTEST_REGISTRATION_CLOSED,
         ContestRefusal.NOT_REGISTERED: ApiError.NOT_IN_CONTEST,
@@ -92,6 +95,7 @@ _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
         ContestRefusal.UNANSWERED: ApiError.CONTEST_UNANSWERED,
         ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
         ContestRefusal.UNVERIFIED: ApiError.CONTEST_UNVERIFIED,
+        ContestRefusal.MOVED: ApiError.CONTEST_MOVED,
     }
 )
 
@@ -200,10 +204,15 @@ class Contesting:
         return _changed("created", made, user)
 
     async def change(self, contest: Contest, user: User, **changes: object) -> Contest:
-        """Change these fields of a contest's rules."""
-        rules = replace(contest.rules, **changes)  # type: ignore[arg-type]  # the names are the caller's
-        rules = checked_rules(rules, contest.kind)
-        return _changed("changed", await self._contests.change_contest(contest.id, rules, by=user.id), user)
+        """Change these fields of a contest's rules. Fields that somebody else changes meanwhile stay changed."""
+        for _ in range(_CHANGE_TRIES):
+            rules = replace(contest.rules, **changes)  # type: ignore[arg-type]  # the names are the caller's
+            rules = checked_rules(rules, contest.kind)
+            done = await self._contests.change_contest(contest.id, rules, before=contest.rules, by=user.id)
+            if done is not ContestRefusal.MOVED:
+                return _changed("changed", done, user)
+            contest = (await self.find(contest.key, user)).contest
+        raise Refused(ApiError.CONTEST_MOVED)
 
     async def remove(self, contest: Contest, user: User, *, force: bool) -> None:
         """Remove a contest with its ledger; one that has started needs ``force``."""
@@ -241,13 +250,13 @@ class Contesting:
         report = None if stored is None else await self._reports.report(stored)
         if isinstance(report, PackageReport):
             problem = replace(problem, tests=report.tests)
-        _require_done(await self._contests.put_problem(contest.id, problem, by=user.id))
+        require_done(await self._contests.put_problem(contest.id, problem, by=user.id))
         _log("problem", contest, user)
 
     async def remove_problem(self, contest: Contest, label: str, user: User) -> None:
         """Take a problem out of a contest; it is no fault if the contest does not have it."""
         _require_label(label)
-        _require_done(await self._contests.remove_problem(contest.id, label, by=user.id))
+        require_done(await self._contests.remove_problem(contest.id, label, by=user.id))
         _log("problem", contest, user)
 
     async def register(self, sight: ContestSight, user: User) -> str:
@@ -260,7 +269,7 @@ class Contesting:
 
     async def withdraw(self, sight: ContestSight, user: User) -> None:
         """Delete the caller's team of one."""
-        _require_done(await self._contests.withdraw(sight.contest.id, user.id))
+        require_done(await self._contests.withdraw(sight.contest.id, user.id))
         _log("withdrawn", sight.contest, user)
 
     async def clarify(self, sight: ContestSight, draft: ClarificationDraft, *, to_all: bool = False) -> str:
@@ -347,7 +356,7 @@ class Contesting:
             return TeamImport(
                 found, faults=[EntryFault(one.line, TeamFault.NO_NEW_ACCOUNT, one.value) for one in raced]
             )
-        members = [ContestMember(one.username, one.team_id) for one in found.accounts]
+        members = [ContestMember(one.username, one.team_id, one.networks) for one in found.accounts]
         unknown = await self._contests.put_objects(contest.id, found.objects, members, by=user.id)
         if isinstance(unknown, ContestRefusal):
             raise Refused(_REFUSALS[unknown])
@@ -455,7 +464,8 @@ def _require_label(label: str) -> None:
         raise _invalid("label", "1 to 21 letters, digits and _, inside also - and .")
 
 
-def _require_done(refusal: ContestRefusal | None) -> None:
+def require_done(refusal: ContestRefusal | None) -> None:
+    """Raise Refused for a refusal of the store."""
     if refusal is not None:
         raise Refused(_REFUSALS[refusal])
 

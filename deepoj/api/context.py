@@ -23,6 +23,7 @@ from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.contest_rejudges import ContestRejudges
+from deepoj.ports.contest_setup import ContestSetup
 from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.ledger import DeadLetters
@@ -67,6 +68,7 @@ class ApiContext:
     previews: Previews
     contests: Contests
     contest_rejudges: ContestRejudges
+    contest_setup: ContestSetup
     ledgers: ContestLedgers
     results: LiveResults
     #: the event streams of this node

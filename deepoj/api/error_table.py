@@ -157,6 +157,9 @@ class ApiError(CodedError):
         "Those who run this contest make its teams, or it is over: ask them.",
         "本场比赛不开放报名，或已结束：请联系主办方。",
     )
+    CONTEST_TEAM_USED = (409, Code.CONTEST_TEAM_USED, "It has submissions: hide it.", "该队伍已有提交，请改为隐藏。")
+    NO_SUCH_TEAM = (404, Code.NOT_FOUND, "There is no such team.", "没有这支队伍。")
+    LOGIN_ELSEWHERE = (403, Code.LOGIN_ELSEWHERE, "Log in at your contest's addresses.", "请在比赛指定地址登录。")
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
     CONTEST_UNJUDGED = (
         409,

@@ -8,19 +8,21 @@ from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import USERNAME_RULE, clean_username, is_pseudonym, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import text
+from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.address import Address, is_within, networks
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.password_tries import PasswordTry
-from deepoj.api.settings import ApiSettings
-from deepoj.ports.accounts import Accounts
+from deepoj.ports.contest_setup import ContestSetup
 from deepoj.words.accounts import AccountRefusal, Credentials, User
 
 
 class SigningIn:
     """Creates accounts, and checks passwords. All methods raise Refused or StoreUnavailable."""
 
-    def __init__(self, accounts: Accounts, auth: Auth, limits: RequestLimits, settings: ApiSettings) -> None:
-        self._accounts, self._auth, self._limits, self._settings = accounts, auth, limits, settings
+    def __init__(self, context: ApiContext, auth: Auth, limits: RequestLimits) -> None:
+        self._accounts, self._settings, self._setup = context.accounts, context.settings, context.contest_setup
+        self._auth, self._limits = auth, limits
 
     async def register(self, username: str, password: str, email: str | None) -> User:
         """Create an account.
@@ -54,11 +56,19 @@ class SigningIn:
             raise Refused(ApiError.BAD_CREDENTIALS)
         return account
 
-    @staticmethod
-    def require_enabled(account: Credentials) -> None:
-        """Refuse a disabled account, only after its password was verified: strangers must not learn it."""
+    async def require_admitted(self, account: Credentials) -> None:
+        """Refuse a disabled account, and one that a contest binds to other addresses than the request's. Only after its
+        password was verified: strangers must not learn it."""
         if account.is_disabled:
             raise Refused(ApiError.ACCOUNT_DISABLED)
+        await require_bound_address(self._setup, account, self._auth.address())
+
+
+async def require_bound_address(setup: ContestSetup, account: Credentials, address: Address | None) -> None:
+    """Refuse a login from another address than those to which a contest binds the account."""
+    for bound in await setup.login_networks(account.user.id):
+        if not is_within(address, networks(list(bound))):
+            raise Refused(ApiError.LOGIN_ELSEWHERE)
 
 
 def username_of(raw: str) -> str:

@@ -8,10 +8,11 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.models.statements import AttachmentView, SampleView, StatementView
 from deepoj.packages.statements.sources import PDF_TYPE
 from deepoj.ports.statements import Statements
 from deepoj.words.problems import Problem
-from deepoj.words.statements import StatementFileKind
+from deepoj.words.statements import StatementFileKind, StatementIndex, StatementText, attachment_path, shown_path
 
 #: A foreign file gets no script, no form and no origin, however a browser treats it
 FOREIGN_POLICY = "sandbox; default-src 'none'"
@@ -32,6 +33,36 @@ def best_language(languages: Sequence[str], accepted: LanguageAccept) -> str | N
         if exact or same:
             return exact or same
     return languages[0] if languages else None
+
+
+def statement_view(
+    problem: Problem, index: StatementIndex, text: StatementText | None, *, has_notes: bool = False, base: str = ""
+) -> StatementView:
+    """Return a statement as an answer. ``base``: the path below which its files are; empty: the problem's."""
+    own = base or f"/api/v1/problems/{problem.id}"
+    return StatementView(
+        lang=None if text is None else text.language,
+        langs=[one for one, _ in index.languages],
+        title=problem.title if text is None or not text.title else text.title,
+        kind="none" if text is None else text.kind.value,
+        html="" if text is None else with_own_paths(text.html, problem.id, own),
+        pdf=None if text is None or text.pdf is None else _below(shown_path(problem.id, text.pdf), problem.id, own),
+        samples=[SampleView(input=one.input, output=one.output, interaction=one.interaction) for one in index.samples],
+        attachments=[AttachmentView(name=name, bytes=size) for name, size in index.attachments],
+        pending=index.is_pending,
+        notes=list(index.notes) if has_notes else None,
+    )
+
+
+def with_own_paths(html: str, problem_id: int, path: str) -> str:
+    """Return the HTML of a statement with its files below another path than the problem's of the API."""
+    for there in (shown_path(problem_id, ""), attachment_path(problem_id, "")):
+        html = html.replace(f'="{there}', f'="{_below(there, problem_id, path)}')
+    return html
+
+
+def _below(there: str, problem_id: int, path: str) -> str:
+    return f"{path}{there.removeprefix(f'/api/v1/problems/{problem_id}')}"
 
 
 async def file_answer(statements: Statements, problem: Problem, kind: StatementFileKind, name: str) -> TrioResponse:

@@ -24,6 +24,7 @@ from deepoj.cli.contest_rehearsal import ContestRehearsal, print_report
 from deepoj.cli.contest_rejudge import contest_rejudge
 from deepoj.cli.contest_review import REVIEW_COMMANDS
 from deepoj.cli.contest_run import COMMANDS
+from deepoj.cli.contest_setup import SETUP_COMMANDS
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
 from deepoj.contests.feed import ContestObjects, FeedError, FeedEvent, parse_collection, read_events
@@ -44,7 +45,7 @@ def contest() -> None:
     """Contests: run those of a server, make one for a try, replay the event feed of a published one."""
 
 
-for _command in (*COMMANDS, *REVIEW_COMMANDS, contest_export, contest_import, contest_rejudge, demo):
+for _command in (*COMMANDS, *REVIEW_COMMANDS, *SETUP_COMMANDS, contest_export, contest_import, contest_rejudge, demo):
     contest.add_command(_command)
 
 

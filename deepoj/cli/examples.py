@@ -92,6 +92,19 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest export": ("deepoj contest export finals finals.zip",),
     "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
+    "contest copy": (
+        "deepoj contest copy finals finals2 --start 2026-02-07T09:00:00+08:00",
+        "deepoj contest copy finals training --teams",
+    ),
+    "contest team": (
+        "deepoj contest team finals 7 --network 10.1.0.0/16",
+        "deepoj contest team finals 7 --remove",
+    ),
+    "contest credentials": (
+        "deepoj contest credentials finals --csv slips.csv",
+        "deepoj contest credentials finals --team 7",
+    ),
+    "contest practice": ("deepoj contest practice finals",),
     "contest rejudge": (
         "deepoj contest rejudge finals --problem A --verdict 'Wrong Answer'",
         "deepoj contest rejudge finals --apply 3",

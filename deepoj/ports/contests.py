@@ -32,8 +32,11 @@ class Contests(Protocol):
         self, key: str, kind: ContestKind, rules: ContestRules, *, by: int
     ) -> Contest | ContestRefusal: ...
 
-    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
-        """Replace its rules. What has happened is not moved: the start (HAS_STARTED), and end, freeze and thaw
+    async def change_contest(
+        self, contest_id: int, rules: ContestRules, *, before: ContestRules | None = None, by: int
+    ) -> Contest | ContestRefusal:
+        """Replace its rules. ``before``: those from which these were made; refused if it has others by now (MOVED).
+        What has happened is not moved: the start (HAS_STARTED), and end, freeze and thaw
         (HAS_HAPPENED). So a frozen contest that is made longer needs a freeze that is longer by as much. A finalized
         contest changes no more (FINALIZED), but for the time of its thaw."""
         ...

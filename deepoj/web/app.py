@@ -71,7 +71,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     has_playground, has_github = context.settings.runs.is_enabled, context.github is not None
     pages = Pages(visitors, assets, has_playground=has_playground, has_github=has_github)
     runs = PageRuns(context, app.limits, visitors, pages)
-    signing_in = SigningIn(context.accounts, app.auth, app.limits, context.settings)
+    signing_in = SigningIn(context, app.auth, app.limits)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
     reader, boards = ContestReader(Contesting(context, Administering(context, app.auth))), Boards(pages)
     groups: tuple[object, ...] = (

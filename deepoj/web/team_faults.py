@@ -18,12 +18,13 @@ TEAM_FAULTS: Mapping[TeamFault, str] = {
     TeamFault.TOO_MANY: _("there are too many entries: import the list in parts"),
     TeamFault.UNKNOWN_COLUMN: _("“%(value)s” is no column, or is there twice"),
     TeamFault.TOO_MANY_CELLS: _(
-        "“%(value)s” is one cell too many: write id, name, organization, groups, hidden, accounts"
+        "“%(value)s” is one cell too many: write id, name, organization, groups, hidden, accounts, ip"
     ),
     TeamFault.QUOTES: _("a quotation mark is not closed"),
     TeamFault.ID: _("“%(value)s” is no id: 1 to 36 letters, digits and _, inside also - and ."),
     TeamFault.GROUP_ID: _("“%(value)s” is no id of a group: 1 to 23 letters, digits and _, inside also - and ."),
     TeamFault.TEXT: _("“%(value)s” is no text of 1 to 200 printable characters"),
+    TeamFault.NETWORK: _("“%(value)s” is no address and no network, such as 10.1.0.0/16"),
     TeamFault.FLAG: _("“%(value)s” is neither yes nor no"),
     TeamFault.TWICE: _("“%(value)s” is there twice"),
     TeamFault.USERNAME: _("“%(value)s” cannot be a username"),

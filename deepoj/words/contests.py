@@ -192,10 +192,11 @@ def team_of_one(user_id: int, group_ids: Sequence[str] = ()) -> ContestObject:
 
 @dataclass(frozen=True, slots=True)
 class ContestMember:
-    """An account of a team."""
+    """An account of a team. ``networks``: from which it logs in until the contest is over; empty: as before."""
 
     username: str
     team_id: str
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,6 +275,8 @@ class ContestRefusal(enum.StrEnum):
     HAS_STARTED = "has_started"
     #: the change would move an end, a freeze or a thaw that has happened
     HAS_HAPPENED = "has_happened"
+    #: the team has submissions
+    TEAM_USED = "team_used"
     NOT_OVER = "not_over"
     #: people do not make teams of this contest, or not any more
     REGISTRATION_CLOSED = "registration_closed"
@@ -295,6 +298,8 @@ class ContestRefusal(enum.StrEnum):
     UNKNOWN_SUBMISSION = "unknown_submission"
     UNANSWERED = "unanswered"
     FINALIZED = "finalized"
+    #: another change came first
+    MOVED = "moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

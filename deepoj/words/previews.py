@@ -145,6 +145,9 @@ class PreviewClaim(BackgroundClaim):
     base_attempt_id: int
     #: the result whose unchanged tests may be taken over
     former: Mapping[str, Any] | None
+    #: of the submission's contest; None: the problem's
+    time_limit_ms: int | None = None
+    memory_limit_mb: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

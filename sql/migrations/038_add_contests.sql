@@ -77,6 +77,8 @@ CREATE TABLE IF NOT EXISTS contest_members (
     contest_id bigint NOT NULL REFERENCES contests (id) ON DELETE CASCADE,
     user_id    bigint NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     team_id    text   NOT NULL,
+    -- it logs in from these networks only, until the contest is over; NULL: from anywhere
+    networks   text[],
     PRIMARY KEY (contest_id, user_id)
 );
 CREATE INDEX IF NOT EXISTS idx_contest_members_user_id ON contest_members (user_id);

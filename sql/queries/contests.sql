@@ -169,11 +169,13 @@ FROM unnest($1::text[]) AS wanted (name) JOIN users AS u ON lower(u.username) = 
 WHERE u.erased_at IS NULL;
 
 -- name: put_contest_members
--- Puts accounts into teams.
-INSERT INTO contest_members (contest_id, user_id, team_id)
-SELECT $1, user_id, team_id FROM unnest($2::bigint[], $3::text[]) AS m (user_id, team_id)
+-- Puts accounts into teams. $4: the networks of each, with commas; empty: they stay.
+INSERT INTO contest_members (contest_id, user_id, team_id, networks)
+SELECT $1, user_id, team_id, string_to_array(nullif(networks, ''), ',')
+FROM unnest($2::bigint[], $3::text[], $4::text[]) AS m (user_id, team_id, networks)
 ORDER BY user_id
-ON CONFLICT (contest_id, user_id) DO UPDATE SET team_id = excluded.team_id;
+ON CONFLICT (contest_id, user_id)
+DO UPDATE SET team_id = excluded.team_id, networks = coalesce(excluded.networks, contest_members.networks);
 
 -- name: contest_is_open
 -- Whether a contest still takes submissions: homework takes late ones.

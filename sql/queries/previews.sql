@@ -171,8 +171,10 @@ claimed AS (
 )
 SELECT c.preview_id, c.place, c.attempt_id, c.attempts, v.problem_id, v.problem_version, c.language, s.code, s.entry_point,
        s.files, c.job_id::text, s.trace_id, c.base_attempt_id,
-       CASE WHEN NOT v.in_full AND s.judging = c.judging AND s.status <> 'System Error' THEN s.result END AS former
-FROM claimed AS c JOIN previews AS v ON v.id = c.preview_id JOIN submissions AS s ON s.job_id = c.job_id;
+       CASE WHEN NOT v.in_full AND s.judging = c.judging AND s.status <> 'System Error' THEN s.result END AS former,
+       p.time_limit_ms, p.memory_limit_mb
+FROM claimed AS c JOIN previews AS v ON v.id = c.preview_id JOIN submissions AS s ON s.job_id = c.job_id
+LEFT JOIN contest_problems AS p ON p.contest_id = s.contest_id AND p.problem_id = s.problem_id;
 
 -- name: extend_preview_job
 -- Extends the lease of a submission that is being judged, if it is still valid.

@@ -195,3 +195,13 @@ def test_the_effect_is_the_difference_of_two_boards_and_leaves_the_ledger_alone(
 def test_filters_are_combined(scope: dict[str, Any], jobs: list[str]) -> None:
     found = jobs_of(_ledger(), ContestRejudgeScope(**scope))
     assert sorted(job for each in found.values() for job in each) == jobs
+
+
+async def test_a_rejudge_has_the_limits_of_the_contest(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("owl", WA, "1")
+    scene.lab.sql("UPDATE contest_problems SET time_limit_ms = 777")
+    await started(scene)
+    claim = await scene.lab.store.preview_leases.claim("node", 60, 2, ("cpp17",))
+    assert claim is not None
+    assert (claim.time_limit_ms, claim.memory_limit_mb) == (777, None)

@@ -5,9 +5,11 @@ What contests do is a matter of transactions and triggers, so their tests run ag
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
 from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
+from deepoj.words.contest_setup import TeamLogin
 from deepoj.words.contests import (
     ClarificationDraft,
     CommentaryDraft,
@@ -38,7 +40,9 @@ class NoContests:
     ) -> Contest | ContestRefusal:
         raise AssertionError(f"the contest {key} needs PostgreSQL: use house_on")
 
-    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
+    async def change_contest(
+        self, contest_id: int, rules: ContestRules, *, before: ContestRules | None = None, by: int
+    ) -> Contest | ContestRefusal:
         return _UNKNOWN
 
     async def remove_contest(self, contest_id: int, *, by: int) -> bool:
@@ -146,3 +150,39 @@ class NoContestRejudges:
 
     async def hosts(self, contest_id: int) -> list[str]:
         return []
+
+
+class NoContestSetup:
+    """``ports.ContestSetup``; there is nothing to set up."""
+
+    async def copy_contest(
+        self,
+        contest_id: int,
+        key: str,
+        *,
+        name: str | None,
+        start_at: dt.datetime | None,
+        with_teams: bool,
+        by: int,
+    ) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def remove_team(self, contest_id: int, team_id: str, *, by: int) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def bind_team(
+        self, contest_id: int, team_id: str, networks: Sequence[str] | None, *, by: int
+    ) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def bound_teams(self, contest_id: int) -> Mapping[str, Sequence[str]]:
+        return {}
+
+    async def login_networks(self, user_id: int) -> list[Collection[str]]:
+        return []
+
+    async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
+        return []
+
+    async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
+        return _UNKNOWN

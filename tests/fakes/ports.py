@@ -9,6 +9,7 @@ from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
 from deepoj.ports.contest_rejudges import ContestRejudges
+from deepoj.ports.contest_setup import ContestSetup
 from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
 from deepoj.ports.jobs import JobLeases, Retention, Strays
@@ -28,7 +29,7 @@ from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
 from deepoj.ports.webhooks import Webhooks
 from tests.fakes.access_tokens import MemoryAccessTokens
-from tests.fakes.contests import NoContestRejudges, NoContests
+from tests.fakes.contests import NoContestRejudges, NoContests, NoContestSetup
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
 
@@ -96,6 +97,8 @@ class Store(Protocol):
     @property
     def contest_rejudges(self) -> ContestRejudges: ...
     @property
+    def contest_setup(self) -> ContestSetup: ...
+    @property
     def previews(self) -> Previews: ...
     @property
     def preview_leases(self) -> PreviewLeases: ...
@@ -133,5 +136,6 @@ class MemoryPorts:
         self.example_leases: ExampleLeases = memory.verifications
         self.contests: Contests = NoContests()
         self.contest_rejudges: ContestRejudges = NoContestRejudges()
+        self.contest_setup: ContestSetup = NoContestSetup()
         self.previews: Previews = memory.previews
         self.preview_leases: PreviewLeases = memory.previews

@@ -74,13 +74,17 @@ class PgContests:
 
         return await self._pool.do(work, repeatable=True)
 
-    async def change_contest(self, contest_id: int, rules: ContestRules, *, by: int) -> Contest | ContestRefusal:
-        async def work(connection: Connection, _again: bool) -> Contest | ContestRefusal:
+    async def change_contest(
+        self, contest_id: int, rules: ContestRules, *, before: ContestRules | None = None, by: int
+    ) -> Contest | ContestRefusal:
+        async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
             async with connection.transaction():
-                before = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
-                if before is None:
+                locked = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                if locked is None:
                     return ContestRefusal.UNKNOWN_CONTEST
-                found = _contest(before)
+                found = _contest(locked)
+                if before not in {None, found.rules} and not (again and found.rules == rules):
+                    return ContestRefusal.MOVED
                 if (refusal := _refusal_to_change(found, rules)) is not None:
                     return refusal
                 row = await connection.fetchrow(queries()["change_contest"].sql, contest_id, *_values(rules))
@@ -203,8 +207,10 @@ class PgContests:
                 deleted = [one.id for one in objects if one.type is EventType.TEAMS and one.data is None]
                 left = await connection.fetch(queries()["remove_contest_members"].sql, contest_id, deleted)
                 teams = {ids[one.username]: one.team_id for one in members}
+                bound = {ids[one.username]: ",".join(one.networks) for one in members}
+                networks = [bound[user_id] for user_id in teams]
                 await connection.execute(
-                    queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values())
+                    queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values()), networks
                 )
                 details = {"objects": len(objects), "members": len(members)}
                 await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)

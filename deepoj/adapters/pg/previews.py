@@ -152,6 +152,8 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
             trace_id=row["trace_id"],
             base_attempt_id=row["base_attempt_id"],
             former=None if row["former"] is None else json.loads(row["former"]),
+            time_limit_ms=row["time_limit_ms"],
+            memory_limit_mb=row["memory_limit_mb"],
         )
 
     async def finish(self, claim: PreviewClaim, outcome: PreviewOutcome) -> bool:

@@ -14,6 +14,7 @@ from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.contest_rejudges import PgContestRejudges
+from deepoj.adapters.pg.contest_setup import PgContestSetup
 from deepoj.adapters.pg.contests import PgContests
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.groups import PgGroups
@@ -75,6 +76,7 @@ class PgStore:
         self.verifications = self.example_leases = PgVerifications(pool)
         self.contests = PgContests(pool)
         self.contest_rejudges = PgContestRejudges(pool)
+        self.contest_setup = PgContestSetup(pool)
         self.previews = self.preview_leases = PgPreviews(pool)
         self.schema = PgSchema(pool)
 

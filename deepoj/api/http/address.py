@@ -70,8 +70,13 @@ def is_untrusted(peer: str | None, headers: Headers, trusted: Sequence[Network])
 
 def client_of(request: Request, trusted: Sequence[Network]) -> str:
     """Return the subject of limits for a request."""
+    return subject_of(address_of(request, trusted))
+
+
+def address_of(request: Request, trusted: Sequence[Network]) -> Address | None:
+    """Return the address of a request's client; None: it is unknown."""
     peer = request.scope.get("client")
-    return subject_of(client_address(peer[0] if peer else None, request.headers, trusted))
+    return client_address(peer[0] if peer else None, request.headers, trusted)
 
 
 def is_loopback(peer: str | None, headers: Headers) -> bool:

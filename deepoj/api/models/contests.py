@@ -186,7 +186,8 @@ class TeamsBody(RequestModel):
     #: a word here: an unknown one is refused in a sentence that names the known ones
     format: str = Field(
         description="csv: a table with commas, semicolons or tabs, in the order id, name, organization, groups, hidden,"
-        " accounts, or with a head that names these columns; several groups or accounts of a cell are separated by ;"
+        " accounts, ip (addresses or networks from which the accounts log in), or with a head that names these columns;"
+        " several groups or accounts of a cell are separated by ;"
         " or |. teams, groups, organizations: JSON of the Contest API. accounts: accounts.yaml, or JSON."
         " members: the name of a group of accounts, each of which becomes a team of its own",
         json_schema_extra={"enum": [one.value for one in TeamListFormat]},

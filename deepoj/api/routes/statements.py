@@ -12,9 +12,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
 from deepoj.api.models.statements import (
-    AttachmentView,
     RestoreQuery,
-    SampleView,
     StatementBody,
     StatementRestored,
     StatementSaved,
@@ -24,12 +22,12 @@ from deepoj.api.models.statements import (
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
-from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer
+from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer, statement_view
 from deepoj.api.statement_editing import StatementDesk
 from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
-from deepoj.words.statements import StatementEdit, StatementFileKind, StatementIndex, shown_path
+from deepoj.words.statements import StatementEdit, StatementFileKind, StatementIndex
 
 #: of a JSON body with a source, of which each byte may take two
 _MAX_BODY_BYTES = 2 * MAX_SOURCE_BYTES + 16 * 1024
@@ -174,17 +172,4 @@ class StatementRoutes:
     ) -> StatementView:
         text = None if language is None else await self._statements.statement_text(problem.id, language)
         is_for_setters = reader is not None and may(reader, Right.READ_RESULTS, problem.created_by)
-        return StatementView(
-            lang=None if text is None else text.language,
-            langs=[one for one, _ in index.languages],
-            title=problem.title if text is None or not text.title else text.title,
-            kind="none" if text is None else text.kind.value,
-            html="" if text is None else text.html,
-            pdf=None if text is None or text.pdf is None else shown_path(problem.id, text.pdf),
-            samples=[
-                SampleView(input=one.input, output=one.output, interaction=one.interaction) for one in index.samples
-            ],
-            attachments=[AttachmentView(name=name, bytes=size) for name, size in index.attachments],
-            pending=index.is_pending,
-            notes=list(index.notes) if is_for_setters else None,
-        )
+        return statement_view(problem, index, text, has_notes=is_for_setters)

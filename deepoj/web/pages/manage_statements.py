@@ -13,13 +13,12 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.package_download import package_download
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right
-from deepoj.api.statement_answers import best_language
+from deepoj.api.statement_answers import best_language, with_own_paths
 from deepoj.api.statement_editing import StatementDesk
 from deepoj.packages.statements.editing import StatementPreview
 from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
 from deepoj.web import forms
 from deepoj.web.page import needs, page
-from deepoj.web.pages.problems import with_own_paths
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem

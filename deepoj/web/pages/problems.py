@@ -19,7 +19,7 @@ from deepoj.api.http.paths import query_number
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.redact import item_for
 from deepoj.api.sources import received_sources
-from deepoj.api.statement_answers import best_language, file_answer
+from deepoj.api.statement_answers import best_language, file_answer, with_own_paths
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
@@ -31,7 +31,7 @@ from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.playground import CustomRun
 from deepoj.words.problems import Problem, ProblemSearch, tag_of
-from deepoj.words.statements import StatementFileKind, StatementIndex, attachment_path, shown_path
+from deepoj.words.statements import StatementFileKind, StatementIndex
 from deepoj.words.submissions import Draft, SubmissionQuery
 
 _PAGE = 50
@@ -286,13 +286,6 @@ def _sources(form: forms.SentForm, language: Language) -> dict[str, str]:
     if language is OUTPUTS and file is not None and file.content.startswith(_ZIP):
         return {"archive": base64.b64encode(file.content).decode("ascii")}
     return {"code": form.program()}
-
-
-def with_own_paths(html: str, problem_id: int, path: str) -> str:
-    """Return the HTML of a statement with paths below a page's in place of the API's, which knows no sessions."""
-    for there in (shown_path(problem_id, ""), attachment_path(problem_id, "")):
-        html = html.replace(f'="{there}', f'="{path}{there.removeprefix(f"/api/v1/problems/{problem_id}")}')
-    return html
 
 
 def _statement_language(index: StatementIndex, visitor: Visitor) -> str | None:

@@ -168,6 +168,7 @@ def _api_context(parts: Parts) -> ApiContext:
         previews=store.previews,
         contests=store.contests,
         contest_rejudges=store.contest_rejudges,
+        contest_setup=store.contest_setup,
         ledgers=ContestLedgers(store.contests),
         results=store.live,
         live=parts.live,

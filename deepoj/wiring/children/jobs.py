@@ -4,7 +4,7 @@ them. ``nursery/tree.py`` starts a task for each in the nursery of the jobs."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from deepoj.words.background import BackgroundClaim
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.previews import PreviewClaim, PreviewOutcome
+from deepoj.words.problems import Problem
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
 from deepoj.words.verifications import ExampleClaim
@@ -91,19 +92,29 @@ class ClaimJudge:
 
     async def judge_example(self, claim: ExampleClaim) -> Report | Infra | None:
         """Judge a submission of a verification as a contestant's; None: its problem has another version by now."""
-        return await self._judge_background("verify", claim)
+        problem = await self._problem_of(claim)
+        return None if problem is None else await self._judge_background("verify", claim, problem)
 
     async def judge_preview(self, claim: PreviewClaim) -> Report | Infra | None:
         """Judge a submission of a preview as a rejudge would; None: its problem has another version by now."""
+        problem = await self._problem_of(claim)
+        if problem is None:
+            return None
+        problem = replace(
+            problem,
+            time_limit_ms=claim.time_limit_ms or problem.time_limit_ms,
+            memory_limit_mb=claim.memory_limit_mb or problem.memory_limit_mb,
+        )
         reusable = None if claim.former is None else former_of(claim.former)
-        return await self._judge_background("preview", claim, reusable)
+        return await self._judge_background("preview", claim, problem, reusable)
+
+    async def _problem_of(self, claim: BackgroundClaim) -> Problem | None:
+        problem = await self.problems.problem(claim.problem_id)
+        return None if problem is None or problem.version != claim.problem_version else problem
 
     async def _judge_background(
-        self, kind: str, claim: BackgroundClaim, reusable: Former | None = None
+        self, kind: str, claim: BackgroundClaim, problem: Problem, reusable: Former | None = None
     ) -> Report | Infra | None:
-        problem = await self.problems.problem(claim.problem_id)
-        if problem is None or problem.version != claim.problem_version:
-            return None
         job_id = f"{kind}-{claim.batch_id}-{claim.place}"
         attempt_id, owner = claim.attempt_id, claim.lease_owner
         job = example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)

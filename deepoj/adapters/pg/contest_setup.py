@@ -1,0 +1,149 @@
+"""What is set up around contests, in PostgreSQL (``sql/queries/contest_setup.sql``).
+
+What if we die here? Every change is one transaction, with its events. Locks are taken as in ``contests``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json, clean_text
+from deepoj.words.admin_events import AdminAct
+from deepoj.words.contest_setup import TeamLogin
+from deepoj.words.contests import ContestRefusal, EventType
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
+
+_OF_PROBLEMS = (EventType.PROBLEMS,)
+#: in the order in which they name each other
+_OF_TEAMS = (EventType.GROUPS, EventType.ORGANIZATIONS, EventType.TEAMS, EventType.ACCOUNTS)
+
+
+class PgContestSetup:
+    """What is set up around contests (``ports.ContestSetup``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def copy_contest(
+        self,
+        contest_id: int,
+        key: str,
+        *,
+        name: str | None,
+        start_at: dt.datetime | None,
+        with_teams: bool,
+        by: int,
+    ) -> ContestRefusal | None:
+        async def work(connection: Connection, again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                if await connection.fetchrow(queries()["lock_contest"].sql, contest_id) is None:
+                    return ContestRefusal.UNKNOWN_CONTEST
+                shown = None if name is None else clean_text(name)
+                values = (contest_id, clean_text(key), shown, start_at, by)
+                made = await connection.fetchval(queries()["copy_contest"].sql, *values)
+                if made is None:
+                    row = await connection.fetchrow(queries()["contest"].sql, clean_text(key))
+                    is_ours = again and row is not None and row["created_by"] == by  # the first try may have made it
+                    return None if is_ours else ContestRefusal.KEY_TAKEN
+                await connection.execute(queries()["copy_contest_rows"].sql, contest_id, made, with_teams)
+                await _note(connection, made, by, {"copy_of": contest_id}, AdminAct.CONTEST_CREATED)
+                await connection.execute(queries()["tell_contest_rules"].sql, made)
+                await connection.execute(queries()["tell_contest_state"].sql, made)
+                types = [type_.value for type_ in (*_OF_PROBLEMS, *(_OF_TEAMS if with_teams else ()))]
+                await connection.execute(queries()["copy_contest_objects"].sql, contest_id, made, types)
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def remove_team(self, contest_id: int, team_id: str, *, by: int) -> ContestRefusal | None:
+        async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                if (refusal := await _refusal(connection, contest_id)) is not None:
+                    return refusal
+                if await connection.fetchval(queries()["contest_team_is_used"].sql, contest_id, team_id):
+                    return ContestRefusal.TEAM_USED
+                left = await connection.fetch(queries()["remove_contest_members"].sql, contest_id, [team_id])
+                await _note(connection, contest_id, by, {"team_removed": team_id})
+                gone = [(EventType.TEAMS, team_id), *((EventType.ACCOUNTS, str(row["user_id"])) for row in left)]
+                await connection.execute(
+                    queries()["tell_contest_objects"].sql,
+                    contest_id,
+                    [type_.value for type_, _ in gone],
+                    [object_id for _, object_id in gone],
+                    [None for _ in gone],
+                )
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def bind_team(
+        self, contest_id: int, team_id: str, networks: Sequence[str] | None, *, by: int
+    ) -> ContestRefusal | None:
+        async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                if (refusal := await _refusal(connection, contest_id)) is not None:
+                    return refusal
+                bound = None if networks is None else list(networks)
+                await connection.execute(queries()["set_team_networks"].sql, contest_id, team_id, bound)
+                await _note(connection, contest_id, by, {"team": team_id, "networks": bound})
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def bound_teams(self, contest_id: int) -> Mapping[str, Sequence[str]]:
+        rows = await self._pool.rows("team_networks", contest_id, repeatable=True)
+        return {row["team_id"]: tuple(row["networks"]) for row in rows}
+
+    async def login_networks(self, user_id: int) -> list[Collection[str]]:
+        return [tuple(row["networks"]) for row in await self._pool.rows("login_networks", user_id, repeatable=True)]
+
+    async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
+        wanted = None if team_ids is None else list(team_ids)
+        rows = await self._pool.rows("team_accounts", contest_id, wanted, repeatable=True)
+        return [TeamLogin(row["team_id"], row["id"], row["username"], row["is_mighty"]) for row in rows]
+
+    async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> list[str] | ContestRefusal:
+            async with connection.transaction():
+                row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                if row is None:
+                    return ContestRefusal.UNKNOWN_CONTEST
+                if not _shows_all(row):
+                    return ContestRefusal.NOT_OVER
+                opened = await connection.fetch(queries()["open_contest_problems"].sql, contest_id, by)
+                labels = [one["label"] for one in opened]
+                if labels:
+                    await _note(connection, contest_id, by, {"practice": labels})
+                return labels
+
+        return await self._pool.do(work, repeatable=True)
+
+
+def _shows_all(row: asyncpg.Record) -> bool:
+    """Return whether a contest is over and its board hides no verdict."""
+    return row["ended_at"] is not None and (row["frozen_at"] is None or row["thawed_at"] is not None)
+
+
+async def _refusal(connection: Connection, contest_id: int) -> ContestRefusal | None:
+    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+    if row is None:
+        return ContestRefusal.UNKNOWN_CONTEST
+    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else None
+
+
+async def _note(
+    connection: Connection,
+    contest_id: int,
+    by: int,
+    details: Mapping[str, object],
+    act: AdminAct = AdminAct.CONTEST_CHANGED,
+) -> None:
+    await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))

@@ -1,0 +1,128 @@
+"""What is set up around contests, as routes and pages do it: copies, teams, passwords, addresses, practice.
+
+What if we die here? Every change is one transaction, except new passwords: each account's is one. If the answer is
+lost, the passwords that were set are known to no person: make new ones again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from deepoj import observe
+from deepoj.accounts.people import MAX_PEOPLE
+from deepoj.accounts.teams import ID, network_of
+from deepoj.api.administering import Administering, slip_password
+from deepoj.api.contesting import checked_rules, require_done
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.contests.ledger import ContestLedger
+from deepoj.words.accounts import User
+from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType
+
+#: networks of a team
+_MAX_NETWORKS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A new password of an account of a team."""
+
+    team_id: str
+    team: str
+    username: str
+    password: str
+
+
+class ContestSetting:
+    """Copies contests, and sets up their teams and what follows them. All methods raise Refused or
+    StoreUnavailable."""
+
+    def __init__(self, context: ApiContext, administering: Administering) -> None:
+        self._contests, self._setup, self._ledgers = context.contests, context.contest_setup, context.ledgers
+        self._administering = administering
+
+    async def copy(
+        self, contest: Contest, key: str, user: User, *, name: str, start_at: dt.datetime | None, with_teams: bool
+    ) -> None:
+        """Make a contest with the rules and problems of another one, and with its teams if so wanted."""
+        if not ID.fullmatch(key):
+            raise Refused(ApiError.INVALID, field="key", problem="1 to 36 letters, digits and _ - . (not first)")
+        rules = checked_rules(replace(contest.rules, name=name or contest.rules.name, start_at=start_at, thaw_at=None))
+        require_done(
+            await self._setup.copy_contest(
+                contest.id, key, name=rules.name, start_at=rules.start_at, with_teams=with_teams, by=user.id
+            )
+        )
+        _log("copied", contest, user)
+
+    async def remove_team(self, contest: Contest, team_id: str, user: User) -> None:
+        """Remove a team without submissions; its accounts stay."""
+        _require_team(await self._ledgers.ledger(contest), team_id)
+        require_done(await self._setup.remove_team(contest.id, team_id, by=user.id))
+        _log("team", contest, user)
+
+    async def hide_team(self, contest: Contest, team_id: str, user: User, *, is_hidden: bool) -> None:
+        """Take a team from the boards, or put it there again."""
+        data = _require_team(await self._ledgers.ledger(contest), team_id)
+        told = ContestObject(EventType.TEAMS, team_id, {**data, "is_hidden": is_hidden})
+        answer = await self._contests.put_objects(contest.id, [told], by=user.id)
+        require_done(answer if isinstance(answer, ContestRefusal) else None)
+        _log("team", contest, user)
+
+    async def bind_team(self, contest: Contest, team_id: str, networks: Sequence[str], user: User) -> None:
+        """Let a team's accounts log in from these networks only, until the contest is over; none: from anywhere."""
+        _require_team(await self._ledgers.ledger(contest), team_id)
+        checked = [network_of(one) for one in networks]
+        bound = [one for one in checked if one is not None]
+        if len(bound) < len(checked) or len(bound) > _MAX_NETWORKS:
+            problem = f"at most {_MAX_NETWORKS} addresses or networks, such as 10.1.0.0/16"
+            raise Refused(ApiError.INVALID, field="networks", problem=problem)
+        require_done(await self._setup.bind_team(contest.id, team_id, bound or None, by=user.id))
+        _log("team", contest, user)
+
+    async def bound_teams(self, contest: Contest) -> dict[str, Sequence[str]]:
+        """Return the networks of the teams whose logins are bound."""
+        return dict(await self._setup.bound_teams(contest.id))
+
+    async def new_passwords(self, contest: Contest, team_ids: Collection[str] | None, admin: User) -> list[Credential]:
+        """Give the accounts of these teams, or of all, new passwords, which nothing keeps but the answer.
+
+        Accounts with a right are left out: their passwords are not the contest's.
+        """
+        ledger = await self._ledgers.ledger(contest)
+        for team_id in team_ids or ():
+            _require_team(ledger, team_id)
+        logins = [one for one in await self._setup.team_logins(contest.id, team_ids) if not one.is_mighty]
+        if len(logins) > MAX_PEOPLE:
+            raise Refused(ApiError.INVALID, field="teams", problem=f"at most {MAX_PEOPLE} accounts at a time")
+        made = []
+        for login in logins:
+            password = slip_password()
+            await self._administering.reset_password(str(login.user_id), admin, password)
+            team = ledger.of(EventType.TEAMS).get(login.team_id, {})
+            shown = team.get("display_name") or team.get("name") or login.team_id
+            made.append(Credential(login.team_id, shown, login.username, password))
+        _log("passwords", contest, admin)
+        return made
+
+    async def open_practice(self, contest: Contest, user: User) -> list[str]:
+        """List the contest's drafts for everybody, once its board shows all. Return their labels."""
+        answer = await self._setup.open_problems(contest.id, by=user.id)
+        if isinstance(answer, ContestRefusal):
+            require_done(answer)
+            raise AssertionError("a refusal is raised")
+        _log("practice", contest, user)
+        return answer
+
+
+def _require_team(ledger: ContestLedger, team_id: str) -> dict[str, object]:
+    data = ledger.of(EventType.TEAMS).get(team_id)
+    if data is None:
+        raise Refused(ApiError.NO_SUCH_TEAM)
+    return dict(data)
+
+
+def _log(act: str, contest: Contest, user: User) -> None:
+    observe.log("contest_changed", reason=act, contest_id=contest.id, by_user_id=user.id)

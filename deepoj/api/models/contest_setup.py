@@ -1,0 +1,73 @@
+"""Copies of contests, teams, their passwords and addresses, practice."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from deepoj.api.models.base import RequestModel, ResponseModel
+
+
+class ContestCopyBody(RequestModel):
+    """A copy of a contest."""
+
+    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _ - . (not first)")
+    name: str = Field("", description="empty: the name of the contest that is copied")
+    start_at: str | None = Field(None, description="RFC 3339 with a time zone; null: not known yet")
+    teams: bool = Field(default=False, description="copy its teams, groups and organizations, too")
+
+
+class TeamChanges(RequestModel):
+    """What shall change of a team; what is omitted stays."""
+
+    hidden: bool | None = Field(None, description="whether boards leave it out")
+    networks: list[str] | None = Field(
+        None, description="its accounts log in from these only, until the contest is over; []: from anywhere"
+    )
+
+
+class TeamSetup(ResponseModel):
+    """A team as it is set up."""
+
+    id: str
+    hidden: bool
+    networks: list[str] = Field(description="from which its accounts log in; empty: from anywhere")
+
+
+class TeamRemoved(ResponseModel):
+    """The team that was removed."""
+
+    id: str
+    status: str
+
+
+class CredentialsBody(RequestModel):
+    """Whose passwords are made."""
+
+    teams: list[str] | None = Field(None, description="ids; null: all teams")
+
+
+class CredentialView(ResponseModel):
+    """A new password."""
+
+    team_id: str
+    team: str
+    username: str
+    password: str
+
+
+class CredentialList(ResponseModel):
+    """The new passwords, which are nowhere else."""
+
+    credentials: list[CredentialView]
+
+
+class PracticeOpened(ResponseModel):
+    """The problems that everybody sees from now on."""
+
+    opened: list[str] = Field(description="labels of the drafts that are listed now")
+
+
+class StatementQuery(BaseModel):
+    """Which statement."""
+
+    lang: str = Field(default="", description="one of `langs`; empty: the one that Accept-Language prefers")

@@ -1,0 +1,141 @@
+"""Copies of contests, teams, their passwords and addresses, practice: for those who run contests."""
+
+from __future__ import annotations
+
+from deepoj.api.access import needs
+from deepoj.api.administering import Administering
+from deepoj.api.auth import Auth
+from deepoj.api.body import read_json
+from deepoj.api.contest_answers import contest_fields, problem_views
+from deepoj.api.contest_setting import ContestSetting
+from deepoj.api.contesting import Contesting
+from deepoj.api.context import ApiContext
+from deepoj.api.http.paths import time_of
+from deepoj.api.models.contest_setup import (
+    ContestCopyBody,
+    CredentialList,
+    CredentialsBody,
+    CredentialView,
+    PracticeOpened,
+    TeamChanges,
+    TeamRemoved,
+    TeamSetup,
+)
+from deepoj.api.models.contests import ContestView
+from deepoj.api.rights import Right
+from deepoj.api.route import route
+from deepoj.words.accounts import User
+from deepoj.words.contests import Contest, EventType
+
+
+class ContestSetupRoutes:
+    """``/api/v1/contests/{key}/copy``, ``/teams/{team}``, ``/credentials``, ``/practice``."""
+
+    def __init__(self, context: ApiContext, auth: Auth) -> None:
+        administering = Administering(context, auth)
+        self._timeout_s = context.settings.read_timeout_s
+        self._contesting = Contesting(context, administering)
+        self._setting = ContestSetting(context, administering)
+
+    @route(
+        "POST",
+        "/api/v1/contests/<key>/copy",
+        access=needs(Right.RUN_CONTESTS),
+        body=ContestCopyBody,
+        responses={201: ContestView},
+        errors=(409,),
+    )
+    async def copy(self, user: User, key: str) -> ContestView:
+        """Make a contest with the rules and problems of this one, for another group.
+
+        For administrators and the jury. It has the problems with their labels, colors and limits, and no submissions,
+        questions or awards; its thaw is not decided. With ``teams`` it has the same teams and accounts.
+        """
+        contest = await self._contesting.run(key, user)
+        body = await read_json(ContestCopyBody, timeout_s=self._timeout_s)
+        start_at = None if body.start_at is None else time_of("start_at", body.start_at)
+        await self._setting.copy(contest, body.key, user, name=body.name, start_at=start_at, with_teams=body.teams)
+        sight = await self._contesting.find(body.key, user)
+        problems = problem_views(sight, await self._contesting.ledger(sight.contest))
+        return ContestView(**contest_fields(sight.contest), team_id=sight.viewer.team_id, problems=problems)
+
+    @route(
+        "PATCH",
+        "/api/v1/contests/<key>/teams/<team_id>",
+        access=needs(Right.RUN_CONTESTS),
+        body=TeamChanges,
+        responses={200: TeamSetup},
+        errors=(409,),
+    )
+    async def change_team(self, user: User, key: str, team_id: str) -> TeamSetup:
+        """Hide a team, show it again, or bind the logins of its accounts to addresses.
+
+        For administrators and the jury. Sessions and tokens that exist are not ended by it; new passwords end them.
+        """
+        contest = await self._contesting.run(key, user)
+        body = await read_json(TeamChanges, timeout_s=self._timeout_s)
+        if body.hidden is not None:
+            await self._setting.hide_team(contest, team_id, user, is_hidden=body.hidden)
+        if body.networks is not None:
+            await self._setting.bind_team(contest, team_id, body.networks, user)
+        return await self._team(contest, team_id)
+
+    @route(
+        "DELETE",
+        "/api/v1/contests/<key>/teams/<team_id>",
+        access=needs(Right.RUN_CONTESTS),
+        responses={200: TeamRemoved},
+        errors=(409,),
+    )
+    async def remove_team(self, user: User, key: str, team_id: str) -> TeamRemoved:
+        """Remove a team that has no submissions; its accounts stay.
+
+        For administrators and the jury. Hide a team that has submissions.
+        """
+        await self._setting.remove_team(await self._contesting.run(key, user), team_id, user)
+        return TeamRemoved(id=team_id, status="deleted")
+
+    @route(
+        "POST",
+        "/api/v1/contests/<key>/credentials",
+        access=needs(Right.MANAGE_PEOPLE),
+        body=CredentialsBody,
+        responses={200: CredentialList},
+        errors=(409,),
+    )
+    async def credentials(self, user: User, key: str) -> CredentialList:
+        """Make new passwords for the accounts of teams, at most 500 at a time, and return them: nothing keeps them.
+
+        For administrators. The old passwords, sessions and tokens of these accounts end. Administrators, and accounts
+        with a role, are left out.
+        """
+        contest = await self._contesting.run(key, user)
+        body = await read_json(CredentialsBody, timeout_s=self._timeout_s)
+        made = await self._setting.new_passwords(contest, body.teams, user)
+        return CredentialList(
+            credentials=[
+                CredentialView(team_id=one.team_id, team=one.team, username=one.username, password=one.password)
+                for one in made
+            ]
+        )
+
+    @route(
+        "POST",
+        "/api/v1/contests/<key>/practice",
+        access=needs(Right.RUN_CONTESTS),
+        responses={200: PracticeOpened},
+        errors=(409,),
+    )
+    async def open_practice(self, user: User, key: str) -> PracticeOpened:
+        """Open the contest's problems for practice: its drafts are listed for everybody.
+
+        For administrators and the jury, once the contest is over and its board hides no verdict. Submissions of
+        practice are on no board.
+        """
+        contest = await self._contesting.run(key, user)
+        return PracticeOpened(opened=await self._setting.open_practice(contest, user))
+
+    async def _team(self, contest: Contest, team_id: str) -> TeamSetup:
+        data = (await self._contesting.ledger(contest)).of(EventType.TEAMS)[team_id]
+        networks = (await self._setting.bound_teams(contest)).get(team_id, ())
+        return TeamSetup(id=team_id, hidden=bool(data.get("is_hidden")), networks=list(networks))

@@ -1,0 +1,155 @@
+"""The commands ``deepoj contest copy``, ``team``, ``credentials`` and ``practice``."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
+from deepoj.cli.client_view import rows
+from deepoj.cli.common import print_json
+from deepoj.cli.contest_run import path_of
+from deepoj.client.shown import shown
+
+_HEADS = ("team_id", "team", "username", "password")
+#: a cell that begins with one of these is a formula to spreadsheets
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@click.command("copy")
+@click.argument("key")
+@click.argument("new_key", metavar="NEWKEY")
+@click.option("--name", default="", help="Its name; default: the same.")
+@click.option("--start", "start_at", metavar="TIME", help="When it starts, as 2026-01-31T09:00:00+08:00.")
+@click.option("--teams", is_flag=True, help="With the same teams and accounts.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_copy(
+    key: str,
+    new_key: str,
+    *,
+    name: str,
+    start_at: str | None,
+    teams: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Make the contest NEWKEY with the rules and problems of the contest KEY, for another group."""
+    sent = {"key": new_key, "name": name, "start_at": start_at, "teams": teams}
+    with connected(url, retry_for_s) as server:
+        made = server.ask("POST", path_of(key, "/copy"), body=sent, repeatable=False)
+    if as_json:
+        print_json(made)
+    else:
+        click.echo(f"contest {shown(made['key'])} has {len(made['problems'])} problems")
+
+
+@click.command("team")
+@click.argument("key")
+@click.argument("team_id", metavar="ID")
+@click.option("--hide/--show", "hidden", default=None, help="Whether boards leave it out.")
+@click.option("--network", "networks", multiple=True, metavar="CIDR", help="It logs in from here only; repeatable.")
+@click.option("--anywhere", is_flag=True, help="It logs in from anywhere.")
+@click.option("--remove", is_flag=True, help="Remove the team, which has no submissions; its accounts stay.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_team(
+    key: str,
+    team_id: str,
+    *,
+    hidden: bool | None,
+    networks: tuple[str, ...],
+    anywhere: bool,
+    remove: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Set up the team ID of the contest KEY, or remove it.
+
+    Networks hold for logins until the contest is over. Sessions that exist are ended by new passwords
+    (deepoj contest credentials).
+    """
+    changes: dict[str, Any] = {} if hidden is None else {"hidden": hidden}
+    if networks or anywhere:
+        changes["networks"] = list(networks)
+    if remove == bool(changes) or (networks and anywhere):
+        raise click.UsageError("Give what shall change, or --remove.")
+    path = path_of(key, f"/teams/{quote(team_id, safe='')}")
+    with connected(url, retry_for_s) as server:
+        done = server.ask("DELETE", path, repeatable=False) if remove else server.ask("PATCH", path, body=changes)
+    if as_json:
+        print_json(done)
+    elif remove:
+        click.echo(f"team {shown(team_id)} is removed")
+    else:
+        where = ", ".join(done["networks"]) or "anywhere"
+        click.echo(f"team {shown(team_id)}: {'hidden' if done['hidden'] else 'shown'}, logs in from {where}")
+
+
+@click.command("credentials")
+@click.argument("key")
+@click.option("--team", "teams", multiple=True, metavar="ID", help="Only this team; repeatable.")
+@click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_credentials(
+    key: str, *, teams: tuple[str, ...], file: Path | None, as_json: bool, url: str | None, retry_for_s: float
+) -> None:
+    """Make new passwords for the accounts of the teams of the contest KEY, and print them: nothing keeps them.
+
+    For administrators. Old passwords and sessions end. Accounts with a right are left out.
+    """
+    with connected(url, retry_for_s) as server:
+        sent = {"teams": list(teams) or None}
+        made = server.ask("POST", path_of(key, "/credentials"), body=sent, repeatable=False)
+    if file is not None:
+        _write(file, made["credentials"])
+    if as_json:
+        print_json(made)
+    elif file is None:
+        rows(made["credentials"], **{head: head for head in _HEADS})
+    else:
+        click.echo(f"{len(made['credentials'])} passwords are in {file}")
+
+
+@click.command("practice")
+@click.argument("key")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_practice(key: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Open the problems of the contest KEY for practice: its drafts are listed for everybody.
+
+    The contest must be over, and its board thawed. Submissions of practice are on no board.
+    """
+    with connected(url, retry_for_s) as server:
+        done = server.ask("POST", path_of(key, "/practice"))
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"listed now: {', '.join(done['opened']) or 'no draft was left'}")
+
+
+#: the commands, for the group
+SETUP_COMMANDS = (contest_copy, contest_team, contest_credentials, contest_practice)
+
+
+def _write(file: Path, made: list[dict[str, str]]) -> None:
+    """Write passwords to a file that its owner alone can read."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(_HEADS)
+        for one in made:
+            cells = [one[head] for head in _HEADS]
+            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])

@@ -1,0 +1,57 @@
+"""What is set up around a contest, in the store."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from deepoj.words.contest_setup import TeamLogin
+from deepoj.words.contests import ContestRefusal
+
+
+class ContestSetup(Protocol):
+    """Copies, teams and their logins, practice. Each change is one transaction. Raises StoreUnavailable."""
+
+    async def copy_contest(
+        self,
+        contest_id: int,
+        key: str,
+        *,
+        name: str | None,
+        start_at: dt.datetime | None,
+        with_teams: bool,
+        by: int,
+    ) -> ContestRefusal | None:
+        """Make a contest with the rules and the problems of another one, and with its teams, groups and organizations
+        if so wanted. Refused: UNKNOWN_CONTEST, KEY_TAKEN."""
+        ...
+
+    async def remove_team(self, contest_id: int, team_id: str, *, by: int) -> ContestRefusal | None:
+        """Remove a team; its accounts stay, in no team. Refused: UNKNOWN_CONTEST, FINALIZED, TEAM_USED (it has
+        submissions)."""
+        ...
+
+    async def bind_team(
+        self, contest_id: int, team_id: str, networks: Sequence[str] | None, *, by: int
+    ) -> ContestRefusal | None:
+        """Let the accounts of a team log in from these networks only, until the contest is over; None: from anywhere.
+        Refused: UNKNOWN_CONTEST, FINALIZED."""
+        ...
+
+    async def bound_teams(self, contest_id: int) -> Mapping[str, Sequence[str]]:
+        """Return the networks of the teams whose logins are bound."""
+        ...
+
+    async def login_networks(self, user_id: int) -> list[Collection[str]]:
+        """Return the networks to which contests that are not over bind an account: it must be in one of each."""
+        ...
+
+    async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
+        """Return the accounts of these teams, or of all, by team and name."""
+        ...
+
+    async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
+        """List the contest's drafts for everybody. Return their labels. Refused: UNKNOWN_CONTEST, NOT_OVER (or its
+        board hides verdicts)."""
+        ...

@@ -1,0 +1,87 @@
+-- name: copy_contest
+-- Makes the contest $2 with the rules and the languages of the contest $1, as one that has not happened; no row if the key is
+-- taken. $3: its name, or NULL; $4: its start, or NULL; $5: the account that does it.
+INSERT INTO contests
+SELECT n.*
+FROM contests AS c
+CROSS JOIN LATERAL jsonb_populate_record(c, jsonb_build_object(
+    'id', nextval(pg_get_serial_sequence('contests', 'id')), 'key', $2::text, 'name', coalesce($3::text, c.name),
+    'start_at', $4::timestamptz, 'created_by', $5::bigint, 'created_at', now(), 'thaw_at', NULL, 'started_at', NULL,
+    'frozen_at', NULL, 'ended_at', NULL, 'thawed_at', NULL, 'finalized_at', NULL, 'end_of_updates_at', NULL,
+    'is_marking', false, 'is_marked', false)) AS n
+WHERE c.id = $1
+ON CONFLICT (key) DO NOTHING
+RETURNING id;
+
+-- name: copy_contest_rows
+-- Gives the contest $2 a counter, and the problems of the contest $1; with $3 also its teams' accounts.
+WITH counter AS (INSERT INTO contest_counters (contest_id) VALUES ($2)),
+problems AS (
+    INSERT INTO contest_problems
+    SELECT n.* FROM contest_problems AS p
+    CROSS JOIN LATERAL jsonb_populate_record(p, jsonb_build_object('contest_id', $2::bigint, 'is_paused', false)) AS n
+    WHERE p.contest_id = $1
+)
+INSERT INTO contest_members
+SELECT n.* FROM contest_members AS m
+CROSS JOIN LATERAL jsonb_populate_record(m, jsonb_build_object('contest_id', $2::bigint)) AS n
+WHERE m.contest_id = $1 AND $3::boolean
+ORDER BY m.user_id;
+
+-- name: copy_contest_objects
+-- Events of the contest $2: the objects of the types $3 that the contest $1 has, in the order of the types.
+SELECT count(tell_contest($2, type, object_id, data - 'is_paused'))
+FROM (
+    SELECT type, object_id, data
+    FROM (SELECT DISTINCT ON (type, object_id) type, object_id, data, number
+          FROM contest_events WHERE contest_id = $1 AND type = ANY ($3::text[])
+          ORDER BY type, object_id, number DESC) AS latest
+    WHERE data IS NOT NULL
+    ORDER BY array_position($3::text[], type), number
+) AS told;
+
+-- name: contest_team_is_used
+-- Whether a team has submissions.
+SELECT EXISTS (SELECT FROM submissions WHERE contest_id = $1 AND contest_team = $2) AS is_used;
+
+-- name: set_team_networks
+-- Binds the logins of a team's accounts to networks; NULL: to none. Returns the accounts.
+UPDATE contest_members SET networks = $3::text[] WHERE contest_id = $1 AND team_id = $2 RETURNING user_id;
+
+-- name: login_networks
+-- The networks to which contests that are not over bind the logins of an account, one row a contest.
+SELECT m.networks
+FROM contest_members AS m JOIN contests AS c ON c.id = m.contest_id
+WHERE m.user_id = $1 AND m.networks IS NOT NULL AND c.ended_at IS NULL AND c.finalized_at IS NULL;
+
+-- name: team_networks
+-- The teams of a contest whose logins are bound, with all of their networks.
+SELECT team_id, array_agg(DISTINCT n ORDER BY n) AS networks
+FROM contest_members AS m CROSS JOIN LATERAL unnest(m.networks) AS n
+WHERE m.contest_id = $1
+GROUP BY team_id;
+
+-- name: team_accounts
+-- The accounts of the teams $2 of a contest, or of all, by team and name. is_mighty: it may do more than take part.
+SELECT m.team_id, u.id, u.username, u.is_admin OR u.roles <> '{}' AS is_mighty
+FROM contest_members AS m JOIN users AS u ON u.id = m.user_id
+WHERE m.contest_id = $1 AND ($2::text[] IS NULL OR m.team_id = ANY ($2)) AND u.erased_at IS NULL
+ORDER BY m.team_id, lower(u.username);
+
+-- name: open_contest_problems
+-- Lists the drafts among a contest's problems for everybody. $2: the account that does it.
+WITH opened AS (
+    UPDATE problems SET visibility = 'listed', updated_at = now()
+    WHERE id = ANY (ARRAY (
+              SELECT p.id FROM problems AS p JOIN contest_problems AS c ON c.problem_id = p.id
+              WHERE c.contest_id = $1 AND p.visibility = 'draft'
+              ORDER BY p.id FOR NO KEY UPDATE OF p))
+      AND visibility = 'draft'
+    RETURNING id, version
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT u.username, 'problem_changed', o.id::text, jsonb_build_object('fields', '["visibility"]'::jsonb, 'version', o.version)
+    FROM opened AS o JOIN users AS u ON u.id = $2
+)
+SELECT c.label FROM opened AS o JOIN contest_problems AS c ON c.problem_id = o.id AND c.contest_id = $1 ORDER BY c.label;

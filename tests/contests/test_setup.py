@@ -1,0 +1,181 @@
+"""Copies of contests, teams and their logins, practice afterwards, and changes at the same time."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+import trio
+
+from deepoj.words.results import Verdict
+from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
+
+__all__ = ["scene"]
+
+
+async def test_a_copy_has_rules_and_problems_and_has_not_happened(scene: Scene) -> None:
+    await opened(scene, penalty_ms=7 * 60_000)
+    await scene.done(
+        "jury", "PUT", "/finals/problems/A", {"problem_id": scene.problem_id, "rgb": "#00ff00", "name": "X"}
+    )
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    copy = await scene.done("jury", "POST", "/finals/copy", {"key": "second", "start_at": ago(-HOUR_MS)})
+    assert (copy["key"], copy["name"], copy["penalty_ms"], copy["freeze_ms"]) == ("second", "Finals", 420_000, HOUR_MS)
+    assert set(copy["state"].values()) == {None}
+    assert [(one["label"], one["name"], one["rgb"]) for one in copy["problems"]] == [("A", "X", "#00ff00")]
+    assert (await scene.done("jury", "GET", "/second/teams"))["teams"] == []
+    told = "SELECT count(*) FROM contest_events JOIN contests AS c ON c.id = contest_id WHERE key = 'second'"
+    assert scene.lab.sql(told) == "3", "the contest, its state, its problem"
+    assert (await scene.ask("jury", "POST", "/finals/copy", {"key": "second"}))[1]["code"] == "CONTEST_KEY_TAKEN"
+    whole = await scene.done("jury", "POST", "/finals/copy", {"key": "third", "name": "Third", "teams": True})
+    assert (whole["name"], whole["start_at"]) == ("Third", None)
+    teams = [(await scene.done("jury", "GET", f"/{key}/teams")) for key in ("finals", "third")]
+    assert teams[0] == teams[1]
+    assert (await scene.done("owl", "GET", "/third"))["team_id"] == "1"
+    assert (await scene.done("jury", "GET", "/third/scoreboard"))["rows"][0]["solved"] == 0
+    await scene.done("jury", "PATCH", "/third", {"start_at": ago(60_000)})
+    await scene.advance()
+    await scene.done("owl", "POST", "/third/submit", {"problem": "A", "language": "cpp17", "code": "3"})
+
+
+async def test_a_team_goes_unless_it_has_submissions_and_is_then_hidden(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    status, body = await scene.ask("jury", "DELETE", "/finals/teams/1")
+    assert (status, body["code"]) == (409, "CONTEST_TEAM_USED")
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"hidden": True})
+    assert (await scene.done("jury", "DELETE", "/finals/teams/2"))["status"] == "deleted"
+    rows = (await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"]
+    assert [row["team_id"] for row in rows] == ["3"]
+    assert (await scene.done("lark", "GET", "/finals"))["team_id"] is None
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"hidden": False})
+    assert len((await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"]) == 2
+
+
+async def logged_in(scene: Scene, username: str, password: str, peer: str) -> tuple[int, str | None]:
+    login = {"username": username, "password": password}
+    answer = await scene.home.ask("POST", "/api/v1/auth/login", json=login, peer=peer)
+    return answer.status_code, (await answer.get_json()).get("code")
+
+
+async def test_a_team_logs_in_at_its_addresses_until_its_contest_is_over(scene: Scene) -> None:
+    await opened(scene)
+    bound = await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.7/16", "2001:db8::1"]})
+    assert bound == {"id": "1", "hidden": False, "networks": ["10.1.0.0/16", "2001:db8::1/128"]}
+    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    assert (made["team"], made["username"]) == ("Owls", "owl")
+    tries = [await logged_in(scene, "owl", made["password"], peer) for peer in ("10.1.2.3", "10.2.0.1", "2001:db8::1")]
+    assert tries == [(200, None), (403, "LOGIN_ELSEWHERE"), (200, None)]
+    assert await logged_in(scene, "owl", "wrong", "10.2.0.1") == (401, "BAD_CREDENTIALS"), "strangers learn nothing"
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": []})
+    assert await logged_in(scene, "owl", made["password"], "10.2.0.1") == (200, None)
+    text = "id,name,accounts,ip\n1,Owls,owl,192.168.0.0/24;10.9.9.9\n"
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
+    assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 403
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": "id,name,accounts\n1,Owls,owl\n"})
+    assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 403, (
+        "a list without addresses keeps them"
+    )
+    yaml = "- {username: owl, type: team, team_id: 1, ip: 10.2.0.1}"
+    await scene.done("jury", "POST", "/finals/teams", {"format": "accounts", "text": yaml})
+    assert [(await logged_in(scene, "owl", made["password"], peer))[0] for peer in ("10.2.0.1", "10.9.9.9")] == [
+        200,
+        403,
+    ]
+    scene.lab.sql("UPDATE contests SET ended_at = now()")
+    assert (await logged_in(scene, "owl", made["password"], "10.9.9.9"))[0] == 200
+    status, body = await scene.ask("jury", "PATCH", "/finals/teams/1", {"networks": ["here"]})
+    assert (status, "networks" in body["error"]) == (400, True)
+
+
+async def test_a_remembered_password_holds_at_its_address(scene: Scene) -> None:
+    await opened(scene)
+    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    headers = {"Authorization": f"Basic {base64.b64encode(f'owl:{made["password"]}'.encode()).decode()}"}
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.0/16"]})
+    found = [(await scene.home.ask("GET", "/clics/contests", headers=headers, peer=peer)).status_code
+             for peer in ("10.1.0.1", "10.1.0.1", "10.2.0.1")]  # fmt: skip
+    assert found == [200, 200, 403]
+
+
+async def test_new_passwords_are_of_accounts_without_a_right(scene: Scene) -> None:
+    await opened(scene)
+    text = "id,name,accounts\n1,Owls,owl;setter\n2,Larks,lark\n"
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
+    made = (await scene.done("admin", "POST", "/finals/credentials", {}))["credentials"]
+    assert [(one["team_id"], one["username"]) for one in made] == [("1", "owl"), ("2", "lark")]
+    assert len({one["password"] for one in made}) == 2
+    assert (await scene.ask("owl", "GET", "/finals/problems/A/statement"))[0] == 401, "its token has ended"
+    assert (await scene.ask("admin", "POST", "/finals/credentials", {"teams": ["9"]}))[0] == 404
+
+
+async def test_practice_begins_when_the_board_shows_all_and_is_on_no_board(scene: Scene) -> None:
+    scene.lab.sql(f"UPDATE problems SET visibility = 'draft' WHERE id = {scene.problem_id}")
+    await opened(scene)
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    assert (await scene.ask("jury", "POST", "/finals/practice"))[1]["code"] == "CONTEST_NOT_OVER"
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS, "freeze_ms": HOUR_MS + 60_000})
+    await scene.advance()
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 2 * HOUR_MS, "freeze_ms": 60_000})
+    await scene.advance()
+    assert (await scene.ask("jury", "POST", "/finals/practice"))[0] == 409, "the board is frozen still"
+    practice = {"problem_id": scene.problem_id, "language": "cpp17", "code": "9"}
+    assert (
+        await scene.home.ask("POST", "/api/v1/submit", token=scene.tokens["lark"], json=practice)
+    ).status_code == 400
+    await scene.done("jury", "PATCH", "/finals", {"thaw_at": ago(0)})
+    await scene.advance()
+    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": ["A"]}
+    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": []}
+    last = scene.lab.sql("SELECT last FROM contest_counters")
+    board = await scene.done("jury", "GET", "/finals/scoreboard")
+    for who in ("lark", "owl", "member"):
+        answer = await scene.home.ask("POST", "/api/v1/submit", token=scene.tokens[who], json=practice)
+        assert answer.status_code == 200
+    scene.lab.sql("UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}' WHERE contest_id IS NULL")
+    assert scene.lab.sql("SELECT last FROM contest_counters") == last
+    assert await scene.done("jury", "GET", "/finals/scoreboard") == board
+
+
+async def test_a_team_reads_the_statement_of_a_draft_after_the_start(scene: Scene) -> None:
+    scene.lab.sql(f"UPDATE problems SET visibility = 'draft' WHERE id = {scene.problem_id}")
+    html = f'<p>Add.</p><img src="/api/v1/problems/{scene.problem_id}/statement/files/x.png">'
+    scene.lab.sql("INSERT INTO problem_texts SELECT id, testcase_hash, '[]', '[]' FROM problems")
+    scene.lab.sql(
+        "INSERT INTO problem_statements (problem_id, language, place, kind, title, html)"
+        f" VALUES ({scene.problem_id}, 'en', 1, 'html', 'Sum', '{html}')"
+    )
+    await opened(scene, start_at=ago(-HOUR_MS))
+    assert (await scene.ask("owl", "GET", "/finals/problems/A/statement"))[0] == 404
+    await scene.done("jury", "PATCH", "/finals", {"start_at": ago(60_000)})
+    await scene.advance()
+    assert (await scene.ask("member", "GET", "/finals/problems/A/statement"))[0] == 403
+    shown = await scene.done("owl", "GET", "/finals/problems/A/statement?lang=en")
+    assert (shown["title"], shown["lang"]) == ("Sum", "en")
+    assert 'src="/api/v1/contests/finals/problems/A/statement/files/x.png"' in shown["html"]
+    assert (await scene.ask("owl", "GET", "/finals/problems/A/statement?lang=xx"))[0] == 404
+
+
+async def test_changes_at_the_same_time_change_their_own_fields_alone(scene: Scene) -> None:
+    await opened(scene)
+    names = {f"Name {number}": number for number in range(4)}
+
+    async def change(sent: dict[str, Any]) -> None:
+        assert (await scene.ask("jury", "PATCH", "/finals", sent))[0] == 200
+
+    async with trio.open_nursery() as nursery:
+        for name in names:
+            nursery.start_soon(change, {"formal_name": name})
+        nursery.start_soon(change, {"penalty_ms": 5 * 60_000})
+        nursery.start_soon(change, {"name": "Renamed"})
+    shown = await scene.done("jury", "GET", "/finals")
+    assert (shown["penalty_ms"], shown["name"], shown["formal_name"] in names) == (300_000, "Renamed", True)
+
+
+@pytest.mark.parametrize("raw", ["10.1.0.0/33", "here", "10.1"])
+async def test_a_list_with_a_wrong_address_is_refused(scene: Scene, raw: str) -> None:
+    await opened(scene)
+    sent = {"format": "csv", "text": f"id,name,accounts,ip\n1,Owls,owl,{raw}\n"}
+    status, body = await scene.ask("jury", "POST", "/finals/teams", sent)
+    assert (status, raw in body["error"]) == (400, True)
