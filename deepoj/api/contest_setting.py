@@ -49,7 +49,9 @@ class ContestSetting:
         """Make a contest with the rules and problems of another one, and with its teams if so wanted."""
         if not ID.fullmatch(key):
             raise Refused(ApiError.INVALID, field="key", problem="1 to 36 letters, digits and _ - . (not first)")
-        rules = checked_rules(replace(contest.rules, name=name or contest.rules.name, start_at=start_at, thaw_at=None))
+        rules = checked_rules(
+            replace(contest.rules, name=name or contest.rules.name, start_at=start_at, thaw_at=None), contest.kind
+        )
         require_done(
             await self._setup.copy_contest(
                 contest.id, key, name=rules.name, start_at=rules.start_at, with_teams=with_teams, by=user.id

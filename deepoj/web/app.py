@@ -29,6 +29,7 @@ from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contest_rejudges import ContestRejudgePages
+from deepoj.web.pages.contest_setup import ContestSetupPages
 from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
@@ -98,6 +99,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageContestPages(context, visitors, pages, reader, boards),
         ContestRejudgePages(context, visitors, pages, reader),
         RehearsalPages(context, app.auth, visitors, pages, reader),
+        ContestSetupPages(context, app.auth, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
         JuryContestPages(context, visitors, pages, reader),

@@ -150,6 +150,8 @@ class ContestProblemPages:
             samples = self._samples.values(visitor, problem, index, sampled, path)
         statement = await statement_values(self._context, visitor, problem, index, path)
         last, team_id = [], reading.viewer.team_id
+        is_over = reading.contest.ended_at is not None
+        practised = await self._context.problems.open_problem(problem.id, visitor.member.id) if is_over else None
         if team_id is not None:
             last = list(itertools.islice(reading.submissions(team_id=team_id, label=shown.label), _LAST))
         return self._pages.html_with_refusal(
@@ -161,6 +163,7 @@ class ContestProblemPages:
             shown=shown,
             last=last,
             run=None,
+            practice_path=None if practised is None else f"/problems/{problem.id}",
             has_samples=reading.contest.rules.allows_custom_runs and bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
             **samples,

@@ -1,0 +1,117 @@
+"""Rejudges, teams, passwords, copies and practice of a contest, by the pages of those who run it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deepoj.words.contests import Contest
+from deepoj.words.previews import KEEP_S
+from deepoj.words.results import Verdict
+from tests.contract.labs import PgLab, claim, draft, report, send
+from tests.contract.test_store_previews import outcome
+from tests.web.contest_scene import ADMIN, JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
+
+HERE = "/manage/contests/finals"
+pytestmark = pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+
+
+async def submitted(place: Arena, contest: Contest, problem_id: int, verdict: Verdict) -> None:
+    """Submit and judge a program of the team visitor."""
+    store = place.real.store
+    account = await store.accounts.credentials(TEAM)
+    assert account is not None
+    job_id = await send(store, replace(draft(account.user.id, problem_id), contest_id=contest.id))
+    won = await claim(place.real, job_id, entry_id=f"{job_id}-1")
+    assert await store.leases.finalize(won, report(verdict), {"tests": []}) is None
+
+
+async def judged(place: Arena, verdict: Verdict) -> None:
+    """Judge the submission of a preview, as a node does."""
+    leases = place.real.store.preview_leases
+    won = await leases.claim("node", 60, 2, ("cpp17",))
+    assert won is not None
+    assert await leases.finish(won, outcome(won, verdict))
+    await leases.sweep_previews(2, 600, KEEP_S)
+
+
+async def test_a_rejudge_is_previewed_and_applied(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    problem = await draft_problem(place)
+    contest = await place.hold("finals", rules(100.0), [problem])
+    await submitted(place, contest, problem, Verdict.WRONG_ANSWER)
+    jury = place.visits[JURY]
+    refused = await jury.post(f"{HERE}/rejudges", {"verdict": "Accepted"})
+    assert refused.status == 400
+    started = await jury.post(f"{HERE}/rejudges", {"problem": "A", "until": "200"})
+    path = started.location
+    assert re.fullmatch(f"{HERE}/rejudges/[0-9]+", path), started.text
+    assert "0 of 1 submissions are judged" in (await jury.get(path)).text
+    await judged(place, Verdict.ACCEPTED)
+    page = (await jury.get(path)).text
+    assert "Red Pandas" in page
+    assert "0 → <strong>1</strong>" in page
+    assert "first-to-solve-A" in page
+    assert (await place.visits[OTHER].get(path)).status == 403
+    assert (await jury.post(path, {"act": "apply"})).location == path
+    assert "Applied: 1 submissions" in (await jury.get(path)).text
+    listed = (await jury.get(f"{HERE}/rejudges")).text
+    assert "applied" in listed
+    assert "before minute 200" in listed
+    assert "solved first" in (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+
+
+async def test_teams_are_bound_hidden_and_removed(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    problem = await draft_problem(place)
+    contest = await place.hold("finals", rules(100.0), [problem])
+    await submitted(place, contest, problem, Verdict.ACCEPTED)
+    jury = place.visits[JURY]
+    for act, fields in {"bind": {"networks": "10.1.0.0/16, 10.2.0.1"}, "hide": {}}.items():
+        reply = await jury.post(f"{HERE}/teams", {"act": act, "team": "red", **fields})
+        assert reply.location == f"{HERE}/teams?done={act}", reply.text
+    page = (await jury.get(f"{HERE}/teams")).text
+    assert "10.1.0.0/16, 10.2.0.1/32" in page
+    assert "cannot be removed" in page
+    assert "Red Pandas" not in (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+    assert (await jury.post(f"{HERE}/teams", {"act": "remove", "team": "red"})).status == 409
+    assert (await jury.post(f"{HERE}/teams", {"act": "remove", "team": "blue"})).location.endswith("done=remove")
+    assert "Blue Whales" not in (await jury.get(f"{HERE}/teams")).text
+
+
+async def test_new_passwords_are_shown_once_to_be_printed(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    assert (await place.visits[JURY].post(f"{HERE}/credentials", {})).status == 403
+    page = (await place.visits[ADMIN].post(f"{HERE}/credentials", {"team": "red"})).text
+    assert "Red Pandas" in page
+    assert "Blue Whales" not in page
+    found = re.search(r"<code>([2-9a-z]{4}-[2-9a-z]{4}-[2-9a-z]{4})</code>", page)
+    assert found is not None
+    sent = {"slips": f"red\tRed Pandas\t{TEAM}\t{found[1]}\n=x\t@y\tz\tw"}
+    reply = await place.visits[ADMIN].post(f"{HERE}/credentials.csv", sent)
+    assert f"red,Red Pandas,{TEAM},{found[1]}" in reply.text
+    assert "'=x,'@y,z,w" in reply.text
+    assert (await place.visits[TEAM].get("/contests/finals/submissions")).location.startswith("/login")
+
+
+async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(310.0), [await draft_problem(place)])
+    jury = place.visits[JURY]
+    made = await jury.post(f"{HERE}/afterwards", {"act": "copy", "key": "second", "name": "Second Cup", "teams": "1"})
+    assert made.location == "/manage/contests/second?done=made", made.text
+    page = (await jury.get("/manage/contests/second")).text
+    assert "Second Cup" in page
+    assert "Red Pandas" in page
+    assert (await jury.post(f"{HERE}/afterwards", {"act": "copy", "key": "second"})).status == 409
+    assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).status == 409, "the board is frozen"
+    team, here = place.visits[TEAM], "/contests/finals/problems/A"
+    assert "Practice this problem" not in (await team.get(here)).text
+    await jury.post(HERE, {"act": "thaw"})
+    assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).location.endswith("done=practice")
+    assert "Practice this problem" in (await team.get(here)).text
+    assert (await place.visits[MEMBER].get("/problems")).text.count("A+B") >= 1
