@@ -51,7 +51,6 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
     "preview_id": ("^[1-9][0-9]{0,9}$", "a preview's number", "3"),
     "rejudge_id": ("^[1-9][0-9]{0,9}$", "the number of a contest's rejudge", "3"),
-    "team_id": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "the id of a team of the contest", "team-1"),
     "group_id": ("^[1-9][0-9]{0,18}$", "a group's number", "7"),
     "key": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "a contest's key", "finals"),
     "label": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$", "the label of a problem in a contest", "A"),

@@ -111,6 +111,8 @@ def _show(rejudge: Mapping[str, Any]) -> None:
 
 
 def _stand(row: Mapping[str, Any]) -> str:
+    if row.get("points") is not None:
+        return f"rank {row['rank']}, {row['points']:g} points"
     return f"rank {row['rank']}, {row['solved']} solved, penalty {row['penalty']}"
 
 

@@ -27,7 +27,7 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True)
 class VerdictChangeOfTeam:
-    """A submission that gets another verdict."""
+    """A submission that gets another verdict or score."""
 
     submission_id: str
     job_id: str
@@ -35,6 +35,8 @@ class VerdictChangeOfTeam:
     problem: str
     before: str
     after: str
+    score_before: float | None
+    score_after: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,12 @@ def effect_of(ledger: ContestLedger, judgements: Sequence[RejudgedVerdict]) -> B
                 problem=submissions[submission_id]["problem_id"],
                 before=former["verdict"],
                 after=one.data["verdict"],
+                score_before=former.get("score"),
+                score_after=one.data.get("score"),
             )
             for one in known
             if (former := ledger.judgement_of(submission_id := one.data["submission_id"])) is not None
-            and former["verdict"] != one.data["verdict"]
+            and (former["verdict"], former.get("score")) != (one.data["verdict"], one.data.get("score"))
         ],
         rows=[
             RowChange(row.team_id, before[row.team_id], row, _cells(before[row.team_id], row))

@@ -22,7 +22,7 @@ class ContestRejudgeBody(RequestModel):
 
 
 class ContestVerdictChangeView(ResponseModel):
-    """A submission that gets another verdict."""
+    """A submission that gets another verdict or score."""
 
     submission_id: str
     job_id: str
@@ -30,6 +30,8 @@ class ContestVerdictChangeView(ResponseModel):
     problem: str
     before: str
     after: str
+    score_before: float | None
+    score_after: float | None
 
 
 class BoardStandView(ResponseModel):
@@ -38,6 +40,7 @@ class BoardStandView(ResponseModel):
     rank: int
     solved: int
     penalty: int
+    points: float | None = Field(description="null: the board counts problems, not points")
 
 
 class BoardChangeView(ResponseModel):

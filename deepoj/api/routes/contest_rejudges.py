@@ -173,4 +173,4 @@ def _effect(effect: BoardEffect) -> BoardEffectView:
 
 
 def _stand(row: BoardRow) -> BoardStandView:
-    return BoardStandView(rank=row.rank, solved=row.solved, penalty=row.penalty)
+    return BoardStandView(rank=row.rank, solved=row.solved, penalty=row.penalty, points=row.points)

@@ -61,13 +61,13 @@ class ContestSetupRoutes:
 
     @route(
         "PATCH",
-        "/api/v1/contests/<key>/teams/<team_id>",
+        "/api/v1/contests/<key>/teams/<team>",
         access=needs(Right.RUN_CONTESTS),
         body=TeamChanges,
         responses={200: TeamSetup},
         errors=(409,),
     )
-    async def change_team(self, user: User, key: str, team_id: str) -> TeamSetup:
+    async def change_team(self, user: User, key: str, team: str) -> TeamSetup:
         """Hide a team, show it again, or bind the logins of its accounts to addresses.
 
         For administrators and the jury. Sessions and tokens that exist are not ended by it; new passwords end them.
@@ -75,25 +75,25 @@ class ContestSetupRoutes:
         contest = await self._contesting.run(key, user)
         body = await read_json(TeamChanges, timeout_s=self._timeout_s)
         if body.hidden is not None:
-            await self._setting.hide_team(contest, team_id, user, is_hidden=body.hidden)
+            await self._setting.hide_team(contest, team, user, is_hidden=body.hidden)
         if body.networks is not None:
-            await self._setting.bind_team(contest, team_id, body.networks, user)
-        return await self._team(contest, team_id)
+            await self._setting.bind_team(contest, team, body.networks, user)
+        return await self._team(contest, team)
 
     @route(
         "DELETE",
-        "/api/v1/contests/<key>/teams/<team_id>",
+        "/api/v1/contests/<key>/teams/<team>",
         access=needs(Right.RUN_CONTESTS),
         responses={200: TeamRemoved},
         errors=(409,),
     )
-    async def remove_team(self, user: User, key: str, team_id: str) -> TeamRemoved:
+    async def remove_team(self, user: User, key: str, team: str) -> TeamRemoved:
         """Remove a team that has no submissions; its accounts stay.
 
         For administrators and the jury. Hide a team that has submissions.
         """
-        await self._setting.remove_team(await self._contesting.run(key, user), team_id, user)
-        return TeamRemoved(id=team_id, status="deleted")
+        await self._setting.remove_team(await self._contesting.run(key, user), team, user)
+        return TeamRemoved(id=team, status="deleted")
 
     @route(
         "POST",
@@ -135,7 +135,7 @@ class ContestSetupRoutes:
         contest = await self._contesting.run(key, user)
         return PracticeOpened(opened=await self._setting.open_practice(contest, user))
 
-    async def _team(self, contest: Contest, team_id: str) -> TeamSetup:
-        data = (await self._contesting.ledger(contest)).of(EventType.TEAMS)[team_id]
-        networks = (await self._setting.bound_teams(contest)).get(team_id, ())
-        return TeamSetup(id=team_id, hidden=bool(data.get("is_hidden")), networks=list(networks))
+    async def _team(self, contest: Contest, team: str) -> TeamSetup:
+        data = (await self._contesting.ledger(contest)).of(EventType.TEAMS)[team]
+        networks = (await self._setting.bound_teams(contest)).get(team, ())
+        return TeamSetup(id=team, hidden=bool(data.get("is_hidden")), networks=list(networks))
