@@ -37,6 +37,7 @@ from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
 from deepoj.api.routes.contest_board import ContestBoardRoutes
+from deepoj.api.routes.contest_clock import ContestClockRoutes
 from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
 from deepoj.api.routes.contest_reviews import ContestReviewRoutes
 from deepoj.api.routes.contest_setup import ContestSetupRoutes
@@ -149,6 +150,7 @@ def create_app(context: ApiContext) -> Api:
         ContestReviewRoutes(context, auth),
         ContestSetupRoutes(context, auth),
         ContestStatementRoutes(context, auth),
+        ContestClockRoutes(context, auth),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

@@ -23,7 +23,7 @@ from deepoj.api.models.contests import (
     TeamPage,
     TeamView,
 )
-from deepoj.contests.clock import minutes_of
+from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
@@ -65,6 +65,9 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "late_percent": rules.late_percent,
         "languages": list(rules.languages),
         "registration": rules.registration.value,
+        "countdown_pause_ms": contest.countdown_pause_ms,
+        "paused_at": _iso(contest.paused_at),
+        "ends_at": _iso(moment_of(contest, rules.duration_ms)),
         "state": _state(contest),
     }
 

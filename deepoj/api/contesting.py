@@ -67,7 +67,7 @@ MAX_MEASURED = 1000
 #: a label is a part of the ids of awards, which have 36 characters at most
 _LABEL = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,19}[a-zA-Z0-9_-])?")
 _RGB = re.compile(r"#[0-9a-fA-F]{6}")
-_MAX_MS = 366 * 24 * 3_600_000
+MAX_DURATION_MS = 366 * 24 * 3_600_000
 _MAX_ORDINAL = 1000
 _MAX_SCORE = 1_000_000
 _FIRST, _LAST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
@@ -76,7 +76,7 @@ _FINALIZE_TRIES = 5
 #: times that a change is made again, because another one came first
 _CHANGE_TRIES = 5
 
-_REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
+REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
     {
         ContestRefusal.KEY_TAKEN: ApiError.CONTEST_KEY_TAKEN,
         ContestRefusal.UNKNOWN_CONTEST: ApiError.NO_SUCH_CONTEST,
@@ -96,6 +96,10 @@ _REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
         ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
         ContestRefusal.UNVERIFIED: ApiError.CONTEST_UNVERIFIED,
         ContestRefusal.MOVED: ApiError.CONTEST_MOVED,
+        ContestRefusal.NOT_STARTED: ApiError.CONTEST_NOT_RUNNING,
+        ContestRefusal.NOTHING_TO_DO: ApiError.CONTEST_CLOCK_SAME,
+        ContestRefusal.UNKNOWN_INTERVAL: ApiError.NO_SUCH_INTERVAL,
+        ContestRefusal.UNKNOWN_TEAM: ApiError.NO_SUCH_TEAM,
     }
 )
 
@@ -233,7 +237,7 @@ class Contesting:
         if not 0 <= problem.ordinal <= _MAX_ORDINAL or not 0 < problem.problem_id < 2**31:
             raise _invalid("ordinal" if problem.problem_id > 0 else "problem_id", f"a number from 1 to {_MAX_ORDINAL}")
         for field, value in (("name", problem.name), ("color", problem.color)):
-            _line(field, value)
+            checked_line(field, value)
         for field, limit, most in (
             ("time_limit_ms", problem.time_limit_ms, self._problems.max_time_limit_ms),
             ("memory_limit_mb", problem.memory_limit_mb, self._problems.max_memory_limit_mb),
@@ -263,7 +267,7 @@ class Contesting:
         """Make a team of one of the caller, and return it."""
         done = await self._contests.register(sight.contest.id, user.id)
         if isinstance(done, ContestRefusal):
-            raise Refused(_REFUSALS[done])
+            raise Refused(REFUSALS[done])
         _log("registered", sight.contest, user)
         return done
 
@@ -279,7 +283,7 @@ class Contesting:
         """
         if not 1 <= len(text("text", draft.text).strip()) <= MAX_CLARIFICATION_CHARS:
             raise _invalid("text", f"1 to {MAX_CLARIFICATION_CHARS} characters")
-        _line("category", draft.category)
+        checked_line("category", draft.category)
         viewer, ledger = sight.viewer, await self.ledger(sight.contest)
         if not viewer.is_jury and viewer.team_id is None:
             raise Refused(ApiError.NOT_IN_CONTEST)
@@ -304,7 +308,7 @@ class Contesting:
             draft = replace(draft, to_team_ids=(question["from_team_id"],))
         stored = await self._contests.clarify(sight.contest.id, draft)
         if isinstance(stored, ContestRefusal):
-            raise Refused(_REFUSALS[stored])
+            raise Refused(REFUSALS[stored])
         return stored
 
     async def finalize(self, contest: Contest, medals: Medals, user: User) -> Contest:
@@ -359,7 +363,7 @@ class Contesting:
         members = [ContestMember(one.username, one.team_id, one.networks) for one in found.accounts]
         unknown = await self._contests.put_objects(contest.id, found.objects, members, by=user.id)
         if isinstance(unknown, ContestRefusal):
-            raise Refused(_REFUSALS[unknown])
+            raise Refused(REFUSALS[unknown])
         if unknown:
             places = [one for one in found.accounts if one.username in unknown]
             faults = [EntryFault(one.place, TeamFault.NO_ACCOUNT, one.username) for one in places]
@@ -398,29 +402,29 @@ def unanswered(ledger: ContestLedger) -> int:
 
 def checked_rules(rules: ContestRules, kind: ContestKind) -> ContestRules:
     """Return rules as they are stored: with whole milliseconds. Raises Refused."""
-    if not _line("name", rules.name):
+    if not checked_line("name", rules.name):
         raise _invalid("name", f"1 to {MAX_TEXT_CHARS} printable characters")
-    _line("formal_name", rules.formal_name)
-    if not 0 < rules.duration_ms <= _MAX_MS:
-        raise _invalid("duration_ms", f"1 to {_MAX_MS}")
+    checked_line("formal_name", rules.formal_name)
+    if not 0 < rules.duration_ms <= MAX_DURATION_MS:
+        raise _invalid("duration_ms", f"1 to {MAX_DURATION_MS}")
     if rules.freeze_ms is not None and not 0 <= rules.freeze_ms <= rules.duration_ms:
         raise _invalid("freeze_ms", "0 to the duration; null: the board is never frozen")
-    if not 0 <= rules.penalty_ms <= _MAX_MS:
-        raise _invalid("penalty_ms", f"0 to {_MAX_MS}")
-    if not 0 <= rules.late_ms <= _MAX_MS:
-        raise _invalid("late_ms", f"0 to {_MAX_MS}")
+    if not 0 <= rules.penalty_ms <= MAX_DURATION_MS:
+        raise _invalid("penalty_ms", f"0 to {MAX_DURATION_MS}")
+    if not 0 <= rules.late_ms <= MAX_DURATION_MS:
+        raise _invalid("late_ms", f"0 to {MAX_DURATION_MS}")
     if rules.late_ms and kind is not ContestKind.HOMEWORK:
         raise _invalid("late_ms", "0: only contests of the kind homework take late submissions")
-    if not 0 < rules.late_step_ms <= _MAX_MS:
-        raise _invalid("late_step_ms", f"1 to {_MAX_MS}")
+    if not 0 < rules.late_step_ms <= MAX_DURATION_MS:
+        raise _invalid("late_step_ms", f"1 to {MAX_DURATION_MS}")
     if not 0 <= rules.late_percent <= 100:
         raise _invalid("late_percent", "0 to 100")
     if unknown := [key for key in rules.languages if key not in LANGUAGES and key != OUTPUTS.key]:
         raise _invalid("languages", f"keys of languages that /api/v1/languages lists, not {unknown[0]!r}")
     return replace(
         rules,
-        start_at=_moment("start_at", rules.start_at),
-        thaw_at=_moment("thaw_at", rules.thaw_at),
+        start_at=checked_moment("start_at", rules.start_at),
+        thaw_at=checked_moment("thaw_at", rules.thaw_at),
         languages=tuple(dict.fromkeys(rules.languages)),
     )
 
@@ -436,7 +440,8 @@ def _read_list(raw: str, list_format: TeamListFormat, ledger: ContestLedger) -> 
     return read_team_objects(value, list_format, known)
 
 
-def _moment(field: str, at: dt.datetime | None) -> dt.datetime | None:
+def checked_moment(field: str, at: dt.datetime | None) -> dt.datetime | None:
+    """Return a time with whole milliseconds. Raises Refused."""
     if at is None:
         return None
     if not _FIRST <= at <= _LAST:
@@ -444,7 +449,7 @@ def _moment(field: str, at: dt.datetime | None) -> dt.datetime | None:
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
-def _line(field: str, value: str) -> str:
+def checked_line(field: str, value: str) -> str:
     """Return a text that must fit into one line. Raises Refused."""
     if len(text(field, value)) > MAX_TEXT_CHARS or (value and not value.isprintable()):
         raise _invalid(field, f"at most {MAX_TEXT_CHARS} printable characters")
@@ -467,12 +472,12 @@ def _require_label(label: str) -> None:
 def require_done(refusal: ContestRefusal | None) -> None:
     """Raise Refused for a refusal of the store."""
     if refusal is not None:
-        raise Refused(_REFUSALS[refusal])
+        raise Refused(REFUSALS[refusal])
 
 
 def _changed(act: str, answer: Contest | ContestRefusal, user: User) -> Contest:
     if isinstance(answer, ContestRefusal):
-        raise Refused(_REFUSALS[answer])
+        raise Refused(REFUSALS[answer])
     _log(act, answer, user)
     return answer
 

@@ -111,6 +111,10 @@ class ApiError(CodedError):
         "您不在本场比赛的任何队伍中，或者比赛中没有这道题。",
     )
     CONTEST_NOT_RUNNING = (403, Code.CONTEST_NOT_RUNNING, "The contest is not running.", "比赛尚未开始或已结束。")
+    CONTEST_PAUSED = (403, Code.CONTEST_PAUSED, "The contest is paused: submit when it goes on.", "比赛暂停中。")
+    CONTEST_CLOCK_SAME = (409, Code.CONTEST_CLOCK, "There is nothing to do: it is so already.", "无需更改。")
+    NO_SUCH_INTERVAL = (409, Code.CONTEST_CLOCK, "The contest's past has no such interval.", "没有这段时间。")
+    NO_SUCH_TEAM = (404, Code.NOT_FOUND, "There is no such team in the contest.", "比赛中没有这支队伍。")
     CONTEST_PROBLEM = (
         403,
         Code.CONTEST_PROBLEM,
@@ -124,12 +128,7 @@ class ApiError(CodedError):
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
     CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")
     NO_SUCH_CELL = (404, Code.NOT_FOUND, "The board has no such team or problem.", "榜单上没有该队伍或题目。")
-    CONTEST_KEY_TAKEN = (
-        409,
-        Code.CONTEST_KEY_TAKEN,
-        "Another contest has this key: choose one.",
-        "该标识已被其他比赛使用。",
-    )
+    CONTEST_KEY_TAKEN = (409, Code.CONTEST_KEY_TAKEN, "Another contest has this key: choose one.", "该标识已被使用。")
     CONTEST_START_PASSED = (409, Code.CONTEST_STARTED, "The contest has started: its start stays.", "比赛已经开始。")
     CONTEST_MOMENT_PASSED = (
         409,
@@ -144,12 +143,7 @@ class ApiError(CodedError):
         "The contest has started: ?force=true deletes its ledger and boards with it; submissions stay.",
         "比赛已经开始：使用 ?force=true 将连同比赛记录和榜单一并删除，提交会保留。",
     )
-    CONTEST_PROBLEM_TWICE = (
-        409,
-        Code.CONTEST_PROBLEM_TWICE,
-        "The problem has another label.",
-        "这道题已有另一个题号。",
-    )
+    CONTEST_PROBLEM_TWICE = (409, Code.CONTEST_PROBLEM_TWICE, "The problem has another label.", "该题已有题号。")
     CONTEST_PROBLEM_USED = (409, Code.CONTEST_PROBLEM_USED, "The problem has submissions: it stays.", "该题已有提交。")
     CONTEST_REGISTRATION_CLOSED = (
         409,
@@ -158,7 +152,6 @@ class ApiError(CodedError):
         "本场比赛不开放报名，或已结束：请联系主办方。",
     )
     CONTEST_TEAM_USED = (409, Code.CONTEST_TEAM_USED, "It has submissions: hide it.", "该队伍已有提交，请改为隐藏。")
-    NO_SUCH_TEAM = (404, Code.NOT_FOUND, "There is no such team.", "没有这支队伍。")
     LOGIN_ELSEWHERE = (403, Code.LOGIN_ELSEWHERE, "Log in at your contest's addresses.", "请在比赛指定地址登录。")
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
     CONTEST_UNJUDGED = (

@@ -18,6 +18,7 @@ from rich.text import Text
 from deepoj.cli import errors
 from deepoj.cli.client import RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.contest_clock import contest_clock
 from deepoj.cli.contest_demo import demo
 from deepoj.cli.contest_package import contest_export, contest_import
 from deepoj.cli.contest_rehearsal import ContestRehearsal, print_report
@@ -45,7 +46,9 @@ def contest() -> None:
     """Contests: run those of a server, make one for a try, replay the event feed of a published one."""
 
 
-for _command in (*COMMANDS, *REVIEW_COMMANDS, *SETUP_COMMANDS, contest_export, contest_import, contest_rejudge, demo):
+for _command in (
+    *COMMANDS, *REVIEW_COMMANDS, *SETUP_COMMANDS, contest_clock, contest_export, contest_import, contest_rejudge, demo,
+):  # fmt: skip
     contest.add_command(_command)
 
 

@@ -25,7 +25,7 @@ _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv"}
 _LISTS = ("teams", "groups", "organizations", "accounts")
 
 
-class _Reltime(click.ParamType[Any]):
+class Reltime(click.ParamType[Any]):
     """A duration such as 5:00:00, in milliseconds; ``none`` is None."""
 
     name = "H:MM:SS"
@@ -49,7 +49,7 @@ class _Keys(click.ParamType[Any]):
 
 
 #: type of an option that is a contest time or a length
-RELTIME = _Reltime()
+RELTIME = Reltime()
 _TIME = "RFC 3339 with a time zone, such as 2026-01-31T09:00:00+08:00; none: not decided"
 _RULES = (
     click.option("--formal-name", help="Its full name."),
@@ -131,7 +131,7 @@ def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
     if as_json:
         print_json(found)
         return
-    listed = [{**one, "length": _clock(one["duration_ms"]), "state": _state(one)} for one in found["contests"]]
+    listed = [{**one, "length": clock_text(one["duration_ms"]), "state": _state(one)} for one in found["contests"]]
     rows(listed, key="key", name="name", start_at="start", length="length", state="state")
 
 
@@ -428,17 +428,19 @@ def _print(contest: Mapping[str, Any], as_json: bool) -> None:
         print_json(contest)
         return
     freeze_ms = contest.get("freeze_ms")
-    frozen = "never frozen" if freeze_ms is None else f"frozen for the last {_clock(freeze_ms)}"
+    frozen = "never frozen" if freeze_ms is None else f"frozen for the last {clock_text(freeze_ms)}"
     about = f"{shown(contest['kind'])}, {_state(contest)}"
     click.echo(f"contest {shown(contest.get('key'))}: {shown(contest.get('name'))} ({about})")
     click.echo(
-        f"  starts: {shown(contest.get('start_at') or 'not decided')}, {_clock(contest['duration_ms'])}, {frozen}"
+        f"  starts: {shown(contest.get('start_at') or 'not decided')}, {clock_text(contest['duration_ms'])}, {frozen}"
     )
     if contest["late_ms"]:
         click.echo(
-            f"  taken late for {_clock(contest['late_ms'])}: {contest['late_percent']} % less for each"
-            f" {_clock(contest['late_step_ms'])} that has begun"
+            f"  taken late for {clock_text(contest['late_ms'])}: {contest['late_percent']} % less for each"
+            f" {clock_text(contest['late_step_ms'])} that has begun"
         )
+    if contest.get("paused_at"):
+        click.echo(f"  paused since: {shown(contest['paused_at'])}")
     click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
     for line in lines_of_waits(contest.get("waits")):
         click.echo(f"  {line}")
@@ -464,7 +466,8 @@ def _state(contest: Mapping[str, Any]) -> str:
     return next((word for name, word in words.items() if state.get(name)), "not started")
 
 
-def _clock(ms: int) -> str:
+def clock_text(ms: int) -> str:
+    """Return milliseconds as H:MM:SS."""
     minutes, seconds = divmod(ms // 1000, 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 

@@ -68,6 +68,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest set finals --start 2026-01-31T09:00:00+08:00",
         "deepoj contest set finals --thaw 2026-01-31T16:00:00+08:00",
     ),
+    "contest clock": (
+        "deepoj contest clock finals pause --reason 'the power failed'",
+        "deepoj contest clock finals extend --team owls --extra 0:10:00 --reason 'their machine broke'",
+    ),
     "contest delete": ("deepoj contest delete finals", "deepoj contest delete finals --force --json"),
     "contest problem": (
         "deepoj contest problem finals A 1000 --color red --rgb '#d32f2f'",

@@ -28,7 +28,7 @@ class AttemptOutcome(Enum):
 
 @dataclass(slots=True, order=True)
 class BoardAttempt:
-    """A submission that counts. In the order of its cell: ``number`` orders attempts of the same millisecond.
+    """A submission that counts. In the order of its cell: ``number`` orders attempts of the same time.
 
     Nothing changes one. It is not frozen, because it is then made in half the time, and a layout makes 100,000.
     """

@@ -51,8 +51,8 @@ TYPES = (
 SINGLE = frozenset({EventType.CONTEST.value, EventType.STATE.value})
 
 _PROPERTIES: dict[str, str] = {
-    "contest": "id name formal_name start_time duration scoreboard_freeze_duration scoreboard_thaw_time scoreboard_type"
-    " penalty_time",
+    "contest": "id name formal_name start_time countdown_pause_time duration scoreboard_freeze_duration"
+    " scoreboard_thaw_time scoreboard_type penalty_time",
     LANGUAGES: "id name entry_point_required entry_point_name extensions",
     JUDGEMENT_TYPES: "id name penalty solved",
     "problems": "id label name ordinal rgb color time_limit test_data_count",
@@ -253,12 +253,13 @@ def _seen_ids(
 
 def contest_of(key: str, data: Object) -> dict[str, Any]:
     """Return the object of a contest."""
-    freeze_ms = data.get("freeze_ms")
+    freeze_ms, countdown_ms = data.get("freeze_ms"), data.get("countdown_pause_ms")
     return {
         "id": key,
         "name": data["name"],
         "formal_name": data.get("formal_name") or data["name"],
         "start_time": data.get("start_at"),
+        "countdown_pause_time": None if countdown_ms is None else reltime(countdown_ms),
         "duration": reltime(data["duration_ms"]),
         "scoreboard_freeze_duration": None if freeze_ms is None else reltime(freeze_ms),
         "scoreboard_thaw_time": data.get("thaw_at"),

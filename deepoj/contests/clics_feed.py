@@ -219,13 +219,12 @@ class SeenContest:
             yield EventType.SUBMISSIONS.value, object_id
             yield from ((EventType.JUDGEMENTS.value, each) for each in ledger.judgements_of.get(object_id, ()))
             return
-        if kind.value not in self._objects:
-            return
         if kind is EventType.ACCOUNTS:
             yield PERSONS, object_id
-        yield kind.value, object_id
-        if kind in {EventType.CONTEST, EventType.STATE}:
-            times = ledger.start_ms, ledger.state.get("started_at"), ledger.freeze_ms, ledger.keeping_back
+        if kind.value in self._objects:
+            yield kind.value, object_id
+        if kind in {EventType.CONTEST, EventType.STATE, EventType.INTERVALS}:
+            times = ledger.clock, ledger.state.get("started_at"), ledger.freeze_ms, ledger.keeping_back
             types = _types_of(self._times, times)
             self._times = times
             for type_ in (JUDGEMENT_TYPES, LANGUAGES):  # rules of the contest's

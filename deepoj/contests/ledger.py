@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
-from deepoj.contests.clock import parse_time
+from deepoj.contests.clock import ContestClock, merged, parse_time
 from deepoj.contests.score_board import ScoreBoard, after_lateness, is_scored, subtasks_of
 from deepoj.words.contests import ContestEvent, ContestFeedback, ContestKind, ContestObject, EventType
 from deepoj.words.results import Verdict
@@ -26,7 +26,10 @@ Object = Mapping[str, Any]
 #: verdicts that say nothing about the program
 _JUDGES_FAULT = {Verdict.SYSTEM_ERROR.value, Verdict.INVALID.value}
 #: what changes more of the boards than one cell
-_LAYOUT = {EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS}
+_LAYOUT = {
+    EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS, EventType.INTERVALS,
+    EventType.EXTENSIONS,
+}  # fmt: skip
 #: submissions, or cells, of a step of ``lay_out``
 _STEP = 200
 
@@ -47,8 +50,8 @@ class ContestLedger:
     at: dt.datetime | None = None
     #: the contest's id in addresses and in the Contest API
     key: str = ""
-    #: milliseconds since 1970; None: not known yet
-    start_ms: int | None = None
+    #: None: its start is not known yet
+    clock: ContestClock | None = None
     #: data of the contest and of its state (``deploy/docs/contests.md``)
     contest: Object = field(default_factory=dict)
     state: Object = field(default_factory=dict)
@@ -125,7 +128,11 @@ class ContestLedger:
 
     def contest_time_ms(self, at: str) -> int:
         """Return the contest time of an event's time; 0 while there is no start."""
-        return 0 if self.start_ms is None else parse_time(at) - self.start_ms
+        return 0 if self.clock is None else self.clock.time_ms(parse_time(at))
+
+    def extension_ms(self, team_id: str) -> int:
+        """Return for how much longer than the contest a team may submit."""
+        return int(self.objects[EventType.EXTENSIONS].get(team_id, {}).get("extra_ms", 0))
 
     @property
     def freeze_ms(self) -> int | None:
@@ -181,7 +188,7 @@ class ContestLedger:
         review = self.review_of(data["submission_id"])
         if review.get("override") is None or review["override_judging"] != judging_of(judgement_id):
             return data
-        points = {}
+        points: dict[str, Any] = {}
         if "score" in data and review["override"] != Verdict.PARTIAL:
             label = self.objects[EventType.SUBMISSIONS][data["submission_id"]]["problem_id"]
             is_solved = review["override"] == Verdict.ACCEPTED
@@ -249,11 +256,6 @@ class ContestLedger:
         """Return the most points that a problem gives."""
         return float(self.objects[EventType.PROBLEMS][label].get("max_score") or 100)
 
-    def extension_ms(self, team_id: str) -> int:
-        """Return for how much longer than the contest a team may submit."""
-        del team_id
-        return 0
-
     def cell_of(self, submission_ids: Iterable[str], is_seen: Callable[[Object], bool]) -> BoardCell:
         """Return the cell of submissions of one team to one problem; a judgement that is not seen counts as none."""
         attempts = []
@@ -286,15 +288,16 @@ class ContestLedger:
         object_ = event.object
         if object_.type is EventType.CONTEST:
             self.key, self.contest = object_.id, object_.data or {}
-            start = self.contest.get("start_at")
-            self.start_ms = None if start is None else parse_time(start)
+            self._set_clock()
         elif object_.type is EventType.STATE:
             self.state = object_.data or {}
         elif object_.data is None:
             self.objects[object_.type].pop(object_.id, None)
         else:
             self.objects[object_.type][object_.id] = object_.data
-        if object_.type is EventType.SUBMISSIONS:
+        if object_.type is EventType.INTERVALS:
+            self._set_clock()
+        elif object_.type is EventType.SUBMISSIONS:
             if object_.data is not None:
                 self._languages.add(object_.data["language"])
             numbers = self._numbers[EventType.SUBMISSIONS]
@@ -313,6 +316,15 @@ class ContestLedger:
             if submission is not None:
                 problem_id, tests = submission["problem_id"], len(object_.data.get("runs") or ())
                 self.tests_of[problem_id] = max(tests, self.tests_of.get(problem_id, 0))
+
+    def _set_clock(self) -> None:
+        start = self.contest.get("start_at")
+        gone = [
+            (parse_time(one["start_at"]), None if one["end_at"] is None else parse_time(one["end_at"]))
+            for one in self.objects[EventType.INTERVALS].values()
+            if not one["is_restored"]
+        ]
+        self.clock = None if start is None else ContestClock(parse_time(start), merged(gone))
 
     def lay_out(self) -> Iterator[None]:
         """Lay out the boards, if they are not: in steps of about a millisecond, between which no event may be taken
@@ -343,10 +355,17 @@ class ContestLedger:
     def _layout(self) -> _Layout:
         """Return what the boards depend on besides submissions and judgements."""
         problems = self.objects[EventType.PROBLEMS]
+        extensions = tuple((team, one["extra_ms"]) for team, one in self.objects[EventType.EXTENSIONS].items())
         return (
             tuple(sorted(problems, key=lambda label: (problems[label]["ordinal"], label))),
             tuple(team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)),
-            (self.start_ms, self.freeze_ms, self.keeping_back, *(self.contest.get(name) for name in _BOARD_RULES)),
+            (
+                self.clock,
+                self.freeze_ms,
+                self.keeping_back,
+                extensions,
+                *(self.contest.get(name) for name in _BOARD_RULES),
+            ),
         )
 
     def _put(self, submission_id: str, jury: Board, public: Board) -> None:
@@ -361,17 +380,19 @@ class ContestLedger:
     def _attempts(self, submission_id: str) -> tuple[BoardAttempt, BoardAttempt] | None:
         """Return a submission as the jury's and as the public board has it; None: it was sent outside of the contest's
         time, or is ignored."""
-        submission, start_ms = self.objects[EventType.SUBMISSIONS].get(submission_id), self.start_ms
-        if submission is None or start_ms is None or self.is_ignored(submission_id):
+        submission, clock = self.objects[EventType.SUBMISSIONS].get(submission_id), self.clock
+        if submission is None or clock is None or self.is_ignored(submission_id):
             return None
-        time_ms, freeze_ms = parse_time(submission["at"]) - start_ms, self.freeze_ms
+        at_ms, freeze_ms = parse_time(submission["at"]), self.freeze_ms
+        time_ms = clock.time_ms(at_ms)
         deadline_ms = int(self.contest.get("duration_ms", 0)) + self.extension_ms(submission["team_id"])
         if not 0 <= time_ms < deadline_ms + int(self.contest.get("late_ms") or 0):
             return None
         points, subtasks = self._points_of(submission_id, time_ms - deadline_ms)
         known = BoardAttempt(
             time_ms=time_ms,
-            number=self.number_of(EventType.SUBMISSIONS, submission_id),
+            # what was sent in an interval that is removed has one contest time, and keeps its order
+            number=(at_ms << 32) + self.number_of(EventType.SUBMISSIONS, submission_id),
             submission_id=submission_id,
             team_id=submission["team_id"],
             problem_id=submission["problem_id"],

@@ -95,6 +95,10 @@ def _sees_texts(_ledger: ContestLedger, _viewer: ContestViewer, object_id: str, 
     return object_id == CATEGORIES
 
 
+def _sees_extension(_ledger: ContestLedger, viewer: ContestViewer, team_id: str, _data: Object) -> bool:
+    return team_id == viewer.team_id
+
+
 def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _data: Object) -> bool:
     return ledger.freeze_ms is None
 
@@ -119,4 +123,7 @@ _RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object],
     EventType.COMMENTARY: _sees_commentary,
     EventType.REVIEWS: _is_jurys,
     EventType.TEXTS: _sees_texts,
+    EventType.INTERVALS: _is_jurys,
+    EventType.CLOCK: _is_jurys,
+    EventType.EXTENSIONS: _sees_extension,
 }

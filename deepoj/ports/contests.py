@@ -7,6 +7,7 @@ from typing import Protocol
 
 from deepoj.words.contests import (
     ClarificationDraft,
+    ClockChange,
     CommentaryDraft,
     Contest,
     ContestEvent,
@@ -111,6 +112,14 @@ class Contests(Protocol):
     ) -> Contest | ContestRefusal:
         """Finalize a contest that is over, with these awards, which were computed from the events up to ``after``.
         Refused while anything is unjudged, unanswered or unverified, or if there are events since (UNJUDGED)."""
+        ...
+
+    async def change_clock(self, contest_id: int, change: ClockChange, *, by: int) -> Contest | ContestRefusal:
+        """Do an act on its clock, as of now by the store's clock.
+
+        An interval that is removed or restored moves the end, and the freeze: a contest that is over runs again if its
+        end is to come. That is refused once its board was thawed (HAS_HAPPENED). Of a finalized contest only the board
+        is thawed (FINALIZED). An act of which there is nothing to do is refused (NOTHING_TO_DO)."""
         ...
 
     async def standing(self) -> ContestStanding: ...

@@ -35,6 +35,7 @@ from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.jury_contest import JuryContestPages
 from deepoj.web.pages.login import LoginPages
+from deepoj.web.pages.manage_contest_clock import ContestClockPages
 from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
@@ -100,6 +101,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ContestRejudgePages(context, visitors, pages, reader),
         RehearsalPages(context, app.auth, visitors, pages, reader),
         ContestSetupPages(context, app.auth, visitors, pages, reader),
+        ContestClockPages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
         JuryContestPages(context, visitors, pages, reader),

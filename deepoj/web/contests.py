@@ -16,7 +16,7 @@ from quart import request
 
 from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
-from deepoj.contests.clock import minutes_of
+from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen
 from deepoj.web.visitor import Visitor
@@ -51,9 +51,8 @@ def phase_of(contest: Contest) -> ContestPhase:
 
 
 def end_of(contest: Contest) -> dt.datetime | None:
-    """Return when a contest ends; None: its start is not known."""
-    rules = contest.rules
-    return None if rules.start_at is None else rules.start_at + dt.timedelta(milliseconds=rules.duration_ms)
+    """Return when a contest ends; None: its start is not known, or it is paused."""
+    return moment_of(contest, contest.rules.duration_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

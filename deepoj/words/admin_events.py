@@ -41,6 +41,7 @@ class AdminAct(enum.StrEnum):
     CONTEST_FINALIZED = "contest_finalized"
     CONTEST_REJUDGED = "contest_rejudged"
     CONTEST_REVIEWED = "contest_reviewed"
+    CONTEST_CLOCK = "contest_clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

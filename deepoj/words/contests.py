@@ -58,6 +58,11 @@ class EventType(enum.StrEnum):
     REVIEWS = "reviews"
     #: lists of texts that the director writes: categories of questions, usual answers; not of the Contest API
     TEXTS = "texts"
+    #: beyond the Contest API: time that is no time of the contest, and teams that have more of it
+    INTERVALS = "intervals"
+    EXTENSIONS = "extensions"
+    #: an act on the clock, with its reason
+    CLOCK = "clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,10 @@ class Contest:
     kind: ContestKind
     rules: ContestRules
     created_by: int | None
+    #: the countdown to its start was paused when so much of it was left; None: it was not
+    countdown_pause_ms: int | None
+    #: wall clock that is no time of the contest, in order: from, and to; None: the contest is paused
+    removed: tuple[tuple[dt.datetime, dt.datetime | None], ...]
     #: what has happened, at the time for which it was set; None: not yet
     started_at: dt.datetime | None
     frozen_at: dt.datetime | None
@@ -109,6 +118,53 @@ class Contest:
     thawed_at: dt.datetime | None
     finalized_at: dt.datetime | None
     end_of_updates_at: dt.datetime | None
+
+    @property
+    def paused_at(self) -> dt.datetime | None:
+        """When the pause began that goes on; None: it is not paused."""
+        return self.removed[-1][0] if self.removed and self.removed[-1][1] is None else None
+
+
+class ClockAct(enum.StrEnum):
+    """What is done to the clock of a contest by hand."""
+
+    START = "start"
+    MOVE = "move"
+    #: the countdown before the start, the contest afterwards
+    PAUSE = "pause"
+    RESUME = "resume"
+    FREEZE = "freeze"
+    THAW = "thaw"
+    LENGTH = "length"
+    #: an interval of the wall clock is no time of the contest, or is again
+    REMOVE = "remove"
+    RESTORE = "restore"
+    #: a team has more time
+    EXTEND = "extend"
+    #: judging of one problem
+    HOLD = "hold"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockChange:
+    """An act on the clock, with what it needs."""
+
+    act: ClockAct
+    reason: str = ""
+    #: MOVE, REMOVE
+    start_at: dt.datetime | None = None
+    #: REMOVE
+    end_at: dt.datetime | None = None
+    #: LENGTH
+    duration_ms: int = 0
+    #: RESTORE
+    interval: int = 0
+    #: EXTEND; 0: no more than others
+    team_id: str = ""
+    extra_ms: int = 0
+    #: HOLD, RELEASE: a problem's label
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +266,8 @@ class ContestPlace:
     label: str
     #: the author's team
     team_id: str
+    #: judging of the problem is paused
+    is_paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +358,12 @@ class ContestRefusal(enum.StrEnum):
     FINALIZED = "finalized"
     #: another change came first
     MOVED = "moved"
+    NOT_STARTED = "not_started"
+    #: there is no such interval, or none of the contest's past
+    UNKNOWN_INTERVAL = "unknown_interval"
+    UNKNOWN_TEAM = "unknown_team"
+    #: it is paused, frozen or held already, or is not
+    NOTHING_TO_DO = "nothing_to_do"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

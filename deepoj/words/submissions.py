@@ -51,6 +51,7 @@ class SubmitRefusal(enum.StrEnum):
     NOT_IN_CONTEST = "NOT_IN_CONTEST"
     #: it has not begun, or is over
     CONTEST_NOT_RUNNING = "CONTEST_NOT_RUNNING"
+    CONTEST_PAUSED = "CONTEST_PAUSED"
     #: a contest of the author's has this problem, and runs: it is submitted there
     CONTEST_PROBLEM = "CONTEST_PROBLEM"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"

@@ -100,10 +100,25 @@ side AS (
     UNION ALL
     SELECT 'state', NULL, NULL, contest_state_data(c)::text, false FROM contests AS c WHERE c.id = $1
     UNION ALL
-    SELECT 'problem ' || object_id, NULL, data ->> 'problem_id', NULL, false
+    SELECT 'problem ' || object_id, NULL, concat_ws(', ', data ->> 'problem_id', nullif(data ->> 'is_paused', 'false')),
+           NULL, false
     FROM last WHERE type = 'problems' AND data IS NOT NULL
     UNION ALL
-    SELECT 'problem ' || label, NULL, NULL, problem_id::text, false FROM contest_problems WHERE contest_id = $1
+    SELECT 'problem ' || label, NULL, NULL, concat_ws(', ', problem_id, nullif(is_paused, false)::text), false
+    FROM contest_problems WHERE contest_id = $1
+    UNION ALL
+    SELECT 'interval ' || object_id, NULL,
+           concat_ws(', ', data ->> 'start_at', data ->> 'end_at', data ->> 'is_restored'), NULL, false
+    FROM last WHERE type = 'intervals'
+    UNION ALL
+    SELECT 'interval ' || id, NULL, NULL,
+           concat_ws(', ', contest_time_text(start_at), contest_time_text(end_at), is_restored::text), false
+    FROM contest_intervals WHERE contest_id = $1
+    UNION ALL
+    SELECT 'extension ' || object_id, NULL, data ->> 'extra_ms', NULL, false
+    FROM last WHERE type = 'extensions' AND data IS NOT NULL
+    UNION ALL
+    SELECT 'extension ' || team_id, NULL, NULL, extra_ms::text, false FROM contest_extensions WHERE contest_id = $1
     UNION ALL
     SELECT 'account ' || object_id, NULL, data ->> 'team_id', NULL, false
     FROM last WHERE type = 'accounts' AND data ->> 'type' = 'team'

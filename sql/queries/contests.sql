@@ -37,7 +37,8 @@ LIMIT $3;
 UPDATE contests
 SET name = $2, formal_name = $3, is_public = $4, start_at = $5, duration_ms = $6, freeze_ms = $7, penalty_ms = $8,
     is_compile_error_free = $9, thaw_at = $10, feedback = $11, is_verifying = $12, allows_custom_runs = $13,
-    late_ms = $14, late_step_ms = $15, late_percent = $16, languages = $17, registration = $18
+    late_ms = $14, late_step_ms = $15, late_percent = $16, languages = $17, registration = $18,
+    countdown_pause_ms = CASE WHEN $5::timestamptz IS NULL THEN countdown_pause_ms END
 WHERE id = $1
 RETURNING *;
 
@@ -117,7 +118,7 @@ SELECT team_id FROM contest_members WHERE contest_id = $1 AND user_id = $2;
 
 -- name: contest_place
 -- Where a submission belongs.
-SELECT c.id AS contest_id, c.key, c.name, p.label, s.contest_team AS team_id
+SELECT c.id AS contest_id, c.key, c.name, p.label, s.contest_team AS team_id, p.is_paused
 FROM submissions AS s
 JOIN contests AS c ON c.id = s.contest_id
 JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = s.problem_id
@@ -131,7 +132,8 @@ WHERE job_id = ANY ($1::text[]::uuid[]) AND event = 'finalized' AND node IS NOT 
 -- name: problem_of_contest
 -- What a problem's event says: title and limits, and the label that it has in the contest $1 already.
 SELECT p.id, p.title, p.time_limit_ms, p.memory_limit_mb,
-       (SELECT label FROM contest_problems WHERE contest_id = $1 AND problem_id = p.id) AS label
+       (SELECT label FROM contest_problems WHERE contest_id = $1 AND problem_id = p.id) AS label,
+       coalesce((SELECT is_paused FROM contest_problems WHERE contest_id = $1 AND problem_id = p.id), false) AS is_paused
 FROM problems AS p WHERE p.id = $2
 FOR SHARE;
 
@@ -178,8 +180,10 @@ ON CONFLICT (contest_id, user_id)
 DO UPDATE SET team_id = excluded.team_id, networks = coalesce(excluded.networks, contest_members.networks);
 
 -- name: contest_is_open
--- Whether a contest still takes submissions: homework takes late ones.
-SELECT ended_at + late_ms * interval '1 millisecond' > now() AS is_open FROM contests WHERE id = $1;
+-- Whether a contest still takes submissions: homework takes late ones, and a team may have more time.
+SELECT contest_moment(c, c.duration_ms + c.late_ms + coalesce((
+           SELECT max(extra_ms) FROM contest_extensions WHERE contest_id = c.id), 0)) > now() AS is_open
+FROM contests AS c WHERE c.id = $1;
 
 -- name: contest_unjudged
 -- How many submissions of a contest have no verdict.
@@ -224,9 +228,8 @@ SELECT coalesce(array_agg(c.id ORDER BY c.id) FILTER (WHERE
            (is_marking AND NOT is_marked)
            OR (started_at IS NULL AND start_at <= now())
            OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
-               AND start_at + (duration_ms - freeze_ms) * interval '1 millisecond' <= now())
-           OR (started_at IS NOT NULL AND ended_at IS NULL
-               AND start_at + duration_ms * interval '1 millisecond' <= now())
+               AND contest_moment(c, duration_ms - freeze_ms) <= now())
+           OR (started_at IS NOT NULL AND ended_at IS NULL AND contest_moment(c, duration_ms) <= now())
            OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now())
            OR (end_of_updates_at IS NULL AND finalized_at IS NOT NULL AND ended_at IS NOT NULL
                AND (frozen_at IS NULL OR thawed_at IS NOT NULL))), '{}') AS due,
@@ -288,3 +291,140 @@ SELECT count(*) AS count,
        coalesce(sum(compile_ms), 0)::bigint AS compile_sum_ms,
        coalesce(sum(run_ms), 0)::bigint AS run_sum_ms
 FROM timed;
+
+-- name: contest_clock
+-- How far a contest is, by the database's clock. elapsed_ms: NULL before the start.
+SELECT date_trunc('milliseconds', now()) AS at, c.start_at, c.started_at, c.frozen_at, c.ended_at, c.thawed_at,
+       c.finalized_at, contest_moment(c, c.duration_ms) <= now() AS is_over,
+       CASE WHEN c.start_at <= now() THEN contest_elapsed_ms(c, now()) END AS elapsed_ms
+FROM contests AS c WHERE c.id = $1;
+
+-- name: contest_state
+-- What has happened in a contest, as its event says it.
+SELECT contest_state_data(c) FROM contests AS c WHERE c.id = $1;
+
+-- name: contest_object
+-- What an object of a contest is, by its type and id.
+SELECT data FROM contest_events WHERE contest_id = $1 AND type = $2 AND object_id = $3 ORDER BY number DESC LIMIT 1;
+
+-- name: set_contest_start
+-- Moves the start of a locked contest.
+UPDATE contests SET start_at = $2, countdown_pause_ms = NULL WHERE id = $1;
+
+-- name: pause_countdown
+-- Keeps what is left until the start. No row: the start is not known, or has come.
+UPDATE contests
+SET start_at = NULL, countdown_pause_ms = floor(extract(epoch FROM start_at - now()) * 1000)
+WHERE id = $1 AND start_at > now()
+RETURNING id;
+
+-- name: resume_countdown
+-- Starts the contest after what was left. No row: the countdown is not paused.
+UPDATE contests
+SET start_at = date_trunc('milliseconds', now()) + countdown_pause_ms * interval '1 millisecond', countdown_pause_ms = NULL
+WHERE id = $1 AND countdown_pause_ms IS NOT NULL
+RETURNING id;
+
+-- name: pause_contest
+-- Begins a pause of a locked contest. No row: it is paused.
+INSERT INTO contest_intervals (contest_id, start_at)
+SELECT id, date_trunc('milliseconds', now()) FROM contests WHERE id = $1 AND NOT removed @> now()
+RETURNING id, contest_time_text(start_at) AS start_at, contest_time_text(end_at) AS end_at, is_restored;
+
+-- name: resume_contest
+-- Ends the pause of a locked contest. No row: it is not paused.
+UPDATE contest_intervals SET end_at = date_trunc('milliseconds', now())
+WHERE contest_id = $1 AND end_at IS NULL
+RETURNING id, contest_time_text(start_at) AS start_at, contest_time_text(end_at) AS end_at, is_restored;
+
+-- name: remove_interval
+-- Notes that an interval of the contest's past is no time of it. No row: it is none.
+INSERT INTO contest_intervals (contest_id, start_at, end_at)
+SELECT id, $2::timestamptz, $3::timestamptz FROM contests
+WHERE id = $1 AND start_at <= $2::timestamptz AND $2::timestamptz < $3::timestamptz AND $3::timestamptz <= now()
+RETURNING id, contest_time_text(start_at) AS start_at, contest_time_text(end_at) AS end_at, is_restored;
+
+-- name: restore_interval
+-- Notes that an interval is time of the contest again; a pause ends. No row: there is none.
+UPDATE contest_intervals SET is_restored = true, end_at = coalesce(end_at, date_trunc('milliseconds', now()))
+WHERE contest_id = $1 AND id = $2 AND NOT is_restored
+RETURNING id, contest_time_text(start_at) AS start_at, contest_time_text(end_at) AS end_at, is_restored;
+
+-- name: set_contest_removed
+-- Brings the intervals of a locked contest into its row.
+UPDATE contests SET removed = coalesce((
+    SELECT range_agg(tstzrange(i.start_at, i.end_at)) FROM contest_intervals AS i
+    WHERE i.contest_id = $1 AND NOT i.is_restored), '{}')
+WHERE id = $1;
+
+-- name: settle_contest
+-- Freeze and end that have happened are at the times that they have now, or are to come again.
+UPDATE contests AS c
+SET frozen_at = CASE WHEN c.frozen_at IS NOT NULL AND contest_moment(c, c.duration_ms - c.freeze_ms) <= now()
+                     THEN contest_moment(c, c.duration_ms - c.freeze_ms) END,
+    ended_at = CASE WHEN c.ended_at IS NOT NULL AND contest_moment(c, c.duration_ms) <= now()
+                    THEN contest_moment(c, c.duration_ms) END,
+    thawed_at = CASE WHEN c.thawed_at IS NOT NULL AND isfinite(contest_moment(c, c.duration_ms))
+                     THEN greatest(c.thawed_at, contest_moment(c, c.duration_ms)) END
+WHERE c.id = $1
+RETURNING c.ended_at, c.thawed_at;
+
+-- name: freeze_contest
+-- Freezes the board of a locked contest after $2 milliseconds, which is now.
+UPDATE contests AS c SET freeze_ms = greatest(c.duration_ms - $2::bigint, 0), frozen_at = contest_moment(c, $2::bigint)
+WHERE c.id = $1;
+
+-- name: lift_freeze
+-- Ends the freeze of a contest that runs: its board is not frozen any more.
+UPDATE contests SET freeze_ms = NULL, frozen_at = NULL WHERE id = $1;
+
+-- name: set_contest_thaw
+-- Thaws the board of a contest that is over.
+UPDATE contests SET thaw_at = date_trunc('milliseconds', now()) WHERE id = $1;
+
+-- name: set_contest_length
+-- Changes the length of a locked contest. A freeze that has happened stays where it is.
+UPDATE contests
+SET duration_ms = $2,
+    freeze_ms = CASE WHEN frozen_at IS NULL THEN least(freeze_ms, $2) ELSE greatest(freeze_ms + $2 - duration_ms, 0) END
+WHERE id = $1;
+
+-- name: put_extension
+-- Gives a team more time.
+INSERT INTO contest_extensions (contest_id, team_id, extra_ms) VALUES ($1, $2, $3)
+ON CONFLICT (contest_id, team_id) DO UPDATE SET extra_ms = excluded.extra_ms;
+
+-- name: remove_extension
+-- Takes the additional time of a team back. No row: it has none.
+DELETE FROM contest_extensions WHERE contest_id = $1 AND team_id = $2 RETURNING team_id;
+
+-- name: pause_problem
+-- Pauses judging of a problem, or ends the pause. No row: it is so already.
+UPDATE contest_problems SET is_paused = $3 WHERE contest_id = $1 AND label = $2 AND is_paused <> $3 RETURNING problem_id;
+
+-- name: hold_outbox
+-- Keeps back the events of a contest's problem that have not reached the stream. outbox_hold keeps back those that come.
+WITH held AS MATERIALIZED (
+    SELECT e.id FROM submissions AS s JOIN outbox_events AS e ON e.job_id = s.job_id
+    WHERE s.contest_id = $1 AND s.problem_id = $2 AND s.state IN ('pending', 'processing') AND e.status = 'pending'
+    ORDER BY e.id FOR UPDATE OF e
+)
+UPDATE outbox_events SET next_attempt_at = 'infinity', updated_at = now()
+WHERE id = ANY (ARRAY (SELECT id FROM held)) AND status = 'pending';
+
+-- name: release_outbox
+-- Lets the events that were kept back go, and notifies the dispatcher.
+WITH held AS MATERIALIZED (
+    SELECT e.id FROM submissions AS s JOIN outbox_events AS e ON e.job_id = s.job_id
+    WHERE s.contest_id = $1 AND s.problem_id = $2 AND e.status = 'pending' AND e.next_attempt_at = 'infinity'
+    ORDER BY e.id FOR UPDATE OF e
+)
+UPDATE outbox_events SET next_attempt_at = now(), updated_at = now()
+WHERE id = ANY (ARRAY (SELECT id FROM held))
+RETURNING pg_notify('deepoj_outbox', '');
+
+-- name: tell_contest_clock
+-- The event of an act on a contest's clock. $2: who, $3: the act.
+SELECT tell_contest($1, 'clock', (count(*) + 1)::text,
+                    $3::jsonb || jsonb_build_object('by', $2::bigint, 'at', contest_time_text(now())))
+FROM contest_events WHERE contest_id = $1 AND type = 'clock';

@@ -19,9 +19,11 @@ WITH
 seat AS MATERIALIZED (
     SELECT c.id AS contest_id, m.team_id, p.time_limit_ms, p.memory_limit_mb,
            c.languages = '{}' OR $4 = ANY (c.languages) AS takes_language, c.start_at <= now() AS has_started,
-           c.start_at + (c.duration_ms + c.late_ms) * interval '1 millisecond' <= now() AS is_over
+           contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) <= now() AS is_over,
+           c.removed @> now() AS is_paused
     FROM contest_members AS m
     JOIN contests AS c ON c.id = m.contest_id
+    LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id = m.team_id
     JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = $3
     WHERE m.user_id = $2 AND ($18::bigint IS NULL OR c.id = $18)
 ),
@@ -57,6 +59,7 @@ decision AS MATERIALIZED (
         WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat) THEN 'NOT_IN_CONTEST'
         WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over)
             THEN 'CONTEST_NOT_RUNNING'
+        WHEN $18::bigint IS NOT NULL AND EXISTS (SELECT FROM seat WHERE is_paused) THEN 'CONTEST_PAUSED'
         WHEN $18::bigint IS NULL AND EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over) THEN 'CONTEST_PROBLEM'
         WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
         WHEN NOT (SELECT takes_language FROM problem) THEN 'LANGUAGE_NOT_ALLOWED'
@@ -126,7 +129,8 @@ LEFT JOIN submissions s ON s.job_id = asked.job_id;
 
 -- name: withdraw_event
 -- Deletes and returns the event of a submission stored in this transaction: the caller sends it to the stream itself.
-DELETE FROM outbox_events WHERE job_id = $1
+-- None, if judging of its problem is paused.
+DELETE FROM outbox_events WHERE job_id = $1 AND isfinite(next_attempt_at)
 RETURNING id, job_id::text, stream_key, enqueue_ts AS enqueue_ts_ms, priority, payload::text, attempts, event_type;
 
 -- name: mark_sent

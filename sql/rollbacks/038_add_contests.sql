@@ -21,6 +21,9 @@ DROP FUNCTION IF EXISTS note_contest_of_submission();
 DROP FUNCTION IF EXISTS tell_contest_of_submission();
 DROP FUNCTION IF EXISTS contest_judgement_data(submissions, boolean);
 DROP FUNCTION IF EXISTS contest_score_data(submissions);
+DROP TRIGGER IF EXISTS outbox_hold ON outbox_events;
+DROP FUNCTION IF EXISTS outbox_hold();
+UPDATE outbox_events SET next_attempt_at = now() WHERE status = 'pending' AND next_attempt_at = 'infinity';
 -- as 021 has it
 CREATE OR REPLACE FUNCTION submission_priority(s submissions) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN s.judging > 1 THEN -2 ELSE 0 END
@@ -79,6 +82,8 @@ DROP FUNCTION IF EXISTS override_of(bigint, integer);
 DROP TABLE IF EXISTS contest_reviews;
 DROP FUNCTION IF EXISTS mark_contest(bigint);
 DROP FUNCTION IF EXISTS advance_contest(bigint);
+DROP FUNCTION IF EXISTS contest_elapsed_ms(contests, timestamptz);
+DROP FUNCTION IF EXISTS contest_moment(contests, bigint);
 DROP FUNCTION IF EXISTS contest_data(contests);
 DROP FUNCTION IF EXISTS contest_state_data(contests);
 DROP FUNCTION IF EXISTS contest_time_text(timestamptz);
@@ -89,6 +94,8 @@ DROP TABLE IF EXISTS contest_rejudges;
 DROP TABLE IF EXISTS contest_events;
 DROP FUNCTION IF EXISTS contest_events_are_append_only();
 DROP TABLE IF EXISTS contest_counters;
+DROP TABLE IF EXISTS contest_extensions;
+DROP TABLE IF EXISTS contest_intervals;
 DROP TABLE IF EXISTS contest_members;
 DROP TABLE IF EXISTS contest_problems;
 DROP TABLE IF EXISTS contests;

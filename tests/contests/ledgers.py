@@ -25,7 +25,7 @@ LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_po
 #: what a step does, then numbers that choose of what
 type Step = tuple[str, int, int, str]
 #: what changes which verdicts are seen
-MOVES = ("move", "freeze", "state")
+MOVES = ("move", "freeze", "state", "gap", "gap", "restore", "extend")
 #: what the jury decides, and whether verdicts are kept from their teams
 REVIEWS = ("review", "keep")
 _STEPS = (
@@ -74,6 +74,7 @@ class MadeLedger:
             "duration_ms": DURATION_MIN * 60_000, "freeze_ms": FREEZE_MIN * 60_000, "penalty_ms": 20 * 60_000,
             "is_compile_error_free": True, "thaw_at": None, "feedback": "full", "is_verifying": False,
             "allows_custom_runs": True, "late_ms": 0, "late_step_ms": 86_400_000, "late_percent": 0,
+            "countdown_pause_ms": None,
             "languages": [], "registration": "closed",
             **rules,
         }  # fmt: skip
@@ -84,6 +85,7 @@ class MadeLedger:
         self._judged: dict[str, dict[str, Any]] = {}
         self._judgings: dict[str, int] = {}
         self._clarifications = self._comments = 0
+        self.gaps: dict[str, dict[str, Any]] = {}
         self.tell(EventType.CONTEST, "finals", self.contest)
         self.tell(EventType.STATE, "finals", self.state)
         for label in "ABC"[:PROBLEMS]:
@@ -220,6 +222,29 @@ class MadeLedger:
     def _freeze(self, n: int, m: int, _word: str) -> None:
         self.contest["freeze_ms"] = None if n == 0 else max(0, m) * 60_000 % self.contest["duration_ms"]
         self.tell(EventType.CONTEST, "finals", self.contest)
+
+    def _gap(self, n: int, m: int, _word: str) -> None:
+        """Remove an interval, which may overlap others; or begin a pause, or end it."""
+        paused = next((each for each, gap in self.gaps.items() if gap["end_at"] is None), None)
+        gap_id = paused if paused is not None and n % 3 == 0 else str(len(self.gaps) + 1)
+        end = None if n % 3 == 0 and paused is None else iso(minute(m + 4 * n))
+        if paused is not None and gap_id == paused:
+            end = max(str(end), self.gaps[paused]["start_at"])
+        begin = self.gaps[gap_id]["start_at"] if gap_id in self.gaps else iso(minute(m))
+        self.gaps[gap_id] = {"start_at": begin, "end_at": end, "is_restored": False, "reason": "power", "by": 1}
+        self.tell(EventType.INTERVALS, gap_id, self.gaps[gap_id])
+
+    def _restore(self, n: int, _m: int, _word: str) -> None:
+        there = [each for each, gap in self.gaps.items() if not gap["is_restored"]]
+        if there:
+            gap = self.gaps[there[n % len(there)]]
+            gap |= {"is_restored": True, "end_at": gap["end_at"] or gap["start_at"]}
+            self.tell(EventType.INTERVALS, there[n % len(there)], gap)
+
+    def _extend(self, n: int, m: int, _word: str) -> None:
+        team = f"t{n % TEAMS}"
+        data = {"team_id": team, "extra_ms": m * 1_000, "reason": "ill", "by": 1}
+        self.tell(EventType.EXTENSIONS, team, data if m > 0 else None)
 
     def _state(self, n: int, _m: int, _word: str) -> None:
         at = next((each for each in STATES if self.state[each] is None), None)

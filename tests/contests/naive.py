@@ -70,6 +70,8 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
     hidden = {group for group, data in last["groups"].items() if data is not None and data["hidden"]}
     words = _words(last, sees_all=sees_all)
     ignored = {submission for submission, data in last.get("reviews", {}).items() if data["is_ignored"]}
+    gaps = [gap for gap in last.get("intervals", {}).values() if not gap["is_restored"]]
+    extra = {team: data["extra_ms"] for team, data in last.get("extensions", {}).items() if data is not None}
     rows: list[tuple[int, int, int, str]] = []
     for team, data in last["teams"].items():
         if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
@@ -78,12 +80,13 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
         for problem in last["problems"]:
             mine = []
             for place, (submission, sent) in enumerate(last.get("submissions", {}).items()):
-                ms = (dt.datetime.fromisoformat(sent["at"]) - start) // dt.timedelta(milliseconds=1)
+                ms = _without_gaps(start, dt.datetime.fromisoformat(sent["at"]), gaps)
+                most_ms = contest["duration_ms"] + extra.get(team, 0)
                 is_here = (sent["team_id"], sent["problem_id"]) == (team, problem) and submission not in ignored
-                if is_here and 0 <= ms < contest["duration_ms"]:
-                    mine.append((ms, place, words.get(submission)))
+                if is_here and 0 <= ms < most_ms:
+                    mine.append((ms, sent["at"], place, words.get(submission)))
             wrong = 0
-            for ms, _, word in sorted(mine, key=lambda each: each[:2]):
+            for ms, _, _, word in sorted(mine, key=lambda each: each[:3]):
                 left_ms = contest["duration_ms"] - ms
                 is_frozen = contest["freeze_ms"] is not None and left_ms <= contest["freeze_ms"]
                 if word is None or (is_frozen and state["thawed_at"] is None and not sees_all):
@@ -115,6 +118,7 @@ def naive_points(events: Sequence[ContestEvent], extensions: Mapping[str, int], 
     (contest,), (state,) = last["contest"].values(), last["state"].values()
     start = dt.datetime.fromisoformat(contest["start_at"])
     hidden = {group for group, data in last["groups"].items() if data is not None and data["hidden"]}
+    gaps = [gap for gap in last.get("intervals", {}).values() if not gap["is_restored"]]
     totals: dict[str, tuple[float, dict[str, float]]] = {}
     for team, data in last["teams"].items():
         if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
@@ -125,7 +129,7 @@ def naive_points(events: Sequence[ContestEvent], extensions: Mapping[str, int], 
             sent = last["submissions"][judgement["submission_id"]]
             if not judgement["is_current"] or sent["team_id"] != team:
                 continue
-            seconds = (dt.datetime.fromisoformat(sent["at"]) - start).total_seconds()
+            seconds = _without_gaps(start, dt.datetime.fromisoformat(sent["at"]), gaps) / 1000
             end, freeze = contest["duration_ms"] / 1000, contest["freeze_ms"]
             is_frozen = freeze is not None and seconds >= end - freeze / 1000 and state["thawed_at"] is None
             late = seconds - end - extensions.get(team, 0) / 1000
@@ -163,3 +167,14 @@ def _words(last: dict[str, dict[str, Any]], *, sees_all: bool) -> dict[str, str]
             is_overridden = str(review.get("override_judging")) == judging
             words[submission] = review["override"] if is_overridden else judgement["verdict"]
     return words
+
+
+def _without_gaps(start: dt.datetime, at: dt.datetime, gaps: Sequence[dict[str, Any]]) -> int:
+    """Return the milliseconds from start to at without those of the gaps, which may overlap; negative before it."""
+    gone, seen = dt.timedelta(0), start
+    for gap in sorted(gaps, key=lambda each: str(each["start_at"])):
+        begin = max(seen, dt.datetime.fromisoformat(gap["start_at"]))
+        end = at if gap["end_at"] is None else min(at, dt.datetime.fromisoformat(gap["end_at"]))
+        if end > begin:
+            gone, seen = gone + (end - begin), end
+    return (at - start - gone) // dt.timedelta(milliseconds=1)

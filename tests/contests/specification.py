@@ -27,8 +27,8 @@ _KNOWN_JUDGEMENT_TYPES = {
 
 #: property: type; ``?``: may be null; a missing one is as null; ``[]``: an array; ``+``: may be missing and never null
 _FORMS: Mapping[str, str] = {
-    "contest": "id:ID name:string formal_name:string start_time:TIME? duration:POS scoreboard_freeze_duration:POS?"
-    " scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS+",
+    "contest": "id:ID name:string formal_name:string start_time:TIME? countdown_pause_time:POS?"
+    " duration:POS scoreboard_freeze_duration:POS? scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS+",
     "state": "started:TIME? frozen:TIME? ended:TIME? thawed:TIME? finalized:TIME? end_of_updates:TIME?",
     "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string? extensions:string[]",
     "judgement-types": "id:JT name:string penalty:boolean solved:boolean",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deepoj.contests.clock import ContestClock, merged
 from deepoj.contests.feed import read_events
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.replay import board_fields, replay
 from deepoj.contests.views import JURY
+from deepoj.words.contests import EventType
 from tests.contests.ledgers import LAID_OUT, MOVES, REVIEWS, MadeLedger, Step, feed, followed, steps
 from tests.contests.naive import naive_ledger_board
 
@@ -25,11 +27,19 @@ MOVED: list[Step] = [
     ("submit", 0, 10, ""), ("judge", 0, 0, "Accepted"), ("move", 0, 2, ""), ("submit", 1, 1, ""), ("move", 0, 6, ""),
 ]  # fmt: skip
 
+#: a solution in an interval that is removed, before a wrong one there; an extension; and a pause
+GAPS: list[Step] = [
+    ("state", 0, 0, ""), ("submit", 0, 20, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 0, 25, ""),
+    ("judge", 0, 0, "Accepted"), ("submit", 1, 301, ""), ("judge", 0, 0, "Accepted"), ("extend", 1, 120, ""),
+    ("gap", 4, 15, ""), ("gap", 5, 22, ""), ("gap", 3, 100, ""), ("restore", 1, 0, ""), ("gap", 9, 130, ""),
+]  # fmt: skip
+
 
 @given(steps(*MOVES, *REVIEWS), st.integers(0, 60))
 @example(ODD, 20)
 @example(MOVED, 0)
 @example(ODD[:6], 0)
+@example(GAPS, 30)
 def test_board_step_by_step_is_the_whole_folds_and_the_naive_scorers(made: list[Step], restart: int) -> None:
     ledger = MadeLedger()
     for step in made:
@@ -65,5 +75,39 @@ def test_replaying_the_jurys_feed_gives_the_jurys_board(made: list[Step]) -> Non
 
     replayed = replay(read_events(feed(jury).decode().split("\n"), "feed"))
 
-    if folded.start_ms is not None:
+    # a feed does not say which teams have more time, and of one contest time its order counts
+    if folded.clock is not None and not folded.clock.removed and not folded.of(EventType.EXTENSIONS):
         assert board_fields(replayed.rows) == board_fields(folded.jury_board.rows())
+
+
+@given(steps("gap", "gap", "restore"), st.permutations(range(40)))
+@example(GAPS, list(range(40)))
+def test_intervals_restored_in_any_order_leave_the_board_of_before(made: list[Step], order: list[int]) -> None:
+    ledger, without = MadeLedger(), MadeLedger()
+    for step in made:
+        ledger.take(step)
+        if step[0] not in {"gap", "restore"}:
+            without.take(step)
+    folded = ContestLedger()
+    folded.take(ledger.events)
+    for place in order:
+        gap = ledger.gaps.get(str(place))
+        if gap is not None and not gap["is_restored"]:
+            ledger.tell(EventType.INTERVALS, str(place), gap | {"is_restored": True})
+            folded.take(ledger.events[-1:])
+    plain = ContestLedger()
+    plain.take(without.events)
+    assert (folded.jury_board.rows(), folded.public_board.rows()) == (
+        plain.jury_board.rows(),
+        plain.public_board.rows(),
+    )
+    assert folded.clock == plain.clock
+
+
+@given(st.lists(st.tuples(st.integers(-50, 350), st.integers(0, 90) | st.none()), max_size=6), st.integers(0, 320))
+def test_moment_is_the_first_with_its_contest_time(gaps: list[tuple[int, int | None]], time_ms: int) -> None:
+    clock = ContestClock(0, merged((start, None if length is None else start + length) for start, length in gaps))
+    moments = [at for at in range(1_000) if clock.time_ms(at) >= time_ms]
+    found = clock.moment_ms(time_ms)
+    assert found == (moments[0] if moments else None)
+    assert all(clock.time_ms(at) <= clock.time_ms(at + 1) for at in range(-10, 400))

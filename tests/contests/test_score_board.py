@@ -49,7 +49,7 @@ def shown(board: Board) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", RULES)
-@given(steps("freeze", "state"), st.integers(0, 60))
+@given(steps("freeze", "state", "gap", "restore"), st.integers(0, 60))
 @example(ODD, 22)
 def test_points_step_by_step_are_the_whole_folds_and_the_naive_scorers(
     kind: str, made: list[Step], restart: int

@@ -48,7 +48,7 @@ ELSEWHERE = {
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",
     "contest import", "contest rejudge", "contest reviews", "contest review",
-    "contest copy", "contest team", "contest credentials", "contest practice",
+    "contest copy", "contest team", "contest credentials", "contest practice", "contest clock",
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal,
 from deepoj.words.contest_setup import TeamLogin
 from deepoj.words.contests import (
     ClarificationDraft,
+    ClockChange,
     CommentaryDraft,
     Contest,
     ContestEvent,
@@ -97,6 +98,9 @@ class NoContests:
     async def finalize(
         self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
     ) -> Contest | ContestRefusal:
+        return _UNKNOWN
+
+    async def change_clock(self, contest_id: int, change: ClockChange, *, by: int) -> Contest | ContestRefusal:
         return _UNKNOWN
 
     async def standing(self) -> ContestStanding:

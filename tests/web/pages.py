@@ -139,6 +139,7 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/rejudges",
     "/manage/contests/{contest}/rejudges/{preview}",
     "/manage/contests/{contest}/waits",
+    "/manage/contests/{contest}/clock",
 )
 
 #: streams that go on until their reader leaves
@@ -445,6 +446,8 @@ RIGHTS: tuple[Right, ...] = (
             ("GET", "/clarifications"),
             ("POST", "/clarifications"),
             ("GET", "/waits"),
+            ("GET", "/clock"),
+            ("POST", "/clock"),
         )
     ),
     Right(method="GET", path="/manage/rehearsal", statuses=(LOGIN, 403, 403, 200)),

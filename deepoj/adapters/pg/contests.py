@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
@@ -24,6 +25,7 @@ from deepoj.adapters.pg.texts import clean_json, clean_text, storable
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.contests import (
     ClarificationDraft,
+    ClockChange,
     CommentaryDraft,
     Contest,
     ContestEvent,
@@ -166,6 +168,7 @@ class PgContests:
                     "memory_limit_mb": problem.memory_limit_mb or row["memory_limit_mb"],
                     "tests": problem.tests,
                     "max_score": problem.max_score,
+                    "is_paused": row["is_paused"],
                 }
                 await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None
@@ -346,6 +349,18 @@ class PgContests:
         except _Outdated:
             return ContestRefusal.UNJUDGED
 
+    async def change_clock(self, contest_id: int, change: ClockChange, *, by: int) -> Contest | ContestRefusal:
+        async def work(connection: Connection, _again: bool) -> Contest | ContestRefusal:
+            async with connection.transaction():
+                await change_clock(connection, contest_id, change, by)
+                row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                return ContestRefusal.UNKNOWN_CONTEST if row is None else _contest(row)
+
+        try:
+            return await self._pool.do(work, repeatable=False)
+        except ClockRefusal as ended:
+            return ended.refusal
+
     async def standing(self) -> ContestStanding:
         row = await self._pool.row("due_contests", repeatable=True)
         if row is None:
@@ -497,6 +512,8 @@ def _contest(row: asyncpg.Record) -> Contest:
             registration=ContestRegistration(row["registration"]),
         ),
         created_by=row["created_by"],
+        countdown_pause_ms=row["countdown_pause_ms"],
+        removed=tuple((gap.lower, gap.upper) for gap in row["removed"]),
         started_at=row["started_at"],
         frozen_at=row["frozen_at"],
         ended_at=row["ended_at"],

@@ -124,6 +124,9 @@ class ContestItem(ResponseModel):
     late_percent: int = Field(description=_LATE_PERCENT)
     languages: list[str] = Field(description=_LANGUAGES)
     registration: str = Field(description=_REGISTRATION)
+    countdown_pause_ms: int | None = Field(description="what was left when its countdown was paused; null: it is not")
+    paused_at: str | None = Field(description="since when it is paused; null: it is not")
+    ends_at: str | None = Field(description="when it ends; null: its start is not known, or it is paused")
     state: ContestStateView
 
 

@@ -190,6 +190,7 @@ def contest_object(contest: Contest) -> dict[str, object]:
         "freeze_ms": rules.freeze_ms,
         "penalty_ms": rules.penalty_ms,
         "thaw_at": _iso(rules.thaw_at),
+        "countdown_pause_ms": contest.countdown_pause_ms,
     }
     return contest_of(contest.key, data)
 

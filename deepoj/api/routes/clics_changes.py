@@ -34,6 +34,7 @@ from deepoj.api.routes.clics import answer_of, clics_route, contest_object, foun
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import new_trace_id, take_in
 from deepoj.contests.clics_feed import SeenContest, encoded
+from deepoj.contests.clock import moment_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY
 from deepoj.judging.languages import Language
@@ -275,11 +276,7 @@ class ContestApiChanges:
 
     async def _thaw(self, user: User, contest: Contest, body: ContestPatch) -> Response:
         asked, now = body.utc(body.scoreboard_thaw_time), dt.datetime.now(dt.UTC)
-        end_at = (
-            None
-            if contest.rules.start_at is None
-            else contest.rules.start_at + dt.timedelta(milliseconds=contest.rules.duration_ms)
-        )
+        end_at = moment_of(contest, contest.rules.duration_ms)
         if asked is None:
             raise Refused(ApiError.INVALID, field="scoreboard_thaw_time", problem="a time with a zone")
         if contest.rules.freeze_ms is None or contest.thawed_at is not None:

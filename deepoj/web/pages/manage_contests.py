@@ -214,7 +214,7 @@ class ManageContestPages:
             case "thaw":
                 await contesting.change(contest, user, thaw_at=now)
             case "finalize":
-                medals = {name: _number(form, name) for name in ("gold", "silver", "bronze")}
+                medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
                 await contesting.finalize(contest, Medals(**medals), user)
             case "problem":
                 await contesting.put_problem(contest, _problem(form), user)
@@ -297,19 +297,16 @@ class ManageContestPages:
 
 def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
     """Return the rules that a form says. Raises Refused."""
-    length = _LENGTH.fullmatch(form.line("length"))
-    if length is None:
-        raise Refused(ApiError.INVALID, field="length", problem="hours and minutes, such as 5:00")
     freeze = form.line("freeze")
     rules = replace(
         former or ContestRules(name="", duration_ms=1),
         name=form.line("name"),
         formal_name=form.line("formal_name"),
         is_public=bool(form.get("is_public")),
-        start_at=_start(form),
-        duration_ms=(int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE,
-        freeze_ms=_number(form, "freeze") * _MS_PER_MINUTE if freeze else None,
-        penalty_ms=_number(form, "penalty") * _MS_PER_MINUTE,
+        start_at=moment_in(form, "start_at"),
+        duration_ms=length_ms(form),
+        freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None,
+        penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
         is_compile_error_free=bool(form.get("is_compile_error_free")),
     )
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
@@ -317,9 +314,17 @@ def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
     return rules
 
 
-def _start(form: forms.SentForm) -> dt.datetime | None:
-    """Return the start that a form says, in the zone that its script has told, or UTC. Raises Refused."""
-    raw, zone = form.line("start_at"), form.line("zone") or "0"
+def length_ms(form: forms.SentForm) -> int:
+    """Return the length that a form says, in milliseconds. Raises Refused."""
+    length = _LENGTH.fullmatch(form.line("length"))
+    if length is None:
+        raise Refused(ApiError.INVALID, field="length", problem="hours and minutes, such as 5:00")
+    return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
+
+
+def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
+    """Return the time of a field, in the zone that the form's script has told, or UTC. Raises Refused."""
+    raw, zone = form.line(name), form.line("zone") or "0"
     if not raw:
         return None
     try:
@@ -328,10 +333,11 @@ def _start(form: forms.SentForm) -> dt.datetime | None:
             raise ValueError(zone)
         return (at + dt.timedelta(minutes=int(zone))).replace(tzinfo=dt.UTC)
     except (ValueError, OverflowError) as error:
-        raise Refused(ApiError.INVALID, field="start_at", problem="a time such as 2026-01-31T09:00") from error
+        raise Refused(ApiError.INVALID, field=name, problem="a time such as 2026-01-31T09:00") from error
 
 
-def _number(form: forms.SentForm, name: str) -> int:
+def whole_number(form: forms.SentForm, name: str) -> int:
+    """Return the number of a field. Raises Refused."""
     if not _MINUTES.fullmatch(form.line(name)):
         raise Refused(ApiError.INVALID, field=name, problem="a whole number")
     return int(form.line(name))
@@ -340,7 +346,7 @@ def _number(form: forms.SentForm, name: str) -> int:
 def _problem(form: forms.SentForm) -> ContestProblem:
     return ContestProblem(
         label=form.line("label"),
-        problem_id=_number(form, "problem_id"),
+        problem_id=whole_number(form, "problem_id"),
         ordinal=0,
         name=form.line("name"),
         rgb=form.line("rgb") if form.get("has_color") else "",
@@ -354,7 +360,7 @@ def _shown_rules(rules: ContestRules | None, sent: Mapping[str, str] | None) -> 
     if sent:
         fields = {name: sent.get(name, "") for name in names}
         try:
-            start_at = _start(forms.SentForm(sent))
+            start_at = moment_in(forms.SentForm(sent), "start_at")
         except Refused:
             start_at = None
         return {**fields, "start_at": _field_of(start_at)}

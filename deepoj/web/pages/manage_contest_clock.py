@@ -1,0 +1,151 @@
+"""The clock of a contest for those who run it: start, pauses, freeze, length, intervals, extensions, and judging.
+
+Each act is asked about first, on the same page, with what it will do. So nothing depends on a script.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from quart import Response, request
+
+from deepoj.api.contest_clock import NEEDS_REASON, ContestClocks, checked_change, clock_view, end_after, sent_between
+from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
+from deepoj.api.rights import Right
+from deepoj.web import forms
+from deepoj.web.contests import ContestReader, ContestReading
+from deepoj.web.page import needs, page
+from deepoj.web.pages.manage_contests import length_ms, moment_in, whole_number
+from deepoj.web.render import Pages, redirect
+from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.contests import ClockAct, ClockChange, EventType
+
+_RUN = needs(Right.RUN_CONTESTS)
+_MS_PER_MINUTE = 60_000
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+#: what an act is called, and what it does
+ACTS = {
+    ClockAct.START: (_("Start now"), _("The contest starts at this moment. This cannot be undone.")),
+    ClockAct.MOVE: (_("Move the start"), _("The contest starts at another time.")),
+    ClockAct.PAUSE: (
+        _("Pause"),
+        _("The clock stands still until you resume. While the contest is paused, no submission is taken."),
+    ),
+    ClockAct.RESUME: (_("Resume"), _("The clock goes on. The end moves by the length of the pause.")),
+    ClockAct.FREEZE: (_("Freeze the board now"), _("From now on the board shows no new verdicts to others.")),
+    ClockAct.THAW: (
+        _("Thaw the board now"),
+        _("Everybody then sees the verdicts of the freeze. This cannot be undone."),
+    ),
+    ClockAct.LENGTH: (_("Change the length"), _("The end moves. A freeze that has begun stays where it is.")),
+    ClockAct.REMOVE: (
+        _("Remove the interval"),
+        _(
+            "This time does not count: what was submitted in it has the contest time of its begin, and the end moves by"
+            " its length. You can restore it."
+        ),
+    ),
+    ClockAct.RESTORE: (_("Restore the interval"), _("This time counts again, and the board is as it was before.")),
+    ClockAct.EXTEND: (_("Give more time"), _("The team may submit for longer than others, and its board counts it.")),
+    ClockAct.HOLD: (
+        _("Pause judging"),
+        _("Submissions to the problem are taken and wait. What is with a worker is judged."),
+    ),
+    ClockAct.RELEASE: (_("Resume judging"), _("The submissions that wait are judged.")),
+}
+
+
+class ContestClockPages:
+    """``/manage/contests/<key>/clock``."""
+
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader) -> None:
+        self._context, self._visitors, self._pages, self._reader = context, visitors, pages, reader
+        self._clocks = ContestClocks(context)
+
+    @page("GET", "/manage/contests/<key>/clock", access=_RUN)
+    async def clock(self, visitor: Visitor, key: str) -> Response:
+        """Show the clock with its forms."""
+        return self._shown(visitor, await self._reader.read(visitor, key))
+
+    @page("POST", "/manage/contests/<key>/clock", access=_RUN)
+    async def act(self, visitor: Visitor, key: str) -> Response:
+        """Ask whether an act shall be done, and do it if the form says so (``sure``)."""
+        timeout_s = self._context.settings.read_timeout_s
+        form = await forms.read(self._visitors, visitor, timeout_s=timeout_s)
+        reading = await self._reader.read(visitor, key)
+        try:
+            change = checked_change(_change(form))
+            if not form.get("sure"):
+                return self._shown(visitor, reading, form, asked=change)
+            await self._clocks.change(reading.contest, change, visitor.member)
+        except Refused as refused:
+            return self._shown(visitor, await self._reader.read(visitor, key), form, refused)
+        return redirect(f"/manage/contests/{key}/clock?done={change.act.value}")
+
+    def _shown(
+        self,
+        visitor: Visitor,
+        reading: ContestReading,
+        form: forms.SentForm | None = None,
+        refused: Refused | None = None,
+        *,
+        asked: ClockChange | None = None,
+    ) -> Response:
+        contest, ledger = reading.contest, reading.ledger
+        fields = {} if form is None else {name: text for name, text in form.fields.items() if name != "form_token"}
+        done = request.args.get("done", "")
+        return self._pages.html_with_refusal(
+            "manage_contest_clock.html",
+            visitor,
+            refused,
+            clock=clock_view(contest, ledger),
+            acts=ACTS,
+            needs_reason={act.value for act in NEEDS_REASON},
+            asked=asked,
+            fields=fields,
+            sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", **fields},
+            asked_end=None if asked is None else end_after(contest, ledger, asked),
+            asked_inside=None if asked is None else sent_between(ledger, asked),
+            teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
+            team_names={team_id: reading.team_name(team_id) for team_id, _data in reading.objects(EventType.TEAMS)},
+            done=ACTS[ClockAct(done)][0] if done in set(ClockAct) and refused is None else None,
+            length=_length(contest.rules.duration_ms),
+            **reading.frame(),
+        )
+
+
+def _change(form: forms.SentForm) -> ClockChange:
+    """Return the act that a form says. Raises Refused."""
+    try:
+        act = ClockAct(form.get("act"))
+    except ValueError as error:
+        raise Refused(ApiError.INVALID, field="act", problem="it is no act on a clock") from error
+    fields: dict[str, Any] = {}
+    match act:
+        case ClockAct.MOVE:
+            fields["start_at"] = moment_in(form, "start_at")
+        case ClockAct.REMOVE:
+            fields["start_at"], fields["end_at"] = moment_in(form, "start_at"), moment_in(form, "end_at")
+        case ClockAct.LENGTH:
+            fields["duration_ms"] = length_ms(form)
+        case ClockAct.RESTORE:
+            fields["interval"] = whole_number(form, "interval")
+        case ClockAct.EXTEND:
+            fields["team_id"], fields["extra_ms"] = form.get("team"), whole_number(form, "minutes") * _MS_PER_MINUTE
+        case ClockAct.HOLD | ClockAct.RELEASE:
+            fields["label"] = form.get("problem")
+    return ClockChange(act=act, reason=form.line("reason"), **fields)
+
+
+def _length(duration_ms: int) -> str:
+    length = dt.timedelta(milliseconds=duration_ms)
+    hours, rest = divmod(int(length.total_seconds()), 3600)
+    return f"{hours}:{rest // 60:02}"
