@@ -49,4 +49,10 @@ async def maker_of(problems: Problems, user: User, right: Right, problem_id: int
     if reach(user, right) is not RightScope.OWN:
         return None
     problem = await problems.problem(problem_id)
-    return None if problem is None else problem.created_by
+    return None if problem is None else maker_with(right, problem)
+
+
+def maker_with(right: Right, problem: Problem) -> int | None:
+    """Return who made the problem; None while a contest keeps from its maker what the right is about."""
+    is_kept = problem.hides_results and right in {Right.READ_RESULTS, Right.REJUDGE}
+    return None if is_kept else problem.created_by

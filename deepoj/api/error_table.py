@@ -307,6 +307,12 @@ class ApiError(CodedError):
         "Your account may not do this: ask an administrator for a role that may.",
         "您的账户无权执行此操作，请联系管理员授予相应角色。",
     )
+    RESULTS_IN_CONTEST = (
+        403,
+        Code.FORBIDDEN,
+        "A contest uses this problem and hides verdicts: only its jury reads and rejudges results until the board shows all.",
+        "某场比赛正在使用该题目且已封榜：在榜单完全公布之前，只有裁判可以查看和重判该题的结果。",
+    )
     FORM_EXPIRED = (
         403,
         Code.FORM_EXPIRED,

@@ -7,12 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from deepoj.api.body import current_request, text
-from deepoj.api.catalog import problem_for
+from deepoj.api.catalog import maker_with, problem_for
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
 from deepoj.api.http.upload import CheckFields, Form, received_form
-from deepoj.api.rights import Right, require
+from deepoj.api.rights import Right, may, require
 from deepoj.api.settings import ApiSettings
 from deepoj.judging import compare
 from deepoj.judging.outputs import language_of
@@ -60,6 +60,8 @@ class Publishing:
     async def allowed(self, user: User, right: Right, problem_id: str) -> Problem:
         """Return the problem if the user has the right to it. It does not exist for those who do not see it."""
         problem = await problem_for(self._problems, problem_id, user)
+        if may(user, right, problem.created_by) and not may(user, right, maker_with(right, problem)):
+            raise Refused(ApiError.RESULTS_IN_CONTEST)
         require(user, right, problem.created_by)
         return problem
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from quart import Response
 
+from deepoj.api.catalog import maker_with
 from deepoj.api.live.events import Live, LiveEvent
 from deepoj.api.rights import Right, may
 from deepoj.web.visitor import Visitor, Visitors
@@ -25,7 +26,7 @@ class ProgressStreams:
         """Return the response. It ends when the visitor's session or right does."""
 
         def is_allowed(user: User) -> bool:
-            return may(user, Right.REJUDGE, problem.created_by)
+            return may(user, Right.REJUDGE, maker_with(Right.REJUDGE, problem))
 
         async def remains() -> bool:
             return await self.visitors.remains(visitor, is_allowed)

@@ -60,6 +60,8 @@ class Problem:
     tags: tuple[str, ...] = ()
     #: keys of the languages that it takes; empty: all
     languages: tuple[str, ...] = ()
+    #: a contest uses it and hides verdicts now, so its results are for the jury alone
+    hides_results: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ WHERE $13::text IS NOT NULL AND NOT EXISTS (SELECT FROM problems WHERE id = $1);
 -- One problem with all that the pipeline needs.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
-       visibility, tags, languages
+       visibility, tags, languages, contest_hides_results(id) AS hides_results
 FROM problems WHERE id = $1;
 
 -- name: update_problem
@@ -74,7 +74,7 @@ FROM changed;
 -- The same, if the account $2 sees it; NULL: people without an account.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
-       visibility, tags, languages
+       visibility, tags, languages, contest_hides_results(id) AS hides_results
 FROM open_problems($2) WHERE id = $1;
 
 -- name: newest_problems

@@ -81,6 +81,7 @@ DROP FUNCTION IF EXISTS is_judging_withheld(bigint, bigint, integer);
 DROP FUNCTION IF EXISTS override_of(bigint, integer);
 DROP TABLE IF EXISTS contest_reviews;
 DROP FUNCTION IF EXISTS mark_contest(bigint);
+DROP FUNCTION IF EXISTS contest_hides_results(bigint);
 DROP FUNCTION IF EXISTS advance_contest(bigint);
 DROP FUNCTION IF EXISTS contest_elapsed_ms(contests, timestamptz);
 DROP FUNCTION IF EXISTS contest_moment(contests, bigint);

@@ -157,7 +157,7 @@ async def _before(lab: PgLab, tmp_path: Path) -> _Made:
         answer = await home.ask(method, f"{BASE}{path}", token=tokens[caller], json=sent)
         assert answer.status_code in {200, 201}, await answer.get_data()
 
-    problems = [await add_problem(home, title=f"Sum {label}") for label in "AB"]
+    problems = [await add_problem(home, title=f"Sum {label}", by="setter") for label in "AB"]
     await done("jury", "POST", "", finals())
     for label, problem in zip("AB", problems, strict=True):
         await done("jury", "PUT", f"/finals/problems/{label}", {"problem_id": problem, "rgb": "#ff0000"})

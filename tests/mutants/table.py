@@ -725,6 +725,12 @@ MUTANTS = (
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[member]",
     ),
     Mutant(
+        "deepoj/api/catalog.py",
+        "return None if is_kept else problem.created_by",
+        "return problem.created_by",
+        "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[setter]",
+    ),
+    Mutant(
         "deepoj/web/pages/submissions.py",
         "if place is None or team_id != place.team_id:",
         "if place is None or team_id is None:",

@@ -177,4 +177,5 @@ def problem_of(row: asyncpg.Record) -> Problem:
         visibility=Visibility(row.get("visibility", Visibility.LISTED)),
         tags=tuple(row.get("tags", ())),
         languages=tuple(row.get("languages", ())),
+        hides_results=row.get("hides_results", False),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from quart import Response, request
 
+from deepoj.api.catalog import maker_with
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import Rows, csv_of, download, json_of
 from deepoj.api.errors import ApiError, Refused
@@ -176,7 +177,7 @@ class ManageProblemPages:
         """Yield the rows of a query, newest first. Rights are checked before each part: it may take long."""
 
         def is_allowed(user: User) -> bool:
-            return may(user, Right.READ_RESULTS, problem.created_by)
+            return may(user, Right.READ_RESULTS, maker_with(Right.READ_RESULTS, problem))
 
         place: ListPlace | None = None
         while True:
@@ -239,8 +240,10 @@ class ManageProblemPages:
         sent: Mapping[str, str] | None = None,
         refused: Refused | None = None,
     ) -> Response:
-        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED)
-        times = await self._context.lists.time_counts(problem.id, _TIMED)
+        # a form that is refused shows the page also to a setter from whom a contest keeps the results
+        is_open = may(visitor.member, Right.READ_RESULTS, maker_with(Right.READ_RESULTS, problem))
+        counts = await self._context.lists.verdict_counts(problem.id, _COUNTED) if is_open else []
+        times = await self._context.lists.time_counts(problem.id, _TIMED) if is_open else []
         report = None
         if refused is None and request.args.get("report") == "1":
             report = await self._reports.report(problem)
