@@ -123,7 +123,6 @@ class ApiError(CodedError):
     )
     CONTEST_ID_DIFFERS = (409, Code.INVALID_PARAM, "The body names another contest.", "请求体中的 id 与比赛不符。")
     CONTEST_TIME_KEPT = (403, Code.FORBIDDEN, "The time is not changed: {problem}.", "时间未更改：{problem}。")
-    REHEARSAL_RUNS = (409, Code.INVALID_PARAM, "A rehearsal is under way already.", "已有一场彩排正在进行。")
     CONTEST_CHANGE_REFUSED = (403, Code.FORBIDDEN, "The contest refuses this: {problem}.", "比赛不允许：{problem}。")
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
     CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contests.feeds import ODD, feed_of
@@ -142,3 +144,25 @@ def test_a_feed_is_rehearsed_with_stand_in_programs(environ: dict[str, str], tmp
     assert (shown["is_public"], shown["state"]["started_at"] is not None) == (False, True)
     refused = typed("contest", "replay", str(feed), "--judge", "--json", env=environ | {"DEEPOJ_TOKEN": ""})
     assert refused.returncode == 2, refused.stderr
+
+
+def test_an_administrator_starts_a_rehearsal_from_a_page(node: Node, environ: dict[str, str]) -> None:
+    feed = "\n".join(feed_of(ODD, "2026-01", 1))
+    with httpx.Client(base_url=node.base, follow_redirects=True, timeout=60) as browser:
+
+        def sent(path: str, fields: dict[str, str], **more: Any) -> httpx.Response:
+            token = re.search(r'name="form_token" value="([^"]+)"', browser.get(path).text)
+            assert token is not None
+            return browser.post(path, data={"form_token": token[1], **fields}, **more)
+
+        named = said(environ, "demo")
+        assert sent("/login", {"username": named["user"], "password": named["password"]}).status_code == 200
+        files = {"feed": ("feed.ndjson", feed.encode())}
+        started = sent("/manage/rehearsal", {"act": "start", "speed": "60", "minutes": "10"}, files=files)
+        assert (started.status_code, "Under way" in started.text) == (200, True), started.text
+        until(lambda: "Under way" not in browser.get("/manage/rehearsal").text, within_s=VERDICT_S, what="its end")
+        page = browser.get("/manage/rehearsal").text
+        assert ">Passed<" in page, page
+        (key,) = set(re.findall(r"/manage/contests/(rehearsal-[0-9a-f]+)\"", page)[:1])
+        waits = browser.get(f"/manage/contests/{key}/waits")
+        assert (waits.status_code, "Of judging: compilers" in waits.text) == (200, True)

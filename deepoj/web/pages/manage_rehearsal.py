@@ -80,7 +80,7 @@ class RehearsalPages:
             minutes=_number(form, "minutes", _MINUTES) if minutes else None,
         )
         if not self._orders.order(order):
-            raise Refused(ApiError.REHEARSAL_RUNS)
+            raise Refused(ApiError.INVALID, field="act", problem="a rehearsal is under way already")
 
     async def _shown(self, visitor: Visitor, refused: Refused | None = None) -> Response:
         standing = self._orders.standing
