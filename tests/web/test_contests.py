@@ -447,7 +447,9 @@ async def test_a_page_asks_the_database_twelve_times_at_most(tmp_path: Path, rea
     counted = house_on(tmp_path, cast("Store", store), has_pages=True)
     counted.streams.close()
     paths = [f"/contests/finals{path}" for method, path in TABLE if method == "GET"]
-    manage = [f"/manage/contests/finals{path}" for path in ("", "/scoreboard", "/submissions", "/clarifications")]
+    manage = [
+        f"/manage/contests/finals{path}" for path in ("", "/scoreboard", "/submissions", "/clarifications", "/waits")
+    ]
     for who, path in [*((TEAM, path) for path in ("/contests", *paths)), *((JURY, path) for path in manage)]:
         store.calls.clear()
         await Visit(counted, cookies=place.visits[who].cookies).get(path)
