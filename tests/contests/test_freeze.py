@@ -42,9 +42,10 @@ _PARTS: Mapping[str, Sequence[str]] = {
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
     "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "done": "1", "error": "x", "force": "0",
-    "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "lang": "en", "language": "cpp17",
-    "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
-    "problem_id": "{problem_id}", "report": "1", "revision": "x", "search": "Sum", "since": "2026-01-01T00:00:00Z",
+    "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "lang": "en",
+    "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
+    "problem_id": "{problem_id}", "report": "1", "review": "mine", "revision": "x",
+    "search": "Sum", "since": "2026-01-01T00:00:00Z",
     "sort": "title", "stale": "1", "state": "x", "tag": "x", "time_limit": "1", "until": "2100-01-01T00:00:00Z",
     "user_id": "{user_id}", "verdict": "Accepted", "view": "projector",
 }  # fmt: skip
