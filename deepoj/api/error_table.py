@@ -309,7 +309,7 @@ class ApiError(CodedError):
     RESULTS_IN_CONTEST = (
         403,
         Code.FORBIDDEN,
-        "A contest uses this problem and hides verdicts: only its jury reads and rejudges results until the board shows all.",
+        "A contest hides verdicts of this problem: only its jury reads and rejudges results until the board shows all.",
         "某场比赛正在使用该题目且已封榜：在榜单完全公布之前，只有裁判可以查看和重判该题的结果。",
     )
     FORM_EXPIRED = (

@@ -20,7 +20,7 @@ from deepoj.api.live.events import LiveEvent, last_event_id
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.views import ContestViewer
-from deepoj.web.contests import ContestReading, ShownProblem, name_of
+from deepoj.web.contests import ContestReading, ShownPoints, ShownProblem, name_of, points_text, shown_points
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import EventType
@@ -40,6 +40,8 @@ class ShownCell:
     tries: int
     pending: int
     minute: int
+    #: None: problems count, not points
+    points: ShownPoints | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,8 @@ class ShownRow:
     organization: str
     solved: int
     penalty: int
+    #: empty: problems count, not points
+    points: str
     cells: tuple[ShownCell, ...]
 
 
@@ -77,6 +81,7 @@ class BoardHead:
     freeze_minutes: int
     #: ids of the teams, sorted
     teams: tuple[str, ...]
+    is_scored: bool
 
 
 class BoardEvent(LiveEvent):
@@ -187,6 +192,7 @@ class Boards:
                     organization=organization,
                     solved=row.solved,
                     penalty=row.penalty,
+                    points="" if row.points is None else points_text(row.points),
                     cells=tuple(_cells(row, problems, firsts)),
                 )
                 if before is not None and before.row == shown:
@@ -204,6 +210,7 @@ class Boards:
             is_frozen=state.get("frozen_at") is not None and state.get("thawed_at") is None and not seen.viewer.is_jury,
             freeze_minutes=minutes_of(freeze_ms or 0),
             teams=tuple(sorted(lines)),
+            is_scored=ledger.is_scored,
         )
 
         def whole(rendering: BoardRendering) -> str:
@@ -315,12 +322,17 @@ def board_values(
 
 def _cells(row: BoardRow, problems: Sequence[ShownProblem], firsts: Mapping[str, frozenset[str]]) -> list[ShownCell]:
     return [
-        _cell(row.cells.get(problem.label, BoardCell()), is_first=row.team_id in firsts[problem.label])
+        _cell(row.cells.get(problem.label, BoardCell()), problem, is_first=row.team_id in firsts[problem.label])
         for problem in problems
     ]
 
 
-def _cell(cell: BoardCell, *, is_first: bool) -> ShownCell:
+def _cell(cell: BoardCell, problem: ShownProblem, *, is_first: bool) -> ShownCell:
+    if cell.points is not None:
+        shown = shown_points(cell, problem.max_score)
+        return ShownCell(
+            is_solved=False, is_first=False, tries=cell.judged, pending=cell.pending, minute=0, points=shown
+        )
     if cell.solved_ms is None:
         return ShownCell(is_solved=False, is_first=False, tries=cell.judged, pending=cell.pending, minute=0)
     return ShownCell(

@@ -16,6 +16,7 @@ from quart import request
 
 from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
+from deepoj.contests.board import BoardCell
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen
@@ -55,6 +56,40 @@ def end_of(contest: Contest) -> dt.datetime | None:
     return moment_of(contest, contest.rules.duration_ms)
 
 
+def late_end_of(contest: Contest) -> dt.datetime | None:
+    """Return until when a contest takes late submissions; None: it takes none, or its start is not known."""
+    end, late_ms = end_of(contest), contest.rules.late_ms
+    return None if end is None or not late_ms else end + dt.timedelta(milliseconds=late_ms)
+
+
+def takes_late(contest: Contest, now: dt.datetime) -> bool:
+    """Return whether a contest is over and still takes submissions."""
+    late_end = late_end_of(contest)
+    return phase_of(contest) is ContestPhase.OVER and late_end is not None and now < late_end
+
+
+def late_percent(contest: Contest, now: dt.datetime) -> int:
+    """Return how many percent of its points a submission loses now."""
+    end, rules = end_of(contest), contest.rules
+    if end is None or now < end:
+        return 0
+    steps = (now - end) // dt.timedelta(milliseconds=rules.late_step_ms) + 1
+    return min(100, steps * rules.late_percent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPoints:
+    """Points at a problem. ``share`` of the problem's: 0: none, 1 to 3: a part, 4: all."""
+
+    points: str
+    most: str
+    share: int
+    #: name and points
+    subtasks: tuple[tuple[str, str], ...]
+    judged: int
+    pending: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownProblem:
     """A problem of a contest."""
@@ -68,6 +103,11 @@ class ShownProblem:
     memory_limit_mb: int
     problem_id: int
     ordinal: int
+    max_score: float
+
+    @property
+    def most(self) -> str:
+        return points_text(self.max_score)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +129,8 @@ class ShownSubmission:
     is_ignored: bool
     #: the jury must verify it
     to_verify: bool
+    #: that it counts, as a text; empty: none, or problems count
+    points: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +195,20 @@ class ContestReading:
             if submission.verdict == Verdict.ACCEPTED
         }  # fmt: skip
 
+    def results(self) -> dict[str, ShownPoints]:
+        """Return the points of the viewer's team by problem, as far as it sees its verdicts; nothing where problems
+        count."""
+        if not self.ledger.is_scored or self.viewer.team_id is None:
+            return {}
+        own: dict[str, list[str]] = {}
+        for submission_id, data in self.objects(EventType.SUBMISSIONS):
+            if data["team_id"] == self.viewer.team_id:
+                own.setdefault(data["problem_id"], []).append(submission_id)
+        return {
+            problem.label: shown_points(self._cell(own.get(problem.label, ())), problem.max_score)
+            for problem in self.problems()
+        }
+
     def submissions(
         self, *, team_id: str | None = None, label: str | None = None, verdict: str | None = None
     ) -> Iterator[ShownSubmission]:
@@ -202,6 +258,9 @@ class ContestReading:
             "contest_phase": phase.value,
             "contest_path": self.path,
             "contest_end": end_of(self.contest),
+            "late_end": late_end_of(self.contest),
+            "is_late": takes_late(self.contest, dt.datetime.now(dt.UTC)),
+            "is_scored": self.ledger.is_scored,
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
             "unread": unanswered(self.ledger) if self.viewer.is_jury else self.unread(),
@@ -234,6 +293,12 @@ class ContestReading:
             is_ignored=self.ledger.is_ignored(submission_id),
             to_verify=self.viewer.is_jury and self.ledger.to_verify(submission_id),
             verdict=judgement["verdict"] if judgement is not None and is_seen else _WAITING,
+            points=points_text(self._cell((submission_id,)).points or 0) if self.ledger.is_scored and is_seen else "",
+        )
+
+    def _cell(self, submission_ids: Sequence[str]) -> BoardCell:
+        return self.ledger.cell_of(
+            submission_ids, lambda judgement: seen(self.ledger, self.viewer, EventType.JUDGEMENTS, "", judgement)
         )
 
     def _clarification(
@@ -282,6 +347,25 @@ def number_of(clarification_id: str) -> int:
     return int(clarification_id) if is_number else 0
 
 
+def points_text(points: float) -> str:
+    """Return points with two decimals at most."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
+def shown_points(cell: BoardCell, max_score: float) -> ShownPoints:
+    """Return the points of a cell at a problem that gives ``max_score``."""
+    points = cell.points or 0.0
+    share = 4 if points >= max_score else min(3, int(3 * points / max_score) + 1) if points > 0 else 0
+    return ShownPoints(
+        points=points_text(points),
+        most=points_text(max_score),
+        share=share,
+        subtasks=tuple((name, points_text(of_subtask)) for name, of_subtask in cell.subtasks),
+        judged=cell.judged,
+        pending=cell.pending,
+    )
+
+
 def _problem(label: str, data: Object) -> ShownProblem:
     return ShownProblem(
         label=label,
@@ -292,4 +376,5 @@ def _problem(label: str, data: Object) -> ShownProblem:
         memory_limit_mb=data["memory_limit_mb"],
         problem_id=data["problem_id"],
         ordinal=data["ordinal"],
+        max_score=float(data.get("max_score") or 100),
     )

@@ -55,10 +55,12 @@ class Arena:
         problems: Sequence[int],
         teams: Sequence[ContestObject] = (),
         groups: Sequence[ContestObject] = (),
+        *,
+        kind: ContestKind = ContestKind.ICPC,
     ) -> Contest:
         """Make a contest with the teams of both team visitors, and let happen what is due."""
         contests = self.real.pg_store.contests
-        made = await contests.create_contest(key, ContestKind.ICPC, said, by=self.director)
+        made = await contests.create_contest(key, kind, said, by=self.director)
         assert isinstance(made, Contest), made
         own = [team("red", "Red Pandas", "north"), team("blue", "Blue Whales", "south")]
         members = [ContestMember(TEAM, "red"), ContestMember(OTHER, "blue")]
@@ -95,13 +97,13 @@ class Arena:
             },
         )
 
-    def judged(self, contest: Contest, number: int, verdict: str) -> None:
+    def judged(self, contest: Contest, number: int, verdict: str, **points: Any) -> None:
         """Write the event of a submission's verdict."""
         self.tell(
             contest,
             EventType.JUDGEMENTS,
             f"{number}-1",
-            {"submission_id": str(number), "verdict": verdict, "is_current": True, "runs": [[verdict, 12]]},
+            {"submission_id": str(number), "verdict": verdict, "is_current": True, "runs": [[verdict, 12]], **points},
         )
 
 

@@ -34,6 +34,7 @@ _PARAMETERS = (
     "done",
     "from",
     "group",
+    "kind",
     "lang",
     "language",
     "memory_limit",

@@ -75,6 +75,7 @@ class ContestPages:
             visitor,
             solved=reading.solved() if is_member else set(),
             **registration_values(reading, visitor),
+            results=reading.results(),
             **reading.frame(),
         )
 

@@ -29,7 +29,14 @@ from deepoj.web.pages.jury_contest import REVIEW_FILTERS
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft, ContestKind, ContestProblem, ContestRules, EventType
+from deepoj.words.contests import (
+    ClarificationDraft,
+    ContestFeedback,
+    ContestKind,
+    ContestProblem,
+    ContestRules,
+    EventType,
+)
 from deepoj.words.results import Verdict
 
 _RUN = needs(Right.RUN_CONTESTS)
@@ -37,11 +44,23 @@ _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
 #: faults of a list of teams that are shown
 _MAX_FAULTS = 50
+#: groups of accounts that are offered by name
+_MAX_GROUPS = 200
 _LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
+_POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _MINUTES = re.compile(r"[0-9]{1,6}")
 #: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
 _ZONE = re.compile(r"-?[0-9]{1,4}")
 _MS_PER_MINUTE = 60_000
+_HOUR_MS = 3_600_000
+#: what the form of a new contest shows
+_FIRST_RULES = {
+    ContestKind.ICPC: ContestRules(name="", duration_ms=5 * _HOUR_MS, freeze_ms=_HOUR_MS),
+    ContestKind.IOI: ContestRules(name="", duration_ms=5 * _HOUR_MS),
+    ContestKind.HOMEWORK: ContestRules(
+        name="", duration_ms=168 * _HOUR_MS, late_ms=48 * _HOUR_MS, late_percent=20, is_public=False
+    ),
+}
 
 
 def _(text: str) -> str:
@@ -59,9 +78,20 @@ _DONE = {
     "problem": _("The problem is in the contest."),
     "remove_problem": _("The problem is no longer in the contest."),
     "teams": _("The teams are imported."),
+    "members": _("The members are in the contest, each as a team."),
     "answer": _("The answer is sent."),
     "announce": _("The announcement is sent to all teams."),
 }
+#: kind, its name, and what counts
+_KINDS = (
+    (ContestKind.ICPC, _("Problems (ICPC)"), _("Problems solved count, then the time that they took.")),
+    (ContestKind.IOI, _("Points (IOI)"), _("Points count: of each subtask the best that any submission gets.")),
+    (
+        ContestKind.HOMEWORK,
+        _("Homework"),
+        _("The points of the best submission count. Late ones may be taken, and lose a part of their points."),
+    ),
+)
 #: answers to questions of every contest
 _CANNED = (
     _("Please read the problem statement again."),
@@ -92,9 +122,8 @@ class ManageContestPages:
         form = forms.SentForm({})
         try:
             form = await self._read(visitor)
-            contest = await self._contesting.create(
-                form.line("key"), ContestKind.ICPC, _rules(form, None), visitor.member
-            )
+            kind = _kind(form.get("kind"))
+            contest = await self._contesting.create(form.line("key"), kind, _rules(form, None, kind), visitor.member)
         except Refused as refused:
             return await self._contests(visitor, form, refused)
         return redirect(f"/manage/contests/{contest.key}?done=made")
@@ -102,7 +131,7 @@ class ManageContestPages:
     @page("GET", "/manage/contests/<key>", access=_RUN)
     async def contest(self, visitor: Visitor, key: str) -> Response:
         """Show a contest with its forms."""
-        return self._contest(visitor, await self._reader.read(visitor, key))
+        return await self._contest(visitor, await self._reader.read(visitor, key))
 
     @page("POST", "/manage/contests/<key>", access=_RUN)
     async def act(self, visitor: Visitor, key: str) -> Response:
@@ -117,8 +146,8 @@ class ManageContestPages:
                 await self._context.contests.advance()  # what is due now should be seen now
                 return redirect(f"/manage/contests/{key}?done={form.get('act')}")
         except Refused as refused:
-            return self._contest(visitor, await self._reader.read(visitor, key), form, refused)
-        return self._contest(visitor, reading, form, faults=faults)
+            return await self._contest(visitor, await self._reader.read(visitor, key), form, refused)
+        return await self._contest(visitor, reading, form, faults=faults)
 
     @page("GET", "/manage/contests/<key>/scoreboard", access=_RUN)
     async def scoreboard(self, visitor: Visitor, key: str) -> Response:
@@ -206,7 +235,7 @@ class ManageContestPages:
         now = dt.datetime.now(dt.UTC)
         match form.get("act"):
             case "rules":
-                rules = _rules(form, contest.rules)
+                rules = _rules(form, contest.rules, contest.kind)
                 changes = {name: getattr(rules, name) for name in ContestRules.__dataclass_fields__}
                 await contesting.change(contest, user, **changes)
             case "start":
@@ -225,6 +254,11 @@ class ManageContestPages:
                     contest, form.get("list"), TeamListFormat.CSV, user, creates_accounts=False
                 )
                 return done.faults
+            case "members":
+                done = await contesting.import_teams(
+                    contest, form.line("members"), TeamListFormat.MEMBERS, user, creates_accounts=False
+                )
+                return done.faults
             case _:
                 raise Refused(ApiError.INVALID, field="act", problem="it is no act on a contest")
         return ()
@@ -237,15 +271,18 @@ class ManageContestPages:
         self, visitor: Visitor, form: forms.SentForm | None = None, refused: Refused | None = None
     ) -> Response:
         found = await self._contesting.listed(visitor.user)
+        kind = _kind(request.args.get("kind", "") if form is None else form.get("kind"))
         return self._pages.html_with_refusal(
             "manage_contests.html",
             visitor,
             refused,
             contests=[(contest, phase_of(contest).value) for contest in found],
-            sent=_shown_rules(None, None if form is None else form.fields),
+            kinds=_KINDS,
+            kind=kind.value,
+            sent=_shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
         )
 
-    def _contest(
+    async def _contest(
         self,
         visitor: Visitor,
         reading: ContestReading,
@@ -261,6 +298,7 @@ class ManageContestPages:
             visitor,
             refused,
             http_status=422 if faults else 200,
+            kind=reading.contest.kind.value,
             sent=_shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
             typed=sent.get("list", ""),
@@ -268,6 +306,7 @@ class ManageContestPages:
                 (one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]
             ],
             fault_count=len(faults),
+            all_groups=[one.name for one in await self._context.groups.groups(_MAX_GROUPS)],
             teams=_teams(reading),
             waiting=reading.unjudged(),
             done=None if refused or faults else _DONE.get(request.args.get("done", "")),
@@ -295,31 +334,55 @@ class ManageContestPages:
         )
 
 
-def _rules(form: forms.SentForm, former: ContestRules | None) -> ContestRules:
-    """Return the rules that a form says. Raises Refused."""
-    freeze = form.line("freeze")
+def _kind(word: str) -> ContestKind:
+    return ContestKind(word) if word in set(ContestKind) else ContestKind.ICPC
+
+
+def _rules(form: forms.SentForm, former: ContestRules | None, kind: ContestKind) -> ContestRules:
+    """Return the rules that a form of a kind says. Raises Refused."""
+    freeze, feedback = form.line("freeze"), form.get("feedback")
     rules = replace(
         former or ContestRules(name="", duration_ms=1),
         name=form.line("name"),
         formal_name=form.line("formal_name"),
         is_public=bool(form.get("is_public")),
         start_at=moment_in(form, "start_at"),
-        duration_ms=length_ms(form),
-        freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None,
-        penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
-        is_compile_error_free=bool(form.get("is_compile_error_free")),
+        duration_ms=length_ms(form, "length"),
+        feedback=ContestFeedback(feedback) if feedback in set(ContestFeedback) else ContestFeedback.FULL,
+        is_verifying=bool(form.get("is_verifying")),
+        allows_custom_runs=bool(form.get("allows_custom_runs")),
     )
+    if kind is ContestKind.HOMEWORK:
+        rules = replace(
+            rules,
+            late_ms=length_ms(form, "late") if form.line("late") else 0,
+            late_step_ms=length_ms(form, "late_step"),
+            late_percent=whole_number(form, "late_percent"),
+        )
+    else:
+        rules = replace(rules, freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None)
+    if kind is ContestKind.ICPC:
+        rules = replace(
+            rules,
+            penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
+            is_compile_error_free=bool(form.get("is_compile_error_free")),
+        )
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
         return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
     return rules
 
 
-def length_ms(form: forms.SentForm) -> int:
-    """Return the length that a form says, in milliseconds. Raises Refused."""
-    length = _LENGTH.fullmatch(form.line("length"))
+def length_ms(form: forms.SentForm, name: str = "length") -> int:
+    """Return the length that a field says, in milliseconds. Raises Refused."""
+    length = _LENGTH.fullmatch(form.line(name))
     if length is None:
-        raise Refused(ApiError.INVALID, field="length", problem="hours and minutes, such as 5:00")
+        raise Refused(ApiError.INVALID, field=name, problem="hours and minutes, such as 5:00")
     return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
+
+
+def _clock(ms: int) -> str:
+    hours, minutes = divmod(ms // _MS_PER_MINUTE, 60)
+    return f"{hours}:{minutes:02}"
 
 
 def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
@@ -351,12 +414,22 @@ def _problem(form: forms.SentForm) -> ContestProblem:
         name=form.line("name"),
         rgb=form.line("rgb") if form.get("has_color") else "",
         color=form.line("color"),
+        max_score=_points(form.line("max_score") or "100"),
     )
 
 
-def _shown_rules(rules: ContestRules | None, sent: Mapping[str, str] | None) -> dict[str, Any]:
+def _points(line: str) -> float:
+    if not _POINTS.fullmatch(line):
+        raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
+    return float(line)
+
+
+def _shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the fields of the form of rules: what was sent, or what is."""
-    names = ("key", "name", "formal_name", "length", "freeze", "penalty", "is_public", "is_compile_error_free")
+    names = (
+        "key", "name", "formal_name", "length", "freeze", "penalty", "is_public", "is_compile_error_free", "late",
+        "late_step", "late_percent", "feedback", "is_verifying", "allows_custom_runs",
+    )  # fmt: skip
     if sent:
         fields = {name: sent.get(name, "") for name in names}
         try:
@@ -364,17 +437,21 @@ def _shown_rules(rules: ContestRules | None, sent: Mapping[str, str] | None) -> 
         except Refused:
             start_at = None
         return {**fields, "start_at": _field_of(start_at)}
-    shown = rules or ContestRules(name="", duration_ms=5 * 60 * _MS_PER_MINUTE, freeze_ms=60 * _MS_PER_MINUTE)
-    hours, minutes = divmod(shown.duration_ms // _MS_PER_MINUTE, 60)
     return {
         "key": "",
         "name": shown.name,
         "formal_name": shown.formal_name,
-        "length": f"{hours}:{minutes:02}",
+        "length": _clock(shown.duration_ms),
         "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
         "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
         "is_public": shown.is_public,
         "is_compile_error_free": shown.is_compile_error_free,
+        "late": _clock(shown.late_ms) if shown.late_ms else "",
+        "late_step": _clock(shown.late_step_ms),
+        "late_percent": str(shown.late_percent),
+        "feedback": shown.feedback.value,
+        "is_verifying": shown.is_verifying,
+        "allows_custom_runs": shown.allows_custom_runs,
         "start_at": _field_of(shown.start_at),
     }
 
