@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from quart import request
 
 from deepoj.api.auth import Auth, Claims, bearer
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, may
@@ -82,7 +83,7 @@ class ContestCallers:
         contest = await self._contests.contest(key)
         viewer = None if contest is None else await self.viewer(user, contest)
         if contest is None or viewer is None:
-            raise Refused(ApiError.NO_SUCH_CONTEST)
+            raise Refused(ContestError.NO_SUCH_CONTEST)
         return contest, viewer
 
     async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from deepoj.api.codes import CodedError
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
@@ -19,10 +21,10 @@ from deepoj.words.previews import MAX_JOBS, PreviewFailure, PreviewState
 #: rejudges of a list, and reasons of failures that are listed
 _MAX_LISTED, _MAX_FAILURES = 50, 10
 
-_REFUSALS: Mapping[ContestRejudgeRefusal, ApiError] = MappingProxyType(
+_REFUSALS: Mapping[ContestRejudgeRefusal, CodedError] = MappingProxyType(
     {
         ContestRejudgeRefusal.UNKNOWN: ApiError.NO_SUCH_PREVIEW,
-        ContestRejudgeRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
+        ContestRejudgeRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
         ContestRejudgeRefusal.ANOTHER: ApiError.PREVIEW_RUNNING,
         ContestRejudgeRefusal.NOT_READY: ApiError.PREVIEW_NOT_READY,
         ContestRejudgeRefusal.OUTDATED: ApiError.PREVIEW_OUTDATED,

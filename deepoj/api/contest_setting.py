@@ -14,6 +14,7 @@ from deepoj import observe
 from deepoj.accounts.people import MAX_PEOPLE
 from deepoj.accounts.teams import ID, network_of
 from deepoj.api.administering import Administering, slip_password
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import checked_rules, require_done
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -122,7 +123,7 @@ class ContestSetting:
 def _require_team(ledger: ContestLedger, team_id: str) -> dict[str, object]:
     data = ledger.of(EventType.TEAMS).get(team_id)
     if data is None:
-        raise Refused(ApiError.NO_SUCH_TEAM)
+        raise Refused(ContestError.NO_SUCH_TEAM)
     return dict(data)
 
 

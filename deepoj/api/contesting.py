@@ -33,6 +33,8 @@ from deepoj.accounts.teams import (
 )
 from deepoj.api.administering import Administering
 from deepoj.api.body import text
+from deepoj.api.codes import CodedError
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
@@ -76,30 +78,30 @@ _FINALIZE_TRIES = 5
 #: times that a change is made again, because another one came first
 _CHANGE_TRIES = 5
 
-REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
+REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
     {
-        ContestRefusal.KEY_TAKEN: ApiError.CONTEST_KEY_TAKEN,
-        ContestRefusal.UNKNOWN_CONTEST: ApiError.NO_SUCH_CONTEST,
+        ContestRefusal.KEY_TAKEN: ContestError.CONTEST_KEY_TAKEN,
+        ContestRefusal.UNKNOWN_CONTEST: ContestError.NO_SUCH_CONTEST,
         ContestRefusal.UNKNOWN_PROBLEM: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
         ContestRefusal.UNKNOWN_ACCOUNT: ApiError.NO_SUCH_USER,
-        ContestRefusal.UNKNOWN_CLARIFICATION: ApiError.NO_SUCH_CLARIFICATION,
-        ContestRefusal.PROBLEM_TWICE: ApiError.CONTEST_PROBLEM_TWICE,
-        ContestRefusal.PROBLEM_USED: ApiError.CONTEST_PROBLEM_USED,
-        ContestRefusal.HAS_STARTED: ApiError.CONTEST_START_PASSED,
-        ContestRefusal.HAS_HAPPENED: ApiError.CONTEST_MOMENT_PASSED,
-        ContestRefusal.TEAM_USED: ApiError.CONTEST_TEAM_USED,
-        ContestRefusal.NOT_OVER: ApiError.CONTEST_NOT_OVER,
-        ContestRefusal.REGISTRATION_CLOSED: ApiError.CONTEST_REGISTRATION_CLOSED,
-        ContestRefusal.NOT_REGISTERED: ApiError.NOT_IN_CONTEST,
-        ContestRefusal.UNJUDGED: ApiError.CONTEST_MOVED,
-        ContestRefusal.UNANSWERED: ApiError.CONTEST_UNANSWERED,
-        ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
-        ContestRefusal.UNVERIFIED: ApiError.CONTEST_UNVERIFIED,
-        ContestRefusal.MOVED: ApiError.CONTEST_MOVED,
-        ContestRefusal.NOT_STARTED: ApiError.CONTEST_NOT_RUNNING,
-        ContestRefusal.NOTHING_TO_DO: ApiError.CONTEST_CLOCK_SAME,
-        ContestRefusal.UNKNOWN_INTERVAL: ApiError.NO_SUCH_INTERVAL,
-        ContestRefusal.UNKNOWN_TEAM: ApiError.NO_SUCH_TEAM,
+        ContestRefusal.UNKNOWN_CLARIFICATION: ContestError.NO_SUCH_CLARIFICATION,
+        ContestRefusal.PROBLEM_TWICE: ContestError.CONTEST_PROBLEM_TWICE,
+        ContestRefusal.PROBLEM_USED: ContestError.CONTEST_PROBLEM_USED,
+        ContestRefusal.HAS_STARTED: ContestError.CONTEST_START_PASSED,
+        ContestRefusal.HAS_HAPPENED: ContestError.CONTEST_MOMENT_PASSED,
+        ContestRefusal.TEAM_USED: ContestError.CONTEST_TEAM_USED,
+        ContestRefusal.NOT_OVER: ContestError.CONTEST_NOT_OVER,
+        ContestRefusal.REGISTRATION_CLOSED: ContestError.CONTEST_REGISTRATION_CLOSED,
+        ContestRefusal.NOT_REGISTERED: ContestError.NOT_IN_CONTEST,
+        ContestRefusal.UNJUDGED: ContestError.CONTEST_MOVED,
+        ContestRefusal.UNANSWERED: ContestError.CONTEST_UNANSWERED,
+        ContestRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
+        ContestRefusal.UNVERIFIED: ContestError.CONTEST_UNVERIFIED,
+        ContestRefusal.MOVED: ContestError.CONTEST_MOVED,
+        ContestRefusal.NOT_STARTED: ContestError.CONTEST_NOT_RUNNING,
+        ContestRefusal.NOTHING_TO_DO: ContestError.CONTEST_CLOCK_SAME,
+        ContestRefusal.UNKNOWN_INTERVAL: ContestError.NO_SUCH_INTERVAL,
+        ContestRefusal.UNKNOWN_TEAM: ContestError.NO_SUCH_TEAM,
     }
 )
 
@@ -157,12 +159,12 @@ class Contesting:
         """Return a contest that the caller sees; a contest that is not public is not there for others."""
         contest = await self._contests.contest(key)
         if contest is None:
-            raise Refused(ApiError.NO_SUCH_CONTEST)
+            raise Refused(ContestError.NO_SUCH_CONTEST)
         is_jury = _is_jury(user)
         team_id = None if user is None else await self._contests.team_of(contest.id, user.id)
         is_own = user is not None and contest.created_by == user.id
         if not (contest.rules.is_public or is_jury or is_own or team_id is not None):
-            raise Refused(ApiError.NO_SUCH_CONTEST)
+            raise Refused(ContestError.NO_SUCH_CONTEST)
         return ContestSight(contest, ContestViewer(is_jury=is_jury, team_id=team_id))
 
     async def run(self, key: str, user: User) -> Contest:
@@ -189,13 +191,13 @@ class Contesting:
     async def problem_to_submit(self, sight: ContestSight, label: str) -> int:
         """Return the problem of a label for a member of a team; the store decides whether the contest runs."""
         if sight.viewer.team_id is None:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         ledger = await self.ledger(sight.contest)
         problem = ledger.of(EventType.PROBLEMS).get(label)
         if problem is None:
             # before the start the answer must not say which labels there are
             is_started = ledger.state.get("started_at") is not None
-            raise Refused(ApiError.NOT_IN_CONTEST if is_started else ApiError.CONTEST_NOT_RUNNING)
+            raise Refused(ContestError.NOT_IN_CONTEST if is_started else ContestError.CONTEST_NOT_RUNNING)
         return int(problem["problem_id"])
 
     # -- changing
@@ -216,14 +218,14 @@ class Contesting:
             if done is not ContestRefusal.MOVED:
                 return _changed("changed", done, user)
             contest = (await self.find(contest.key, user)).contest
-        raise Refused(ApiError.CONTEST_MOVED)
+        raise Refused(ContestError.CONTEST_MOVED)
 
     async def remove(self, contest: Contest, user: User, *, force: bool) -> None:
         """Remove a contest with its ledger; one that has started needs ``force``."""
         if contest.started_at is not None and not force:
-            raise Refused(ApiError.CONTEST_HAS_STARTED)
+            raise Refused(ContestError.CONTEST_HAS_STARTED)
         if not await self._contests.remove_contest(contest.id, by=user.id):
-            raise Refused(ApiError.NO_SUCH_CONTEST)
+            raise Refused(ContestError.NO_SUCH_CONTEST)
         _log("removed", contest, user)
 
     async def put_problem(self, contest: Contest, problem: ContestProblem, user: User) -> None:
@@ -286,14 +288,14 @@ class Contesting:
         checked_line("category", draft.category)
         viewer, ledger = sight.viewer, await self.ledger(sight.contest)
         if not viewer.is_jury and viewer.team_id is None:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         if draft.problem_id is not None and draft.problem_id not in sight.objects(ledger, EventType.PROBLEMS):
             raise _invalid("problem", "the label of a problem of this contest")
         question = None
         if draft.reply_to_id is not None:
             question = sight.objects(ledger, EventType.CLARIFICATIONS).get(draft.reply_to_id)
             if question is None:
-                raise Refused(ApiError.NO_SUCH_CLARIFICATION)
+                raise Refused(ContestError.NO_SUCH_CLARIFICATION)
         if not viewer.is_jury:
             if draft.to_team_ids is not None or to_all:
                 raise _invalid("to_teams", "a team asks the jury alone")
@@ -317,16 +319,16 @@ class Contesting:
             ledger = await self.ledger(contest)
             done = await self._contests.finalize(contest.id, awards_of(ledger, medals), ledger.last, by=user.id)
             if done is ContestRefusal.UNANSWERED:
-                raise Refused(ApiError.CONTEST_UNANSWERED, count=unanswered(ledger))
+                raise Refused(ContestError.CONTEST_UNANSWERED, count=unanswered(ledger))
             if done is ContestRefusal.UNVERIFIED:
                 waiting = sum(map(ledger.to_verify, ledger.of(EventType.SUBMISSIONS)))
-                raise Refused(ApiError.CONTEST_UNVERIFIED, count=waiting)
+                raise Refused(ContestError.CONTEST_UNVERIFIED, count=waiting)
             if done is not ContestRefusal.UNJUDGED:
                 return _changed("finalized", done, user)
             submissions = (await self.ledger(contest)).of(EventType.SUBMISSIONS)
             if waiting := sum(ledger.judgement_of(submission) is None for submission in submissions):
-                raise Refused(ApiError.CONTEST_UNJUDGED, count=waiting)
-        raise Refused(ApiError.CONTEST_MOVED)
+                raise Refused(ContestError.CONTEST_UNJUDGED, count=waiting)
+        raise Refused(ContestError.CONTEST_MOVED)
 
     # -- teams
 

@@ -1,7 +1,7 @@
 """Builds the OpenAPI 3.1 document from the routes' declarations (``route.route``).
 
 Responses common to all routes, or to all routes with a body, an account or an id in the path, are added here. Their
-statuses, codes and headers come from the table of errors (``errors.ApiError``). So new errors and new routes are
+statuses, codes and headers come from the table of errors (``errors.ERRORS``). So new errors and new routes are
 documented without further work.
 """
 
@@ -16,8 +16,8 @@ from typing import Any
 from quart_schema.openapi import OpenAPIProvider
 from werkzeug.routing import Rule
 
-from deepoj.api.codes import Code
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.codes import Code, CodedError
+from deepoj.api.errors import ERRORS, ApiError, Refused
 from deepoj.api.examples import JOB_ID, example_of
 from deepoj.api.http.exchange import PROBES
 from deepoj.api.models.live import LiveStream
@@ -280,8 +280,8 @@ def _name_of(status: int) -> str:
     return "".join(word.capitalize() for word in re.findall(r"\w+", HTTPStatus(status).phrase))
 
 
-def _errors(status: int) -> Iterable[ApiError]:
-    return [api_error for api_error in ApiError if api_error.status == status]
+def _errors(status: int) -> Iterable[CodedError]:
+    return [api_error for api_error in ERRORS if api_error.status == status]
 
 
 def _refusals(status: int) -> dict[str, Any]:
@@ -316,7 +316,7 @@ _FILLED = {"field": "title", "problem": "1 to 200 printable characters", "limit"
            "wanted": "application/json", "parts": "redis", "name": "name"}  # fmt: skip
 
 
-def _example_of(api_error: ApiError) -> dict[str, Any]:
+def _example_of(api_error: CodedError) -> dict[str, Any]:
     parameters = re.findall(r"{(\w+)}", api_error.english)
     body = Refused(api_error, **{name: _FILLED.get(name, name) for name in parameters}).body(chinese=False)
     return body | {"code": str(body["code"])}

@@ -1,6 +1,6 @@
 """The refusals of the API. The body of one is always ``{"error": sentence, "code": code, "details"?: …}``.
 
-All sentences are in the table ``ApiError``; ``api.error_table`` has it.
+All sentences are in two tables: ``ApiError``, and ``ContestError`` of contests.
 """
 
 from __future__ import annotations
@@ -12,14 +12,18 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException
 
+from deepoj.api.codes import CodedError
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.error_table import ApiError
 
-__all__ = ["ApiError", "Refused"]
+__all__ = ["ERRORS", "ApiError", "ContestError", "Refused"]
+
+ERRORS: tuple[CodedError, ...] = (*ApiError, *ContestError)
 
 #: temporary refusals: they always have a Retry-After header
 _NOT_NOW = frozenset({429, 503})
 #: Retry-After in seconds, unless ``Refused.retry_after_s`` says otherwise
-_RETRY_AFTER_S: Mapping[ApiError, int] = MappingProxyType(
+_RETRY_AFTER_S: Mapping[CodedError, int] = MappingProxyType(
     {
         ApiError.TOO_MANY_LOGINS: 1,
         ApiError.TOO_MANY_STREAMS: 5,
@@ -39,7 +43,7 @@ class Refused(HTTPException):
     """
 
     def __init__(
-        self, api_error: ApiError, *, details: object = None, retry_after_s: float | None = None, **params: object
+        self, api_error: CodedError, *, details: object = None, retry_after_s: float | None = None, **params: object
     ) -> None:
         super().__init__(description=api_error.english)
         self.code = api_error.status

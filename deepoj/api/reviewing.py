@@ -10,6 +10,8 @@ from types import MappingProxyType
 from deepoj import observe
 from deepoj.accounts.teams import MAX_TEXT_CHARS
 from deepoj.api.body import text
+from deepoj.api.codes import CodedError
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger, judging_of
@@ -20,17 +22,17 @@ from deepoj.words.results import Verdict
 #: verdicts that the jury may give
 VERDICTS = tuple(verdict for verdict in Verdict if verdict not in {Verdict.INVALID, Verdict.SYSTEM_ERROR})
 _MAX_ID = 2**63 - 1
-_REFUSALS: Mapping[ContestRefusal, ApiError] = MappingProxyType(
+_REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
     {
-        ContestRefusal.UNKNOWN_CONTEST: ApiError.NO_SUCH_CONTEST,
+        ContestRefusal.UNKNOWN_CONTEST: ContestError.NO_SUCH_CONTEST,
         ContestRefusal.UNKNOWN_SUBMISSION: ApiError.NO_SUCH_JOB,
-        ContestRefusal.FINALIZED: ApiError.CONTEST_FINALIZED,
-        ContestRefusal.UNJUDGED: ApiError.NOT_JUDGED,
-        ContestRefusal.JUDGED_AGAIN: ApiError.JUDGED_AGAIN,
-        ContestRefusal.CLAIMED: ApiError.SUBMISSION_CLAIMED,
-        ContestRefusal.PROPOSED: ApiError.OVERRIDE_PROPOSED,
-        ContestRefusal.NOT_PROPOSED: ApiError.NO_OVERRIDE_PROPOSED,
-        ContestRefusal.OWN_PROPOSAL: ApiError.OWN_PROPOSAL,
+        ContestRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
+        ContestRefusal.UNJUDGED: ContestError.NOT_JUDGED,
+        ContestRefusal.JUDGED_AGAIN: ContestError.JUDGED_AGAIN,
+        ContestRefusal.CLAIMED: ContestError.SUBMISSION_CLAIMED,
+        ContestRefusal.PROPOSED: ContestError.OVERRIDE_PROPOSED,
+        ContestRefusal.NOT_PROPOSED: ContestError.NO_OVERRIDE_PROPOSED,
+        ContestRefusal.OWN_PROPOSAL: ContestError.OWN_PROPOSAL,
     }
 )
 

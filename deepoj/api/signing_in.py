@@ -8,6 +8,7 @@ from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import USERNAME_RULE, clean_username, is_pseudonym, is_reserved
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import text
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import Address, is_within, networks
@@ -68,7 +69,7 @@ async def require_bound_address(setup: ContestSetup, account: Credentials, addre
     """Refuse a login from another address than those to which a contest binds the account."""
     for bound in await setup.login_networks(account.user.id):
         if not is_within(address, networks(list(bound))):
-            raise Refused(ApiError.LOGIN_ELSEWHERE)
+            raise Refused(ContestError.LOGIN_ELSEWHERE)
 
 
 def username_of(raw: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from quart import request
 
 from deepoj.api.catalog import language_refused, maker_of
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id, trace_in
@@ -30,10 +31,10 @@ MOST_BEFORE = 200
 _JUDGING = "Judging"
 _REFUSALS = {
     SubmitRefusal.PROBLEM_NOT_FOUND: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
-    SubmitRefusal.NOT_IN_CONTEST: ApiError.NOT_IN_CONTEST,
-    SubmitRefusal.CONTEST_NOT_RUNNING: ApiError.CONTEST_NOT_RUNNING,
-    SubmitRefusal.CONTEST_PAUSED: ApiError.CONTEST_PAUSED,
-    SubmitRefusal.CONTEST_PROBLEM: ApiError.CONTEST_PROBLEM,
+    SubmitRefusal.NOT_IN_CONTEST: ContestError.NOT_IN_CONTEST,
+    SubmitRefusal.CONTEST_NOT_RUNNING: ContestError.CONTEST_NOT_RUNNING,
+    SubmitRefusal.CONTEST_PAUSED: ContestError.CONTEST_PAUSED,
+    SubmitRefusal.CONTEST_PROBLEM: ContestError.CONTEST_PROBLEM,
     SubmitRefusal.INFLIGHT_CAP_REACHED: ApiError.INFLIGHT_CAP,
     SubmitRefusal.USER_INFLIGHT_CAP_REACHED: ApiError.USER_INFLIGHT_CAP,
     SubmitRefusal.IDEMPOTENCY_KEY_REUSED: ApiError.KEY_REUSED,

@@ -24,9 +24,9 @@ from deepoj.client import ApiClient, ServerAway, ServerRefused, new_key
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.rehearsal import (
     BoardDifference,
-    JudgedSubmission,
     PlannedSubmission,
     RehearsalPlan,
+    RehearsedSubmission,
     StandIn,
     differences,
 )
@@ -228,7 +228,7 @@ class ContestRehearsal:
         taken = {one.job_id: one for one in sent if one.job_id}
         found = self._verdicts(taken)
         started = dt.datetime.fromisoformat(self._ask("GET", "")["state"]["started_at"])
-        judged: list[JudgedSubmission] = []
+        judged: list[RehearsedSubmission] = []
         lost = [f"{one.planned.feed_id}: {one.refusal}" for one in sent if one.refusal]
         wrong: list[str] = []
         for job_id, one in taken.items():
@@ -240,7 +240,7 @@ class ContestRehearsal:
                 wrong.append(f"{one.planned.feed_id}: {job_id} is {verdict}, not {one.planned.stand_in}")
             if status is not _ABSENT:
                 at = dt.datetime.fromisoformat(status["created_at"]) - started
-                judged.append(JudgedSubmission(one.planned, verdict, at // _MS))
+                judged.append(RehearsedSubmission(one.planned, verdict, at // _MS))
         self.end(max((one.time_ms for one in judged), default=0) + 1000)
         plan, board = self._plan, self._ask("GET", "/scoreboard")
         in_feed = [dataclasses.replace(one, time_ms=one.planned.time_ms) for one in judged]

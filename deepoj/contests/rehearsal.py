@@ -40,7 +40,7 @@ class PlannedSubmission:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedSubmission:
+class RehearsedSubmission:
     """What the node says of a submission that was sent. ``time_ms``: its contest time there."""
 
     planned: PlannedSubmission
@@ -75,7 +75,7 @@ class RehearsalPlan:
     #: submissions of the feed in this time whose team or problem it does not have
     left_out: int
 
-    def board(self, judged: Iterable[JudgedSubmission]) -> list[BoardRow]:
+    def board(self, judged: Iterable[RehearsedSubmission]) -> list[BoardRow]:
         """Return the board that submissions give, each at the time that it names."""
         board = Board(
             [team for team in self.teams if team not in self.hidden], self.problems, penalty_ms=self.penalty_ms
@@ -93,9 +93,9 @@ class RehearsalPlan:
             )
         return board.rows()
 
-    def promised(self) -> list[JudgedSubmission]:
+    def promised(self) -> list[RehearsedSubmission]:
         """Return the submissions as the feed has them."""
-        return [JudgedSubmission(one, one.stand_in.value, one.time_ms) for one in self.submissions]
+        return [RehearsedSubmission(one, one.stand_in.value, one.time_ms) for one in self.submissions]
 
     def _outcome(self, verdict: str) -> AttemptOutcome:
         if verdict == StandIn.ACCEPTED:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import deepoj
+from deepoj.api.codes import CodedError
 from deepoj.api.errors import ApiError
 from deepoj.web import symptoms
 
@@ -22,7 +23,7 @@ _FILES = {"en": "runbook.md", "zh": "runbook.zh.md"}
 #: what GitHub leaves out of a heading's address
 _NOT_IN_ADDRESS = re.compile(r"[^\w\- ]")
 #: a refusal → the section that tells operators what to do about it
-SECTIONS: Mapping[ApiError, str] = {
+SECTIONS: Mapping[CodedError, str] = {
     ApiError.DB_DOWN: symptoms.DATABASE,
     ApiError.QUEUE_DOWN: symptoms.REDIS,
     ApiError.STORAGE_DOWN: symptoms.OBJECTS,

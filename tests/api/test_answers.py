@@ -17,7 +17,7 @@ from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.names import clean_username
 from deepoj.api.body import parse_object
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.errors import ERRORS, ApiError, Refused
 from deepoj.api.http.address import client_address, networks, parse
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.http.trace import trace_of
@@ -137,7 +137,7 @@ async def test_accept_language_that_is_too_long_counts_as_none(tmp_path: Path) -
 
 
 def test_every_sentence_fills_in_both_languages() -> None:
-    for api_error in ApiError:
+    for api_error in ERRORS:
         named: set[str] = set(re.findall(r"{(\w+)}", api_error.english))
         assert named == set(re.findall(r"{(\w+)}", api_error.chinese)), api_error
         assert re.search(r"[\u4e00-\u9fff]", api_error.chinese), api_error

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from deepoj.api.errors import ApiError
+from deepoj.api.errors import ERRORS
 from tests.api.house import House, house
 
 #: statuses that every route can answer
@@ -101,7 +101,7 @@ async def test_every_answer_lists_its_headers(home: House) -> None:
 async def test_document_has_every_error(home: House) -> None:
     """Each error must be documented by some route: clients would not expect another."""
     told = json.dumps((await document_of(home))["components"]["responses"])
-    assert [api_error.name for api_error in ApiError if f'"{api_error.name}"' not in told] == []
+    assert [api_error.name for api_error in ERRORS if f'"{api_error.name}"' not in told] == []
 
 
 async def test_every_body_and_answer_has_an_example_that_fits(home: House) -> None:
@@ -213,7 +213,7 @@ async def test_the_page_shows_every_route_and_code(home: House) -> None:
         assert operation["operationId"] in page.ids
         assert path in page.text, (method, path)
         assert operation["summary"].split("`")[0] in page.text
-    for api_error in ApiError:
+    for api_error in ERRORS:
         assert api_error.code.value in page.text
     assert "curl -sS" in page.text
 

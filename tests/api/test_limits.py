@@ -12,7 +12,8 @@ import pytest
 import trio
 from quart import Response
 
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.codes import CodedError
+from deepoj.api.errors import ERRORS, Refused
 from deepoj.api.settings import RateLimit
 from deepoj.words.stream import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
@@ -377,10 +378,10 @@ async def test_every_limited_route_documents_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "api_error",
-    [api_error for api_error in ApiError if api_error.status in {429, 503}],
+    [api_error for api_error in ERRORS if api_error.status in {429, 503}],
     ids=lambda api_error: api_error.name,
 )
-def test_every_not_now_says_when(api_error: ApiError) -> None:
+def test_every_not_now_says_when(api_error: CodedError) -> None:
     assert int(Refused(api_error).extra_headers()["Retry-After"]) >= 1
     for told_s, header in ((0.0, "1"), (0.2, "1"), (1.0, "1"), (1.001, "2"), (59.9, "60")):
         assert Refused(api_error, retry_after_s=told_s).extra_headers()["Retry-After"] == header
@@ -388,10 +389,10 @@ def test_every_not_now_says_when(api_error: ApiError) -> None:
 
 @pytest.mark.parametrize(
     "api_error",
-    [api_error for api_error in ApiError if api_error.status not in {429, 503}],
+    [api_error for api_error in ERRORS if api_error.status not in {429, 503}],
     ids=lambda api_error: api_error.name,
 )
-def test_nothing_else_says_when(api_error: ApiError) -> None:
+def test_nothing_else_says_when(api_error: CodedError) -> None:
     assert "Retry-After" not in Refused(api_error).extra_headers()
 
 

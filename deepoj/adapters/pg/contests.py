@@ -14,10 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
+from deepoj.adapters.pg.contest_rows import contest_of, rule_values
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -29,7 +28,6 @@ from deepoj.words.contests import (
     CommentaryDraft,
     Contest,
     ContestEvent,
-    ContestFeedback,
     ContestKind,
     ContestMember,
     ContestObject,
@@ -63,16 +61,16 @@ class PgContests:
         async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
             async with connection.transaction():
                 row = await connection.fetchrow(
-                    queries()["create_contest"].sql, clean_text(key), kind.value, *_values(rules), by
+                    queries()["create_contest"].sql, clean_text(key), kind.value, *rule_values(rules), by
                 )
                 if row is None and again:  # the first try may have made it
                     row = await connection.fetchrow(queries()["contest"].sql, clean_text(key))
-                    return ContestRefusal.KEY_TAKEN if row is None or row["created_by"] != by else _contest(row)
+                    return ContestRefusal.KEY_TAKEN if row is None or row["created_by"] != by else contest_of(row)
                 if row is None:
                     return ContestRefusal.KEY_TAKEN
                 await connection.execute(queries()["tell_contest_rules"].sql, row["id"])
                 await connection.execute(queries()["tell_contest_state"].sql, row["id"])
-                return _contest(row)
+                return contest_of(row)
 
         return await self._pool.do(work, repeatable=True)
 
@@ -84,12 +82,12 @@ class PgContests:
                 locked = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
                 if locked is None:
                     return ContestRefusal.UNKNOWN_CONTEST
-                found = _contest(locked)
+                found = contest_of(locked)
                 if before not in {None, found.rules} and not (again and found.rules == rules):
                     return ContestRefusal.MOVED
                 if (refusal := _refusal_to_change(found, rules)) is not None:
                     return refusal
-                row = await connection.fetchrow(queries()["change_contest"].sql, contest_id, *_values(rules))
+                row = await connection.fetchrow(queries()["change_contest"].sql, contest_id, *rule_values(rules))
                 changed = {
                     name: str(getattr(rules, name))
                     for name in ContestRules.__dataclass_fields__
@@ -99,7 +97,7 @@ class PgContests:
                 if changed.keys() & {"feedback", "is_verifying"}:
                     await connection.execute(queries()["release_contest"].sql, contest_id, None)
                 await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
-                return found if row is None else _contest(row)
+                return found if row is None else contest_of(row)
 
         return await self._pool.do(work, repeatable=True)
 
@@ -118,10 +116,10 @@ class PgContests:
 
     async def contest(self, key: str) -> Contest | None:
         row = await self._pool.row("contest", key, repeatable=True) if storable(key) else None
-        return None if row is None else _contest(row)
+        return None if row is None else contest_of(row)
 
     async def contests(self, user_id: int | None, *, sees_all: bool, limit: int) -> list[Contest]:
-        return [_contest(row) for row in await self._pool.rows("contests", user_id, sees_all, limit, repeatable=True)]
+        return [contest_of(row) for row in await self._pool.rows("contests", user_id, sees_all, limit, repeatable=True)]
 
     async def team_of(self, contest_id: int, user_id: int) -> str | None:
         row = await self._pool.row("team_of", contest_id, user_id, repeatable=True)
@@ -330,7 +328,7 @@ class PgContests:
                     if found is not ContestRefusal.FINALIZED or not again:
                         return found
                     row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
-                    return found if row is None else _contest(row)
+                    return found if row is None else contest_of(row)
                 if found.ended_at is None or await connection.fetchval(queries()["contest_is_open"].sql, contest_id):
                     return ContestRefusal.NOT_OVER
                 if (refusal := await left_to_do(connection, found)) is not None:
@@ -342,7 +340,7 @@ class PgContests:
                 await _tell(connection, contest_id, awards)
                 await connection.execute(queries()["tell_contest_state"].sql, contest_id)
                 await connection.execute(queries()["close_contest_ledger"].sql, contest_id)
-                return found if row is None else _contest(row)
+                return found if row is None else contest_of(row)
 
         try:
             return await self._pool.do(work, repeatable=True)
@@ -354,7 +352,7 @@ class PgContests:
             async with connection.transaction():
                 await change_clock(connection, contest_id, change, by)
                 row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
-                return ContestRefusal.UNKNOWN_CONTEST if row is None else _contest(row)
+                return ContestRefusal.UNKNOWN_CONTEST if row is None else contest_of(row)
 
         try:
             return await self._pool.do(work, repeatable=False)
@@ -422,7 +420,7 @@ async def _locked(connection: Connection, contest_id: int) -> Contest | ContestR
     row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
     if row is None:
         return ContestRefusal.UNKNOWN_CONTEST
-    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else _contest(row)
+    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else contest_of(row)
 
 
 def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | None:
@@ -462,62 +460,4 @@ async def _tell(connection: Connection, contest_id: int, objects: Sequence[Conte
         [one.type.value for one in objects],
         [clean_text(one.id) for one in objects],
         [None if one.data is None else clean_json(one.data) for one in objects],
-    )
-
-
-def _values(rules: ContestRules) -> tuple[object, ...]:
-    return (
-        clean_text(rules.name),
-        clean_text(rules.formal_name),
-        rules.is_public,
-        rules.start_at,
-        rules.duration_ms,
-        rules.freeze_ms,
-        rules.penalty_ms,
-        rules.is_compile_error_free,
-        rules.thaw_at,
-        rules.feedback.value,
-        rules.is_verifying,
-        rules.allows_custom_runs,
-        rules.late_ms,
-        rules.late_step_ms,
-        rules.late_percent,
-        list(rules.languages),
-        rules.registration.value,
-    )
-
-
-def _contest(row: asyncpg.Record) -> Contest:
-    return Contest(
-        id=row["id"],
-        key=row["key"],
-        kind=ContestKind(row["kind"]),
-        rules=ContestRules(
-            name=row["name"],
-            formal_name=row["formal_name"],
-            is_public=row["is_public"],
-            start_at=row["start_at"],
-            duration_ms=row["duration_ms"],
-            freeze_ms=row["freeze_ms"],
-            penalty_ms=row["penalty_ms"],
-            is_compile_error_free=row["is_compile_error_free"],
-            thaw_at=row["thaw_at"],
-            feedback=ContestFeedback(row["feedback"]),
-            is_verifying=row["is_verifying"],
-            allows_custom_runs=row["allows_custom_runs"],
-            late_ms=row["late_ms"],
-            late_step_ms=row["late_step_ms"],
-            late_percent=row["late_percent"],
-            languages=tuple(row["languages"]),
-            registration=ContestRegistration(row["registration"]),
-        ),
-        created_by=row["created_by"],
-        countdown_pause_ms=row["countdown_pause_ms"],
-        removed=tuple((gap.lower, gap.upper) for gap in row["removed"]),
-        started_at=row["started_at"],
-        frozen_at=row["frozen_at"],
-        ended_at=row["ended_at"],
-        thawed_at=row["thawed_at"],
-        finalized_at=row["finalized_at"],
-        end_of_updates_at=row["end_of_updates_at"],
     )

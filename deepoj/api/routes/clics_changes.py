@@ -19,6 +19,7 @@ from quart_trio.wrappers import TrioResponse
 from deepoj.accounts.teams import ID
 from deepoj.api.body import read_json, text
 from deepoj.api.contest_callers import ContestCallers
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits
@@ -71,7 +72,7 @@ class ContestApiChanges:
         user, contest = await self._jury(contest_id)
         body = await read_json(ContestPatch, timeout_s=self._context.settings.read_timeout_s)
         if body.id != contest.key:
-            raise Refused(ApiError.CONTEST_ID_DIFFERS)
+            raise Refused(ContestError.CONTEST_ID_DIFFERS)
         if body.changed() == {"scoreboard_thaw_time"}:
             return await self._thaw(user, contest, body)
         if body.changed() - {"countdown_pause_time"} != {"start_time"}:
@@ -84,7 +85,7 @@ class ContestApiChanges:
         user = await self._callers.user()
         contest, viewer = await self._callers.contest(user, contest_id)
         if viewer.team_id is None:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         await self._limits.submit(user)
         settings = self._context.settings
         body = await read_json(
@@ -125,7 +126,7 @@ class ContestApiChanges:
         user = await self._callers.user()
         contest, viewer = await self._callers.contest(user, contest_id)
         if not viewer.is_jury and viewer.team_id is None:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         body = await read_json(
             ContestClarification, max_bytes=8 * _MOST_CHARS, timeout_s=self._context.settings.read_timeout_s
         )
@@ -235,7 +236,7 @@ class ContestApiChanges:
         """Read an award. ``award_id``: of the address, which an id in the body repeats. Raises Refused."""
         body = await read_json(ContestAward, max_bytes=8 * _MOST_CHARS, timeout_s=self._context.settings.read_timeout_s)
         if award_id is not None and body.id not in {None, award_id}:
-            raise Refused(ApiError.CONTEST_ID_DIFFERS)
+            raise Refused(ContestError.CONTEST_ID_DIFFERS)
         return body
 
     async def _whole_award(self, contest: Contest, body: ContestAward) -> Mapping[str, object]:
@@ -331,13 +332,13 @@ def _require_absent(body: BaseModel, *fields: str) -> None:
 
 
 def _unmoved(problem: str) -> Refused:
-    return Refused(ApiError.CONTEST_TIME_KEPT, problem=problem)
+    return Refused(ContestError.CONTEST_TIME_KEPT, problem=problem)
 
 
 def _refused(refusal: ContestRefusal) -> Refused:
     if refusal is ContestRefusal.UNKNOWN_CONTEST:
-        return Refused(ApiError.NO_SUCH_CONTEST)
-    return Refused(ApiError.CONTEST_CHANGE_REFUSED, problem=refusal.value.replace("_", " "))
+        return Refused(ContestError.NO_SUCH_CONTEST)
+    return Refused(ContestError.CONTEST_CHANGE_REFUSED, problem=refusal.value.replace("_", " "))
 
 
 def _require_seen(

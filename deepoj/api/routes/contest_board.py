@@ -12,10 +12,11 @@ from deepoj.api.auth import Auth
 from deepoj.api.board_answers import cell_view, submission_page
 from deepoj.api.board_file import board_file
 from deepoj.api.contest_answers import Scoreboards
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import download
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.errors import Refused
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.models.contest_boards import ContestSubmissionPage, ContestSubmissionQuery, OpenedCellView
@@ -44,7 +45,7 @@ class ContestBoardRoutes:
         ledger = await self._contesting.ledger(sight.contest)
         opened = opened_cell(ledger, sight.viewer, team, label)
         if opened is None:
-            raise Refused(ApiError.NO_SUCH_CELL)
+            raise Refused(ContestError.NO_SUCH_CELL)
         return cell_view(key, opened, await self._contesting.hosts(sight, opened))
 
     @route(

@@ -8,6 +8,7 @@ from quart_trio.wrappers import TrioResponse
 from deepoj.api.access import USER
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -81,7 +82,7 @@ class ContestStatementRoutes:
         """Return a problem for a member of a team or the jury. Raises Refused for others, and before the start."""
         sight = await self._contesting.find(key, user)
         if sight.viewer.team_id is None and not sight.viewer.is_jury:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         shown = sight.objects(await self._contesting.ledger(sight.contest), EventType.PROBLEMS).get(label)
         problem = None
         if shown is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from quart import Response, request
 
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
@@ -97,7 +98,7 @@ class ContestProblemPages:
         reading, shown, problem = await self._find(visitor, key, label)
         try:
             if not reading.contest.rules.allows_custom_runs:
-                raise Refused(ApiError.CONTEST_RUNS_OFF)
+                raise Refused(ContestError.CONTEST_RUNS_OFF)
             run_ids = await self._samples.take(visitor, problem, await self._index(problem), form)
         except Refused as refused:
             return await self._problem(visitor, reading, shown, problem, sent=form.fields, refused=refused)
@@ -130,7 +131,7 @@ class ContestProblemPages:
         """Return a problem for a member of a team or the jury. Raises Refused for others, and before the start."""
         reading = await self._reader.read(visitor, key)
         if reading.viewer.team_id is None and not reading.viewer.is_jury:
-            raise Refused(ApiError.NOT_IN_CONTEST)
+            raise Refused(ContestError.NOT_IN_CONTEST)
         shown = reading.problem(label)
         problem = await self._context.contests.taken_problem(reading.contest.id, shown.problem_id)
         if problem is None:

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from quart import Response, request
 from werkzeug.http import dump_cookie
 
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
 from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.errors import Refused
 from deepoj.api.http.paths import query_number
 from deepoj.contests.cells import opened_cell
 from deepoj.contests.clock import minutes_of
@@ -130,7 +131,7 @@ class ContestPages:
         reading = await self._reader.read(visitor, key)
         opened = opened_cell(reading.ledger, reading.viewer, team, label)
         if opened is None:
-            raise Refused(ApiError.NO_SUCH_CELL)
+            raise Refused(ContestError.NO_SUCH_CELL)
         ledger, frame = reading.ledger, reading.frame()
         is_withheld = any(ledger.is_withheld(one.submission_id) for one in opened.attempts)
         sight = ContestSight(reading.contest, reading.viewer)
@@ -185,7 +186,7 @@ class ContestPages:
         try:
             label = sent.line("problem") or None
             if reading.viewer.is_jury:  # its form is that of the contest's management
-                raise Refused(ApiError.NOT_IN_CONTEST)
+                raise Refused(ContestError.NOT_IN_CONTEST)
             draft = ClarificationDraft(problem_id=label, text=sent.line("text"))
             await self._reader.contesting.clarify(ContestSight(reading.contest, reading.viewer), draft)
         except Refused as refused:

@@ -1,0 +1,151 @@
+"""Every error of contests, as ``error_table`` has the others."""
+
+from __future__ import annotations
+
+from deepoj.api.codes import Code, CodedError
+
+
+class ContestError(CodedError):
+    """The errors: status, code, English and Chinese sentence. ``Refused`` fills in the ``{…}``."""
+
+    NOT_IN_CONTEST = (
+        403,
+        Code.NOT_IN_CONTEST,
+        "You are in no team of this contest, or it does not have this problem.",
+        "您不在本场比赛的任何队伍中，或者比赛中没有这道题。",
+    )
+    CONTEST_NOT_RUNNING = (403, Code.CONTEST_NOT_RUNNING, "The contest is not running.", "比赛尚未开始或已结束。")
+    CONTEST_PAUSED = (
+        403,
+        Code.CONTEST_PAUSED,
+        "The contest is paused: submit when it goes on.",
+        "比赛暂停中：请在继续后提交。",
+    )
+    CONTEST_CLOCK_SAME = (
+        409,
+        Code.CONTEST_CLOCK,
+        "There is nothing to do: it is so already.",
+        "当前已是该状态，无需更改。",
+    )
+    NO_SUCH_INTERVAL = (409, Code.CONTEST_CLOCK, "The contest's past has no such interval.", "没有这段时间。")
+    NO_SUCH_TEAM = (404, Code.NOT_FOUND, "There is no such team in the contest.", "比赛中没有这支队伍。")
+    CONTEST_PROBLEM = (
+        403,
+        Code.CONTEST_PROBLEM,
+        "A contest in which you are has this problem, and runs: submit it there.",
+        "您参加的比赛正在进行，且包含这道题：请在比赛中提交。",
+    )
+    CONTEST_ID_DIFFERS = (409, Code.INVALID_PARAM, "The body names another contest.", "请求体中的 id 与比赛不符。")
+    CONTEST_TIME_KEPT = (403, Code.FORBIDDEN, "The time is not changed: {problem}.", "时间未更改：{problem}。")
+    CONTEST_CHANGE_REFUSED = (403, Code.FORBIDDEN, "The contest refuses this: {problem}.", "比赛不允许：{problem}。")
+    NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
+    CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")
+    NO_SUCH_CELL = (404, Code.NOT_FOUND, "The board has no such team or problem.", "榜单上没有该队伍或题目。")
+    CONTEST_KEY_TAKEN = (
+        409,
+        Code.CONTEST_KEY_TAKEN,
+        "Another contest has this key: choose one.",
+        "该标识已被其他比赛使用，请另选一个。",
+    )
+    CONTEST_START_PASSED = (409, Code.CONTEST_STARTED, "The contest has started: its start stays.", "比赛已经开始。")
+    CONTEST_MOMENT_PASSED = (
+        409,
+        Code.CONTEST_STARTED,
+        "The end, freeze or thaw that this would move has happened. To make a frozen contest longer, make its freeze"
+        " longer by as much.",
+        "该更改涉及的结束、封榜或揭榜已经发生。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
+    )
+    CONTEST_HAS_STARTED = (
+        409,
+        Code.CONTEST_STARTED,
+        "The contest has started: ?force=true deletes its ledger and boards with it; submissions stay.",
+        "比赛已经开始：使用 ?force=true 将连同比赛记录和榜单一并删除，提交会保留。",
+    )
+    CONTEST_PROBLEM_TWICE = (
+        409,
+        Code.CONTEST_PROBLEM_TWICE,
+        "The problem has another label in this contest: take it out there first.",
+        "该题在本场比赛中已有另一个题号：请先移除。",
+    )
+    CONTEST_PROBLEM_USED = (409, Code.CONTEST_PROBLEM_USED, "The problem has submissions: it stays.", "该题已有提交。")
+    CONTEST_REGISTRATION_CLOSED = (
+        409,
+        Code.CONTEST_REGISTRATION_CLOSED,
+        "Those who run this contest make its teams, or it is over: ask them.",
+        "本场比赛不开放报名，或已结束：请联系主办方。",
+    )
+    CONTEST_TEAM_USED = (
+        409,
+        Code.CONTEST_TEAM_USED,
+        "The team has submissions, and stays: hide it instead.",
+        "该队伍已有提交，不能删除：请改为隐藏。",
+    )
+    LOGIN_ELSEWHERE = (
+        403,
+        Code.LOGIN_ELSEWHERE,
+        "Until your contest is over, log in at its addresses; the jury can lift this.",
+        "比赛结束前，您只能在比赛指定的地址登录；如需解除请联系裁判。",
+    )
+    CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
+    CONTEST_UNJUDGED = (
+        409,
+        Code.CONTEST_UNJUDGED,
+        "{count} submissions have no verdict yet: wait for them, or decide about dead letters, then finalize again.",
+        "还有 {count} 份提交没有评测结果：请等待评测结束或处理死信，然后再确认最终结果。",
+    )
+    CONTEST_UNANSWERED = (
+        409,
+        Code.CONTEST_UNANSWERED,
+        "{count} questions have no answer: answer them, then finalize again.",
+        "还有 {count} 个提问未答复：请先答复，再确认最终结果。",
+    )
+    CONTEST_MOVED = (
+        409,
+        Code.CONTEST_UNJUDGED,
+        "The contest kept changing: finalize it again.",
+        "比赛数据仍在变化，请重试。",
+    )
+    CONTEST_FINALIZED = (409, Code.CONTEST_FINALIZED, "The contest is finalized: it stays.", "比赛结果已最终确认。")
+    CONTEST_UNVERIFIED = (
+        409,
+        Code.CONTEST_UNVERIFIED,
+        "{count} verdicts are not verified yet: verify them, or ignore the submissions, then finalize again.",
+        "还有 {count} 份提交的评测结果未经核验：请先核验或忽略这些提交，再确认最终结果。",
+    )
+    SUBMISSION_CLAIMED = (
+        409,
+        Code.SUBMISSION_CLAIMED,
+        "Another account has claimed this submission: wait for it, or release the claim.",
+        "该提交已由其他裁判认领：请等待其处理，或先释放认领。",
+    )
+    JUDGED_AGAIN = (
+        409,
+        Code.JUDGED_AGAIN,
+        "The submission was judged again since you looked at it: look at its new verdict.",
+        "该提交已重新评测，请先查看新的评测结果。",
+    )
+    NOT_JUDGED = (
+        409,
+        Code.NOT_FINISHED,
+        "The submission has no verdict yet: wait for it.",
+        "该提交尚无评测结果，请稍候。",
+    )
+    OVERRIDE_PROPOSED = (
+        409,
+        Code.OVERRIDE_PROPOSED,
+        "An override of this verdict waits for its confirmation: confirm or withdraw it first.",
+        "该结果已有待确认的改判：请先确认或撤回。",
+    )
+    NO_OVERRIDE_PROPOSED = (
+        409,
+        Code.NO_OVERRIDE_PROPOSED,
+        "No override of the present verdict waits for a confirmation.",
+        "当前结果没有待确认的改判。",
+    )
+    OWN_PROPOSAL = (
+        409,
+        Code.OWN_PROPOSAL,
+        "Another account of the jury must confirm this override.",
+        "改判须由另一位裁判确认。",
+    )
+    NO_SUCH_CLARIFICATION = (404, Code.NOT_FOUND, "There is no such clarification.", "没有这条答疑。")
