@@ -24,7 +24,7 @@ from deepoj.accounts.names import clean_username
 from deepoj.accounts.passwords import is_password
 from deepoj.accounts.people import MAX_PEOPLE
 from deepoj.words.accounts import User
-from deepoj.words.contests import ContestObject, EventType
+from deepoj.words.contests import ContestObject, EventType, team_of_one
 
 MAX_ENTRIES = 2000
 MAX_TEXT_CHARS = 200
@@ -203,7 +203,7 @@ def read_team_objects(value: object, list_format: TeamListFormat, known: KnownId
 def teams_of_members(
     group: str, members: Sequence[User], teams: Mapping[str, Mapping[str, Any]], team_of: Mapping[int, str]
 ) -> TeamList:
-    """Return a team for each member of a group of accounts, with its username as name and, if that is an id, as id.
+    """Return a team of one for each member of a group of accounts.
 
     All of them are in a group of teams with the group's name. ``teams`` and ``team_of`` (account → team): those that
     the contest has. A team of one that is there already is put into the group of teams; a member of another team is
@@ -211,19 +211,14 @@ def teams_of_members(
     """
     found, group_id = TeamList(), _id_of(group, "g")
     for place, user in enumerate(members, 1):
-        ids = (user.username, f"u{user.id}")
-        team_id = team_of.get(user.id) or next(one for one in ids if ID.fullmatch(one) and one not in teams)
-        if team_id not in ids:
+        team = team_of_one(user.id)
+        if team_of.get(user.id, team.id) != team.id:
             found.skipped.append(user.username)
             continue
-        data = teams.get(team_id) or {
-            **_team_data(user.username, None, [], is_hidden=False),
-            "display_name": user.username,
-            "label": team_id,
-        }
+        data = teams.get(team.id, team.data or {})
         data = {**data, "group_ids": list(dict.fromkeys([*data["group_ids"], group_id]))}
-        found.add(place, ContestObject(EventType.TEAMS, team_id, data))
-        found.add_account(TeamAccount(place, user.username, team_id))
+        found.add(place, ContestObject(EventType.TEAMS, team.id, data))
+        found.add_account(TeamAccount(place, user.username, team.id))
     if found.objects:
         data = {"name": group, "type": "", "hidden": False, "sortorder": None}
         found.objects.insert(0, ContestObject(EventType.GROUPS, group_id, data))

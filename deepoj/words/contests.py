@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,11 +238,11 @@ class ContestProblem:
     max_score: float = 100.0
 
 
-def team_of_one(user_id: int, group_ids: Sequence[str] = ()) -> ContestObject:
+def team_of_one(user_id: int) -> ContestObject:
     """Return the team that an account is by itself. It has no name: that of the account is added when it is read, so an
     erased account has left none in the ledger."""
     team_id = f"u{user_id}"
-    data = {"user_id": user_id, "organization_id": None, "group_ids": list(group_ids), "is_hidden": False}
+    data: dict[str, Any] = {"user_id": user_id, "organization_id": None, "group_ids": [], "is_hidden": False}
     return ContestObject(EventType.TEAMS, team_id, {**data, "label": team_id})
 
 

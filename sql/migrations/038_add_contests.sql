@@ -167,7 +167,9 @@ BEGIN
         RETURN NULL;  -- the contest is deleted or final: a late verdict must not fail for that
     END IF;
     INSERT INTO contest_events (contest_id, number, type, object_id, data)
-    VALUES (told_contest, given, told_type, told_id, told);
+    -- a team of one has the name of its account, which readers add: the ledger keeps none
+    VALUES (told_contest, given, told_type, told_id,
+            CASE WHEN told_type = 'teams' AND told ? 'user_id' THEN told - 'name' - 'display_name' ELSE told END);
     PERFORM pg_notify('deepoj_live', 'contest-' || told_contest);
     RETURN given;
 END
