@@ -1,7 +1,7 @@
 """Boards of contests as HTML: rendered once for all their readers.
 
 A board that has changed is rendered again row by row: rows that are the same keep their HTML. A reader of its stream
-gets the rows that differ from those that its page shows; of a row that has only moved, its new place and rank. A page
+gets the rows that differ from those that its page shows; of a row that is the same but for its rank, that. A page
 says which board it shows (``since``), so it does not get again what it has.
 """
 
@@ -118,17 +118,16 @@ class BoardRendering:
     def since(self, former: BoardRendering) -> BoardEvent | None:
         """Return the event that changes ``former`` into this board; None: it is the same.
 
-        Its data is HTML: a ``<tr>`` for each row that has changed, by place, or that is at another place or rank. One
-        without cells keeps those that it has.
+        Its data is HTML: a ``<tr>`` for each row that has changed, or has another rank, by place. One without cells
+        keeps those that it has. All others keep their order, which depends on nothing but what they show.
         """
         if self.head != former.head:
             return self.whole()
         if former.number not in self._since:
-            places = zip(self.lines.items(), former.lines, strict=True)
             changed = [
                 patch
-                for place, ((team_id, line), team_there) in enumerate(places, 1)
-                if (patch := _patch(place, line, former.lines[team_id], is_moved=team_id != team_there))
+                for place, (team_id, line) in enumerate(self.lines.items(), 1)
+                if (patch := _patch(place, line, former.lines[team_id]))
             ]
             self._since[former.number] = BoardEvent("rows", str(self.number), "".join(changed)) if changed else None
         return self._since[former.number]
@@ -271,10 +270,10 @@ def _key(reading: ContestReading, visitor: Visitor, group_id: str) -> tuple[obje
     return (reading.contest.id, reading.viewer.is_jury, group_id, visitor.language)
 
 
-def _patch(place: int, line: BoardLine, former: BoardLine, *, is_moved: bool) -> str:
+def _patch(place: int, line: BoardLine, former: BoardLine) -> str:
     if line.row != former.row:
         return _tr(line, line.html, f' data-place="{place}" data-changed')
-    return _tr(line, "", f' data-place="{place}"') if is_moved or line.rank != former.rank else ""
+    return _tr(line, "", f' data-place="{place}"') if line.rank != former.rank else ""
 
 
 def _tr(line: BoardLine, cells: str, more: str = "") -> str:

@@ -266,7 +266,7 @@ async def test_a_board_sends_only_the_rows_that_have_changed(tmp_path: Path, rea
 
 
 async def test_changes_since_any_earlier_board_give_the_board(tmp_path: Path, real: PgLab) -> None:
-    """Rows move past each other, share ranks, and come back to where they were."""
+    """Rows move past each other, join ties and leave them, and come back to where they were."""
     place = await arena(tmp_path, real)
     teams = [team(f"t{number}", f"Team {number}") for number in range(6)]
     contest = await place.hold("finals", rules(100.0), [await draft_problem(place) for _ in range(3)], teams)
@@ -283,6 +283,9 @@ async def test_changes_since_any_earlier_board_give_the_board(tmp_path: Path, re
         place.submitted(contest, number, team_id, label, minute)
         states.append(await render())
         place.judged(contest, number, "Accepted")
+        states.append(await render())
+    for number in (1, 0):
+        place.judged(contest, number, "Wrong Answer")
         states.append(await render())
     last = states[-1]
     for former in states[-8:]:

@@ -1,6 +1,6 @@
 // Changes rows of a scoreboard (#board) as its stream says. The data of an event "rows" is a <tr> for each row that has
-// changed or moved, in the order of their places, data-place; one with its rank alone keeps its cells. Rows are found
-// by their ids. data-own="ID" of the stream's element names the row of the reader's team.
+// changed or has another rank, in the order of their places, data-place; one with its rank alone keeps its cells. Rows
+// are found by their ids. data-own="ID" of the stream's element names the row of the reader's team.
 import htmx from "./htmx.js";
 
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
