@@ -39,11 +39,11 @@ _LEAD_S, _SLACK = 2.0, dt.timedelta(minutes=30)
 _LIMITS = {"time_limit": "500", "memory_limit": "128", "visibility": "draft"}
 _CASES: Mapping[str, str] = {f"{a} {b}": f"{a + b}" for a, b in ((1, 2), (0, 3), (-5, 7), (40, 2), (999, 1), (6, 6))}
 _READ = "#include <iostream>\nint main() {\n    long long a, b;\n    std::cin >> a >> b;\n"
-#: the tests have sums above their first number, so the wrong program fails at the first one
+#: the endless one loops at the first test alone: a test at its limit is run up to three times
 _PROGRAMS: Mapping[StandIn, str] = {
     StandIn.ACCEPTED: f"{_READ}    std::cout << a + b << '\\n';\n}}\n",
     StandIn.WRONG: f"{_READ}    std::cout << a - b << '\\n';\n}}\n",
-    StandIn.ENDLESS: f"{_READ}    while (a != b || a == b) std::cin.peek();\n}}\n",
+    StandIn.ENDLESS: f"{_READ}    while (a == 1 && b == 2) std::cin.peek();\n    std::cout << a + b << '\\n';\n}}\n",
     StandIn.CRASH: f"{_READ}    return 3;\n}}\n",
     StandIn.BROKEN: "this is no program\n",
 }
