@@ -137,7 +137,7 @@ class MadeLedger:
             return {}
         if verdict == Verdict.COMPILE_ERROR:
             return {"score": 0, "groups": []}
-        first, second = n % 4 * 10, abs(m) % 7 * 0.1
+        first, second = (n + len(verdict)) % 4 * 10, abs(m) % 7 * 0.1
         score = first if n == 16 else first + second
         return {"score": score, "groups": [["", score], ["late", second], ["1", first], ["late/2", second]]}
 

@@ -140,15 +140,15 @@ def test_log_of_many_lines_is_read_page_by_page() -> None:
     )
 
 
-def worlds(each: list[Step], other: str, viewer: ContestViewer) -> tuple[MadeLedger, MadeLedger]:
-    """Two worlds that differ only in verdicts and runs that the freeze hides from the viewer."""
+def worlds(each: list[Step], other: str, viewer: ContestViewer, kind: str = "icpc") -> tuple[MadeLedger, MadeLedger]:
+    """Two worlds that differ only in verdicts, runs and points that the freeze hides from the viewer."""
     first = iso_of_freeze()
 
     def verdict(submission: dict[str, Any], word: str) -> str:
         is_hidden = submission["at"] >= first and submission["team_id"] != viewer.team_id
         return other if is_hidden else word
 
-    return made(each), made(each, verdict)
+    return made(each, kind=kind), made(each, verdict, kind)
 
 
 def iso_of_freeze() -> str:
@@ -162,13 +162,14 @@ LEAKS: list[Step] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["icpc", "ioi"])
 @given(steps(), st.sampled_from([verdict.value for verdict in Verdict]), st.sampled_from([PUBLIC, TEAM, OTHER]))
 @example(LEAKS, "Accepted", PUBLIC)
 @example(LEAKS, "Accepted", TEAM)
-def test_freeze_hides_every_verdict(each: list[Step], other: str, viewer: ContestViewer) -> None:
+def test_freeze_hides_every_verdict(kind: str, each: list[Step], other: str, viewer: ContestViewer) -> None:
     # the events are compared one by one: what is hidden at last must not have been told before
     seen: list[list[Any]] = [[], []]
-    for world, told in zip(worlds([NEXT, *each], other, viewer), seen, strict=True):
+    for world, told in zip(worlds([NEXT, *each], other, viewer, kind), seen, strict=True):
         ledger, view = ContestLedger(), SeenContest(viewer, LANGUAGES)
         for event in world.events:
             ledger.take([event])
