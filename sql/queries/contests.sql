@@ -181,9 +181,11 @@ DO UPDATE SET team_id = excluded.team_id, networks = coalesce(excluded.networks,
 
 -- name: contest_is_open
 -- Whether a contest still takes submissions: homework takes late ones, and a team may have more time.
-SELECT contest_moment(c, c.duration_ms + c.late_ms + coalesce((
-           SELECT max(extra_ms) FROM contest_extensions WHERE contest_id = c.id), 0)) > now() AS is_open
-FROM contests AS c WHERE c.id = $1;
+SELECT contest_moment(c, c.duration_ms + c.late_ms + more.extra_ms) > now() AND c.late_ms + more.extra_ms > 0 AS is_open
+FROM contests AS c
+CROSS JOIN LATERAL (
+    SELECT coalesce(max(extra_ms), 0) AS extra_ms FROM contest_extensions WHERE contest_id = c.id) AS more
+WHERE c.id = $1;
 
 -- name: contest_unjudged
 -- How many submissions of a contest have no verdict.

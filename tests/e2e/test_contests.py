@@ -93,7 +93,18 @@ def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str
     as_csv = typed("contest", "scoreboard", "class", "--csv", env=environ)
     assert as_csv.stdout.splitlines()[1] == "1,1,Owls,,0,0,0,"
     assert typed("contest", "finalize", "class", env=environ).returncode == 2, "it is not over"
-    for words in (("list",), ("show", "class"), ("teams", "class"), ("clarify", "class"), ("scoreboard", "class")):
+    said(environ, "clock", "class", "extend", "--team", "1", "--extra", "0:10:00", "--reason", "Their machine broke")
+    paused = said(environ, "clock", "class", "pause")
+    assert (paused["start_at"], paused["extensions"][0]["extra_ms"]) == (None, 600_000)
+    assert paused["countdown_pause_ms"] > 0
+    for words in (
+        ("list",),
+        ("show", "class"),
+        ("teams", "class"),
+        ("clarify", "class"),
+        ("scoreboard", "class"),
+        ("clock", "class"),
+    ):
         done = typed("contest", *words, env=environ)
         assert (done.returncode, done.stderr) == (0, ""), words
         assert done.stdout

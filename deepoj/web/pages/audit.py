@@ -55,6 +55,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.CONTEST_FINALIZED: _("finalized the contest"),
     AdminAct.CONTEST_REJUDGED: _("rejudged in the contest"),
     AdminAct.CONTEST_REVIEWED: _("reviewed a submission of the contest"),
+    AdminAct.CONTEST_CLOCK: _("changed the clock of the contest"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {
