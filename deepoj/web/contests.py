@@ -56,27 +56,6 @@ def end_of(contest: Contest) -> dt.datetime | None:
     return moment_of(contest, contest.rules.duration_ms)
 
 
-def late_end_of(contest: Contest) -> dt.datetime | None:
-    """Return until when a contest takes late submissions; None: it takes none, or its start is not known."""
-    end, late_ms = end_of(contest), contest.rules.late_ms
-    return None if end is None or not late_ms else end + dt.timedelta(milliseconds=late_ms)
-
-
-def takes_late(contest: Contest, now: dt.datetime) -> bool:
-    """Return whether a contest is over and still takes submissions."""
-    late_end = late_end_of(contest)
-    return phase_of(contest) is ContestPhase.OVER and late_end is not None and now < late_end
-
-
-def late_percent(contest: Contest, now: dt.datetime) -> int:
-    """Return how many percent of its points a submission loses now."""
-    end, rules = end_of(contest), contest.rules
-    if end is None or now < end:
-        return 0
-    steps = (now - end) // dt.timedelta(milliseconds=rules.late_step_ms) + 1
-    return min(100, steps * rules.late_percent)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownPoints:
     """Points at a problem. ``share`` of the problem's: 0: none, 1 to 3: a part, 4: all."""
@@ -160,6 +139,42 @@ class ContestReading:
     @property
     def path(self) -> str:
         return f"/contests/{self.contest.key}"
+
+    def deadline(self) -> dt.datetime | None:
+        """Return the end of the contest for the viewer's team, which may have more time; None: it is not known."""
+        return moment_of(self.contest, self.contest.rules.duration_ms + self._extra_ms)
+
+    def may_submit(self) -> bool:
+        """Return whether the viewer's team may submit: also late homework, and in more time than others have."""
+        phase, rules = phase_of(self.contest), self.contest.rules
+        if self.viewer.team_id is None or phase in (ContestPhase.COMING, ContestPhase.FINAL):
+            return False
+        last = moment_of(self.contest, rules.duration_ms + rules.late_ms + self._extra_ms)
+        return phase is not ContestPhase.OVER or (last is not None and last > dt.datetime.now(dt.UTC))
+
+    def late_end(self) -> dt.datetime | None:
+        """Return until when the viewer's team may submit late; None: not at all, or it is not known."""
+        rules = self.contest.rules
+        if not rules.late_ms:
+            return None
+        return moment_of(self.contest, rules.duration_ms + rules.late_ms + self._extra_ms)
+
+    def takes_late(self) -> bool:
+        """Return whether the contest is over and still takes late submissions."""
+        last = self.late_end()
+        return phase_of(self.contest) is ContestPhase.OVER and last is not None and dt.datetime.now(dt.UTC) < last
+
+    def late_percent(self) -> int:
+        """Return how many percent of its points a submission of the viewer's team loses now."""
+        end, rules, now = self.deadline(), self.contest.rules, dt.datetime.now(dt.UTC)
+        if end is None or now < end:
+            return 0
+        steps = (now - end) // dt.timedelta(milliseconds=rules.late_step_ms) + 1
+        return min(100, steps * rules.late_percent)
+
+    @property
+    def _extra_ms(self) -> int:
+        return 0 if self.viewer.team_id is None else self.ledger.extension_ms(self.viewer.team_id)
 
     def objects(self, type_: EventType) -> Iterator[tuple[str, Object]]:
         """Yield id and data of the objects of a type that the viewer sees."""
@@ -257,10 +272,11 @@ class ContestReading:
             "viewer": self.viewer,
             "contest_phase": phase.value,
             "contest_path": self.path,
-            "contest_end": end_of(self.contest),
-            "late_end": late_end_of(self.contest),
-            "is_late": takes_late(self.contest, dt.datetime.now(dt.UTC)),
+            "contest_end": self.deadline(),
+            "late_end": self.late_end(),
+            "is_late": self.takes_late(),
             "is_scored": self.ledger.is_scored,
+            "is_still_open": phase is ContestPhase.OVER and self.may_submit(),
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
             "unread": unanswered(self.ledger) if self.viewer.is_jury else self.unread(),

@@ -8,7 +8,7 @@ import pytest
 
 from deepoj.words.contests import ClockAct, ClockChange, EventType
 from tests.contract.labs import PgLab
-from tests.web.contest_scene import JURY, TEAM, Arena, arena, at, draft_problem, rules
+from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, at, draft_problem, rules
 from tests.web.test_manage_contests import contest_of
 
 _HERE = "/manage/contests/finals/clock"
@@ -40,6 +40,7 @@ async def test_a_contest_is_paused_resumed_and_cut(tmp_path: Path, real: PgLab) 
     page = (await place.visits[TEAM].get("/contests/finals")).text
     assert "paused since" in page
     assert "data-clock" not in page, "a clock that stands still does not count down"
+    assert "paused since" in (await place.visits[TEAM].get("/contests")).text
     sent = {"language": "cpp17", "code": "int main(){}"}
     refused = await place.visits[TEAM].post("/contests/finals/problems/A", sent)
     assert (refused.status, "The contest is paused" in refused.text) == (403, True)
@@ -72,6 +73,11 @@ async def test_the_start_the_board_the_length_and_a_team(tmp_path: Path, real: P
     assert (await contest_of(place, "finals")).rules.duration_ms == 390 * 60_000
     await done(place, act="extend", team="red", minutes="15", reason="Their machine broke")
     assert real.rows("SELECT team_id, extra_ms FROM contest_extensions") == [{"team_id": "red", "extra_ms": 900_000}]
+    real.sql("UPDATE contests SET start_at = start_at - interval '391 min', started_at = start_at - interval '391 min'")
+    await real.pg_store.contests.advance()
+    for who, is_open in ((TEAM, True), (OTHER, False)):
+        page = (await place.visits[who].get("/contests/finals/problems/A")).text
+        assert ('name="language"' in page, "your team may still submit" in page) == (is_open, is_open)
 
 
 async def test_judging_of_a_problem_is_paused(tmp_path: Path, real: PgLab) -> None:

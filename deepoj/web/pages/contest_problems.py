@@ -3,7 +3,6 @@ always."""
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,15 +16,7 @@ from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.statement_answers import file_answer
 from deepoj.api.submitting import asked_job_id, readable, take_in
 from deepoj.web import forms
-from deepoj.web.contests import (
-    ContestPhase,
-    ContestReader,
-    ContestReading,
-    ShownProblem,
-    late_percent,
-    phase_of,
-    takes_late,
-)
+from deepoj.web.contests import ContestReader, ContestReading, ShownProblem
 from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.problems import draft_of, editor_values, statement_values
 from deepoj.web.render import Pages, redirect
@@ -159,8 +150,7 @@ class ContestProblemPages:
             sent = await self._runs.sent(first)
             samples = self._samples.values(visitor, problem, index, sampled, path)
         statement = await statement_values(self._context, visitor, problem, index, path)
-        last, team_id, now = [], reading.viewer.team_id, dt.datetime.now(dt.UTC)
-        is_running = phase_of(reading.contest) in (ContestPhase.RUNNING, ContestPhase.FROZEN)
+        last, team_id = [], reading.viewer.team_id
         is_over = reading.contest.ended_at is not None
         practised = await self._context.problems.open_problem(problem.id, visitor.member.id) if is_over else None
         if team_id is not None:
@@ -178,8 +168,8 @@ class ContestProblemPages:
             has_samples=reading.contest.rules.allows_custom_runs and bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
             **samples,
-            may_submit=team_id is not None and (is_running or takes_late(reading.contest, now)),
-            late_percent=late_percent(reading.contest, now),
+            may_submit=reading.may_submit(),
+            late_percent=reading.late_percent(),
             result=reading.results().get(shown.label),
             **editor_values(self._context, visitor, problem, sent or {}, [one.language for one in last[:1]]),
             **statement,
