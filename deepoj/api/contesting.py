@@ -43,7 +43,7 @@ from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.board import Board
 from deepoj.contests.cells import OpenedCell
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import ContestViewer, seen
+from deepoj.contests.views import CATEGORIES, ContestViewer, seen
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.packages.formats.texts import parse_yaml
@@ -291,6 +291,7 @@ class Contesting:
             raise Refused(ContestError.NOT_IN_CONTEST)
         if draft.problem_id is not None and draft.problem_id not in sight.objects(ledger, EventType.PROBLEMS):
             raise _invalid("problem", "the label of a problem of this contest")
+        _require_category(draft.category, ledger)
         question = None
         if draft.reply_to_id is not None:
             question = sight.objects(ledger, EventType.CLARIFICATIONS).get(draft.reply_to_id)
@@ -456,6 +457,13 @@ def checked_line(field: str, value: str) -> str:
     if len(text(field, value)) > MAX_TEXT_CHARS or (value and not value.isprintable()):
         raise _invalid(field, f"at most {MAX_TEXT_CHARS} printable characters")
     return value.strip()
+
+
+def _require_category(category: str, ledger: ContestLedger) -> None:
+    """Raise Refused unless the contest has the category; one without a list has them all."""
+    categories = ledger.of(EventType.TEXTS).get(CATEGORIES, {}).get("texts")
+    if categories and category and category not in categories:
+        raise _invalid("category", f"one of {', '.join(categories)}")
 
 
 def _is_jury(user: User | None) -> bool:

@@ -83,8 +83,41 @@ def contest_review(
     rows(found["history"], at="at", by="by", act="act", verdict="verdict", reason="reason")
 
 
+@click.command("texts")
+@click.argument("key")
+@click.option("--category", "categories", multiple=True, help="A category of questions; repeatable, replaces the list.")
+@click.option("--answer", "answers", multiple=True, help="A usual answer of the jury; repeatable, replaces the list.")
+@click.option("--clear", is_flag=True, help="Empty the lists that no option fills.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_texts(
+    key: str,
+    categories: tuple[str, ...],
+    answers: tuple[str, ...],
+    *,
+    clear: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Show or replace the categories of questions and the usual answers of the contest KEY."""
+    given = {"categories": list(categories), "answers": list(answers)}
+    sent = {name: texts for name, texts in given.items() if texts or clear}
+    with connected(url, retry_for_s) as server:
+        path = path_of(key, "/texts")
+        found = server.ask("PUT", path, body=sent) if sent else server.ask("GET", path)
+    if as_json:
+        print_json(found)
+        return
+    for name, texts in found.items():
+        click.echo(f"{name}: {len(texts)}")
+        for one in texts:
+            click.echo(f"  {shown(one)}")
+
+
 #: the commands, for the group
-REVIEW_COMMANDS = (contest_reviews, contest_review)
+REVIEW_COMMANDS = (contest_reviews, contest_review, contest_texts)
 
 
 def _word(found: dict[str, Any]) -> str:

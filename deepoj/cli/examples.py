@@ -88,6 +88,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "contest scoreboard": ("deepoj contest scoreboard finals", "deepoj contest scoreboard finals --html board.html"),
     "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3",),
+    "contest texts": (
+        "deepoj contest texts finals --category Statements --category Machines",
+        "deepoj contest texts finals --answer 'Read the statement again.' --json",
+    ),
     "contest reviews": ("deepoj contest reviews finals --only to_verify", "deepoj contest reviews finals --json"),
     "contest review": (
         "deepoj contest review finals 12 verify",

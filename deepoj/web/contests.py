@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quart import request
+from quart import Response, request
+from werkzeug.http import dump_cookie
 
 from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
@@ -26,6 +27,7 @@ from deepoj.words.results import Verdict
 
 #: cookie with the newest clarification that this browser has shown; its path is that of the contest's pages
 READ_COOKIE = "deepoj_read"
+_YEAR_S = 366 * 86400
 #: verdict of a submission that has none yet, or none that the viewer sees
 _WAITING = "Judging"
 
@@ -355,6 +357,17 @@ def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:
 def read_before() -> int:
     """Return the number of the newest clarification that this browser has shown."""
     return number_of(request.cookies.get(READ_COOKIE, ""))
+
+
+def remember_read(response: Response, found: Iterable[ShownClarification], path: str, *, is_encrypted: bool) -> None:
+    """Let the browser remember that it has shown these clarifications. ``path``: of the pages that mark new ones."""
+    ids = [one.id for root in found for one in (root, *root.answers)]
+    if ids:
+        newest = str(max(map(number_of, ids)))
+        cookie = dump_cookie(
+            READ_COOKIE, newest, max_age=_YEAR_S, path=path, httponly=True, samesite="Lax", secure=is_encrypted
+        )
+        response.headers.add("Set-Cookie", cookie)
 
 
 def number_of(clarification_id: str) -> int:

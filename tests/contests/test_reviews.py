@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.words.contests import Contest
+from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Receipt
 from tests.contests.scene import HOUR_MS, Scene, opened, scene
@@ -145,3 +145,25 @@ async def test_the_jurys_page_verifies_and_the_teams_page_then_shows_the_verdict
     assert "verified the verdict" in (await place.visits[JURY].get(reply.location)).text
     assert "Accepted" in (await team.get(f"/submissions/{job_id}")).text
     assert "Accepted" in (await team.get("/contests/spring/submissions")).text
+
+
+async def test_categories_and_usual_answers_are_lists_of_the_contest(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await place.hold("spring", rules(100.0), [await draft_problem(place)])
+    path, team, jury = "/contests/spring/clarifications", place.visits[TEAM], place.visits[JURY]
+    lists = {"act": "texts", "categories": "Statements\n\nMachines\n", "answers": "Ask <again>.\n"}
+    reply = await jury.post(f"/manage{path}", lists)
+    assert reply.location == f"/manage{path}?done=texts", reply.text
+    page = (await team.get(path)).text
+    assert "<option>Machines</option>" in page
+    assert "again" not in page, "the answers are the jury's"
+    assert (await team.post(path, {"text": "Why?", "category": "Else"})).status == 400
+    assert (await team.post(path, {"text": "Why?", "category": "Machines"})).status == 303
+    [first, again] = [(await jury.get(f"/manage{path}")).text for _ in range(2)]
+    assert "Ask &lt;again&gt;." in first
+    assert ("clarification new" in first, "clarification new" in again) == (True, False)
+    shown = await place.home.ask("GET", "/api/v1/contests/spring/texts")
+    assert json.loads(await shown.get_data()) == {"categories": ["Statements", "Machines"], "answers": []}
+    assert (await jury.post(f"/manage{path}", {**lists, "answers": "x" * 300})).status == 400
+    ledger = await place.home.context.ledgers.ledger(contest)
+    assert "answers" in ledger.of(EventType.TEXTS)

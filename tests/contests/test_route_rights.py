@@ -42,6 +42,8 @@ _PROBLEM = "the problem"
 
 _ALL: _Statuses = (200,) * 8
 _RUN: _Statuses = (401, 403, 403, 403, 403, 200, 403, 200)
+#: the contest has no such submission
+_NO_SUBMISSION: _Statuses = (401, 403, 403, 403, 403, 404, 403, 404)
 _TOO_LATE: _Statuses = (401, 403, 403, 403, 403, 409, 403, 409)
 _CLOSED: _Statuses = (401, 403, 403, 403, 403, 403, 403, 403)
 #: pages: of accounts; of teams and those who run contests; of the latter, answered and refused
@@ -73,6 +75,13 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("POST", f"{_API}/teams"): ({"format": "csv", "text": "4,Fourth"}, _RUN),
     ("POST", f"{_API}/submit"): ({"problem": "A", **_SENT}, (401, 403, 200, 200, 403, 403, 403, 403)),
     ("POST", f"{_API}/clarifications"): ({"text": "x"}, (401, 403, 201, 201, 403, 201, 403, 201)),
+    ("GET", f"{_API}/texts"): (None, _ALL),
+    ("PUT", f"{_API}/texts"): ({"categories": ["Statements"]}, _RUN),
+    ("GET", f"{_API}/reviews"): (None, _RUN),
+    ("GET", f"{_API}/submissions/7/review"): (None, _NO_SUBMISSION),
+    ("POST", f"{_API}/submissions/7/review"): ({"act": "claim"}, _NO_SUBMISSION),
+    ("GET", f"{_MANAGE}/submissions/7"): (None, (LOGIN, *_NO_SUBMISSION[1:])),
+    ("POST", f"{_MANAGE}/submissions/7"): ({"act": "claim", "judging": "1"}, (LOGIN, *_NO_SUBMISSION[1:])),
     ("POST", f"{_API}/finalize"): ({}, _TOO_LATE),
     ("GET", "/clics/"): (None, _ALL),
     ("GET", "/clics/contests"): (None, _ALL),
@@ -124,6 +133,8 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
     "over": _NO_SUBMIT,
     "finalized": _NO_SUBMIT | {
         ("PATCH", _API): _TOO_LATE,
+        ("PUT", f"{_API}/texts"): _TOO_LATE,
+        ("POST", f"{_API}/submissions/7/review"): _TOO_LATE,
         ("PUT", f"{_API}/problems/A"): _TOO_LATE,
         ("DELETE", f"{_API}/problems/Z"): _TOO_LATE,
         ("POST", f"{_API}/teams"): _TOO_LATE,

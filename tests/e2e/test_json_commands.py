@@ -47,7 +47,7 @@ ELSEWHERE = {
     "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",
-    "contest import", "contest rejudge", "contest reviews", "contest review",
+    "contest import", "contest rejudge", "contest reviews", "contest review", "contest texts",
     "contest copy", "contest team", "contest credentials", "contest practice", "contest clock",
 }  # fmt: skip
 

@@ -9,6 +9,20 @@ from deepoj.api.reviewing import VERDICTS, ReviewFilter
 from deepoj.words.contests import ReviewAct
 
 
+class TextsBody(RequestModel):
+    """Lists of texts that shall be replaced; what is omitted stays."""
+
+    categories: list[str] | None = Field(None, description="of questions; if there are any, a question has one of them")
+    answers: list[str] | None = Field(None, description="usual answers of the jury")
+
+
+class TextsView(ResponseModel):
+    """Lists of texts of a contest."""
+
+    categories: list[str] = Field(description="of questions")
+    answers: list[str] = Field(description="usual answers, for those who run the contest; else empty")
+
+
 class ReviewQuery(BaseModel):
     """Which submissions are listed."""
 

@@ -6,10 +6,11 @@ from dataclasses import asdict
 
 from quart import request
 
-from deepoj.api.access import needs
+from deepoj.api.access import READER, needs
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
+from deepoj.api.contest_texts import put_texts, texts_of
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -20,6 +21,8 @@ from deepoj.api.models.contest_reviews import (
     ReviewQuery,
     ReviewStepView,
     ReviewView,
+    TextsBody,
+    TextsView,
 )
 from deepoj.api.reviewing import VERDICTS, ReviewFilter, Reviewing
 from deepoj.api.rights import Right
@@ -32,10 +35,10 @@ _LISTED = 200
 
 
 class ContestReviewRoutes:
-    """``/api/v1/contests/{key}/reviews``, ``/api/v1/contests/{key}/submissions/{submission_id}/review``."""
+    """``/api/v1/contests/{key}/reviews``, ``texts``, ``/api/v1/contests/{key}/submissions/{submission_id}/review``."""
 
     def __init__(self, context: ApiContext, auth: Auth) -> None:
-        self._timeout_s = context.settings.read_timeout_s
+        self._context, self._timeout_s = context, context.settings.read_timeout_s
         self._contesting = Contesting(context, Administering(context, auth))
         self._reviewing = Reviewing(context)
 
@@ -100,6 +103,34 @@ class ContestReviewRoutes:
         )
         await self._reviewing.review(contest, submission_id, draft, user)
         return await self._view(contest, submission_id)
+
+    @route("GET", "/api/v1/contests/<key>/texts", access=READER, responses={200: TextsView})
+    async def texts(self, user: User | None, key: str) -> TextsView:
+        """Return the categories of questions and the usual answers of a contest.
+
+        For those who see the contest; the answers for those who run it.
+        """
+        sight = await self._contesting.find(key, user)
+        return TextsView(**texts_of(sight, await self._contesting.ledger(sight.contest)))
+
+    @route(
+        "PUT",
+        "/api/v1/contests/<key>/texts",
+        access=needs(Right.RUN_CONTESTS),
+        body=TextsBody,
+        responses={200: TextsView},
+        errors=(409,),
+    )
+    async def put_texts(self, user: User, key: str) -> TextsView:
+        """Replace the categories of questions or the usual answers of a contest.
+
+        For administrators and the jury.
+        """
+        contest = await self._contesting.run(key, user)
+        body = await read_json(TextsBody, timeout_s=self._timeout_s)
+        lists = {name: texts for name, texts in body.model_dump().items() if texts is not None}
+        await put_texts(self._context, contest, lists, user)
+        return await self.texts(user, key)
 
     async def _view(self, contest: Contest, submission_id: str) -> ReviewHistory:
         found, steps = await self._reviewing.submission(await self._contesting.ledger(contest), submission_id)

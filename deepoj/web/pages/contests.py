@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 from quart import Response, request
-from werkzeug.http import dump_cookie
 
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_texts import texts_of
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
 from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
@@ -23,14 +23,13 @@ from deepoj.contests.views import PUBLIC
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contests import (
-    READ_COOKIE,
     ContestPhase,
     ContestReader,
     ContestReading,
     end_of,
-    number_of,
     phase_of,
     read_before,
+    remember_read,
 )
 from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
@@ -40,7 +39,6 @@ from deepoj.words.contests import ClarificationDraft, EventType
 
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-_YEAR_S = 365 * 86_400
 _UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
 
 
@@ -187,7 +185,7 @@ class ContestPages:
             label = sent.line("problem") or None
             if reading.viewer.is_jury:  # its form is that of the contest's management
                 raise Refused(ContestError.NOT_IN_CONTEST)
-            draft = ClarificationDraft(problem_id=label, text=sent.line("text"))
+            draft = ClarificationDraft(problem_id=label, category=sent.line("category"), text=sent.line("text"))
             await self._reader.contesting.clarify(ContestSight(reading.contest, reading.viewer), draft)
         except Refused as refused:
             return self._clarifications(visitor, reading, sent.fields, refused)
@@ -207,27 +205,14 @@ class ContestPages:
             visitor,
             refused,
             clarifications=found,
-            sent={"text": "", "problem": request.args.get("problem", ""), **(sent or {})},
+            sent={"text": "", "category": "", "problem": request.args.get("problem", ""), **(sent or {})},
             most=MAX_CLARIFICATION_CHARS,
+            categories=texts_of(ContestSight(reading.contest, reading.viewer), reading.ledger)["categories"],
             may_ask=reading.viewer.team_id is not None and phase_of(reading.contest) is not ContestPhase.FINAL,
             is_asked=refused is None and request.args.get("done") == "asked",
             **frame,
         )
-        ids = [one.id for root in found for one in (root, *root.answers)]
-        if ids:
-            newest = max(map(number_of, ids))
-            response.headers.add(
-                "Set-Cookie",
-                dump_cookie(
-                    READ_COOKIE,
-                    str(newest),
-                    max_age=_YEAR_S,
-                    path=reading.path,
-                    httponly=True,
-                    samesite="Lax",
-                    secure=self._visitors.is_encrypted(),
-                ),
-            )
+        remember_read(response, found, reading.path, is_encrypted=self._visitors.is_encrypted())
         return response
 
     def _own(self, reading: ContestReading, visitor: Visitor) -> Callable[[BoardRendering], str] | None:

@@ -13,6 +13,7 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.accounts.teams import EntryFault, TeamListFormat
+from deepoj.api.contest_texts import put_texts, texts_of
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, MAX_LIST_BYTES, ContestSight
 from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
@@ -23,7 +24,7 @@ from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
-from deepoj.web.contests import ContestReader, ContestReading, phase_of
+from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import needs, page
 from deepoj.web.pages.jury_contest import REVIEW_FILTERS
 from deepoj.web.render import Pages, gettext_of, redirect
@@ -81,6 +82,7 @@ _DONE = {
     "members": _("The members are in the contest, each as a team."),
     "answer": _("The answer is sent."),
     "announce": _("The announcement is sent to all teams."),
+    "texts": _("The lists are changed."),
 }
 #: kind, its name, and what counts
 _KINDS = (
@@ -92,7 +94,10 @@ _KINDS = (
         _("The points of the best submission count. Late ones may be taken, and lose a part of their points."),
     ),
 )
-#: answers to questions of every contest
+_NOTHING_SENT: Mapping[str, str] = dict.fromkeys(("act", "reply_to", "problem", "category", "text"), "")
+#: lists of a contest's texts
+_LISTS = ("categories", "answers")
+#: answers to questions of contests that have no list of their own
 _CANNED = (
     _("Please read the problem statement again."),
     _("Yes."),
@@ -218,9 +223,14 @@ class ManageContestPages:
         form = await self._read(visitor, forms.bytes_for(4 * MAX_CLARIFICATION_CHARS))
         reading, asked = await self._reader.read(visitor, key), form.get("reply_to") or None
         try:
+            if form.get("act") == "texts":
+                lists = {name: [one for one in form.get(name).splitlines() if one.strip()] for name in _LISTS}
+                await put_texts(self._context, reading.contest, lists, visitor.member)
+                return redirect(f"/manage/contests/{key}/clarifications?done=texts")
             draft = ClarificationDraft(
                 reply_to_id=asked,
                 problem_id=form.line("problem") or None,
+                category=form.line("category"),
                 text=form.line("text") or (form.get("canned") if asked else ""),
             )
             sight = ContestSight(reading.contest, reading.viewer)
@@ -320,18 +330,23 @@ class ManageContestPages:
         form: forms.SentForm | None = None,
         refused: Refused | None = None,
     ) -> Response:
-        found = reading.clarifications(read=_MAX_NUMBER)
-        return self._pages.html_with_refusal(
+        found = reading.clarifications(read=read_before())
+        texts = texts_of(ContestSight(reading.contest, reading.viewer), reading.ledger)
+        response = self._pages.html_with_refusal(
             "manage_contest_clarifications.html",
             visitor,
             refused,
             clarifications=sorted(found, key=lambda one: bool(one.answers) or not one.team),
-            canned=_CANNED,
-            sent={"reply_to": "", "problem": "", "text": "", **({} if form is None else form.fields)},
+            canned=texts["answers"] or _CANNED,
+            texts=texts,
+            sent={**_NOTHING_SENT, **({} if form is None else form.fields)},
             most=MAX_CLARIFICATION_CHARS,
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
+        path = f"/manage/contests/{reading.contest.key}"
+        remember_read(response, found, path, is_encrypted=self._visitors.is_encrypted())
+        return response
 
 
 def _kind(word: str) -> ContestKind:
