@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -9,7 +11,7 @@ from deepoj.contests.clock import ContestClock, merged
 from deepoj.contests.feed import read_events
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.replay import board_fields, replay
-from deepoj.contests.views import JURY
+from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import EventType
 from tests.contests.ledgers import LAID_OUT, MOVES, REVIEWS, MadeLedger, Step, feed, followed, steps
 from tests.contests.naive import naive_ledger_board
@@ -27,10 +29,11 @@ MOVED: list[Step] = [
     ("submit", 0, 10, ""), ("judge", 0, 0, "Accepted"), ("move", 0, 2, ""), ("submit", 1, 1, ""), ("move", 0, 6, ""),
 ]  # fmt: skip
 
-#: a solution in an interval that is removed, before a wrong one there; an extension; and a pause
+#: in an interval that is removed a solution, and a wrong one before it, of which the events came the other way round;
+#: an extension; and a pause
 GAPS: list[Step] = [
-    ("state", 0, 0, ""), ("submit", 0, 20, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 0, 25, ""),
-    ("judge", 0, 0, "Accepted"), ("submit", 1, 301, ""), ("judge", 0, 0, "Accepted"), ("extend", 1, 120, ""),
+    ("state", 0, 0, ""), ("submit", 0, 25, ""), ("judge", 0, 0, "Accepted"), ("submit", 0, 20, ""),
+    ("judge", 0, 0, "Wrong Answer"), ("submit", 1, 301, ""), ("judge", 0, 0, "Accepted"), ("extend", 1, 120, ""),
     ("gap", 4, 15, ""), ("gap", 5, 22, ""), ("gap", 3, 100, ""), ("restore", 1, 0, ""), ("gap", 9, 130, ""),
 ]  # fmt: skip
 
@@ -111,3 +114,12 @@ def test_moment_is_the_first_with_its_contest_time(gaps: list[tuple[int, int | N
     found = clock.moment_ms(time_ms)
     assert found == (moments[0] if moments else None)
     assert all(clock.time_ms(at) <= clock.time_ms(at + 1) for at in range(-10, 400))
+
+
+def test_an_interval_changes_the_contest_times_of_the_contest_api() -> None:
+    ledger = MadeLedger()
+    for step in (("state", 0, 0, ""), ("submit", 0, 50, ""), ("gap", 4, 15, "")):
+        ledger.take(step)
+    _, (view,) = followed([PUBLIC], ledger.events)
+    assert json.loads(view.object("submissions", "1") or b"")["contest_time"] == "0:34:00.000"
+    assert feed(view).count(b'"contest_time":"0:34:00.000"') == 1, "and it is a line of the feed"
