@@ -28,8 +28,8 @@ _NO_PROPOSAL: dict[str, Any] = {"proposed": None, "proposed_judging": None, "pro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedSubmission:
-    """What a review must know of a submission."""
+class ReviewedJudging:
+    """What a review must know of a judging."""
 
     #: of its present judging
     judging: int
@@ -40,7 +40,7 @@ class JudgedSubmission:
 def reviewed(
     before: Mapping[str, Any],
     draft: ReviewDraft,
-    submission: JudgedSubmission,
+    submission: ReviewedJudging,
     *,
     by: int,
     at: str,
@@ -59,7 +59,7 @@ def reviewed(
 
 
 def _refusal(
-    before: Mapping[str, Any], draft: ReviewDraft, submission: JudgedSubmission, *, by: int, is_alone: bool
+    before: Mapping[str, Any], draft: ReviewDraft, submission: ReviewedJudging, *, by: int, is_alone: bool
 ) -> ContestRefusal | None:
     act, needs_verdict = draft.act, draft.act not in _ANY_STATE
     is_proposed = before["proposed"] is not None and before["proposed_judging"] == submission.judging
@@ -76,7 +76,7 @@ def _refusal(
     return next((refusal for applies, refusal in checks if applies), None)
 
 
-def _changes(before: Mapping[str, Any], draft: ReviewDraft, submission: JudgedSubmission, by: int) -> Mapping[str, Any]:
+def _changes(before: Mapping[str, Any], draft: ReviewDraft, submission: ReviewedJudging, by: int) -> Mapping[str, Any]:
     # the verdict that the node has found is no override
     is_override = before["proposed"] != submission.verdict
     confirmed = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
-from deepoj.contests.reviews import NO_REVIEW, JudgedSubmission, reviewed
+from deepoj.contests.reviews import NO_REVIEW, ReviewedJudging, reviewed
 from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType, ReviewDraft
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def store_review(
     if row is None:
         return ContestRefusal.UNKNOWN_SUBMISSION
     before = NO_REVIEW if row["review"] is None else json.loads(row["review"])
-    submission = JudgedSubmission(judging=row["judging"], verdict=row["verdict"])
+    submission = ReviewedJudging(judging=row["judging"], verdict=row["verdict"])
     review = reviewed(before, draft, submission, by=by, at=row["at"], is_alone=row["is_alone"])
     if isinstance(review, ContestRefusal):
         if not again or (before.get("act"), before.get("by")) != (draft.act.value, by):
