@@ -286,6 +286,15 @@ async def test_requests_with_a_token_are_counted_by_user(tmp_path: Path) -> None
     assert (await home.ask("GET", "/api/v1/problems")).status_code == 200
 
 
+async def test_contest_api_is_asked_ten_times_as_often_and_counted_apart(tmp_path: Path) -> None:
+    home = house(tmp_path, rate=limit(ip=2, user=3))
+    alice = await home.token("alice")
+    assert (await ask(home, 21, "GET", "/clics/contests", peer="192.0.2.7")).statuses == [200] * 20 + [429]
+    assert (await ask(home, 31, "GET", "/clics/contests", token=alice)).statuses == [200] * 30 + [429]
+    for peer, token in (("192.0.2.7", None), ("192.0.2.8", alice)):
+        assert (await home.ask("GET", "/api/v1/problems", peer=peer, token=token)).status_code == 200
+
+
 async def test_health_and_metrics_are_not_counted(tmp_path: Path) -> None:
     home = house(
         tmp_path, rate=limit(ip=1, user=1), auth_rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"})
