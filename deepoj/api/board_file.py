@@ -22,6 +22,7 @@ th.team { text-align: left; min-width: 9rem; overflow-wrap: anywhere; } small { 
 """
 _ENGLISH: Mapping[str, str] = {
     "lang": "en", "rank": "Rank", "team": "Team", "solved": "Total", "penalty": "Penalty",
+    "points": "Points", "points_key": "points of each problem; ? not judged yet, or hidden by the freeze",
     "frozen": "The board is frozen: it does not show the verdicts since.",
     "made": "Scoreboard of {at}.",
     "key": "+ solved, with rejected submissions before and the minute; ★ first team to solve it; − rejected; ? not"
@@ -29,14 +30,17 @@ _ENGLISH: Mapping[str, str] = {
 }  # fmt: skip
 _CHINESE: Mapping[str, str] = {
     "lang": "zh-CN", "rank": "名次", "team": "队伍", "solved": "解题数", "penalty": "罚时",
+    "points": "总分", "points_key": "每格为该题得分；? 待评测或已封榜",
     "frozen": "已封榜：榜单不显示封榜后的评测结果。",
     "made": "榜单时间：{at}。",
     "key": "+ 通过，附此前未通过的次数和通过时的分钟数；★ 首个通过；− 未通过；? 待评测或已封榜",
 }  # fmt: skip
 
 
-def board_file(board: ScoreboardView, title: str, at: dt.datetime, *, is_chinese: bool) -> Iterator[str]:
-    """Yield the file. ``at``: when the board was so."""
+def board_file(
+    board: ScoreboardView, title: str, at: dt.datetime, *, is_scored: bool, is_chinese: bool
+) -> Iterator[str]:
+    """Yield the file. ``at``: when the board was so; ``is_scored``: points count, not problems."""
     words = _CHINESE if is_chinese else _ENGLISH
     made = words["made"].format(at=at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC"))
     yield f'<!DOCTYPE html>\n<html lang="{words["lang"]}">\n<head><meta charset="utf-8">'
@@ -45,29 +49,34 @@ def board_file(board: ScoreboardView, title: str, at: dt.datetime, *, is_chinese
     yield f" {words['frozen']}</p>\n" if board.is_frozen else "</p>\n"
     yield f'<div><table>\n<thead><tr><th scope="col">{words["rank"]}</th>'
     yield f'<th scope="col" class="team">{words["team"]}</th>'
-    yield f'<th scope="col">{words["solved"]}</th><th scope="col">{words["penalty"]}</th>'
+    for total in ("points",) if is_scored else ("solved", "penalty"):
+        yield f'<th scope="col">{words[total]}</th>'
     for problem in board.problems:
         yield f'<th scope="col" title="{escape(problem.name)}">{escape(problem.label)}</th>'
     yield "</tr></thead>\n<tbody>\n"
     for row in board.rows:
         yield _row(row)
-    yield f"</tbody>\n</table></div>\n<p>{words['key']}</p>\n</body>\n</html>\n"
+    yield f"</tbody>\n</table></div>\n<p>{words['points_key' if is_scored else 'key']}</p>\n</body>\n</html>\n"
 
 
 def _row(row: RowView) -> str:
     organization = f"<small>{escape(row.organization)}</small>" if row.organization else ""
+    total = f"<td>{row.solved}</td><td>{row.penalty}</td>" if row.points is None else f"<td>{row.points:.10g}</td>"
     return (
         f'<tr><td>{row.rank}</td><th scope="row" class="team">{escape(row.name)}{organization}</th>'
-        f"<td>{row.solved}</td><td>{row.penalty}</td>{''.join(map(_cell, row.cells))}</tr>\n"
+        f"{total}{''.join(map(_cell, row.cells))}</tr>\n"
     )
 
 
 def _cell(cell: CellView) -> str:
+    waits = f"?{cell.pending if cell.pending > 1 else ''}" if cell.pending else ""
+    if cell.points is not None:
+        return f"<td>{f'{cell.points:.10g}' if cell.judged else ''} {waits}</td>"
     if cell.solved_ms is not None:
         first, star = (" first", "★") if cell.is_first else ("", "")
         tries = cell.rejected or ""
         return f'<td class="solved{first}">{star}+{tries}<small>{minutes_of(cell.solved_ms)}</small></td>'
     tried = f"−{cell.judged}" if cell.judged else ""
     if cell.pending:
-        return f'<td class="pending">{tried} ?{cell.pending if cell.pending > 1 else ""}</td>'
+        return f'<td class="pending">{tried} {waits}</td>'
     return f'<td class="tried">{tried}</td>' if tried else "<td></td>"

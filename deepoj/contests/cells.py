@@ -30,6 +30,10 @@ class AttemptEffect(StrEnum):
     FREE = "free"
     #: nothing: the problem was solved before
     LATER = "later"
+    #: points, where points count
+    IMPROVED = "improved"
+    #: nothing, where points count: earlier submissions have as many
+    LOWER = "lower"
     #: nothing: it was not sent while the contest ran, or boards leave its team out
     OUTSIDE = "outside"
 
@@ -59,6 +63,8 @@ class CellAttempt:
     time_ms: int
     language: str
     effect: AttemptEffect
+    #: that it adds; None: problems count, not points
+    points: float | None
     #: those that the viewer sees, oldest first
     judgements: Sequence[CellJudgement]
 
@@ -85,7 +91,7 @@ def opened_cell(ledger: ContestLedger, viewer: ContestViewer, team_id: str, labe
     board = ledger.jury_board if viewer.is_jury else ledger.public_board
     cell = board.cell(team_id, label)
     penalty = 0
-    if cell.solved_ms is not None:
+    if cell.solved_ms is not None and not ledger.is_scored:
         lost_ms = int(ledger.contest.get("penalty_ms", 0)) * cell.rejected
         penalty = minutes_of(cell.solved_ms) + lost_ms // MS_PER_MINUTE
     team = ledger.of(EventType.TEAMS)[team_id]
@@ -104,13 +110,15 @@ def _attempts(
     ledger: ContestLedger, viewer: ContestViewer, board: Board, team_id: str, label: str
 ) -> Iterator[CellAttempt]:
     counted = board.attempts(team_id, label)
-    effects = _effects(counted)
+    effects = _gains(board, counted) if ledger.is_scored else _effects(counted)
+    nothing = AttemptEffect.OUTSIDE, 0.0 if ledger.is_scored else None
     submissions = ledger.of(EventType.SUBMISSIONS)
     is_read = viewer.is_jury or team_id == viewer.team_id
     for submission_id in ledger.submissions_of.get((team_id, label), ()):
         data = submissions.get(submission_id)
         if data is None or not seen(ledger, viewer, EventType.SUBMISSIONS, submission_id, data):
             continue
+        effect, points = effects.get(submission_id, nothing)
         yield CellAttempt(
             submission_id=submission_id,
             job_id=data.get("job_id") if is_read else None,
@@ -118,18 +126,34 @@ def _attempts(
             at=data["at"],
             time_ms=ledger.contest_time_ms(data["at"]),
             language=data["language"],
-            effect=effects.get(submission_id, AttemptEffect.OUTSIDE),
+            effect=effect,
+            points=points,
             judgements=list(_judgements(ledger, viewer, submission_id)),
         )
 
 
-def _effects(attempts: Sequence[BoardAttempt]) -> Mapping[str, AttemptEffect]:
-    effects: dict[str, AttemptEffect] = {}
+def _effects(attempts: Sequence[BoardAttempt]) -> dict[str, tuple[AttemptEffect, float | None]]:
+    effects: dict[str, tuple[AttemptEffect, float | None]] = {}
     is_solved = False
     for attempt in attempts:
-        effects[attempt.submission_id] = AttemptEffect.LATER if is_solved else AttemptEffect(attempt.outcome.value)
+        effect = AttemptEffect.LATER if is_solved else AttemptEffect(attempt.outcome.value)
+        effects[attempt.submission_id] = effect, None
         is_solved = is_solved or attempt.outcome is AttemptOutcome.SOLVED
     return effects
+
+
+def _gains(board: Board, attempts: Sequence[BoardAttempt]) -> dict[str, tuple[AttemptEffect, float | None]]:
+    """Return what each attempt adds to the points of those before it."""
+    gains: dict[str, tuple[AttemptEffect, float | None]] = {}
+    points = 0.0
+    for count, attempt in enumerate(attempts, 1):
+        now = board.cell_of(attempts[:count]).points or 0.0
+        effect = AttemptEffect.IMPROVED if now > points else AttemptEffect.LOWER
+        if attempt.outcome is AttemptOutcome.PENDING:
+            effect = AttemptEffect.PENDING
+        gains[attempt.submission_id] = effect, round(now - points, 6)
+        points = now
+    return gains
 
 
 def _judgements(ledger: ContestLedger, viewer: ContestViewer, submission_id: str) -> Iterator[CellJudgement]:

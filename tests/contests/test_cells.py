@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from deepoj.contests.cells import AttemptEffect, opened_cell
 from deepoj.contests.ledger import ContestLedger
@@ -16,8 +19,8 @@ _SOLVED_TWICE: list[Step] = [
 ]  # fmt: skip
 
 
-def folded(made: list[Step]) -> ContestLedger:
-    ledger, told = ContestLedger(), MadeLedger()
+def folded(made: list[Step], **rules: Any) -> ContestLedger:
+    ledger, told = ContestLedger(), MadeLedger(**rules)
     for step in made:
         told.take(step)
     ledger.take(told.events)
@@ -45,6 +48,21 @@ def test_cells_add_up_to_their_row(made: list[Step]) -> None:
                     minutes = solution.time_ms // 60_000 + penalty_min * effects.count(AttemptEffect.REJECTED)
                 assert cell.penalty_minutes == minutes
                 assert effects.count(AttemptEffect.PENDING) == cell.cell.pending or minutes
+
+
+@given(steps(size=40), st.sampled_from(["ioi", "homework"]))
+@example([("submit", 0, 5, ""), ("judge", 0, 0, "Partial"), ("submit", 0, 9, ""), ("judge", 0, 0, "Accepted")], "ioi")
+def test_points_of_submissions_add_up_to_their_cell(made: list[Step], kind: str) -> None:
+    ledger = folded(made, kind=kind, freeze_ms=None, late_ms=30 * 60_000, late_step_ms=600_000, late_percent=10)
+    for row in ledger.jury_board.rows():
+        for label, cell in row.cells.items():
+            found = opened_cell(ledger, JURY, row.team_id, label)
+            assert found is not None
+            assert round(sum(one.points or 0 for one in found.attempts), 6) == cell.points
+            assert found.penalty_minutes == 0
+            assert [one.points for one in found.attempts if one.effect is AttemptEffect.IMPROVED] == [
+                one.points for one in found.attempts if one.points
+            ]
 
 
 def test_a_cell_shows_hidden_judgements_to_its_team_and_the_jury_alone() -> None:

@@ -32,8 +32,10 @@ class CellAttemptView(ResponseModel):
     effect: str = Field(
         description="pending: no verdict that the caller's board shows; solved; rejected: penalty time, once the"
         " problem is solved; free: rejected without penalty; later: the problem was solved before; outside: not sent"
-        " while the contest ran, or of a team that boards leave out"
+        " while the contest ran, or of a team that boards leave out; where points count, improved: it adds points;"
+        " lower: earlier ones have as many"
     )
+    points: float | None = Field(description="that it adds; null where problems count")
     judgements: list[CellJudgementView] = Field(description="those that the caller sees, oldest first")
 
 

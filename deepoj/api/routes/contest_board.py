@@ -65,7 +65,8 @@ class ContestBoardRoutes:
         if at is None:
             raise AssertionError("a contest has an event from its creation on")
         is_chinese = prefers_chinese(request.accept_languages)
-        html = "".join(board_file(board, rules.formal_name or rules.name, at, is_chinese=is_chinese)).encode()
+        title, is_scored = rules.formal_name or rules.name, ledger.is_scored
+        html = "".join(board_file(board, title, at, is_scored=is_scored, is_chinese=is_chinese)).encode()
 
         async def content() -> AsyncGenerator[bytes]:
             yield html
