@@ -43,7 +43,8 @@ _PARTS: Mapping[str, Sequence[str]] = {
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
     "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "done": "1", "error": "x", "force": "0",
-    "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "lang": "en",
+    "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "kind": "1",
+    "lang": "en",
     "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
     "problem_id": "{problem_id}", "report": "1", "review": "mine", "revision": "x",
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
