@@ -124,8 +124,8 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/contests/{contest}/clock", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/finalize", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/copy", (401, 401, 403, 403, 404)),
-    ("PATCH", "/api/v1/contests/{contest}/teams/{label}", (401, 401, 403, 403, 404)),
-    ("DELETE", "/api/v1/contests/{contest}/teams/{label}", (401, 401, 403, 403, 404)),
+    ("PATCH", "/api/v1/contests/{contest}/teams/{team}", (401, 401, 403, 403, 404)),
+    ("DELETE", "/api/v1/contests/{contest}/teams/{team}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/credentials", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/practice", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/contests/{contest}/problems/{label}/statement", (401, 401, 404, 404, 404)),
@@ -198,8 +198,8 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/api/v1/contests/{contest}/waits"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/finalize"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/copy"): (403, 403, 404, 403),
-    ("PATCH", "/api/v1/contests/{contest}/teams/{label}"): (403, 403, 404, 403),
-    ("DELETE", "/api/v1/contests/{contest}/teams/{label}"): (403, 403, 404, 403),
+    ("PATCH", "/api/v1/contests/{contest}/teams/{team}"): (403, 403, 404, 403),
+    ("DELETE", "/api/v1/contests/{contest}/teams/{team}"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/practice"): (403, 403, 404, 403),
     ("GET", "/api/v1/contests/{contest}/rejudges"): (403, 403, 404, 403),
     ("POST", "/api/v1/contests/{contest}/rejudges"): (403, 403, 404, 403),
@@ -255,7 +255,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     await home.ports.groups.add_members(group.id, ["subject"], by="root")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
-        "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A",
+        "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A", "team": "1",
         "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),

@@ -95,7 +95,7 @@ async def test_new_passwords_are_shown_once_to_be_printed(tmp_path: Path, real: 
     reply = await place.visits[ADMIN].post(f"{HERE}/credentials.csv", sent)
     assert f"red,Red Pandas,{TEAM},{found[1]}" in reply.text
     assert "'=x,'@y,z,w" in reply.text
-    assert (await place.visits[TEAM].get("/contests/finals/submissions")).location.startswith("/login")
+    assert (await place.visits[TEAM].get("/account")).location.startswith("/login")
 
 
 async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path, real: PgLab) -> None:
