@@ -17,7 +17,7 @@ from deepoj.words.contests import ClockAct
 
 @click.command("clock")
 @click.argument("key")
-@click.argument("act", required=False, type=click.Choice(list(ClockAct)))
+@click.argument("act", required=False, type=click.Choice([one.value for one in ClockAct]))
 @click.option("--reason", default="", help="Why; needed by length, remove, restore and extend.")
 @click.option("--start", "start_at", metavar="TIME", help="move: the new start; remove: the begin of the interval.")
 @click.option("--end", "end_at", metavar="TIME", help="remove: the end of the interval.")

@@ -40,7 +40,7 @@ def contest_reviews(key: str, only: str | None, as_json: bool, url: str | None, 
 @click.command("review")
 @click.argument("key")
 @click.argument("submission")
-@click.argument("act", required=False, type=click.Choice(list(ReviewAct)))
+@click.argument("act", required=False, type=click.Choice([one.value for one in ReviewAct]))
 @click.option("--verdict", help="Of an override, such as 'Wrong Answer'.")
 @click.option("--reason", default="", help="Of an override, or why it is ignored; in one line.")
 @click.option(
@@ -54,7 +54,7 @@ def contest_reviews(key: str, only: str | None, as_json: bool, url: str | None, 
 def contest_review(
     key: str,
     submission: str,
-    act: ReviewAct | None,
+    act: str | None,
     *,
     verdict: str | None,
     reason: str,

@@ -65,7 +65,7 @@ _RULES = (
     ),
     click.option(
         "--feedback",
-        type=click.Choice(list(ContestFeedback)),
+        type=click.Choice([one.value for one in ContestFeedback]),
         help="When teams see their verdicts: full, at once; hidden, afterwards.",
     ),
     click.option(
@@ -90,7 +90,7 @@ _RULES = (
     click.option("--late-percent", type=click.IntRange(0, 100), help="Homework: percent of the points that are lost."),
     click.option(
         "--registration",
-        type=click.Choice(list(ContestRegistration)),
+        type=click.Choice([one.value for one in ContestRegistration]),
         help="Who makes teams: closed, those who run the contest; open, everybody makes a team of one.",
     ),
     click.option(
@@ -141,8 +141,8 @@ def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
 @click.option("--duration", "duration_ms", type=RELTIME, required=True, help="Its length, such as 5:00:00.")
 @click.option(
     "--kind",
-    type=click.Choice(list(ContestKind)),
-    default=ContestKind.ICPC,
+    type=click.Choice([one.value for one in ContestKind]),
+    default=ContestKind.ICPC.value,
     show_default=True,
     help="What counts: problems and penalty; points by subtask (ioi); points, less if late (homework).",
 )

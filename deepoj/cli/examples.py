@@ -59,7 +59,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest list": ("deepoj contest list", "deepoj contest list --json"),
     "contest create": (
         "deepoj contest create finals --name 'City Finals' --duration 5:00:00 --freeze 1:00:00",
-        "deepoj contest create class7 --name 'Class 7' --duration 2:00:00 --private --start 2026-01-31T09:00:00+08:00",
         "deepoj contest create week3 --name 'Week 3' --kind homework --duration 168:00:00 --late 48:00:00"
         " --late-percent 20",
     ),
@@ -78,7 +77,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest problem finals A --remove",
     ),
     "contest teams": (
-        "deepoj contest teams finals",
         "deepoj contest teams finals teams.csv --create-accounts",
         "deepoj contest teams week3 --members 'Class 7'",
     ),
