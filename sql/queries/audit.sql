@@ -120,6 +120,10 @@ side AS (
     UNION ALL
     SELECT 'extension ' || team_id, NULL, NULL, extra_ms::text, false FROM contest_extensions WHERE contest_id = $1
     UNION ALL
+    SELECT 'review ' || object_id, NULL, data::text, NULL, false FROM last WHERE type = 'reviews'
+    UNION ALL
+    SELECT 'review ' || submission_id, NULL, NULL, data::text, false FROM contest_reviews WHERE contest_id = $1
+    UNION ALL
     SELECT 'account ' || object_id, NULL, data ->> 'team_id', NULL, false
     FROM last WHERE type = 'accounts' AND data ->> 'type' = 'team'
     UNION ALL

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.pipeline.audit import AuditFault, audit
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Receipt
@@ -54,6 +55,9 @@ async def test_a_claimed_submission_is_verified_by_its_account_alone_or_after_a_
     history = (await scene.done("jury", "GET", f"/finals/submissions/{submission}/review"))["history"]
     assert [(one["by"], one["act"]) for one in history] == [("jury", "claim"), ("root", "release"), ("root", "verify")]
     assert scene.lab.sql("SELECT count(*) FROM admin_events WHERE act = 'contest_reviewed'").strip() == "3"
+    assert AuditFault.CONTEST_DIFFERS not in (await audit(scene.lab.store.audit)).by_fault
+    scene.lab.sql("""UPDATE contest_reviews SET data = data || '{"verified": null}'""")
+    assert AuditFault.CONTEST_DIFFERS in (await audit(scene.lab.store.audit)).by_fault
 
 
 async def test_an_override_counts_when_a_second_account_confirms_it_and_ends_with_a_rejudge(scene: Scene) -> None:
