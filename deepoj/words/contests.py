@@ -156,6 +156,8 @@ class ClockChange:
     start_at: dt.datetime | None = None
     #: REMOVE
     end_at: dt.datetime | None = None
+    #: PAUSE of the countdown: so much is left then; None: what is left now
+    left_ms: int | None = None
     #: LENGTH
     duration_ms: int = 0
     #: RESTORE

@@ -314,10 +314,10 @@ SELECT data FROM contest_events WHERE contest_id = $1 AND type = $2 AND object_i
 UPDATE contests SET start_at = $2, countdown_pause_ms = NULL WHERE id = $1;
 
 -- name: pause_countdown
--- Keeps what is left until the start. No row: the start is not known, or has come.
+-- Keeps what is left until the start, or $2. No row: the start is not known and $2 is NULL, or it has come.
 UPDATE contests
-SET start_at = NULL, countdown_pause_ms = floor(extract(epoch FROM start_at - now()) * 1000)
-WHERE id = $1 AND start_at > now()
+SET start_at = NULL, countdown_pause_ms = coalesce($2::bigint, floor(extract(epoch FROM start_at - now()) * 1000))
+WHERE id = $1 AND (start_at > now() OR (start_at IS NULL AND $2::bigint IS NOT NULL))
 RETURNING id;
 
 -- name: resume_countdown

@@ -317,7 +317,8 @@ async def test_start_and_thaw_are_set_by_those_who_run_the_contest(
         ("root", {"id": "finals"}, 400), ("root", {"id": "finals", "start_time": "noon"}, 400),
         ("root", {"id": "finals", "start_time": "2026-01-01T00:00:00"}, 400),
         ("root", {"id": "finals", "start_time": soon}, 403),
-        ("root", {"id": "finals", "start_time": None, "countdown_pause_time": "0:01:00"}, 403),
+        ("root", {"id": "finals", "start_time": None, "countdown_pause_time": "soon"}, 400),
+        ("root", {"id": "finals", "start_time": later, "countdown_pause_time": "0:01:00"}, 400),
         ("root", {"id": "finals", "scoreboard_thaw_time": later}, 403),
         ("root", {"id": "finals", "start_time": later, "scoreboard_thaw_time": later}, 400),
     ):  # fmt: skip
@@ -327,6 +328,13 @@ async def test_start_and_thaw_are_set_by_those_who_run_the_contest(
     assert dt.datetime.fromisoformat(told["start_time"]) == dt.datetime.fromisoformat(later)
     assert (await scene.send("PATCH", "", "root", {"id": "finals", "start_time": None}))[0] == 200
     assert (await scene.get(""))["start_time"] is None
+    for left in ("0:10:00.000", "0:05:00.000"):
+        paused = {"id": "finals", "start_time": None, "countdown_pause_time": left}
+        status, told, _ = await scene.send("PATCH", "", "root", paused)
+        assert (status, told["start_time"], told["countdown_pause_time"]) == (200, None, left)
+        assert await scene.get("") == told
+    status, told, _ = await scene.send("PATCH", "", "root", {"id": "finals", "start_time": later})
+    assert (status, told["countdown_pause_time"]) == (200, None)
     ago = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=10)
     await scene.change(start_at=ago, duration_ms=60_000, freeze_ms=30_000)
     assert (await scene.send("PATCH", "", "root", {"id": "finals", "start_time": later}))[0] == 403

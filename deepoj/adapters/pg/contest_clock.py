@@ -86,8 +86,11 @@ async def _moved(connection: Connection, contest_id: int, row: asyncpg.Record, c
 
 
 async def _countdown(connection: Connection, contest_id: int, row: asyncpg.Record, change: ClockChange) -> _Events:
-    name = "pause_countdown" if change.act is ClockAct.PAUSE else "resume_countdown"
-    if await connection.fetchrow(queries()[name].sql, contest_id) is None:
+    if change.act is ClockAct.PAUSE:
+        done = await connection.fetchrow(queries()["pause_countdown"].sql, contest_id, change.left_ms)
+    else:
+        done = await connection.fetchrow(queries()["resume_countdown"].sql, contest_id)
+    if done is None:
         is_due = row["start_at"] is not None and row["start_at"] <= row["at"]
         raise ClockRefusal(ContestRefusal.HAS_STARTED if is_due else ContestRefusal.NOTHING_TO_DO)
     return [(EventType.CONTEST, "", None)]

@@ -6,7 +6,11 @@ import datetime as dt
 
 from pydantic import AwareDatetime, Field
 
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.base import RequestModel
+from deepoj.contests.clock import parse_reltime
+
+_LONGEST_MS = 366 * 24 * 3_600_000
 
 
 class ContestPatch(RequestModel):
@@ -20,6 +24,18 @@ class ContestPatch(RequestModel):
     def changed(self) -> set[str]:
         """Return the names of what is to be changed. null changes it too: a start may be unknown again."""
         return self.model_fields_set - {"id"}
+
+    def left_ms(self) -> int | None:
+        """Return how much is left when the countdown is paused; None: it is not. Refused if that is no time."""
+        if self.countdown_pause_time is None:
+            return None
+        try:
+            left_ms = parse_reltime(self.countdown_pause_time)
+        except ValueError:
+            left_ms = -1
+        if not 0 <= left_ms <= _LONGEST_MS:
+            raise Refused(ApiError.INVALID, field="countdown_pause_time", problem="a time like 0:10:00")
+        return left_ms
 
     def utc(self, time: dt.datetime | None) -> dt.datetime | None:
         """Return a time in whole milliseconds, as the Contest API writes it."""

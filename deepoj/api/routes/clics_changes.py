@@ -43,6 +43,8 @@ from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
+    ClockAct,
+    ClockChange,
     CommentaryDraft,
     Contest,
     ContestObject,
@@ -266,13 +268,18 @@ class ContestApiChanges:
     async def _start(self, user: User, contest: Contest, body: ContestPatch) -> Response:
         soon = dt.datetime.now(dt.UTC) + _START_MARGIN
         start_at = body.utc(body.start_time)
-        if body.countdown_pause_time is not None:
-            raise _unmoved("this server does not pause a countdown; set start_time to null")
+        left_ms = body.left_ms()
+        if left_ms is not None and start_at is not None:
+            raise Refused(ApiError.INVALID, field="countdown_pause_time", problem="with a start_time of null")
         if contest.started_at is not None or (contest.rules.start_at is not None and contest.rules.start_at <= soon):
             raise _unmoved("the contest has started, or starts within 30 seconds")
         if start_at is not None and start_at <= soon:
             raise _unmoved("the new start is past, or within 30 seconds")
-        changed = await self._change(user, contest, start_at=start_at)
+        act = ClockAct.MOVE if left_ms is None else ClockAct.PAUSE
+        change = ClockChange(act=act, start_at=start_at, left_ms=left_ms)
+        changed = await self._contests.change_clock(contest.id, change, by=user.id)
+        if isinstance(changed, ContestRefusal):
+            raise _refused(changed)
         return answer_of(encoded(contest_object(changed)))
 
     async def _thaw(self, user: User, contest: Contest, body: ContestPatch) -> Response:
