@@ -28,6 +28,8 @@ class ContestClock:
 
     def time_ms(self, at_ms: int) -> int:
         """Return the contest time of a moment; negative before the start."""
+        if not self.removed:
+            return at_ms - self.start_ms
         gone_ms = sum(
             (at_ms if end_ms is None else min(at_ms, end_ms)) - max(start_ms, self.start_ms)
             for start_ms, end_ms in self.removed

@@ -232,9 +232,8 @@ class ContestLedger:
             return False
         return self.review_of(submission_id).get("verified") != judging_of(judgement_id)
 
-    def outcome_of(self, submission_id: str) -> AttemptOutcome:
-        """Return what a submission means to the jury's board."""
-        judgement = self.judgement_of(submission_id)
+    def _outcome_of(self, judgement: Object | None) -> AttemptOutcome:
+        """Return what a submission with a judgement means to the jury's board."""
         if judgement is None:
             return AttemptOutcome.PENDING
         verdict = judgement["verdict"]
@@ -266,10 +265,10 @@ class ContestLedger:
                 attempts.append(pair[0] if is_shown else _without_verdict(pair[0]))
         return self._empty_board((), ()).cell_of(sorted(attempts))
 
-    def _points_of(self, submission_id: str, late_ms: int) -> tuple[float, tuple[tuple[str, float], ...]]:
-        """Return what a submission gets, and its subtasks. ``late_ms``: after its deadline, negative before it."""
-        judgement = self.judgement_of(submission_id) if self.is_scored else None
-        if judgement is None:
+    def _points_of(self, judgement: Object | None, late_ms: int) -> tuple[float, tuple[tuple[str, float], ...]]:
+        """Return what a submission with a judgement gets, and its subtasks. ``late_ms``: after its deadline, negative
+        before it."""
+        if judgement is None or not self.is_scored:
             return 0.0, ()
         score = float(judgement.get("score") or 0)
         if self.contest["kind"] == ContestKind.HOMEWORK:
@@ -355,15 +354,18 @@ class ContestLedger:
     def _layout(self) -> _Layout:
         """Return what the boards depend on besides submissions and judgements."""
         problems = self.objects[EventType.PROBLEMS]
+        order = sorted(problems, key=lambda label: (problems[label]["ordinal"], label))
         extensions = tuple((team, one["extra_ms"]) for team, one in self.objects[EventType.EXTENSIONS].items())
         return (
-            tuple(sorted(problems, key=lambda label: (problems[label]["ordinal"], label))),
+            tuple(order),
             tuple(team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)),
             (
                 self.clock,
                 self.freeze_ms,
                 self.keeping_back,
                 extensions,
+                # what a verdict of the jury gives
+                tuple(problems[label].get("max_score") for label in order),
                 *(self.contest.get(name) for name in _BOARD_RULES),
             ),
         )
@@ -388,7 +390,9 @@ class ContestLedger:
         deadline_ms = int(self.contest.get("duration_ms", 0)) + self.extension_ms(submission["team_id"])
         if not 0 <= time_ms < deadline_ms + int(self.contest.get("late_ms") or 0):
             return None
-        points, subtasks = self._points_of(submission_id, time_ms - deadline_ms)
+        judgement_id = self.current_judgement(submission_id)
+        judgement = None if judgement_id is None else self.judgement(judgement_id)
+        points, subtasks = self._points_of(judgement, time_ms - deadline_ms)
         known = BoardAttempt(
             time_ms=time_ms,
             # what was sent in an interval that is removed has one contest time, and keeps its order
@@ -396,11 +400,10 @@ class ContestLedger:
             submission_id=submission_id,
             team_id=submission["team_id"],
             problem_id=submission["problem_id"],
-            outcome=self.outcome_of(submission_id),
+            outcome=self._outcome_of(judgement),
             points=points,
             subtasks=subtasks,
         )
-        judgement_id = self.current_judgement(submission_id)
         is_withheld = (freeze_ms is not None and time_ms >= freeze_ms) or (
             judgement_id is not None and self.is_kept_back(judgement_id)
         )
