@@ -46,8 +46,7 @@ _RUN: _Statuses = (401, 403, 403, 403, 403, 200, 403, 200)
 _NO_SUBMISSION: _Statuses = (401, 403, 403, 403, 403, 404, 403, 404)
 _TOO_LATE: _Statuses = (401, 403, 403, 403, 403, 409, 403, 409)
 _CLOSED: _Statuses = (401, 403, 403, 403, 403, 403, 403, 403)
-#: pages: of accounts; of teams and those who run contests; of the latter, answered and refused
-_MEMBERS: _Statuses = (LOGIN, 200, 200, 200, 200, 200, 200, 200)
+#: pages: of teams and those who run contests; of the latter, answered and refused
 _INSIDE: _Statuses = (LOGIN, 403, 200, 200, 403, 200, 403, 200)
 _NO_FILE: _Statuses = (LOGIN, 403, 404, 404, 403, 404, 403, 404)
 _JURY_PAGE: _Statuses = (LOGIN, 403, 403, 403, 403, 200, 403, 200)
@@ -55,13 +54,26 @@ _JURY_FORM: _Statuses = (LOGIN, 403, 403, 403, 403, 303, 403, 303)
 _JURY_LATE: _Statuses = (LOGIN, 403, 403, 403, 403, 409, 403, 409)
 _TEAM_FORM: _Statuses = (LOGIN, 403, 303, 303, 403, 403, 403, 403)
 _CLOSED_FORM: _Statuses = (LOGIN, 403, 403, 403, 403, 403, 403, 403)
+
+
+def _jury(status: int) -> _Statuses:
+    """Return the statuses of a route of the API that is for those who run contests."""
+    return (401, 403, 403, 403, 403, status, 403, status)
+
+
+def _jury_page(status: int) -> _Statuses:
+    return (LOGIN, *_jury(status)[1:])
+
+
+#: the problem has none, or the language is unknown
+_SAMPLES: _Statuses = (LOGIN, 403, 400, 400, 403, 400, 403, 400)
 _SENT = {"language": "cpp17", "code": "int main(){}"}
 _ZIPPED = {"problem_id": "A", "language_id": "cpp17", "files": [{"data": _zip(), "mime": "application/zip"}]}
 #: endpoints that not everybody has
 _ENDPOINTS: Mapping[str, _Statuses] = {
     "account": (404, *_ALL[1:]),
     "accounts": (404, 404, 200, 200, 404, 200, 404, 200),
-    "runs": (404, 404, 404, 404, 404, 200, 404, 200),
+    "persons": (404, 404, 200, 200, 404, 200, 404, 200),
 }
 #: each route and page with a request → who gets which status while the contest runs, in the order of the callers
 _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
@@ -98,7 +110,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     **{("GET", f"{_PAGES}{path}"): (None, _ALL)
        for path in ("", "/scoreboard", "/scoreboard/events", "/clarifications")},
     ("GET", f"{_PAGES}/board"): (None, (303,) * 8),
-    ("GET", f"{_PAGES}/submissions"): (None, _MEMBERS),
+    ("GET", f"{_PAGES}/submissions"): (None, _ALL),
     ("GET", f"{_PAGES}/problems/A"): (None, _INSIDE),
     ("GET", f"{_PAGES}/problems/A/statement/files/none.png"): (None, _NO_FILE),
     ("GET", f"{_PAGES}/problems/A/attachments/none.txt"): (None, _NO_FILE),
@@ -110,6 +122,46 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
        for path in ("", "/scoreboard", "/scoreboard/events", "/submissions", "/clarifications")},
     ("POST", f"{_MANAGE}/clarifications"): ({"text": "x"}, _JURY_FORM),
     ("POST", _MANAGE): ({"act": "remove_problem", "label": "Z"}, _JURY_FORM),
+    # awards and commentary, rejudges and reviews, teams and their passwords, the clock: those who run contests
+    ("POST", f"{_CLICS}/awards"): ({"id": "", "citation": "x", "team_ids": ["1"]}, _jury(400)),
+    ("PUT", f"{_CLICS}/awards/x"): ({"id": "x", "citation": "x", "team_ids": ["1"]}, _jury(200)),
+    ("PATCH", f"{_CLICS}/awards/x"): ({"id": "x", "citation": "y"}, _jury(200)),
+    ("DELETE", f"{_CLICS}/awards/x"): (None, (401, 403, 403, 403, 403, 204, 403, 404)),
+    ("POST", f"{_CLICS}/commentary"): ({"message": ""}, _jury(400)),
+    **{("GET", f"{_API}{path}"): (None, _jury(200)) for path in ("/rejudges", "/waits", "/clock")},
+    ("POST", f"{_API}/rejudges"): ({"verdict": "none"}, _jury(400)),
+    ("GET", f"{_API}/rejudges/9"): (None, _jury(404)),
+    ("POST", f"{_API}/rejudges/9/apply"): ({}, _jury(404)),
+    ("POST", f"{_API}/rejudges/9/cancel"): ({}, _jury(404)),
+    ("GET", f"{_API}/submissions/9/review"): (None, _jury(404)),
+    ("POST", f"{_API}/submissions/9/review"): ({"act": "claim"}, _jury(404)),
+    ("POST", f"{_API}/copy"): ({"key": "finals"}, _jury(409)),
+    ("PATCH", f"{_API}/teams/3"): ({"hidden": False}, _jury(200)),
+    ("DELETE", f"{_API}/teams/9"): (None, _jury(404)),
+    # of an administrator alone: passwords are theirs
+    ("POST", f"{_API}/credentials"): ({"teams": ["9"]}, (401, 403, 403, 403, 403, 403, 403, 404)),
+    ("POST", f"{_API}/practice"): ({}, _jury(409)),
+    ("POST", f"{_API}/clock"): ({"act": "resume"}, _jury(409)),
+    ("POST", f"{_API}/registration"): ({}, (401, 409, 200, 200, 409, 409, 409, 409)),
+    ("DELETE", f"{_API}/registration"): (None, _CLOSED),
+    **{("GET", f"{_API}{path}"): (None, _ALL) for path in ("/scoreboard/1/A", "/scoreboard.html", "/submissions")},
+    ("GET", f"{_API}/problems/A/statement"): (None, (401, *_INSIDE[1:])),
+    ("GET", f"{_API}/problems/A/statement/files/none.png"): (None, (401, *_NO_FILE[1:])),
+    ("GET", f"{_API}/problems/A/attachments/none.txt"): (None, (401, *_NO_FILE[1:])),
+    ("GET", f"{_PAGES}/board/1/A"): (None, _ALL),
+    ("POST", f"{_PAGES}/problems/A/samples"): ({"language": "none", "code": "x"}, _SAMPLES),
+    ("GET", f"{_PAGES}/problems/A/samples"): (None, (LOGIN, 403, 303, 303, 403, 303, 403, 303)),
+    ("POST", f"{_PAGES}/registration"): ({"act": "register"}, (LOGIN, 409, 303, 303, 409, 409, 409, 409)),
+    **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
+       for path in ("/rejudges", "/waits", "/teams", "/afterwards", "/clock")},
+    ("GET", f"{_MANAGE}/rejudges/9"): (None, _jury_page(404)),
+    ("GET", f"{_MANAGE}/submissions/9"): (None, _jury_page(404)),
+    **{("POST", f"{_MANAGE}{path}"): ({"act": "none", "verdict": "none"}, _jury_page(400))
+       for path in ("/rejudges", "/teams", "/afterwards", "/clock")},
+    ("POST", f"{_MANAGE}/rejudges/9"): ({"act": "cancel"}, _jury_page(404)),
+    ("POST", f"{_MANAGE}/submissions/9"): ({"act": "claim"}, _jury_page(404)),
+    ("POST", f"{_MANAGE}/credentials"): ({"team": "9"}, (LOGIN, 403, 403, 403, 403, 403, 403, 404)),
+    ("POST", f"{_MANAGE}/credentials.csv"): ({"slips": ""}, (LOGIN, 403, 403, 403, 403, 403, 403, 200)),
     ("DELETE", _API): (None, _TOO_LATE),
 }  # fmt: skip
 _NO_SUBMIT = {
@@ -124,6 +176,11 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
         # there is no such problem yet
         ("POST", f"{_CLICS}/submissions"): (401, 403, 400, 400, 403, 403, 403, 403),
         ("GET", f"{_PAGES}/problems/A"): (LOGIN, 403, 404, 404, 403, 200, 403, 200),
+        ("GET", f"{_API}/problems/A/statement"): (401, 403, 404, 404, 403, 200, 403, 200),
+        ("GET", f"{_API}/scoreboard/1/A"): (404, 404, 404, 404, 404, 200, 404, 200),
+        ("GET", f"{_PAGES}/board/1/A"): (404, 404, 404, 404, 404, 200, 404, 200),
+        ("POST", f"{_PAGES}/problems/A/samples"): (LOGIN, 403, 404, 404, 403, 400, 403, 400),
+        ("GET", f"{_PAGES}/problems/A/samples"): (LOGIN, 403, 404, 404, 403, 303, 403, 303),
         ("POST", f"{_PAGES}/problems/A"): (LOGIN, 403, 404, 404, 403, 403, 403, 403),
         ("DELETE", _API): (401, 403, 403, 403, 403, 200, 403, 404),
     },
@@ -143,6 +200,14 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
         ("POST", f"{_PAGES}/clarifications"): (LOGIN, 403, 409, 409, 403, 403, 403, 403),
         ("POST", f"{_MANAGE}/clarifications"): _JURY_LATE,
         ("POST", _MANAGE): _JURY_LATE,
+        ("PUT", f"{_CLICS}/awards/x"): _CLOSED,
+        ("PATCH", f"{_CLICS}/awards/x"): _jury(404),
+        ("DELETE", f"{_CLICS}/awards/x"): _jury(404),
+        ("POST", f"{_API}/registration"): (401, *(409,) * 7),
+        ("POST", f"{_PAGES}/registration"): (LOGIN, *(409,) * 7),
+        ("DELETE", f"{_API}/registration"): (401, *(409,) * 7),
+        ("POST", f"{_API}/submissions/9/review"): _TOO_LATE,
+        ("PATCH", f"{_API}/teams/3"): _TOO_LATE,
     },
 }  # fmt: skip
 
