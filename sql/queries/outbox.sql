@@ -49,13 +49,18 @@ UPDATE outbox_events SET last_error = $2, updated_at = now()
 WHERE id = ANY (ARRAY (SELECT id FROM undelivered WHERE status = 'pending'));
 
 -- name: outbox_waiting
--- For each lane in $1 the number of due events, counted to at most $2, and whether any event is pending, due or not.
+-- For each lane in $1 the number of due events, counted to at most $2, and whether any event is pending, due or not. An event
+-- that is due at no time (outbox_hold) waits for a person, here and below, and is no sign of a slow dispatcher.
 SELECT lane.priority,
        (SELECT count(*) FROM (
             SELECT FROM outbox_events AS e
             WHERE e.status = 'pending' AND e.priority = lane.priority AND e.next_attempt_at <= now() LIMIT $2) AS due
        ) AS due,
-       EXISTS (SELECT FROM outbox_events AS e WHERE e.status = 'pending' AND e.priority = lane.priority) AS is_waiting
+       (SELECT count(*) > 0 FROM (
+            SELECT FROM outbox_events AS e
+            WHERE e.status = 'pending' AND e.priority = lane.priority AND isfinite(e.next_attempt_at)
+            ORDER BY e.turn, e.id LIMIT 1) AS one
+       ) AS is_waiting
 FROM unnest($1::int[]) AS lane (priority);
 
 -- name: outbox_pending
@@ -66,14 +71,19 @@ FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(created_at) AS since FROM (
         SELECT e.created_at FROM outbox_events AS e
-        WHERE e.status = 'pending' AND e.priority = lane.priority ORDER BY e.turn, e.id LIMIT $2) AS counted
+        WHERE e.status = 'pending' AND e.priority = lane.priority AND isfinite(e.next_attempt_at)
+        ORDER BY e.turn, e.id LIMIT $2) AS counted
 ) AS waiting;
 
 -- name: oldest_unfinished_age_ms
 -- The age of the oldest unfinished submission; for a rejudge, whose row is old by nature, since its last change.
 SELECT floor(extract(epoch FROM now() - CASE WHEN judging = 1 THEN created_at ELSE updated_at END) * 1000)::bigint
        AS age_ms
-FROM submissions WHERE state IN ('pending', 'processing') ORDER BY id LIMIT 1;
+FROM submissions AS s
+WHERE state IN ('pending', 'processing')
+  AND coalesce((SELECT isfinite(e.next_attempt_at) FROM outbox_events AS e
+                WHERE e.job_id = s.job_id ORDER BY e.id DESC LIMIT 1), true)
+ORDER BY id LIMIT 1;
 
 -- name: outbox_of_job
 -- A job's outbox events, newest first.

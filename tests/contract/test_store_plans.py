@@ -58,8 +58,8 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "withdraw_event": ("uuid", "gen_random_uuid()"),
     "submission": ("uuid", "gen_random_uuid()"),
     "submission_list": (
-        "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint",
-        "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7",
+        "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean",
+        "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7, false",
     ),
     "account_and_submission": ("bigint, uuid", "1000, gen_random_uuid()"),
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "100, 0.5, 10, '{1,0,-1,-2}', '{100,100,100,100}'"),
