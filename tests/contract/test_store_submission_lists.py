@@ -137,9 +137,9 @@ async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) ->
         f"gen_random_uuid(), {problem.id}, {user_id}, 'x', 'c', 1, 1 FROM generate_series(1, 9000)"
     )
     real.sql("ANALYZE")
-    types = "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint"
+    types = "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean"
     words = ["NULL" if one is None else str(one) for one in (query.user_id, query.problem_id)]
-    call = f"{', '.join(words)}, NULL, NULL, '-infinity', 'infinity', 0, 51, 51, NULL"
+    call = f"{', '.join(words)}, NULL, NULL, '-infinity', 'infinity', 0, 51, 51, NULL, false"
     plan = real.sql(
         f"{await session_settings(real.pg_store)}PREPARE p ({types}) AS {queries()['submission_list'].sql}; "
         f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) EXECUTE p({call})"
