@@ -221,6 +221,8 @@ async def test_homework_of_a_group_is_scored_from_its_creation_to_its_csv(scene:
     members = {"format": "members", "text": "class 7"}
     assert (await scene.done("jury", "POST", "/finals/teams", members))["teams"] == 2
     assert (await scene.done("jury", "POST", "/finals/teams", members))["teams"] == 2, "it may be done again"
+    named = "SELECT object_id FROM contest_events WHERE type = 'teams' AND data -> 'name' IS NOT NULL"
+    assert scene.lab.rows(named) == [], "the ledger has no names of people"
     page = await scene.done("jury", "GET", "/finals/teams")
     assert [(team["name"], team["accounts"]) for team in page["teams"]] == [("lark", ["lark"]), ("owl", ["owl"])]
     assert {one["name"] for one in page["groups"] if one["id"] in page["teams"][0]["group_ids"]} == {"Class 7"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.words.contests import ContestFeedback, ContestKind
+from deepoj.words.contests import ContestFeedback, ContestKind, EventType
 from deepoj.words.groups import UserGroup
 from tests.contract.labs import PgLab
 from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, arena, draft_problem, rules
@@ -53,9 +53,13 @@ async def test_points_by_subtask_are_on_the_board_and_in_the_teams_pages(tmp_pat
         place.submitted(contest, number, "red", "A", minute)
         place.judged(contest, number, "Partial", score=first + second, groups=[["1", first], ["2", second]])
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
-    assert re.search(r'class="cell share-3 waits" title="1: 30 · 2: 45.5"><span aria-hidden="true">75.5 \?', board)
+    assert re.search(
+        r'class="cell share-3 waits" title="1: 30 · 2: 45.5"><a href="board/red/A"><span[^>]*>75.5 \?', board
+    )
     assert '<td class="number solved-count">75.5</td>' in board
     assert "Penalty" not in board
+    opened = (await place.visits[OTHER].get("/contests/finals/board/red/A")).text
+    assert "Of each subtask the best counts: 1: 30 · 2: 45.5" in opened
     own = await place.visits[TEAM].get("/contests/finals")
     assert "<strong>100</strong> / 100<br><small>1: 30 · 2: 70</small>" in own.text, "it sees its own verdicts"
     listed = await place.visits[TEAM].get("/contests/finals/submissions")
@@ -81,6 +85,11 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     place.judged(contest, 900, "Accepted", score=100, groups=[])
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
     assert '<td class="number solved-count">85</td>' in board
+    place.tell(contest, EventType.EXTENSIONS, "blue", {"extra_ms": HOUR_MS // 3, "reason": "illness", "by": 1})
+    extended = await place.visits[OTHER].get("/contests/finals/problems/A")
+    assert "now loses 15 % of its points" in extended.text, "its deadline was ten minutes ago"
+    board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
+    assert '<td class="number solved-count">100</td>' in board
 
 
 async def test_the_members_of_a_group_become_teams_of_one(tmp_path: Path, real: PgLab) -> None:
@@ -95,7 +104,7 @@ async def test_the_members_of_a_group_become_teams_of_one(tmp_path: Path, real: 
     assert done.location == f"{here}?done=members", done.text
     user = await real.pg_store.accounts.credentials(MEMBER)
     assert user is not None
-    assert await real.pg_store.contests.team_of(contest.id, user.user.id) == MEMBER
+    assert await real.pg_store.contests.team_of(contest.id, user.user.id) == f"u{user.user.id}"
     refused = await jury.post(here, {"act": "members", "members": "No class"})
     assert refused.status == 400
     assert "the name of a group of accounts" in refused.text
