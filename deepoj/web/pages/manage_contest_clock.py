@@ -15,9 +15,9 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right
 from deepoj.web import forms
+from deepoj.web.contest_forms import length_ms, moment_in, whole_number
 from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.page import needs, page
-from deepoj.web.pages.manage_contests import length_ms, moment_in, whole_number
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClockAct, ClockChange, EventType

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,6 +23,7 @@ from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
+from deepoj.web.contest_forms import kind_of, problem_of, rules_of, shown_rules, whole_number
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import needs, page
 from deepoj.web.pages.jury_contest import REVIEW_FILTERS
@@ -32,9 +32,7 @@ from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import (
     ClarificationDraft,
-    ContestFeedback,
     ContestKind,
-    ContestProblem,
     ContestRules,
     EventType,
 )
@@ -47,11 +45,6 @@ _MAX_NUMBER = 2**31 - 1
 _MAX_FAULTS = 50
 #: groups of accounts that are offered by name
 _MAX_GROUPS = 200
-_LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
-_POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
-_MINUTES = re.compile(r"[0-9]{1,6}")
-#: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
-_ZONE = re.compile(r"-?[0-9]{1,4}")
 _MS_PER_MINUTE = 60_000
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
@@ -127,8 +120,8 @@ class ManageContestPages:
         form = forms.SentForm({})
         try:
             form = await self._read(visitor)
-            kind = _kind(form.get("kind"))
-            contest = await self._contesting.create(form.line("key"), kind, _rules(form, None, kind), visitor.member)
+            kind = kind_of(form.get("kind"))
+            contest = await self._contesting.create(form.line("key"), kind, rules_of(form, None, kind), visitor.member)
         except Refused as refused:
             return await self._contests(visitor, form, refused)
         return redirect(f"/manage/contests/{contest.key}?done=made")
@@ -245,7 +238,7 @@ class ManageContestPages:
         now = dt.datetime.now(dt.UTC)
         match form.get("act"):
             case "rules":
-                rules = _rules(form, contest.rules, contest.kind)
+                rules = rules_of(form, contest.rules, contest.kind)
                 changes = {name: getattr(rules, name) for name in ContestRules.__dataclass_fields__}
                 await contesting.change(contest, user, **changes)
             case "start":
@@ -256,7 +249,7 @@ class ManageContestPages:
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
                 await contesting.finalize(contest, Medals(**medals), user)
             case "problem":
-                await contesting.put_problem(contest, _problem(form), user)
+                await contesting.put_problem(contest, problem_of(form), user)
             case "remove_problem":
                 await contesting.remove_problem(contest, form.get("label"), user)
             case "teams":
@@ -281,7 +274,7 @@ class ManageContestPages:
         self, visitor: Visitor, form: forms.SentForm | None = None, refused: Refused | None = None
     ) -> Response:
         found = await self._contesting.listed(visitor.user)
-        kind = _kind(request.args.get("kind", "") if form is None else form.get("kind"))
+        kind = kind_of(request.args.get("kind", "") if form is None else form.get("kind"))
         return self._pages.html_with_refusal(
             "manage_contests.html",
             visitor,
@@ -289,7 +282,7 @@ class ManageContestPages:
             contests=[(contest, phase_of(contest).value) for contest in found],
             kinds=_KINDS,
             kind=kind.value,
-            sent=_shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
+            sent=shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
         )
 
     async def _contest(
@@ -309,7 +302,7 @@ class ManageContestPages:
             refused,
             http_status=422 if faults else 200,
             kind=reading.contest.kind.value,
-            sent=_shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
+            sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
             typed=sent.get("list", ""),
             faults=[
@@ -347,132 +340,6 @@ class ManageContestPages:
         path = f"/manage/contests/{reading.contest.key}"
         remember_read(response, found, path, is_encrypted=self._visitors.is_encrypted())
         return response
-
-
-def _kind(word: str) -> ContestKind:
-    return ContestKind(word) if word in set(ContestKind) else ContestKind.ICPC
-
-
-def _rules(form: forms.SentForm, former: ContestRules | None, kind: ContestKind) -> ContestRules:
-    """Return the rules that a form of a kind says. Raises Refused."""
-    freeze, feedback = form.line("freeze"), form.get("feedback")
-    rules = replace(
-        former or ContestRules(name="", duration_ms=1),
-        name=form.line("name"),
-        formal_name=form.line("formal_name"),
-        is_public=bool(form.get("is_public")),
-        start_at=moment_in(form, "start_at"),
-        duration_ms=length_ms(form, "length"),
-        feedback=ContestFeedback(feedback) if feedback in set(ContestFeedback) else ContestFeedback.FULL,
-        is_verifying=bool(form.get("is_verifying")),
-        allows_custom_runs=bool(form.get("allows_custom_runs")),
-    )
-    if kind is ContestKind.HOMEWORK:
-        rules = replace(
-            rules,
-            late_ms=length_ms(form, "late") if form.line("late") else 0,
-            late_step_ms=length_ms(form, "late_step"),
-            late_percent=whole_number(form, "late_percent"),
-        )
-    else:
-        rules = replace(rules, freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None)
-    if kind is ContestKind.ICPC:
-        rules = replace(
-            rules,
-            penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
-            is_compile_error_free=bool(form.get("is_compile_error_free")),
-        )
-    if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
-        return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
-    return rules
-
-
-def length_ms(form: forms.SentForm, name: str = "length") -> int:
-    """Return the length that a field says, in milliseconds. Raises Refused."""
-    length = _LENGTH.fullmatch(form.line(name))
-    if length is None:
-        raise Refused(ApiError.INVALID, field=name, problem="hours and minutes, such as 5:00")
-    return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
-
-
-def _clock(ms: int) -> str:
-    hours, minutes = divmod(ms // _MS_PER_MINUTE, 60)
-    return f"{hours}:{minutes:02}"
-
-
-def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
-    """Return the time of a field, in the zone that the form's script has told, or UTC. Raises Refused."""
-    raw, zone = form.line(name), form.line("zone") or "0"
-    if not raw:
-        return None
-    try:
-        at = dt.datetime.fromisoformat(raw)
-        if not _ZONE.fullmatch(zone):
-            raise ValueError(zone)
-        return (at + dt.timedelta(minutes=int(zone))).replace(tzinfo=dt.UTC)
-    except (ValueError, OverflowError) as error:
-        raise Refused(ApiError.INVALID, field=name, problem="a time such as 2026-01-31T09:00") from error
-
-
-def whole_number(form: forms.SentForm, name: str) -> int:
-    """Return the number of a field. Raises Refused."""
-    if not _MINUTES.fullmatch(form.line(name)):
-        raise Refused(ApiError.INVALID, field=name, problem="a whole number")
-    return int(form.line(name))
-
-
-def _problem(form: forms.SentForm) -> ContestProblem:
-    return ContestProblem(
-        label=form.line("label"),
-        problem_id=whole_number(form, "problem_id"),
-        ordinal=0,
-        name=form.line("name"),
-        rgb=form.line("rgb") if form.get("has_color") else "",
-        color=form.line("color"),
-        max_score=_points(form.line("max_score") or "100"),
-    )
-
-
-def _points(line: str) -> float:
-    if not _POINTS.fullmatch(line):
-        raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
-    return float(line)
-
-
-def _shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str, Any]:
-    """Return the fields of the form of rules: what was sent, or what is."""
-    names = (
-        "key", "name", "formal_name", "length", "freeze", "penalty", "is_public", "is_compile_error_free", "late",
-        "late_step", "late_percent", "feedback", "is_verifying", "allows_custom_runs",
-    )  # fmt: skip
-    if sent:
-        fields = {name: sent.get(name, "") for name in names}
-        try:
-            start_at = moment_in(forms.SentForm(sent), "start_at")
-        except Refused:
-            start_at = None
-        return {**fields, "start_at": _field_of(start_at)}
-    return {
-        "key": "",
-        "name": shown.name,
-        "formal_name": shown.formal_name,
-        "length": _clock(shown.duration_ms),
-        "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
-        "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
-        "is_public": shown.is_public,
-        "is_compile_error_free": shown.is_compile_error_free,
-        "late": _clock(shown.late_ms) if shown.late_ms else "",
-        "late_step": _clock(shown.late_step_ms),
-        "late_percent": str(shown.late_percent),
-        "feedback": shown.feedback.value,
-        "is_verifying": shown.is_verifying,
-        "allows_custom_runs": shown.allows_custom_runs,
-        "start_at": _field_of(shown.start_at),
-    }
-
-
-def _field_of(at: dt.datetime | None) -> str:
-    return "" if at is None else at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _teams(reading: ContestReading) -> list[dict[str, Any]]:

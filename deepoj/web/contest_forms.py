@@ -1,0 +1,155 @@
+"""Forms of contests: what is sent, as rules and problems, and what is, as the fields of a form."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from deepoj.api.errors import ApiError, Refused
+from deepoj.web import forms
+from deepoj.words.contests import ContestFeedback, ContestKind, ContestProblem, ContestRegistration, ContestRules
+
+_LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
+_POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_MINUTES = re.compile(r"[0-9]{1,6}")
+#: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
+_ZONE = re.compile(r"-?[0-9]{1,4}")
+_MS_PER_MINUTE = 60_000
+
+
+def kind_of(word: str) -> ContestKind:
+    """Return the kind that a field says; an unknown word is the usual kind."""
+    return ContestKind(word) if word in set(ContestKind) else ContestKind.ICPC
+
+
+def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKind) -> ContestRules:
+    """Return the rules that a form of a kind says. Raises Refused."""
+    freeze, feedback = form.line("freeze"), form.get("feedback")
+    rules = replace(
+        former or ContestRules(name="", duration_ms=1),
+        name=form.line("name"),
+        formal_name=form.line("formal_name"),
+        is_public=bool(form.get("is_public")),
+        start_at=moment_in(form, "start_at"),
+        duration_ms=length_ms(form, "length"),
+        feedback=ContestFeedback(feedback) if feedback in set(ContestFeedback) else ContestFeedback.FULL,
+        is_verifying=bool(form.get("is_verifying")),
+        allows_custom_runs=bool(form.get("allows_custom_runs")),
+        languages=tuple(key.strip() for key in form.line("languages").split(",") if key.strip()),
+        registration=ContestRegistration.OPEN if form.get("is_open") else ContestRegistration.CLOSED,
+    )
+    if kind is ContestKind.HOMEWORK:
+        rules = replace(
+            rules,
+            late_ms=length_ms(form, "late") if form.line("late") else 0,
+            late_step_ms=length_ms(form, "late_step"),
+            late_percent=whole_number(form, "late_percent"),
+        )
+    else:
+        rules = replace(rules, freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None)
+    if kind is ContestKind.ICPC:
+        rules = replace(
+            rules,
+            penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
+            is_compile_error_free=bool(form.get("is_compile_error_free")),
+        )
+    if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
+        return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
+    return rules
+
+
+def length_ms(form: forms.SentForm, name: str = "length") -> int:
+    """Return the length that a field says, in milliseconds. Raises Refused."""
+    length = _LENGTH.fullmatch(form.line(name))
+    if length is None:
+        raise Refused(ApiError.INVALID, field=name, problem="hours and minutes, such as 5:00")
+    return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
+
+
+def _clock(ms: int) -> str:
+    hours, minutes = divmod(ms // _MS_PER_MINUTE, 60)
+    return f"{hours}:{minutes:02}"
+
+
+def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
+    """Return the time of a field, in the zone that the form's script has told, or UTC. Raises Refused."""
+    raw, zone = form.line(name), form.line("zone") or "0"
+    if not raw:
+        return None
+    try:
+        at = dt.datetime.fromisoformat(raw)
+        if not _ZONE.fullmatch(zone):
+            raise ValueError(zone)
+        return (at + dt.timedelta(minutes=int(zone))).replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError) as error:
+        raise Refused(ApiError.INVALID, field=name, problem="a time such as 2026-01-31T09:00") from error
+
+
+def whole_number(form: forms.SentForm, name: str) -> int:
+    """Return the number of a field. Raises Refused."""
+    if not _MINUTES.fullmatch(form.line(name)):
+        raise Refused(ApiError.INVALID, field=name, problem="a whole number")
+    return int(form.line(name))
+
+
+def problem_of(form: forms.SentForm) -> ContestProblem:
+    """Return the problem that a form says. Raises Refused."""
+    return ContestProblem(
+        label=form.line("label"),
+        problem_id=whole_number(form, "problem_id"),
+        ordinal=0,
+        name=form.line("name"),
+        rgb=form.line("rgb") if form.get("has_color") else "",
+        color=form.line("color"),
+        max_score=_points(form.line("max_score") or "100"),
+        time_limit_ms=whole_number(form, "time_limit_ms") if form.line("time_limit_ms") else None,
+        memory_limit_mb=whole_number(form, "memory_limit_mb") if form.line("memory_limit_mb") else None,
+    )
+
+
+def _points(line: str) -> float:
+    if not _POINTS.fullmatch(line):
+        raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
+    return float(line)
+
+
+def shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the fields of the form of rules: what was sent, or what is."""
+    names = (
+        "key", "name", "formal_name", "length", "freeze", "penalty", "is_public", "is_compile_error_free", "late",
+        "late_step", "late_percent", "feedback", "is_verifying", "allows_custom_runs", "languages",
+        "is_open",
+    )  # fmt: skip
+    if sent:
+        fields = {name: sent.get(name, "") for name in names}
+        try:
+            start_at = moment_in(forms.SentForm(sent), "start_at")
+        except Refused:
+            start_at = None
+        return {**fields, "start_at": _field_of(start_at)}
+    return {
+        "key": "",
+        "name": shown.name,
+        "formal_name": shown.formal_name,
+        "length": _clock(shown.duration_ms),
+        "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
+        "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
+        "is_public": shown.is_public,
+        "is_compile_error_free": shown.is_compile_error_free,
+        "late": _clock(shown.late_ms) if shown.late_ms else "",
+        "late_step": _clock(shown.late_step_ms),
+        "late_percent": str(shown.late_percent),
+        "feedback": shown.feedback.value,
+        "is_verifying": shown.is_verifying,
+        "allows_custom_runs": shown.allows_custom_runs,
+        "languages": ", ".join(shown.languages),
+        "is_open": shown.registration is ContestRegistration.OPEN,
+        "start_at": _field_of(shown.start_at),
+    }
+
+
+def _field_of(at: dt.datetime | None) -> str:
+    return "" if at is None else at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
