@@ -44,7 +44,7 @@ class ContestChanges(RequestModel):
     late_step_ms: int | None = Field(None, description=_LATE_STEP)
     late_percent: int | None = Field(None, description=_LATE_PERCENT)
     languages: list[str] | None = Field(None, description=_LANGUAGES)
-    registration: ContestRegistration | None = Field(None, description=_REGISTRATION)
+    registration: ContestRegistration | None = Field(None, strict=False, description=_REGISTRATION)
 
 
 class ContestBody(RequestModel):
@@ -68,7 +68,7 @@ class ContestBody(RequestModel):
     late_step_ms: int = Field(24 * 3_600_000, description=_LATE_STEP)
     late_percent: int = Field(0, description=_LATE_PERCENT)
     languages: list[str] = Field([], description=_LANGUAGES)
-    registration: ContestRegistration = Field(ContestRegistration.CLOSED, description=_REGISTRATION)
+    registration: ContestRegistration = Field(ContestRegistration.CLOSED, strict=False, description=_REGISTRATION)
 
 
 class ContestRegistered(ResponseModel):
