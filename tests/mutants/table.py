@@ -708,14 +708,14 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/contests/ledger.py",
-        "return known, replace(known, outcome=AttemptOutcome.PENDING) if is_withheld else known",
+        "return known, _without_verdict(known) if is_withheld else known",
         "return known, known",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[stranger]",
     ),
     Mutant(
         "deepoj/contests/views.py",
-        "return not ledger.is_hidden(submission[\"team_id\"]) and not ledger.is_withheld(submission_id)",
-        "return not ledger.is_hidden(submission[\"team_id\"])",
+        "return _sees_submission(ledger, viewer, submission_id, submission) and not ledger.is_withheld(submission_id)",
+        "return _sees_submission(ledger, viewer, submission_id, submission)",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[stranger]",
     ),
     Mutant(
