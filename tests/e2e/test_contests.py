@@ -177,3 +177,21 @@ def test_an_administrator_starts_a_rehearsal_from_a_page(node: Node, environ: di
         (key,) = set(re.findall(r"/manage/contests/(rehearsal-[0-9a-f]+)\"", page)[:1])
         waits = browser.get(f"/manage/contests/{key}/waits")
         assert (waits.status_code, "Of judging: compilers" in waits.text) == (200, True)
+
+
+def test_a_contest_is_copied_and_its_teams_are_set_up_by_command(environ: dict[str, str], tmp_path: Path) -> None:
+    key = said(environ, "demo")["contest_id"]
+    copy = said(environ, "copy", key, "copied", "--name", "Copied", "--teams")
+    assert (copy["name"], copy["start_at"], len(copy["problems"])) == ("Copied", None, 3)
+    bound = said(environ, "team", "copied", "owls", "--network", "10.1.0.0/16", "--hide")
+    assert bound == {"id": "owls", "hidden": True, "networks": ["10.1.0.0/16"]}
+    assert said(environ, "team", "copied", "gulls", "--remove")["status"] == "deleted"
+    slips = tmp_path / "slips.csv"
+    made = said(environ, "credentials", "copied", "--team", "owls", "--csv", str(slips))["credentials"]
+    assert [one["team_id"] for one in made] == ["owls"] * len(made)
+    assert slips.read_text("utf-8").splitlines()[0] == "team_id,team,username,password"
+    assert slips.stat().st_mode & 0o077 == 0
+    assert set(said(environ, "practice", key)["opened"]) <= {"A", "B", "C"}
+    refused = typed("contest", "rejudge", key, env=environ)
+    assert (refused.returncode != 0, "finalized" in refused.stderr) == (True, True), refused.stderr
+    assert said(environ, "rejudge", key, "--history")["rejudges"] == []
