@@ -130,6 +130,7 @@ async def test_the_wait_for_kept_slots_ends_when_practice_has_all_others(autojum
         seen.append(await leases.wait_only_for_contests())
 
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + 5
         nursery.start_soon(waiter)
         leases.add(a_claim("practice"), 0)
         await trio.testing.wait_all_tasks_blocked()
