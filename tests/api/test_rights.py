@@ -160,6 +160,11 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/clics/contests/{contest}/submissions/{object}/files", (404, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/submissions", (401, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/clarifications", (401, 401, 404, 404, 404)),
+    ("POST", "/clics/contests/{contest}/commentary", (401, 401, 404, 404, 404)),
+    ("POST", "/clics/contests/{contest}/awards", (401, 401, 404, 404, 404)),
+    ("PUT", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
+    ("PATCH", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
+    ("DELETE", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
 )
 
 

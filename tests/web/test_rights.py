@@ -54,6 +54,8 @@ async def furnished(
         "chapter": "4",
         "contest": "finals",
         "label": "A",
+        "team": "1",
+        "sent": "1",
     }
     return home, visits, ids
 
