@@ -31,7 +31,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     capacity    how much waits, which nodes are up, is more taken      ← words, ports, observe
     api         routes, thin over the packages above; the HTTP server  ← all above but execution
     web         pages for people, over the same steps as the routes    ← words, ports, judging, observe, accounts,
-                                                                         packages, playground, api
+                                                                         contests, packages, playground, api
     adapters    implement the ports; foreign exceptions stop here      ← words, ports, judging, observe, config,
                                                                          packages/formats, contests
     nursery     tree (the nurseries of the process), supervise, loops  ← words, ports, observe, api, config, pipeline,

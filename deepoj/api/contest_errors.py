@@ -53,7 +53,7 @@ class ContestError(CodedError):
         Code.CONTEST_STARTED,
         "The end, freeze or thaw that this would move has happened. To make a frozen contest longer, make its freeze"
         " longer by as much.",
-        "该更改涉及的结束、封榜或揭榜已经发生。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
+        "该更改涉及的结束、封榜或解封已经发生。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
     )
     CONTEST_HAS_STARTED = (
         409,
@@ -102,8 +102,8 @@ class ContestError(CodedError):
     CONTEST_MOVED = (
         409,
         Code.CONTEST_UNJUDGED,
-        "The contest kept changing: finalize it again.",
-        "比赛数据仍在变化，请重试。",
+        "The contest was changed meanwhile: try again.",
+        "比赛刚刚发生了变化，请重试。",
     )
     CONTEST_FINALIZED = (409, Code.CONTEST_FINALIZED, "The contest is finalized: it stays.", "比赛结果已最终确认。")
     CONTEST_UNVERIFIED = (
@@ -116,7 +116,7 @@ class ContestError(CodedError):
         409,
         Code.SUBMISSION_CLAIMED,
         "Another account has claimed this submission: wait for it, or release the claim.",
-        "该提交已由其他裁判认领：请等待其处理，或先释放认领。",
+        "该提交已由其他裁判认领：请等待其处理，或先取消认领。",
     )
     JUDGED_AGAIN = (
         409,

@@ -49,7 +49,7 @@ class ContestSetting:
     ) -> None:
         """Make a contest with the rules and problems of another one, and with its teams if so wanted."""
         if not ID.fullmatch(key):
-            raise Refused(ApiError.INVALID, field="key", problem="1 to 36 letters, digits and _ - . (not first)")
+            raise Refused(ApiError.INVALID, field="key", problem="1 to 36 letters, digits and _, inside also - and .")
         rules = checked_rules(
             replace(contest.rules, name=name or contest.rules.name, start_at=start_at, thaw_at=None), contest.kind
         )

@@ -1,4 +1,4 @@
-"""``deepoj contest``: contests. ``replay`` needs no server; the commands of other modules do."""
+"""``deepoj contest``: contests. ``replay`` needs a server only with ``--judge``; the other commands need one."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from deepoj.cli.contest_rejudge import contest_rejudge
 from deepoj.cli.contest_review import REVIEW_COMMANDS
 from deepoj.cli.contest_run import COMMANDS
 from deepoj.cli.contest_setup import SETUP_COMMANDS
+from deepoj.client import ServerAway, ServerRefused
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
 from deepoj.contests.feed import ContestObjects, FeedError, FeedEvent, parse_collection, read_events
@@ -158,7 +159,8 @@ def _rehearse(
         except BaseException:
             # also Ctrl-C: no account of a team can go on sending
             errors.say(_how_to_remove(rehearsal))
-            rehearsal.end()
+            with contextlib.suppress(ServerAway, ServerRefused):  # the first error is the one to tell
+                rehearsal.end()
             raise
     if as_json:
         print_json(report.fields())

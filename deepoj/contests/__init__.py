@@ -12,6 +12,9 @@ submission, judgement, award.
     ledger.py   a contest of ours, folded from the events of its ledger
     preview.py  what a rejudge would change on the board
     views.py    who sees which of its objects
+    reviews.py  the jury's acts on a submission
+    cells.py    what is behind a cell of a board
+    awards.py   awards, from the jury's board
     clics.py    those objects as JSON of the Contest API
     clics_feed.py  what one viewer sees: every object encoded once, and the event feed
 """

@@ -34,7 +34,7 @@ class AttemptEffect(StrEnum):
     IMPROVED = "improved"
     #: nothing, where points count: earlier submissions have as many
     LOWER = "lower"
-    #: nothing: it was not sent while the contest ran, or boards leave its team out
+    #: nothing: it was sent outside of the contest's time, the jury ignores it, or boards leave its team out
     OUTSIDE = "outside"
 
 
@@ -164,7 +164,7 @@ def _judgements(ledger: ContestLedger, viewer: ContestViewer, submission_id: str
             yield CellJudgement(
                 id=judgement_id,
                 event=ledger.number_of(EventType.JUDGEMENTS, judgement_id),
-                verdict=data["verdict"],
+                verdict=ledger.judgement(judgement_id)["verdict"],
                 began_at=data.get("began_at"),
                 ended_at=data.get("ended_at"),
                 is_current=data["is_current"],

@@ -218,6 +218,7 @@ class SeenContest:
         if kind is EventType.REVIEWS:
             yield EventType.SUBMISSIONS.value, object_id
             yield from ((EventType.JUDGEMENTS.value, each) for each in ledger.judgements_of.get(object_id, ()))
+            yield from ((EventType.COMMENTARY.value, each) for each in ledger.of(EventType.COMMENTARY))
             return
         if kind is EventType.ACCOUNTS:
             yield PERSONS, object_id
@@ -237,6 +238,8 @@ class SeenContest:
             submission = ledger.of(EventType.SUBMISSIONS).get(event.object.data["submission_id"])
             if submission is not None:  # it may have more tests than were known
                 yield EventType.PROBLEMS.value, submission["problem_id"]
+            # what is said about a verdict goes with it
+            yield from ((EventType.COMMENTARY.value, each) for each in ledger.of(EventType.COMMENTARY))
         for type_ in types:
             # those that are seen no more are only among the former
             yield from ((type_, each) for each in self._objects[type_])

@@ -106,8 +106,13 @@ def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _
 def _sees_commentary(ledger: ContestLedger, _viewer: ContestViewer, _id: str, data: Object) -> bool:
     # one about a submission may say what became of it
     return ledger.state.get("started_at") is not None and not any(
-        ledger.is_withheld(submission_id) for submission_id in data.get("submission_ids") or ()
+        _is_hidden(ledger, submission_id) for submission_id in data.get("submission_ids") or ()
     )
+
+
+def _is_hidden(ledger: ContestLedger, submission_id: str) -> bool:
+    judgement = ledger.current_judgement(submission_id)
+    return ledger.is_withheld(submission_id) or (judgement is not None and ledger.is_kept_back(judgement))
 
 
 #: types without a rule are seen by everybody

@@ -79,16 +79,6 @@ CREATE TABLE IF NOT EXISTS contest_problems (
 );
 CREATE INDEX IF NOT EXISTS idx_contest_problems_problem_id ON contest_problems (problem_id);
 
--- Whether a contest that hides verdicts now uses a problem: from its freeze on, or from its start if it shows verdicts late,
--- until its board shows all.
-CREATE OR REPLACE FUNCTION contest_hides_results(used bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM contest_problems AS p JOIN contests AS c ON c.id = p.contest_id
-        WHERE p.problem_id = used AND c.started_at IS NOT NULL AND NOT c.is_marking
-          AND (c.feedback = 'hidden' OR c.is_verifying
-               OR c.start_at + (c.duration_ms - c.freeze_ms) * interval '1 millisecond' <= now()))
-$$;
-
 -- An account is in one team of a contest at most; a team has several accounts.
 CREATE TABLE IF NOT EXISTS contest_members (
     contest_id bigint NOT NULL REFERENCES contests (id) ON DELETE CASCADE,
@@ -214,6 +204,16 @@ BEGIN
     END LOOP;
     RETURN moment;
 END
+$$;
+
+-- Whether a contest that hides verdicts now uses a problem: from its freeze on, or from its start if it shows verdicts late,
+-- until its board shows all.
+CREATE OR REPLACE FUNCTION contest_hides_results(used bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM contest_problems AS p JOIN contests AS c ON c.id = p.contest_id
+        WHERE p.problem_id = used AND c.started_at IS NOT NULL AND NOT c.is_marking
+          AND (c.feedback = 'hidden' OR c.is_verifying
+               OR contest_moment(c, c.duration_ms - c.freeze_ms) <= now()))
 $$;
 
 -- How long a contest that has started has lasted at a moment, in milliseconds.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deepoj.contests.cells import AttemptEffect, opened_cell
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC, ContestViewer
-from tests.contests.ledgers import MOVES, MadeLedger, Step, steps
+from tests.contests.ledgers import MOVES, REVIEWS, MadeLedger, Step, steps
 
 _SOLVED_TWICE: list[Step] = [
     ("state", 0, 0, ""), ("submit", 0, 5, ""), ("judge", 0, 0, "Wrong Answer"), ("submit", 0, 9, ""),
@@ -27,7 +27,7 @@ def folded(made: list[Step], **rules: Any) -> ContestLedger:
     return ledger
 
 
-@given(steps(*MOVES, size=40))
+@given(steps(*MOVES, *REVIEWS, size=40))
 @example(_SOLVED_TWICE)
 def test_cells_add_up_to_their_row(made: list[Step]) -> None:
     ledger = folded(made)
@@ -46,6 +46,7 @@ def test_cells_add_up_to_their_row(made: list[Step]) -> None:
                 if AttemptEffect.SOLVED in effects:
                     solution = cell.attempts[effects.index(AttemptEffect.SOLVED)]
                     minutes = solution.time_ms // 60_000 + penalty_min * effects.count(AttemptEffect.REJECTED)
+                    assert [one.verdict for one in solution.judgements if one.is_current] == ["Accepted"]
                 assert cell.penalty_minutes == minutes
                 assert effects.count(AttemptEffect.PENDING) == cell.cell.pending or minutes
 

@@ -138,7 +138,7 @@ async def _frozen(connection: Connection, contest_id: int, row: asyncpg.Record, 
     if change.act is ClockAct.THAW:
         if row["frozen_at"] is None or row["thawed_at"] is not None:
             raise ClockRefusal(ContestRefusal.NOTHING_TO_DO)
-        if row["ended_at"] is not None:
+        if row["is_over"]:  # its state may not say so yet
             await connection.execute(queries()["set_contest_thaw"].sql, contest_id)
             return [(EventType.CONTEST, "", None)]
         await connection.execute(queries()["lift_freeze"].sql, contest_id)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from deepoj.adapters.pg.pool import Connection
 
-_OF_PROBLEMS = (EventType.PROBLEMS,)
+_OF_PROBLEMS = (EventType.PROBLEMS, EventType.TEXTS)
 #: in the order in which they name each other
 _OF_TEAMS = (EventType.GROUPS, EventType.ORGANIZATIONS, EventType.TEAMS, EventType.ACCOUNTS)
 

@@ -10,7 +10,7 @@ from deepoj.api.models.base import RequestModel, ResponseModel
 class ContestCopyBody(RequestModel):
     """A copy of a contest."""
 
-    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _ - . (not first)")
+    key: str = Field(description="its id in addresses: 1 to 36 letters, digits and _, inside also - and .")
     name: str = Field("", description="empty: the name of the contest that is copied")
     start_at: str | None = Field(None, description="RFC 3339 with a time zone; null: not known yet")
     teams: bool = Field(default=False, description="copy its teams, groups and organizations, too")

@@ -185,6 +185,7 @@ def contest_object(contest: Contest) -> dict[str, object]:
     data = {
         "name": rules.name,
         "formal_name": rules.formal_name,
+        "kind": contest.kind.value,
         "start_at": _iso(rules.start_at),
         "duration_ms": rules.duration_ms,
         "freeze_ms": rules.freeze_ms,

@@ -20,6 +20,7 @@ from deepoj.accounts.teams import ID
 from deepoj.api.body import read_json, text
 from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import RequestLimits
@@ -130,14 +131,14 @@ class ContestApiChanges:
         if not viewer.is_jury and viewer.team_id is None:
             raise Refused(ContestError.NOT_IN_CONTEST)
         body = await read_json(
-            ContestClarification, max_bytes=8 * _MOST_CHARS, timeout_s=self._context.settings.read_timeout_s
+            ContestClarification, max_bytes=8 * MAX_CLARIFICATION_CHARS, timeout_s=self._context.settings.read_timeout_s
         )
         _require_absent(body, "id", "time", "contest_time")
         _require_absent(body, *(("from_team_id",) if viewer.is_jury else ("to_team_ids", "to_group_ids")))
         if body.from_team_id not in {None, viewer.team_id}:
             raise Refused(ApiError.INVALID, field="from_team_id", problem="it is not yours")
-        if not 1 <= len(text("text", body.text).strip()) <= _MOST_CHARS:
-            raise Refused(ApiError.INVALID, field="text", problem=f"1 to {_MOST_CHARS} characters")
+        if not 1 <= len(text("text", body.text).strip()) <= MAX_CLARIFICATION_CHARS:
+            raise Refused(ApiError.INVALID, field="text", problem=f"1 to {MAX_CLARIFICATION_CHARS} characters")
         ledger, view = await self._ledgers.view(contest, viewer)
         _require_seen(view, ledger, "problem_id", EventType.PROBLEMS, [body.problem_id])
         _require_seen(view, ledger, "reply_to_id", EventType.CLARIFICATIONS, [body.reply_to_id])
@@ -293,17 +294,14 @@ class ContestApiChanges:
             raise _unmoved("the scoreboard is not thawed before the end of the contest")
         is_now = asked <= now
         at = now.replace(microsecond=now.microsecond // 1000 * 1000) if is_now else asked
-        changed = await self._change(user, contest, thaw_at=at)
+        rules = replace(contest.rules, thaw_at=at)
+        changed = await self._contests.change_contest(contest.id, rules, before=contest.rules, by=user.id)
+        if isinstance(changed, ContestRefusal):
+            raise _refused(changed)
         if is_now:
             await self._contests.advance()
             return answer_of(encoded(contest_object(changed)))
         return TrioResponse(b"", status=204)
-
-    async def _change(self, user: User, contest: Contest, **times: dt.datetime | None) -> Contest:
-        changed = await self._contests.change_contest(contest.id, replace(contest.rules, **times), by=user.id)  # type: ignore[arg-type]  # the names are those of two times
-        if isinstance(changed, ContestRefusal):
-            raise _refused(changed)
-        return changed
 
 
 def _created(body: bytes | None, object_id: str) -> Response:

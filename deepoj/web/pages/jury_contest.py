@@ -99,7 +99,7 @@ class JuryContestPages:
         submission = await self._context.submissions.submission(found.job_id)
         if submission is None:
             raise refused or Refused(ApiError.NO_SUCH_JOB)
-        problem = await self._context.problems.problem(submission.problem_id)
+        problem = await self._context.contests.taken_problem(reading.contest.id, submission.problem_id)
         body: dict[str, Any] = {"status": found.found or "Judging", "data": submission.result}
         done = request.args.get("done", "")
         return self._pages.html_with_refusal(
