@@ -111,7 +111,7 @@ async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path
     assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).status == 409, "the board is frozen"
     team, here = place.visits[TEAM], "/contests/finals/problems/A"
     assert "Practice this problem" not in (await team.get(here)).text
-    await jury.post(HERE, {"act": "thaw"})
+    await jury.post(f"{HERE}/clock", {"act": "thaw", "sure": "1"})
     assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).location.endswith("done=practice")
     assert "Practice this problem" in (await team.get(here)).text
     assert (await place.visits[MEMBER].get("/problems")).text.count("A+B") >= 1

@@ -45,7 +45,7 @@ async def test_only_the_jury_and_administrators_run_contests(tmp_path: Path, rea
             expected = 303 if who == STRANGER else 200 if who in (JURY, ADMIN) else 403
             assert reply.status == expected, (who, path, reply.text)
         for path in ("", "/clarifications"):
-            reply = await place.visits[who].post(f"{_HERE}{path}", {"act": "start", "text": "x"})
+            reply = await place.visits[who].post(f"{_HERE}{path}", {"act": "rules", "text": "x"})
             assert who in (JURY, ADMIN) or "done=" not in reply.location, (who, path)
 
 
@@ -61,9 +61,10 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     here = "/manage/contests/spring"
     listed = f"red,Red Pandas,North University,north,,{TEAM}\nblue,Blue Whales,,,,{OTHER};{MEMBER}\n"
     shown = {"act": "problem", "label": "A", "problem_id": str(problem), "rgb": "#112233", "has_color": "1"}
-    for fields in (shown, {"act": "teams", "list": listed}, {"act": "start"}):
+    for fields in (shown, {"act": "teams", "list": listed}):
         reply = await jury.post(here, fields)
         assert reply.location == f"{here}?done={fields['act']}", reply.text
+    assert "done=start" in (await jury.post(f"{here}/clock", {"act": "start", "sure": "1"})).location
     page = (await jury.get(here)).text
     assert 'fill="#112233"' in page
     assert "North University" in page

@@ -3,7 +3,6 @@ submissions, and questions."""
 
 from __future__ import annotations
 
-import datetime as dt
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -66,8 +65,6 @@ def _(text: str) -> str:
 _DONE = {
     "made": _("The contest is made. Add its problems and its teams."),
     "rules": _("The rules are changed."),
-    "start": _("The contest has started."),
-    "thaw": _("The board is thawed: everybody sees all verdicts."),
     "finalize": _("The results are final, and the awards are given."),
     "problem": _("The problem is in the contest."),
     "remove_problem": _("The problem is no longer in the contest."),
@@ -235,16 +232,11 @@ class ManageContestPages:
     async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> Sequence[EntryFault]:
         """Do what a form says. Return what is wrong with its list of teams. Raises Refused."""
         contesting, contest, user = self._contesting, reading.contest, visitor.member
-        now = dt.datetime.now(dt.UTC)
         match form.get("act"):
             case "rules":
                 rules = rules_of(form, contest.rules, contest.kind)
                 changes = {name: getattr(rules, name) for name in ContestRules.__dataclass_fields__}
                 await contesting.change(contest, user, **changes)
-            case "start":
-                await contesting.change(contest, user, start_at=now)
-            case "thaw":
-                await contesting.change(contest, user, thaw_at=now)
             case "finalize":
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
                 await contesting.finalize(contest, Medals(**medals), user)
