@@ -141,6 +141,7 @@ def test_a_member_of_a_team_submits_by_command(node: Node, environ: dict[str, st
     assert (without.returncode, "--contest" in without.stderr) == (2, True)
 
 
+@pytest.mark.full
 def test_a_feed_is_rehearsed_with_stand_in_programs(environ: dict[str, str], tmp_path: Path) -> None:
     feed = tmp_path / "feed.ndjson"
     feed.write_text("\n".join(feed_of(ODD, "2026-01", 1)), encoding="utf-8")
@@ -157,6 +158,7 @@ def test_a_feed_is_rehearsed_with_stand_in_programs(environ: dict[str, str], tmp
     assert refused.returncode == 2, refused.stderr
 
 
+@pytest.mark.full
 def test_an_administrator_starts_a_rehearsal_from_a_page(node: Node, environ: dict[str, str]) -> None:
     feed = "\n".join(feed_of(ODD, "2026-01", 1))
     with httpx.Client(base_url=node.base, follow_redirects=True, timeout=60) as browser:

@@ -37,6 +37,7 @@ async def test_a_feed_that_cannot_be_read_fails_with_the_sentence_of_the_command
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("stops_node", [False, True])
 async def test_a_rehearsal_that_is_cancelled_ends_its_process(stops_node: bool) -> None:
     (port,) = free_ports(1)
