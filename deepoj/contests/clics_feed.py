@@ -45,6 +45,10 @@ _OF_TEAMS = (
     PERSONS, EventType.ACCOUNTS.value, EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value,
     EventType.CLARIFICATIONS.value, EventType.AWARDS.value, EventType.COMMENTARY.value,
 )  # fmt: skip
+#: type of an event → the types of the objects that have a name of its account
+_NAMED: Mapping[EventType, Sequence[str]] = {
+    EventType.ACCOUNTS: (PERSONS, EventType.ACCOUNTS.value), EventType.TEAMS: (EventType.TEAMS.value,),
+}  # fmt: skip
 #: type → the types that refer to it, or are seen through it: their objects change when one comes or goes
 _DEPENDENTS: Mapping[EventType, Sequence[str]] = {
     EventType.PROBLEMS: (
@@ -119,10 +123,13 @@ class SeenContest:
             return
         self._answers.clear()
         self._counts_points = ledger.is_scored
+        # a name is of now, also in the first event: without a line here the feeds of two nodes had other tokens
+        named = _NAMED.get(event.object.type, ())
         changes = [
             (type_, object_id, new)
             for type_, object_id in dict.fromkeys(self._touched(ledger, event))
             if (new := self._encoded(ledger, type_, object_id)) != self._objects[type_].get(object_id)
+            or (new is not None and type_ in named and object_id == event.object.id)
         ]
         # what is referred to comes first and goes last; the state says that all of it has happened
         changes.sort(key=lambda change: change[0] == _STATE)

@@ -56,6 +56,11 @@ def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKin
             penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
             is_compile_error_free=bool(form.get("is_compile_error_free")),
         )
+    if former is not None:
+        for name in ("duration_ms", "freeze_ms", "penalty_ms", "late_ms", "late_step_ms"):
+            old, new = getattr(former, name), getattr(rules, name)
+            if old is not None and new is not None and old // _MS_PER_MINUTE == new // _MS_PER_MINUTE:
+                rules = replace(rules, **{name: old})  # the field has no seconds
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
         return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
     return rules

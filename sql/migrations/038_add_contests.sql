@@ -150,6 +150,8 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     given bigint;
 BEGIN
+    -- the foreign key of the event takes it anyway; who holds the contest's row waits for the counter
+    PERFORM FROM contests WHERE id = told_contest FOR KEY SHARE;
     UPDATE contest_counters SET last = last + 1
     WHERE contest_id = told_contest AND NOT (is_final AND told_type IN ('submissions', 'judgements'))
     RETURNING last INTO given;
@@ -346,6 +348,7 @@ DECLARE
     noted text := coalesce(current_setting('deepoj.contests', true), '');
 BEGIN
     IF noted LIKE '%,%,' THEN
+        PERFORM FROM contests WHERE id = ANY (string_to_array(rtrim(noted, ','), ',')::bigint[]) ORDER BY id FOR KEY SHARE;
         PERFORM FROM contest_counters
         WHERE contest_id = ANY (string_to_array(rtrim(noted, ','), ',')::bigint[])
         ORDER BY contest_id FOR UPDATE;
@@ -457,6 +460,9 @@ DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;
 CREATE TRIGGER submissions_contest_note AFTER UPDATE OF state ON submissions
     FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL AND (OLD.state = 'done') <> (NEW.state = 'done'))
     EXECUTE FUNCTION note_contest_of_submission();
+DROP TRIGGER IF EXISTS submissions_contest_note_new ON submissions;
+CREATE TRIGGER submissions_contest_note_new AFTER INSERT ON submissions
+    FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL) EXECUTE FUNCTION note_contest_of_submission();
 DROP TRIGGER IF EXISTS submissions_contest_new ON submissions;
 CREATE CONSTRAINT TRIGGER submissions_contest_new AFTER INSERT ON submissions DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (NEW.contest_id IS NOT NULL) EXECUTE FUNCTION tell_contest_of_submission();

@@ -24,7 +24,7 @@ problems AS (
 )
 INSERT INTO contest_members
 SELECT n.* FROM contest_members AS m
-CROSS JOIN LATERAL jsonb_populate_record(m, jsonb_build_object('contest_id', $2::bigint)) AS n
+CROSS JOIN LATERAL jsonb_populate_record(m, jsonb_build_object('contest_id', $2::bigint, 'networks', NULL)) AS n
 WHERE m.contest_id = $1 AND $3::boolean
 ORDER BY m.user_id;
 

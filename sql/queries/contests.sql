@@ -58,6 +58,13 @@ SELECT u.username, 'contest_removed', gone.key, jsonb_build_object('contest_id',
 FROM gone JOIN users AS u ON u.id = $2
 RETURNING id;
 
+-- name: release_removed
+-- Makes due what a removed contest has held: the submissions of a problem whose judging was paused.
+UPDATE outbox_events SET next_attempt_at = now(), updated_at = now()
+WHERE status = 'pending' AND next_attempt_at = 'infinity'
+  AND job_id IN (SELECT job_id FROM submissions WHERE contest_id = $1)
+RETURNING pg_notify('deepoj_outbox', '');
+
 -- name: contest_act
 -- A row of the log of administrative acts about the contest $1. $2: who, $3: which act, $4: its details.
 INSERT INTO admin_events (actor, act, subject, details)
@@ -93,7 +100,7 @@ FROM (SELECT contest_id, team_id FROM contest_members WHERE user_id = $1::bigint
 SELECT tell_contest(t.contest_id, 'teams', t.object_id, t.data)
 FROM (SELECT DISTINCT ON (e.contest_id) e.contest_id, e.object_id, e.data
       FROM contest_members AS m
-      JOIN contest_events AS e ON e.contest_id = m.contest_id AND e.type = 'teams' AND e.object_id = m.team_id
+      JOIN contest_events AS e ON e.contest_id = m.contest_id AND e.type = 'teams' AND e.object_id = 'u' || m.user_id
       WHERE m.user_id = $1::bigint
       ORDER BY e.contest_id, e.number DESC) AS t
 WHERE (t.data -> 'user_id')::bigint = $1::bigint;
@@ -105,11 +112,15 @@ ON CONFLICT (contest_id, user_id) DO NOTHING
 RETURNING team_id;
 
 -- name: own_team_of_account
--- The team of one of an account; locks the membership. No row: it is in another team, or in none.
+-- The team of one of an account; locks the membership. No row: it is in another team, or in none, or those who run the
+-- contest have bound, hidden or grouped it.
 SELECT m.team_id,
        EXISTS (SELECT FROM submissions WHERE contest_id = $1 AND contest_team = m.team_id) AS is_used
 FROM contest_members AS m
-WHERE m.contest_id = $1 AND m.user_id = $2 AND m.team_id = $3
+WHERE m.contest_id = $1 AND m.user_id = $2 AND m.team_id = $3 AND m.networks IS NULL
+  AND NOT coalesce((SELECT e.data -> 'is_hidden' = 'true' OR e.data -> 'group_ids' <> '[]' FROM contest_events AS e
+                    WHERE e.contest_id = $1 AND e.type = 'teams' AND e.object_id = m.team_id
+                    ORDER BY e.number DESC LIMIT 1), false)
 FOR UPDATE;
 
 -- name: team_of
@@ -141,7 +152,8 @@ FOR SHARE;
 -- Gives a label to a problem.
 INSERT INTO contest_problems (contest_id, label, problem_id, time_limit_ms, memory_limit_mb) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (contest_id, label) DO UPDATE
-SET problem_id = excluded.problem_id, time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb;
+SET is_paused = contest_problems.is_paused AND contest_problems.problem_id = excluded.problem_id,
+    problem_id = excluded.problem_id, time_limit_ms = excluded.time_limit_ms, memory_limit_mb = excluded.memory_limit_mb;
 
 -- name: taken_problem
 -- One problem of a contest with the limits and the languages that count there.
@@ -362,7 +374,9 @@ WHERE id = $1;
 -- name: settle_contest
 -- Freeze and end that have happened are at the times that they have now, or are to come again.
 UPDATE contests AS c
-SET frozen_at = CASE WHEN c.frozen_at IS NOT NULL AND contest_moment(c, c.duration_ms - c.freeze_ms) <= now()
+SET is_marking = c.is_marking AND contest_moment(c, c.duration_ms) <= now(),
+    is_marked = c.is_marked AND contest_moment(c, c.duration_ms) <= now(),
+    frozen_at = CASE WHEN c.frozen_at IS NOT NULL AND contest_moment(c, c.duration_ms - c.freeze_ms) <= now()
                      THEN contest_moment(c, c.duration_ms - c.freeze_ms) END,
     ended_at = CASE WHEN c.ended_at IS NOT NULL AND contest_moment(c, c.duration_ms) <= now()
                     THEN contest_moment(c, c.duration_ms) END,

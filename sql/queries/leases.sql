@@ -5,7 +5,8 @@
 -- nodes one wins. The reasons come from the statement's snapshot. There, a row that another claim took meanwhile still
 -- looks free and is reported as 'leased': it is never acked, so nothing is lost.
 -- $6: a job that $3 has just failed at is 'avoided' until its avoid_until, unless it is dead anyway.
--- $7: the languages of node $3; a job in another language is 'unfit', unless it is dead anyway. NULL: all.
+-- $7: the languages of node $3; a job in another language is 'unfit', unless it is dead anyway. NULL: all. So is one of a
+-- problem whose judging a contest has paused: its event, which is written again, waits until that ends (outbox_hold).
 WITH
 wanted AS MATERIALIZED (
     SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
@@ -15,6 +16,8 @@ free AS MATERIALIZED (
     SELECT id, job_id, state, judging, attempt_id, judging_attempts, lease_owner, lease_until, updated_at,
            CASE
                WHEN judging_attempts >= $5 THEN NULL
+               WHEN (SELECT p.is_paused FROM contest_problems AS p WHERE p.contest_id = submissions.contest_id
+                     AND p.problem_id = submissions.problem_id) THEN 'unfit'
                WHEN language <> ALL ($7::text[]) THEN 'unfit'
                WHEN $6::boolean AND avoid_owner = $3 AND avoid_until > now() THEN 'avoided'
            END AS left_as

@@ -5,7 +5,7 @@ FROM previews WHERE problem_id = $1 AND state IN ('running', 'ready') FOR NO KEY
 
 -- name: preview_begin
 -- Creates a preview of the submissions that have a verdict: those with the verdict $5, in the language $6, submitted since
--- $7 and before $8, of the jobs $10; NULL: any. Nothing is created if there are none, or more than $9. $4: the account
+-- $7 and before $8, of the jobs $10 (chosen by the verdict that counts in their contest); NULL: any. Nothing is created if there are none, or more than $9. $4: the account
 -- that asks. $11: the rejudge of a contest of which the preview is a part.
 --
 -- The lock waits for an erasure of a source, which ends only the jobs that it sees.
@@ -14,7 +14,7 @@ theirs AS MATERIALIZED (
     SELECT id, job_id, judging, attempt_id, status, (result ->> 'score')::float8 AS score, language
     FROM submissions
     WHERE problem_id = $1 AND state = 'done' AND NOT is_erased
-      AND ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR language = $6)
+      AND ($10::uuid[] IS NOT NULL OR $5::text IS NULL OR status = $5) AND ($6::text IS NULL OR language = $6)
       AND ($7::timestamptz IS NULL OR created_at >= $7) AND ($8::timestamptz IS NULL OR created_at < $8)
       AND ($10::uuid[] IS NULL OR job_id = ANY ($10))
     ORDER BY id

@@ -8,7 +8,8 @@ BEGIN
     LOCK TABLE submissions IN SHARE ROW EXCLUSIVE MODE;  -- no verdict may be between the marks and the old trigger
     INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
     SELECT DISTINCT ON (user_id, problem_id) user_id, problem_id, job_id, created_at
-    FROM submissions WHERE contest_id IS NOT NULL AND state = 'done' AND status = 'Accepted'
+    FROM submissions
+    WHERE contest_id IS NOT NULL AND state = 'done' AND coalesce(override_of(id, judging), status) = 'Accepted'
     ORDER BY user_id, problem_id, created_at, id
     ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
     WHERE excluded.solved_at < s.solved_at;
@@ -16,6 +17,7 @@ END
 $$;
 DROP TRIGGER IF EXISTS submissions_contest_verdict ON submissions;
 DROP TRIGGER IF EXISTS submissions_contest_new ON submissions;
+DROP TRIGGER IF EXISTS submissions_contest_note_new ON submissions;
 DROP TRIGGER IF EXISTS submissions_contest_note ON submissions;
 DROP FUNCTION IF EXISTS note_contest_of_submission();
 DROP FUNCTION IF EXISTS tell_contest_of_submission();

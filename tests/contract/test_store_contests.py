@@ -237,6 +237,10 @@ async def test_people_take_part_by_themselves_where_registration_is_open(real: P
     assert set((await ledger_of(real, contest)).of(EventType.TEAMS)) == {"t-alice"}
     assert await contests.team_of(contest.id, bob) is None
     await contests.register(contest.id, bob)
+    closed = replace(is_open, registration=ContestRegistration.CLOSED)
+    assert isinstance(await contests.change_contest(contest.id, closed, by=by(contest)), Contest)
+    assert await contests.withdraw(contest.id, bob) is ContestRefusal.REGISTRATION_CLOSED
+    assert isinstance(await contests.change_contest(contest.id, is_open, by=by(contest)), Contest)
     await judged(real, replace(mine, user_id=bob), Verdict.ACCEPTED)
     assert await contests.withdraw(contest.id, bob) is ContestRefusal.HAS_STARTED
     before = (await ledger_of(real, contest)).last

@@ -128,8 +128,9 @@ class PgContestSetup:
 
 
 def _shows_all(row: asyncpg.Record) -> bool:
-    """Return whether a contest is over and its board hides no verdict."""
-    return row["ended_at"] is not None and (row["frozen_at"] is None or row["thawed_at"] is not None)
+    """Return whether a contest is over and hides no verdict."""
+    is_shown = row["ended_at"] is not None and (row["frozen_at"] is None or row["thawed_at"] is not None)
+    return is_shown and (not row["is_verifying"] or row["finalized_at"] is not None)
 
 
 async def _refusal(connection: Connection, contest_id: int) -> ContestRefusal | None:

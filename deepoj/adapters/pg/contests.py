@@ -96,18 +96,19 @@ class PgContests:
                 await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
                 if changed.keys() & {"feedback", "is_verifying"}:
                     await connection.execute(queries()["release_contest"].sql, contest_id, None)
+                await connection.execute(queries()["release_removed"].sql, contest_id)
                 await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
                 return found if row is None else contest_of(row)
 
         return await self._pool.do(work, repeatable=True)
 
     async def remove_contest(self, contest_id: int, *, by: int) -> bool:
-        if await self._pool.row("show_contest_marks", contest_id, repeatable=True) is None:
-            return False
-        await self._pool.row("mark_contest", contest_id, repeatable=True)
-
         async def work(connection: Connection, again: bool) -> bool:
+            # in one: marks that are shown while the contest stays would tell what it hides
             async with connection.transaction():
+                if await connection.fetchrow(queries()["show_contest_marks"].sql, contest_id) is None:
+                    return again
+                await connection.execute(queries()["mark_contest"].sql, contest_id)
                 is_gone = await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None
                 await connection.execute(queries()["release_contest"].sql, contest_id, None)
             return is_gone or again
@@ -250,6 +251,8 @@ class PgContests:
                 found = await _locked(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
+                if found.rules.registration is not ContestRegistration.OPEN or found.ended_at is not None:
+                    return ContestRefusal.REGISTRATION_CLOSED
                 team_id = team_of_one(user_id).id
                 row = await connection.fetchrow(queries()["own_team_of_account"].sql, contest_id, user_id, team_id)
                 if row is None:

@@ -164,6 +164,8 @@ class SubmissionRoutes:
         submission = reading.submission
         # its path and query are the receiver's secrets
         sees_callback = user.is_admin or user.id == submission.user_id
+        # deliveries tell when there was a verdict
+        is_told = reading.is_whole or not submission.is_withheld
         return SubmissionView(
             job_id=submission.job_id,
             user_id=submission.user_id,
@@ -184,7 +186,7 @@ class SubmissionRoutes:
             data=result_for(submission.result, is_whole=reading.is_whole, steps=self._settings.hidden_steps),
             judgings=await self._judgings(submission, is_whole=reading.is_whole),
             callback_url=submission.callback_url if sees_callback else None,
-            webhooks=await webhooks_of(self._context, submission, _WEBHOOKS) if sees_callback else [],
+            webhooks=await webhooks_of(self._context, submission, _WEBHOOKS) if sees_callback and is_told else [],
         )
 
     async def _judgings(self, submission: Submission, *, is_whole: bool) -> list[JudgingView]:

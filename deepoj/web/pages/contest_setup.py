@@ -163,7 +163,9 @@ class ContestSetupPages:
             "manage_contest_afterwards.html",
             visitor,
             refused,
-            is_open=contest.ended_at is not None and (contest.frozen_at is None or contest.thawed_at is not None),
+            is_open=contest.ended_at is not None
+            and (contest.frozen_at is None or contest.thawed_at is not None)
+            and (not contest.rules.is_verifying or contest.finalized_at is not None),
             sent={name: sent.get(name, "") for name in ("key", "name", "teams")},
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),

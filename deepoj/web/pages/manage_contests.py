@@ -235,7 +235,11 @@ class ManageContestPages:
         match form.get("act"):
             case "rules":
                 rules = rules_of(form, contest.rules, contest.kind)
-                changes = {name: getattr(rules, name) for name in ContestRules.__dataclass_fields__}
+                changes = {
+                    name: getattr(rules, name)
+                    for name in ContestRules.__dataclass_fields__
+                    if getattr(rules, name) != getattr(contest.rules, name)
+                }
                 await contesting.change(contest, user, **changes)
             case "finalize":
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
