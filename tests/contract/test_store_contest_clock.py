@@ -12,9 +12,22 @@ import trio
 from deepoj.contests.clock import moment_of
 from deepoj.pipeline.audit import AuditFault, audit
 from deepoj.words.contests import ClockAct, ClockChange, Contest, ContestRefusal, EventType
+from deepoj.words.jobs import ClaimRefusal
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
-from tests.contract.labs import PgLab, claim, deliver, holding, report, send, submit, until_somebody_waits_for_a_lock
+from tests.contract.labs import (
+    LEASE_S,
+    MAX_ATTEMPTS,
+    PgLab,
+    claim,
+    deliver,
+    entry,
+    holding,
+    report,
+    send,
+    submit,
+    until_somebody_waits_for_a_lock,
+)
 from tests.contract.test_store_contests import HOUR_MS, RESULT, arranged, by, judged, ledger_of, rules
 
 
@@ -209,6 +222,8 @@ async def test_judging_of_a_problem_is_paused_also_for_what_comes_back(real: PgL
     assert await differences(real) == []
     # the worker of the first was killed: its job comes back, and waits with the others
     real.advance(3600)
+    answers = await real.store.leases.claim([entry(first, "1-1")], "other", LEASE_S, MAX_ATTEMPTS)
+    assert answers["1-1"] is ClaimRefusal.UNFIT, "nor does a worker take it from the stream"
     repaired = await real.store.strays.repair(set(), 1.0, 10, "deepoj:jobs")
     assert repaired == [first]
     assert await deliver(real) == []
