@@ -121,10 +121,10 @@ class ContestFigures:
         """As JSON: every key is there in every run."""
         flat: dict[str, object] = {
             **asdict(self.load),
-            "fold_s": round(self.fold_s[0], 2),
-            "fold_cpu_s": round(self.fold_s[1], 2),
-            "read_s": round(self.read_s[0], 2),
-            "read_cpu_s": round(self.read_s[1], 2),
+            "fold_s": round(self.fold_s[0], 4),
+            "fold_cpu_s": round(self.fold_s[1], 4),
+            "read_s": round(self.read_s[0], 4),
+            "read_cpu_s": round(self.read_s[1], 4),
             "others": round(self.others, 3),
             "page_ms": round(self.page_ms, 1),
             "page_kib": round(self.page_kib),
