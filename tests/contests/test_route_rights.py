@@ -137,6 +137,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("POST", f"{_API}/submissions/9/review"): ({"act": "claim"}, _jury(404)),
     ("POST", f"{_API}/copy"): ({"key": "finals"}, _jury(409)),
     ("PATCH", f"{_API}/teams/3"): ({"hidden": False}, _jury(200)),
+    ("PATCH", f"{_API}/teams/9"): ({}, _jury(404)),
     ("DELETE", f"{_API}/teams/9"): (None, _jury(404)),
     # of an administrator alone: passwords are theirs
     ("POST", f"{_API}/credentials"): ({"teams": ["9"]}, (401, 403, 403, 403, 403, 403, 403, 404)),

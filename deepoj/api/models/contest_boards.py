@@ -75,4 +75,4 @@ class ContestSubmissionQuery(BaseModel):
 
     team: str = Field(default="", description="id of a team")
     problem: str = Field(default="", description="label of a problem")
-    before: int | None = Field(default=None, description="those whose event has a smaller number")
+    before: int | None = Field(default=None, ge=1, lt=2**63, description="those whose event has a smaller number")

@@ -7,9 +7,11 @@ from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_answers import contest_fields, problem_views
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contest_setting import ContestSetting
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import Refused
 from deepoj.api.http.paths import time_of
 from deepoj.api.models.contest_setup import (
     ContestCopyBody,
@@ -136,6 +138,8 @@ class ContestSetupRoutes:
         return PracticeOpened(opened=await self._setting.open_practice(contest, user))
 
     async def _team(self, contest: Contest, team: str) -> TeamSetup:
-        data = (await self._contesting.ledger(contest)).of(EventType.TEAMS)[team]
+        data = (await self._contesting.ledger(contest)).of(EventType.TEAMS).get(team)
+        if data is None:
+            raise Refused(ContestError.NO_SUCH_TEAM)
         networks = (await self._setting.bound_teams(contest)).get(team, ())
         return TeamSetup(id=team, hidden=bool(data.get("is_hidden")), networks=list(networks))
