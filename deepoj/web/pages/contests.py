@@ -122,7 +122,9 @@ class ContestPages:
 
         shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, board_number())
         feed = BoardFeed(render, self._own(reading, visitor), shown)
-        return self._context.live.answer(_streams_of(visitor), topic_of(contest), feed, remains)
+        return self._context.live.answer(
+            None if visitor.user is None else visitor.user.id, topic_of(contest), feed, remains
+        )
 
     @page("GET", "/contests/<key>/board/<team>/<label>")
     async def cell(self, visitor: Visitor, key: str, team: str, label: str) -> Response:
@@ -228,10 +230,3 @@ class ContestPages:
             return self._pages.piece("_board_own.html", visitor, line=line)
 
         return own
-
-
-def _streams_of(visitor: Visitor) -> int:
-    """Return the account to which a stream counts; of a visitor without one a number of its browser, below zero."""
-    if visitor.user is not None:
-        return visitor.user.id
-    return -1 - int.from_bytes(visitor.digest[:6])
