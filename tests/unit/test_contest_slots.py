@@ -57,22 +57,20 @@ async def test_a_kept_slot_takes_the_contest_job_behind_practice(metrics: Metric
     order = [entry.job_id for entry in await stream.beside("looker").unread(Priority.CONTEST, 9)]
     assert sorted(order) == sorted(jobs[2:])
     intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=Gate(is_open=True))
-    started: list[Lease[Claim]] = []
-    intake.open(started.append)
+    begins, begun = trio.open_memory_channel[Lease[Claim]](9)
+    intake.open(begins.send_nowait)
     busy = leases.add(a_claim("practice"), trio.current_time())
     leases.keep(1)
     take = TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())
     async with trio.open_nursery() as nursery:
         await nursery.start(take)
         with trio.fail_after(5):
-            while not started:
-                await trio.sleep(0.01)
-        await trio.sleep(1)
-        assert [lease.claim.job_id for lease in started] == order[:1], "one slot is kept"
-        intake.done(started[0])
+            first = await begun.receive()
+        with pytest.raises(trio.TooSlowError), trio.fail_after(1):
+            await begun.receive()  # one slot is kept
+        intake.done(first)
         with trio.fail_after(5):
-            while len(started) < 2:
-                await trio.sleep(0.01)
+            started = [first, await begun.receive()]
         leases.drop(busy)
         nursery.cancel_scope.cancel()
     assert [lease.claim.job_id for lease in started] == order

@@ -17,21 +17,37 @@ def an_order(feed: str) -> RehearsalOrder:
     return RehearsalOrder(by="boss", token="t", feed_name="feed.ndjson", feed=feed.encode(), speed=60, minutes=None)
 
 
-async def ended(orders: RehearsalOrders) -> RehearsalStanding:
-    with trio.fail_after(PATIENCE_S):
-        while orders.standing is None or not orders.standing.is_over:
-            await trio.sleep(0.05)
-    return orders.standing
+class WatchedOrders(RehearsalOrders):
+    """Tells when the command has said something, and that it has ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_spoken = trio.Event()
+        self._ends, self._ended = trio.open_memory_channel[RehearsalStanding](9)
+
+    def say(self, text: str) -> None:
+        super().say(text)
+        if self.standing is not None and self.standing.lines:
+            self.has_spoken.set()
+
+    def end(self, printed: bytes) -> None:
+        super().end(printed)
+        assert self.standing is not None
+        self._ends.send_nowait(self.standing)
+
+    async def ended(self) -> RehearsalStanding:
+        with trio.fail_after(PATIENCE_S):
+            return await self._ended.receive()
 
 
 async def test_a_feed_that_cannot_be_read_fails_with_the_sentence_of_the_command() -> None:
-    orders = RehearsalOrders()
+    orders = WatchedOrders()
     async with trio.open_nursery() as nursery:
         await nursery.start(RunRehearsals(orders=orders, url=lambda: "http://127.0.0.1:9"))
         for feed in ("no feed", "[]"):  # the child goes on after a failure
             assert orders.order(an_order(feed))
             assert not orders.order(an_order(feed)), "one at a time"
-            standing = await ended(orders)
+            standing = await orders.ended()
             assert (standing.report, standing.has_passed, standing.key) == (None, False, "")
             assert "line 1" in standing.lines[-1]
         nursery.cancel_scope.cancel()
@@ -41,18 +57,17 @@ async def test_a_feed_that_cannot_be_read_fails_with_the_sentence_of_the_command
 @pytest.mark.parametrize("stops_node", [False, True])
 async def test_a_rehearsal_that_is_cancelled_ends_its_process(stops_node: bool) -> None:
     (port,) = free_ports(1)
-    orders = RehearsalOrders()
+    orders = WatchedOrders()
     async with trio.open_nursery() as nursery:
         await nursery.start(RunRehearsals(orders=orders, url=lambda: f"http://127.0.0.1:{port}"))
         assert orders.order(an_order("\n".join(feed_of(ODD, "2026-01", 1))))
         with trio.fail_after(PATIENCE_S):
-            while orders.standing is None or not orders.standing.lines:  # it finds no server, and tries again
-                await trio.sleep(0.05)
+            await orders.has_spoken.wait()  # it finds no server, and tries again
         if stops_node:
             nursery.cancel_scope.cancel()
         else:
             orders.cancel()
-            assert (await ended(orders)).is_cancelled
+            assert (await orders.ended()).is_cancelled
             nursery.cancel_scope.cancel()
     assert orders.standing is not None
     assert orders.standing.is_over
