@@ -316,7 +316,8 @@ static int rounds_share(long mib, int rounds) {
     return 0;
 }
 
-/* Three chains of processes that keep memory, together or each for itself: a link forks the next one, and ends. */
+/* Three chains of processes that keep memory, together or each for itself: a link forks the next one, and ends. What
+ * each keeps for itself grows link by link, so that there is no moment without ends in which all of it is seen. */
 static int chains_keep(long mib, int share) {
     uint64_t until = now_us() + (share ? 1000000 : 10000000); /* those that hold too much are ended before */
 
@@ -324,11 +325,15 @@ static int chains_keep(long mib, int share) {
         return 3;
     for (int i = 0; i < 3; i++)
         if (fork() == 0) {
-            if (!share && touch(mib * MIB) == NULL)
-                _exit(3);
-            while (now_us() < until)
-                if (fork() != 0)
+            for (long own = 0; now_us() < until;) {
+                if (!share && own < mib) {
+                    if (touch(MIB) == NULL)
+                        _exit(3);
+                    own++;
+                }
+                if (fork() > 0) /* a chain goes on where no process was free */
                     _exit(0);
+            }
             _exit(0);
         }
     while (now_us() < until)
