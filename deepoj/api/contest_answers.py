@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from deepoj.api.models.contests import (
     TeamPage,
     TeamView,
 )
-from deepoj.contests.clock import minutes_of, moment_of
+from deepoj.contests.clock import iso_time, minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
@@ -34,12 +33,8 @@ _COMPUTED = frozenset({"problem_id", "max_score"})
 _KEPT = 20
 
 
-def _iso(at: dt.datetime | None) -> str | None:
-    return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _state(contest: Contest) -> ContestStateView:
-    return ContestStateView(**{name: _iso(getattr(contest, name)) for name in ContestStateView.model_fields})
+    return ContestStateView(**{name: iso_time(getattr(contest, name)) for name in ContestStateView.model_fields})
 
 
 def contest_fields(contest: Contest) -> dict[str, Any]:
@@ -51,12 +46,12 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "formal_name": rules.formal_name,
         "kind": contest.kind.value,
         "is_public": rules.is_public,
-        "start_at": _iso(rules.start_at),
+        "start_at": iso_time(rules.start_at),
         "duration_ms": rules.duration_ms,
         "freeze_ms": rules.freeze_ms,
         "penalty_ms": rules.penalty_ms,
         "is_compile_error_free": rules.is_compile_error_free,
-        "thaw_at": _iso(rules.thaw_at),
+        "thaw_at": iso_time(rules.thaw_at),
         "feedback": rules.feedback.value,
         "is_verifying": rules.is_verifying,
         "allows_custom_runs": rules.allows_custom_runs,
@@ -66,8 +61,8 @@ def contest_fields(contest: Contest) -> dict[str, Any]:
         "languages": list(rules.languages),
         "registration": rules.registration.value,
         "countdown_pause_ms": contest.countdown_pause_ms,
-        "paused_at": _iso(contest.paused_at),
-        "ends_at": _iso(moment_of(contest, rules.duration_ms)),
+        "paused_at": iso_time(contest.paused_at),
+        "ends_at": iso_time(moment_of(contest, rules.duration_ms)),
         "state": _state(contest),
     }
 
@@ -217,7 +212,7 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
     return ScoreboardView(
         contest=sight.contest.key,
         state=_state(sight.contest),
-        is_frozen=not sight.viewer.is_jury and sight.contest.frozen_at is not None and ledger.freeze_ms is not None,
+        is_frozen=ledger.is_frozen and not sight.viewer.is_jury,
         problems=problems,
         rows=[
             RowView(

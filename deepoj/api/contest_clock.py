@@ -14,7 +14,7 @@ from deepoj.api.contesting import MAX_DURATION_MS, REFUSALS, checked_line, check
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.contest_clock import ClockActView, ClockView, ExtensionView, HeldView, IntervalView
-from deepoj.contests.clock import ContestClock, merged, moment_of, parse_time
+from deepoj.contests.clock import ContestClock, iso_time, merged, moment_of, parse_time
 from deepoj.contests.ledger import ContestLedger
 from deepoj.words.accounts import User
 from deepoj.words.contests import ClockAct, ClockChange, Contest, ContestRefusal, EventType
@@ -68,12 +68,12 @@ def clock_view(contest: Contest, ledger: ContestLedger) -> ClockView:
     acts = list(ledger.of(EventType.CLOCK).values())
     return ClockView(
         key=contest.key,
-        start_at=_iso(rules.start_at),
+        start_at=iso_time(rules.start_at),
         countdown_pause_ms=contest.countdown_pause_ms,
-        paused_at=_iso(contest.paused_at),
+        paused_at=iso_time(contest.paused_at),
         time_ms=None if ledger.clock is None else ledger.clock.time_ms(now_ms),
-        freezes_at=None if frozen_ms is None else _iso(moment_of(contest, frozen_ms)),
-        ends_at=_iso(moment_of(contest, rules.duration_ms)),
+        freezes_at=None if frozen_ms is None else iso_time(moment_of(contest, frozen_ms)),
+        ends_at=iso_time(moment_of(contest, rules.duration_ms)),
         intervals=[
             IntervalView(
                 id=int(interval), start_at=one["start_at"], end_at=one["end_at"], is_restored=one["is_restored"],
@@ -84,7 +84,7 @@ def clock_view(contest: Contest, ledger: ContestLedger) -> ClockView:
         extensions=[
             ExtensionView(
                 team_id=team_id, extra_ms=one["extra_ms"], reason=one["reason"],
-                ends_at=_iso(moment_of(contest, rules.duration_ms + one["extra_ms"])),
+                ends_at=iso_time(moment_of(contest, rules.duration_ms + one["extra_ms"])),
             )
             for team_id, one in ledger.of(EventType.EXTENSIONS).items()
         ],
@@ -133,7 +133,3 @@ def held_problems(ledger: ContestLedger) -> list[HeldView]:
         HeldView(problem=label, is_paused=bool(problems[label].get("is_paused")), waiting=waiting[label])
         for label in ledger.jury_board.problems
     ]
-
-
-def _iso(at: dt.datetime | None) -> str | None:
-    return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

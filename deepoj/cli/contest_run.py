@@ -17,7 +17,7 @@ from deepoj.cli.common import print_json
 from deepoj.client import ServerRefused
 from deepoj.client.shown import shown
 from deepoj.contests.clock import minutes_of, parse_reltime
-from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
+from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
 
 #: the value of an option that empties a field
 _NONE = "none"
@@ -220,7 +220,7 @@ def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_
 @click.option("--color", default="", help="The name of this color.")
 @click.option("--time-limit", "time_limit_ms", type=click.IntRange(min=1), help="In ms, instead of the problem's.")
 @click.option("--memory-limit", "memory_limit_mb", type=click.IntRange(min=1), help="In MB, instead of the problem's.")
-@click.option("--max-score", type=float, default=100.0, help="ioi, homework: the most points that it gives; 100.")
+@click.option("--max-score", type=float, default=USUAL_SCORE, help="ioi, homework: the most points that it gives; 100.")
 @click.option("--remove", is_flag=True, help="Take the problem out of the contest.")
 @AS_JSON
 @URL

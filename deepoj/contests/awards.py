@@ -5,12 +5,18 @@ Where points count, there is no award for the first solution.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from deepoj.contests.board import BoardRow
 from deepoj.contests.ledger import ContestLedger
 from deepoj.words.contests import ContestObject, EventType
+
+#: the ids that ``awards_of`` gives
+COMPUTED_AWARD = re.compile(
+    r"winner|(gold|silver|bronze)-medal|(first-to-solve|group-winner|rank)-.*", re.ASCII | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

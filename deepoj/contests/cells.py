@@ -13,7 +13,7 @@ from enum import StrEnum
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import ContestViewer, seen
+from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.words.contests import EventType
 
 
@@ -113,7 +113,6 @@ def _attempts(
     effects = _gains(board, counted) if ledger.is_scored else _effects(counted)
     nothing = AttemptEffect.OUTSIDE, 0.0 if ledger.is_scored else None
     submissions = ledger.of(EventType.SUBMISSIONS)
-    is_read = viewer.is_jury or team_id == viewer.team_id
     for submission_id in ledger.submissions_of.get((team_id, label), ()):
         data = submissions.get(submission_id)
         if data is None or not seen(ledger, viewer, EventType.SUBMISSIONS, submission_id, data):
@@ -121,7 +120,7 @@ def _attempts(
         effect, points = effects.get(submission_id, nothing)
         yield CellAttempt(
             submission_id=submission_id,
-            job_id=data.get("job_id") if is_read else None,
+            job_id=data.get("job_id") if sees_sources(viewer, data) else None,
             event=ledger.number_of(EventType.SUBMISSIONS, submission_id),
             at=data["at"],
             time_ms=ledger.contest_time_ms(data["at"]),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from deepoj.contests.board import BoardCell, BoardRow
-from deepoj.contests.clock import MS_PER_MINUTE, reltime
+from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.score_board import is_scored
 from deepoj.contests.views import ContestViewer, seen, sees_runs, sees_sources
@@ -182,7 +182,7 @@ def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | 
     ranked = sorted(
         zip(places, rows, strict=True), key=lambda each: (each[0], names[each[1].team_id].casefold(), each[1].team_id)
     )
-    at = ledger.at.isoformat(timespec="milliseconds").replace("+00:00", "Z") if ledger.at is not None else None
+    at = iso_time(ledger.at)
     return {
         **(_times(ledger, at) if at is not None else {}),
         "state": state_of(ledger),

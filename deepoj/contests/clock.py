@@ -113,6 +113,11 @@ def parse_time(text: str) -> int:
     return round(time.timestamp() * 1000)
 
 
+def iso_time(at: datetime | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC with milliseconds, as events have it."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def minutes_of(ms: int) -> int:
     """Return the whole minutes: ICPC rules drop the seconds of a solution's time."""
     return ms // MS_PER_MINUTE

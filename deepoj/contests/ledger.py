@@ -19,7 +19,15 @@ from typing import Any
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import ContestClock, merged, parse_time
 from deepoj.contests.score_board import ScoreBoard, after_lateness, is_scored, subtasks_of
-from deepoj.words.contests import ContestEvent, ContestFeedback, ContestKind, ContestObject, EventType
+from deepoj.words.contests import (
+    USUAL_SCORE,
+    ContestEvent,
+    ContestFeedback,
+    ContestKind,
+    ContestObject,
+    EventType,
+    is_thawed,
+)
 from deepoj.words.results import Verdict
 
 Object = Mapping[str, Any]
@@ -142,6 +150,11 @@ class ContestLedger:
             return None
         return int(self.contest["duration_ms"]) - int(freeze_ms)
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the board hides verdicts from the public and from other teams."""
+        return self.state.get("frozen_at") is not None and self.state.get("thawed_at") is None
+
     def is_withheld(self, submission_id: str) -> bool:
         """Return whether the verdict of a submission is hidden from other teams and the public."""
         freeze_ms = self.freeze_ms
@@ -208,9 +221,7 @@ class ContestLedger:
         """Return whether all verdicts are kept from their own teams, too, and whether those that the jury has not
         verified are."""
         contest, state = self.contest, self.state
-        is_shown = state.get("ended_at") is not None and (
-            state.get("frozen_at") is None or state.get("thawed_at") is not None
-        )
+        is_shown = is_thawed(state.get("ended_at"), state.get("frozen_at"), state.get("thawed_at"))
         return (
             contest.get("feedback") == ContestFeedback.HIDDEN and not is_shown,
             bool(contest.get("is_verifying")) and state.get("finalized_at") is None,
@@ -253,7 +264,7 @@ class ContestLedger:
 
     def max_score(self, label: str) -> float:
         """Return the most points that a problem gives."""
-        return float(self.objects[EventType.PROBLEMS][label].get("max_score") or 100)
+        return float(self.objects[EventType.PROBLEMS][label].get("max_score") or USUAL_SCORE)
 
     def cell_of(self, submission_ids: Iterable[str], is_seen: Callable[[Object], bool]) -> BoardCell:
         """Return the cell of submissions of one team to one problem; a judgement that is not seen counts as none."""

@@ -206,7 +206,7 @@ class Boards:
         head = BoardHead(
             problems,
             has_started=state.get("started_at") is not None,
-            is_frozen=state.get("frozen_at") is not None and state.get("thawed_at") is None and not seen.viewer.is_jury,
+            is_frozen=ledger.is_frozen and not seen.viewer.is_jury,
             freeze_minutes=minutes_of(freeze_ms or 0),
             teams=tuple(sorted(lines)),
             is_scored=ledger.is_scored,

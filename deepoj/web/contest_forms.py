@@ -10,7 +10,14 @@ from typing import Any
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.web import forms
-from deepoj.words.contests import ContestFeedback, ContestKind, ContestProblem, ContestRegistration, ContestRules
+from deepoj.words.contests import (
+    USUAL_SCORE,
+    ContestFeedback,
+    ContestKind,
+    ContestProblem,
+    ContestRegistration,
+    ContestRules,
+)
 
 _LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
 _POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
@@ -109,13 +116,15 @@ def problem_of(form: forms.SentForm) -> ContestProblem:
         name=form.line("name"),
         rgb=form.line("rgb") if form.get("has_color") else "",
         color=form.line("color"),
-        max_score=_points(form.line("max_score") or "100"),
+        max_score=_points(form.line("max_score")),
         time_limit_ms=whole_number(form, "time_limit_ms") if form.line("time_limit_ms") else None,
         memory_limit_mb=whole_number(form, "memory_limit_mb") if form.line("memory_limit_mb") else None,
     )
 
 
 def _points(line: str) -> float:
+    if not line:
+        return USUAL_SCORE
     if not _POINTS.fullmatch(line):
         raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
     return float(line)

@@ -20,7 +20,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import ContestViewer, seen
+from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
@@ -187,7 +187,7 @@ class ContestReading:
     def problems(self) -> list[ShownProblem]:
         """Return the problems that the viewer sees, in their order."""
         return sorted(
-            (_problem(label, data) for label, data in self.objects(EventType.PROBLEMS)),
+            (_problem(label, data, self.ledger.max_score(label)) for label, data in self.objects(EventType.PROBLEMS)),
             key=lambda problem: (problem.ordinal, problem.label),
         )
 
@@ -196,7 +196,7 @@ class ContestReading:
         data = self.ledger.of(EventType.PROBLEMS).get(label)
         if data is None or not seen(self.ledger, self.viewer, EventType.PROBLEMS, label, data):
             raise Refused(ApiError.NO_SUCH_PROBLEM)
-        return _problem(label, data)
+        return _problem(label, data, self.ledger.max_score(label))
 
     def minute_of(self, at: str) -> int:
         """Return the minute of the contest of an event's time."""
@@ -298,10 +298,9 @@ class ContestReading:
             and judgement is not None
             and seen(self.ledger, self.viewer, EventType.JUDGEMENTS, judgement_id, judgement)
         )
-        is_read = self.viewer.is_jury or data["team_id"] == self.viewer.team_id
         return ShownSubmission(
             id=submission_id,
-            job_id=data.get("job_id") or "" if is_read else "",
+            job_id=data.get("job_id") or "" if sees_sources(self.viewer, data) else "",
             team=self.team_name(data["team_id"]),
             team_id=data["team_id"],
             label=data["problem_id"],
@@ -395,7 +394,7 @@ def shown_points(cell: BoardCell, max_score: float) -> ShownPoints:
     )
 
 
-def _problem(label: str, data: Object) -> ShownProblem:
+def _problem(label: str, data: Object, max_score: float) -> ShownProblem:
     return ShownProblem(
         label=label,
         name=data["name"],
@@ -405,5 +404,5 @@ def _problem(label: str, data: Object) -> ShownProblem:
         memory_limit_mb=data["memory_limit_mb"],
         problem_id=data["problem_id"],
         ordinal=data["ordinal"],
-        max_score=float(data.get("max_score") or 100),
+        max_score=max_score,
     )

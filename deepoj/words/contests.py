@@ -10,6 +10,9 @@ from typing import Any
 
 from deepoj.words.results import Verdict
 
+#: the most points that a problem gives if its contest says nothing else
+USUAL_SCORE = 100.0
+
 
 class ContestKind(enum.StrEnum):
     """By which rules the board counts."""
@@ -124,6 +127,17 @@ class Contest:
         """When the pause began that goes on; None: it is not paused."""
         return self.removed[-1][0] if self.removed and self.removed[-1][1] is None else None
 
+    @property
+    def shows_all(self) -> bool:
+        """Whether it is over and hides no verdict from anybody."""
+        is_settled = not self.rules.is_verifying or self.finalized_at is not None
+        return is_settled and is_thawed(self.ended_at, self.frozen_at, self.thawed_at)
+
+
+def is_thawed(ended_at: object, frozen_at: object, thawed_at: object) -> bool:
+    """Return whether a contest is over, and its freeze, if it had one, is lifted. The times are None before."""
+    return ended_at is not None and (frozen_at is None or thawed_at is not None)
+
 
 class ClockAct(enum.StrEnum):
     """What is done to the clock of a contest by hand."""
@@ -237,7 +251,7 @@ class ContestProblem:
     #: in its package now; 0: not known
     tests: int = 0
     #: in contests that count points: the most that it gives
-    max_score: float = 100.0
+    max_score: float = USUAL_SCORE
 
 
 def team_of_one(user_id: int) -> ContestObject:

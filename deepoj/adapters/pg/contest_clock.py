@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from deepoj.adapters.pg.contest_changes import note_act, tell_objects
 from deepoj.adapters.pg.sql_files import queries
-from deepoj.adapters.pg.texts import clean_json, clean_text, storable
+from deepoj.adapters.pg.texts import clean_json, storable
 from deepoj.words.admin_events import AdminAct
-from deepoj.words.contests import ClockAct, ClockChange, ContestRefusal, EventType
+from deepoj.words.contests import ClockAct, ClockChange, ContestObject, ContestRefusal, EventType
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -43,18 +44,14 @@ async def change_clock(connection: Connection, contest_id: int, change: ClockCha
         raise ClockRefusal(ContestRefusal.FINALIZED)
     events = await _done(connection, contest_id, row, change, by)
     details = {name: str(value) for name, value in _details(change).items()}
-    act = AdminAct.CONTEST_CLOCK.value
-    await connection.execute(queries()["contest_act"].sql, contest_id, by, act, clean_json(details))
+    await note_act(connection, contest_id, by, AdminAct.CONTEST_CLOCK, details)
     for type_, object_id, data in events:
         if type_ is EventType.CONTEST:
             await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
         elif type_ is EventType.STATE:
             await connection.execute(queries()["tell_contest_state"].sql, contest_id)
         else:
-            text = None if data is None else clean_json(data)
-            await connection.execute(
-                queries()["tell_contest_objects"].sql, contest_id, [type_.value], [clean_text(object_id)], [text]
-            )
+            await tell_objects(connection, contest_id, [ContestObject(type_, object_id, data)])
     await connection.execute(queries()["tell_contest_clock"].sql, contest_id, by, clean_json(details))
 
 

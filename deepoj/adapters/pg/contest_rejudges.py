@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.contest_changes import note_act
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
@@ -204,8 +205,7 @@ async def _read(connection: Connection, contest_id: int, rejudge_id: int) -> Con
 
 
 async def _note(connection: Connection, contest_id: int, by: int, rejudge_id: int, word: str) -> None:
-    details = clean_json({"rejudge": rejudge_id, "is": word})
-    await connection.execute(queries()["contest_act"].sql, contest_id, by, AdminAct.CONTEST_REJUDGED.value, details)
+    await note_act(connection, contest_id, by, AdminAct.CONTEST_REJUDGED, {"rejudge": rejudge_id, "is": word})
 
 
 def _stored(scope: ContestRejudgeScope) -> dict[str, object]:

@@ -9,16 +9,16 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.contest_changes import locked_contest, note_act, tell_objects
+from deepoj.adapters.pg.contest_rows import contest_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
-from deepoj.adapters.pg.texts import clean_json, clean_text
+from deepoj.adapters.pg.texts import clean_text
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.contest_setup import TeamLogin
-from deepoj.words.contests import ContestRefusal, EventType
+from deepoj.words.contests import ContestObject, ContestRefusal, EventType
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from deepoj.adapters.pg.pool import Connection
 
 _OF_PROBLEMS = (EventType.PROBLEMS, EventType.TEXTS)
@@ -54,7 +54,7 @@ class PgContestSetup:
                     is_ours = again and row is not None and row["created_by"] == by  # the first try may have made it
                     return None if is_ours else ContestRefusal.KEY_TAKEN
                 await connection.execute(queries()["copy_contest_rows"].sql, contest_id, made, with_teams)
-                await _note(connection, made, by, {"copy_of": contest_id}, AdminAct.CONTEST_CREATED)
+                await note_act(connection, made, by, AdminAct.CONTEST_CREATED, {"copy_of": contest_id})
                 await connection.execute(queries()["tell_contest_rules"].sql, made)
                 await connection.execute(queries()["tell_contest_state"].sql, made)
                 types = [type_.value for type_ in (*_OF_PROBLEMS, *(_OF_TEAMS if with_teams else ()))]
@@ -66,20 +66,15 @@ class PgContestSetup:
     async def remove_team(self, contest_id: int, team_id: str, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                if (refusal := await _refusal(connection, contest_id)) is not None:
-                    return refusal
+                found = await locked_contest(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
                 if await connection.fetchval(queries()["contest_team_is_used"].sql, contest_id, team_id):
                     return ContestRefusal.TEAM_USED
                 left = await connection.fetch(queries()["remove_contest_members"].sql, contest_id, [team_id])
-                await _note(connection, contest_id, by, {"team_removed": team_id})
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"team_removed": team_id})
                 gone = [(EventType.TEAMS, team_id), *((EventType.ACCOUNTS, str(row["user_id"])) for row in left)]
-                await connection.execute(
-                    queries()["tell_contest_objects"].sql,
-                    contest_id,
-                    [type_.value for type_, _ in gone],
-                    [object_id for _, object_id in gone],
-                    [None for _ in gone],
-                )
+                await tell_objects(connection, contest_id, [ContestObject(*one, None) for one in gone])
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -89,11 +84,14 @@ class PgContestSetup:
     ) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                if (refusal := await _refusal(connection, contest_id)) is not None:
-                    return refusal
+                found = await locked_contest(connection, contest_id)
+                if isinstance(found, ContestRefusal):
+                    return found
                 bound = None if networks is None else list(networks)
                 await connection.execute(queries()["set_team_networks"].sql, contest_id, team_id, bound)
-                await _note(connection, contest_id, by, {"team": team_id, "networks": bound})
+                await note_act(
+                    connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"team": team_id, "networks": bound}
+                )
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -116,35 +114,12 @@ class PgContestSetup:
                 row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
                 if row is None:
                     return ContestRefusal.UNKNOWN_CONTEST
-                if not _shows_all(row):
+                if not contest_of(row).shows_all:
                     return ContestRefusal.NOT_OVER
                 opened = await connection.fetch(queries()["open_contest_problems"].sql, contest_id, by)
                 labels = [one["label"] for one in opened]
                 if labels:
-                    await _note(connection, contest_id, by, {"practice": labels})
+                    await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"practice": labels})
                 return labels
 
         return await self._pool.do(work, repeatable=True)
-
-
-def _shows_all(row: asyncpg.Record) -> bool:
-    """Return whether a contest is over and hides no verdict."""
-    is_shown = row["ended_at"] is not None and (row["frozen_at"] is None or row["thawed_at"] is not None)
-    return is_shown and (not row["is_verifying"] or row["finalized_at"] is not None)
-
-
-async def _refusal(connection: Connection, contest_id: int) -> ContestRefusal | None:
-    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
-    if row is None:
-        return ContestRefusal.UNKNOWN_CONTEST
-    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else None
-
-
-async def _note(
-    connection: Connection,
-    contest_id: int,
-    by: int,
-    details: Mapping[str, object],
-    act: AdminAct = AdminAct.CONTEST_CHANGED,
-) -> None:
-    await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))

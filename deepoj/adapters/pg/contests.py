@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from deepoj.adapters.pg.contest_changes import locked_contest, note_act, tell_objects
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
 from deepoj.adapters.pg.contest_rows import contest_of, rule_values
@@ -93,7 +94,7 @@ class PgContests:
                     for name in ContestRules.__dataclass_fields__
                     if getattr(rules, name) != getattr(found.rules, name)
                 }
-                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
                 if changed.keys() & {"feedback", "is_verifying"}:
                     await connection.execute(queries()["release_contest"].sql, contest_id, None)
                 await connection.execute(queries()["release_removed"].sql, contest_id)
@@ -137,7 +138,7 @@ class PgContests:
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 row = await connection.fetchrow(queries()["problem_of_contest"].sql, contest_id, problem.problem_id)
@@ -155,7 +156,7 @@ class PgContests:
                     problem.time_limit_ms,
                     problem.memory_limit_mb,
                 )
-                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
                 data = {
                     "label": problem.label,
                     "ordinal": problem.ordinal,
@@ -169,7 +170,7 @@ class PgContests:
                     "max_score": problem.max_score,
                     "is_paused": row["is_paused"],
                 }
-                await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
+                await tell_objects(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -181,14 +182,14 @@ class PgContests:
     async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 if await _is_used(connection, contest_id, label):
                     return ContestRefusal.PROBLEM_USED
                 if await connection.fetchrow(queries()["remove_contest_problem"].sql, contest_id, label) is not None:
-                    await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem_removed": label})
-                    await _tell(connection, contest_id, [ContestObject(EventType.PROBLEMS, label, None)])
+                    await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem_removed": label})
+                    await tell_objects(connection, contest_id, [ContestObject(EventType.PROBLEMS, label, None)])
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -198,7 +199,7 @@ class PgContests:
     ) -> frozenset[str] | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> frozenset[str] | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 names = [one.username for one in members if storable(one.username)]
@@ -215,13 +216,13 @@ class PgContests:
                     queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values()), networks
                 )
                 details = {"objects": len(objects), "members": len(members)}
-                await _note(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)
                 gone = [ContestObject(EventType.ACCOUNTS, str(row["user_id"]), None) for row in left]
                 accounts = [
                     ContestObject(EventType.ACCOUNTS, str(user_id), {"type": "team", "team_id": team_id})
                     for user_id, team_id in teams.items()
                 ]
-                await _tell(connection, contest_id, [*objects, *gone, *accounts])
+                await tell_objects(connection, contest_id, [*objects, *gone, *accounts])
                 return frozenset()
 
         return await self._pool.do(work, repeatable=True)
@@ -229,7 +230,7 @@ class PgContests:
     async def register(self, contest_id: int, user_id: int) -> str | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 former = await connection.fetchval(queries()["team_of"].sql, contest_id, user_id)
@@ -240,7 +241,7 @@ class PgContests:
                 team = team_of_one(user_id)
                 await connection.fetchrow(queries()["register_in_contest"].sql, contest_id, user_id, team.id)
                 account = ContestObject(EventType.ACCOUNTS, str(user_id), {"type": "team", "team_id": team.id})
-                await _tell(connection, contest_id, [team, account])
+                await tell_objects(connection, contest_id, [team, account])
                 return team.id
 
         return await self._pool.do(work, repeatable=True)
@@ -248,7 +249,7 @@ class PgContests:
     async def withdraw(self, contest_id: int, user_id: int) -> ContestRefusal | None:
         async def work(connection: Connection, again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 if found.rules.registration is not ContestRegistration.OPEN or found.ended_at is not None:
@@ -261,7 +262,7 @@ class PgContests:
                     return ContestRefusal.HAS_STARTED
                 await connection.execute(queries()["remove_contest_members"].sql, contest_id, [team_id])
                 gone = [(EventType.ACCOUNTS, str(user_id)), (EventType.TEAMS, team_id)]
-                await _tell(connection, contest_id, [ContestObject(*one, None) for one in gone])
+                await tell_objects(connection, contest_id, [ContestObject(*one, None) for one in gone])
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -269,7 +270,7 @@ class PgContests:
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 row = await connection.fetchrow(queries()["contest_clarification"].sql, contest_id, draft.reply_to_id)
@@ -285,7 +286,9 @@ class PgContests:
                     "text": draft.text,
                     "at": row["at"],
                 }
-                await _tell(connection, contest_id, [ContestObject(EventType.CLARIFICATIONS, clarification_id, data)])
+                await tell_objects(
+                    connection, contest_id, [ContestObject(EventType.CLARIFICATIONS, clarification_id, data)]
+                )
                 return clarification_id
 
         return await self._pool.do(work, repeatable=False)
@@ -293,7 +296,7 @@ class PgContests:
     async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> str | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 row = await connection.fetchrow(
@@ -308,15 +311,15 @@ class PgContests:
     ) -> ContestRefusal | None:
         async def work(connection: Connection, again: bool) -> ContestRefusal | None:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 done = await store_review(connection, contest_id, submission_id, draft, by=by, again=again)
                 if isinstance(done, ContestRefusal):
                     return done
                 details = details_of(submission_id, draft)
-                await _note(connection, contest_id, by, AdminAct.CONTEST_REVIEWED, details)
-                await _tell(connection, contest_id, [done])
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_REVIEWED, details)
+                await tell_objects(connection, contest_id, [done])
                 return None
 
         return await self._pool.do(work, repeatable=True)
@@ -326,7 +329,7 @@ class PgContests:
     ) -> Contest | ContestRefusal:
         async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
             async with connection.transaction():
-                found = await _locked(connection, contest_id)
+                found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     if found is not ContestRefusal.FINALIZED or not again:
                         return found
@@ -337,10 +340,10 @@ class PgContests:
                 if (refusal := await left_to_do(connection, found)) is not None:
                     return refusal
                 row = await connection.fetchrow(queries()["finalize_contest"].sql, contest_id)
-                await _note(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
                 if await connection.fetchval(queries()["contest_last_event"].sql, contest_id) != after:
                     raise _Outdated
-                await _tell(connection, contest_id, awards)
+                await tell_objects(connection, contest_id, awards)
                 await connection.execute(queries()["tell_contest_state"].sql, contest_id)
                 await connection.execute(queries()["close_contest_ledger"].sql, contest_id)
                 return found if row is None else contest_of(row)
@@ -419,13 +422,6 @@ class _Outdated(Exception):
     """Ends a transaction that must not stay: there are events that the caller has not seen."""
 
 
-async def _locked(connection: Connection, contest_id: int) -> Contest | ContestRefusal:
-    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
-    if row is None:
-        return ContestRefusal.UNKNOWN_CONTEST
-    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else contest_of(row)
-
-
 def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | None:
     before = found.rules
     if found.finalized_at is not None and rules != replace(before, thaw_at=rules.thaw_at):
@@ -449,18 +445,3 @@ def _freeze_at_ms(rules: ContestRules) -> int | None:
 
 async def _is_used(connection: Connection, contest_id: int, label: str) -> bool:
     return bool(await connection.fetchval(queries()["contest_problem_is_used"].sql, contest_id, label))
-
-
-async def _note(connection: Connection, contest_id: int, by: int, act: AdminAct, details: Mapping[str, Any]) -> None:
-    await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))
-
-
-async def _tell(connection: Connection, contest_id: int, objects: Sequence[ContestObject]) -> None:
-    """Write events; the last thing that a transaction does."""
-    await connection.execute(
-        queries()["tell_contest_objects"].sql,
-        contest_id,
-        [one.type.value for one in objects],
-        [clean_text(one.id) for one in objects],
-        [None if one.data is None else clean_json(one.data) for one in objects],
-    )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from deepoj.accounts.teams import MAX_ENTRIES, TeamListFormat
 from deepoj.api.models.base import RequestModel, ResponseModel
 from deepoj.api.models.submissions import SourcesBody
-from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
+from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
 
 _START = "RFC 3339 with a time zone; null: not known yet"
 _FREEZE = "how long before the end the board stops showing verdicts; null: never"
@@ -180,7 +180,7 @@ class ContestProblemBody(RequestModel):
     color: str = Field("", description="the name of this color")
     time_limit_ms: int | None = Field(None, description="instead of the problem's; null: the problem's")
     memory_limit_mb: int | None = Field(None, description="instead of the problem's; null: the problem's")
-    max_score: float = Field(100.0, description=_MAX_SCORE)
+    max_score: float = Field(USUAL_SCORE, description=_MAX_SCORE)
 
 
 class TeamsBody(RequestModel):

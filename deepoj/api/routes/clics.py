@@ -7,7 +7,6 @@ specification describes them, and ``access`` says which of it is there.
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import zipfile
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, Handler, route
 from deepoj.contests.clics import VERSION, VERSION_URL, contest_of
 from deepoj.contests.clics_feed import encoded
+from deepoj.contests.clock import iso_time
 from deepoj.contests.views import ContestViewer, sees_sources
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, EventType
@@ -186,18 +186,14 @@ def contest_object(contest: Contest) -> dict[str, object]:
         "name": rules.name,
         "formal_name": rules.formal_name,
         "kind": contest.kind.value,
-        "start_at": _iso(rules.start_at),
+        "start_at": iso_time(rules.start_at),
         "duration_ms": rules.duration_ms,
         "freeze_ms": rules.freeze_ms,
         "penalty_ms": rules.penalty_ms,
-        "thaw_at": _iso(rules.thaw_at),
+        "thaw_at": iso_time(rules.thaw_at),
         "countdown_pause_ms": contest.countdown_pause_ms,
     }
     return contest_of(contest.key, data)
-
-
-def _iso(time: dt.datetime | None) -> str | None:
-    return None if time is None else time.astimezone(dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _account(user: User, viewer: ContestViewer) -> dict[str, object]:

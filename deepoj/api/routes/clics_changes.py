@@ -7,7 +7,6 @@ award that finalizing computes is the server's: no client changes it.
 from __future__ import annotations
 
 import datetime as dt
-import re
 import secrets
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -35,6 +34,7 @@ from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.routes.clics import answer_of, clics_route, contest_object, found_or_refused
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import new_trace_id, take_in
+from deepoj.contests.awards import COMPUTED_AWARD
 from deepoj.contests.clics_feed import SeenContest, encoded
 from deepoj.contests.clock import moment_of
 from deepoj.contests.ledger import ContestLedger
@@ -58,8 +58,6 @@ _MOST_CHARS = 10_000
 _MOST_TAGS = 100
 #: so long before a start it is not moved any more, as the specification says
 _START_MARGIN = dt.timedelta(seconds=30)
-#: ids of the awards that finalizing computes (``contests.awards``)
-_COMPUTED = re.compile(r"winner|(gold|silver|bronze)-medal|(first-to-solve|group-winner|rank)-.*", re.ASCII | re.DOTALL)
 
 
 class ContestApiChanges:
@@ -260,7 +258,7 @@ class ContestApiChanges:
         return found_or_refused(view.one(ledger, EventType.AWARDS, award_id))
 
     async def _tell_award(self, user: User, contest: Contest, award: ContestObject) -> None:
-        if _COMPUTED.fullmatch(award.id):
+        if COMPUTED_AWARD.fullmatch(award.id):
             raise Refused(ApiError.INVALID, field="id", problem="the server computes this award")
         done = await self._contests.put_objects(contest.id, [award], by=user.id)
         if isinstance(done, ContestRefusal):

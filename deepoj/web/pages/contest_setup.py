@@ -158,14 +158,12 @@ class ContestSetupPages:
         self, visitor: Visitor, key: str, refused: Refused | None = None, form: forms.SentForm | None = None
     ) -> Response:
         reading = await self._reader.read(visitor, key)
-        contest, sent = reading.contest, {} if form is None else form.fields
+        sent = {} if form is None else form.fields
         return self._pages.html_with_refusal(
             "manage_contest_afterwards.html",
             visitor,
             refused,
-            is_open=contest.ended_at is not None
-            and (contest.frozen_at is None or contest.thawed_at is not None)
-            and (not contest.rules.is_verifying or contest.finalized_at is not None),
+            is_open=reading.contest.shows_all,
             sent={name: sent.get(name, "") for name in ("key", "name", "teams")},
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),

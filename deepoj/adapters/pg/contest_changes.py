@@ -1,0 +1,41 @@
+"""What all transactions that change a contest share: its lock, the record of the act, and the events at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from deepoj.adapters.pg.contest_rows import contest_of
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.texts import clean_json, clean_text
+from deepoj.words.admin_events import AdminAct
+from deepoj.words.contests import Contest, ContestObject, ContestRefusal
+
+if TYPE_CHECKING:
+    from deepoj.adapters.pg.pool import Connection
+
+
+async def locked_contest(connection: Connection, contest_id: int) -> Contest | ContestRefusal:
+    """Lock a contest, and return it, or why it cannot be changed."""
+    row = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+    if row is None:
+        return ContestRefusal.UNKNOWN_CONTEST
+    return ContestRefusal.FINALIZED if row["finalized_at"] is not None else contest_of(row)
+
+
+async def note_act(
+    connection: Connection, contest_id: int, by: int, act: AdminAct, details: Mapping[str, object]
+) -> None:
+    """Record an act in the log of administrative acts."""
+    await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))
+
+
+async def tell_objects(connection: Connection, contest_id: int, objects: Sequence[ContestObject]) -> None:
+    """Write an event for each object. It is the last thing that a transaction does: it locks the contest's counter."""
+    await connection.execute(
+        queries()["tell_contest_objects"].sql,
+        contest_id,
+        [one.type.value for one in objects],
+        [clean_text(one.id) for one in objects],
+        [None if one.data is None else clean_json(one.data) for one in objects],
+    )
