@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
-from deepoj.api.codes import CodedError
-from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.paths import problem_id_of
+from deepoj.api.previewing import accepted, preview_id_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.preview import BoardEffect, effect_of, jobs_of
 from deepoj.words.accounts import User
-from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope
 from deepoj.words.contests import Contest, EventType
-from deepoj.words.previews import MAX_JOBS, PreviewFailure, PreviewState
+from deepoj.words.previews import PreviewFailure, PreviewState
 
 #: rejudges of a list, and reasons of failures that are listed
 _MAX_LISTED, _MAX_FAILURES = 50, 10
-
-_REFUSALS: Mapping[ContestRejudgeRefusal, CodedError] = MappingProxyType(
-    {
-        ContestRejudgeRefusal.UNKNOWN: ApiError.NO_SUCH_PREVIEW,
-        ContestRejudgeRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
-        ContestRejudgeRefusal.ANOTHER: ApiError.PREVIEW_RUNNING,
-        ContestRejudgeRefusal.NOT_READY: ApiError.PREVIEW_NOT_READY,
-        ContestRejudgeRefusal.OUTDATED: ApiError.PREVIEW_OUTDATED,
-        ContestRejudgeRefusal.ENDED: ApiError.PREVIEW_ENDED,
-    }
-)
-_ABOUT_FILTERS: Mapping[ContestRejudgeRefusal, str] = MappingProxyType(
-    {
-        ContestRejudgeRefusal.EMPTY: "no submission with a verdict matches them",
-        ContestRejudgeRefusal.TOO_MANY: f"more than {MAX_JOBS} submissions match them, which is the most",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +39,19 @@ class ContestRejudging:
         ledger = await self._ledgers.ledger(contest)
         _require_known(ledger, scope)
         jobs = jobs_of(ledger, scope)
-        return _rejudge(await self._rejudges.start_rejudge(contest.id, jobs, by=user.id, in_full=in_full, scope=scope))
+        return accepted(await self._rejudges.start_rejudge(contest.id, jobs, by=user.id, in_full=in_full, scope=scope))
 
     async def apply(self, contest: Contest, rejudge_id: str, user: User) -> ContestRejudge:
         """Give all submissions of a rejudge their new verdicts at once."""
-        return _rejudge(await self._rejudges.apply_rejudge(contest.id, _id(rejudge_id), by=user.id))
+        return accepted(await self._rejudges.apply_rejudge(contest.id, preview_id_of(rejudge_id), by=user.id))
 
     async def cancel(self, contest: Contest, rejudge_id: str, user: User) -> ContestRejudge:
         """Give a rejudge up."""
-        return _rejudge(await self._rejudges.cancel_rejudge(contest.id, _id(rejudge_id), by=user.id))
+        return accepted(await self._rejudges.cancel_rejudge(contest.id, preview_id_of(rejudge_id), by=user.id))
 
     async def result(self, contest: Contest, rejudge_id: str) -> ContestRejudgeResult:
         """Return a rejudge with what it would change on the board."""
-        found = await self._rejudges.rejudges(contest.id, 1, _id(rejudge_id))
+        found = await self._rejudges.rejudges(contest.id, 1, preview_id_of(rejudge_id))
         if not found:
             raise Refused(ApiError.NO_SUCH_PREVIEW)
         (rejudge,) = found
@@ -96,18 +76,3 @@ def _require_known(ledger: ContestLedger, scope: ContestRejudgeScope) -> None:
         raise Refused(ApiError.INVALID, field="problem", problem="the label of a problem of this contest")
     if scope.team_id is not None and scope.team_id not in ledger.of(EventType.TEAMS):
         raise Refused(ApiError.INVALID, field="team", problem="the id of a team of this contest")
-
-
-def _id(text: str) -> int:
-    number = problem_id_of(text)
-    if number is None:
-        raise Refused(ApiError.NO_SUCH_PREVIEW)
-    return number
-
-
-def _rejudge(answer: ContestRejudge | ContestRejudgeRefusal) -> ContestRejudge:
-    if isinstance(answer, ContestRejudge):
-        return answer
-    if answer in _ABOUT_FILTERS:
-        raise Refused(ApiError.INVALID, field="filters", problem=_ABOUT_FILTERS[answer])
-    raise Refused(_REFUSALS[answer])

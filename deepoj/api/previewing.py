@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from deepoj.api.codes import CodedError
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import problem_id_of
@@ -27,9 +29,10 @@ MAX_CHANGES, MAX_PAST = 500, 50
 #: reasons of failures that are listed
 _MAX_FAILURES = 10
 
-_REFUSALS: Mapping[PreviewRefusal, ApiError] = MappingProxyType(
+_REFUSALS: Mapping[PreviewRefusal, CodedError] = MappingProxyType(
     {
         PreviewRefusal.UNKNOWN: ApiError.NO_SUCH_PREVIEW,
+        PreviewRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
         PreviewRefusal.ANOTHER: ApiError.PREVIEW_RUNNING,
         PreviewRefusal.NOT_READY: ApiError.PREVIEW_NOT_READY,
         PreviewRefusal.OUTDATED: ApiError.PREVIEW_OUTDATED,
@@ -40,7 +43,7 @@ _REFUSALS: Mapping[PreviewRefusal, ApiError] = MappingProxyType(
 _ABOUT_FILTERS: Mapping[PreviewRefusal, str] = MappingProxyType(
     {
         PreviewRefusal.EMPTY: "no submission with a verdict matches them",
-        PreviewRefusal.TOO_MANY: f"more than {MAX_JOBS} submissions match them, which is the most for a preview",
+        PreviewRefusal.TOO_MANY: f"more than {MAX_JOBS} submissions match them, which is the most",
     }
 )
 
@@ -80,19 +83,19 @@ class Previewing:
         )
         if answer is PreviewRefusal.QUOTA:
             raise Refused(ApiError.TOO_MANY_PREVIEWS, limit=self._most_of_setter)
-        return _preview(answer)
+        return accepted(answer)
 
     async def apply(self, problem: Problem, preview_id: str, user: User) -> Preview:
         """Give all submissions of a preview their new verdicts at once."""
-        return _preview(await self._previews.apply_preview(problem.id, _id(preview_id), by=user.id))
+        return accepted(await self._previews.apply_preview(problem.id, preview_id_of(preview_id), by=user.id))
 
     async def cancel(self, problem: Problem, preview_id: str, user: User) -> Preview:
         """Give a preview up."""
-        return _preview(await self._previews.cancel_preview(problem.id, _id(preview_id), by=user.id))
+        return accepted(await self._previews.cancel_preview(problem.id, preview_id_of(preview_id), by=user.id))
 
     async def result(self, problem: Problem, preview_id: str) -> PreviewResult:
         """Return a preview with what it would change."""
-        preview = await self._previews.preview(problem.id, _id(preview_id))
+        preview = await self._previews.preview(problem.id, preview_id_of(preview_id))
         if preview is None:
             raise Refused(ApiError.NO_SUCH_PREVIEW)
         return PreviewResult(
@@ -108,15 +111,17 @@ class Previewing:
         return await self._previews.past_rejudges(problem.id, MAX_PAST)
 
 
-def _id(text: str) -> int:
+def preview_id_of(text: str) -> int:
+    """Return the id in a path. Raises Refused if it is none."""
     number = problem_id_of(text)
     if number is None:
         raise Refused(ApiError.NO_SUCH_PREVIEW)
     return number
 
 
-def _preview(answer: Preview | PreviewRefusal) -> Preview:
-    if isinstance(answer, Preview):
+def accepted[T](answer: T | PreviewRefusal) -> T:
+    """Return what the store answered. Raises Refused if it refused."""
+    if not isinstance(answer, PreviewRefusal):
         return answer
     if answer in _ABOUT_FILTERS:
         raise Refused(ApiError.INVALID, field="filters", problem=_ABOUT_FILTERS[answer])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
-from deepoj.words.previews import PreviewFailure
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope, RejudgedVerdict
+from deepoj.words.previews import PreviewFailure, PreviewRefusal
 
 
 class ContestRejudges(Protocol):
@@ -21,22 +21,18 @@ class ContestRejudges(Protocol):
         by: int,
         in_full: bool,
         scope: ContestRejudgeScope,
-    ) -> ContestRejudge | ContestRejudgeRefusal:
+    ) -> ContestRejudge | PreviewRefusal:
         """Start a rejudge of those of these jobs, by problem, that have a verdict, from the scope's host if it names
         one. The same rejudge, if it is open, goes on. Refused: UNKNOWN (the contest), FINALIZED, ANOTHER, EMPTY,
         TOO_MANY."""
         ...
 
-    async def apply_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
+    async def apply_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
         """Write, in one transaction, all new verdicts; each is an event of the contest. Repeated, the answer is the
         same. Refused: UNKNOWN, FINALIZED, NOT_READY, OUTDATED, ENDED (cancelled)."""
         ...
 
-    async def cancel_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
+    async def cancel_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
         """Cancel an open rejudge; repeated, the answer is the same. Refused: UNKNOWN, ENDED (applied)."""
         ...
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepoj.words.previews import PreviewState
+from deepoj.words.previews import RejudgeProgress
 from deepoj.words.results import Verdict
 
 
@@ -28,36 +27,11 @@ class ContestRejudgeScope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContestRejudge:
+class ContestRejudge(RejudgeProgress):
     """A rejudge of a contest, and its progress."""
 
-    id: int
     scope: ContestRejudgeScope
-    #: every test is run again
-    in_full: bool
-    #: user names; None: unknown, or not decided
-    ordered_by: str | None
-    decided_by: str | None
-    state: PreviewState
-    #: ISO 8601, by the database's clock
-    created_at: str
-    decided_at: str | None
-    #: numbers of submissions: all, those that have ended, have a new verdict, would change, and were changed
-    submissions: int
-    ended: int
-    judged: int
-    changed: int
-    applied: int
     preview_ids: Sequence[int]
-
-    @property
-    def is_running(self) -> bool:
-        return self.state is PreviewState.RUNNING
-
-    @property
-    def failed(self) -> int:
-        """Number of submissions that could not be judged."""
-        return self.ended - self.judged if self.state in {PreviewState.READY, PreviewState.APPLIED} else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +40,3 @@ class RejudgedVerdict:
 
     id: str
     data: Mapping[str, Any]
-
-
-class ContestRejudgeRefusal(enum.StrEnum):
-    """Why a rejudge of a contest was not started, applied or cancelled."""
-
-    UNKNOWN = "unknown"
-    FINALIZED = "finalized"
-    #: no submission in the scope has a verdict
-    EMPTY = "empty"
-    #: more than ``previews.MAX_JOBS`` submissions
-    TOO_MANY = "too_many"
-    #: a rejudge of the contest, or a preview of one of its problems, waits for its end or a decision
-    ANOTHER = "another"
-    NOT_READY = "not_ready"
-    #: a problem has another version
-    OUTDATED = "outdated"
-    #: it was applied or cancelled before
-    ENDED = "ended"

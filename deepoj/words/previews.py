@@ -35,14 +35,16 @@ OPEN = frozenset({PreviewState.RUNNING, PreviewState.READY})
 
 
 class PreviewRefusal(enum.StrEnum):
-    """Why a preview was not started, applied or cancelled."""
+    """Why a preview, or a rejudge of a contest, was not started, applied or cancelled."""
 
     UNKNOWN = "unknown"
+    #: the contest is
+    FINALIZED = "finalized"
     #: no submission in the scope has a verdict
     EMPTY = "empty"
     #: more than ``MAX_JOBS`` submissions
     TOO_MANY = "too_many"
-    #: another preview of the problem is running
+    #: another preview of the problem, or another rejudge of the contest, is running or waits for a decision
     ANOTHER = "another"
     #: as many previews of the setter's problems are running as may be
     QUOTA = "quota"
@@ -57,23 +59,18 @@ class PreviewRefusal(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """A preview and its progress."""
+class RejudgeProgress:
+    """How far a preview, or a rejudge of a contest, is."""
 
     id: int
-    problem_id: int
-    #: by which its submissions are judged
-    problem_version: int
     #: every test is run again
     in_full: bool
-    scope: RejudgeScope
     #: user names; None: unknown, or not decided
     ordered_by: str | None
     decided_by: str | None
     state: PreviewState
     #: ISO 8601, by the database's clock
     created_at: str
-    judged_at: str | None
     decided_at: str | None
     #: numbers of submissions: all, those that have ended, and those that have a new verdict
     submissions: int
@@ -81,9 +78,8 @@ class Preview:
     judged: int
     #: whose verdict or score would change
     changed: int
-    #: that Apply has changed, and those that it left out
+    #: that Apply has changed
     applied: int
-    left_out: int
 
     @property
     def is_running(self) -> bool:
@@ -93,6 +89,20 @@ class Preview:
     def failed(self) -> int:
         """Number of submissions that could not be judged."""
         return self.ended - self.judged if self.state in {PreviewState.READY, PreviewState.APPLIED} else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview(RejudgeProgress):
+    """A preview and its progress."""
+
+    problem_id: int
+    #: by which its submissions are judged
+    problem_version: int
+    scope: RejudgeScope
+    #: ISO 8601, by the database's clock
+    judged_at: str | None
+    #: number of submissions that Apply left out
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)

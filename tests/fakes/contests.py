@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
-from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope, RejudgedVerdict
 from deepoj.words.contest_setup import TeamLogin
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -27,7 +27,7 @@ from deepoj.words.contests import (
     ContestWaits,
     ReviewDraft,
 )
-from deepoj.words.previews import PreviewFailure
+from deepoj.words.previews import PreviewFailure, PreviewRefusal
 from deepoj.words.problems import Problem
 
 _UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
@@ -130,18 +130,14 @@ class NoContestRejudges:
         by: int,
         in_full: bool,
         scope: ContestRejudgeScope,
-    ) -> ContestRejudge | ContestRejudgeRefusal:
-        return ContestRejudgeRefusal.UNKNOWN
+    ) -> ContestRejudge | PreviewRefusal:
+        return PreviewRefusal.UNKNOWN
 
-    async def apply_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
-        return ContestRejudgeRefusal.UNKNOWN
+    async def apply_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
+        return PreviewRefusal.UNKNOWN
 
-    async def cancel_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
-        return ContestRejudgeRefusal.UNKNOWN
+    async def cancel_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
+        return PreviewRefusal.UNKNOWN
 
     async def rejudges(self, contest_id: int, limit: int, rejudge_id: int | None = None) -> list[ContestRejudge]:
         return []

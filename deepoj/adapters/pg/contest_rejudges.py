@@ -10,17 +10,18 @@ back: the counter says at the end whether there was one, and then nothing is app
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.contest_changes import note_act
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.previews import RolledBack
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
 from deepoj.words.admin_events import AdminAct
-from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeRefusal, ContestRejudgeScope, RejudgedVerdict
-from deepoj.words.previews import MAX_JOBS, OPEN, PreviewFailure, PreviewState
+from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope, RejudgedVerdict
+from deepoj.words.previews import MAX_JOBS, OPEN, PreviewFailure, PreviewRefusal, PreviewState
 from deepoj.words.results import Verdict
 
 if TYPE_CHECKING:
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
 
 _NEWEST = 1
-
-
-class _Withdrawn(Exception):
-    """Ends a transaction whose changes must not stay."""
-
-    def __init__(self, refusal: ContestRejudgeRefusal) -> None:
-        super().__init__()
-        self.refusal = refusal
 
 
 class PgContestRejudges:
@@ -53,46 +46,30 @@ class PgContestRejudges:
         by: int,
         in_full: bool,
         scope: ContestRejudgeScope,
-    ) -> ContestRejudge | ContestRejudgeRefusal:
+    ) -> ContestRejudge | PreviewRefusal:
         """Start a rejudge, as the port says. Repeatable: the open one answers a second try."""
 
-        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
+        return await self._decide(
+            lambda connection: _start(connection, contest_id, jobs, by=by, in_full=in_full, scope=scope)
+        )
+
+    async def apply_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
+        return await self._decide(lambda connection: _apply(connection, contest_id, rejudge_id, by))
+
+    async def cancel_rejudge(self, contest_id: int, rejudge_id: int, *, by: int) -> ContestRejudge | PreviewRefusal:
+        return await self._decide(lambda connection: _cancel(connection, contest_id, rejudge_id, by))
+
+    async def _decide(
+        self, act: Callable[[Connection], Awaitable[ContestRejudge | PreviewRefusal]]
+    ) -> ContestRejudge | PreviewRefusal:
+        """Do an act in a transaction of its own, which ``RolledBack`` ends."""
+
+        async def work(connection: Connection, _again: bool) -> ContestRejudge | PreviewRefusal:
             try:
                 async with connection.transaction():
-                    return await _start(connection, contest_id, jobs, by=by, in_full=in_full, scope=scope)
-            except _Withdrawn as withdrawn:
-                return withdrawn.refusal
-
-        return await self._pool.do(work, repeatable=True)
-
-    async def apply_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
-        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
-            try:
-                async with connection.transaction():
-                    return await _apply(connection, contest_id, rejudge_id, by)
-            except _Withdrawn as withdrawn:
-                return withdrawn.refusal
-
-        return await self._pool.do(work, repeatable=True)
-
-    async def cancel_rejudge(
-        self, contest_id: int, rejudge_id: int, *, by: int
-    ) -> ContestRejudge | ContestRejudgeRefusal:
-        async def work(connection: Connection, _again: bool) -> ContestRejudge | ContestRejudgeRefusal:
-            async with connection.transaction():
-                row = await connection.fetchrow(queries()["contest_rejudge_lock"].sql, contest_id, rejudge_id)
-                if row is None:
-                    return ContestRejudgeRefusal.UNKNOWN
-                if row["is_applied"]:
-                    return ContestRejudgeRefusal.ENDED
-                if row["is_applied"] is None:
-                    for preview in await connection.fetch(queries()["contest_rejudge_problems"].sql, rejudge_id):
-                        await connection.execute(queries()["preview_cancel"].sql, preview["id"], by)
-                    await connection.execute(queries()["contest_rejudge_end"].sql, rejudge_id, False, by)
-                    await _note(connection, contest_id, by, rejudge_id, "cancelled")
-                return await _read(connection, contest_id, rejudge_id)
+                    return await act(connection)
+            except RolledBack as refused:
+                return refused.refusal
 
         return await self._pool.do(work, repeatable=True)
 
@@ -120,16 +97,16 @@ async def _start(
     by: int,
     in_full: bool,
     scope: ContestRejudgeScope,
-) -> ContestRejudge | ContestRejudgeRefusal:
+) -> ContestRejudge | PreviewRefusal:
     contest = await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
     if contest is None:
-        return ContestRejudgeRefusal.UNKNOWN
+        return PreviewRefusal.UNKNOWN
     if contest["finalized_at"] is not None:
-        return ContestRejudgeRefusal.FINALIZED
+        return PreviewRefusal.FINALIZED
     newest = await connection.fetchrow(queries()["contest_rejudges"].sql, contest_id, None, _NEWEST)
     if newest is not None and (standing := _rejudge(newest)).state in OPEN:
         is_same = standing.scope == scope and standing.in_full == in_full
-        return standing if is_same else ContestRejudgeRefusal.ANOTHER
+        return standing if is_same else PreviewRefusal.ANOTHER
     rejudge_id = await connection.fetchval(
         queries()["contest_rejudge_begin"].sql, contest_id, clean_json(_stored(scope)), in_full, by
     )
@@ -137,7 +114,7 @@ async def _start(
     for problem_id in sorted(jobs):
         version = await connection.fetchval(queries()["rejudge_lock"].sql, problem_id)
         if await connection.fetchrow(queries()["preview_open"].sql, problem_id) is not None:
-            raise _Withdrawn(ContestRejudgeRefusal.ANOTHER)
+            raise RolledBack(PreviewRefusal.ANOTHER)
         chosen = list(jobs[problem_id])
         if scope.host is not None:
             rows = await connection.fetch(queries()["contest_jobs_of_host"].sql, chosen, scope.host)
@@ -147,25 +124,23 @@ async def _start(
         found = 0 if row is None else row["found"]
         begun += found
         if begun > MAX_JOBS:
-            raise _Withdrawn(ContestRejudgeRefusal.TOO_MANY)
+            raise RolledBack(PreviewRefusal.TOO_MANY)
     if begun == 0:
-        raise _Withdrawn(ContestRejudgeRefusal.EMPTY)
+        raise RolledBack(PreviewRefusal.EMPTY)
     await _note(connection, contest_id, by, rejudge_id, "started")
     return await _read(connection, contest_id, rejudge_id)
 
 
-async def _apply(
-    connection: Connection, contest_id: int, rejudge_id: int, by: int
-) -> ContestRejudge | ContestRejudgeRefusal:
+async def _apply(connection: Connection, contest_id: int, rejudge_id: int, by: int) -> ContestRejudge | PreviewRefusal:
     row = await connection.fetchrow(queries()["contest_rejudge_lock"].sql, contest_id, rejudge_id)
     if row is None:
-        return ContestRejudgeRefusal.UNKNOWN
+        return PreviewRefusal.UNKNOWN
     if row["is_applied"]:
         return await _read(connection, contest_id, rejudge_id)
     if row["is_applied"] is not None:
-        return ContestRejudgeRefusal.ENDED
+        return PreviewRefusal.ENDED
     if row["is_final"]:
-        return ContestRejudgeRefusal.FINALIZED
+        return PreviewRefusal.FINALIZED
     previews = await connection.fetch(queries()["contest_rejudge_problems"].sql, rejudge_id)
     if (refusal := _refusal_to_apply(previews)) is not None:
         return refusal
@@ -183,18 +158,32 @@ async def _apply(
     await _note(connection, contest_id, by, rejudge_id, "applied")
     result = await _read(connection, contest_id, rejudge_id)
     if await connection.fetchval(queries()["contest_is_final"].sql, contest_id):
-        raise _Withdrawn(ContestRejudgeRefusal.FINALIZED)
+        raise RolledBack(PreviewRefusal.FINALIZED)
     return result
 
 
-def _refusal_to_apply(previews: Sequence[asyncpg.Record]) -> ContestRejudgeRefusal | None:
+async def _cancel(connection: Connection, contest_id: int, rejudge_id: int, by: int) -> ContestRejudge | PreviewRefusal:
+    row = await connection.fetchrow(queries()["contest_rejudge_lock"].sql, contest_id, rejudge_id)
+    if row is None:
+        return PreviewRefusal.UNKNOWN
+    if row["is_applied"]:
+        return PreviewRefusal.ENDED
+    if row["is_applied"] is None:
+        for preview in await connection.fetch(queries()["contest_rejudge_problems"].sql, rejudge_id):
+            await connection.execute(queries()["preview_cancel"].sql, preview["id"], by)
+        await connection.execute(queries()["contest_rejudge_end"].sql, rejudge_id, False, by)
+        await _note(connection, contest_id, by, rejudge_id, "cancelled")
+    return await _read(connection, contest_id, rejudge_id)
+
+
+def _refusal_to_apply(previews: Sequence[asyncpg.Record]) -> PreviewRefusal | None:
     states = {PreviewState(preview["state"]) for preview in previews}
     if not states or PreviewState.CANCELLED in states:
-        return ContestRejudgeRefusal.ENDED
+        return PreviewRefusal.ENDED
     is_changed = any(preview["version"] != preview["problem_version"] for preview in previews)
     if PreviewState.OUTDATED in states or is_changed:
-        return ContestRejudgeRefusal.OUTDATED
-    return ContestRejudgeRefusal.NOT_READY if PreviewState.RUNNING in states else None
+        return PreviewRefusal.OUTDATED
+    return PreviewRefusal.NOT_READY if PreviewState.RUNNING in states else None
 
 
 async def _read(connection: Connection, contest_id: int, rejudge_id: int) -> ContestRejudge:

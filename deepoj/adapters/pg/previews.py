@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _FORGOTTEN = 20
 
 
-class _RolledBack(Exception):
+class RolledBack(Exception):
     """Ends a transaction whose changes must not stay."""
 
     def __init__(self, refusal: PreviewRefusal) -> None:
@@ -69,7 +69,7 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
             try:
                 async with connection.transaction():
                     return await _start(connection, problem_id, by, in_full, scope, quota=quota)
-            except _RolledBack as refused:
+            except RolledBack as refused:
                 return refused.refusal
 
         return await self._pool.do(work, repeatable=True)
@@ -200,7 +200,7 @@ async def _start(
     if begun is None:
         raise AssertionError("counts always have one row")
     if begun["id"] is None:
-        raise _RolledBack(PreviewRefusal.TOO_MANY if begun["found"] else PreviewRefusal.EMPTY)
+        raise RolledBack(PreviewRefusal.TOO_MANY if begun["found"] else PreviewRefusal.EMPTY)
     return await _read(connection, problem_id, begun["id"])
 
 
