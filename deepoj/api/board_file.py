@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from deepoj.api.models.contests import CellView, RowView, ScoreboardView
+from deepoj.contests.board import points_text
 from deepoj.contests.clock import minutes_of
 
 _STYLE = """
@@ -61,7 +62,8 @@ def board_file(
 
 def _row(row: RowView) -> str:
     organization = f"<small>{escape(row.organization)}</small>" if row.organization else ""
-    total = f"<td>{row.solved}</td><td>{row.penalty}</td>" if row.points is None else f"<td>{row.points:.10g}</td>"
+    totals = (row.solved, row.penalty) if row.points is None else (points_text(row.points),)
+    total = "".join(f"<td>{one}</td>" for one in totals)
     return (
         f'<tr><td>{row.rank}</td><th scope="row" class="team">{escape(row.name)}{organization}</th>'
         f"{total}{''.join(map(_cell, row.cells))}</tr>\n"
@@ -71,7 +73,7 @@ def _row(row: RowView) -> str:
 def _cell(cell: CellView) -> str:
     waits = f"?{cell.pending if cell.pending > 1 else ''}" if cell.pending else ""
     if cell.points is not None:
-        return f"<td>{f'{cell.points:.10g}' if cell.judged else ''} {waits}</td>"
+        return f"<td>{points_text(cell.points) if cell.judged else ''} {waits}</td>"
     if cell.solved_ms is not None:
         first, star = (" first", "★") if cell.is_first else ("", "")
         tries = cell.rejected or ""

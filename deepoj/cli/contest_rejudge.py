@@ -11,12 +11,9 @@ from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
 from deepoj.cli.contest_run import RELTIME, path_of
+from deepoj.cli.rejudging import RejudgeChoice, rejudge_options
 from deepoj.client.shown import shown
-from deepoj.words.exits import CheckFailed
-
-#: pause between two looks
-_POLL_S = 1.0
-_NUMBER = click.IntRange(min=1)
+from deepoj.contests.board import points_text
 
 
 @click.command("rejudge")
@@ -29,22 +26,15 @@ _NUMBER = click.IntRange(min=1)
 @click.option("--verdict", help="Only those with this verdict, as 'Wrong Answer'.")
 @click.option("--host", help="Only those whose verdict this judge node has found.")
 @click.option("--full", is_flag=True, help="Run every test again, also unchanged ones.")
-@click.option("--no-wait", is_flag=True, help="Do not wait until everything is judged.")
-@click.option("--show", "shown_id", type=_NUMBER, metavar="REJUDGE", help="Print this rejudge.")
-@click.option("--apply", "applied_id", type=_NUMBER, metavar="REJUDGE", help="Apply this rejudge.")
-@click.option("--cancel", "cancelled_id", type=_NUMBER, metavar="REJUDGE", help="Cancel this rejudge.")
-@click.option("--history", is_flag=True, help="List the rejudges of the contest.")
+@rejudge_options("rejudge", "the rejudges of the contest")
 @AS_JSON
 @URL
 @RETRY_FOR
 def contest_rejudge(
     key: str,
     *,
+    asked: RejudgeChoice,
     no_wait: bool,
-    shown_id: int | None,
-    applied_id: int | None,
-    cancelled_id: int | None,
-    history: bool,
     as_json: bool,
     url: str | None,
     retry_for_s: float,
@@ -56,35 +46,22 @@ def contest_rejudge(
     --cancel gives the rejudge up. The same command again prints the progress.
     """
     scope = {name: value for name, value in filters.items() if value not in (None, False)}
-    chosen = [given for given in (shown_id, applied_id, cancelled_id, history or None) if given is not None]
-    if len(chosen) > 1 or (chosen and scope):
-        raise click.UsageError("Give filters, or one of --show, --apply, --cancel and --history.")
+    asked.require_one(has_filters=bool(scope))
     base = path_of(key, "/rejudges")
     with connected(url, retry_for_s) as server:
-        if history:
+        if asked.history:
             past = server.ask("GET", base)
             if as_json:
                 print_json(past)
             else:
                 _show_past(past)
             return
-        if applied_id is not None:
-            rejudge = server.ask("POST", f"{base}/{applied_id}/apply")
-        elif cancelled_id is not None:
-            rejudge = server.ask("POST", f"{base}/{cancelled_id}/cancel")
-        elif shown_id is not None:
-            rejudge = server.ask("GET", f"{base}/{shown_id}")
-        else:
-            rejudge = server.ask("POST", base, body=scope)
-            while rejudge.get("state") == "running" and not no_wait:
-                server.sleep(_POLL_S)
-                rejudge = server.ask("GET", f"{base}/{rejudge['id']}")
+        rejudge = asked.ask(server, base, lambda: server.ask("POST", base, body=scope), waits=not no_wait)
     if as_json:
         print_json(rejudge)
     else:
         _show(rejudge)
-    if not chosen and rejudge.get("state") not in ("running", "ready"):
-        raise CheckFailed(f"contest {key}: the rejudge was cancelled, or a problem changed meanwhile")
+    asked.check(rejudge, f"contest {key}: the rejudge was cancelled, or a problem changed meanwhile")
 
 
 def _show(rejudge: Mapping[str, Any]) -> None:
@@ -112,7 +89,7 @@ def _show(rejudge: Mapping[str, Any]) -> None:
 
 def _stand(row: Mapping[str, Any]) -> str:
     if row.get("points") is not None:
-        return f"rank {row['rank']}, {row['points']:g} points"
+        return f"rank {row['rank']}, {points_text(row['points'])} points"
     return f"rank {row['rank']}, {row['solved']} solved, penalty {row['penalty']}"
 
 

@@ -16,6 +16,7 @@ from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
 from deepoj.client import ServerRefused
 from deepoj.client.shown import shown
+from deepoj.contests.board import points_text
 from deepoj.contests.clock import minutes_of, parse_reltime
 from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
 
@@ -372,6 +373,8 @@ def contest_scoreboard(
     listed = [{**row, **{cell["problem"]: _cell(cell) for cell in row["cells"]}} for row in board["rows"]]
     is_scored = any("points" in row for row in board["rows"])
     totals = {"points": "points"} if is_scored else {"solved": "solved", "penalty": "penalty"}
+    for row in listed if is_scored else ():
+        row["points"] = points_text(row["points"])
     rows(listed, rank="rank", name="team", **totals, **{label: label for label in labels})
     if board["is_frozen"]:
         click.echo("The board is frozen: later verdicts are not shown.")
@@ -474,6 +477,6 @@ def clock_text(ms: int) -> str:
 
 def _cell(cell: Mapping[str, Any]) -> str:
     if "points" in cell:
-        return f"{cell['points']:g}{'?' * bool(cell['pending'])}" if cell["judged"] or cell["pending"] else ""
+        return points_text(cell["points"]) + "?" * bool(cell["pending"]) if cell["judged"] or cell["pending"] else ""
     tries = f"{cell['judged'] or ''}{'?' * bool(cell['pending'])}"
     return tries if cell["solved_ms"] is None else f"{tries}/{minutes_of(cell['solved_ms'])}"

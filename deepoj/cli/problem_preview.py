@@ -10,34 +10,24 @@ import click
 from deepoj.cli.client import connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.rejudging import RejudgeChoice, rejudge_options
 from deepoj.cli.scopes import scope_options
 from deepoj.client.server import RETRY_FOR_S
 from deepoj.client.shown import shown
-from deepoj.words.exits import CheckFailed
-
-#: pause between two looks
-_POLL_S = 1.0
 
 
 @click.command("preview")
 @click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
 @scope_options
-@click.option("--no-wait", is_flag=True, help="Do not wait until everything is judged.")
-@click.option("--show", "shown_id", type=click.IntRange(min=1), metavar="PREVIEW", help="Print this preview.")
-@click.option("--apply", "applied_id", type=click.IntRange(min=1), metavar="PREVIEW", help="Apply this preview.")
-@click.option("--cancel", "cancelled_id", type=click.IntRange(min=1), metavar="PREVIEW", help="Cancel this preview.")
-@click.option("--history", is_flag=True, help="List the rejudges and previews of the problem.")
+@rejudge_options("preview", "the rejudges and previews of the problem")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 @click.option("--url", help="The server (default: DEEPOJ_URL, else that of the last login).")
 def problem_preview(
     problem_id: int,
     *,
     scope: Mapping[str, str],
+    asked: RejudgeChoice,
     no_wait: bool,
-    shown_id: int | None,
-    applied_id: int | None,
-    cancelled_id: int | None,
-    history: bool,
     as_json: bool,
     url: str | None,
 ) -> None:
@@ -47,35 +37,24 @@ def problem_preview(
     --apply then gives all of them their new verdicts at once; --cancel gives the preview up. The same command again
     prints the progress.
     """
-    chosen = [given for given in (shown_id, applied_id, cancelled_id, history or None) if given is not None]
-    if len(chosen) > 1 or (chosen and scope):
-        raise click.UsageError("Give filters, or one of --show, --apply, --cancel and --history.")
+    asked.require_one(has_filters=bool(scope))
     base = f"/api/v1/problems/{problem_id}"
     with connected(url, RETRY_FOR_S) as server:
-        if history:
+        if asked.history:
             past = server.ask("GET", f"{base}/rejudges")
             if as_json:
                 print_json(past)
             else:
                 _show_past(past)
             return
-        if applied_id is not None:
-            preview = server.ask("POST", f"{base}/rejudge-previews/{applied_id}/apply")
-        elif cancelled_id is not None:
-            preview = server.ask("POST", f"{base}/rejudge-previews/{cancelled_id}/cancel")
-        elif shown_id is not None:
-            preview = server.ask("GET", f"{base}/rejudge-previews/{shown_id}")
-        else:
-            preview = server.preview(problem_id, scope)
-            while preview.get("state") == "running" and not no_wait:
-                server.sleep(_POLL_S)
-                preview = server.ask("GET", f"{base}/rejudge-previews/{preview['id']}")
+        preview = asked.ask(
+            server, f"{base}/rejudge-previews", lambda: server.preview(problem_id, scope), waits=not no_wait
+        )
     if as_json:
         print_json(preview)
     else:
         _show(preview)
-    if not chosen and preview.get("state") not in ("running", "ready"):
-        raise CheckFailed(f"problem {problem_id}: the preview was cancelled, or the problem changed meanwhile")
+    asked.check(preview, f"problem {problem_id}: the preview was cancelled, or the problem changed meanwhile")
 
 
 def _show(preview: Mapping[str, Any]) -> None:

@@ -105,6 +105,11 @@ def cell_of(attempts: Iterable[BoardAttempt]) -> BoardCell:
     return BoardCell(judged, pending, rejected)
 
 
+def points_text(points: float) -> str:
+    """Return points as pages, files and commands print them: with two decimals at most."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
+
+
 class Board:
     """The scoreboard of the teams given, for the problems given, in that order."""
 

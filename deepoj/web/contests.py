@@ -17,7 +17,7 @@ from werkzeug.http import dump_cookie
 
 from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
-from deepoj.contests.board import BoardCell
+from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer, seen, sees_sources
@@ -373,11 +373,6 @@ def number_of(clarification_id: str) -> int:
     """Return a clarification's number; 0 if it has none."""
     is_number = clarification_id.isascii() and clarification_id.isdigit() and len(clarification_id) <= 9
     return int(clarification_id) if is_number else 0
-
-
-def points_text(points: float) -> str:
-    """Return points with two decimals at most."""
-    return f"{points:.2f}".rstrip("0").rstrip(".")
 
 
 def shown_points(cell: BoardCell, max_score: float) -> ShownPoints:

@@ -17,6 +17,7 @@ from quart_trio.wrappers import TrioResponse
 
 import deepoj
 from deepoj.api.errors import Refused
+from deepoj.contests.board import points_text
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
 from deepoj.web.runbook import SECTIONS, section_path
@@ -133,7 +134,7 @@ def _environment(language: str) -> jinja2.Environment:
         newstyle=True,
     )
     environment.filters.update(duration=duration, ms=milliseconds, memory=memory, moment=moment, bytes=size)
-    environment.filters["runbook_path"] = section_path
+    environment.filters.update(runbook_path=section_path, points=points_text)
     environment.globals.update(
         form_token=_form_token,
         version=deepoj.__version__,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from deepoj.cli import problem_preview as command
+from deepoj.cli import rejudging
+from deepoj.cli.contest_rejudge import contest_rejudge
 from deepoj.cli.problem_preview import problem_preview
 from deepoj.client import ApiClient
 from deepoj.observe import Metrics
@@ -233,7 +234,7 @@ def test_command_previews_applies_and_cancels(
         return left.pop(0)
 
     monkeypatch.setattr(ApiClient, "ask", ask)
-    monkeypatch.setattr(command, "_POLL_S", 0.0)
+    monkeypatch.setattr(rejudging, "_POLL_S", 0.0)
     line = ["7", "--url", "http://127.0.0.1:1", *options]
     done = CliRunner().invoke(problem_preview, [*line, "--json"])
     assert done.exit_code == code, done.output
@@ -242,6 +243,57 @@ def test_command_previews_applies_and_cancels(
         assert json.loads(done.stdout) == answers[-1]
         left[:] = answers
         assert "\x1b" not in CliRunner().invoke(problem_preview, line).stdout
+
+
+REJUDGE: dict[str, Any] = {
+    "id": 3, "state": "ready", "submissions": 2, "judged": 2, "failed": 0, "failures": [], "changed": 1, "applied": 0,
+    "effect": {
+        "verdicts": [{"submission_id": "9", "team_id": "t\x1b[2J", "problem": "A", "before": "WA", "after": "AC"}],
+        "rows": [
+            {
+                "team_id": "t", "problems": ["A"],
+                "before": {"rank": 2, "points": 1234567.25}, "after": {"rank": 1, "points": 1234567.5},
+            }
+        ],
+        "awards": [],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "code", "asked"),
+    [
+        ([REJUDGE | {"state": "running", "effect": None}, REJUDGE], ["--team", "t"], 0, "GET rejudges/3"),
+        ([REJUDGE | {"state": "outdated", "effect": None}], [], 1, "POST rejudges"),
+        ([REJUDGE | {"state": "applied", "effect": None}], ["--apply", "3"], 0, "POST rejudges/3/apply"),
+        ([], ["--apply", "3", "--history"], 2, ""),
+        ([], ["--show", "3", "--problem", "A"], 2, ""),
+    ],
+)
+def test_command_of_a_contest_rejudges_applies_and_cancels(
+    monkeypatch: pytest.MonkeyPatch, answers: list[dict[str, Any]], options: list[str], code: int, asked: str
+) -> None:
+    sent: list[str] = []
+    left = list(answers)
+
+    def ask(_self: object, method: str, path: str, **_body: object) -> dict[str, Any]:
+        sent.append(f"{method} {path.removeprefix('/api/v1/contests/cup/')}")
+        return left.pop(0)
+
+    monkeypatch.setattr(ApiClient, "ask", ask)
+    monkeypatch.setattr(rejudging, "_POLL_S", 0.0)
+    line = ["cup", "--url", "http://127.0.0.1:1", *options]
+    done = CliRunner().invoke(contest_rejudge, [*line, "--json"])
+    assert done.exit_code == code, done.output
+    assert (sent[-1] if sent else "") == asked
+    if code != 2:
+        assert json.loads(done.stdout) == answers[-1]
+        left[:] = answers
+        output = CliRunner().invoke(contest_rejudge, line).stdout
+        assert "\x1b" not in output
+        if answers[-1]["effect"]:
+            assert "rank 2, 1234567.25 points" in output
+            assert "rank 1, 1234567.5 points" in output
 
 
 async def test_reasons_of_failures_are_shown(scene: Scene) -> None:

@@ -28,7 +28,6 @@ from deepoj.web.contests import (
     ContestReading,
     end_of,
     phase_of,
-    points_text,
     read_before,
     remember_read,
 )
@@ -142,7 +141,6 @@ class ContestPages:
             opened=opened,
             shown=next(one for one in frame["contest_problems"] if one.label == label),
             minute=minutes_of(opened.cell.solved_ms or 0),
-            points_text=points_text,
             hides=is_withheld and not reading.viewer.is_jury,
             reads=any(one.job_id for one in opened.attempts),
             hosts=await self._reader.contesting.hosts(sight, opened),
