@@ -19,7 +19,7 @@ from deepoj.contests.views import ContestViewer
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.ports.contests import Contests
-from deepoj.words.contests import Contest
+from deepoj.words.contests import Contest, ContestEvent, EventType
 
 #: contests whose ledgers are kept
 _KEPT = 20
@@ -65,11 +65,14 @@ class ContestLedgers:
         if viewer not in kept.views:
             async with kept.making:
                 if viewer not in kept.views:
-                    return await self._with_new_view(contest, kept, viewer)
+                    made = await self._with_new_view(contest, kept, viewer)
+                    if made is not None:
+                        return made
         async with kept.turn:
-            if (view := kept.views.get(viewer)) is not None:
+            if viewer in kept.views:
                 kept.views.move_to_end(viewer)
                 await self._catch_up(contest, kept, begun)
+            if (view := kept.views.get(viewer)) is not None:
                 return kept.ledger, view
         return await self.view(contest, viewer)  # it was dropped meanwhile
 
@@ -86,20 +89,23 @@ class ContestLedgers:
         if kept.ended > begun_before:
             return
         kept.begun += 1
-        await self._follow(contest, kept.ledger, kept.views.values())
+        if await self._follow(contest, kept.ledger, kept.views.values()):
+            kept.views.clear()  # their feeds have lines with a former name
         for _ in kept.ledger.lay_out():
             await trio.lowlevel.checkpoint()
         kept.ended = kept.begun
 
     async def _with_new_view(
         self, contest: Contest, kept: _Kept, viewer: ContestViewer
-    ) -> tuple[ContestLedger, SeenContest]:
-        """Make a view from the first event on, with a ledger of its own, and then let it follow the shared one."""
+    ) -> tuple[ContestLedger, SeenContest] | None:
+        """Make a view from the first event on, with a ledger of its own, and then let it follow the shared one. None:
+        an account has got another name meanwhile, and the view may have the former one."""
         ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
-        await self._follow(contest, ledger, (view,))
+        has_former = await self._follow(contest, ledger, (view,))
         async with kept.turn:
             await self._catch_up(contest, kept, kept.begun)
-            await self._follow(contest, ledger, (view,), last=kept.ledger.last)
+            if await self._follow(contest, ledger, (view,), last=kept.ledger.last) or has_former:
+                return None
             kept.views[viewer] = view
             while len(kept.views) > _VIEWS:
                 kept.views.popitem(last=False)
@@ -107,22 +113,33 @@ class ContestLedgers:
 
     async def _follow(
         self, contest: Contest, ledger: ContestLedger, views: Collection[SeenContest], *, last: int | None = None
-    ) -> None:
-        """Fold the events since those that a ledger has, up to the ``last``. Between two events others have their turn
-        after some milliseconds."""
-        began = trio.current_time()
+    ) -> bool:
+        """Fold the events since those that a ledger has, up to the ``last``, and return whether an account has got
+        another name. Between two events others have their turn after some milliseconds."""
+        began, is_renamed = trio.current_time(), False
         while last is None or ledger.last < last:
             wanted = _PAGE if last is None else min(_PAGE, last - ledger.last)
             events = await self._contests.events(contest.id, ledger.last, wanted)
             if not events:
-                return
+                break
             for event in events:
+                is_renamed = is_renamed or _renames(ledger, event)
                 ledger.take((event,))
                 for view in views:
                     view.follow(ledger, event)
                 if trio.current_time() - began >= _HOLD_S:
                     await trio.lowlevel.checkpoint()
                     began = trio.current_time()
+        return is_renamed
+
+
+def _renames(ledger: ContestLedger, event: ContestEvent) -> bool:
+    """Return whether an account has another name than the ledger knows: it was erased. The store adds names when it is
+    read, so the account's earlier events now have the new name, too."""
+    known, data = ledger.of(EventType.ACCOUNTS).get(event.object.id), event.object.data
+    if event.object.type is not EventType.ACCOUNTS or known is None or data is None:
+        return False
+    return bool(known.get("username") != data.get("username"))
 
 
 #: languages of submissions, as the Contest API shows them: the judge finds out by itself which file is run

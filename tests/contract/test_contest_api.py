@@ -261,6 +261,19 @@ async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch:
             assert found["judgements"][-1]["submission_id"] == sent["id"]
 
 
+async def test_feed_lines_of_an_erased_account_lose_its_name_at_once(scene: Scene, tmp_path: Path) -> None:
+    before = await scene.feed("root")
+    assert "alice" in json.dumps(before)
+    (account,) = scene.real.rows("SELECT id FROM users WHERE username = 'alice'")
+    await scene.real.store.account_data.erase(account["id"], by=None)
+    after = await scene.feed("root")
+    names = {line["data"]["username"] for line in after if line["type"] == "accounts" and line["data"]}
+    assert names == {f"deleted-{account['id']}", "bob", "hidden"}, "also in lines of earlier events"
+    other = replace(scene, home=house_on(tmp_path, scene.real.store))
+    assert await other.feed("root") == after, "a node that knew nothing has the same lines and tokens"
+    assert await scene.feed("root", before[-1]["token"]) == after[len(before) :]
+
+
 async def test_what_is_not_there_is_an_error_of_the_specification(scene: Scene) -> None:
     for path, status in (
         ("/doesnt-exist", 404), ("/doesnt-exist/42", 404), ("/submissions/999999", 404), ("/submissions/XYZ-999", 404),
