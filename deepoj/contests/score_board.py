@@ -39,10 +39,16 @@ def subtasks_of(score: float, groups: Iterable[Sequence[Any]]) -> tuple[tuple[st
 
 
 def after_lateness(score: float, late_ms: int, *, step_ms: int, percent: int) -> float:
-    """Return the points of a submission that came ``late_ms`` after its deadline, negative: before it. Each step that
-    has begun costs ``percent`` of its score, and the first one begins at the deadline."""
+    """Return the points of a submission that came ``late_ms`` after its deadline (``lost_percent``)."""
+    kept = _WHOLE_PERCENT - lost_percent(late_ms, step_ms=step_ms, percent=percent)
+    return round(score * kept / _WHOLE_PERCENT, _DIGITS)
+
+
+def lost_percent(late_ms: int, *, step_ms: int, percent: int) -> int:
+    """Return how much of its points a submission loses that came ``late_ms`` after its deadline, negative: before it.
+    Each step that has begun costs ``percent``, and the first one begins at the deadline."""
     steps = 0 if late_ms < 0 else late_ms // step_ms + 1
-    return round(score * max(0, _WHOLE_PERCENT - steps * percent) / _WHOLE_PERCENT, _DIGITS)
+    return min(_WHOLE_PERCENT, steps * percent)
 
 
 def score_cell(attempts: Iterable[BoardAttempt], *, adds_subtasks: bool) -> BoardCell:

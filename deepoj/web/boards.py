@@ -78,7 +78,8 @@ class BoardHead:
     has_started: bool
     #: verdicts are hidden, and whether they stay so until the contest's directors thaw the board
     is_frozen: bool
-    freeze_minutes: int
+    #: contest time at which it was frozen; 0: it is not
+    frozen_ms: int
     #: ids of the teams, sorted
     teams: tuple[str, ...]
     is_scored: bool
@@ -202,12 +203,11 @@ class Boards:
                 lines[row.team_id] = BoardLine(row.rank, shown, html, row.cells, rest)
             else:
                 lines[row.team_id] = before if before.rank == row.rank else replace(before, rank=row.rank)
-        state, freeze_ms = ledger.state, ledger.contest.get("freeze_ms")
         head = BoardHead(
             problems,
-            has_started=state.get("started_at") is not None,
+            has_started=ledger.state.get("started_at") is not None,
             is_frozen=ledger.is_frozen and not seen.viewer.is_jury,
-            freeze_minutes=minutes_of(freeze_ms or 0),
+            frozen_ms=ledger.freeze_ms or 0,
             teams=tuple(sorted(lines)),
             is_scored=ledger.is_scored,
         )
@@ -216,7 +216,7 @@ class Boards:
             rows = [Markup(_tr(line, line.html)) for line in rendering.lines.values()]  # noqa: S704 - ours
             return self._pages.piece("_board.html", visitor, board=rendering.head, rows=rows)
 
-        return BoardRendering(ledger.last, state.get("end_of_updates_at") is not None, head, lines, whole)
+        return BoardRendering(ledger.last, ledger.state.get("end_of_updates_at") is not None, head, lines, whole)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.web import forms
+from deepoj.web.shown import contest_clock
 from deepoj.words.contests import (
     USUAL_SCORE,
     ContestFeedback,
@@ -81,11 +82,6 @@ def length_ms(form: forms.SentForm, name: str = "length") -> int:
     return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
 
 
-def _clock(ms: int) -> str:
-    hours, minutes = divmod(ms // _MS_PER_MINUTE, 60)
-    return f"{hours}:{minutes:02}"
-
-
 def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
     """Return the time of a field, in the zone that the form's script has told, or UTC. Raises Refused."""
     raw, zone = form.line(name), form.line("zone") or "0"
@@ -148,13 +144,13 @@ def shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str
         "key": "",
         "name": shown.name,
         "formal_name": shown.formal_name,
-        "length": _clock(shown.duration_ms),
+        "length": contest_clock(shown.duration_ms),
         "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
         "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
         "is_public": shown.is_public,
         "is_compile_error_free": shown.is_compile_error_free,
-        "late": _clock(shown.late_ms) if shown.late_ms else "",
-        "late_step": _clock(shown.late_step_ms),
+        "late": contest_clock(shown.late_ms) if shown.late_ms else "",
+        "late_step": contest_clock(shown.late_step_ms),
         "late_percent": str(shown.late_percent),
         "feedback": shown.feedback.value,
         "is_verifying": shown.is_verifying,

@@ -20,6 +20,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.score_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import Contest, EventType
@@ -148,31 +149,31 @@ class ContestReading:
 
     def may_submit(self) -> bool:
         """Return whether the viewer's team may submit: also late homework, and in more time than others have."""
-        phase, rules = phase_of(self.contest), self.contest.rules
+        phase = phase_of(self.contest)
         if self.viewer.team_id is None or phase in (ContestPhase.COMING, ContestPhase.FINAL):
             return False
-        last = moment_of(self.contest, rules.duration_ms + rules.late_ms + self._extra_ms)
-        return phase is not ContestPhase.OVER or (last is not None and last > dt.datetime.now(dt.UTC))
+        return phase is not ContestPhase.OVER or _is_ahead(self._last_moment())
 
     def late_end(self) -> dt.datetime | None:
         """Return until when the viewer's team may submit late; None: not at all, or it is not known."""
-        rules = self.contest.rules
-        if not rules.late_ms:
-            return None
-        return moment_of(self.contest, rules.duration_ms + rules.late_ms + self._extra_ms)
+        return self._last_moment() if self.contest.rules.late_ms else None
 
     def takes_late(self) -> bool:
         """Return whether the contest is over and still takes late submissions."""
-        last = self.late_end()
-        return phase_of(self.contest) is ContestPhase.OVER and last is not None and dt.datetime.now(dt.UTC) < last
+        return phase_of(self.contest) is ContestPhase.OVER and _is_ahead(self.late_end())
 
     def late_percent(self) -> int:
         """Return how many percent of its points a submission of the viewer's team loses now."""
-        end, rules, now = self.deadline(), self.contest.rules, dt.datetime.now(dt.UTC)
-        if end is None or now < end:
+        rules, now_ms = self.contest.rules, round(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        if self.ledger.clock is None:
             return 0
-        steps = (now - end) // dt.timedelta(milliseconds=rules.late_step_ms) + 1
-        return min(100, steps * rules.late_percent)
+        late_ms = self.ledger.clock.time_ms(now_ms) - rules.duration_ms - self._extra_ms
+        return lost_percent(late_ms, step_ms=rules.late_step_ms, percent=rules.late_percent)
+
+    def _last_moment(self) -> dt.datetime | None:
+        """Return until when the viewer's team may submit; None: it is not known."""
+        rules = self.contest.rules
+        return moment_of(self.contest, rules.duration_ms + rules.late_ms + self._extra_ms)
 
     @property
     def _extra_ms(self) -> int:
@@ -281,7 +282,8 @@ class ContestReading:
             "is_still_open": phase is ContestPhase.OVER and self.may_submit(),
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
-            "unread": unanswered(self.ledger) if self.viewer.is_jury else self.unread(),
+            "unread": 0 if self.viewer.is_jury else self.unread(),
+            "open_questions": unanswered(self.ledger) if self.viewer.is_jury else 0,
         }
 
     @property
@@ -345,6 +347,10 @@ class ContestReader:
         """Return a contest as the visitor sees it. Raises Refused if the visitor does not."""
         sight = await self.contesting.find(key, visitor.user)
         return ContestReading(sight.contest, await self.contesting.ledger(sight.contest), sight.viewer)
+
+
+def _is_ahead(at: dt.datetime | None) -> bool:
+    return at is not None and dt.datetime.now(dt.UTC) < at
 
 
 def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:

@@ -74,6 +74,12 @@ def duration(seconds: float) -> str:
     return " ".join(parts[: 1 if not days and not hours else 2]) or "0 s"
 
 
+def contest_clock(ms: int) -> str:
+    """Return contest time, or the length of a contest, as ``4:05``: hours and minutes."""
+    hours, minutes = divmod(ms // 60_000, 60)
+    return f"{hours}:{minutes:02}"
+
+
 def moment(iso: str | dt.datetime, *, is_local: bool = False) -> Markup:
     """Return a time in UTC. A script shows how long ago it is, or (``is_local``) the time in the reader's zone."""
     when = (iso if isinstance(iso, dt.datetime) else dt.datetime.fromisoformat(iso)).astimezone(dt.UTC)

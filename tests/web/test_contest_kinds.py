@@ -10,7 +10,7 @@ import pytest
 from deepoj.words.contests import ContestFeedback, ContestKind, EventType
 from deepoj.words.groups import UserGroup
 from tests.contract.labs import PgLab
-from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, arena, draft_problem, rules
+from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, arena, at, draft_problem, rules
 
 _FORM = {"name": "Made", "length": "3:00", "feedback": "hidden", "is_public": "1"}
 _FIELDS = ("freeze", "penalty", "late", "late_step", "late_percent", "is_compile_error_free")
@@ -90,6 +90,9 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     assert "now loses 15 % of its points" in extended.text, "its deadline was ten minutes ago"
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
     assert '<td class="number solved-count">100</td>' in board
+    gone = {"start_at": at(contest, 305), "end_at": at(contest, 325), "is_restored": False, "reason": "power", "by": 1}
+    place.tell(contest, EventType.INTERVALS, "1", gone)
+    assert "now loses 15 % of its points" in (await mine.get("/contests/finals/problems/A")).text, "it is 10 min late"
 
 
 async def test_the_members_of_a_group_become_teams_of_one(tmp_path: Path, real: PgLab) -> None:

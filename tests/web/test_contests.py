@@ -348,7 +348,8 @@ async def test_the_thaw_shows_what_was_hidden(tmp_path: Path, real: PgLab) -> No
     place.submitted(contest, 1, "red", "A", 250)
     place.judged(contest, 1, "Accepted")
     before = (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
-    assert "The board is frozen." in before
+    assert "The board is frozen.</strong> From contest time 4:00 on" in before
+    assert ">5:00 / 5:00<" in (await place.visits[JURY].get("/manage/contests/finals/clock")).text, "it is over"
     assert "cell solved" not in before
     said = dataclasses.replace(contest.rules, thaw_at=contest.rules.start_at)
     assert isinstance(await real.pg_store.contests.change_contest(contest.id, said, by=place.director), Contest)

@@ -5,7 +5,6 @@ Each act is asked about first, on the same page, with what it will do. So nothin
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from quart import Response, request
@@ -117,7 +116,6 @@ class ContestClockPages:
             teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
             team_names={team_id: reading.team_name(team_id) for team_id, _data in reading.objects(EventType.TEAMS)},
             done=ACTS[ClockAct(done)][0] if done in set(ClockAct) and refused is None else None,
-            length=_length(contest.rules.duration_ms),
             **reading.frame(),
         )
 
@@ -143,9 +141,3 @@ def _change(form: forms.SentForm) -> ClockChange:
         case ClockAct.HOLD | ClockAct.RELEASE:
             fields["label"] = form.get("problem")
     return ClockChange(act=act, reason=form.line("reason"), **fields)
-
-
-def _length(duration_ms: int) -> str:
-    length = dt.timedelta(milliseconds=duration_ms)
-    hours, rest = divmod(int(length.total_seconds()), 3600)
-    return f"{hours}:{rest // 60:02}"
