@@ -283,10 +283,11 @@ END
 $$;
 
 -- The solved marks of the submissions that were accepted while marks were hidden. In a transaction of its own: see
--- advance_contest. A rejudge waits for the rows that it reads, so it sees the marks.
+-- advance_contest. A rejudge waits for the rows that it reads, so it sees the marks; a review waits for the contest's row.
 CREATE OR REPLACE FUNCTION mark_contest(marked bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM contests WHERE id = marked AND is_marking AND NOT is_marked) THEN
+    PERFORM FROM contests WHERE id = marked AND is_marking AND NOT is_marked FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
         RETURN;
     END IF;
     WITH accepted AS MATERIALIZED (
@@ -496,12 +497,43 @@ $$;
 CREATE OR REPLACE TRIGGER outbox_hold BEFORE INSERT ON outbox_events
     FOR EACH ROW WHEN (NEW.status = 'pending') EXECUTE FUNCTION outbox_hold();
 
+-- Makes the solved mark of a submission, or gives up the one that it has made, by the verdict that counts. Not while its
+-- contest hides marks.
+CREATE OR REPLACE FUNCTION settle_mark(s submissions, counts text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    mark solved;
+    heir record;
+BEGIN
+    IF counts = 'Accepted' THEN
+        INSERT INTO solved AS m (user_id, problem_id, job_id, solved_at)
+        VALUES (s.user_id, s.problem_id, s.job_id, s.created_at)
+        ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
+        WHERE excluded.solved_at < m.solved_at;
+        RETURN;
+    END IF;
+    SELECT * INTO mark FROM solved WHERE user_id = s.user_id AND problem_id = s.problem_id FOR UPDATE;
+    IF NOT FOUND OR mark.job_id <> s.job_id THEN
+        RETURN;
+    END IF;
+    SELECT o.job_id, o.created_at INTO heir
+    FROM submissions AS o
+    WHERE o.user_id = s.user_id AND o.problem_id = s.problem_id AND o.state = 'done'
+      AND CASE WHEN o.contest_id IS NULL THEN o.status ELSE coalesce(override_of(o.id, o.judging), o.status) END = 'Accepted'
+      AND NOT EXISTS (SELECT FROM contests AS c WHERE c.id = o.contest_id AND NOT c.is_marking)
+    ORDER BY o.created_at, o.id LIMIT 1;
+    IF FOUND THEN
+        UPDATE solved SET job_id = heir.job_id, solved_at = heir.created_at
+        WHERE user_id = s.user_id AND problem_id = s.problem_id;
+    ELSIF NOT mark.is_settled THEN
+        DELETE FROM solved WHERE user_id = s.user_id AND problem_id = s.problem_id;
+    END IF;
+END
+$$;
+
 -- As in 026; the marks of a contest wait until its board shows all (is_marking). Here its row is locked until the verdict is
 -- committed, against that moment alone.
 CREATE OR REPLACE FUNCTION mark_of_submission() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    mark solved;
-    heir record;
     is_shown boolean;
 BEGIN
     IF NEW.judging = 1 THEN
@@ -515,26 +547,8 @@ BEGIN
             RETURN NULL;
         END IF;
     END IF;
-    IF NEW.status = 'Accepted' THEN
-        INSERT INTO solved AS s (user_id, problem_id, job_id, solved_at)
-        VALUES (NEW.user_id, NEW.problem_id, NEW.job_id, NEW.created_at)
-        ON CONFLICT (user_id, problem_id) DO UPDATE SET job_id = excluded.job_id, solved_at = excluded.solved_at
-        WHERE excluded.solved_at < s.solved_at;
-    ELSIF NEW.judging > 1 THEN
-        SELECT * INTO mark FROM solved WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id FOR UPDATE;
-        IF FOUND AND mark.job_id = NEW.job_id THEN
-            SELECT job_id, created_at INTO heir
-            FROM submissions
-            WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id AND state = 'done' AND status = 'Accepted'
-              AND NOT EXISTS (SELECT FROM contests AS c WHERE c.id = contest_id AND NOT c.is_marking)
-            ORDER BY created_at, id LIMIT 1;
-            IF FOUND THEN
-                UPDATE solved SET job_id = heir.job_id, solved_at = heir.created_at
-                WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id;
-            ELSIF NOT mark.is_settled THEN
-                DELETE FROM solved WHERE user_id = NEW.user_id AND problem_id = NEW.problem_id;
-            END IF;
-        END IF;
+    IF NEW.status = 'Accepted' OR NEW.judging > 1 THEN
+        PERFORM settle_mark(NEW, NEW.status);
     END IF;
     RETURN NULL;
 END

@@ -14,6 +14,12 @@ WHERE s.id = $2 AND s.contest_id = $1;
 INSERT INTO contest_reviews (submission_id, contest_id, data) VALUES ($2, $1, $3::jsonb)
 ON CONFLICT (submission_id) DO UPDATE SET data = excluded.data;
 
+-- name: settle_mark_of_review
+-- Lets the solved mark of a submission follow an override, if the contest shows its marks. Its row is locked.
+SELECT settle_mark(s, coalesce(override_of(s.id, s.judging), s.status)) AS settled
+FROM submissions AS s JOIN contests AS c ON c.id = s.contest_id
+WHERE s.id = $1 AND s.state = 'done' AND c.is_marking;
+
 -- name: release_contest
 -- Makes the deliveries due of verdicts of the contest $1, or of its submission $2, that are kept back no more.
 SELECT release_contest($1, $2) AS released;

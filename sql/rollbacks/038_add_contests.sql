@@ -80,6 +80,7 @@ UPDATE webhook_deliveries SET next_attempt_at = now(), begun_at = now()
 WHERE status = 'pending' AND next_attempt_at = 'infinity';
 DROP FUNCTION IF EXISTS release_contest(bigint, bigint);
 DROP FUNCTION IF EXISTS is_judging_withheld(bigint, bigint, integer);
+DROP FUNCTION IF EXISTS settle_mark(submissions, text);
 DROP FUNCTION IF EXISTS override_of(bigint, integer);
 DROP TABLE IF EXISTS contest_reviews;
 DROP FUNCTION IF EXISTS mark_contest(bigint);

@@ -92,6 +92,32 @@ async def test_the_only_account_of_the_jury_confirms_its_own_override(scene: Sce
     assert await _solved(scene) == [1, 0, 0]
 
 
+async def test_an_override_that_is_confirmed_after_the_end_moves_the_solved_mark(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    first, second = [await _sent(scene, Verdict.ACCEPTED), await _sent(scene, Verdict.WRONG_ANSWER)]
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+
+    def mark() -> str:
+        marks = scene.lab.rows("SELECT s.id FROM solved AS m JOIN submissions AS s ON s.job_id = m.job_id")
+        return " ".join(str(row["id"]) for row in marks)
+
+    async def override(submission: str, verdict: str) -> None:
+        sent = {"verdict": verdict, "reason": "The tests were wrong."}
+        assert await _act(scene, "jury", submission, "override", **sent) == "done"
+        assert await _act(scene, "admin", submission, "confirm") == "done"
+
+    assert mark() == first
+    await override(second, "Accepted")
+    assert mark() == first, "it is earlier"
+    await override(first, "Wrong Answer")
+    assert mark() == second, "an override made it the first"
+    await override(second, "Wrong Answer")
+    assert mark() == ""
+    await override(first, "Accepted")
+    assert mark() == first
+
+
 async def test_an_ignored_submission_is_on_no_board_until_it_is_restored(scene: Scene) -> None:
     await opened(scene, freeze_ms=None, is_verifying=True)
     submission = await _sent(scene, Verdict.ACCEPTED)

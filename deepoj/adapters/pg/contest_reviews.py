@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
 from deepoj.contests.reviews import NO_REVIEW, ReviewedJudging, reviewed
-from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType, ReviewDraft
+from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType, ReviewAct, ReviewDraft
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -32,6 +32,8 @@ async def store_review(
             return review
         review = before
     await connection.execute(queries()["put_review"].sql, contest_id, submission_id, clean_json(review))
+    if draft.act is ReviewAct.CONFIRM:
+        await connection.execute(queries()["settle_mark_of_review"].sql, submission_id)
     await connection.execute(queries()["release_contest"].sql, contest_id, submission_id)
     await connection.execute(queries()["notify_review"].sql, row["job_id"])
     return ContestObject(EventType.REVIEWS, str(submission_id), review)

@@ -3,8 +3,9 @@
 What if we die here? Every change is one transaction, with its events. A change whose answer was lost is repeated: it
 then writes its events a second time, which says the same of the same objects.
 
-Locks are taken in this order: the contest, problems, accounts, and last the contest's counter (``tell_contest``).
-Solved marks come before the contest's row, so they have transactions of their own (migration 038, ``advance_contest``).
+Locks are taken in this order: the contest, problems, accounts, solved marks, and last the contest's counter
+(``tell_contest``). A verdict that holds a mark waits for no contest that is locked so, but ``advance_contest``
+(migration 038) locks one against verdicts, so it takes no marks.
 """
 
 from __future__ import annotations
