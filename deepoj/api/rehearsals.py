@@ -120,11 +120,18 @@ class RehearsalOrders:
             self._standing = replace(self._standing, lines=(*key, *lines[len(key) :][-_KEPT_LINES:]))
 
     def end(self, printed: bytes) -> None:
-        """Note the end. ``printed``: the report as the command has printed it; empty if it failed."""
+        """Note the end. ``printed``: the report as the command has printed it; empty if it failed, and cut off if it
+        was killed."""
         self._playing = None
-        if self._standing is not None:
-            report = json.loads(printed) if printed.strip() else None
-            self._standing = replace(self._standing, ended_at=_now(), report=report)
+        if self._standing is None:
+            return
+        self._standing = replace(self._standing, ended_at=_now())
+        if printed.strip():
+            try:
+                self._standing = replace(self._standing, report=json.loads(printed))
+            except ValueError:
+                lines = (*self._standing.lines, "The rehearsal ended before its report was whole.")
+                self._standing = replace(self._standing, lines=lines[-_KEPT_LINES:])
 
 
 def _now() -> str:

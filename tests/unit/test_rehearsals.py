@@ -87,3 +87,7 @@ def test_the_contest_and_the_newest_lines_are_kept_of_what_the_command_says() ->
     orders.order(an_order(""))
     orders.end(b'{"key": "rehearsal-0a1b2c", "lost": ["x"], "wrong_verdicts": [], "differences": []}\n')
     assert not orders.standing.has_passed
+    orders.order(an_order(""))
+    orders.end(b'{"key": "rehearsal-0a1b2c", "lost": [')
+    assert (orders.standing.is_over, orders.standing.report, orders.standing.has_passed) == (True, None, False)
+    assert "report" in orders.standing.lines[-1]
