@@ -149,13 +149,16 @@ async def test_a_team_submits_and_reads_its_submission_and_others_do_not(tmp_pat
     sent = await place.visits[TEAM].post("/contests/finals/problems/A", _CODE)
     job_id = sent.location.removeprefix("/submissions/")
     won = await claim(real, job_id)
-    assert await real.store.leases.finalize(won, report(), {"tests": []}) is None
+    real.sql(f"UPDATE contest_problems SET time_limit_ms = 4321 WHERE contest_id = {contest.id}")
+    test = {"name": "1", "status": "Accepted", "cpu_ms": 12, "memory_kb": 900, "sample": True}
+    assert await real.store.leases.finalize(won, report(), {"tests": [test]}) is None
     for visit in (place.visits[TEAM], mate):
         listed = await visit.get("/contests/finals/submissions")
         assert f'href="{sent.location}"' in listed.text
         assert "Accepted" in listed.text
         shown = await visit.get(sent.location)
         assert shown.status == 200
+        assert '<meter min="0" max="4321" value="12"' in shown.text, "by the limit of the contest"
         assert f'href="/contests/finals/problems/A?from={job_id}#solve"' in shown.text
     assert (await place.visits[OTHER].get(sent.location)).status == 403
     assert sent.location not in (await place.visits[OTHER].get("/contests/finals/submissions")).text

@@ -34,6 +34,7 @@ from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
+from deepoj.words.contests import ContestPlace
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.results import Verdict
@@ -90,14 +91,13 @@ class SubmissionPages:
     @page("GET", "/submissions/<job_id>", access=MEMBER)
     async def submission(self, visitor: Visitor, job_id: str) -> Response:
         """Show a submission; its tests appear as they end."""
-        reading, problem = await self._read(visitor, job_id)
+        reading, problem, place = await self._read(visitor, job_id)
         submission = reading.submission
         body = status_body(submission, is_whole=reading.is_whole, steps=self._steps)
         is_over = body["data"] is not None or submission.state.value in ("done", "dead")
         is_own = submission.user_id == visitor.member.id
         author = None if is_own else await self._context.accounts.account(submission.user_id)
         is_erased = not is_own and author is None and not submission.code and not submission.beside
-        place = await self._context.contests.place_of(submission.job_id)
         practice_path = f"/problems/{submission.problem_id}"
         judgings = []
         if submission.judging > 1:
@@ -125,7 +125,7 @@ class SubmissionPages:
     @page("GET", "/submissions/<job_id>/events", access=MEMBER)
     async def events(self, visitor: Visitor, job_id: str) -> Response:
         """Stream the progress of a submission as pieces of its page."""
-        reading, problem = await self._read(visitor, job_id)
+        reading, problem, _ = await self._read(visitor, job_id)
         submission, is_whole = reading.submission, reading.is_whole
 
         def verdict(progress: SoFar) -> str:
@@ -182,11 +182,15 @@ class SubmissionPages:
             is_delayed=submission.state is State.PENDING and self._context.pressure.outage is not None,
         )
 
-    async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None]:
+    async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None, ContestPlace | None]:
+        """Return a submission, its problem with the limits that it had, and its contest. Raises Refused."""
         found = await self._context.submissions.submission(asked_job_id(job_id))
         reading = await self._reading(visitor.member, found)
-        problem = await self._context.problems.open_problem(reading.submission.problem_id, visitor.member.id)
-        return reading, problem
+        problem_id, contests = reading.submission.problem_id, self._context.contests
+        place = await contests.place_of(reading.submission.job_id)
+        if place is not None:
+            return reading, await contests.taken_problem(place.contest_id, problem_id), place
+        return reading, await self._context.problems.open_problem(problem_id, visitor.member.id), None
 
     async def _reading(self, user: User, found: Submission | None) -> Reading:
         """Return a submission as routes do, and to members of a contest's team those of their team. Raises Refused."""
