@@ -28,14 +28,15 @@ from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
-from deepoj.web.pages.contest_rejudges import ContestRejudgePages
-from deepoj.web.pages.contest_setup import ContestSetupPages
 from deepoj.web.pages.contests import ContestPages
 from deepoj.web.pages.groups import GroupPages
 from deepoj.web.pages.home import HomePages
-from deepoj.web.pages.jury_contest import JuryContestPages
 from deepoj.web.pages.login import LoginPages
-from deepoj.web.pages.manage_contest_clock import ContestClockPages
+from deepoj.web.pages.manage_contest_afterwards import ManageContestAfterwardsPages
+from deepoj.web.pages.manage_contest_clock import ManageContestClockPages
+from deepoj.web.pages.manage_contest_rejudges import ManageContestRejudgePages
+from deepoj.web.pages.manage_contest_submission import ManageContestSubmissionPages
+from deepoj.web.pages.manage_contest_teams import ManageContestTeamPages
 from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
@@ -98,13 +99,14 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
-        ContestRejudgePages(context, visitors, pages, reader),
+        ManageContestAfterwardsPages(context, app.auth, visitors, pages, reader),
+        ManageContestClockPages(context, visitors, pages, reader),
+        ManageContestRejudgePages(context, visitors, pages, reader),
+        ManageContestSubmissionPages(context, visitors, pages, reader),
+        ManageContestTeamPages(context, app.auth, visitors, pages, reader),
         RehearsalPages(context, app.auth, visitors, pages, reader),
-        ContestSetupPages(context, app.auth, visitors, pages, reader),
-        ContestClockPages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
-        JuryContestPages(context, visitors, pages, reader),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

@@ -62,7 +62,7 @@ ACTS = {
 }
 
 
-class ContestClockPages:
+class ManageContestClockPages:
     """``/manage/contests/<key>/clock``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader) -> None:

@@ -1,5 +1,5 @@
-"""Contests for those who run them: the list, a contest's rules, problems, teams, its board without the freeze, all
-submissions, and questions."""
+"""Contests for those who run them: the list, a contest's rules and problems, its board without the freeze, all
+submissions with their waits, and questions. Other pages have modules of their own: ``manage_contest_…``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.accounts.teams import EntryFault, TeamListFormat
+from deepoj.api.contest_answers import waits_view
 from deepoj.api.contest_texts import put_texts, texts_of
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, MAX_LIST_BYTES, ContestSight
 from deepoj.api.contests import topic_of
@@ -25,7 +26,7 @@ from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, bo
 from deepoj.web.contest_forms import kind_of, problem_of, rules_of, shown_rules, whole_number
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import needs, page
-from deepoj.web.pages.jury_contest import REVIEW_FILTERS
+from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
@@ -201,6 +202,13 @@ class ManageContestPages:
             is_first=skipped == 0,
             **reading.frame(),
         )
+
+    @page("GET", "/manage/contests/<key>/waits", access=_RUN)
+    async def waits(self, visitor: Visitor, key: str) -> Response:
+        """Show how long the latest submissions of a contest waited, and how their judging was spent."""
+        reading = await self._reader.read(visitor, key)
+        waits = waits_view(await self._contesting.waits(reading.contest))
+        return self._pages.html("manage_contest_waits.html", visitor, waits=waits, **reading.frame())
 
     @page("GET", "/manage/contests/<key>/clarifications", access=_RUN)
     async def clarifications(self, visitor: Visitor, key: str) -> Response:

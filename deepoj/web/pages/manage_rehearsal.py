@@ -1,11 +1,10 @@
-"""The dress rehearsal of a contest, and how long the submissions of a contest wait."""
+"""The dress rehearsal of a contest."""
 
 from __future__ import annotations
 
 from quart import Response
 
 from deepoj.api.auth import Auth
-from deepoj.api.contest_answers import waits_view
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rehearsals import KEY_PREFIX, MAX_FEED_BYTES, RehearsalOrder
@@ -24,7 +23,7 @@ _MINUTES = range(1, 24 * 60 + 1)
 
 
 class RehearsalPages:
-    """``/manage/rehearsal``, and ``/manage/contests/{key}/waits``."""
+    """``/manage/rehearsal``."""
 
     def __init__(
         self, context: ApiContext, auth: Auth, visitors: Visitors, pages: Pages, reader: ContestReader
@@ -55,13 +54,6 @@ class RehearsalPages:
         except Refused as refused:
             return await self._shown(visitor, refused)
         return redirect("/manage/rehearsal")
-
-    @page("GET", "/manage/contests/<key>/waits", access=needs(Right.RUN_CONTESTS))
-    async def waits(self, visitor: Visitor, key: str) -> Response:
-        """Show how long the latest submissions of a contest waited, and how their judging was spent."""
-        reading = await self._reader.read(visitor, key)
-        waits = waits_view(await self._reader.contesting.waits(reading.contest))
-        return self._pages.html("manage_contest_waits.html", visitor, waits=waits, **reading.frame())
 
     def _start(self, visitor: Visitor, form: forms.SentForm) -> None:
         """Order the rehearsal that a form says. Raises Refused."""

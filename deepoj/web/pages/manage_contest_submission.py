@@ -61,7 +61,7 @@ REVIEW_FILTERS = {
 }
 
 
-class JuryContestPages:
+class ManageContestSubmissionPages:
     """``/manage/contests/{key}/submissions/{submission_id}``."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader) -> None:
@@ -103,7 +103,7 @@ class JuryContestPages:
         body: dict[str, Any] = {"status": found.found or "Judging", "data": submission.result}
         done = request.args.get("done", "")
         return self._pages.html_with_refusal(
-            "jury_submission.html",
+            "manage_contest_submission.html",
             visitor,
             refused,
             one=found,

@@ -29,7 +29,7 @@ _MAX_SHOWN = 200
 _FIELDS = ("problem", "team", "language", "verdict", "host", "from", "until", "full")
 
 
-class ContestRejudgePages:
+class ManageContestRejudgePages:
     """``/manage/contests/{key}/rejudges`` and what is below it."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader) -> None:

@@ -1,4 +1,4 @@
-"""The teams of a contest with their logins, new passwords to print, copies, and practice afterwards."""
+"""The teams of a contest with their logins, and new passwords to print."""
 
 from __future__ import annotations
 
@@ -42,12 +42,11 @@ _DONE = {
     "show": _("The team is on the boards again."),
     "bind": _("The addresses are set: they hold for logins until the contest is over."),
     "remove": _("The team is removed. Its accounts stay."),
-    "practice": _("The problems are open for practice."),
 }
 
 
-class ContestSetupPages:
-    """``/manage/contests/{key}/teams``, ``/credentials`` and ``/afterwards``."""
+class ManageContestTeamPages:
+    """``/manage/contests/{key}/teams`` and ``/credentials``."""
 
     def __init__(
         self, context: ApiContext, auth: Auth, visitors: Visitors, pages: Pages, reader: ContestReader
@@ -93,7 +92,7 @@ class ContestSetupPages:
         except Refused as refused:
             return await self._teams(visitor, key, refused)
         response = self._pages.html(
-            "contest_slips.html",
+            "manage_contest_slips.html",
             visitor,
             slips=[
                 (team, list(of_team))
@@ -115,32 +114,6 @@ class ContestSetupPages:
         whole = [line for line in lines if len(line) == len(_HEADS)]
         return download(f"{key}-credentials.csv", "text/csv; charset=utf-8", _file_of(whole))
 
-    @page("GET", "/manage/contests/<key>/afterwards", access=_RUN)
-    async def afterwards(self, visitor: Visitor, key: str) -> Response:
-        """Show the forms for a copy, and for practice."""
-        return await self._afterwards(visitor, key)
-
-    @page("POST", "/manage/contests/<key>/afterwards", access=_RUN)
-    async def act(self, visitor: Visitor, key: str) -> Response:
-        """Copy the contest, or open its problems for practice (``act``)."""
-        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
-        contest, user = (await self._reader.read(visitor, key)).contest, visitor.member
-        try:
-            match form.get("act"):
-                case "copy":
-                    new_key, with_teams = form.line("key"), bool(form.get("teams"))
-                    await self._setting.copy(
-                        contest, new_key, user, name=form.line("name"), start_at=None, with_teams=with_teams
-                    )
-                    return redirect(f"/manage/contests/{new_key}?done=made")
-                case "practice":
-                    await self._setting.open_practice(contest, user)
-                case _:
-                    raise Refused(ApiError.INVALID, field="act", problem="copy or practice")
-        except Refused as refused:
-            return await self._afterwards(visitor, key, refused, form)
-        return redirect(f"/manage/contests/{key}/afterwards?done=practice")
-
     async def _teams(self, visitor: Visitor, key: str, refused: Refused | None = None) -> Response:
         reading = await self._reader.read(visitor, key)
         networks = await self._setting.bound_teams(reading.contest)
@@ -150,21 +123,6 @@ class ContestSetupPages:
             refused,
             teams=_teams(reading, networks),
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
-            done=None if refused else _DONE.get(request.args.get("done", "")),
-            **reading.frame(),
-        )
-
-    async def _afterwards(
-        self, visitor: Visitor, key: str, refused: Refused | None = None, form: forms.SentForm | None = None
-    ) -> Response:
-        reading = await self._reader.read(visitor, key)
-        sent = {} if form is None else form.fields
-        return self._pages.html_with_refusal(
-            "manage_contest_afterwards.html",
-            visitor,
-            refused,
-            is_open=reading.contest.shows_all,
-            sent={name: sent.get(name, "") for name in ("key", "name", "teams")},
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
