@@ -112,6 +112,7 @@ def the_director_makes_the_contest_and_starts_it(cast: Cast) -> None:
     page.locator("#problem_id").fill(cast.site.ids["problem"])
     act(page, "problem")
     expect(page.get_by_role("rowheader", name="A")).to_be_visible()
+    page.goto(f"{cast.manage}/teams")
     page.locator("#list").fill(TEAMS)
     act(page, "teams")
     expect(row(page, "Team Two")).to_be_visible()

@@ -101,7 +101,7 @@ async def test_the_members_of_a_group_become_teams_of_one(tmp_path: Path, real: 
     group = await real.pg_store.groups.create_group("Class <7>", by="chief")
     assert isinstance(group, UserGroup)
     await real.pg_store.groups.add_members(group.id, [MEMBER, TEAM], by="chief")
-    jury, here = place.visits[JURY], f"/manage/contests/{contest.key}"
+    jury, here = place.visits[JURY], f"/manage/contests/{contest.key}/teams"
     assert '<option value="Class &lt;7&gt;">' in (await jury.get(here)).text
     done = await jury.post(here, {"act": "members", "members": "class <7>"})
     assert done.location == f"{here}?done=members", done.text

@@ -104,9 +104,8 @@ async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path
     jury = place.visits[JURY]
     made = await jury.post(f"{HERE}/afterwards", {"act": "copy", "key": "second", "name": "Second Cup", "teams": "1"})
     assert made.location == "/manage/contests/second?done=made", made.text
-    page = (await jury.get("/manage/contests/second")).text
-    assert "Second Cup" in page
-    assert "Red Pandas" in page
+    assert "Second Cup" in (await jury.get("/manage/contests/second")).text
+    assert "Red Pandas" in (await jury.get("/manage/contests/second/teams")).text
     assert (await jury.post(f"{HERE}/afterwards", {"act": "copy", "key": "second"})).status == 409
     assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).status == 409, "the board is frozen"
     team, here = place.visits[TEAM], "/contests/finals/problems/A"

@@ -10,17 +10,20 @@ from typing import Any
 
 from quart import Response, request
 
+from deepoj.accounts.teams import EntryFault, TeamListFormat
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.contest_setting import ContestSetting, Credential
+from deepoj.api.contesting import MAX_LIST_BYTES
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
-from deepoj.web.contests import ContestReader, ContestReading
+from deepoj.web.contests import ContestReader, ContestReading, name_of
 from deepoj.web.page import ADMIN, needs, page
-from deepoj.web.render import Pages, redirect
+from deepoj.web.render import Pages, gettext_of, redirect
+from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import EventType
 
@@ -28,6 +31,10 @@ _RUN = needs(Right.RUN_CONTESTS)
 _HEADS = ("team_id", "team", "username", "password")
 #: of a form with passwords that is sent back to be downloaded
 _MAX_BYTES = 512 * 1024
+#: faults of a list of teams that are shown
+_MAX_FAULTS = 50
+#: groups of accounts that are offered by name
+_MAX_GROUPS = 200
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -38,6 +45,8 @@ def _(text: str) -> str:
 
 #: what a page says after an act
 _DONE = {
+    "teams": _("The teams are imported."),
+    "members": _("The members are in the contest, each as a team."),
     "hide": _("Boards leave the team out now."),
     "show": _("The team is on the boards again."),
     "bind": _("The addresses are set: they hold for logins until the contest is over."),
@@ -54,20 +63,28 @@ class ManageContestTeamPages:
         self._timeout_s = context.settings.read_timeout_s
         self._visitors, self._pages, self._reader = visitors, pages, reader
         self._setting = ContestSetting(context, Administering(context, auth))
+        self._contesting, self._groups = reader.contesting, context.groups
 
     @page("GET", "/manage/contests/<key>/teams", access=_RUN)
     async def teams(self, visitor: Visitor, key: str) -> Response:
-        """List the teams, with what can be done with each."""
+        """List the teams, with what can be done with each, and the forms for more."""
         return await self._teams(visitor, key)
 
     @page("POST", "/manage/contests/<key>/teams", access=_RUN)
     async def change_team(self, visitor: Visitor, key: str) -> Response:
-        """Hide, show, bind or remove a team (``act``, ``team``)."""
-        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+        """Hide, show, bind or remove a team (``act``, ``team``), or import teams (``list``, ``members``)."""
+        max_bytes = forms.bytes_for(MAX_LIST_BYTES)
+        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s, max_bytes=max_bytes)
         contest, user = (await self._reader.read(visitor, key)).contest, visitor.member
         team_id, act = form.line("team"), form.get("act")
+        faults: Sequence[EntryFault] = ()
         try:
             match act:
+                case "teams" | "members":
+                    list_format = TeamListFormat.CSV if act == "teams" else TeamListFormat.MEMBERS
+                    text = form.get("list") if act == "teams" else form.line("members")
+                    done = await self._contesting.import_teams(contest, text, list_format, user, creates_accounts=False)
+                    faults = done.faults
                 case "hide" | "show":
                     await self._setting.hide_team(contest, team_id, user, is_hidden=act == "hide")
                 case "bind":
@@ -78,7 +95,9 @@ class ManageContestTeamPages:
                 case _:
                     raise Refused(ApiError.INVALID, field="act", problem="it is no act on a team")
         except Refused as refused:
-            return await self._teams(visitor, key, refused)
+            return await self._teams(visitor, key, form, refused)
+        if faults:
+            return await self._teams(visitor, key, form, faults=faults)
         return redirect(f"/manage/contests/{key}/teams?done={act}")
 
     @page("POST", "/manage/contests/<key>/credentials", access=ADMIN)
@@ -90,7 +109,7 @@ class ManageContestTeamPages:
         try:
             made = await self._setting.new_passwords(reading.contest, chosen, visitor.member)
         except Refused as refused:
-            return await self._teams(visitor, key, refused)
+            return await self._teams(visitor, key, refused=refused)
         response = self._pages.html(
             "manage_contest_slips.html",
             visitor,
@@ -114,32 +133,54 @@ class ManageContestTeamPages:
         whole = [line for line in lines if len(line) == len(_HEADS)]
         return download(f"{key}-credentials.csv", "text/csv; charset=utf-8", _file_of(whole))
 
-    async def _teams(self, visitor: Visitor, key: str, refused: Refused | None = None) -> Response:
-        reading = await self._reader.read(visitor, key)
+    async def _teams(
+        self,
+        visitor: Visitor,
+        key: str,
+        form: forms.SentForm | None = None,
+        refused: Refused | None = None,
+        *,
+        faults: Sequence[EntryFault] = (),
+    ) -> Response:
+        reading, translate = await self._reader.read(visitor, key), gettext_of(visitor.language)
+        all_groups = [one.name for one in await self._groups.groups(_MAX_GROUPS)]
         networks = await self._setting.bound_teams(reading.contest)
         return self._pages.html_with_refusal(
             "manage_contest_teams.html",
             visitor,
             refused,
+            http_status=422 if faults else 200,
+            act="" if form is None else form.get("act"),
+            typed="" if form is None else form.get("list"),
+            faults=[
+                (one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]
+            ],
+            fault_count=len(faults),
+            all_groups=all_groups,
             teams=_teams(reading, networks),
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
-            done=None if refused else _DONE.get(request.args.get("done", "")),
+            done=None if refused or faults else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
 
 
 def _teams(reading: ContestReading, networks: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the teams with their accounts, in their order in the contest."""
     accounts: dict[str, list[str]] = {}
     for _id, data in reading.objects(EventType.ACCOUNTS):
         accounts.setdefault(data.get("team_id") or "", []).append(data.get("username") or "")
+    groups, organizations = reading.ledger.of(EventType.GROUPS), reading.ledger.of(EventType.ORGANIZATIONS)
     used = {one["team_id"] for _id, one in reading.objects(EventType.SUBMISSIONS)}
     return [
         {
             "id": team_id,
             "name": reading.team_name(team_id),
+            "organization": name_of(organizations, data.get("organization_id")),
+            "groups": [name_of(groups, group) for group in data.get("group_ids") or ()],
             "accounts": accounts.get(team_id, []),
             "networks": networks.get(team_id, ()),
-            "is_hidden": bool(data.get("is_hidden")),
+            "is_hidden": reading.ledger.is_hidden(team_id),
+            "is_hidden_alone": bool(data.get("is_hidden")),
             "is_used": team_id in used,
         }
         for team_id, data in reading.objects(EventType.TEAMS)

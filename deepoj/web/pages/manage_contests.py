@@ -4,16 +4,14 @@ submissions with their waits, and questions. Other pages have modules of their o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from quart import Response, request
 
-from deepoj.accounts.teams import EntryFault, TeamListFormat
 from deepoj.api.contest_answers import waits_view
 from deepoj.api.contest_texts import put_texts, texts_of
-from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, MAX_LIST_BYTES, ContestSight
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
 from deepoj.api.contests import topic_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -27,8 +25,7 @@ from deepoj.web.contest_forms import kind_of, problem_of, rules_of, shown_rules,
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import needs, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
-from deepoj.web.render import Pages, gettext_of, redirect
-from deepoj.web.team_faults import TEAM_FAULTS
+from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -41,10 +38,6 @@ from deepoj.words.results import Verdict
 _RUN = needs(Right.RUN_CONTESTS)
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-#: faults of a list of teams that are shown
-_MAX_FAULTS = 50
-#: groups of accounts that are offered by name
-_MAX_GROUPS = 200
 _MS_PER_MINUTE = 60_000
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
@@ -69,8 +62,6 @@ _DONE = {
     "finalize": _("The results are final, and the awards are given."),
     "problem": _("The problem is in the contest."),
     "remove_problem": _("The problem is no longer in the contest."),
-    "teams": _("The teams are imported."),
-    "members": _("The members are in the contest, each as a team."),
     "answer": _("The answer is sent."),
     "announce": _("The announcement is sent to all teams."),
     "texts": _("The lists are changed."),
@@ -127,23 +118,19 @@ class ManageContestPages:
     @page("GET", "/manage/contests/<key>", access=_RUN)
     async def contest(self, visitor: Visitor, key: str) -> Response:
         """Show a contest with its forms."""
-        return await self._contest(visitor, await self._reader.read(visitor, key))
+        return self._contest(visitor, await self._reader.read(visitor, key))
 
     @page("POST", "/manage/contests/<key>", access=_RUN)
     async def act(self, visitor: Visitor, key: str) -> Response:
-        """Change the rules, the problems or the teams of a contest, start, thaw or finalize it, as the form says
-        (``act``)."""
-        form = await self._read(visitor, forms.bytes_for(MAX_LIST_BYTES))
+        """Change the rules or the problems of a contest, or finalize it, as the form says (``act``)."""
+        form = await self._read(visitor)
         reading = await self._reader.read(visitor, key)
-        faults: Sequence[EntryFault] = ()
         try:
-            faults = await self._act(reading, form, visitor)
-            if not faults:
-                await self._context.contests.advance()  # what is due now should be seen now
-                return redirect(f"/manage/contests/{key}?done={form.get('act')}")
+            await self._act(reading, form, visitor)
         except Refused as refused:
-            return await self._contest(visitor, await self._reader.read(visitor, key), form, refused)
-        return await self._contest(visitor, reading, form, faults=faults)
+            return self._contest(visitor, await self._reader.read(visitor, key), form, refused)
+        await self._context.contests.advance()  # what is due now should be seen now
+        return redirect(f"/manage/contests/{key}?done={form.get('act')}")
 
     @page("GET", "/manage/contests/<key>/scoreboard", access=_RUN)
     async def scoreboard(self, visitor: Visitor, key: str) -> Response:
@@ -237,8 +224,8 @@ class ManageContestPages:
             return self._clarifications(visitor, reading, form, refused)
         return redirect(f"/manage/contests/{key}/clarifications?done={'announce' if asked is None else 'answer'}")
 
-    async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> Sequence[EntryFault]:
-        """Do what a form says. Return what is wrong with its list of teams. Raises Refused."""
+    async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> None:
+        """Do what a form says. Raises Refused."""
         contesting, contest, user = self._contesting, reading.contest, visitor.member
         match form.get("act"):
             case "rules":
@@ -256,19 +243,8 @@ class ManageContestPages:
                 await contesting.put_problem(contest, problem_of(form), user)
             case "remove_problem":
                 await contesting.remove_problem(contest, form.get("label"), user)
-            case "teams":
-                done = await contesting.import_teams(
-                    contest, form.get("list"), TeamListFormat.CSV, user, creates_accounts=False
-                )
-                return done.faults
-            case "members":
-                done = await contesting.import_teams(
-                    contest, form.line("members"), TeamListFormat.MEMBERS, user, creates_accounts=False
-                )
-                return done.faults
             case _:
                 raise Refused(ApiError.INVALID, field="act", problem="it is no act on a contest")
-        return ()
 
     async def _read(self, visitor: Visitor, max_bytes: int = forms.SMALL_BYTES) -> forms.SentForm:
         timeout_s = self._context.settings.read_timeout_s
@@ -289,34 +265,24 @@ class ManageContestPages:
             sent=shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
         )
 
-    async def _contest(
+    def _contest(
         self,
         visitor: Visitor,
         reading: ContestReading,
         form: forms.SentForm | None = None,
         refused: Refused | None = None,
-        *,
-        faults: Sequence[EntryFault] = (),
     ) -> Response:
         sent: Mapping[str, str] = {} if form is None else form.fields
-        translate = gettext_of(visitor.language)
         return self._pages.html_with_refusal(
             "manage_contest.html",
             visitor,
             refused,
-            http_status=422 if faults else 200,
             kind=reading.contest.kind.value,
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
-            typed=sent.get("list", ""),
-            faults=[
-                (one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]
-            ],
-            fault_count=len(faults),
-            all_groups=[one.name for one in await self._context.groups.groups(_MAX_GROUPS)],
-            teams=_teams(reading),
+            team_count=sum(1 for _team in reading.objects(EventType.TEAMS)),
             waiting=reading.unjudged(),
-            done=None if refused or faults else _DONE.get(request.args.get("done", "")),
+            done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
 
@@ -344,22 +310,3 @@ class ManageContestPages:
         path = f"/manage/contests/{reading.contest.key}"
         remember_read(response, found, path, is_encrypted=self._visitors.is_encrypted())
         return response
-
-
-def _teams(reading: ContestReading) -> list[dict[str, Any]]:
-    """Return the teams with their accounts, by their order in the contest."""
-    accounts: dict[str, list[str]] = {}
-    for _id, data in reading.objects(EventType.ACCOUNTS):
-        accounts.setdefault(data.get("team_id") or "", []).append(data.get("username") or "")
-    groups, organizations = reading.ledger.of(EventType.GROUPS), reading.ledger.of(EventType.ORGANIZATIONS)
-    return [
-        {
-            "id": team_id,
-            "name": reading.team_name(team_id),
-            "organization": organizations.get(data.get("organization_id") or "", {}).get("name", ""),
-            "groups": [groups.get(group, {}).get("name", group) for group in data.get("group_ids") or ()],
-            "is_hidden": reading.ledger.is_hidden(team_id),
-            "accounts": accounts.get(team_id, []),
-        }
-        for team_id, data in reading.objects(EventType.TEAMS)
-    ]
