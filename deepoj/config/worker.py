@@ -210,6 +210,11 @@ class WorkerSection(Section):
         ge=0,
         doc="Slots that only submissions of contests take while a contest runs, at most all but one; 0: none.",
     )
+    parallel_tests: bool = key(
+        True,
+        "WORKER_PARALLEL_TESTS",
+        doc="Run tests of a submission beside each other in slots that no job uses or waits for.",
+    )
     timeouts: WorkerTimeouts = section(WorkerTimeouts)
     testcase_cache: TestcaseCacheSection = section(TestcaseCacheSection)
     unzip_limits: UnzipSection = section(UnzipSection)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import trio
 from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
 from deepoj.execution.context import AttemptContext
+from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.execution.workdir import SOURCES
 from deepoj.judging import exec_rules, explain, outputs
 from deepoj.judging.abilities import BY_PACKAGE, lacks
@@ -25,6 +26,7 @@ from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
 from deepoj.judging.scoring.outcome import Outcome
 from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
+from deepoj.ports.slots import StartHelper
 from deepoj.ports.testdata import Prepared, TestData
 from deepoj.words.jobs import Claim
 from deepoj.words.results import CompileResult, GroupResult, Infra, Report, TestResult, Verdict
@@ -55,6 +57,10 @@ class Attempt:
         self._isolation = context.box.isolation
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
+        #: whether a test was not accepted
+        self._failed = False
+        #: test → fingerprint of what decides it
+        self._fingerprints: dict[int, str] = {}
         #: the entry point first, the problem's own files last
         self._sources = self._named_sources(())
         #: the result of compiling, or the sources themselves
@@ -149,7 +155,7 @@ class Attempt:
     # -- running each test
 
     async def _run_all(self, prepared: Prepared) -> Outcome | Infra:
-        """Run the tests that the scoring asks for, one after the other."""
+        """Run the tests that the scoring asks for, beside each other where slots are idle."""
         plan = prepared.plan
         if (lack := lacks(plan, self._claim.problem.compare)) is not None:
             return Infra("unsupported_plan", lack)
@@ -161,28 +167,58 @@ class Attempt:
             return Infra("unsupported_plan", str(error))
         limits = exec_rules.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
         runs = CaseRuns(self._context, self._ready_program(plan), prepared, limits)
-        deciders = await trio.to_thread.run_sync(self._deciders, prepared, limits)
-        failed = False
-        while True:
-            hurry = failed and self._run_wall_ms >= self._settings.failed_budget_ms
-            if (number := scoring.next(hurry=hurry)) is None:
-                return scoring.outcome()
-            # Submitted outputs are cheap to check, and their assignment depends on the names of all tests.
-            fingerprint = "" if plan.output_only else deciders.fingerprint(plan.cases[number])
-            test = self._taken_over(scoring, number, plan, fingerprint)
+        self._deciders = await trio.to_thread.run_sync(self._all_deciders, prepared, limits)
+        slots = self._context.idle_slots
+        if slots is None or runs.one_at_a_time:
+            return await self._judge_tests(plan, scoring, runs, runs.first)
+
+        async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
+            ahead = RunsAhead(runs, lambda: self._upcoming(plan, scoring), slots, start_helper)
+            return await self._judge_tests(plan, scoring, runs, ahead.first)
+
+        return await slots.with_helpers(judge_beside)
+
+    async def _judge_tests(
+        self, plan: Plan, scoring: Scoring, runs: CaseRuns, first: Callable[[int], Awaitable[CaseRun | Infra]]
+    ) -> Outcome | Infra:
+        """Record the tests in the scoring's order. ``first`` returns the first run of the test whose turn it is."""
+        while (number := scoring.next(hurry=self._hurry)) is not None:
+            test = self._taken_over(scoring, number, plan)
             if test is None:
-                case_run = await runs.run(number, again=not scoring.is_settled(number))
-                self._isolation, self._run_wall_ms = min(self._isolation, runs.isolation), runs.wall_ms
+                case_run = await first(number)
+                if not isinstance(case_run, Infra) and not scoring.is_settled(number):
+                    case_run = await runs.decide(number, case_run)
+                self._isolation = min(self._isolation, runs.isolation)
                 if not isinstance(case_run, Infra):
+                    self._run_wall_ms += case_run.total_wall_ms
                     case_run = self._with_allowed_points(scoring, number, plan.cases[number], case_run)
                 if isinstance(case_run, Infra):
                     return case_run
                 test = self._record(scoring, number, plan.cases[number], case_run)
-            test = replace(test, fingerprint=fingerprint)
-            failed = failed or test.status is not Verdict.ACCEPTED
+            test = replace(test, fingerprint=self._fingerprint(plan, number))
+            self._failed = self._failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
                 self._on_test(test, len(self._tests), len(plan.cases))
+        return scoring.outcome()
+
+    @property
+    def _hurry(self) -> bool:
+        return self._failed and self._run_wall_ms >= self._settings.failed_budget_ms
+
+    def _upcoming(self, plan: Plan, scoring: Scoring) -> Iterator[int]:
+        """Yield the tests that are still to be run, as far as the results so far tell."""
+        for number in scoring.upcoming(hurry=self._hurry):
+            if self._former is None or self._former.reusable(self._fingerprint(plan, number)) is None:
+                yield number
+
+    def _fingerprint(self, plan: Plan, number: int) -> str:
+        # Submitted outputs are cheap to check, and their assignment depends on the names of all tests.
+        if plan.output_only:
+            return ""
+        if number not in self._fingerprints:
+            self._fingerprints[number] = self._deciders.fingerprint(plan.cases[number])
+        return self._fingerprints[number]
 
     def _ready_program(self, plan: Plan) -> ReadyProgram:
         return ReadyProgram(
@@ -194,17 +230,16 @@ class Attempt:
             outputs=outputs.output_names(plan.cases, self._claim) if plan.output_only else {},
         )
 
-    def _deciders(self, prepared: Prepared, limits: RunLimits) -> Deciders:
+    def _all_deciders(self, prepared: Prepared, limits: RunLimits) -> Deciders:
         """Return everything that decides the tests of this attempt. Blocking."""
         sources = {one.name: one.path.read_bytes() for one in self._sources}
         program = program_mark(self._language, sources, self._sources[0].name, self._settings.toolchain)
         checkers = checkers_mark(prepared.plan, self._settings.toolchain)
         return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, limits, checkers)
 
-    def _taken_over(self, scoring: Scoring, number: int, plan: Plan, fingerprint: str) -> TestResult | None:
+    def _taken_over(self, scoring: Scoring, number: int, plan: Plan) -> TestResult | None:
         """Return the test's result of an earlier judging, if its fingerprint is unchanged."""
-        match = self._former.reusable(fingerprint) if self._former is not None else None
-        if self._former is None or match is None:
+        if self._former is None or (match := self._former.reusable(self._fingerprint(plan, number))) is None:
             return None
         self._isolation = min(self._isolation, self._former.isolation)
         case = plan.cases[number]

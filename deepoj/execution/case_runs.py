@@ -1,4 +1,4 @@
-"""Run a submission on one test after the other, and decide about each run.
+"""Run a submission on its tests, and decide about each run.
 
 A test whose CPU time was close to its limit is run again (``judging.borderline``). The checker and the interactor are
 compiled for the first test that needs them.
@@ -54,6 +54,8 @@ class CaseRun:
     finding: CaseFinding
     #: whether the run ended by itself close to its time limit
     near: bool = False
+    #: of all executions of the program for this test
+    total_wall_ms: int = 0
     #: set if this is the second of two runs
     borderline: Borderline | None = None
 
@@ -81,25 +83,35 @@ class CaseRuns:
         self._settings, self._problem = context.settings, program.claim.problem
         #: the weakest isolation of any run
         self.isolation = context.box.isolation
-        #: of all runs of the program together
-        self.wall_ms = 0
         #: the problem's checker, once it has been needed
         self._checking: Checking | None = None
         #: the interactor or multipass validator, once it has been needed
         self._interacting: Interacting | None = None
 
-    async def run(self, number: int, *, again: bool) -> CaseRun | Infra:
-        """Run a test, and run it again if it is close to the limit and ``again`` allows it.
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether tests must not be run beside each other: an interactor keeps two processes busy, and has one
+        directory."""
+        checker = self._prepared.plan.checker
+        return checker is not None and (checker.interactive or checker.multipass)
+
+    async def first(self, number: int) -> CaseRun | Infra:
+        """Run a test once. Other tests may run at the same time, unless ``one_at_a_time``."""
+        return await self._run_case(number)
+
+    async def decide(self, number: int, first: CaseRun) -> CaseRun | Infra:
+        """Run a test again if its first run was close to the limit.
 
         Neighbours make a run's CPU time longer, never shorter. So a second run beside them that is within the limit
         decides. Only if it is not within the limit, a third run is made alone, while the node's other runs wait."""
-        first = await self._run_case(number)
-        if isinstance(first, Infra) or not (again and first.near):
+        if not first.near:
             return first
         if first.finding.status not in (Verdict.ACCEPTED, Verdict.PARTIAL, Verdict.TIME_LIMIT_EXCEEDED):
             return first
+        wall_ms = first.total_wall_ms
         second = await self._run_case(number)
         if not isinstance(second, Infra) and second.finding.status is Verdict.TIME_LIMIT_EXCEEDED:
+            wall_ms += second.total_wall_ms
             second = await self._run_case(number, alone_within_s=self._settings.borderline_wait_ms / 1000)
         if isinstance(second, Infra):
             return second
@@ -112,7 +124,7 @@ class CaseRuns:
             margin_percent=self._settings.borderline_percent,
             alone=second.outcome.alone,
         )
-        return replace(second, borderline=both)
+        return replace(second, borderline=both, total_wall_ms=wall_ms + second.total_wall_ms)
 
     async def _run_case(self, number: int, *, alone_within_s: float | None = None) -> CaseRun | Infra:
         prepared, program = self._prepared, self._program
@@ -152,7 +164,6 @@ class CaseRuns:
         outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
         self.isolation = min(self.isolation, outcome.isolation)
         measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
-        self.wall_ms += measured.wall_ms
         if measured.sandbox_error is not None:
             return exec_rules.sandbox_trouble(f"test {case.name}", measured.sandbox_error)
         outcome = borderline.held_to(measured, self._limits)
@@ -169,7 +180,8 @@ class CaseRuns:
         if isinstance(finding, Infra):
             return finding
         near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
-        return CaseRun(outcome, replace(spec.limits, cpu_ms=self._limits.cpu_ms), finding, near=near)
+        limits = replace(spec.limits, cpu_ms=self._limits.cpu_ms)
+        return CaseRun(outcome, limits, finding, near=near, total_wall_ms=measured.wall_ms)
 
     async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
         """Use the output submitted for a test in place of a run's output."""
@@ -222,14 +234,15 @@ class CaseRuns:
         self.isolation = min(self.isolation, self._interacting.isolation)
         if isinstance(result, Infra):
             return result
-        self.wall_ms += result.outcome.wall_ms
         message = result.ruling.message if result.ruling else ""
         finding: CaseFinding | Infra = CaseFinding(result.verdict, result.rule, message=message, ruling=result.ruling)
         if plan.output_checker is not None and result.verdict is Verdict.ACCEPTED:
             if result.output is None:
                 return Infra("checker_broken", f"test {case.name}: the interactor wrote nothing for its checker")
             finding = await self._check(plan.output_checker, case, result.output)
-        return finding if isinstance(finding, Infra) else CaseRun(result.outcome, result.limits, finding)
+        if isinstance(finding, Infra):
+            return finding
+        return CaseRun(result.outcome, result.limits, finding, total_wall_ms=result.outcome.wall_ms)
 
     # -- the checker
 

@@ -1,4 +1,4 @@
-"""Run a setter's checker, compiled once per attempt, on one output after the other.
+"""Run a setter's checker, compiled once per attempt, on each output.
 
 Whose fault is a failure? Never the contestant's, unless the checker says so in its protocol (``judging.checkers``). A
 checker that does not compile is the setter's fault, too: ``Infra`` with the compiler's messages.
@@ -6,6 +6,7 @@ checker that does not compile is the setter's fault, too: ``Infra`` with the com
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,10 @@ class Checking:
         self._scored = scored
         self._limits = checkers.check_limits(problem, context.settings, checkers.language_of(checker.program))
         self._program: Executable | Infra | None = None
+        self._compiling = trio.Lock()
+        #: empty directories for feedback: outputs are checked beside each other
+        self._feedbacks = [directory / "feedback"]
+        self._places = itertools.count(2)
         #: the weakest isolation of any of its runs
         self.isolation: Isolation = context.box.isolation
 
@@ -73,6 +78,7 @@ class Checking:
         if isinstance(program, Infra):
             return program
         empty = self._dir / "empty"
+        feedback_dir = await self._empty_feedback()
         spec = checkers.check_spec(
             self._checker,
             argv=program.argv,
@@ -84,12 +90,13 @@ class Checking:
                 checkers.ANSWER: what.answer or empty,
             },
             args=what.args,
-            feedback=self._dir / "feedback",
+            feedback=feedback_dir,
             limits=self._limits,
         )
         outcome = await self._context.run(spec, "check")
         self.isolation = min(self.isolation, outcome.isolation)
-        feedback = await trio.to_thread.run_sync(_take, self._dir / "feedback", outcome.files_out)
+        feedback = await trio.to_thread.run_sync(_take, feedback_dir, outcome.files_out)
+        self._feedbacks.append(feedback_dir)
         return checkers.ruling_of(
             self._checker, outcome, feedback, test=what.test, limits=self._limits, scored=self._scored
         )
@@ -98,8 +105,17 @@ class Checking:
         """Return the checker as a program, compiled at the first call. For programs that are not run here, as an
         interactor. Raises as :meth:`check` does."""
         if self._program is None:
-            self._program = await self._compile()
+            async with self._compiling:
+                if self._program is None:
+                    self._program = await self._compile()
         return self._program
+
+    async def _empty_feedback(self) -> Path:
+        if self._feedbacks:
+            return self._feedbacks.pop()
+        directory = self._dir / f"feedback{next(self._places)}"
+        await trio.to_thread.run_sync(directory.mkdir)
+        return directory
 
     async def _compile(self) -> Executable | Infra:
         await trio.to_thread.run_sync(_make, self._dir)

@@ -12,6 +12,7 @@ from deepoj.execution import execute
 from deepoj.execution.compiling import Compiler
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.ports.sandbox import Box
+from deepoj.ports.slots import IdleSlots
 from deepoj.words.sandbox import RunOutcome, RunSpec
 
 
@@ -25,6 +26,8 @@ class AttemptContext:
     workdir: Path
     settings: JudgeSettings
     metrics: observe.Metrics
+    #: for tests of an attempt beside each other; None: one after the other
+    idle_slots: IdleSlots | None = None
     #: log fields that name the attempt
     about: Mapping[str, Any] = field(default_factory=dict)
 

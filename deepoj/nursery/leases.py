@@ -16,6 +16,9 @@ from deepoj.words.errors import LeaseLost
 from deepoj.words.jobs import Claim, Held
 from deepoj.words.playground import CustomClaim
 
+#: A read of the stream that has waited this long found nothing: no job waits. Entries that are there come within
+#: milliseconds.
+QUIET_S = 0.02
 #: the part of a lease that is not trusted: noticing its end and killing the execution take a moment
 MARGIN = 0.1
 
@@ -72,6 +75,10 @@ class Leases:
         self._lent = 0
         #: slots that only jobs of contests may take
         self._kept = 0
+        #: whether the last read of the stream brought as many jobs as there was room for: more may wait
+        self._is_backlog = False
+        #: when the read that is under way began; None: there is none
+        self._reading_since: float | None = None
         self._changed = trio.Event()
 
     def add[C: (Claim, CustomClaim)](
@@ -124,6 +131,22 @@ class Leases:
     @property
     def free_for_contests(self) -> int:
         return max(0, self.slots - self._lent - len(self._held))
+
+    def read_began(self) -> None:
+        """Note that the consumer reads the stream."""
+        self._reading_since = trio.current_time()
+
+    def read_ended(self, *, is_full: bool) -> None:
+        """Note the end of the read. ``is_full``: it brought as many jobs as there was room for."""
+        self._reading_since, self._is_backlog = None, is_full
+
+    def idle(self) -> int:
+        """Return how many slots no job has or waits for, as far as the reads of the stream tell."""
+        if self._is_backlog:
+            if self._reading_since is None or trio.current_time() - self._reading_since < QUIET_S:
+                return 0
+            self._is_backlog = False
+        return self.free
 
     async def wait_free(self) -> int:
         """Park until a slot is free for any work. Return the number of such slots."""

@@ -116,8 +116,11 @@ class Consume:
         try:
             await self._admit(left)
             while True:
-                free = await self.job_intake.wait_room()
-                await self._admit(await read(self.stream, min(free, self.read_count), self.block_ms, self.metrics))
+                count = min(await self.job_intake.wait_room(), self.read_count)
+                self.job_intake.leases.read_began()
+                entries = await read(self.stream, count, self.block_ms, self.metrics)
+                self.job_intake.leases.read_ended(is_full=len(entries) >= count)
+                await self._admit(entries)
         except trio.Cancelled:
             with trio.move_on_after(LEAVE_S, shield=True):
                 await self._leave()

@@ -68,20 +68,22 @@ class StopDeadline:
             shielded.deadline = max(self._at_s, now + STOP_LEAST_S)
 
 
-async def with_background_tasks[T](work: Callable[[Start], Awaitable[T]]) -> T:
-    """Run ``work``, which may start background tasks. Wait for them when it ends or breaks; a cancellation cuts all of
-    them. Background tasks must handle their breakages themselves.
+async def with_background_tasks[T](work: Callable[[Start], Awaitable[T]], *, cut: bool = False) -> T:
+    """Run ``work``, which may start background tasks. Wait for them when it ends or breaks, or cancel them (``cut``); a
+    cancellation cuts all of them. Background tasks must handle their breakages themselves.
 
     Raises:
-      Every exception of ``work``; a breakage is raised as it is, not in a group.
+      Every exception of ``work``; a breakage or OSError is raised as it is, not in a group.
     """
     done: list[T] = []
-    broke: Breakage | None = None
+    broke: Breakage | OSError | None = None
     async with trio.open_nursery() as tasks:
         try:
             done.append(await work(tasks.start_soon))
-        except Breakage as breakage:
+        except (Breakage, OSError) as breakage:
             broke = breakage  # raised below: from here it would come in a group
+        if cut:
+            tasks.cancel_scope.cancel()
     if broke is not None:
         raise broke
     return done[0]

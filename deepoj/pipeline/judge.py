@@ -10,6 +10,9 @@ tests are judged, so that a teacher sees all of them. Once a test has failed and
 ``settings.failed_budget_ms`` altogether, only tests that can change the verdict or the score are still run: a hopeless
 program must not hold a slot for an hour. The explanation says so.
 
+Where slots of the node are idle, tests run beside each other (``execution.runs_ahead``). Their results are taken in the
+scoring's order, so the report is the same.
+
 A test whose CPU time was close to its limit is run again, and the last run decides (``judging.borderline``). A test
 that can no longer change the result is not run again.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import pytest
 
 from deepoj.operate.bench.node import ours, pss_kb_of
 from deepoj.words.sandbox import Isolation
 from tests import host
-from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, WRONG, Node, package, total, until
+from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, SLEEPS, WRONG, Node, package, total, until
 
 #: the most that a node may weigh when idle
 LIGHT_KB = 120 * 1024
@@ -52,6 +53,17 @@ def test_an_endless_loop(node: Node, token: str, problem_id: int) -> None:
     assert seen["status"] == "Time Limit Exceeded"
     # by its CPU time, or on a loaded machine by the wall, which is further away
     assert seen["data"]["tests"][0]["wall_ms"] >= 1000
+
+
+@pytest.mark.skipif((os.process_cpu_count() or 1) < 2, reason="a node on one CPU has one slot")
+def test_tests_run_beside_each_other_where_slots_are_idle(node: Node, token: str) -> None:
+    names = [str(number) for number in range(1, 7)]
+    six = package({f"{name}.{end}": "1 2\n" for name in names for end in ("in", "ans")})
+    job_id = node.submit(token, node.problem(token, data=six), SLEEPS)
+    until(lambda: total(node.families()["judge_exec_inflight"]) >= 2, within_s=120, what="two tests at the same time")
+    seen = node.verdict(token, job_id)
+    assert seen["status"] == "Time Limit Exceeded"
+    assert [test["name"] for test in seen["data"]["tests"]] == names
 
 
 def test_a_crash(node: Node, token: str, problem_id: int) -> None:

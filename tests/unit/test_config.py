@@ -216,6 +216,7 @@ BY_THEMSELVES = {
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",
     "worker.run_slots": "WORKER_RUN_SLOTS",
     "worker.contest_slots": "WORKER_CONTEST_SLOTS",
+    "worker.parallel_tests": "WORKER_PARALLEL_TESTS",
     "sandbox_min_isolation": "SANDBOX_MIN_ISOLATION",
     **{
         f"api.backpressure.{name}": f"API_BACKPRESSURE_{name}".upper()

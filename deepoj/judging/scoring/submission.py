@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from deepoj.judging.problem import Accepts, Aggregate, Group, Plan, Points
 from deepoj.judging.scoring.absolute import AbsoluteScores
@@ -62,6 +63,14 @@ class Scoring:
                     return case
             self._at += 1
         return None
+
+    def upcoming(self, *, hurry: bool = False) -> Iterator[int]:
+        """Yield the tests that are still to be judged, in order, as far as the results so far tell."""
+        for at in range(self._at, len(self._tree.order)):
+            case = self._tree.order[at]
+            is_left_out = case in self._graded or self._why_left_out(case) is not None
+            if not is_left_out and not (hurry and self.is_settled(case)):
+                yield case
 
     def is_settled(self, case: int) -> bool:
         """Return whether the test can no longer change the verdict or the score, with any verdict of its own."""

@@ -102,7 +102,8 @@ async def verify_package(
         toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=knobs)
         compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
         context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
-        bench = Bench(context=context, package=package, versions=there)
+        parallel = cfg.worker.parallel_tests
+        bench = Bench(context=context, package=package, versions=there, parallel_tests=parallel)
         look = await vetted(
             compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -13,6 +13,7 @@ from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import PromiseResult, found, skipped
+from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.scopes import with_background_tasks
 from deepoj.operate.problem_verify.unpacked import LocalPackage
 from deepoj.packages.examples import example_job, example_sources, language_or_why
@@ -28,6 +29,8 @@ class Bench:
     context: AttemptContext
     package: LocalPackage
     versions: Mapping[str, str]
+    #: whether tests of a submission run beside each other once there are more slots than submissions
+    parallel_tests: bool
 
     def language(self, key: str | None) -> Language | str:
         """The language, or why nothing in it can be judged here."""
@@ -51,6 +54,9 @@ async def judge_side_by_side(
       BoxBroken: the sandbox fell over.
     """
     waiting, under_way = deque(examples), dict[str, None]()
+    if bench.parallel_tests:
+        idle_slots = HelperSlots(lambda: slots - len(under_way))
+        bench = replace(bench, context=replace(bench.context, idle_slots=idle_slots))
     findings, breakages = list[PromiseResult](), list[Breakage]()
 
     async def take_turns() -> None:

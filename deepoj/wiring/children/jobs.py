@@ -18,6 +18,7 @@ from deepoj.judging.reuse import Former, former_of
 from deepoj.judging.verifications import ExampleOutcome
 from deepoj.nursery.background import BackgroundJudge
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.tree import LeasedWork
@@ -146,7 +147,12 @@ def job_parts(
     progress = ProgressBuffer(metrics)
     gate = Gate(is_open=False)  # the canaries open it
     context = AttemptContext(
-        box=box, compiler=compiler, workdir=cfg.workspace / ATTEMPTS, settings=options, metrics=metrics
+        box=box,
+        compiler=compiler,
+        workdir=cfg.workspace / ATTEMPTS,
+        settings=options,
+        metrics=metrics,
+        idle_slots=HelperSlots(leases.idle) if cfg.worker.parallel_tests else None,
     )
     judge_of = ClaimJudge(
         context=context, data=data, rejudges=store.rejudges, problems=store.problems, progress=progress
