@@ -13,13 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from deepoj.operate.bench.api import REQUIRED, a_bare_application, a_generator
+from deepoj.operate.bench.api import a_bare_application, a_generator
 from deepoj.operate.bench.api_load import NONCE, LoadRequest
-from deepoj.operate.bench.contest import REQUIRED as CONTEST_REQUIRED
+from deepoj.operate.bench.bounds import REQUIRED
 from deepoj.operate.bench.queue import STEPS
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web import PAGES
-from deepoj.operate.bench.web import REQUIRED as WEB_REQUIRED
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
@@ -46,7 +45,7 @@ def test_small_bench_of_the_api_prints_every_figure() -> None:
         "bare_post_per_s", "submit_per_s", "submit_ratio", "status_ratio", "status_alone_ratio", "steady_p99_ms",
     )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
-    assert set(figures["missed"]) <= set(REQUIRED)
+    assert set(figures["missed"]) <= set(REQUIRED["api"])
 
 
 def test_small_bench_of_the_queue_prints_every_figure() -> None:
@@ -73,7 +72,7 @@ def test_small_bench_of_the_web_prints_every_figure() -> None:
     )
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
-    assert set(figures["missed"]) <= set(WEB_REQUIRED)
+    assert set(figures["missed"]) <= set(REQUIRED["web"])
 
 
 def test_small_bench_of_a_contest_prints_every_figure() -> None:
@@ -84,7 +83,7 @@ def test_small_bench_of_a_contest_prints_every_figure() -> None:
     )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
     assert figures["live_missing"] == 0
-    assert set(figures["missed"]) <= set(CONTEST_REQUIRED)
+    assert set(figures["missed"]) <= set(REQUIRED["contest"])
 
 
 # -- the load on the API

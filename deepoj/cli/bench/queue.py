@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -37,8 +36,8 @@ def queue(waiting: int, finished: int, rounds: int, as_json: bool, output: Path 
     figures = figures_of(times, rounds=rounds, waiting=waiting, finished=finished)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(asdict(figures), indent=2) + "\n")
+        output.write_text(json.dumps(figures.flat(), indent=2) + "\n")
     if as_json:
-        print_json(asdict(figures))
+        print_json(figures.flat())
     else:
         show(figures, console)

@@ -35,18 +35,11 @@ from rich.progress import track
 from rich.table import Table
 
 from deepoj.operate.bench.api_load import NONCE, Loaded, LoadRequest
+from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.node import SOURCE, a_node, a_package, ours, pss_kb_of
-from deepoj.operate.bench.sandbox_figures import Bound
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.words.errors import StartRefused
 
-REQUIRED = {
-    "submit_ratio": Bound("≥", 0.35),
-    "status_ratio": Bound("≤", 2.0),
-    "steady_p99_ms": Bound("<", 100.0),
-    "steady_refused": Bound("≤", 0.0),
-    "streams_mib": Bound("<", 60.0),
-}
 CORES = 2
 #: job ids known to the generator's status reads; enough that no cache holds the one answer
 _KNOWN_JOBS = 500
@@ -144,7 +137,7 @@ class ApiFigures:
             "streams_seconds": self.streams_seconds,
             "settings": unlimited(),
         }
-        flat["missed"] = [key for key, bound in REQUIRED.items() if bound.met(flat[key]) is False]
+        flat["missed"] = missed_of("api", flat)
         return flat
 
 
@@ -155,7 +148,7 @@ def show(figures: ApiFigures, console: Console) -> None:
 
     def row(title: str, bare: str, ours: str, key: str | None = None) -> None:
         ratio = str(flat[key]) if key is not None and bare else ""
-        table.add_row(title, bare, ours, ratio, _verdict(key, flat) if key is not None else "")
+        table.add_row(title, bare, ours, ratio, "" if key is None else verdict_of("api", key, flat))
 
     row(
         f"POSTs a second, {load.clients} clients; submits",
@@ -181,14 +174,6 @@ def show(figures: ApiFigures, console: Console) -> None:
     streams = "no such route" if figures.streams_mib is None else f"{flat['streams_mib']} MiB"
     row(f"{load.streams} live event streams", "", streams, "streams_mib")
     console.print(table)
-
-
-def _verdict(key: str, flat: Mapping[str, object]) -> str:
-    bound = REQUIRED.get(key)
-    if bound is None:
-        return ""
-    met = bound.met(flat[key])
-    return str(bound) if met is None else f"{bound}: {'met' if met else 'MISSED'}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

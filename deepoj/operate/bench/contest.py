@@ -39,22 +39,14 @@ from deepoj.adapters.pg import PgStore
 from deepoj.contests.ledger import ContestLedger
 from deepoj.operate.bench.api import Generator, Target, a_generator, a_target, pss_mib
 from deepoj.operate.bench.api_load import STAMP, Loaded, LoadRequest
+from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.cores import CoresClock, cpu_s
 from deepoj.operate.bench.fill import psql
 from deepoj.operate.bench.node import ours
-from deepoj.operate.bench.sandbox_figures import Bound
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.words.contests import Contest, ContestEvent, ContestKind, ContestObject, ContestRules, EventType
 from deepoj.words.errors import StartRefused
 
-REQUIRED = {
-    "fold_s": Bound("≤", 2.0),
-    "read_s": Bound("≤", 10.0),
-    "live_median_ms": Bound("≤", 100.0),
-    "live_missing": Bound("≤", 0.0),
-    "live_share": Bound("≤", 0.25),
-    "spectators_mib": Bound("<", 60.0),
-}
 _KEY = "bench"
 _START_S = 120.0
 _LOADS = 5
@@ -138,7 +130,7 @@ class ContestFigures:
             "sent_kib": round(self.sent_kib, 2),
             "settings": unlimited(),
         }
-        flat["missed"] = [key for key, bound in REQUIRED.items() if bound.met(flat[key]) is False]
+        flat["missed"] = missed_of("contest", flat)
         return flat
 
 
@@ -150,8 +142,7 @@ def show(figures: ContestFigures, console: Console) -> None:
     )  # fmt: skip
 
     def row(title: str, value: str, key: str = "") -> None:
-        bound = REQUIRED.get(key)
-        table.add_row(title, value, "" if bound is None else f"{bound}: {'met' if bound.met(flat[key]) else 'MISSED'}")
+        table.add_row(title, value, verdict_of("contest", key, flat))
 
     row("fold of all events in memory", f"{flat['fold_s']} s, CPU {flat['fold_cpu_s']} s", "fold_s")
     row("… read from the database", f"{flat['read_s']} s, CPU {flat['read_cpu_s']} s", "read_s")

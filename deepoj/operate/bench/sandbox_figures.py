@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
 from rich.table import Table
 
+from deepoj.operate.bench.bounds import REQUIRED, missed_of
 from deepoj.words.sandbox import Isolation
 
 
@@ -91,40 +91,13 @@ class SandboxFigures:
             **{f"flood_{name}": value for name, value in asdict(self.flood).items()},
             "others": {name: asdict(other) for name, other in self.others.items()},
         }
-        flat["missed"] = [key for key, bound in REQUIRED.items() if bound.met(flat[key]) is False]
+        flat["missed"] = missed_of("sandbox", flat)
         return flat
 
 
 #: the trivial programs, and those that go through Python too
 PROGRAMS = ("static", "dynamic", "program")
 PYTHON_PROGRAMS = ("static", "program")
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """What a figure must be."""
-
-    sign: str
-    value: float
-
-    def met(self, figure: object) -> bool | None:
-        """None for a figure that was not measured."""
-        return _SIGNS[self.sign](figure, self.value) if isinstance(figure, float) else None
-
-    def __str__(self) -> str:
-        return f"{self.sign} {self.value:g}"
-
-
-_SIGNS: Mapping[str, Callable[[float, float], bool]] = {"≤": operator.le, "<": operator.lt, "≥": operator.ge}
-
-#: on a host without cgroup v2: what a group for each run costs comes on top where there is one
-REQUIRED: Mapping[str, Bound] = {
-    "ratio_static": Bound("≤", 1.6),
-    "ratio_static_python": Bound("≤", 3.0),
-    "scaling_ratio": Bound("≥", 0.9),
-    "flood_ratio": Bound("≤", 1.5),
-    "flood_growth_mib": Bound("<", 2.0),
-}
 
 
 def show(figures: SandboxFigures) -> None:
@@ -137,7 +110,7 @@ def show(figures: SandboxFigures) -> None:
 
 
 def _judged(flat: Mapping[str, object], key: str) -> str:
-    bound = REQUIRED.get(key)
+    bound = REQUIRED["sandbox"].get(key)
     met = bound and bound.met(flat[key])
     if met is None:
         return ""

@@ -50,9 +50,9 @@ from rich.table import Table
 from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.operate.bench.api import Generator, Target, a_bare_application, a_generator, a_target, pss_mib
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
+from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.cores import CoresClock, CoresUse
 from deepoj.operate.bench.node import SOURCE
-from deepoj.operate.bench.sandbox_figures import Bound
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web_people import (
     PASSWORD,
@@ -65,16 +65,6 @@ from deepoj.operate.bench.web_people import (
 )
 from deepoj.words.errors import StartRefused
 
-REQUIRED = {
-    "page_median_ms": Bound("≤", 150.0),
-    "page_p99_ms": Bound("≤", 1000.0),
-    "people_mib": Bound("<", 120.0),
-    "verdict_ratio": Bound("≤", 1.5),
-    "refused": Bound("≤", 0.0),
-    "live_p99_ms": Bound("≤", 1000.0),
-    "live_missing": Bound("≤", 0.0),
-    "worst_page_ratio": Bound("≤", 3.0),
-}
 #: verdicts of the last submits are awaited for so long
 _DRAIN_S = 120.0
 _POLL_S = 0.05
@@ -216,31 +206,30 @@ class WebFigures:
             "worst_page_ratio": max(ratio for name, ratio in ratios.items() if name not in WITH_EDITOR),
             "settings": unlimited(),
         }
-        flat["missed"] = [key for key, bound in REQUIRED.items() if bound.met(flat[key]) is False]
+        flat["missed"] = missed_of("web", flat)
         return flat
 
 
 def show(figures: WebFigures, console: Console) -> None:
     flat, load = figures.flat(), figures.load
 
-    def verdict(key: str) -> str:
-        if flat[key] is None:
-            return f"{REQUIRED[key]}: not known"
-        return f"{REQUIRED[key]}: {'met' if REQUIRED[key].met(flat[key]) else 'MISSED'}"
-
     table = Table("figure", "measured", "required", title=f"web: {load.people} people, {load.rate:g} submits a second")
     table.add_row(
-        f"{load.pages_per_s:g} pages a second: median", f"{flat['page_median_ms']} ms", verdict("page_median_ms")
+        f"{load.pages_per_s:g} pages a second: median",
+        f"{flat['page_median_ms']} ms",
+        verdict_of("web", "page_median_ms", flat),
     )
-    table.add_row("… 99 %", f"{flat['page_p99_ms']} ms", verdict("page_p99_ms"))
+    table.add_row("… 99 %", f"{flat['page_p99_ms']} ms", verdict_of("web", "page_p99_ms", flat))
     table.add_row("… median ÷ that of the bare application", f"{flat['page_ratio']}")
-    table.add_row("… and submits refused", f"{flat['refused']}", verdict("refused"))
-    table.add_row("the people's memory, PSS", f"{flat['people_mib']} MiB", verdict("people_mib"))
+    table.add_row("… and submits refused", f"{flat['refused']}", verdict_of("web", "refused", flat))
+    table.add_row("the people's memory, PSS", f"{flat['people_mib']} MiB", verdict_of("web", "people_mib", flat))
     table.add_row("submit to verdict without people, median", f"{flat['verdict_alone_ms']} ms")
     table.add_row("… with them", f"{flat['verdict_ms']} ms")
     no_ratio = "the cores are full without people" if flat["calm_turns"] else "other processes used the cores"
     ratio = no_ratio if flat["verdict_ratio"] is None else f"{flat['verdict_ratio']}"
-    table.add_row(f"… ratio, in {flat['calm_turns']} turns of {load.turns}", ratio, verdict("verdict_ratio"))
+    table.add_row(
+        f"… ratio, in {flat['calm_turns']} turns of {load.turns}", ratio, verdict_of("web", "verdict_ratio", flat)
+    )
     for title, busy, others in (
         ("the cores are busy without people", "cores_busy_alone", "others_alone"),
         ("… with them", "cores_busy", "others"),
@@ -248,8 +237,8 @@ def show(figures: WebFigures, console: Console) -> None:
         table.add_row(title, f"{flat[busy]:.0%}, other processes {flat[others]:.0%}")
     table.add_row("… of one core, the generators", f"{flat['generator_share']:.0%}")
     table.add_row(f"{flat['live_tests']} live tests to the page: median", f"{flat['live_median_ms']} ms")
-    table.add_row("… 99 %", f"{flat['live_p99_ms']} ms", verdict("live_p99_ms"))
-    table.add_row("… not arrived", f"{flat['live_missing']}", verdict("live_missing"))
+    table.add_row("… 99 %", f"{flat['live_p99_ms']} ms", verdict_of("web", "live_p99_ms", flat))
+    table.add_row("… not arrived", f"{flat['live_missing']}", verdict_of("web", "live_missing", flat))
     console.print(table)
     each = Table("page", "time", "of the API's read", "ratio", title="pages, one client, medians")
     for name, (page, read) in figures.each.items():
@@ -259,7 +248,12 @@ def show(figures: WebFigures, console: Console) -> None:
             f"{read:.2f} ms",
             f"{page / read:.2f}",
         )
-    each.add_row("worst of the ordinary ones", "", "", f"{flat['worst_page_ratio']}; {verdict('worst_page_ratio')}")
+    each.add_row(
+        "worst of the ordinary ones",
+        "",
+        "",
+        f"{flat['worst_page_ratio']}; {verdict_of('web', 'worst_page_ratio', flat)}",
+    )
     console.print(each)
 
 
