@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import trio
 from quart import request
 
 from deepoj.api.catalog import language_refused, maker_of
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.exchange import request_id, trace_in
+from deepoj.api.http.exchange import began_at, request_id, trace_in
 from deepoj.api.http.paths import job_id_of
 from deepoj.api.models.base import reply
 from deepoj.api.models.submissions import StatusView
@@ -52,6 +53,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
     if not context.is_judged_now(draft.language):
         context.metrics.submission.labels(language=draft.language, status="language_unavailable").inc()
         raise Refused(ApiError.LANGUAGE_UNAVAILABLE, language=draft.language)
+    context.metrics.stage_seconds.labels(stage="http").observe(trio.current_time() - began_at(request))
     job = await submit(
         context.submissions,
         draft,

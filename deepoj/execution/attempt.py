@@ -26,10 +26,10 @@ from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
 from deepoj.judging.scoring.outcome import Outcome
 from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
-from deepoj.ports.slots import StartHelper
+from deepoj.ports.slots import IdleSlots, StartHelper
 from deepoj.ports.testdata import Prepared, TestData
 from deepoj.words.jobs import Claim
-from deepoj.words.results import CompileResult, GroupResult, Infra, Report, TestResult, Verdict
+from deepoj.words.results import CompileResult, GroupResult, Infra, Report, Stages, TestResult, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits
 from deepoj.words.sources import SourceFile
 
@@ -57,6 +57,7 @@ class Attempt:
         self._isolation = context.box.isolation
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
+        self._stages = Stages()
         #: whether a test was not accepted
         self._failed = False
         #: test → fingerprint of what decides it
@@ -133,6 +134,7 @@ class Attempt:
         """Return None if this language needs no compilation."""
         if self._claim.files and not takes_several(self._language):
             return Infra("several_files", f"this node takes one file of a program in {self._language.name}")
+        began = trio.current_time()
         compiled = await self._context.compiler.compile(
             self._language,
             self._sources,
@@ -141,6 +143,7 @@ class Attempt:
             user_id=self._claim.user_id,
             about=self._context.about,
         )
+        self._stages = replace(self._stages, compile_ms=_ms_since(began))
         if isinstance(compiled, Infra):
             return compiled
         self._compile_wall_ms = compiled.wall_ms
@@ -167,11 +170,19 @@ class Attempt:
             return Infra("unsupported_plan", str(error))
         limits = exec_rules.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
         runs = CaseRuns(self._context, self._ready_program(plan), prepared, limits)
+        began = trio.current_time()
         self._deciders = await trio.to_thread.run_sync(self._all_deciders, prepared, limits)
         slots = self._context.idle_slots
         if slots is None or runs.one_at_a_time:
-            return await self._judge_tests(plan, scoring, runs, runs.first)
+            outcome = await self._judge_tests(plan, scoring, runs, runs.first)
+        else:
+            outcome = await self._judge_beside(plan, scoring, runs, slots)
+        run_ms = runs.run_s * 1000
+        compare_ms = max(0.0, _ms_since(began) - run_ms)
+        self._stages = replace(self._stages, run_ms=run_ms, compare_ms=compare_ms)
+        return outcome
 
+    async def _judge_beside(self, plan: Plan, scoring: Scoring, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
         async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
             ahead = RunsAhead(runs, lambda: self._upcoming(plan, scoring), slots, start_helper)
             return await self._judge_tests(plan, scoring, runs, ahead.first)
@@ -320,6 +331,7 @@ class Attempt:
             explanation=tuple(explanation),
             compile_wall_ms=self._compile_wall_ms,
             run_wall_ms=self._run_wall_ms,
+            stages=self._stages,
         )
         self._log(
             "finish_exec",
@@ -336,6 +348,10 @@ class Attempt:
 
     def _log(self, event: str, **fields: Any) -> None:
         observe.log(event, **self._context.about, **fields)
+
+
+def _ms_since(began: float) -> float:
+    return (trio.current_time() - began) * 1000
 
 
 def _names(claim: Claim) -> Mapping[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,6 +84,10 @@ class CaseRuns:
         self._settings, self._problem = context.settings, program.claim.problem
         #: the weakest isolation of any run
         self.isolation = context.box.isolation
+        #: of this process's clock: while the program ran on at least one test, with the sandbox's own work
+        self.run_s = 0.0
+        self._under_way = 0
+        self._began_s = 0.0
         #: the problem's checker, once it has been needed
         self._checking: Checking | None = None
         #: the interactor or multipass validator, once it has been needed
@@ -157,11 +162,25 @@ class CaseRuns:
         spec = replace(spec, limits=wide, alone_within_s=alone_within_s)
         return await self._run_alone(case, spec, stdout)
 
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count the time in ``run_s``, once where tests run beside each other."""
+        if not self._under_way:
+            self._began_s = trio.current_time()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self.run_s += trio.current_time() - self._began_s
+
     # -- without an interactor
 
     async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path) -> CaseRun | Infra:
         output_only = self._prepared.plan.output_only
-        outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
+        with self._timed():
+            outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
         self.isolation = min(self.isolation, outcome.isolation)
         measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
         if measured.sandbox_error is not None:
@@ -230,7 +249,8 @@ class CaseRuns:
             answer=answer,
             args=case.checker_args,
         )
-        result = await self._interacting.judge(talk)
+        with self._timed():
+            result = await self._interacting.judge(talk)
         self.isolation = min(self.isolation, self._interacting.isolation)
         if isinstance(result, Infra):
             return result

@@ -7,6 +7,7 @@ output.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from deepoj.judging.text import visible
@@ -47,6 +48,8 @@ def result_of(report: Report, *, job_id: str, attempt_id: int, trace_id: str) ->
         "tests": [as_test(test) for test in report.tests],
         "groups": [_group(group) for group in report.groups],
         "explanation": [_plain(reason) for reason in report.explanation],
+        # for staff: the host's load is in them
+        "stages": {name: round(ms, 1) for name, ms in asdict(report.stages).items()},
     }
 
 

@@ -17,7 +17,7 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -82,6 +82,8 @@ class Work:
         Raises:
           StoreUnavailable: the verdict may or may not be written; repeating is safe.
         """
+        if isinstance(outcome, Report):
+            outcome = self._measured(lease, outcome)
         ending = await self._write(lease.claim, outcome)
         if self.progress is not None:
             self.progress.changed(lease.claim.job_id, over=ending is ack_step.Settled.FINALIZED)
@@ -89,6 +91,19 @@ class Work:
             waited_s = lease.claim.waited_ms / 1000
             self.metrics.end_to_end_seconds.observe(waited_s + trio.current_time() - lease.granted_at)
         await _ack(self.stream, lease.claim, ending)
+
+    def _measured(self, lease: Lease, report: Report) -> Report:
+        """Return the report with the times of all stages up to now, and count them."""
+        claim, attempt_ms = lease.claim, (trio.current_time() - lease.granted_at) * 1000
+        stages = report.stages.of_attempt(attempt_ms, dispatch_ms=claim.dispatch_ms, waited_ms=claim.waited_ms)
+        for stage, ms in (
+            ("prepare", stages.prepare_ms),
+            ("compile", stages.compile_ms),
+            ("run", stages.run_ms),
+            ("compare", stages.compare_ms),
+        ):
+            self.metrics.stage_seconds.labels(stage=stage).observe(ms / 1000)
+        return replace(report, stages=stages)
 
     async def _write(self, claim: Claim, outcome: Report | Infra) -> ack_step.Settled | FinalizeRefusal:
         if isinstance(outcome, Report):

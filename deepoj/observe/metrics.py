@@ -28,6 +28,10 @@ WAIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 
 #: milliseconds, for metrics whose name says ms
 FAST_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000)
 
+#: the values of the label ``stage``, in the order of a submission's way. ``commit`` is a part of ``dispatch``.
+STAGES = ("http", "commit", "dispatch", "claim", "prepare", "compile", "run", "compare", "finalize", "notify")
+#: seconds; for a stage of the way from submit to verdict
+STAGE_S = (0.0005, *FAST_S, 60, 120, 300)
 #: the values of the label ``level``
 ISOLATION_LEVELS = tuple(level.value for level in Isolation)
 
@@ -274,4 +278,10 @@ class Metrics:
         self.sandbox_isolation = to.gauge("sandbox_isolation", "1 at the isolation this node has", "level")
 
     def _declare_node(self, to: _Declare) -> None:
+        #: where the time from submit to verdict goes: one of STAGES, each once for a submission
+        self.stage_seconds = to.histogram(
+            "job_stage_seconds", "A stage of the way from submit to verdict", STAGE_S, "stage"
+        )
+        for stage in STAGES:
+            self.stage_seconds.labels(stage=stage)
         self.child_restarts = to.counter("node_child_restarts_total", "Restarts of a supervised child", "child")

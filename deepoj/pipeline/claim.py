@@ -8,7 +8,7 @@ statement of the dead attempt is refused because of its attempt number.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deepoj import observe
 from deepoj.ports.jobs import JobLeases
@@ -52,11 +52,14 @@ async def claim(
         yields=yields,
         languages=settings.languages,
     )
+    answers = {entry.entry_id: _with_dispatch(answers[entry.entry_id], entry) for entry in entries}
     for entry in entries:
         answer = answers[entry.entry_id]
         if isinstance(answer, Claim):
             metrics.claim.labels(status="won", reason="").inc()
             metrics.queue_wait_seconds.observe(answer.waited_ms / 1000)
+            metrics.stage_seconds.labels(stage="dispatch").observe(answer.dispatch_ms / 1000)
+            metrics.stage_seconds.labels(stage="claim").observe((answer.waited_ms - answer.dispatch_ms) / 1000)
             if entry.priority == Priority.CONTEST:
                 metrics.contest_wait_seconds.observe(answer.waited_ms / 1000)
             observe.log(
@@ -71,3 +74,12 @@ async def claim(
             metrics.claim.labels(status="refused", reason=answer.value).inc()
             observe.log("claim_refused", job_id=entry.job_id, stream_entry_id=entry.entry_id, reason=answer.value)
     return answers
+
+
+def _with_dispatch(answer: Claim | ClaimRefusal, entry: Entry) -> Claim | ClaimRefusal:
+    """Return a claim with the time until its entry was in the stream: an entry's id begins with that moment, by the
+    clock of Redis. The other moments are of the database's clock, so the time is held within the whole wait."""
+    if not isinstance(answer, Claim):
+        return answer
+    since_ms = int(entry.entry_id.partition("-")[0]) - entry.enqueue_ts_ms
+    return replace(answer, dispatch_ms=min(max(0, since_ms), answer.waited_ms))

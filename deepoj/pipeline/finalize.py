@@ -45,8 +45,10 @@ async def finalize(jobs: JobLeases, claim: Claim, report: Report, metrics: obser
             reason=str(away),
         )
         raise
-    metrics.finalize_latency_ms.observe((time.monotonic() - started) * 1000)
+    took_s = time.monotonic() - started
+    metrics.finalize_latency_ms.observe(took_s * 1000)
     if refusal is None:
+        metrics.stage_seconds.labels(stage="finalize").observe(took_s)
         metrics.finalize.labels(status="ok").inc()
         metrics.judge_verdict.labels(verdict=report.status.value).inc()
         _log_attempt("db_finalize_ok", claim, "")

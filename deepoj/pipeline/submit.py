@@ -12,6 +12,7 @@ once it is old enough; the claim refuses a second entry of a job.
 from __future__ import annotations
 
 import base64
+import time
 
 from deepoj.observe import Metrics, log
 from deepoj.ports.stream import JobStream
@@ -60,6 +61,7 @@ async def submit(
     if draft.entry_point is not None:
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
+    began = time.monotonic()
     answer = await submissions.submit(
         draft,
         inflight_cap=inflight_cap,
@@ -69,6 +71,7 @@ async def submit(
         direct=stream is not None,
         user_inflight_cap=user_inflight_cap,
     )
+    metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
     match answer:
         case Receipt(repeated=repeated):
             metrics.submission.labels(language=draft.language, status="repeated" if repeated else "accepted").inc()

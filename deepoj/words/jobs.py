@@ -40,6 +40,8 @@ class Claim(Sources):
     problem: Problem
     #: milliseconds between submit (of a rejudge: the last change of the row) and this claim, by the database's clock
     waited_ms: int
+    #: the part of ``waited_ms`` until the job was in the stream
+    dispatch_ms: int = 0
 
 
 class ClaimRefusal(enum.StrEnum):

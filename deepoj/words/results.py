@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from deepoj.words.sandbox import Isolation
@@ -99,6 +99,34 @@ class GroupResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """Milliseconds that the stages of a judging took, one after the other, from the submit to the moment before the
+    verdict is written. With tests side by side, ``run_ms`` can be longer than the judging took."""
+
+    #: from the submit, its commit included, until the job was in the stream; to the millisecond, as is ``claim_ms``
+    dispatch_ms: float = 0.0
+    #: until a node claimed it
+    claim_ms: float = 0.0
+    #: everything of the attempt that is in no other stage: its directory, the test data
+    prepare_ms: float = 0.0
+    compile_ms: float = 0.0
+    #: of the program on all tests, with the sandbox's own work
+    run_ms: float = 0.0
+    #: comparing, checkers, and what is between two tests
+    compare_ms: float = 0.0
+
+    def of_attempt(self, attempt_ms: float, *, dispatch_ms: float, waited_ms: float) -> Stages:
+        """Return these stages with those that the attempt does not know itself. ``attempt_ms``: since its claim."""
+        known_ms = self.compile_ms + self.run_ms + self.compare_ms
+        return replace(
+            self,
+            dispatch_ms=dispatch_ms,
+            claim_ms=waited_ms - dispatch_ms,
+            prepare_ms=max(0.0, attempt_ms - known_ms),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The result of judging one attempt: the body of the verdict."""
 
@@ -118,6 +146,7 @@ class Report:
     #: costs of judging besides the program's own time: for metrics, not part of the result
     compile_wall_ms: int = 0
     run_wall_ms: int = 0
+    stages: Stages = Stages()
 
 
 @dataclass(frozen=True, slots=True)

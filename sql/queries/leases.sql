@@ -35,7 +35,7 @@ won AS (
     WHERE s.id = free.id AND free.judging_attempts < $5 AND free.left_as IS NULL
     RETURNING s.job_id, s.attempt_id, s.judging, s.lease_until, s.user_id, s.problem_id, s.contest_id, s.language, s.code,
               s.entry_point, s.files, s.trace_id,
-              floor(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at
+              round(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at
                                                     ELSE free.updated_at END) * 1000)::bigint AS waited_ms
 ),
 died AS (

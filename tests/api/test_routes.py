@@ -494,6 +494,7 @@ async def test_a_contestants_result_has_every_field_that_judging_writes(tmp_path
     shown = result_for(whole, is_whole=False, steps=hidden_steps())
     assert shown is not None
     assert list(shown) == list(whole)
+    assert shown["stages"] is None
     assert [list(test) for test in shown["tests"]] == [[*test, "signal_class"] for test in whole["tests"]]
     assert shown["compile"] == whole["compile"] | {"cached": None, "wall_ms": None}
 

@@ -141,6 +141,7 @@ MOVED = {
     "http_requests_total",
     "job_end_to_end_seconds",
     "job_queue_wait_seconds",
+    "job_stage_seconds",
     "judge_exec_duration_seconds",
     "judge_exec_total",
     "judge_verdict_total",

@@ -102,6 +102,7 @@ contest_queue_wait_seconds worker
 job_end_to_end_seconds worker
 canary_failures_total worker case
 sandbox_isolation worker level
+job_stage_seconds main stage
 node_child_restarts_total main child
 """
 
@@ -157,7 +158,7 @@ def test_no_label_is_an_id_of_a_request() -> None:
     assert labels == {
         "service", "instance", "le", "method", "path", "status", "language", "reason", "result", "verdict", "stream",
         "level", "child", "case", "field", "group",
-        "lane",
+        "lane", "stage",
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from tests.unit.makers import a_claim, a_report
 RESULT_KEYS = [
     "job_id", "attempt_id", "status", "score", "time_used", "memory_used", "wall_time", "language", "trace_id",
     "problem_version", "isolation", "compile", "tests", "groups", "explanation",
+    "stages",
 ]  # fmt: skip
 TEST_KEYS = [
     "name", "group", "status", "score", "cpu_ms", "wall_ms", "memory_kb", "exit_code", "exit_signal", "reason",

@@ -56,6 +56,7 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/submissions", who=Who.MEMBER),
     Shown(path="/submissions?all=1", who=Who.ADMIN, name="submissions-all"),
     Shown(path="/submissions/{accepted}", who=Who.MEMBER, name="submission-accepted"),
+    Shown(path="/submissions/{accepted}", who=Who.ADMIN, name="submission-staff"),
     Shown(path="/submissions/{wrong}", who=Who.MEMBER, name="submission-wrong"),
     Shown(path="/submissions/{broken}", who=Who.MEMBER, name="submission-compile-error"),
     Shown(path="/account", who=Who.MEMBER),

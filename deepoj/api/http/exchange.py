@@ -108,7 +108,9 @@ class Exchange:
         self._trace = trace_of(self.request.headers.get("traceparent"))
         self._at_end: list[Callable[[], None]] = []
         # routes and log lines read these from the scope
-        state = {"request_id": self._request_id, "trace": self._trace, "at_end": self._at_end}
+        state = {
+            "request_id": self._request_id, "trace": self._trace, "at_end": self._at_end, "began": self._began,
+        }  # fmt: skip
         cast("dict[str, Any]", self.request.scope)["state"] = state
 
     async def response(self) -> ResponseTypes:
@@ -189,6 +191,11 @@ def at_end(request: QuartRequest, call: Callable[[], None]) -> None:
 def request_id(request: QuartRequest) -> str:
     """Return the id of the request, as sent in ``X-Request-ID``."""
     return str(request.scope["state"]["request_id"])
+
+
+def began_at(request: QuartRequest) -> float:
+    """Return when the head of the request was read, on trio's clock."""
+    return float(request.scope["state"]["began"])
 
 
 def trace_in(request: QuartRequest) -> Trace | None:

@@ -129,19 +129,25 @@ class Feed[Event: Encodable = LiveEvent](Protocol):
 class _WakeUps:
     """The wake-ups of one stream. Wake-ups while the stream is busy are remembered as one."""
 
-    __slots__ = ("_woken", "address", "is_displaced", "user_id")
+    __slots__ = ("_woken", "address", "is_displaced", "user_id", "woken_at")
 
     def __init__(self, user_id: int | None, address: str) -> None:
         self.user_id, self.address = user_id, address
         #: a new stream has replaced it
         self.is_displaced = False
         self._woken = trio.Event()
+        #: moment of the first wake-up since the last wait; None: there was none
+        self.woken_at: float | None = None
 
     def wake(self) -> None:
+        if not self._woken.is_set():
+            self.woken_at = trio.current_time()
         self._woken.set()
 
     async def wait(self, timeout_s: float) -> bool:
         """Return whether a wake-up came within ``timeout_s``."""
+        if not self._woken.is_set():
+            self.woken_at = None
         with trio.move_on_after(timeout_s):
             await self._woken.wait()
         is_woken = self._woken.is_set()
@@ -283,6 +289,8 @@ class Live:
                 has_answered = False
             if events:
                 self._metrics.live_events.inc(len(events))
+                if feed.is_over and stream.woken_at is not None:
+                    self._metrics.stage_seconds.labels(stage="notify").observe(trio.current_time() - stream.woken_at)
                 yield b"".join(event.encoded() for event in events)
             now = trio.current_time()
             is_old = now - began >= MAX_AGE_S and not style.is_endless
