@@ -1,4 +1,5 @@
-"""Publish the progress of judging, test by test, beside step 5: one statement per node and window.
+"""Publish the progress of judging, test by test, beside step 5: one statement per node and window, and at once
+when a job has ended.
 
 Judging writes into a ``ProgressBuffer``, which neither waits nor fails. A loop of the tree (``nursery.progress``) takes
 what has accumulated and writes it to the store.
@@ -75,6 +76,7 @@ class ProgressBuffer:
         self._changed: set[str] = set()
         self._over: set[str] = set()
         self._some = trio.Event()
+        self._some_over = trio.Event()
         self._pending: Batch | None = None
 
     def test_ended(self, claim: Claim, index: int, count: int, test: TestResult) -> None:
@@ -95,10 +97,16 @@ class ProgressBuffer:
         if len(jobs) < MAX_NOTIFICATIONS:
             jobs.add(job_id)
             self._some.set()
+            if over:
+                self._some_over.set()
 
     async def wait(self) -> None:
         """Park until there is something to publish."""
         await self._some.wait()
+
+    async def wait_over(self) -> None:
+        """Park until a job has ended whose watchers do not know it."""
+        await self._some_over.wait()
 
     def batch(self) -> Batch | None:
         """Return the oldest unpublished batch, the same one until ``said`` is called; None: there is none."""
@@ -109,6 +117,8 @@ class ProgressBuffer:
     def said(self) -> None:
         """Mark the batch as published, or as dropped."""
         self._pending = None
+        if not self._over:
+            self._some_over = trio.Event()
         if not (self._runs or self._changed or self._over):
             self._some = trio.Event()
 

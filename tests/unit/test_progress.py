@@ -168,6 +168,22 @@ def _started(loop: TellProgress) -> Callable[..., Awaitable[None]]:
     return run
 
 
+async def test_the_end_of_a_job_is_told_within_a_window(autojump_clock: object, metrics: Metrics) -> None:
+    progress, listener = ProgressBuffer(metrics), Listener()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(TellProgress(live=listener, progress=progress, metrics=metrics))
+        began = trio.current_time()
+        progress.changed("a job")
+        await trio.sleep(WINDOW_S / 4)
+        progress.changed("a job", over=True)
+        await trio.sleep(WINDOW_S / 4)
+        progress.changed("another job")
+        await trio.sleep(2 * WINDOW_S)
+        nursery.cancel_scope.cancel()
+    assert [over for _, _, over in listener.calls] == [set(), {"a job"}, set()]
+    assert [at - began for at in listener.at] == pytest.approx([0, WINDOW_S / 4, WINDOW_S * 5 / 4])
+
+
 async def test_last_progress_is_stored_within_a_moment_of_the_stop(autojump_clock: object, metrics: Metrics) -> None:
     for takes_s, told in ((0.0, 2), (LAST_S * 2, 1)):
         progress, listener = ProgressBuffer(metrics), Listener()
