@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from deepoj.observe.metrics import STAGES
 from deepoj.operate.bench.api import a_bare_application, a_generator
 from deepoj.operate.bench.api_load import NONCE, LoadRequest
 from deepoj.operate.bench.bounds import REQUIRED
@@ -23,6 +24,8 @@ from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
 API = ("--seconds", "0.3", "--clients", "4", "--rate", "5", "--steady-seconds", "1", "--streams", "3")
+#: stages of whole milliseconds, and one that a client can miss that comes after the verdict
+MAY_BE_0 = {"dispatch", "claim", "notify"}
 QUEUE = ("--waiting", "60", "--finished", "120")
 
 
@@ -46,6 +49,19 @@ def test_small_bench_of_the_api_prints_every_figure() -> None:
     )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
     assert set(figures["missed"]) <= set(REQUIRED["api"])
+
+
+def test_small_bench_of_a_node_prints_every_figure() -> None:
+    figures = bench("node", "--rounds", "3", "--idle-seconds", "0.5", "--drain", "2")
+    positive = (
+        "idle_pss_mib", "submit_to_verdict_ms", "program_ms", "overhead_ms", "overhead_p95_ms", "floor_ms",
+        "overhead_to_floor", "drain_ratio", "drain_python_ratio", "drain_bare_per_s",
+    )  # fmt: skip
+    assert [key for key in positive if not figures[key] > 0] == []
+    assert figures["rounds"] == 3
+    assert set(figures["stages_ms"]) == set(STAGES)
+    assert [stage for stage, ms in figures["stages_ms"].items() if not ms > 0 and stage not in MAY_BE_0] == []
+    assert set(figures["missed"]) <= set(REQUIRED["node"])
 
 
 def test_small_bench_of_the_queue_prints_every_figure() -> None:

@@ -13,6 +13,9 @@ from deepoj.operate.bench.api_load import Loaded
 from deepoj.operate.bench.bounds import REQUIRED
 from deepoj.operate.bench.judge import JudgeFigures, JudgeTimes
 from deepoj.operate.bench.judge import show as show_judging
+from deepoj.operate.bench.node_drain import Drain
+from deepoj.operate.bench.node_figures import NodeFigures
+from deepoj.operate.bench.node_latency import TimedVerdict
 from deepoj.operate.bench.queue import STEPS
 from deepoj.operate.bench.queue import figures_of as queue_figures_of
 from deepoj.operate.bench.rivals import Rival, ready
@@ -70,6 +73,21 @@ def api_figures(
     )
 
 
+def node_figures(*, late_ms: float = 0.0, per_s: float = 2.0, idle_percent: float = 0.5) -> NodeFigures:
+    """Figures at their bounds; a twentieth of the submissions is late."""
+    samples = [TimedVerdict(110.0, 100.0)] * 94 + [TimedVerdict(118.0 + late_ms, 100.0)] * 6
+    return NodeFigures(
+        idle_pss_mib=100.0,
+        idle_cpu_percent=idle_percent,
+        idle_seconds=30.0,
+        samples=samples,
+        floors_ms=[5.0, 1.0, 9.0],
+        stages_ms={"dispatch": 5.0, "commit": 4.0, "run": 100.0},
+        drain_count=10,
+        drains={key: Drain(bare_per_s=bare, per_s=per_s) for key, bare in (("cpp17", 1.0), ("python3", 2.0))},
+    )
+
+
 REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
 
 
@@ -95,13 +113,24 @@ REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
             api_figures(499, 1.401, REFUSED, 60.0),
             ["submit_ratio", "status_ratio", "steady_p99_ms", "steady_refused", "streams_mib"],
         ),
+        (node_figures(), []),
+        (
+            node_figures(late_ms=0.1, per_s=1.7, idle_percent=0.6),
+            ["overhead_p95_ms", "drain_ratio", "drain_python_ratio", "idle_cpu_percent"],
+        ),
         (api_figures(steady=loaded(), streams_mib=None), []),  # streams were not measured
     ],
 )
 def test_missed_are_the_figures_past_their_bounds(
-    figures_: SandboxFigures | JudgeFigures | ApiFigures, missed: list[str]
+    figures_: SandboxFigures | JudgeFigures | ApiFigures | NodeFigures, missed: list[str]
 ) -> None:
     assert figures_.flat()["missed"] == missed
+
+
+def test_figures_of_a_node_are_medians_beside_the_floor_and_a_rest_that_no_stage_has() -> None:
+    flat = node_figures().flat()
+    assert (flat["overhead_ms"], flat["floor_ms"], flat["overhead_to_floor"]) == (10.0, 5.0, 2.0)
+    assert flat["rest_ms"] == pytest.approx(110.48 - 105.0)  # the commit is a part of dispatch
 
 
 def test_keys_are_the_same_for_our_programs_and_for_one_that_the_user_names() -> None:

@@ -1,9 +1,10 @@
-"""``deepoj bench node`` starts throw-away nodes on an embedded home of their own and measures
+"""``deepoj bench node`` starts throw-away nodes, each on an embedded home of its own, and measures
 
 * what an idle node with every role weighs (PSS of node and launcher, without the embedded servers) and burns;
-* submit to verdict over HTTP on an idle node, the program's own compile and run time subtracted;
-* the floor: the same statements (submit, take, publish, mark, read, claim, finalize, ack) run bare, one after the
-  other, without HTTP, loops or sandbox, against the same servers.
+* submit to verdict on an idle node (``node_latency``), where that time goes, and the floor beside it, in turn: the same
+  statements (submit, take, publish, mark, read, claim, finalize, ack) run bare, one after the other, without HTTP,
+  loops or sandbox, against servers like the node's;
+* how fast it drains a queue, beside bare compilers and programs on as many cores (``node_drain``).
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import json
 import os
 import secrets
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -22,12 +22,8 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
@@ -44,36 +40,7 @@ from deepoj.words.stream import Entry
 from deepoj.words.submissions import Draft, Receipt
 
 START_S = 120.0
-POLL_S = 0.002
 SOURCE = '#include <cstdio>\nint main(){int a,b;std::scanf("%d%d",&a,&b);std::printf("%d",a+b);}\n// {nonce}\n'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeFigures:
-    """``*_ms`` are medians over ``rounds``; ``overhead_ms`` is submit to verdict minus the program's own time."""
-
-    idle_pss_mib: float
-    idle_cpu_percent: float
-    idle_seconds: float
-    rounds: int
-    submit_to_verdict_ms: float
-    program_ms: float
-    overhead_ms: float
-    overhead_p95_ms: float
-    floor_ms: float
-    overhead_to_floor: float
-
-
-def show(figures: NodeFigures) -> None:
-    table = Table("figure", "measured", title="node")
-    table.add_row("idle, PSS of node and launcher", f"{figures.idle_pss_mib} MiB")
-    table.add_row(f"idle, CPU over {figures.idle_seconds:g} s", f"{figures.idle_cpu_percent} % of a core")
-    table.add_row(f"submit to verdict, median of {figures.rounds}", f"{figures.submit_to_verdict_ms} ms")
-    table.add_row("… of it the program's compile and run", f"{figures.program_ms} ms")
-    table.add_row("… of it ours", f"{figures.overhead_ms} ms (95 %: {figures.overhead_p95_ms} ms)")
-    table.add_row("floor: the same statements bare", f"{figures.floor_ms} ms")
-    table.add_row("ours ÷ floor", f"{figures.overhead_to_floor}")
-    Console().print(table)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -180,50 +147,13 @@ def pss_kb_of(pid: int) -> int:
     return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Submit to verdict
-
-
-def submissions(base: str, rounds: int, *, quiet: bool) -> list[tuple[float, float]]:
-    """(submit to verdict, compile and run) in milliseconds, one submission after the other."""
-    with httpx.Client(base_url=base, timeout=30, trust_env=False) as client:
-        account = {"username": "admin", "password": secrets.token_urlsafe(12)}
-        client.post("/api/v1/auth/register", json=account).raise_for_status()
-        token = client.post("/api/v1/auth/login", json=account).raise_for_status().json()["token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        problem_id = (
-            client.post("/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", a_package())})
-            .raise_for_status()
-            .json()["id"]
-        )
-        _one(client, problem_id)  # the first fetches the test data
-        return [
-            _one(client, problem_id)
-            for _ in track(range(rounds), description="submitting", disable=quiet, transient=True)
-        ]
-
-
-def _one(client: httpx.Client, problem_id: int) -> tuple[float, float]:
-    body = {"problem_id": problem_id, "language": "cpp17", "code": SOURCE.replace("{nonce}", secrets.token_hex(8))}
-    began = time.perf_counter()
-    job_id = client.post("/api/v1/submit", json=body).raise_for_status().json()["job_id"]
-    while True:
-        seen = client.get(f"/api/v1/status/{job_id}").raise_for_status().json()
-        if seen["state"] in {"done", "dead"}:
-            break
-        time.sleep(POLL_S)
-    total_ms = (time.perf_counter() - began) * 1000
-    data: dict[str, Any] = seen["data"]
-    if seen["status"] != "Accepted":
-        raise StartRefused(f"the measured program was not accepted: {json.dumps(seen)[:500]}", 1)
-    return total_ms, data["compile"]["time_ms"] + sum(test["wall_ms"] for test in data["tests"])
-
-
-def a_package() -> bytes:
+def a_package(tests: int = 1) -> bytes:
+    """Return a package of A+B with so many tests."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("1.in", "1 2\n")
-        archive.writestr("1.out", "3\n")
+        for number in range(1, tests + 1):
+            archive.writestr(f"{number}.in", f"{number} 2\n")
+            archive.writestr(f"{number}.out", f"{number + 2}\n")
     return packed.getvalue()
 
 
@@ -231,8 +161,8 @@ def a_package() -> bytes:
 # The floor
 
 
-async def floor(home: Path, rounds: int) -> float:
-    """Median milliseconds of the walk's statements, bare."""
+async def floor(home: Path, rounds: int) -> list[float]:
+    """Return the milliseconds of the walk's statements, bare, once a round."""
     embedded = EmbeddedHome.find(home)
     if embedded is None:
         raise StartRefused(f"there are no embedded servers in {home}", 3)
@@ -248,13 +178,13 @@ async def floor(home: Path, rounds: int) -> float:
             group="bench",
         ) as stream,
     ):
-        user = await store.accounts.create_user("floor", "-", None)
+        user = await store.accounts.create_user(f"floor{secrets.token_hex(8)}", "-", None)
         if not isinstance(user, User):
-            raise StartRefused("the bench home is not new", 2)
+            raise StartRefused(f"the bench home has no room for a user: {user}", 2)
         problem = a_problem(await store.problems.reserve_problem_id())
         await store.problems.insert_problem(problem)
         times = [await _walk(store, stream, user.id, problem.id) for _ in range(rounds + 5)]
-    return statistics.median(times[5:])
+    return times[5:]  # the first prepare the statements
 
 
 async def _walk(store: PgStore, stream: RedisStream, user_id: int, problem_id: int) -> float:
