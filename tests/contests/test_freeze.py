@@ -1,4 +1,4 @@
-"""A verdict that the freeze hides changes no byte of any answer, but for the jury and its own team."""
+"""A verdict that a contest hides changes no byte of any answer, but for the jury and, in a freeze, its own team."""
 
 from __future__ import annotations
 
@@ -12,17 +12,21 @@ from typing import Any
 from urllib.parse import urlencode
 
 import h11
+import httpx
 import pytest
+import trio
 from werkzeug.routing import Rule
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.api.contests import topic_of
 from deepoj.api.live import events
 from deepoj.api.route import declaration_of, is_page
 from deepoj.contests.clics import access_of
 from deepoj.contests.views import JURY
-from tests.api.house import House, as_json
+from tests.api.house import House, as_json, served
 from tests.api.test_rights import _sent
-from tests.contests.worlds import BLIND, SEEING, World, Worlds, worlds
+from tests.contests.scene import BASE
+from tests.contests.worlds import BLIND, HIDING, SEEING, World, Worlds, worlds
 from tests.servers import PostgresServer
 from tests.web.pages import RIGHTS
 from tests.web.test_injection import _PARAMETERS
@@ -63,17 +67,24 @@ _TIME = re.compile(rb"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?")
 #: ids and tokens that an answer makes
 _MADE = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|eyJ[\w.-]{60,}|(?<=form_token\" value=\")[^\"]+")
 
+_PATIENCE_S = 120.0
+
 type Asked = tuple[str, str]
 type Answered = tuple[int, Sequence[tuple[str, str]], bytes]
 
 
 @pytest.fixture
 async def both(
-    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path, impatient_streams: None
 ) -> AsyncIterator[Worlds]:
-    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.0)  # so a stream says at once that it has no more
     async with worlds(postgres, bridge, tmp_path) as made:
+        await made.judge()
         yield made
+
+
+@pytest.fixture
+def impatient_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.0)  # so a stream says at once that it has no more
 
 
 def _requests(home: House[Any], ids: Mapping[str, Sequence[str]]) -> dict[Asked, Rule]:
@@ -196,6 +207,11 @@ class _Caller:
         return headers | {"Content-Type": "application/json"}, as_json(sent.get("json", {}))
 
 
+def _pair(both: Worlds, name: str, tmp_path: Path) -> tuple[_Caller, _Caller]:
+    """Return a caller in both worlds."""
+    return _Caller(both, both.one, name, tmp_path), _Caller(both, both.other, name, tmp_path)
+
+
 #: a setter and an operator see more pages, and those of accounts without a team are among them
 _QUICK = {"stranger", "lark"}
 
@@ -204,12 +220,84 @@ _QUICK = {"stranger", "lark"}
     "name", [pytest.param(name, marks=() if name in _QUICK else pytest.mark.full) for name in BLIND]
 )
 async def test_a_verdict_in_the_freeze_changes_no_answer(both: Worlds, tmp_path: Path, name: str) -> None:
-    one, other = (_Caller(both, world, name, tmp_path) for world in (both.one, both.other))
+    one, other = _pair(both, name, tmp_path)
     assert [asked for asked in one.requests if await one.answer(*asked) != await other.answer(*asked)] == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("state", HIDING)
+async def test_a_verdict_that_a_contest_hides_changes_no_answer(
+    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path, impatient_streams: None, state: str
+) -> None:
+    hiding = HIDING[state]
+    blind = ("stranger", "lark", "setter", *(("owl",) if hiding.is_secret else ()))
+    async with worlds(postgres, bridge, tmp_path, hiding) as both:
+        await both.judge()
+        status = f"/api/v1/status/{both.ids['job_id'][2]}"
+        for name in ("jury",) if hiding.is_secret else ("jury", "owl"):
+            one, other = _pair(both, name, tmp_path)
+            assert await one.answer("GET", status) != await other.answer("GET", status), f"{name} sees verdicts"
+        for name in blind:
+            one, other = _pair(both, name, tmp_path)
+            # what one of them changes, others would see in answers whose ids and times no rule leaves out
+            asked = [each for each in one.requests if each[0] == "GET" or name == blind[-1]]
+            assert [each for each in asked if await one.answer(*each) != await other.answer(*each)] == [], name
 
 
 @pytest.mark.parametrize("name", SEEING)
 async def test_those_who_see_verdicts_see_that_the_worlds_differ(both: Worlds, tmp_path: Path, name: str) -> None:
-    one, other = (_Caller(both, world, name, tmp_path) for world in (both.one, both.other))
+    one, other = _pair(both, name, tmp_path)
     for path in (f"/api/v1/status/{both.ids['job_id'][2]}", f"/submissions/{both.ids['job_id'][2]}/events"):
         assert await one.answer("GET", path) != await other.answer("GET", path), path
+
+
+#: caller, and a stream that is open when verdicts arrive
+_STREAMS = [
+    (name, path)
+    for path in ("/contests/finals/scoreboard/events", "/clics/contests/finals/event-feed")
+    for name in ("stranger", "lark")
+] + [("jury", "/clics/contests/finals/event-feed")]
+
+
+async def test_a_stream_that_is_open_tells_nothing_of_a_verdict_in_the_freeze(
+    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path
+) -> None:
+    async with worlds(postgres, bridge, tmp_path) as both:
+        one, other = [await _streamed(both, world, tmp_path) for world in (both.one, both.other)]
+    for name, path in _STREAMS:
+        assert (one[name, path] == other[name, path]) == (name != "jury"), (name, path)
+
+
+async def _streamed(both: Worlds, world: World, tmp_path: Path) -> dict[Asked, str]:
+    """Return what streams send while the hidden judgings of a world end, until a team is new."""
+    home = world.house(tmp_path)
+    home.streams.listens(well=True)
+    contest = await home.ports.contests.contest("finals")
+    assert contest is not None
+    said: dict[Asked, str] = {}
+
+    async def read(http: httpx.AsyncClient, name: str, path: str, task_status: trio.TaskStatus[None]) -> None:
+        cookies = "; ".join(f"{key}={value}" for key, value in world.cookies.get(name, {}).items())
+        token = {"Authorization": f"Bearer {world.tokens[name]}"} if name in world.tokens else {}
+        headers = {"Cookie": cookies} if path.startswith("/contests") else token
+        text = ""
+        async with http.stream("GET", path, headers=headers) as answer:
+            async for piece in answer.aiter_text():
+                if "Storks" not in text and "Storks" in text + piece:
+                    task_status.started()
+                text += piece
+                if "Fourth" in text:
+                    break
+        said[name, path] = text
+
+    with trio.fail_after(_PATIENCE_S):
+        async with served(home) as (url, _), httpx.AsyncClient(base_url=url) as http, trio.open_nursery() as nursery:
+            for stream in _STREAMS:
+                await nursery.start(read, http, *stream)
+            async for _ in both.verdicts(world):
+                home.streams.notify(topic_of(contest))
+            sent = {"format": "csv", "text": "4,Fourth"}
+            answer = await home.ask("POST", f"{BASE}/finals/teams", token=world.tokens["jury"], json=sent)
+            assert answer.status_code == 200
+            home.streams.notify(topic_of(contest))
+    return said

@@ -1,4 +1,4 @@
-"""Two worlds that differ only in the verdicts that a freeze hides: one database before them, and a copy of it."""
+"""Two worlds that differ only in verdicts that a contest hides: one database before them, and a copy of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import datetime as dt
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
@@ -37,6 +37,31 @@ _FROZEN: Sequence[tuple[str, str, tuple[Verdict, Verdict] | None]] = (
     ("stork", "A", (Verdict.TIME_LIMIT_EXCEEDED, Verdict.ACCEPTED)),
     ("owl", "B", None),
 )
+
+
+@dataclass(frozen=True)
+class Hiding:
+    """How a contest hides the verdicts of its last submissions."""
+
+    rules: Mapping[str, Any] = field(default_factory=dict)
+    #: its board is frozen since before these submissions
+    is_frozen: bool = True
+    #: what the jury does after them
+    then: Literal["", "pause", "end"] = ""
+    #: their teams do not see them either
+    is_secret: bool = False
+
+
+FROZEN = Hiding()
+#: other contests that hide verdicts
+HIDING: Mapping[str, Hiding] = {
+    "over": Hiding(then="end"),
+    "paused": Hiding(then="pause"),
+    "ioi": Hiding({"kind": "ioi"}),
+    "ioi-hidden": Hiding({"kind": "ioi", "feedback": "hidden"}, then="end", is_secret=True),
+    "homework": Hiding({"kind": "homework", "feedback": "hidden", "late_ms": HOUR_MS}, is_frozen=False, is_secret=True),
+    "verifying": Hiding({"is_verifying": True}, is_frozen=False, is_secret=True),
+}
 
 
 @dataclass
@@ -78,9 +103,26 @@ class Worlds:
 
     one: World
     other: World
-    #: after everything that they hold
+    #: after everything that they hold but the verdicts that are hidden
     at: dt.datetime
     ids: Mapping[str, Sequence[str]]
+    #: what is being judged, and the verdict in each world
+    _judged: Sequence[tuple[Claim, tuple[Verdict, Verdict]]]
+
+    async def judge(self) -> None:
+        """End the hidden judgings."""
+        for world in (self.one, self.other):
+            async for _ in self.verdicts(world):
+                pass
+            world.stop_clocks(self.at.isoformat())
+
+    async def verdicts(self, world: World) -> AsyncIterator[None]:
+        """End the hidden judgings of a world one by one."""
+        place = (self.one, self.other).index(world)
+        for won, verdicts in self._judged:
+            told = _report(verdicts[place], slow=place == 0)
+            assert await world.lab.store.leases.finalize(won, told, as_result(won, told)) is None
+            yield
 
 
 def _report(verdict: Verdict, *, slow: bool) -> Report:
@@ -102,16 +144,14 @@ async def _submit(home: House[Any], token: str, label: str, number: int) -> str:
     return str(json.loads(await answer.get_data())["job_id"])
 
 
-async def _finish(lab: PgLab, won: Claim, told: Report) -> None:
-    assert await lab.store.leases.finalize(won, told, as_result(won, told)) is None
-
-
 @asynccontextmanager
-async def worlds(server: PostgresServer, bridge: AioBridge, tmp_path: Path) -> AsyncIterator[Worlds]:
-    """Open a contest with three teams that is frozen, and end the judgings of its last hour once so, once so."""
+async def worlds(
+    server: PostgresServer, bridge: AioBridge, tmp_path: Path, hiding: Hiding = FROZEN
+) -> AsyncIterator[Worlds]:
+    """Open a contest with three teams that hides the verdicts of what is being judged."""
     with fresh_database(server) as database:
         async with PgStore.open(bridge, server.dsn(database), max_conns=4) as store:
-            made = await _before(PgLab(server, database, store), tmp_path)
+            made = await _before(PgLab(server, database, store), tmp_path, hiding)
             tokens, cookies, ids, waiting = made
         copy = server.create_database(database)
         try:
@@ -123,12 +163,8 @@ async def worlds(server: PostgresServer, bridge: AioBridge, tmp_path: Path) -> A
                     World(PgLab(server, name, opened), tokens, cookies)
                     for name, opened in ((database, one), (copy, other))
                 ]
-                at = found[0].lab.sql("SELECT now()")
-                for number, world in enumerate(found):
-                    for won, verdicts in waiting:
-                        await _finish(world.lab, won, _report(verdicts[number], slow=number == 0))
-                    world.stop_clocks(at)
-                yield Worlds(found[0], found[1], dt.datetime.fromisoformat(at), ids)
+                at = dt.datetime.fromisoformat(found[0].lab.sql("SELECT now()"))
+                yield Worlds(found[0], found[1], at, ids, waiting)
         finally:
             server.drop_database(copy)
 
@@ -138,7 +174,7 @@ type _Made = tuple[
 ]
 
 
-async def _before(lab: PgLab, tmp_path: Path) -> _Made:
+async def _before(lab: PgLab, tmp_path: Path, hiding: Hiding) -> _Made:
     """Make what both worlds have: accounts, problems, the contest, and submissions that are being judged."""
     home = house_on(tmp_path, lab.store, has_pages=True)
     visits = {}
@@ -158,7 +194,7 @@ async def _before(lab: PgLab, tmp_path: Path) -> _Made:
         assert answer.status_code in {200, 201}, await answer.get_data()
 
     problems = [await add_problem(home, title=f"Sum {label}", by="setter") for label in "AB"]
-    await done("jury", "POST", "", finals())
+    await done("jury", "POST", "", finals(freeze_ms=None, **hiding.rules))
     for label, problem in zip("AB", problems, strict=True):
         await done("jury", "PUT", f"/finals/problems/{label}", {"problem_id": problem, "rgb": "#ff0000"})
     await done("jury", "POST", "/finals/teams", {"format": "csv", "text": TEAMS})
@@ -167,16 +203,27 @@ async def _before(lab: PgLab, tmp_path: Path) -> _Made:
     await lab.pg_store.contests.advance()
     jobs = [await _submit(home, tokens["owl"], "A", 1), await _submit(home, tokens["lark"], "A", 2)]
     for job, verdict in zip(jobs, (Verdict.WRONG_ANSWER, Verdict.ACCEPTED), strict=True):
-        await _finish(lab, await claim(lab, job, entry_id=f"{job}-1"), _report(verdict, slow=False))
-    # from now on
-    rest_ms = round((start + dt.timedelta(hours=3) - dt.datetime.now(dt.UTC)) / dt.timedelta(milliseconds=1))
-    await done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS, "freeze_ms": rest_ms})
-    await lab.pg_store.contests.advance()
+        won, told = await claim(lab, job, entry_id=f"{job}-1"), _report(verdict, slow=False)
+        assert await lab.store.leases.finalize(won, told, as_result(won, told)) is None
+    if hiding.rules.get("is_verifying"):
+        lark = lab.sql(f"SELECT id FROM submissions WHERE job_id = '{jobs[1]}'").strip()
+        await done("jury", "POST", f"/finals/submissions/{lark}/review", {"act": "verify", "judging": 1})
+    frozen_ms = _ms_since(start)
+    if hiding.is_frozen:
+        rules = {"duration_ms": 3 * HOUR_MS, "freeze_ms": 3 * HOUR_MS - frozen_ms}
+        await done("jury", "PATCH", "/finals", rules)
+        await lab.pg_store.contests.advance()
     waiting = []
     for number, (account, label, verdicts) in enumerate(_FROZEN, 3):
         jobs.append(job := await _submit(home, tokens[account], label, number))
         if verdicts is not None:
             waiting.append((await claim(lab, job, entry_id=f"{job}-1"), verdicts))
+    if hiding.then == "pause":
+        await done("jury", "POST", "/finals/clock", {"act": "pause"})
+    elif hiding.then == "end":
+        length_ms = _ms_since(start)
+        await done("jury", "PATCH", "/finals", {"duration_ms": length_ms, "freeze_ms": length_ms - frozen_ms})
+        await lab.pg_store.contests.advance()
     numbers = [str(row["id"]) for row in lab.rows("SELECT id FROM submissions ORDER BY id")]
     users = {row["username"]: str(row["id"]) for row in lab.rows("SELECT id, username FROM users")}
     ids = {
@@ -185,3 +232,7 @@ async def _before(lab: PgLab, tmp_path: Path) -> _Made:
         "object_id": ["1", "A", numbers[2], f"{numbers[2]}-1", f"{numbers[2]}-1-2", f"{numbers[4]}-1"],
     }  # fmt: skip
     return tokens, {caller: visit.cookies for caller, visit in visits.items()}, ids, waiting
+
+
+def _ms_since(start: dt.datetime) -> int:
+    return int((dt.datetime.now(dt.UTC) - start) / dt.timedelta(milliseconds=1))

@@ -736,5 +736,17 @@ MUTANTS = (
         "if place is None or team_id is None:",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[lark]",
     ),
+    Mutant(
+        "deepoj/contests/ledger.py",
+        'if freeze_ms is None or self.state.get("thawed_at") is not None:',
+        'if freeze_ms is None or self.state.get("ended_at") is not None:',
+        "tests/contests/test_freeze.py::test_a_verdict_that_a_contest_hides_changes_no_answer[over]",
+    ),
+    Mutant(
+        "sql/migrations/038_add_contests.sql",
+        "AND NOT (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))",
+        "AND c.ended_at IS NULL)",
+        "tests/contests/test_freeze.py::test_a_verdict_that_a_contest_hides_changes_no_answer[ioi-hidden]",
+    ),
 )
 # fmt: on
