@@ -212,7 +212,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 9
+    assert len(sections) == 14 + 10
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -426,6 +426,14 @@ class Deserted:
             [group] = client.xinfo_groups(f"{deployment.database}:jobs")
             return int(group["lag"])
 
+    def until_no_worker_counts(self) -> None:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        url = f"http://127.0.0.1:{self.site.node.ports['scheduler']}/metrics"
+        none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
+        until(
+            lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers"
+        )
+
 
 CAP = {"SUBMIT_MAX_INFLIGHT_PER_USER": "20"}
 
@@ -554,10 +562,7 @@ def test_row_3_the_backlog_grows(deserted: Deserted) -> None:
 
 
 def test_row_4_no_worker_takes_jobs(deserted: Deserted) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    url = f"http://127.0.0.1:{deserted.site.node.ports['scheduler']}/metrics"
-    none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
-    until(lambda: none.search(httpx.get(url, headers=headers, trust_env=False).text), within_s=120, what="0 workers")
+    deserted.until_no_worker_counts()
     deserted.site.look("4.4")
 
 
@@ -625,3 +630,20 @@ def test_row_23_a_contest_does_not_start(deserted: Deserted) -> None:
     started = "SELECT started_at IS NOT NULL FROM contests"
     until(lambda: found.deployment.ask(started) == "t", within_s=60, what="the contest has started")
     found.deployment.ask("DELETE FROM contests")
+
+
+def test_row_24_submissions_of_a_contest_wait(deserted: Deserted) -> None:
+    node, admin = deserted.site.node, {"Authorization": f"Bearer {deserted.site.token}"}
+    team = {"Authorization": f"Bearer {node.token('waiter')}"}
+    contest = {"key": "waiting", "name": "Waiting", "duration_ms": 3_600_000, "freeze_ms": None}
+    path, client = "/api/v1/contests/waiting", node.client
+    problem = {"problem_id": node.problem(deserted.site.token)}
+    assert client.post("/api/v1/contests", json=contest, headers=admin).status_code == 201
+    assert client.put(f"{path}/problems/A", json=problem, headers=admin).status_code == 200
+    teams = {"format": "csv", "text": "id,name,accounts\n1,Owls,waiter\n"}
+    assert client.post(f"{path}/teams", json=teams, headers=admin).status_code == 200
+    assert client.post(f"{path}/clock", json={"act": "start"}, headers=admin).status_code == 200
+    sent = {"problem": "A", "language": "cpp17", "code": ACCEPTED}
+    assert client.post(f"{path}/submit", json=sent, headers=team).status_code == 200
+    deserted.until_no_worker_counts()
+    deserted.site.look("4.24")
