@@ -189,6 +189,13 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
     "frozen": {},
     # the question that was asked in this state has no answer
     "over": _NO_SUBMIT,
+    "thawed": _NO_SUBMIT | {("POST", f"{_API}/practice"): _RUN},
+    # an account without a team makes itself one; a team that the jury made stays
+    "open": {
+        ("POST", f"{_API}/registration"): (401, *(200,) * 7),
+        ("DELETE", f"{_API}/registration"): (401, 200, 403, 403, 200, 200, 200, 200),
+        ("POST", f"{_PAGES}/registration"): (LOGIN, *(303,) * 7),
+    },
     "finalized": _NO_SUBMIT | {
         ("PATCH", _API): _TOO_LATE,
         ("PUT", f"{_API}/texts"): _TOO_LATE,
@@ -214,32 +221,38 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
 
 async def _brought_to(scene: Scene, state: str, **changes: Any) -> None:
     """Make a contest that is in a state."""
+    if state == "open":
+        changes["registration"] = "open"
     await opened(scene, start_at=ago(2 * HOUR_MS) if state != "before" else ago(-HOUR_MS), **changes)
-    length_h = {"frozen": 2.5, "over": 1, "finalized": 1}.get(state, 5)
+    length_h = {"frozen": 2.5, "over": 1, "thawed": 1, "finalized": 1}.get(state, 5)
     await scene.done("jury", "PATCH", "/finals", {"duration_ms": round(length_h * HOUR_MS)})
     await scene.advance()
+    if state == "thawed":
+        await scene.done("jury", "POST", "/finals/clock", {"act": "thaw"})
     if state == "finalized":
         await scene.done("jury", "POST", "/finals/finalize", {})
     reached = {name for name, at in (await scene.done("jury", "GET", "/finals"))["state"].items() if at is not None}
-    last = {"before": None, "running": "started_at", "frozen": "frozen_at", "over": "ended_at"}
-    assert last.get(state, "finalized_at") in reached | {None}
+    last = {"before": None, "running": "started_at", "frozen": "frozen_at", "over": "ended_at", "thawed": "thawed_at",
+            "open": "started_at", "finalized": "finalized_at"}  # fmt: skip
+    assert last[state] in reached | {None}
 
 
-async def _asked(scene: Scene, tmp_path: Path) -> dict[tuple[str, str], _Statuses]:
-    """Return the statuses of every route and page."""
+async def _asked(scene: Scene, tmp_path: Path, key: str = "finals") -> dict[tuple[str, str], _Statuses]:
+    """Return the statuses of every route and page, asked of the contest with a key."""
     home = house_on(tmp_path, scene.lab.store, has_pages=True)
     visits = {who: await _visit(home, who) for who in _CALLERS}
     home.streams.close()
     found = {}
     for (method, path), (sent, _) in _ROUTES.items():
+        asked = path.replace("/finals", f"/{key}")
         body = sent and {name: scene.problem_id if value == _PROBLEM else value for name, value in sent.items()}
         statuses = []
         for who in _CALLERS:
             if path.startswith(("/contests", "/manage")):
-                reply = await (visits[who].get(path) if method == "GET" else visits[who].post(path, body))
+                reply = await (visits[who].get(asked) if method == "GET" else visits[who].post(asked, body))
                 statuses.append(LOGIN if reply.location.startswith("/login") else reply.status)
             else:
-                answer = await home.ask(method, path, token=scene.tokens.get(who), json=body)
+                answer = await home.ask(method, asked, token=scene.tokens.get(who), json=body)
                 statuses.append(answer.status_code)
         found[method, path] = tuple(statuses)
     return found
@@ -255,12 +268,35 @@ async def _visit(home: House[Any], who: str) -> Visit:
     return Visit(home, {SESSION: f"{value}.{Visitors(home.ports.sessions, home.settings)._mac('session', value)}"})
 
 
-@pytest.mark.parametrize("state", _STATES)
+def _expected(state: str) -> dict[tuple[str, str], _Statuses]:
+    return {route: statuses for route, (_, statuses) in _ROUTES.items()} | dict(_STATES[state])
+
+
+#: much as others
+_FULL = {"thawed", "open"}
+
+
+@pytest.mark.parametrize(
+    "state", [pytest.param(state, marks=pytest.mark.full if state in _FULL else ()) for state in _STATES]
+)
 async def test_who_may_do_what(scene: Scene, tmp_path: Path, state: str) -> None:
     await _brought_to(scene, state)
     found = await _asked(scene, tmp_path)
-    expected = {route: statuses for route, (_, statuses) in _ROUTES.items()} | dict(_STATES[state])
+    expected = _expected(state)
     assert {each: found[each] for each in found if found[each] != expected[each]} == {}
+
+
+async def test_a_private_contest_is_none_to_those_outside_of_it(scene: Scene, tmp_path: Path) -> None:
+    await _brought_to(scene, "open", is_public=False)
+    absent, inside = await _asked(scene, tmp_path, "absent"), _expected("open")
+    found = await _asked(scene, tmp_path)
+    outsiders = {place for place, who in enumerate(_CALLERS) if who in {"stranger", "member", "setter", "operator"}}
+    expected = {
+        route: tuple((absent if place in outsiders else inside)[route][place] for place in range(len(_CALLERS)))
+        for route in _ROUTES
+    }
+    # what makes a contest is asked of none
+    assert {each: found[each] for each in found if found[each] != expected[each] and each[1] != BASE} == {}
 
 
 async def test_the_table_names_every_route(scene: Scene, tmp_path: Path) -> None:
