@@ -55,6 +55,7 @@ from deepoj.api.routes.playground import PlaygroundRoutes
 from deepoj.api.routes.previews import PreviewRoutes
 from deepoj.api.routes.problems import ProblemRoutes
 from deepoj.api.routes.rejudges import RejudgeRoutes
+from deepoj.api.routes.reruns import RerunRoutes
 from deepoj.api.routes.statements import StatementRoutes
 from deepoj.api.routes.submission_lists import SubmissionListRoutes
 from deepoj.api.routes.submissions import SubmissionRoutes
@@ -142,6 +143,7 @@ def create_app(context: ApiContext) -> Api:
         AuditRoutes(context),
         VerificationRoutes(context),
         PreviewRoutes(context),
+        RerunRoutes(context),
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
         ContestRejudgeRoutes(context, auth),

@@ -34,6 +34,7 @@ from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.previews import Previews
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.reruns import Reruns
 from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
@@ -66,6 +67,7 @@ class ApiContext:
     system: SystemView
     verifications: Verifications
     previews: Previews
+    reruns: Reruns
     contests: Contests
     contest_rejudges: ContestRejudges
     contest_setup: ContestSetup

@@ -50,6 +50,7 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "name": ("^[A-Za-z0-9._-]{1,120}$", "a file's name", "figure.png"),
     "user_id": ("^[1-9][0-9]{0,18}$", "an account's number", "7"),
     "preview_id": ("^[1-9][0-9]{0,9}$", "a preview's number", "3"),
+    "rerun_id": ("^[1-9][0-9]{0,18}$", "the number of a run of a test", "3"),
     "rejudge_id": ("^[1-9][0-9]{0,9}$", "the number of a contest's rejudge", "3"),
     "group_id": ("^[1-9][0-9]{0,18}$", "a group's number", "7"),
     "key": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "a contest's key", "finals"),

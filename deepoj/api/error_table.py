@@ -157,6 +157,12 @@ class ApiError(CodedError):
     NO_SUCH_DELIVERY = (404, Code.NOT_FOUND, "There is no such delivery.", "回调记录不存在。")
     NO_SUCH_REJUDGE = (404, Code.NOT_FOUND, "This problem has never been rejudged.", "该题目从未被重新评测。")
     NOT_VERIFIED = (404, Code.NOT_FOUND, "This problem has never been verified.", "该题目从未被验证。")
+    NO_SUCH_RERUN = (
+        404,
+        Code.NOT_FOUND,
+        "There is no such run of a test, or it is no longer kept: run the test again.",
+        "该测试点的运行不存在，或已过保留期：请重新运行。",
+    )
     NO_SUCH_PREVIEW = (404, Code.NOT_FOUND, "There is no such preview of a rejudge.", "没有这一重新评测预览。")
     PREVIEW_RUNNING = (
         409,
@@ -392,6 +398,12 @@ class ApiError(CodedError):
         Code.INFLIGHT_CAP_REACHED,
         "You already have {limit} unfinished runs; wait for one of them.",
         "您已有 {limit} 个未完成的运行，请等待其结束。",
+    )
+    TOO_MANY_RERUNS = (
+        429,
+        Code.INFLIGHT_CAP_REACHED,
+        "You already run {limit} tests again; wait for one of them.",
+        "您已有 {limit} 个测试点正在重新运行，请等待其结束。",
     )
     TOO_MANY_VERIFICATIONS = (
         429,

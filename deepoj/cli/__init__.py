@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "submit": ("deepoj.cli.client:submit", "Send a solution, and watch the judging."),
     "status": ("deepoj.cli.client:status", "Show the state of a submission, or watch it."),
     "run": ("deepoj.cli.client:run", "Run a program on an input of your own, on the server."),
+    "rerun": ("deepoj.cli.rerun:rerun", "Run one test of a submission again, and show what the program prints."),
     "problems": ("deepoj.cli.client:problems", "List the server's problems."),
     "languages": ("deepoj.cli.client:languages", "List the languages of the server."),
     "account": ("deepoj.cli.account:account", "Your own account: download its data, or erase it."),

@@ -34,6 +34,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "probe": ("deepoj probe", "deepoj probe --worker-metrics http://127.0.0.1:9092/metrics --json"),
     "verify": ("deepoj verify b3", "deepoj verify d1 --problem 1 --json"),
     "audit": ("deepoj audit", "deepoj audit --since 2h --json"),
+    "rerun": ("deepoj rerun JOB secret/3", "deepoj rerun JOB secret/3 --only output"),
     "problem": ("deepoj problem verify problem.zip", "deepoj problem import problem.zip"),
     "problem show": ("deepoj problem show 1", "deepoj problem show 1 --lang zh"),
     "problem statement": ("deepoj problem statement 1 --lang zh", "deepoj problem statement 1 problem.md"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.runs_ahead import RunsAhead
-from deepoj.execution.workdir import SOURCES
+from deepoj.execution.workdir import SOURCES, AttemptDir, trouble_of
+from deepoj.judging import compare as comparing
 from deepoj.judging import exec_rules, explain, outputs
 from deepoj.judging.abilities import BY_PACKAGE, lacks
 from deepoj.judging.checkers import broken
@@ -28,7 +30,9 @@ from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
 from deepoj.ports.slots import IdleSlots, StartHelper
 from deepoj.ports.testdata import Prepared, TestData
+from deepoj.words.errors import TestDataBroken
 from deepoj.words.jobs import Claim
+from deepoj.words.reruns import KEEP_BYTES, KeptFile, RerunFailure, RerunFile, RerunOutcome
 from deepoj.words.results import CompileResult, GroupResult, Infra, Report, Stages, TestResult, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits
 from deepoj.words.sources import SourceFile
@@ -55,6 +59,8 @@ class Attempt:
         self._reasons: list[Mapping[str, Any]] = []
         #: the weakest isolation of any execution
         self._isolation = context.box.isolation
+        #: None: not compiled, or this language needs no compilation
+        self._compile_result: CompileResult | None = None
         self._compile_wall_ms = 0
         self._run_wall_ms = 0
         self._stages = Stages()
@@ -71,37 +77,56 @@ class Attempt:
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         """Prepare, compile, run each test, report. A compile error that needs no package is reported without it."""
+        ran = await self._with_program(test_data, self._run_all)
+        if isinstance(ran, Infra | Report):
+            return ran
+        plan, outcome = ran
+        if outcome.status is Verdict.SYSTEM_ERROR:
+            return Infra("no_verdict", f"{len(self._tests)} tests of {len(plan.cases)} gave no verdict")
+        explained = self._explained(plan, outcome)
+        return self._report(outcome.status, outcome.score, self._compile_result, explained, outcome.groups)
+
+    async def rerun(self, test_data: TestData, test: str) -> RerunOutcome | Infra:
+        """Prepare, compile, run one test, and return the beginning of what belongs to it."""
+        ran = await self._with_program(test_data, partial(self._run_one, test))
+        if isinstance(ran, Report):
+            return RerunOutcome(
+                status=ran.status.value,
+                compiled="" if ran.compile is None else ran.compile.output,
+                reason=next(iter(ran.explanation), {}),
+                problem_version=self._claim.problem.version,
+            )
+        return ran
+
+    async def _with_program[T](
+        self, test_data: TestData, act: Callable[[Prepared], Awaitable[T | Infra]]
+    ) -> T | Report | Infra:
+        """Prepare and compile, then ``act``. Return a report if there is no program to act with."""
         self._log("start_exec")
         # Only a package with its own way of judging adds files to programs. Otherwise a compile error needs no package.
         own_way = self._claim.problem.compare == BY_PACKAGE
-        compiled = None if own_way else await self._compiled()
-        if isinstance(compiled, Infra | Report):
-            return compiled
+        refused = None if own_way else await self._compiled()
+        if refused is not None:
+            return refused
         prepared = await test_data.prepare(self._claim.problem)
         try:
             if mistake := outputs.mistaken(prepared.plan, self._language, self._claim) or self._put_beside(prepared):
                 return self._mistaken(mistake)
-            if own_way or self._beside:
-                compiled = await self._compiled()
-            if isinstance(compiled, Infra | Report):
-                return compiled
-            outcome = await self._run_all(prepared)
+            refused = await self._compiled() if own_way or self._beside else None
+            return await act(prepared) if refused is None else refused
         finally:
             with trio.CancelScope(shield=True):
                 await test_data.release(self._claim.problem)
-        if isinstance(outcome, Infra):
-            return outcome
-        if outcome.status is Verdict.SYSTEM_ERROR:
-            return Infra("no_verdict", f"{len(self._tests)} tests of {len(prepared.plan.cases)} gave no verdict")
-        explained = self._explained(prepared.plan, outcome)
-        return self._report(outcome.status, outcome.score, compiled, explained, outcome.groups)
 
-    async def _compiled(self) -> CompileResult | Report | Infra | None:
-        """Compile. Return a report if the compiler refuses the source; None if this language needs no compilation."""
+    async def _compiled(self) -> Report | Infra | None:
+        """Compile. Return a report if the compiler refuses the source; None if there is a program."""
         compiled = await self._compile()
-        if isinstance(compiled, CompileResult) and not compiled.ok:
+        if isinstance(compiled, Infra):
+            return compiled
+        self._compile_result = compiled
+        if compiled is not None and not compiled.ok:
             return self._report(Verdict.COMPILE_ERROR, 0.0, compiled, self._reasons)
-        return compiled
+        return None
 
     # -- compiling
 
@@ -157,7 +182,7 @@ class Attempt:
 
     # -- running each test
 
-    async def _run_all(self, prepared: Prepared) -> Outcome | Infra:
+    async def _run_all(self, prepared: Prepared) -> tuple[Plan, Outcome] | Infra:
         """Run the tests that the scoring asks for, beside each other where slots are idle."""
         plan = prepared.plan
         if (lack := lacks(plan, self._claim.problem.compare)) is not None:
@@ -168,7 +193,7 @@ class Attempt:
             scoring = Scoring(plan)
         except ValueError as error:
             return Infra("unsupported_plan", str(error))
-        limits = exec_rules.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
+        limits = self._limits(plan)
         runs = CaseRuns(self._context, self._ready_program(plan), prepared, limits)
         began = trio.current_time()
         self._deciders = await trio.to_thread.run_sync(self._all_deciders, prepared, limits)
@@ -180,7 +205,7 @@ class Attempt:
         run_ms = runs.run_s * 1000
         compare_ms = max(0.0, _ms_since(began) - run_ms)
         self._stages = replace(self._stages, run_ms=run_ms, compare_ms=compare_ms)
-        return outcome
+        return outcome if isinstance(outcome, Infra) else (plan, outcome)
 
     async def _judge_beside(self, plan: Plan, scoring: Scoring, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
         async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
@@ -230,6 +255,46 @@ class Attempt:
         if number not in self._fingerprints:
             self._fingerprints[number] = self._deciders.fingerprint(plan.cases[number])
         return self._fingerprints[number]
+
+    async def _run_one(self, test: str, prepared: Prepared) -> RerunOutcome | Infra:
+        """Run the test of this name once, also if the scoring would leave it out."""
+        plan = prepared.plan
+        if (lack := lacks(plan, self._claim.problem.compare)) is not None:
+            return Infra("unsupported_plan", lack)
+        number = next((number for number, case in enumerate(plan.cases) if case.name == test), None)
+        if number is None:
+            return RerunOutcome(failure=RerunFailure.NO_TEST, problem_version=self._claim.problem.version)
+        program, limits = self._ready_program(plan), self._limits(plan)
+        runs = CaseRuns(self._context, program, prepared, limits, keep_error_bytes=KEEP_BYTES)
+        case_run = await runs.first(number)
+        if isinstance(case_run, Infra):
+            return case_run
+        finding, outcome, compiled = case_run.finding, case_run.outcome, self._compile_result
+        case, output = plan.cases[number], runs.output_of(number)
+        paths = {RerunFile.INPUT: case.input, RerunFile.ANSWER: case.answer}
+        files = {name: prepared.path(archived) for name, archived in paths.items() if archived is not None}
+        if output is not None:
+            files[RerunFile.OUTPUT] = output
+        kept = await trio.to_thread.run_sync(_beginnings, files)
+        return RerunOutcome(
+            status=finding.status.value,
+            reason=exec_rules.why(finding.rule, outcome, case_run.limits, finding.mismatch),
+            message=finding.message,
+            compiled="" if compiled is None else compiled.output,
+            cpu_ms=outcome.cpu_ms,
+            wall_ms=outcome.wall_ms,
+            memory_kb=outcome.memory_kb,
+            exit_code=outcome.exit_code,
+            exit_signal=outcome.exit_signal,
+            time_limit_ms=case_run.limits.cpu_ms,
+            memory_limit_kb=case_run.limits.memory_bytes // 1024,
+            problem_version=self._claim.problem.version,
+            is_interactive=output is None,
+            files=kept | {RerunFile.ERROR: KeptFile(outcome.stderr[:KEEP_BYTES], outcome.stderr_len)},
+        )
+
+    def _limits(self, plan: Plan) -> RunLimits:
+        return exec_rules.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
 
     def _ready_program(self, plan: Plan) -> ReadyProgram:
         return ReadyProgram(
@@ -352,6 +417,52 @@ class Attempt:
 
 def _ms_since(began: float) -> float:
     return (trio.current_time() - began) * 1000
+
+
+async def attempted[T](
+    context: AttemptContext,
+    claim: Claim,
+    act: Callable[[Attempt], Awaitable[T | Infra]],
+    *,
+    former: Former | None = None,
+    on_test: Callable[[TestResult, int, int], None] | None = None,
+) -> T | Infra:
+    """Make one attempt: ``act``, in a directory in ``context.workdir`` that exists until this call ends.
+
+    Raises:
+      BoxBroken, BlobsUnavailable, BlobMissing: from the ports; they say nothing about the program.
+    """
+    language = outputs.language_of(claim.language)
+    if language is None:
+        return Infra("unknown_language", f"this node has no language '{claim.language}'")
+    if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
+        return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
+    try:
+        directory = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
+    except OSError as error:
+        return trouble_of(error, outage=True)  # nothing of this job has been examined yet
+    attempt = Attempt(context, claim, language, directory.path, former=former, on_test=on_test)
+    try:
+        return await act(attempt)
+    except OSError as error:
+        return trouble_of(error)
+    except TestDataBroken as error:
+        return Infra("test_data_broken", str(error))
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(directory.close, context.settings.keep_workdir)
+
+
+def _beginnings(files: Mapping[RerunFile, Path]) -> dict[RerunFile, KeptFile]:
+    """Read the beginning of each file; one that the run did not make is empty. Blocking."""
+    kept: dict[RerunFile, KeptFile] = {}
+    for name, path in files.items():
+        try:
+            with path.open("rb") as file:
+                kept[name] = KeptFile(file.read(KEEP_BYTES), path.stat().st_size)
+        except FileNotFoundError:
+            kept[name] = KeptFile(b"", 0)
+    return kept
 
 
 def _names(claim: Claim) -> Mapping[str, Any]:

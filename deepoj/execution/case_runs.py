@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,11 +77,27 @@ class ReadyProgram:
 
 
 class CaseRuns:
-    """The test runs of one attempt. ``limits`` are the program's, before a test widens them."""
+    """The test runs of one attempt. ``limits`` are the program's, before a test widens them. ``keep_error_bytes``: keep
+    each test's output (``output_of``), and so much of what it writes to standard error."""
 
-    def __init__(self, context: AttemptContext, program: ReadyProgram, prepared: Prepared, limits: RunLimits) -> None:
+    def __init__(
+        self,
+        context: AttemptContext,
+        program: ReadyProgram,
+        prepared: Prepared,
+        limits: RunLimits,
+        *,
+        keep_error_bytes: int | None = None,
+    ) -> None:
         self._context, self._program, self._prepared, self._limits = context, program, prepared, limits
         self._settings, self._problem = context.settings, program.claim.problem
+        self._keep_error_bytes = keep_error_bytes
+        #: verdicts of tests whose output stays in the directory
+        self._kept: frozenset[Verdict] = frozenset()
+        if keep_error_bytes is not None:
+            self._kept = frozenset(Verdict)
+        elif self._settings.keep_workdir:  # for a person to look at
+            self._kept = frozenset(Verdict) - {Verdict.ACCEPTED}
         #: the weakest isolation of any run
         self.isolation = context.box.isolation
         #: of this process's clock: while the program ran on at least one test, with the sandbox's own work
@@ -134,7 +150,7 @@ class CaseRuns:
     async def _run_case(self, number: int, *, alone_within_s: float | None = None) -> CaseRun | Infra:
         prepared, program = self._prepared, self._program
         case = prepared.plan.cases[number]
-        stdout = program.directory / f"{number}.stdout"
+        stdout = self._stdout(number)
         limits = self._limits
         if case.answer is not None:
             limits = exec_rules.for_answer(limits, prepared.path(case.answer).stat().st_size)
@@ -154,6 +170,7 @@ class CaseRuns:
             argv=(*argv, *case.args),
             files_in=(*files, *extra.values()),
             user_id=program.claim.user_id,
+            keep_stderr_bytes=max(spec.keep_stderr_bytes, self._keep_error_bytes or 0),
         )
         checker = prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
@@ -175,6 +192,16 @@ class CaseRuns:
             if not self._under_way:
                 self.run_s += trio.current_time() - self._began_s
 
+    def output_of(self, number: int) -> Path | None:
+        """Return where the output of a test is that has been run last; None: it went to an interactor."""
+        checker = self._prepared.plan.checker
+        if checker is not None and checker.interactive:
+            return None
+        return self._stdout(number) if self._interacting is None else self._interacting.output
+
+    def _stdout(self, number: int) -> Path:
+        return self._program.directory / f"{number}.stdout"
+
     # -- without an interactor
 
     async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path) -> CaseRun | Infra:
@@ -195,7 +222,7 @@ class CaseRuns:
             finding = await self._check_output(case, stdout)
         else:
             finding = CaseFinding(status, outcome.rule)
-            await trio.to_thread.run_sync(_tidy, stdout, status, self._settings.keep_workdir)
+            await trio.to_thread.run_sync(_tidy, stdout, status, self._kept)
         if isinstance(finding, Infra):
             return finding
         near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
@@ -211,18 +238,18 @@ class CaseRuns:
 
     async def _check_output(self, case: Case, stdout: Path) -> CaseFinding | Infra:
         """Decide whether the output of a program that ended well is right, by the problem's checker or by comparing."""
-        plan, keep = self._prepared.plan, self._settings.keep_workdir
+        plan, kept = self._prepared.plan, self._kept
         if plan.checker is not None:
             finding = await self._check(plan.checker, case, stdout)
             if not isinstance(finding, Infra):
-                await trio.to_thread.run_sync(_tidy, stdout, finding.status, keep)
+                await trio.to_thread.run_sync(_tidy, stdout, finding.status, kept)
             return finding
         way = way_of(plan, self._problem.compare)
         _, answer = self._files_of(case)
         if way is None or answer is None:
             return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
         return await trio.to_thread.run_sync(
-            functools.partial(_compare, way, answer, stdout, keep=keep, scored=plan.scored)
+            functools.partial(_compare, way, answer, stdout, kept=kept, scored=plan.scored)
         )
 
     # -- with an interactor or a multipass validator
@@ -292,11 +319,11 @@ class CaseRuns:
         return None if case.input is None else path(case.input), None if case.answer is None else path(case.answer)
 
 
-def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bool) -> CaseFinding:
+def _compare(way: Compare, answer: Path, stdout: Path, *, kept: Collection[Verdict], scored: bool) -> CaseFinding:
     """Compare, and remove the output, in one visit to a thread."""
     mismatch = compare_files(way, answer, stdout)
     status = Verdict.ACCEPTED if mismatch is None else Verdict.WRONG_ANSWER
-    _tidy(stdout, status, keep)
+    _tidy(stdout, status, kept)
     if mismatch is None:
         return CaseFinding(status, "ok")
     if scored and mismatch.share:
@@ -305,9 +332,9 @@ def _compare(way: Compare, answer: Path, stdout: Path, *, keep: bool, scored: bo
     return CaseFinding(status, "compare", mismatch, str(mismatch))
 
 
-def _tidy(stdout: Path, status: Verdict, keep: bool) -> None:
-    """Remove the output. ``keep``: leave an output that was not right for a person to look at."""
-    if not keep or status is Verdict.ACCEPTED:
+def _tidy(stdout: Path, status: Verdict, kept: Collection[Verdict]) -> None:
+    """Remove the output, but not of a test with one of the verdicts ``kept``."""
+    if status not in kept:
         stdout.unlink(missing_ok=True)
 
 

@@ -77,6 +77,8 @@ class Interacting:
         self._context, self._interactor, self._dir = context, interactor, directory
         self._problem, self._scored, self._settings = problem, scored, context.settings
         self._language = checkers.language_of(interactor.program)
+        #: what the program printed in the last pass, if it did not talk with an interactor
+        self.output = directory / "stdout"
         self._compiled = Checking(context, interactor, path, directory, problem=problem, scored=scored)
         #: the weakest isolation of any run
         self.isolation: Isolation = context.box.isolation
@@ -162,7 +164,7 @@ class Interacting:
     async def _check(self, one: _Pass, executable: Executable) -> Talked | Infra:
         """Run the program first, then the validator on its output."""
         where = f"test {one.talk.test}"
-        stdout = self._dir / "stdout"
+        stdout = self.output
         program = replace(one.talk.program, stdin=one.input, stdout_to=stdout)
         outcome = await self._context.run(program, "run")
         self.isolation = min(self.isolation, outcome.isolation)

@@ -1,4 +1,4 @@
-"""Judges the programs of verifications and of previews of rejudges, below what people wait for.
+"""Judges the programs of verifications, of previews of rejudges and of reruns, below what people wait for.
 
 Each kind is a queue of its own, claimed from its table like playground runs: its programs are no submissions, so
 nothing that counts, lists, marks, rejudges or deletes submissions can meet them. (As submissions with a purpose, each
@@ -27,7 +27,7 @@ from deepoj.nursery.scopes import Start, with_background_tasks
 from deepoj.ports.leases import BackgroundLeases
 from deepoj.words.background import MAX_ATTEMPTS, BackgroundClaim
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable
-from deepoj.words.results import Infra, Report
+from deepoj.words.results import Infra
 
 #: pause between two polls while nothing is due
 POLL_S = 2.0
@@ -42,8 +42,9 @@ _GIVE_BACK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BackgroundJudge[C: BackgroundClaim, O]:
-    """The child. ``judge`` returns None if the problem has another version by now; ``settle`` writes the outcome."""
+class BackgroundJudge[C: BackgroundClaim, O, R]:
+    """The child. ``judge`` returns what it found (``R``), or None if the problem has another version by now; ``settle``
+    writes that as the outcome."""
 
     store: BackgroundLeases[C, O]
     leases: Leases
@@ -51,8 +52,8 @@ class BackgroundJudge[C: BackgroundClaim, O]:
     owner: str
     #: those that this node judges, as known at the time of a claim
     languages: Collection[str]
-    judge: Callable[[C], Awaitable[Report | Infra | None]]
-    settle: Callable[[C, Report | Infra], Awaitable[None]]
+    judge: Callable[[C], Awaitable[R | Infra | None]]
+    settle: Callable[[C, R | Infra], Awaitable[None]]
     #: how many it judges at a time
     at_most: int = 1
     patience_s: float = PATIENCE_S
@@ -125,7 +126,7 @@ class BackgroundJudge[C: BackgroundClaim, O]:
                 with trio.move_on_after(_GIVE_BACK_S, shield=True), contextlib.suppress(StoreUnavailable):
                     await self.store.give_back(claim, counts=False, delay_s=0.0)
 
-    async def _settle(self, claim: C, judged: Report | Infra | None) -> None:
+    async def _settle(self, claim: C, judged: R | Infra | None) -> None:
         """Write the outcome, or give the claim back for another attempt. None: the sweeper ends the batch."""
         if judged is None or (isinstance(judged, Infra) and (judged.outage or claim.attempts < MAX_ATTEMPTS)):
             counts = isinstance(judged, Infra) and not judged.outage
@@ -133,7 +134,7 @@ class BackgroundJudge[C: BackgroundClaim, O]:
         else:
             await self.settle(claim, judged)
 
-    async def _kept_while(self, claim: C, judging: trio.CancelScope) -> Report | Infra | None:
+    async def _kept_while(self, claim: C, judging: trio.CancelScope) -> R | Infra | None:
         """Judge while the lease is extended; cancel ``judging`` when the lease is lost."""
         keeping = trio.CancelScope()
 
@@ -145,7 +146,7 @@ class BackgroundJudge[C: BackgroundClaim, O]:
                         if not await self.store.extend(claim, self.leases.lease_s):
                             judging.cancel()
 
-        async def work(start: Start) -> Report | Infra | None:
+        async def work(start: Start) -> R | Infra | None:
             start(keep)
             try:
                 return await self._tried(claim)
@@ -154,7 +155,7 @@ class BackgroundJudge[C: BackgroundClaim, O]:
 
         return await with_background_tasks(work)
 
-    async def _tried(self, claim: C) -> Report | Infra | None:
+    async def _tried(self, claim: C) -> R | Infra | None:
         try:
             return await self.judge(claim)
         except (BlobsUnavailable, BlobMissing, BoxBroken) as breakage:

@@ -239,6 +239,9 @@ class Metrics:
             "worker_preview_jobs_total", "Submissions judged for previews of rejudges", "result"
         )
 
+        #: shown, failed; refused: another node has taken it, or its submission is gone
+        self.reruns = to.counter("worker_reruns_total", "Tests run again to show their output", "result")
+
         self.live_tests = to.counter("worker_live_tests_total", "Ended tests shown while judging goes on", "result")
 
         self.stream_consume = to.counter("worker_stream_consume_total", "Entries read", "status", "reason")

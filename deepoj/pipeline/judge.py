@@ -1,6 +1,6 @@
 """Step 5: judge a claimed submission: compile it in the sandbox, run each test there, compare, explain.
 
-``execution.attempt`` does all of it; this step gives it a directory and sorts its failures.
+``execution.attempt`` does all of it, in a directory of its own, and sorts its failures.
 
 Whose fault is a failure? Everything that the contestant's program or source can cause is a verdict. Everything else is
 ``Infra``, to be tried again, or a breakage that is raised.
@@ -26,17 +26,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import trio
-
-from deepoj.execution.attempt import Attempt
+from deepoj.execution.attempt import attempted
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.workdir import AttemptDir, trouble_of
-from deepoj.judging import compare as comparing
-from deepoj.judging import outputs
-from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.reuse import Former
 from deepoj.ports.testdata import TestData
-from deepoj.words.errors import TestDataBroken
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Infra, Report, TestResult
 
@@ -57,22 +50,4 @@ async def judge(
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: from the ports; they say nothing about the program.
     """
-    language = outputs.language_of(claim.language)
-    if language is None:
-        return Infra("unknown_language", f"this node has no language '{claim.language}'")
-    if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
-        return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
-    try:
-        directory = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
-    except OSError as error:
-        return trouble_of(error, outage=True)  # nothing of this job has been examined yet
-    attempt = Attempt(context, claim, language, directory.path, former=former, on_test=on_test)
-    try:
-        return await attempt.judge(test_data)
-    except OSError as error:
-        return trouble_of(error)
-    except TestDataBroken as error:
-        return Infra("test_data_broken", str(error))
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(directory.close, context.settings.keep_workdir)
+    return await attempted(context, claim, lambda attempt: attempt.judge(test_data), former=former, on_test=on_test)

@@ -26,7 +26,7 @@ class LeaseStore(Protocol):
 
 class BackgroundLeases[C: BackgroundClaim, O](Protocol):
     """Claims and outcomes of programs that nodes judge with slots that submissions leave: those of verifications
-    (``ExampleLeases``) and of previews (``PreviewLeases``). Raises StoreUnavailable.
+    (``ExampleLeases``) and of previews (``PreviewLeases``), and reruns (``RerunLeases``). Raises StoreUnavailable.
 
     Only the database's clock counts. Only the holder of the current attempt with a valid lease may extend it, write the
     outcome or give the work back.

@@ -47,6 +47,7 @@ from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.preview_rejudge import PreviewPages
 from deepoj.web.pages.problems import ProblemPages
 from deepoj.web.pages.profiles import ProfilePages
+from deepoj.web.pages.reruns import RerunPages
 from deepoj.web.pages.runbook import RunbookPages
 from deepoj.web.pages.submissions import SubmissionPages
 from deepoj.web.pages.system import SystemPages
@@ -96,6 +97,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         OwnDataPages(context, app.auth, app.limits, visitors, pages, account=account),
         ManageStatementPages(context, visitors, pages),
         PreviewPages(context, visitors, pages),
+        RerunPages(context, visitors, pages),
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from deepoj.web.shown import memory, milliseconds
+from deepoj.words.reruns import RerunOutcome
 from deepoj.words.results import Verdict
 
 type Translate = Callable[[str], str]
@@ -100,6 +101,16 @@ def of_submission(result: Mapping[str, Any], translate: Translate) -> Iterator[s
 
 def _tests(result: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return result.get("tests") or ()
+
+
+def of_rerun(test: str, outcome: RerunOutcome, translate: Translate) -> str:
+    """Return why the rerun of a test has its verdict; empty if it is accepted, and where nothing is known."""
+    row = {"status": outcome.status, "reason": outcome.reason.get("rule"), "checker_message": outcome.message}
+    if outcome.status is None:
+        return ""
+    if row["reason"] == "compile":
+        return _of_reason(outcome.reason, translate)
+    return _of_test({**row, "signal_class": outcome.reason.get("signal_class")}, outcome.reason, translate)
 
 
 def of_run(data: Mapping[str, Any], translate: Translate) -> Iterator[str]:

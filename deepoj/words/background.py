@@ -1,4 +1,4 @@
-"""Judging that no user waits for, in tables of its own: submissions of verifications and of previews."""
+"""Judging that no user waits for, in tables of its own: submissions of verifications and of previews, and reruns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SetterQuota:
 class BackgroundClaim(Sources):
     """The right to make one attempt at a program while the lease is valid."""
 
-    #: the verification or the preview, and the program's place in it
+    #: the verification or the preview, and the program's place in it; a rerun is a batch of its own
     batch_id: int
     place: int
     attempt_id: int

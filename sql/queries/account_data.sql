@@ -85,6 +85,7 @@ previewed AS (
         changed_at = now()
     WHERE job_id = ANY (ARRAY (SELECT job_id FROM due)) AND (state <> 'done' OR result IS NOT NULL)
 ),
+rerun AS (DELETE FROM reruns WHERE job_id = ANY (ARRAY (SELECT job_id FROM due))),
 former AS (
     UPDATE judgings SET result = jsonb_set(result, '{compile,output}', '""')
     WHERE job_id = ANY (ARRAY (SELECT job_id FROM due)) AND result #> '{compile,output}' IS NOT NULL

@@ -82,6 +82,7 @@ DROP FUNCTION IF EXISTS release_contest(bigint, bigint);
 DROP FUNCTION IF EXISTS is_judging_withheld(bigint, bigint, integer);
 DROP FUNCTION IF EXISTS settle_mark(submissions, text);
 DROP FUNCTION IF EXISTS override_of(bigint, integer);
+DROP TABLE IF EXISTS reruns;
 DROP TABLE IF EXISTS contest_reviews;
 DROP FUNCTION IF EXISTS mark_contest(bigint);
 DROP FUNCTION IF EXISTS contest_hides_results(bigint);

@@ -271,6 +271,7 @@ def _house[S](
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
         admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,
         ready=ready, settings=settings, metrics=metrics, verifications=ports.verifications, previews=ports.previews,
+        reruns=ports.reruns,
         contests=ports.contests, contest_rejudges=ports.contest_rejudges, contest_setup=ports.contest_setup,
         ledgers=ContestLedgers(ports.contests),
         live_languages=lambda: live[0], github=github, live=streams, vet=vet, render_edits=render_edits,

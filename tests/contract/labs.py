@@ -150,6 +150,7 @@ _TIMES = {
     "verified_examples": ("due_at", "changed_at"),
     "previews": ("created_at", "judged_at"),
     "preview_jobs": ("due_at", "changed_at", "avoid_until"),
+    "reruns": ("created_at", "due_at", "finished_at"),
     "contests": ("start_at", "thaw_at", "started_at", "frozen_at", "ended_at", "thawed_at"),
 }
 

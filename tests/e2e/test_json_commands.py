@@ -43,7 +43,7 @@ ELSEWHERE = {
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password",
     "admin set-roles", "admin groups list", "admin groups create", "admin groups rename", "admin groups remove",
     "admin groups add", "admin groups take-out", "backup", "restore", "login",
-    "logout", "submit", "status", "run", "problems", "languages", "problem show", "problem replace",
+    "logout", "submit", "status", "run", "rerun", "problems", "languages", "problem show", "problem replace",
     "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",

@@ -21,6 +21,7 @@ from deepoj.ports.playground import CustomRuns, RunLeases
 from deepoj.ports.previews import PreviewLeases, Previews
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
+from deepoj.ports.reruns import RerunLeases, Reruns
 from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
 from deepoj.ports.statements import Statements
@@ -102,6 +103,10 @@ class Store(Protocol):
     def previews(self) -> Previews: ...
     @property
     def preview_leases(self) -> PreviewLeases: ...
+    @property
+    def reruns(self) -> Reruns: ...
+    @property
+    def rerun_leases(self) -> RerunLeases: ...
 
 
 class MemoryPorts:
@@ -139,3 +144,5 @@ class MemoryPorts:
         self.contest_setup: ContestSetup = NoContestSetup()
         self.previews: Previews = memory.previews
         self.preview_leases: PreviewLeases = memory.previews
+        self.reruns: Reruns = memory.reruns
+        self.rerun_leases: RerunLeases = memory.reruns

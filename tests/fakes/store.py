@@ -70,6 +70,7 @@ from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
 from tests.fakes.previews import MemoryPreviews, PreviewRow
+from tests.fakes.reruns import MemoryReruns, RerunRow
 from tests.fakes.runs import MemoryRuns
 from tests.fakes.statements import MemoryStatements
 from tests.fakes.verifications import MemoryVerifications, VerificationRow
@@ -189,6 +190,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     kept_statements: dict[int, tuple[str, int, StatementSet]] = field(default_factory=dict)
     kept_verifications: list[VerificationRow] = field(default_factory=list)
     kept_previews: list[PreviewRow] = field(default_factory=list)
+    kept_reruns: list[RerunRow] = field(default_factory=list)
     token_rows: dict[str, AccessTokenRow] = field(default_factory=dict)
     statement_edits: dict[int, StatementEdits] = field(default_factory=dict)
     #: problem → until when a node renders its statements
@@ -205,6 +207,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             "outbox": 4000,
             "verification": 1,
             "preview": 1,
+            "rerun": 1,
         }
     )
     _broken: dict[str, bool] = field(default_factory=dict)
@@ -226,6 +229,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     def previews(self) -> MemoryPreviews:
         """The tables of previews."""
         return MemoryPreviews(self, self.kept_previews)
+
+    @property
+    def reruns(self) -> MemoryReruns:
+        """The table of reruns."""
+        return MemoryReruns(self, self.kept_reruns)
 
     @property
     def ports(self) -> MemoryPorts:
@@ -1172,6 +1180,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self._keys = {key: job_id for key, job_id in self._keys.items() if job_id not in gone}
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
         self.previews.forget_jobs(gone)
+        self.reruns.forget_jobs(gone)
 
     # -- dead letters
 
@@ -1322,6 +1331,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
 
     def _drop_previews(self, job_id: str) -> None:
         self.previews.drop_source(job_id)
+        self.reruns.forget_jobs((job_id,))
 
     def _note_preview(self, row: Row, event: str, preview_id: int, *, owner: str | None, isolation: str | None) -> None:
         is_opening, is_end = event == "rejudged", event == "finalized"

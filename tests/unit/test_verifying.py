@@ -46,7 +46,7 @@ class Scene:
     gate: Gate = field(default_factory=Gate)
     judged: list[str] = field(default_factory=list)
 
-    def node(self, judge: Judging | None = None) -> BackgroundJudge[ExampleClaim, ExampleOutcome]:
+    def node(self, judge: Judging | None = None) -> BackgroundJudge[ExampleClaim, ExampleOutcome, Report]:
         async def accept(claim: ExampleClaim) -> Report | Infra | None:
             await trio.lowlevel.checkpoint()
             self.judged.append(example_of_json(claim.example).name)

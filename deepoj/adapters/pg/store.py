@@ -28,6 +28,7 @@ from deepoj.adapters.pg.previews import PgPreviews
 from deepoj.adapters.pg.problems import PgProblems
 from deepoj.adapters.pg.rejudges import PgRejudges
 from deepoj.adapters.pg.repair import PgStrays
+from deepoj.adapters.pg.reruns import PgReruns
 from deepoj.adapters.pg.retention import PgRetention
 from deepoj.adapters.pg.roster import PgRoster
 from deepoj.adapters.pg.schema import PgSchema
@@ -78,6 +79,7 @@ class PgStore:
         self.contest_rejudges = PgContestRejudges(pool)
         self.contest_setup = PgContestSetup(pool)
         self.previews = self.preview_leases = PgPreviews(pool)
+        self.reruns = self.rerun_leases = PgReruns(pool)
         self.schema = PgSchema(pool)
 
     @classmethod

@@ -100,7 +100,11 @@ class ManageContestSubmissionPages:
         if submission is None:
             raise refused or Refused(ApiError.NO_SUCH_JOB)
         problem = await self._context.contests.taken_problem(reading.contest.id, submission.problem_id)
-        body: dict[str, Any] = {"status": found.found or "Judging", "data": submission.result}
+        body: dict[str, Any] = {
+            "job_id": submission.job_id,
+            "status": found.found or "Judging",
+            "data": submission.result,
+        }
         done = request.args.get("done", "")
         return self._pages.html_with_refusal(
             "manage_contest_submission.html",

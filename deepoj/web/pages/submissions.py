@@ -225,6 +225,7 @@ def result_values(
         "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
         "explanation": list(sentences.of_submission(result, translate)),
         "compiled": result.get("compile"),
+        "rerun_path": f"/submissions/{body['job_id']}/reruns" if is_whole else "",
         "result": result,
         "groups": result.get("groups") or [],
         "problem": problem,

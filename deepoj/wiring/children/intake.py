@@ -1,5 +1,5 @@
 """The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, precompiling
-headers, the consumer, taking custom runs, judging for verifications and previews."""
+headers, the consumer, taking custom runs, judging for verifications, previews and reruns."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
             children.append(Child(name="runs", run=take, restart_on=AWAY))
         children.append(Child(name="verify", run=jobs.verifying, restart_on=AWAY))
         children.append(Child(name="previews", run=jobs.previewing, restart_on=AWAY))
+        children.append(Child(name="reruns", run=jobs.rerunning, restart_on=AWAY))
     return children
 
 
@@ -166,6 +167,7 @@ def _api_context(parts: Parts) -> ApiContext:
         rehearsals=parts.rehearsals,
         verifications=store.verifications,
         previews=store.previews,
+        reruns=store.reruns,
         contests=store.contests,
         contest_rejudges=store.contest_rejudges,
         contest_setup=store.contest_setup,

@@ -28,6 +28,7 @@ from deepoj.pipeline.judge import judge
 from deepoj.pipeline.preview import settle_preview_job
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.rejudge import former
+from deepoj.pipeline.rerun import run_test_again, settle_rerun
 from deepoj.pipeline.verify import settle_example
 from deepoj.playground.attempt import run_custom
 from deepoj.ports.problems import Problems
@@ -41,12 +42,15 @@ from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim, CustomReport
 from deepoj.words.previews import PreviewClaim, PreviewOutcome
 from deepoj.words.problems import Problem
+from deepoj.words.reruns import RerunClaim, RerunOutcome
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
 from deepoj.words.verifications import ExampleClaim
 
 #: subdirectory of the workspace: a directory per attempt
 ATTEMPTS = "attempts"
+#: of reruns, for which a person waits: patience beside submissions, and pause between polls
+RERUN_PATIENCE_S, RERUN_POLL_S = 10.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +67,11 @@ class JobParts:
     #: None where custom runs are disabled
     run_intake: RunIntake | None
     #: judges what packages promise, with slots that submissions leave
-    verifying: BackgroundJudge[ExampleClaim, ExampleOutcome]
+    verifying: BackgroundJudge[ExampleClaim, ExampleOutcome, Report]
     #: judges submissions again for previews of rejudges, with such slots as well
-    previewing: BackgroundJudge[PreviewClaim, PreviewOutcome]
+    previewing: BackgroundJudge[PreviewClaim, PreviewOutcome, Report]
+    #: runs single tests again for people who wait, with such slots as well
+    rerunning: BackgroundJudge[RerunClaim, RerunOutcome, RerunOutcome]
     #: the kinds of work that the node takes, with their intakes
     work: Sequence[LeasedWork[Any, Any]]
     #: precompiled headers; None where they are disabled
@@ -101,13 +107,17 @@ class ClaimJudge:
         problem = await self._problem_of(claim)
         if problem is None:
             return None
-        problem = replace(
-            problem,
-            time_limit_ms=claim.time_limit_ms or problem.time_limit_ms,
-            memory_limit_mb=claim.memory_limit_mb or problem.memory_limit_mb,
-        )
+        problem = _limited(problem, claim)
         reusable = None if claim.former is None else former_of(claim.former)
         return await self._judge_background("preview", claim, problem, reusable)
+
+    async def rerun(self, claim: RerunClaim) -> RerunOutcome | Infra | None:
+        """Run a test of a submission again; None: its problem has another version by now."""
+        problem = await self._problem_of(claim)
+        if problem is None:
+            return None
+        job = self._background_job("rerun", claim, _limited(problem, claim))
+        return await run_test_again(self.context, self.data, job, claim.test)
 
     async def _problem_of(self, claim: BackgroundClaim) -> Problem | None:
         problem = await self.problems.problem(claim.problem_id)
@@ -116,10 +126,12 @@ class ClaimJudge:
     async def _judge_background(
         self, kind: str, claim: BackgroundClaim, problem: Problem, reusable: Former | None = None
     ) -> Report | Infra | None:
+        return await judge(self.context, self.data, self._background_job(kind, claim, problem), former=reusable)
+
+    def _background_job(self, kind: str, claim: BackgroundClaim, problem: Problem) -> Claim:
         job_id = f"{kind}-{claim.batch_id}-{claim.place}"
         attempt_id, owner = claim.attempt_id, claim.lease_owner
-        job = example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)
-        return await judge(self.context, self.data, job, former=reusable)
+        return example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)
 
     async def run_claim(self, claim: CustomClaim) -> CustomReport | Infra:
         return await run_custom(self.context, claim)
@@ -216,8 +228,28 @@ def job_parts(
             settle=partial(settle_preview_job, store.preview_leases, metrics),
             at_most=max(1, leases.slots - 1),
         ),
+        rerunning=BackgroundJudge(
+            store=store.rerun_leases,
+            leases=leases,
+            gate=gate,
+            owner=cfg.consumer,
+            languages=languages,
+            judge=judge_of.rerun,
+            settle=partial(settle_rerun, store.rerun_leases, metrics),
+            patience_s=RERUN_PATIENCE_S,
+            poll_s=RERUN_POLL_S,
+        ),
         work=work,
         headers=headers,
+    )
+
+
+def _limited(problem: Problem, claim: PreviewClaim | RerunClaim) -> Problem:
+    """Return the problem with the limits that the submission's contest gives it."""
+    return replace(
+        problem,
+        time_limit_ms=claim.time_limit_ms or problem.time_limit_ms,
+        memory_limit_mb=claim.memory_limit_mb or problem.memory_limit_mb,
     )
 
 

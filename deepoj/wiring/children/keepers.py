@@ -27,6 +27,7 @@ from deepoj.pipeline.dlq import measure
 from deepoj.pipeline.preview import sweep_previews
 from deepoj.pipeline.progress import sweep as sweep_live
 from deepoj.pipeline.rejudge import go_on
+from deepoj.pipeline.rerun import sweep_reruns
 from deepoj.playground.lease import sweep_runs
 from deepoj.webhooks.delivery import forget
 from deepoj.wiring import settings
@@ -48,7 +49,7 @@ INFLIGHT_PERIOD_S = 0.25
 REJUDGE_PERIOD_S = 2.0
 #: period of deleting live results left by nodes that died
 LIVE_SWEEP_PERIOD_S = 600.0
-#: period of the sweeper of custom runs
+#: period of the sweepers of custom runs and of reruns
 RUN_SWEEP_PERIOD_S = 2.0
 #: period of ending verifications and previews of rejudges
 VERIFY_SWEEP_PERIOD_S = 2.0
@@ -88,6 +89,7 @@ def keepers(parts: Parts) -> list[Child]:
             loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs),
             loop("verifications", VERIFY_SWEEP_PERIOD_S, rounds.sweep_verifications),
             loop("previews kept", VERIFY_SWEEP_PERIOD_S, rounds.sweep_previews),
+            loop("reruns kept", RUN_SWEEP_PERIOD_S, rounds.sweep_reruns),
         ]
     if Role.DISPATCHER in roles:
         children += [
@@ -244,6 +246,9 @@ class _Rounds:
 
     async def sweep_previews(self) -> None:
         await sweep_previews(self.parts.adapters.store.preview_leases, self.parts.metrics)
+
+    async def sweep_reruns(self) -> None:
+        await sweep_reruns(self.parts.adapters.store.rerun_leases, settings.run_keeping(self.parts.cfg).keep_s)
 
     async def forget_webhooks(self) -> None:
         await forget(self.parts.adapters.store.webhooks, self.parts.cfg.api.webhooks.keep_days * DAY_S)
