@@ -97,6 +97,8 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/problems/{problem}/rejudge-previews/{preview}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/apply", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/cancel", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/submissions/{job}/reruns", (401, 401, 403, 403, 400)),  # no test is named
+    ("GET", "/api/v1/submissions/{job}/reruns/{rerun}", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/problems/{problem}/rejudges", (401, 401, 403, 403, 200)),
     # there are no contests in this store: tests/contests/test_routes.py
     ("GET", "/api/v1/contests", (200, 200, 200, 200, 200)),
@@ -184,6 +186,8 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("GET", "/api/v1/problems/{problem}/rejudge-previews/{preview}"): (404, 403, 404, 403),
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/apply"): (404, 403, 404, 403),
     ("POST", "/api/v1/problems/{problem}/rejudge-previews/{preview}/cancel"): (404, 403, 404, 403),
+    ("POST", "/api/v1/submissions/{job}/reruns"): (400, 403, 400, 403),
+    ("GET", "/api/v1/submissions/{job}/reruns/{rerun}"): (404, 403, 404, 403),
     ("GET", "/api/v1/problems/{problem}/rejudges"): (200, 403, 200, 403),
     ("DELETE", "/api/v1/problems/{problem}"): (409, 403, 403, 403),
     ("POST", "/api/v1/problems"): (200, 200, 403, 403),
@@ -260,8 +264,8 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     await home.ports.groups.add_members(group.id, ["subject"], by="root")
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
-        "file": "a.png", "group": str(group.id), "preview": "1", "contest": "finals", "label": "A", "team": "1",
-        "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
+        "file": "a.png", "group": str(group.id), "preview": "1", "rerun": "1", "contest": "finals", "label": "A",
+        "team": "1", "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
         # streams of ended jobs end at once
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
@@ -298,6 +302,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "/requeue": {},
     "/discard": {},
     "/password": {},
+    "/reruns": {"test": ""},
     "/tokens": {"name": "x", "password": "wrong"},
 }
 

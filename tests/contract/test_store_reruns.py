@@ -151,3 +151,13 @@ async def test_a_rerun_that_no_node_finishes_ends_with_the_reason(scene: Scene) 
 async def test_a_rerun_of_an_unknown_submission_is_refused(scene: Scene) -> None:
     unknown = "00000000-0000-4000-8000-000000000000"
     assert await scene.reruns.take_rerun(unknown, "1", by=scene.by) is RerunRefusal.UNKNOWN
+
+
+async def test_an_erased_source_takes_its_reruns_with_it(scene: Scene) -> None:
+    number = await scene.taken()
+    submission = await scene.lab.store.submissions.submission(scene.job_id)
+    assert submission is not None
+    await scene.lab.store.account_data.erase(submission.user_id, by=None)
+    assert await scene.lab.store.account_data.erase_sources(9) == 1
+    assert await scene.reruns.rerun(number, KEEP_S) is None
+    assert await scene.reruns.take_rerun(scene.job_id, "1", by=scene.by) is RerunRefusal.UNKNOWN

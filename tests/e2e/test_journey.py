@@ -194,6 +194,7 @@ STILL = {
     "oldest_age_seconds": "0 when nothing waits",
     "rejudge_previews_running": "0 without a preview",
     "worker_preview_jobs_total": "there is no preview",
+    "worker_reruns_total": "the jury looks at no output",
     "scheduler_db_gc_total": "the gc is off unless it is asked for",
     "scheduler_object_gc_total": "the gc is off unless it is asked for",
     "scheduler_stream_trim_total": "the gc is off unless it is asked for",

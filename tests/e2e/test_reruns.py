@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from tests.e2e.cluster import Servers, deployed
 from tests.e2e.conftest import House
-from tests.e2e.nodes import ACCEPTED, VERDICT_S, WRONG, bearer, package, until
+from tests.e2e.nodes import ACCEPTED, SLEEPS, VERDICT_S, WRONG, bearer, family, package, until
 from tests.e2e.test_rejudge import asked, audited
 
 CASES = {
@@ -77,3 +81,76 @@ def test_a_refused_source_shows_the_compiler(house: House) -> None:
     assert (found["status"], found["files"]) == ("Compile Error", [])
     assert "error" in found["compile_output"]
     assert ACCEPTED not in found["compile_output"]
+
+
+REFEREE = """
+import sys
+secret = int(open(sys.argv[1]).read())
+for turn in range(3):
+    guess = int(sys.stdin.readline())
+    print("right" if guess == secret else "no", flush=True)
+    if guess == secret:
+        sys.exit(42)
+open(sys.argv[3] + "/judgemessage.txt", "w").write("three guesses were wrong")
+sys.exit(43)
+"""
+GUESSES = """
+#include <cstdio>
+int main() {
+    char word[9];
+    for (int guess = 0; guess < 3; guess++) {
+        std::printf("%d\\n", guess);
+        std::fflush(stdout);
+        std::scanf("%8s", word);
+    }
+    std::fputs("lost", stderr);
+}
+"""
+
+
+@pytest.mark.full
+def test_an_interactive_test_shows_what_its_interactor_says(house: House) -> None:
+    node, token = house.node, house.node.token()
+    cases = {
+        "problem.yaml": "name: Guess\nvalidation: custom interactive\n",
+        "data/secret/1.in": "7\n",
+        "data/secret/1.ans": "",
+        "output_validators/referee/referee.py": REFEREE,
+    }
+    job_id = node.submit(token, node.problem(token, data=package(cases)), GUESSES)
+    assert node.verdict(token, job_id)["status"] == "Wrong Answer"
+    found = rerun(house, token, job_id, "secret/1")
+    assert (found["status"], found["interactive"]) == ("Wrong Answer", True)
+    assert found["message"] == "three guesses were wrong"
+    assert files(found) == {"input": "7\n", "answer": "", "error": "lost"}
+
+
+@pytest.mark.full
+def test_a_rerun_whose_node_is_killed_is_shown_by_another(servers: Servers, tmp_path: Path) -> None:
+    deployment = deployed(servers)
+    with deployment.node(tmp_path / "front", "--roles", "api,dispatcher,scheduler") as front:
+        token = front.token()
+        with deployment.node(tmp_path / "first", "--roles", "worker", port="worker") as first:
+            problem_id = front.problem(token, data=package(CASES), time_limit_ms=10_000)
+            job_id = front.submit(token, problem_id, ACCEPTED)
+            assert front.verdict(token, job_id)["status"] == "Accepted"
+            deployment.becomes(job_id, SLEEPS)
+            path = f"/api/v1/submissions/{job_id}/reruns"
+            asked_for = front.client.post(path, json={"test": "secret/2"}, headers=bearer(token)).raise_for_status()
+            number = asked_for.json()["id"]
+
+            def state() -> str:
+                return str(front.client.get(f"{path}/{number}", headers=bearer(token)).json()["state"])
+
+            until(lambda: state() == "running", within_s=VERDICT_S, what="the first attempt")
+            for process in family(psutil.Process(first.process.pid)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        assert state() == "running"
+        deployment.becomes(job_id, ACCEPTED)
+        deployment.ask("UPDATE reruns SET due_at = now()")
+        with deployment.node(tmp_path / "second", "--roles", "worker", port="worker"):
+            until(lambda: state() == "done", within_s=VERDICT_S, what="the second attempt")
+        found = front.client.get(f"{path}/{number}", headers=bearer(token)).json()
+        assert files(found)["output"] == "9"
+        assert deployment.ask("SELECT attempt_id, attempts FROM reruns").strip() == "2|2"

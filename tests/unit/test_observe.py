@@ -61,6 +61,7 @@ worker_testcase_cache_total worker result
 worker_compile_cache_total worker result
 worker_live_tests_total worker result
 worker_preview_jobs_total worker result
+worker_reruns_total worker result
 api_connections api
 api_connections_evicted_total api reason
 api_connections_refused_total api reason

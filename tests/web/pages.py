@@ -3,7 +3,7 @@
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
 member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
 ``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account), ``{preview}`` (of a rejudge of
-the problem), ``{chapter}`` (of the runbook).
+the problem), ``{chapter}`` (of the runbook), ``{rerun}`` (of a test of the submission; ``{kept}``: one of its files).
 """
 
 from __future__ import annotations
@@ -94,11 +94,14 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/manage/rehearsal", who=Who.ADMIN, name="manage-rehearsal"),
     Shown(path="/nowhere", who=Who.STRANGER, status=404, name="not-found"),
     Shown(path="/submissions/{accepted}", who=Who.OTHER, status=403, name="forbidden"),
+    Shown(path="/submissions/{wrong}", who=Who.ADMIN, name="submission-wrong-setter"),
+    Shown(path="/submissions/{wrong}/reruns/{rerun}", who=Who.ADMIN, name="submission-rerun"),
 )
 
 #: pages that are not shown by themselves: streams, files, what leads elsewhere, what this site has none of
 NOT_SHOWN = (
     "/submissions/{job}/events",
+    "/submissions/{job}/reruns/{rerun}/{kept}",
     "/playground/{run}/events",
     "/problems/{problem}/run",
     "/problems/{problem}/samples",
@@ -196,6 +199,25 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/submissions/{job}", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
     Right(method="GET", path="/submissions/{waiting}", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
     Right(method="GET", path="/submissions/{job}/events", statuses=(LOGIN, 200, 403, 200), roles=(200, 403, 200, 403)),
+    Right(
+        method="POST",
+        path="/submissions/{job}/reruns",
+        statuses=(LOGIN, 403, 403, 303),
+        roles=(303, 403, 303, 403),
+        fields={"test": "secret/1"},
+    ),
+    Right(
+        method="GET",
+        path="/submissions/{job}/reruns/{rerun}",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
+    Right(
+        method="GET",
+        path="/submissions/{job}/reruns/{rerun}/{kept}",
+        statuses=(LOGIN, 403, 403, 200),
+        roles=(200, 403, 200, 403),
+    ),
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
     Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),

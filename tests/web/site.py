@@ -107,6 +107,22 @@ def _ids(node: Node) -> dict[str, str]:
         return bool(node.client.get(f"{previews}/{preview}", headers=admin).json()["state"] == "ready")
 
     until(is_ready, within_s=VERDICT_S, what="the preview")
-    others = {"group": str(group), "run": run, "user": str(user), "member": NAMES[Who.MEMBER], "act": "disable"}
-    others["chapter"] = "2"
+    reruns = f"/api/v1/submissions/{ids['wrong']}/reruns"
+    judged = node.verdict(str(admin["Authorization"]).partition(" ")[2], ids["wrong"])["data"]["tests"]
+    named = {"test": next(test["name"] for test in judged if test["status"] == "Wrong Answer")}
+    rerun = node.client.post(reruns, json=named, headers=admin).raise_for_status().json()["id"]
+    until(
+        lambda: node.client.get(f"{reruns}/{rerun}", headers=admin).json()["state"] == "done",
+        within_s=VERDICT_S,
+        what="the rerun",
+    )
+    others = {
+        "rerun": str(rerun),
+        "group": str(group),
+        "run": run,
+        "user": str(user),
+        "member": NAMES[Who.MEMBER],
+        "act": "disable",
+    }
+    others |= {"chapter": "2", "rerun": str(rerun)}
     return {"problem": str(problem), "preview": str(preview), "job": ids["accepted"], **ids, **others}

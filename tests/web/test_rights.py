@@ -13,6 +13,7 @@ from deepoj.api.route import is_page
 from deepoj.words.accounts import UserRole
 from deepoj.words.previews import Preview
 from deepoj.words.rejudges import EVERYTHING
+from deepoj.words.reruns import KeptFile, RerunFile, RerunOutcome
 from tests.api.house import House, house
 from tests.api.test_rights import _ended_run
 from tests.unit.makers import a_report
@@ -43,6 +44,8 @@ async def furnished(
         "problem": str(problem),
         "preview": await _cancelled_preview(home, problem),
         "job": job,
+        "rerun": await ended_rerun(home, job, RerunOutcome(files={RerunFile.OUTPUT: KeptFile(b"5", 1)})),
+        "kept": "output",
         "waiting": await add_submission(home, "member", problem),
         "run": await _ended_run(home, await home.token_of("member")),
         "user": str((await home.account("subject")).id),
@@ -67,6 +70,16 @@ async def _cancelled_preview(home: House, problem: int) -> str:
     assert isinstance(preview, Preview)
     await previews.cancel_preview(problem, preview.id, by=by)
     return str(preview.id)
+
+
+async def ended_rerun(home: House, job_id: str, outcome: RerunOutcome) -> str:
+    """Return a rerun of a test of a submission that a node has ended with this outcome."""
+    by, ports = (await home.account("rerunner")).id, home.ports
+    number = await ports.reruns.take_rerun(job_id, "secret/1", by=by)
+    claim = await ports.rerun_leases.claim("node", 60.0, 2, ("cpp17",))
+    assert claim is not None
+    assert await ports.rerun_leases.finish(claim, outcome)
+    return str(number)
 
 
 @pytest.mark.parametrize("right", RIGHTS, ids=str)
