@@ -25,6 +25,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, may
 from deepoj.api.signing_in import SigningIn
 from deepoj.contests.views import JURY, ContestViewer
+from deepoj.ports.contests import Contests
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest
 
@@ -87,11 +88,9 @@ class ContestCallers:
         return contest, viewer
 
     async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:
-        """Return as whom an account sees a contest; None: it does not see it."""
-        if user is not None and may(user, Right.RUN_CONTESTS, contest.created_by):
-            return JURY
-        team_id = None if user is None else await self._contests.team_of(contest.id, user.id)
-        return ContestViewer(team_id=team_id) if team_id is not None or contest.rules.is_public else None
+        """Return as whom an account sees a contest; None: it does not see it. One of the jury is of no team here."""
+        viewer = await contest_viewer(self._contests, user, contest)
+        return JURY if viewer is not None and viewer.is_jury else viewer
 
     def recheck(self, user: User | None, contest: Contest, viewer: ContestViewer) -> Callable[[], Awaitable[bool]]:
         """Return a function that checks again later whether the request's account still sees the contest so."""
@@ -120,6 +119,15 @@ class ContestCallers:
     def _digest(self, username: str, password: str) -> bytes:
         sent = f"{self._auth.address()} {len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
+
+
+async def contest_viewer(contests: Contests, user: User | None, contest: Contest) -> ContestViewer | None:
+    """Return as whom an account sees a contest; None: it does not see it. Raises StoreUnavailable."""
+    is_jury = user is not None and may(user, Right.RUN_CONTESTS)
+    team_id = None if user is None else await contests.team_of(contest.id, user.id)
+    is_own = user is not None and contest.created_by == user.id
+    is_seen = contest.rules.is_public or is_jury or is_own or team_id is not None
+    return ContestViewer(is_jury=is_jury, team_id=team_id) if is_seen else None
 
 
 def _basic(header: str | None) -> tuple[str, str] | None:

@@ -34,6 +34,7 @@ from deepoj.accounts.teams import (
 from deepoj.api.administering import Administering
 from deepoj.api.body import text
 from deepoj.api.codes import CodedError
+from deepoj.api.contest_callers import contest_viewer
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -158,14 +159,10 @@ class Contesting:
     async def find(self, key: str, user: User | None) -> ContestSight:
         """Return a contest that the caller sees; a contest that is not public is not there for others."""
         contest = await self._contests.contest(key)
-        if contest is None:
+        viewer = None if contest is None else await contest_viewer(self._contests, user, contest)
+        if contest is None or viewer is None:
             raise Refused(ContestError.NO_SUCH_CONTEST)
-        is_jury = _is_jury(user)
-        team_id = None if user is None else await self._contests.team_of(contest.id, user.id)
-        is_own = user is not None and contest.created_by == user.id
-        if not (contest.rules.is_public or is_jury or is_own or team_id is not None):
-            raise Refused(ContestError.NO_SUCH_CONTEST)
-        return ContestSight(contest, ContestViewer(is_jury=is_jury, team_id=team_id))
+        return ContestSight(contest, viewer)
 
     async def run(self, key: str, user: User) -> Contest:
         """Return a contest for an account that may run it."""

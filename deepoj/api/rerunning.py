@@ -30,7 +30,7 @@ class Rerunning:
     async def submission(self, user: User, job_id: str) -> Submission:
         """Return the submission for an account that sees its hidden tests."""
         found = await self._context.submissions.submission(asked_job_id(job_id))
-        reading = await readable(self._context.problems, user, found)
+        reading = await readable(self._context, user, found)
         if not reading.is_whole:
             raise Refused(refusal_for(Right.READ_RESULTS))
         return reading.submission

@@ -112,14 +112,15 @@ class Reading:
     is_allowed: Callable[[User], bool]
 
 
-async def readable(problems: Problems, user: User, submission: Submission | None) -> Reading:
-    """Return the submission for its author, and for accounts that may read the results of its problem.
+async def readable(context: ApiContext, user: User, submission: Submission | None) -> Reading:
+    """Return the submission for its author, for members of the team for which a contest took it, and for accounts that
+    may read the results of its problem.
 
     Raises Refused for others, and if there is none.
     """
     if submission is None:
         raise Refused(ApiError.NO_SUCH_JOB)
-    created_by = await maker_of(problems, user, Right.READ_RESULTS, submission.problem_id)
+    created_by = await maker_of(context.problems, user, Right.READ_RESULTS, submission.problem_id)
 
     def reads_whole(account: User) -> bool:
         return may(account, Right.READ_RESULTS, created_by)
@@ -127,12 +128,9 @@ async def readable(problems: Problems, user: User, submission: Submission | None
     if reads_whole(user):
         return Reading(submission, is_whole=True, is_allowed=reads_whole)
     if submission.user_id != user.id:
-        raise Refused(ApiError.NOT_YOURS)
-    return author_reading(submission)
-
-
-def author_reading(submission: Submission) -> Reading:
-    """Return the submission as its author, or a member of the author's team, may read it."""
+        place = await context.contests.place_of(submission.job_id)
+        if place is None or await context.contests.team_of(place.contest_id, user.id) != place.team_id:
+            raise Refused(ApiError.NOT_YOURS)
     return Reading(submission_for(submission, is_whole=False), is_whole=False, is_allowed=lambda _user: True)
 
 

@@ -162,8 +162,11 @@ async def test_a_team_submits_and_reads_its_submission_and_others_do_not(tmp_pat
         assert f'href="/contests/finals/problems/A?from={job_id}#solve"' in shown.text
     assert (await place.visits[OTHER].get(sent.location)).status == 403
     assert sent.location not in (await place.visits[OTHER].get("/contests/finals/submissions")).text
-    again = await place.visits[TEAM].get(f"/contests/finals/problems/A?from={job_id}")
-    assert "int main(){}" in again.text
+    for visit in (place.visits[TEAM], mate):
+        assert "int main(){}" in (await visit.get(f"/contests/finals/problems/A?from={job_id}")).text
+    for who, status in ((MEMBER, 200), (OTHER, 403)):
+        token = await place.home.token_of(who)
+        assert (await place.home.ask("GET", f"/api/v1/status/{job_id}", token=token)).status_code == status, who
 
 
 async def test_a_team_runs_a_program_on_the_samples_unless_the_rules_say_no(tmp_path: Path, real: PgLab) -> None:

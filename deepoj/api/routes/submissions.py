@@ -212,7 +212,7 @@ class SubmissionRoutes:
         user, submission = await self._auth.user_reading(
             lambda user_id: self._context.submissions.account_and_submission(user_id, asked_job_id(job_id))
         )
-        return user, await readable(self._context.problems, user, submission)
+        return user, await readable(self._context, user, submission)
 
 
 def _delay() -> dict[str, Any]:

@@ -57,7 +57,7 @@ class ContestProblemPages:
         if job_id := request.args.get("from", ""):
             try:
                 found = await self._context.submissions.submission(asked_job_id(job_id))
-                former = (await readable(self._context.problems, visitor.member, found)).submission
+                former = (await readable(self._context, visitor.member, found)).submission
                 sent = {"language": former.language, "code": former.code}
             except Refused as refused:
                 return await self._problem(visitor, reading, shown, problem, refused=refused)

@@ -98,7 +98,7 @@ class ProblemPages:
                 return await self._problem(visitor, problem, shown=await self._runs.shown(visitor, run_id))
             if visitor.account is not None and job_id:
                 found = await self._context.submissions.submission(asked_job_id(job_id))
-                former = (await readable(self._context.problems, visitor.account.user, found)).submission
+                former = (await readable(self._context, visitor.account.user, found)).submission
                 return await self._problem(visitor, problem, {"language": former.language, "code": former.code})
         except Refused as refused:
             return await self._problem(visitor, problem, refused=refused)

@@ -9,7 +9,6 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
@@ -18,7 +17,6 @@ from deepoj.api.submitting import (
     MOST_BEFORE,
     Reading,
     asked_job_id,
-    author_reading,
     before_of,
     readable,
     reads_all_of,
@@ -33,7 +31,6 @@ from deepoj.web.live import PieceFeed, SoFar
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.accounts import User
 from deepoj.words.contests import ContestPlace
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
@@ -185,25 +182,12 @@ class SubmissionPages:
     async def _read(self, visitor: Visitor, job_id: str) -> tuple[Reading, Problem | None, ContestPlace | None]:
         """Return a submission, its problem with the limits that it had, and its contest. Raises Refused."""
         found = await self._context.submissions.submission(asked_job_id(job_id))
-        reading = await self._reading(visitor.member, found)
+        reading = await readable(self._context, visitor.member, found)
         problem_id, contests = reading.submission.problem_id, self._context.contests
         place = await contests.place_of(reading.submission.job_id)
         if place is not None:
             return reading, await contests.taken_problem(place.contest_id, problem_id), place
         return reading, await self._context.problems.open_problem(problem_id, visitor.member.id), None
-
-    async def _reading(self, user: User, found: Submission | None) -> Reading:
-        """Return a submission as routes do, and to members of a contest's team those of their team. Raises Refused."""
-        try:
-            return await readable(self._context.problems, user, found)
-        except Refused as refused:
-            if found is None or refused.api_error is not ApiError.NOT_YOURS:
-                raise
-            place = await self._context.contests.place_of(found.job_id)
-            team_id = None if place is None else await self._context.contests.team_of(place.contest_id, user.id)
-            if place is None or team_id != place.team_id:
-                raise
-            return author_reading(found)
 
 
 def result_values(
