@@ -23,7 +23,7 @@ from deepoj.api.models.contests import (
     TeamView,
 )
 from deepoj.contests.clock import iso_time, minutes_of, moment_of
-from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.ledger import ContestLedger, name_of
 from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
 
@@ -108,7 +108,7 @@ def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
             TeamView(
                 id=team_id,
                 name=team["name"],
-                display_name=team.get("display_name") or team["name"],
+                display_name=name_of(ledger.of(EventType.TEAMS), team_id),
                 label=team.get("label") or team_id,
                 organization_id=team["organization_id"],
                 organization=_organization(ledger, team_id),
@@ -218,7 +218,7 @@ def _scoreboard(sight: ContestSight, ledger: ContestLedger) -> ScoreboardView:
             RowView(
                 rank=row.rank,
                 team_id=row.team_id,
-                name=teams[row.team_id].get("display_name") or teams[row.team_id]["name"],
+                name=name_of(teams, row.team_id),
                 organization=_organization(ledger, row.team_id),
                 solved=row.solved,
                 penalty=row.penalty,

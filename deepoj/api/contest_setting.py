@@ -18,7 +18,7 @@ from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import checked_rules, require_done
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.ledger import ContestLedger, name_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType
 
@@ -104,8 +104,7 @@ class ContestSetting:
         for login in logins:
             password = slip_password()
             await self._administering.reset_password(str(login.user_id), admin, password)
-            team = ledger.of(EventType.TEAMS).get(login.team_id, {})
-            shown = team.get("display_name") or team.get("name") or login.team_id
+            shown = name_of(ledger.of(EventType.TEAMS), login.team_id)
             made.append(Credential(login.team_id, shown, login.username, password))
         _log("passwords", contest, admin)
         return made

@@ -30,6 +30,7 @@ from deepoj.client import ServerAway, ServerRefused
 from deepoj.contests.board import BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
 from deepoj.contests.feed import ContestObjects, FeedError, FeedEvent, parse_collection, read_events
+from deepoj.contests.ledger import name_of
 from deepoj.contests.rehearsal import busiest_from_ms, plan_of
 from deepoj.contests.replay import Replay, board_fields
 from deepoj.contests.replay import replay as fold
@@ -214,8 +215,7 @@ def _print(replayed: Replay) -> None:
         pad_edge=False,
     )
     for row in replayed.rows:
-        team = objects.of("teams")[row.team_id]
-        name = str(team.get("display_name") or team.get("name") or row.team_id)
+        name = name_of(objects.of("teams"), row.team_id)
         table.add_row(str(row.rank), Text(name), str(row.solved), str(row.penalty), *_cells(row))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
     console.print(Text(replayed.name or replayed.contest_id))

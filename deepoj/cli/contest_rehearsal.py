@@ -22,6 +22,7 @@ from deepoj.cli.contest_demo import file_of, package_of
 from deepoj.cli.contest_run import lines_of_waits, path_of
 from deepoj.client import ApiClient, ServerAway, ServerRefused, new_key
 from deepoj.contests.board import BoardCell, BoardRow
+from deepoj.contests.ledger import name_of
 from deepoj.contests.rehearsal import (
     BoardDifference,
     PlannedSubmission,
@@ -339,7 +340,7 @@ def _labels(problems: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _name(team: Mapping[str, Any], team_id: str) -> str:
-    name = " ".join(str(team.get("display_name") or team.get("name") or team_id).split())[:100]
+    name = " ".join(name_of({team_id: team}, team_id).split())[:100]
     return "".join(letter for letter in name if letter.isprintable()) or team_id
 
 

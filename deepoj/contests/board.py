@@ -30,7 +30,8 @@ class AttemptOutcome(Enum):
 class BoardAttempt:
     """A submission that counts. In the order of its cell: ``number`` orders attempts of the same time.
 
-    Nothing changes one. It is not frozen, because it is then made in half the time, and a layout makes 100,000.
+    It is never changed. The class is not frozen, because an object is then made in half the time, and a layout makes
+    100,000.
     """
 
     time_ms: int
@@ -44,7 +45,7 @@ class BoardAttempt:
     subtasks: tuple[tuple[str, float], ...] = field(default=(), compare=False)
 
 
-#: that of BoardAttempt, for many at once
+#: the order of attempts, for sorting many at once
 _ORDER = operator.attrgetter("time_ms", "number")
 
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
-from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.words.contests import EventType
 
@@ -94,10 +94,9 @@ def opened_cell(ledger: ContestLedger, viewer: ContestViewer, team_id: str, labe
     if cell.solved_ms is not None and not ledger.is_scored:
         lost_ms = int(ledger.contest.get("penalty_ms", 0)) * cell.rejected
         penalty = minutes_of(cell.solved_ms) + lost_ms // MS_PER_MINUTE
-    team = ledger.of(EventType.TEAMS)[team_id]
     return OpenedCell(
         team_id=team_id,
-        team=team.get("display_name") or team["name"],
+        team=name_of(ledger.of(EventType.TEAMS), team_id),
         label=label,
         cell=cell,
         is_first=team_id in board.first_to_solve(label),

@@ -13,7 +13,7 @@ from typing import Any
 
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
-from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.score_board import is_scored
 from deepoj.contests.views import ContestViewer, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
@@ -175,7 +175,7 @@ def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | 
     teams = ledger.of(EventType.TEAMS)
     board = ledger.jury_board if viewer.is_jury else ledger.public_board
     rows = [row for row in board.rows() if group_id is None or group_id in (teams[row.team_id].get("group_ids") or ())]
-    names = {row.team_id: teams[row.team_id].get("display_name") or teams[row.team_id]["name"] for row in rows}
+    names = {row.team_id: name_of(teams, row.team_id) for row in rows}
     standings = [row.standing for row in rows]
     ranks = {standing: rank for rank, standing in reversed(list(enumerate(standings, 1)))}
     places = [ranks[standing] for standing in standings]

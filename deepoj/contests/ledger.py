@@ -1,10 +1,10 @@
 """A contest, folded from the events of its ledger: its objects, its times, and its two boards.
 
 Each event changes what it names. A submission or a judgement changes one cell of the boards, so its cost does not grow
-with those before it. What moves times or rows (the contest itself, problems, teams, groups), if it does, lets the next
-look at a board lay out new ones.
+with those before it. An event that moves times or rows (of the contest itself, problems, teams, groups) drops the
+boards, and the next reader lays out new ones.
 
-The public board shows what people may know: of attempts from the freeze on, until the thaw, only that there are some.
+The public board hides verdicts from the freeze on, until the thaw: it shows that teams submitted.
 """
 
 from __future__ import annotations
@@ -430,6 +430,12 @@ def _copied(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {key: copy.copy(one) if isinstance(one, dict | list) else one for key, one in value.items()}
+
+
+def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:
+    """Return what an object is called; its id if it has no name, empty if there is none."""
+    data = objects.get(object_id or "", {})
+    return str(data.get("display_name") or data.get("name") or object_id or "")
 
 
 def judging_of(judgement_id: str) -> int:

@@ -58,7 +58,8 @@ class BoardEffect:
 
 
 def jobs_of(ledger: ContestLedger, scope: ContestRejudgeScope) -> dict[int, list[str]]:
-    """Return the jobs of the judged submissions in a scope, by problem; its host is not looked at."""
+    """Return the jobs of the judged submissions in a scope, by problem. The scope's host is ignored: the store alone
+    knows hosts."""
     problems, found = ledger.of(EventType.PROBLEMS), dict[int, list[str]]()
     for submission_id, one in ledger.of(EventType.SUBMISSIONS).items():
         judgement, time_ms = ledger.judgement_of(submission_id), ledger.contest_time_ms(one["at"])

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardRow
+from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.contests.feed import ContestObjects, ContestTimes, FeedError, Object, time_of
 from deepoj.contests.replay import in_order, is_hidden, judgement_types
 
@@ -164,7 +165,7 @@ def busiest_from_ms(objects: ContestObjects, length_ms: int) -> int:
     """
     times = ContestTimes.of(objects.contest)
     arrivals = sorted(time_of(one, times, f"submission {key}") for key, one in objects.of("submissions").items())
-    minutes = range(0, max(1, times.duration_ms - length_ms + 1), 60_000)
+    minutes = range(0, max(1, times.duration_ms - length_ms + 1), MS_PER_MINUTE)
     return max(minutes, key=lambda minute: sum(minute <= time_ms < minute + length_ms for time_ms in arrivals))
 
 

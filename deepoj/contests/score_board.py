@@ -29,7 +29,7 @@ def is_scored(kind: str | None) -> bool:
 def subtasks_of(score: float, groups: Iterable[Sequence[Any]]) -> tuple[tuple[str, float], ...]:
     """Return the subtasks of a submission with their points: its test groups without groups below them.
 
-    None if they do not add up to its score: then the package counts otherwise, and only the whole can be compared.
+    Empty if they do not add up to its score: then the package counts otherwise, and only the whole can be compared.
     """
     named = [(str(name), float(points)) for name, points in groups if name]
     above = {name[:place] for name, _ in named for place, letter in enumerate(name) if letter == "/"}

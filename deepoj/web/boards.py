@@ -19,8 +19,9 @@ from quart import request
 from deepoj.api.live.events import LiveEvent, last_event_id
 from deepoj.contests.board import BoardCell, BoardRow, points_text
 from deepoj.contests.clock import minutes_of
+from deepoj.contests.ledger import name_of
 from deepoj.contests.views import ContestViewer
-from deepoj.web.contests import ContestReading, ShownPoints, ShownProblem, name_of, shown_points
+from deepoj.web.contests import ContestReading, ShownPoints, ShownProblem, shown_points
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import EventType

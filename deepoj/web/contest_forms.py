@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from deepoj.api.errors import ApiError, Refused
+from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.web import forms
 from deepoj.web.shown import contest_clock
 from deepoj.words.contests import (
@@ -25,7 +26,6 @@ _POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _MINUTES = re.compile(r"[0-9]{1,6}")
 #: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
 _ZONE = re.compile(r"-?[0-9]{1,4}")
-_MS_PER_MINUTE = 60_000
 
 
 def kind_of(word: str) -> ContestKind:
@@ -57,17 +57,17 @@ def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKin
             late_percent=whole_number(form, "late_percent"),
         )
     else:
-        rules = replace(rules, freeze_ms=whole_number(form, "freeze") * _MS_PER_MINUTE if freeze else None)
+        rules = replace(rules, freeze_ms=whole_number(form, "freeze") * MS_PER_MINUTE if freeze else None)
     if kind is ContestKind.ICPC:
         rules = replace(
             rules,
-            penalty_ms=whole_number(form, "penalty") * _MS_PER_MINUTE,
+            penalty_ms=whole_number(form, "penalty") * MS_PER_MINUTE,
             is_compile_error_free=bool(form.get("is_compile_error_free")),
         )
     if former is not None:
         for name in ("duration_ms", "freeze_ms", "penalty_ms", "late_ms", "late_step_ms"):
             old, new = getattr(former, name), getattr(rules, name)
-            if old is not None and new is not None and old // _MS_PER_MINUTE == new // _MS_PER_MINUTE:
+            if old is not None and new is not None and old // MS_PER_MINUTE == new // MS_PER_MINUTE:
                 rules = replace(rules, **{name: old})  # the field has no seconds
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
         return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
@@ -79,7 +79,7 @@ def length_ms(form: forms.SentForm, name: str = "length") -> int:
     length = _LENGTH.fullmatch(form.line(name))
     if length is None:
         raise Refused(ApiError.INVALID, field=name, problem="hours and minutes, such as 5:00")
-    return (int(length[1]) * 60 + int(length[2])) * _MS_PER_MINUTE
+    return (int(length[1]) * 60 + int(length[2])) * MS_PER_MINUTE
 
 
 def moment_in(form: forms.SentForm, name: str) -> dt.datetime | None:
@@ -145,8 +145,8 @@ def shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str
         "name": shown.name,
         "formal_name": shown.formal_name,
         "length": contest_clock(shown.duration_ms),
-        "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // _MS_PER_MINUTE),
-        "penalty": str(shown.penalty_ms // _MS_PER_MINUTE),
+        "freeze": "" if shown.freeze_ms is None else str(shown.freeze_ms // MS_PER_MINUTE),
+        "penalty": str(shown.penalty_ms // MS_PER_MINUTE),
         "is_public": shown.is_public,
         "is_compile_error_free": shown.is_compile_error_free,
         "late": contest_clock(shown.late_ms) if shown.late_ms else "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from deepoj.api.contesting import Contesting, unanswered
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
-from deepoj.contests.ledger import ContestLedger, Object
+from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.score_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.visitor import Visitor
@@ -351,12 +351,6 @@ class ContestReader:
 
 def _is_ahead(at: dt.datetime | None) -> bool:
     return at is not None and dt.datetime.now(dt.UTC) < at
-
-
-def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:
-    """Return what an object is called; its id if it has no name, empty if there is none."""
-    data = objects.get(object_id or "", {})
-    return str(data.get("display_name") or data.get("name") or object_id or "")
 
 
 def read_before() -> int:

@@ -6,6 +6,7 @@ import datetime as dt
 
 from markupsafe import Markup
 
+from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.words.results import Verdict
 
 #: verdict or state → its glyph, so that no verdict is told by colour alone, and its class in the style sheet. Fonts of
@@ -76,7 +77,7 @@ def duration(seconds: float) -> str:
 
 def contest_clock(ms: int) -> str:
     """Return contest time, or the length of a contest, as ``4:05``: hours and minutes."""
-    hours, minutes = divmod(ms // 60_000, 60)
+    hours, minutes = divmod(ms // MS_PER_MINUTE, 60)
     return f"{hours}:{minutes:02}"
 
 

@@ -13,6 +13,7 @@ from deepoj.api.contest_clock import NEEDS_REASON, ContestClocks, checked_change
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right
+from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.web import forms
 from deepoj.web.contest_forms import length_ms, moment_in, whole_number
 from deepoj.web.contests import ContestReader, ContestReading
@@ -22,7 +23,6 @@ from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClockAct, ClockChange, EventType
 
 _RUN = needs(Right.RUN_CONTESTS)
-_MS_PER_MINUTE = 60_000
 
 
 def _(text: str) -> str:
@@ -137,7 +137,7 @@ def _change(form: forms.SentForm) -> ClockChange:
         case ClockAct.RESTORE:
             fields["interval"] = whole_number(form, "interval")
         case ClockAct.EXTEND:
-            fields["team_id"], fields["extra_ms"] = form.get("team"), whole_number(form, "minutes") * _MS_PER_MINUTE
+            fields["team_id"], fields["extra_ms"] = form.get("team"), whole_number(form, "minutes") * MS_PER_MINUTE
         case ClockAct.HOLD | ClockAct.RELEASE:
             fields["label"] = form.get("problem")
     return ClockChange(act=act, reason=form.line("reason"), **fields)

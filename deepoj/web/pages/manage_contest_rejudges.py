@@ -11,6 +11,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.filters import language_filter, verdict_filter
 from deepoj.api.rights import Right
+from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.judging.languages import LANGUAGES
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading
@@ -23,7 +24,6 @@ from deepoj.words.results import Verdict
 
 _RUN = needs(Right.RUN_CONTESTS)
 _MINUTES = re.compile(r"[0-9]{1,6}")
-_MS_PER_MINUTE = 60_000
 #: changed verdicts and rows that are shown
 _MAX_SHOWN = 200
 _FIELDS = ("problem", "team", "language", "verdict", "host", "from", "until", "full")
@@ -139,4 +139,4 @@ def _minute(form: forms.SentForm, field: str) -> int | None:
     raw = form.line(field)
     if raw and not _MINUTES.fullmatch(raw):
         raise Refused(ApiError.INVALID, field=field, problem="a minute of the contest")
-    return int(raw) * _MS_PER_MINUTE if raw else None
+    return int(raw) * MS_PER_MINUTE if raw else None

@@ -19,8 +19,9 @@ from deepoj.api.context import ApiContext
 from deepoj.api.downloads import csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, may
+from deepoj.contests.ledger import name_of
 from deepoj.web import forms
-from deepoj.web.contests import ContestReader, ContestReading, name_of
+from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.page import ADMIN, needs, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS

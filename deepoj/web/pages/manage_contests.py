@@ -38,7 +38,6 @@ from deepoj.words.results import Verdict
 _RUN = needs(Right.RUN_CONTESTS)
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-_MS_PER_MINUTE = 60_000
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
 _FIRST_RULES = {
