@@ -101,7 +101,7 @@ class GroupResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
     """Milliseconds that the stages of a judging took, one after the other, from the submit to the moment before the
-    verdict is written. With tests side by side, ``run_ms`` can be longer than the judging took."""
+    verdict is written."""
 
     #: from the submit, its commit included, until the job was in the stream; to the millisecond, as is ``claim_ms``
     dispatch_ms: float = 0.0
@@ -110,9 +110,9 @@ class Stages:
     #: everything of the attempt that is in no other stage: its directory, the test data
     prepare_ms: float = 0.0
     compile_ms: float = 0.0
-    #: of the program on all tests, with the sandbox's own work
+    #: while the program ran on a test, or on several beside each other, with the sandbox's own work
     run_ms: float = 0.0
-    #: comparing, checkers, and what is between two tests
+    #: the rest of the tests: comparing, checkers, and what is between two of them
     compare_ms: float = 0.0
 
     def of_attempt(self, attempt_ms: float, *, dispatch_ms: float, waited_ms: float) -> Stages:

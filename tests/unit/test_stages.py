@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
+from deepoj.execution.context import AttemptContext
+from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.observe import Metrics
 from deepoj.pipeline import judge as judge_step
 from deepoj.pipeline.claim import LeaseSettings, claim
@@ -86,6 +88,23 @@ async def test_attempt_measures_compiling_and_running_by_its_own_clock(
     assert isinstance(report, Report)
     assert (report.stages.compile_ms, report.stages.run_ms) == pytest.approx((5000, 4000))
     assert report.stages.compare_ms == pytest.approx(0)
+
+
+async def test_attempt_counts_the_time_of_runs_beside_each_other_once(
+    autojump_clock: object, tmp_path: Path, metrics: Metrics
+) -> None:
+    (tmp_path / "data").mkdir()
+    data = PlainTestData(tmp_path / "data", [(b"1 2\n", b"3\n"), (b"5 5\n", b"10\n"), (b"0 0\n", b"0\n")])
+    context = attempt_context(SlowBox(), tmp_path / "work", judge_settings(), metrics=metrics)
+    report = await judge_step.judge(context_with(context, idle=1), data, a_claim())
+    assert isinstance(report, Report)
+    assert report.stages.run_ms == pytest.approx(4000)
+    assert report.stages.compare_ms == pytest.approx(0)
+
+
+def context_with(context: AttemptContext, *, idle: int) -> AttemptContext:
+    """The context of a node with so many idle slots beside the attempt's own."""
+    return replace(context, idle_slots=HelperSlots(lambda: idle))
 
 
 async def test_stages_of_a_verdict_add_up_to_the_time_since_the_submit(

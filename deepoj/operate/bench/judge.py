@@ -40,6 +40,7 @@ from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Plan
+from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.observe import Metrics
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.sandbox_rounds import MIB, Memory
@@ -209,7 +210,7 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
                         pairs[name].ours.append(ours_ms)
             pairs["large"], growth = await place.large(large_tests)
             async with _a_box(cfg, 2, cache_dir) as wide:
-                both = replace(context, box=wide)
+                both = replace(context, box=wide, idle_slots=HelperSlots(lambda: 1))
                 pairs["parallel"] = await place.parallel(both, min(rounds, PARALLEL_ROUNDS))
         finally:
             cache.close()
