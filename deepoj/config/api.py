@@ -172,6 +172,12 @@ class ApiSection(Section):
     )
     #: 0 lets the kernel choose
     port: int = whole(18080, "PORT", ge=0, le=65535, doc="Port of the API; 0 lets the kernel choose.")
+    reuse_port: bool = key(
+        False,
+        "API_REUSE_PORT",
+        doc="Share the API's port with other nodes of this host that set this too; the kernel spreads new connections"
+        " over them.",
+    )
     database_url: str = key(
         DATABASE_URL,
         "DATABASE_URL",

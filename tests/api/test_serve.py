@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -589,10 +590,33 @@ async def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
             await serve(home.app, host="127.0.0.1", port=port, settings=home.settings)
         assert refused.value.exit_code == 2
         assert str(refused.value) == (
-            f"cannot listen on 127.0.0.1:{port}: the port is taken by another program (set PORT or api.port)."
+            f"cannot listen on 127.0.0.1:{port}: the port is taken by another program (set PORT or api.port; nodes of"
+            " one host share a port if each of them has API_REUSE_PORT=true)."
         )
         with pytest.raises(StartRefused, match=r"taken .*SCHEDULER_METRICS_PORT"):
             await serve(home.app, host="127.0.0.1", port=port, settings=home.settings, setting="SCHEDULER_METRICS_PORT")
+
+
+async def test_nodes_that_share_a_port_both_answer_and_others_are_refused(tmp_path: Path) -> None:
+    homes = [house(tmp_path / name) for name in ("one", "two")]
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            port = 0
+            for home in homes:
+                shared = partial(serve, home.app, host="127.0.0.1", port=port, settings=home.settings, reuse_port=True)
+                [url] = await nursery.start(shared)
+                port = int(url.rpartition(":")[2])
+            with pytest.raises(StartRefused, match=r"taken .*if each of them has API_REUSE_PORT=true"):
+                await serve(homes[0].app, host="127.0.0.1", port=port, settings=homes[0].settings)
+            while not all(answered(home) for home in homes):  # the kernel chooses one for each connection
+                async with httpx.AsyncClient(base_url=url, timeout=None, trust_env=False) as asking:
+                    assert (await asking.get("/api/v1/health")).status_code == 200
+            nursery.cancel_scope.cancel()
+
+
+def answered(home: House) -> bool:
+    """Whether the application has answered a request."""
+    return b"http_requests_total{" in home.metrics.render()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "127.0.0.1.1", "a" * 300])

@@ -13,7 +13,9 @@ UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 EXPOSURE = 3.0
 
 
-@pytest.fixture(params=["deepoj@api.service", "deepoj@scheduler.service", "deepoj-worker.service"])
+@pytest.fixture(
+    params=["deepoj@api.service", "deepoj-api@1.service", "deepoj@scheduler.service", "deepoj-worker.service"]
+)
 def unit(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """The unit as it would be installed, with a program that is there."""
     name: str = request.param

@@ -43,6 +43,7 @@ security.run_as_gid 65534 -
 observability.service_name '' -
 observability.instance_id '' -
 api.port 18080 PORT
+api.reuse_port False API_REUSE_PORT
 api.database_url 'postgres://deep_oj:change_me@localhost:5432/deep_oj?sslmode=disable' DATABASE_URL
 api.minio.endpoint 'http://localhost:9000' MINIO_ENDPOINT
 api.minio.access_key 'change_me' MINIO_ACCESS_KEY

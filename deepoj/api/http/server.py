@@ -22,7 +22,7 @@ from deepoj.api.http.admission import RESERVE, Admission
 from deepoj.api.http.arrivals import ARRIVALS_MAX, Arrivals
 from deepoj.api.http.connection import Connection
 from deepoj.api.http.exchange import Address, MeasuredApp
-from deepoj.api.http.sockets import listen, url_of
+from deepoj.api.http.sockets import API_PORT, listen, url_of
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import logger
 
@@ -41,18 +41,20 @@ async def serve(
     host: str,
     port: int,
     settings: ApiSettings,
-    setting: str = "PORT or api.port",
+    setting: str = API_PORT,
+    reuse_port: bool = False,
     task_status: trio.TaskStatus[Sequence[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve HTTP/1.1 on ``host:port`` until cancelled; then finish the requests in progress within
     ``settings.shutdown_timeout_s``. Reports the URLs as started (port 0: a free port).
 
-    ``setting``: name of the port's setting, for error sentences.
+    ``setting``: name of the port's setting, for error sentences; ``reuse_port``: share the port with other processes of
+    this user that do so too.
 
     Raises:
       StartRefused: the address cannot be used.
     """
-    listeners = await listen(host, port, setting, user_timeout_s=settings.write_timeout_s)
+    listeners = await listen(host, port, setting, user_timeout_s=settings.write_timeout_s, reuse_port=reuse_port)
     server = Server(app, settings, _connection_limit(settings.max_connections))
     task_status.started([url_of(listener) for listener in listeners])
     async with trio.open_nursery() as nursery:

@@ -14,6 +14,8 @@ import trio
 
 from deepoj.words.errors import StartRefused
 
+#: the settings of the API's port, for error sentences
+API_PORT = "PORT or api.port"
 _BACKLOG = 1024
 _CONFIGURATION = 2
 _REASONS = {
@@ -53,11 +55,13 @@ def url_of(listener: trio.SocketListener) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def listen(host: str, port: int, setting: str, *, user_timeout_s: float) -> list[trio.SocketListener]:
+async def listen(
+    host: str, port: int, setting: str, *, user_timeout_s: float, reuse_port: bool = False
+) -> list[trio.SocketListener]:
     """Listen on every address of ``host``; with ``port`` 0, on a free port of one of them.
 
     ``setting``: name of the port's setting, for error sentences; ``user_timeout_s``: how long sent data may stay
-    unacknowledged.
+    unacknowledged; ``reuse_port``: share the port with other processes of this user that do so too.
 
     Raises:
       StartRefused: the address cannot be used.
@@ -67,18 +71,41 @@ async def listen(host: str, port: int, setting: str, *, user_timeout_s: float) -
     try:
         addresses = await trio.socket.getaddrinfo(host.strip("[]") or None, port, type=socket.SOCK_STREAM,
                                                   flags=socket.AI_PASSIVE)  # fmt: skip
-        for address in dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in addresses):
+        for family, address in dict.fromkeys((family, str(sockaddr[0])) for family, *_, sockaddr in addresses):
             if not listeners or port:
-                listeners += await trio.open_tcp_listeners(port, host=address, backlog=_BACKLOG)
+                listeners.append(await _bound(family, address, port, reuse_port=reuse_port))
     except (socket.gaierror, OverflowError, UnicodeError) as error:
         raise StartRefused(f"cannot listen on {where}: {error} (set API_HOST or api.host).", _CONFIGURATION) from error
     except OSError as error:
         for listener in listeners:
             listener.socket.close()
         reason = _REASONS.get(error.errno or 0) or os.strerror(error.errno or 0)
-        raise StartRefused(f"cannot listen on {where}: {reason} (set {setting}).", _CONFIGURATION) from error
+        way = setting
+        if error.errno == errno.EADDRINUSE and setting == API_PORT:
+            way += "; nodes of one host share a port if each of them has API_REUSE_PORT=true"
+        raise StartRefused(f"cannot listen on {where}: {reason} (set {way}).", _CONFIGURATION) from error
     for listener in listeners:
         # inherited by the connections: a peer that vanished, or stopped reading, is given up by the kernel too
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
     return listeners
+
+
+async def _bound(family: int, address: str, port: int, *, reuse_port: bool) -> trio.SocketListener:
+    """Listen on one address. ``trio.open_tcp_listeners`` does the same, but for SO_REUSEPORT.
+
+    Raises OSError.
+    """
+    sock = trio.socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        await sock.bind((address, port))
+        sock.listen(_BACKLOG)
+        return trio.SocketListener(sock)
+    except BaseException:
+        sock.close()
+        raise

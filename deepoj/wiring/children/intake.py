@@ -109,6 +109,7 @@ class _Ports:
             host=cfg.api.host,
             port=cfg.api.port,
             settings=self.parts.api,
+            reuse_port=cfg.api.reuse_port,
             task_status=_Listening(task_status, self.parts.listens),
         )
 
