@@ -25,12 +25,13 @@ _KNOWN_JUDGEMENT_TYPES = {
     "TEO", "TIO", "TNO", "MLE", "SV", "IF", "RCO", "RWA", "RPE", "REO", "RIO", "RNO", "CTL", "JE", "SE", "CS",
 }  # fmt: skip
 
-#: property: type; ``?``: may be null; a missing one is as null; ``[]``: an array; ``+``: may be missing and never null
+#: property: type; ``?``: may be null; a missing one is as null; ``!``: may be null and never missing; ``[]``: an array;
+#: ``+``: may be missing and never null
 _FORMS: Mapping[str, str] = {
     "contest": "id:ID name:string formal_name:string start_time:TIME? countdown_pause_time:POS?"
     " duration:POS scoreboard_freeze_duration:POS? scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS+",
-    "state": "started:TIME? frozen:TIME? ended:TIME? thawed:TIME? finalized:TIME? end_of_updates:TIME?",
-    "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string? extensions:string[]",
+    "state": "started:TIME! frozen:TIME? ended:TIME! thawed:TIME? finalized:TIME! end_of_updates:TIME!",
+    "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string! extensions:string[]",
     "judgement-types": "id:JT name:string penalty:boolean solved:boolean",
     "problems": "id:ID label:string name:string ordinal:integer rgb:RGB+ color:string+ time_limit:MILLI"
     " test_data_count:COUNT max_score:POINTS+",
@@ -52,11 +53,11 @@ _FORMS: Mapping[str, str] = {
     "access": "capabilities:string[] endpoints:ENDPOINT[]",
     "scoreboard": "time:TIME contest_time:REL state:STATE rows:ROW[]",
     "ROW": "rank:COUNT team_id:ID score:SCORE problems:CELL[]",
-    "SCORE": "num_solved:COUNT+ total_time:POS+ score:POINTS+ time:POS?",
+    "SCORE": "num_solved:COUNT+ total_time:POS+ score:POINTS+ time:POS!",
     "CELL": "problem_id:ID num_judged:COUNT num_pending:COUNT solved:boolean+ score:POINTS+ time:POS+",
     "FILE": "href:string filename:string mime:string",
     "ENDPOINT": "type:string properties:string[]",
-    "EVENT": "type:string id:ID? data:ANY? token:string",
+    "EVENT": "type:string id:ID! data:ANY! token:string",
 }
 _CHECKS: Mapping[str, Any] = {
     "ID": lambda value: bool(_ID.fullmatch(value)),
@@ -102,7 +103,8 @@ def object_of(form: str, value: Any) -> bool:
     assert value.keys() <= properties.keys(), (form, value.keys() - properties.keys())
     for name, type_ in properties.items():
         is_array = "[]" in type_
-        plain, null, optional = type_.rstrip("?+[]"), type_.endswith("?"), type_.endswith("+")
+        plain, null, optional = type_.rstrip("?!+[]"), type_.endswith(("?", "!")), type_.endswith("+")
+        assert name in value or not type_.endswith("!"), (form, name, value)
         if value.get(name) is None:
             assert null or (optional and name not in value), (form, name, value)
             continue
@@ -157,6 +159,8 @@ def _check_counts(found: Mapping[str, Any]) -> None:
     assert len(current) == len(set(current)), "two current judgements"
     for each in found["clarifications"]:
         assert each["from_team_id"] is None or each["to_team_ids"] is None
+    for each in found.get("accounts", []):
+        assert each["type"] != "team" or each["team_id"] is not None
     for each in found["judgement-types"]:
         assert not (each["solved"] and each["penalty"])
 
