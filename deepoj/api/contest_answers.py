@@ -28,7 +28,7 @@ from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
 
 #: fields of a problem that are not those of its events
-_COMPUTED = frozenset({"problem_id", "max_score"})
+_COMPUTED = frozenset({"problem_id", "max_score", "statements"})
 #: boards that are kept
 _KEPT = 20
 
@@ -90,6 +90,7 @@ def problem_views(sight: ContestSight, ledger: ContestLedger) -> list[ContestPro
         ContestProblemView(
             problem_id=shown[label]["problem_id"] if sight.viewer.is_jury else None,
             max_score=ledger.max_score(label),
+            statements=list(shown[label].get("statements") or ()),
             **{name: shown[label][name] for name in ContestProblemView.model_fields if name not in _COMPUTED},
         )
         for label in ledger.jury_board.problems

@@ -37,7 +37,7 @@ from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.reruns import Reruns
 from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
-from deepoj.ports.statements import Statements
+from deepoj.ports.statements import StatementStore
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
@@ -57,7 +57,7 @@ class ApiContext:
     groups: Groups
     problems: Problems
     marks: Marks
-    statements: Statements
+    statements: StatementStore
     submissions: Submissions
     lists: SubmissionLists
     letters: DeadLetters

@@ -8,7 +8,8 @@ from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models.statements import AttachmentView, SampleView, StatementView
+from deepoj.api.models.statements import AttachmentView, SampleView, StatementSaved, StatementView
+from deepoj.packages.statements.editing import SavedStatement
 from deepoj.packages.statements.sources import PDF_TYPE
 from deepoj.ports.statements import Statements
 from deepoj.words.problems import Problem
@@ -51,6 +52,19 @@ def statement_view(
         attachments=[AttachmentView(name=name, bytes=size) for name, size in index.attachments],
         pending=index.is_pending,
         notes=list(index.notes) if has_notes else None,
+    )
+
+
+def saved_view(language: str, saved: SavedStatement) -> StatementSaved:
+    """Return a stored statement as an answer."""
+    shown = saved.preview
+    return StatementSaved(
+        lang=language,
+        revision=saved.revision,
+        pending=shown is None,
+        title="" if shown is None else shown.text.title,
+        html="" if shown is None else shown.text.html,
+        notes=[] if shown is None else list(shown.notes),
     )
 
 

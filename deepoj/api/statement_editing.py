@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
@@ -14,7 +15,7 @@ from deepoj.packages.statements.editing import (
     StatementPreview,
     StatementToEdit,
 )
-from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
+from deepoj.packages.statements.sources import MAX_FILE_BYTES, MAX_SOURCE_BYTES, is_pdf
 from deepoj.words.accounts import User
 from deepoj.words.problems import Problem
 from deepoj.words.statements import EditRefusal, StatementEdit
@@ -33,9 +34,9 @@ class StatementDesk:
             unzip=context.settings.problems.unzip,
         )
 
-    async def source(self, problem: Problem, language: str) -> StatementToEdit:
-        """Return the source of a statement."""
-        return await self._editing.source(problem, _language(language))
+    async def source(self, problem: Problem, language: str, contest_id: int | None = None) -> StatementToEdit:
+        """Return the source of a statement. ``contest_id``: of the contest's own, or what it has of the problem."""
+        return await self._editing.source(problem, _language(language), contest_id)
 
     async def preview(self, problem: Problem, edit: StatementEdit) -> StatementPreview | None:
         """Return an edited statement as readers would see it; None: this node cannot render."""
@@ -44,22 +45,32 @@ class StatementDesk:
             raise _refused(shown)
         return shown
 
-    async def save(self, problem: Problem, edit: StatementEdit, revision: str, admin: User) -> SavedStatement:
+    async def save(
+        self, problem: Problem, edit: StatementEdit, revision: str, admin: User, contest_id: int | None = None
+    ) -> SavedStatement:
         """Store an edited statement."""
-        saved = await self._editing.save(problem, _checked(edit), revision, by=admin.username)
+        by = admin.username
+        saved = await self._editing.save(problem, _checked(edit), revision, by=by, contest_id=contest_id)
         if isinstance(saved, NotRenderable | PackageFault | EditRefusal):
             raise _refused(saved)
         return saved
 
-    async def restore(self, problem: Problem, language: str, revision: str, admin: User) -> None:
-        """Go back to the package's statement."""
-        refusal = await self._editing.restore(problem, _language(language), revision, by=admin.username)
+    async def restore(
+        self, problem: Problem, language: str, revision: str, admin: User, contest_id: int | None = None
+    ) -> None:
+        """Go back to the package's statement, in a contest to the problem's."""
+        by = admin.username
+        refusal = await self._editing.restore(problem, _language(language), revision, by=by, contest_id=contest_id)
         if refusal is not None:
             raise _refused(refusal)
 
 
 def _checked(edit: StatementEdit) -> StatementEdit:
     _language(edit.language)
+    if edit.kind == "pdf":
+        if not is_pdf(edit.pdf) or len(edit.pdf) > MAX_FILE_BYTES:
+            raise Refused(ApiError.INVALID, field="pdf", problem=f"a PDF of at most {MAX_FILE_BYTES} bytes")
+        return edit
     if len(edit.source.encode()) > MAX_SOURCE_BYTES:
         raise Refused(ApiError.INVALID, field="source", problem=f"at most {MAX_SOURCE_BYTES} bytes in UTF-8")
     if not edit.source.strip():
@@ -84,3 +95,5 @@ def _refused(fault: NotRenderable | PackageFault | EditRefusal) -> Refused:
             return Refused(ApiError.NO_SUCH_PROBLEM)
         case EditRefusal.CHANGED_MEANWHILE:
             return Refused(ApiError.STATEMENT_CHANGED)
+        case EditRefusal.FINALIZED:
+            return Refused(ContestError.CONTEST_FINALIZED)

@@ -1,7 +1,9 @@
-"""The commands ``deepoj contest copy``, ``team``, ``credentials`` and ``practice``."""
+"""The commands ``deepoj contest copy``, ``team``, ``credentials``, ``practice`` and
+``statement``."""
 
 from __future__ import annotations
 
+import base64
 import csv
 import os
 from pathlib import Path
@@ -140,8 +142,70 @@ def contest_practice(key: str, as_json: bool, url: str | None, retry_for_s: floa
         click.echo(f"listed now: {', '.join(done['opened']) or 'no draft was left'}")
 
 
+@click.command("statement")
+@click.argument("key")
+@click.argument("label")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--lang", "language", default="en", show_default=True, help="Language of the statement.")
+@click.option("--restore", is_flag=True, help="Go back to the problem's own statement.")
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_statement(
+    key: str,
+    label: str,
+    *,
+    file: Path | None,
+    language: str,
+    restore: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
+) -> None:
+    """Print the statement that the problem LABEL has in the contest KEY, or give it one of its own: FILE.
+
+    For administrators and the jury. FILE is Markdown, or TeX or PDF by its name's end. The problem itself and other
+    contests keep theirs.
+    """
+    if restore and file is not None:
+        raise click.UsageError("Give a file or --restore.")
+    path = statement_path(key, label, language)
+    with connected(url, retry_for_s) as server:
+        done = server.ask("GET", f"{path}/source")
+        if restore:
+            done = server.ask("DELETE", f"{path}?revision={quote(done['revision'], safe='')}")
+        elif file is not None:
+            body = statement_body(file.suffix, file.read_bytes(), str(file))
+            done = server.ask("PUT", path, body={**body, "revision": done["revision"]})
+    if as_json:
+        print_json(done)
+    elif restore:
+        click.echo(f"problem {shown(label)} has its own statement again")
+    elif file is None:
+        click.echo(done["source"] if done["pdf"] is None else "The statement is a PDF.", nl=done["pdf"] is not None)
+    else:
+        click.echo("Saved. A judge node is to render it." if done["pending"] else f"Saved: {shown(done['title'])}")
+        for note in done["notes"]:
+            click.echo(f"  {shown(note)}")
+
+
+def statement_path(key: str, label: str, language: str) -> str:
+    """Return the path of the statement that a problem has in a contest."""
+    return path_of(key, f"/problems/{quote(label, safe='')}/statement/{quote(language, safe='')}")
+
+
+def statement_body(suffix: str, content: bytes, name: str) -> dict[str, str]:
+    """Return a statement as the API takes it. Raises click.UsageError for a text that is not UTF-8."""
+    if suffix == ".pdf":
+        return {"format": "pdf", "pdf": base64.b64encode(content).decode("ascii")}
+    try:
+        return {"format": "tex" if suffix == ".tex" else "md", "source": content.decode("utf-8")}
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{name} is not text in UTF-8.") from error
+
+
 #: the commands, for the group
-SETUP_COMMANDS = (contest_copy, contest_team, contest_credentials, contest_practice)
+SETUP_COMMANDS = (contest_copy, contest_team, contest_credentials, contest_practice, contest_statement)
 
 
 def _write(file: Path, made: list[dict[str, str]]) -> None:

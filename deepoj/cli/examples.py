@@ -107,6 +107,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest team finals 7 --network 10.1.0.0/16",
         "deepoj contest team finals 7 --remove",
     ),
+    "contest statement": (
+        "deepoj contest statement finals A zh.md --lang zh",
+        "deepoj contest statement finals A booklet.pdf",
+        "deepoj contest statement finals A --restore",
+    ),
     "contest credentials": (
         "deepoj contest credentials finals --csv slips.csv",
         "deepoj contest credentials finals --team 7",

@@ -22,7 +22,8 @@ type StatementMark = tuple[int, str, int]
 
 
 class Statements(Protocol):
-    """Statements of problems' current packages. They are deleted with their problem. Raises StoreUnavailable."""
+    """Statements of problems' current packages, or of problems in one contest. They are deleted with their problem.
+    Raises StoreUnavailable."""
 
     async def keep_statements(
         self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
@@ -42,11 +43,6 @@ class Statements(Protocol):
         ...
 
     async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None: ...
-
-    async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
-        """Claim a problem, for ``lease_s``, whose statements this version is to render, and return it with its edition.
-        None: there is none besides those that are ``skipped`` or that another node has claimed."""
-        ...
 
     async def release_unrendered(self, problem_id: int) -> None:
         """End a claim: if the statements are still to be rendered, another node may try at once."""
@@ -71,4 +67,25 @@ class Statements(Protocol):
         ``since``: the version of the edit that the setter has read; 0: it was the statement of the package
         ``data_hash``. The statements are then to be rendered. ``by``: the administrator, for the log.
         """
+        ...
+
+
+class StatementStore(Statements, Protocol):
+    """Statements of problems, and of problems in contests. Raises StoreUnavailable."""
+
+    def of_contest(self, contest_id: int) -> Statements:
+        """Return the statements that a contest's problems have there. Where the contest has none of its own, they are
+        the problem's. An edit is the contest's alone; ``statement_edits`` has those of the problem in other languages,
+        too, with the version 0. Its edition grows with the problem's."""
+        ...
+
+    async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
+        """Claim a problem, for ``lease_s``, whose statements this version is to render, and return it with its edition.
+        None: there is none besides those that are ``skipped`` or that another node has claimed."""
+        ...
+
+    async def claim_of_contest(
+        self, lease_s: float, skipped: Collection[tuple[int, StatementMark]]
+    ) -> tuple[int, Problem, int] | None:
+        """The same of problems in contests: return the contest, the problem and its edition there."""
         ...

@@ -41,7 +41,7 @@ from deepoj.web.pages.manage_contests import ManageContestPages
 from deepoj.web.pages.manage_packages import ManagePackagePages
 from deepoj.web.pages.manage_problems import ManageProblemPages
 from deepoj.web.pages.manage_rehearsal import RehearsalPages
-from deepoj.web.pages.manage_statements import ManageStatementPages
+from deepoj.web.pages.manage_statements import ManageContestStatementPages, ManageStatementPages
 from deepoj.web.pages.own_data import OwnDataPages
 from deepoj.web.pages.playground import PlaygroundPages
 from deepoj.web.pages.preview_rejudge import PreviewPages
@@ -107,6 +107,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageContestSubmissionPages(context, visitors, pages, reader),
         ManageContestTeamPages(context, app.auth, visitors, pages, reader),
         RehearsalPages(context, app.auth, visitors, pages, reader),
+        ManageContestStatementPages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
     )

@@ -86,6 +86,8 @@ class ShownProblem:
     problem_id: int
     ordinal: int
     max_score: float
+    #: languages in which the contest has a statement of its own
+    statements: tuple[str, ...]
 
     @property
     def most(self) -> str:
@@ -400,4 +402,5 @@ def _problem(label: str, data: Object, max_score: float) -> ShownProblem:
         problem_id=data["problem_id"],
         ordinal=data["ordinal"],
         max_score=max_score,
+        statements=tuple(data.get("statements") or ()),
     )

@@ -14,7 +14,7 @@ from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.packages.statements.publisher import StatementPublisher
 from deepoj.packages.vetting import Bench, Vetting
-from deepoj.ports.statements import Statements
+from deepoj.ports.statements import StatementStore
 from deepoj.wiring import settings
 from deepoj.words.errors import BoxBroken, StartRefused
 
@@ -39,7 +39,7 @@ def vetting_of(
 
 
 def publisher_of(
-    cfg: Config, statements: Statements, metrics: observe.Metrics, *, compiler: Compiler | None, workdir: Path
+    cfg: Config, statements: StatementStore, metrics: observe.Metrics, *, compiler: Compiler | None, workdir: Path
 ) -> StatementPublisher:
     """``compiler``: as in ``vetting_of``; statements are rendered in its sandbox."""
     return StatementPublisher(

@@ -103,11 +103,14 @@ class StatementEdit:
     """A statement in one language that was written here; it is shown in place of the package's."""
 
     language: str
-    #: ``md`` or ``tex``
+    #: ``md`` or ``tex``; of a contest's statement also ``pdf``
     kind: str
+    #: empty for a PDF
     source: str
-    #: the edition of the problem's statements in which it was saved; 0: it is not saved
+    #: the edition of the problem's statements in which it was saved; 0: it is not saved, or a contest has it from the
+    #: problem
     version: int = 0
+    pdf: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +127,5 @@ class EditRefusal(enum.Enum):
     UNKNOWN_PROBLEM = enum.auto()
     #: the statement has changed since the editor read it
     CHANGED_MEANWHILE = enum.auto()
+    #: the contest is finalized
+    FINALIZED = enum.auto()

@@ -79,6 +79,53 @@ CREATE TABLE IF NOT EXISTS contest_problems (
 );
 CREATE INDEX IF NOT EXISTS idx_contest_problems_problem_id ON contest_problems (problem_id);
 
+-- Statements that a contest gives its problems, each in place of the problem's own in its language. contest_texts: what readers
+-- of the contest see, rendered from the problem's package and edits, and from those of the contest. A row stays when all its
+-- edits are taken back, so that its edition grows on.
+CREATE TABLE IF NOT EXISTS contest_texts (
+    contest_id bigint  NOT NULL,
+    problem_id bigint  NOT NULL,
+    -- how many edits there were
+    edition    integer NOT NULL DEFAULT 0,
+    -- made from this package, by this version of the renderer (0: it is to be rendered), and from the edition of then with
+    -- that of the problem added: both only grow, so the sum tells a change of either
+    data_hash  text    NOT NULL DEFAULT '',
+    renderer   integer NOT NULL DEFAULT 0,
+    made_of    integer NOT NULL DEFAULT 0,
+    -- a node renders it until then
+    lease_until timestamptz,
+    -- [{language, title, kind, html, pdf}], and as in problem_texts; NULL: not rendered yet, the problem's own are shown
+    texts      jsonb,
+    samples    jsonb   NOT NULL DEFAULT '[]',
+    notes      jsonb   NOT NULL DEFAULT '[]',
+    PRIMARY KEY (contest_id, problem_id),
+    FOREIGN KEY (contest_id, problem_id) REFERENCES contest_problems (contest_id, problem_id) ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS contest_statement_edits (
+    contest_id bigint  NOT NULL,
+    problem_id bigint  NOT NULL,
+    language   text    NOT NULL,
+    kind       text    NOT NULL CHECK (kind IN ('md', 'tex', 'pdf')),
+    -- empty for a PDF
+    source     text    NOT NULL,
+    pdf        bytea,
+    version    integer NOT NULL,
+    PRIMARY KEY (contest_id, problem_id, language),
+    FOREIGN KEY (contest_id, problem_id) REFERENCES contest_texts (contest_id, problem_id) ON DELETE CASCADE
+);
+CREATE TABLE IF NOT EXISTS contest_files (
+    contest_id bigint NOT NULL,
+    problem_id bigint NOT NULL,
+    kind       text   NOT NULL CHECK (kind IN ('shown', 'attachment')),
+    name       text   NOT NULL,
+    media_type text   NOT NULL,
+    content    bytea  NOT NULL,
+    PRIMARY KEY (contest_id, problem_id, kind, name),
+    FOREIGN KEY (contest_id, problem_id) REFERENCES contest_texts (contest_id, problem_id) ON DELETE CASCADE
+);
+ALTER TABLE contest_files ALTER COLUMN content SET STORAGE EXTERNAL;
+ALTER TABLE contest_statement_edits ALTER COLUMN pdf SET STORAGE EXTERNAL;
+
 -- An account is in one team of a contest at most; a team has several accounts.
 CREATE TABLE IF NOT EXISTS contest_members (
     contest_id bigint NOT NULL REFERENCES contests (id) ON DELETE CASCADE,

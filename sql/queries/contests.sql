@@ -149,7 +149,12 @@ FROM problems AS p WHERE p.id = $2
 FOR SHARE;
 
 -- name: put_contest_problem
--- Gives a label to a problem.
+-- Gives a label to a problem. Another problem than before has none of its statements.
+WITH dropped AS (
+    DELETE FROM contest_texts AS t USING contest_problems AS p
+    WHERE p.contest_id = $1 AND p.label = $2 AND p.problem_id <> $3
+      AND t.contest_id = p.contest_id AND t.problem_id = p.problem_id
+)
 INSERT INTO contest_problems (contest_id, label, problem_id, time_limit_ms, memory_limit_mb) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (contest_id, label) DO UPDATE
 SET is_paused = contest_problems.is_paused AND contest_problems.problem_id = excluded.problem_id,

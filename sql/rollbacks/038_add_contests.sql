@@ -102,5 +102,8 @@ DROP TABLE IF EXISTS contest_counters;
 DROP TABLE IF EXISTS contest_extensions;
 DROP TABLE IF EXISTS contest_intervals;
 DROP TABLE IF EXISTS contest_members;
+DROP TABLE IF EXISTS contest_files;
+DROP TABLE IF EXISTS contest_statement_edits;
+DROP TABLE IF EXISTS contest_texts;
 DROP TABLE IF EXISTS contest_problems;
 DROP TABLE IF EXISTS contests;

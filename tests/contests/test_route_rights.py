@@ -149,6 +149,14 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("GET", f"{_API}/problems/A/statement"): (None, (401, *_INSIDE[1:])),
     ("GET", f"{_API}/problems/A/statement/files/none.png"): (None, (401, *_NO_FILE[1:])),
     ("GET", f"{_API}/problems/A/attachments/none.txt"): (None, (401, *_NO_FILE[1:])),
+    # the problem of this test has no package
+    ("GET", f"{_API}/problems/A/statement/en/source"): (None, _jury(400)),
+    ("PUT", f"{_API}/problems/A/statement/en"): ({"format": "md", "source": "x", "revision": "e9"}, _jury(409)),
+    ("DELETE", f"{_API}/problems/A/statement/en"): (None, _jury(409)),
+    ("GET", f"{_MANAGE}/problems/A/statement"): (None, _JURY_PAGE),
+    ("POST", f"{_MANAGE}/problems/A/statement"): (
+        {"action": "save", "lang": "en", "format": "md", "code": "x", "revision": "e9"}, _jury_page(409),
+    ),
     ("GET", f"{_PAGES}/board/1/A"): (None, _ALL),
     ("POST", f"{_PAGES}/problems/A/samples"): ({"language": "none", "code": "x"}, _SAMPLES),
     ("GET", f"{_PAGES}/problems/A/samples"): (None, (LOGIN, 403, 303, 303, 403, 303, 403, 303)),

@@ -193,6 +193,12 @@ def test_a_contest_is_copied_and_its_teams_are_set_up_by_command(environ: dict[s
     assert [one["team_id"] for one in made] == ["owls"] * len(made)
     assert slips.read_text("utf-8").splitlines()[0] == "team_id,team,username,password"
     assert slips.stat().st_mode & 0o077 == 0
+    own = tmp_path / "own.md"
+    own.write_text("# Another name\n\nAdd *three* numbers.\n", "utf-8")
+    saved = said(environ, "statement", "copied", "A", str(own))
+    assert (saved["title"], "<em>three</em>" in saved["html"]) == ("Another name", True), saved
+    assert said(environ, "statement", "copied", "A")["edited"]
+    assert said(environ, "statement", "copied", "A", "--restore")["status"] == "restored"
     assert set(said(environ, "practice", key)["opened"]) <= {"A", "B", "C"}
     refused = typed("contest", "rejudge", key, env=environ)
     assert (refused.returncode != 0, "finalized" in refused.stderr) == (True, True), refused.stderr

@@ -49,6 +49,7 @@ ELSEWHERE = {
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",
     "contest import", "contest rejudge", "contest reviews", "contest review", "contest texts",
     "contest copy", "contest team", "contest credentials", "contest practice", "contest clock",
+    "contest statement",
 }  # fmt: skip
 
 

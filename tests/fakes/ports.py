@@ -24,7 +24,7 @@ from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.reruns import RerunLeases, Reruns
 from deepoj.ports.roster import Roster
 from deepoj.ports.sessions import Sessions
-from deepoj.ports.statements import Statements
+from deepoj.ports.statements import StatementStore
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
@@ -56,7 +56,7 @@ class Store(Protocol):
     @property
     def marks(self) -> Marks: ...
     @property
-    def statements(self) -> Statements: ...
+    def statements(self) -> StatementStore: ...
     @property
     def submissions(self) -> Submissions: ...
     @property
@@ -120,7 +120,7 @@ class MemoryPorts:
         self.groups: Groups = memory
         self.problems: Problems = memory
         self.marks: Marks = memory
-        self.statements: Statements = memory.statements
+        self.statements: StatementStore = memory.statements
         self.submissions: Submissions = memory
         self.lists: SubmissionLists = memory
         self.outbox: Outbox = memory

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from deepoj.ports.statements import StatementMark
+from deepoj.ports.statements import StatementMark, Statements
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (
@@ -82,6 +82,14 @@ class MemoryStatements:
         problem = min(marked, key=lambda one: one[:2])[2]
         leases[problem.id] = now + lease_s
         return problem, self._edits(problem.id).edition
+
+    def of_contest(self, contest_id: int) -> Statements:
+        raise AssertionError(f"the contest {contest_id} needs PostgreSQL: use house_on")
+
+    async def claim_of_contest(
+        self, lease_s: float, skipped: Collection[tuple[int, StatementMark]]
+    ) -> tuple[int, Problem, int] | None:
+        return None
 
     async def release_unrendered(self, problem_id: int) -> None:
         await self._memory.problem(problem_id)

@@ -140,6 +140,7 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/clarifications",
     "/manage/contests/{contest}/teams",
     "/manage/contests/{contest}/afterwards",
+    "/manage/contests/{contest}/problems/{label}/statement",
     "/manage/contests/{contest}/rejudges",
     "/manage/contests/{contest}/rejudges/{preview}",
     "/manage/contests/{contest}/waits",
@@ -498,6 +499,18 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(
         method="GET", path="/contests/{contest}/problems/{label}/attachments/{file}", statuses=(LOGIN, 404, 404, 404)
+    ),
+    Right(
+        method="GET",
+        path="/manage/contests/{contest}/problems/{label}/statement",
+        statuses=(LOGIN, 403, 403, 404),
+        roles=(403, 403, 404, 403),
+    ),
+    Right(
+        method="POST",
+        path="/manage/contests/{contest}/problems/{label}/statement",
+        statuses=(LOGIN, 403, 403, 404),
+        roles=(403, 403, 404, 403),
     ),
     Right(method="GET", path="/runbook", statuses=(200, 200, 200, 200)),
     Right(method="GET", path="/runbook/{chapter}", statuses=(200, 200, 200, 200)),

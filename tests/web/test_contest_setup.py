@@ -15,6 +15,7 @@ from tests.contract.labs import PgLab, claim, draft, report, send
 from tests.contract.test_store_previews import outcome
 from tests.web.contest_scene import ADMIN, JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
 
+_REVISION = re.compile(r'name="revision" value="([^"]*)"')
 HERE = "/manage/contests/finals"
 pytestmark = pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
 
@@ -62,6 +63,30 @@ async def test_a_rejudge_is_previewed_and_applied(tmp_path: Path, real: PgLab) -
     assert "applied" in listed
     assert "before minute 200" in listed
     assert "solved first" in (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
+
+
+async def test_a_contest_gets_a_statement_of_its_own(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    jury, path = place.visits[JURY], f"{HERE}/problems/A/statement"
+    page = (await jury.get(f"{path}?lang=zh")).text
+    assert "Statement in this contest" in page
+    fields = {"lang": "zh", "format": "md", "code": "# Contest", "revision": _REVISION.findall(page)[0]}
+    assert (await jury.post(path, {**fields, "action": "save"})).location == f"{path}?lang=zh&changed=1"
+    page = (await jury.get(f"{path}?lang=zh")).text
+    assert "# Contest</textarea>" in page
+    assert "(of this contest)" in page
+    assert "(of this contest: zh)" in (await jury.get(HERE)).text
+    assert (await jury.post(path, {**fields, "action": "save"})).status == 409
+    pdf = {"lang": "zh", "revision": _REVISION.findall(page)[0], "action": "save"}
+    assert (await jury.post(path, pdf, file=b"GIF89a")).status == 400
+    assert (await jury.post(path, pdf, file=b"%PDF-1.4")).status == 303
+    page = (await jury.get(f"{path}?lang=zh")).text
+    assert "the statement is a PDF" in page
+    restored = await jury.post(path, {**pdf, "revision": _REVISION.findall(page)[0], "action": "restore"})
+    assert restored.status == 303
+    assert "(of this contest" not in (await jury.get(HERE)).text
+    assert (await place.visits[OTHER].get(path)).status == 403
 
 
 async def test_teams_are_bound_hidden_and_removed(tmp_path: Path, real: PgLab) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from werkzeug.datastructures import Headers
 
 from deepoj.words.accounts import UserRole
-from tests.api.house import PASSWORD, House
+from tests.api.house import PASSWORD, House, form
 
 SESSION, VISIT = "deepoj_session", "deepoj_visit"
 _FORM_TOKEN = re.compile(r'name="form_token" value="([^"]*)"')
@@ -64,10 +64,14 @@ class Visit:
         *,
         form_token: str | None = None,
         headers: Mapping[str, str] | None = None,
+        file: bytes | None = None,
     ) -> Reply:
-        """Send a form. ``form_token``: None: that of this visitor's own pages."""
+        """Send a form, also with a ``file``. ``form_token``: None: that of this visitor's own pages."""
         if form_token is None:
             form_token = await self.form_token()
+        if file is not None:
+            body, content_type = form({**(fields or {}), "form_token": form_token}, file)
+            return await self._ask("POST", path, {"Content-Type": content_type}, body)
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return await self._ask(
             "POST", path, kind | dict(headers or {}), urlencode({**(fields or {}), "form_token": form_token})
@@ -84,7 +88,7 @@ class Visit:
     async def log_in(self, name: str, **fields: str) -> Reply:
         return await self.post("/login", {"username": name, "password": PASSWORD, "next": "/", **fields})
 
-    async def _ask(self, method: str, path: str, headers: Mapping[str, str], data: str) -> Reply:
+    async def _ask(self, method: str, path: str, headers: Mapping[str, str], data: str | bytes) -> Reply:
         sent = {**self.headers, **headers}
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -55,6 +55,7 @@ class PgContestSetup:
                     return None if is_ours else ContestRefusal.KEY_TAKEN
                 await connection.execute(queries()["copy_contest_rows"].sql, contest_id, made, with_teams)
                 await note_act(connection, made, by, AdminAct.CONTEST_CREATED, {"copy_of": contest_id})
+                await connection.execute(queries()["copy_contest_texts"].sql, contest_id, made)
                 await connection.execute(queries()["tell_contest_rules"].sql, made)
                 await connection.execute(queries()["tell_contest_state"].sql, made)
                 types = [type_.value for type_ in (*_OF_PROBLEMS, *(_OF_TEAMS if with_teams else ()))]

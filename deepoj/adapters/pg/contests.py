@@ -158,6 +158,7 @@ class PgContests:
                     problem.memory_limit_mb,
                 )
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
+                edited = queries()["contest_statement_languages"].sql
                 data = {
                     "label": problem.label,
                     "ordinal": problem.ordinal,
@@ -170,6 +171,7 @@ class PgContests:
                     "tests": problem.tests,
                     "max_score": problem.max_score,
                     "is_paused": row["is_paused"],
+                    "statements": await connection.fetchval(edited, contest_id, problem.problem_id),
                 }
                 await tell_objects(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None

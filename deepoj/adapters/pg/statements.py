@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from deepoj.adapters.pg.contest_statements import PgContestStatements, file_of, index_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -22,7 +22,6 @@ from deepoj.words.statements import (
     StatementFileKind,
     StatementIndex,
     StatementKind,
-    StatementSample,
     StatementSet,
     StatementText,
 )
@@ -65,13 +64,7 @@ class PgStatements:
         row = await self._pool.row("statement_index", problem_id, RENDERER_VERSION, repeatable=True)
         if row is None:
             return None
-        return StatementIndex(
-            is_pending=row["is_pending"],
-            languages=tuple((language, title) for language, title in _listed(row["languages"])),
-            samples=tuple(StatementSample(**sample) for sample in _listed(row["samples"])),
-            attachments=tuple((name, size) for name, size in _listed(row["attachments"])),
-            notes=tuple(_listed(row["notes"])),
-        )
+        return index_of(row)
 
     async def statement_text(self, problem_id: int, language: str) -> StatementText | None:
         if not storable(language):
@@ -93,9 +86,7 @@ class PgStatements:
         row = await self._pool.row("statement_file", problem_id, kind, name, repeatable=True)
         if row is None:
             return None
-        return StatementFile(
-            kind=StatementFileKind(row["kind"]), name=row["name"], media_type=row["media_type"], content=row["content"]
-        )
+        return file_of(row)
 
     async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
         ids, hashes, editions = ([mark[part] for mark in skipped] for part in range(3))
@@ -152,7 +143,15 @@ class PgStatements:
 
         return await self._pool.do(work, repeatable=True)
 
+    def of_contest(self, contest_id: int) -> PgContestStatements:
+        return PgContestStatements(self._pool, self, contest_id)
 
-def _listed(text: str | None) -> list[Any]:
-    """Return the JSON list of a column; an absent one is empty."""
-    return [] if text is None else json.loads(text)
+    async def claim_of_contest(
+        self, lease_s: float, skipped: Collection[tuple[int, StatementMark]]
+    ) -> tuple[int, Problem, int] | None:
+        contests = [contest_id for contest_id, _ in skipped]
+        ids, hashes, editions = ([mark[part] for _, mark in skipped] for part in range(3))
+        row = await self._pool.row(
+            "claim_contest_texts", RENDERER_VERSION, lease_s, contests, ids, hashes, editions, repeatable=True
+        )
+        return None if row is None else (row["contest_id"], problem_of(row), row["edition"])

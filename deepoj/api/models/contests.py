@@ -147,6 +147,7 @@ class ContestProblemView(ResponseModel):
     time_limit_ms: int
     memory_limit_mb: int
     max_score: float = Field(description=_MAX_SCORE)
+    statements: list[str] = Field(description="languages in which the contest has a statement of its own")
     problem_id: int | None = Field(description="for those who run the contest; else null")
 
 

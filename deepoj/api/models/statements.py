@@ -74,6 +74,26 @@ class StatementSaved(ResponseModel):
     notes: list[str] = Field(description="what was left out or is shown as text, with file and line")
 
 
+class ContestStatementSource(ResponseModel):
+    """The source of the statement that a contest's problem has there."""
+
+    lang: str
+    format: Literal["md", "tex", "pdf"] = Field(description="Markdown, TeX, or a PDF, whose source is empty")
+    source: str = Field(description="the contest's own, else that of the problem; empty if there is none")
+    pdf: str | None = Field(description="the PDF in base64; null: it is none")
+    revision: str = Field(description="to be sent back with a changed statement")
+    edited: bool = Field(description="it is the contest's own; false: it is the problem's")
+
+
+class ContestStatementBody(RequestModel):
+    """The statement of a problem in one contest, in one language."""
+
+    format: Literal["md", "tex", "pdf"] = Field(description="Markdown, TeX or PDF")
+    source: str = Field("", description="at most 1 MiB in UTF-8; empty for a PDF")
+    pdf: str = Field("", description="a PDF of at most 4 MiB in base64; else empty")
+    revision: str = Field(description="of the statement that was changed; another one by now is refused with 409")
+
+
 class RestoreQuery(RequestModel):
     """Which edit is taken back."""
 
@@ -81,7 +101,8 @@ class RestoreQuery(RequestModel):
 
 
 class StatementRestored(ResponseModel):
-    """The package's statement is shown again, once a judge node has rendered it."""
+    """The former statement, of the package or in a contest of the problem, is shown again, once a judge node has
+    rendered it."""
 
     lang: str
     status: Literal["restored"] = "restored"

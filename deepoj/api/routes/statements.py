@@ -22,7 +22,7 @@ from deepoj.api.models.statements import (
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
-from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer, statement_view
+from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer, saved_view, statement_view
 from deepoj.api.statement_editing import StatementDesk
 from deepoj.packages.statements.sources import MAX_SOURCE_BYTES
 from deepoj.words.accounts import User
@@ -105,16 +105,7 @@ class StatementRoutes:
         problem = await self._allowed(admin, problem_id)
         body = await read_json(StatementBody, timeout_s=self._timeout_s, max_bytes=_MAX_BODY_BYTES)
         edit = StatementEdit(language=lang, kind=body.format, source=text("source", body.source))
-        saved = await self._desk.save(problem, edit, body.revision, admin)
-        shown = saved.preview
-        return StatementSaved(
-            lang=lang,
-            revision=saved.revision,
-            pending=shown is None,
-            title="" if shown is None else shown.text.title,
-            html="" if shown is None else shown.text.html,
-            notes=[] if shown is None else list(shown.notes),
-        )
+        return saved_view(lang, await self._desk.save(problem, edit, body.revision, admin))
 
     @route(
         "DELETE",

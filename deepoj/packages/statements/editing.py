@@ -23,7 +23,7 @@ from deepoj.packages.statements.publisher import RenderEdits
 from deepoj.packages.statements.rendering import Rendered
 from deepoj.packages.statements.sources import MAX_LANGUAGES, StatementNotes, read_source
 from deepoj.ports.blobs import Blobs
-from deepoj.ports.statements import Statements
+from deepoj.ports.statements import Statements, StatementStore
 from deepoj.words.errors import BlobMissing
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (
@@ -53,6 +53,8 @@ class StatementToEdit:
     is_edited: bool
     #: why the package's statement cannot be read; empty: it can
     fault: str = ""
+    #: of the kind ``pdf``
+    pdf: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,12 @@ class SavedStatement:
 @dataclass(slots=True, kw_only=True)
 class StatementEditing:
     """Edits statements. ``render`` None: this node cannot. ``new_path`` returns a path for a fetched package.
+    ``contest_id``: the statement is the contest's alone, in place of the problem's own.
 
     Its methods raise StoreUnavailable, BlobsUnavailable and OSError.
     """
 
-    statements: Statements
+    statements: StatementStore
     blobs: Blobs
     render: RenderEdits | None
     new_path: Callable[[], Path]
@@ -95,9 +98,12 @@ class StatementEditing:
     _held: tuple[str, Path] | None = None
     _turn: trio.Lock = field(default_factory=trio.Lock)
 
-    async def source(self, problem: Problem, language: str) -> StatementToEdit:
+    def _of(self, contest_id: int | None) -> Statements:
+        return self.statements if contest_id is None else self.statements.of_contest(contest_id)
+
+    async def source(self, problem: Problem, language: str, contest_id: int | None = None) -> StatementToEdit:
         """Return the source of the statement in a language."""
-        held = await self.statements.statement_edits(problem.id)
+        held = await self._of(contest_id).statement_edits(problem.id)
         edit = next((one for one in held.edits if one.language == language), None)
         fault = ""
         if edit is not None:
@@ -113,8 +119,9 @@ class StatementEditing:
             kind=kind,
             text=text,
             revision=_revision(problem, edit),
-            is_edited=edit is not None,
+            is_edited=edit is not None and edit.version > 0,
             fault=fault,
+            pdf=b"" if edit is None else edit.pdf,
         )
 
     async def preview(
@@ -132,10 +139,11 @@ class StatementEditing:
         return _preview(rendered, edit) if isinstance(rendered, Rendered) else rendered
 
     async def save(
-        self, problem: Problem, edit: StatementEdit, revision: str, *, by: str
+        self, problem: Problem, edit: StatementEdit, revision: str, *, by: str, contest_id: int | None = None
     ) -> SavedStatement | NotRenderable | PackageFault | EditRefusal:
         """Store an edit, unless it cannot be rendered or another one came since ``revision``."""
-        held = await self.statements.statement_edits(problem.id)
+        statements = self._of(contest_id)
+        held = await statements.statement_edits(problem.id)
         others = tuple(one for one in held.edits if one.language != edit.language)
         if len(others) >= MAX_LANGUAGES:
             return NotRenderable((f"Statements may be in {MAX_LANGUAGES} languages.",))
@@ -145,29 +153,21 @@ class StatementEditing:
         preview = None if rendered is None else _preview(rendered, edit)
         if isinstance(preview, NotRenderable):
             return preview
-        edition = await self._store(problem, edit.language, edit, revision, by)
+        edition = await _store(statements, problem, edit.language, edit, revision, by=by)
         if isinstance(edition, EditRefusal):
             return edition
         if rendered is not None and edition == held.edition + 1:
-            await self.statements.keep_statements(
+            await statements.keep_statements(
                 problem.id, problem.data_hash, rendered.found, renderer=RENDERER_VERSION, edition=edition
             )
         return SavedStatement(f"e{edition}", preview)
 
-    async def restore(self, problem: Problem, language: str, revision: str, *, by: str) -> EditRefusal | None:
-        """Go back to the package's statement; a judge node renders it."""
-        edition = await self._store(problem, language, None, revision, by)
+    async def restore(
+        self, problem: Problem, language: str, revision: str, *, by: str, contest_id: int | None = None
+    ) -> EditRefusal | None:
+        """Go back to the package's statement, in a contest to the problem's; a judge node renders it."""
+        edition = await _store(self._of(contest_id), problem, language, None, revision, by=by)
         return edition if isinstance(edition, EditRefusal) else None
-
-    async def _store(
-        self, problem: Problem, language: str, edit: StatementEdit | None, revision: str, by: str
-    ) -> int | EditRefusal:
-        match = _REVISION.fullmatch(revision)
-        if match is None or (match[1] is None and match[2] != problem.data_hash[:_HASH_CHARS]):
-            return EditRefusal.CHANGED_MEANWHILE
-        return await self.statements.edit_statement(
-            problem.id, language, edit, since=int(match[1] or 0), data_hash=problem.data_hash, by=by
-        )
 
     async def _hold(self, problem: Problem) -> Path:
         """Return the file of the problem's package. Raises BlobMissing."""
@@ -203,6 +203,17 @@ class StatementEditing:
             return MISSING
 
 
+async def _store(
+    statements: Statements, problem: Problem, language: str, edit: StatementEdit | None, revision: str, *, by: str
+) -> int | EditRefusal:
+    match = _REVISION.fullmatch(revision)
+    if match is None or (match[1] is None and match[2] != problem.data_hash[:_HASH_CHARS]):
+        return EditRefusal.CHANGED_MEANWHILE
+    return await statements.edit_statement(
+        problem.id, language, edit, since=int(match[1] or 0), data_hash=problem.data_hash, by=by
+    )
+
+
 def _source_in(package: Path, unzip: UnzipLimits, language: str) -> tuple[str, str] | PackageFault:
     with package.open("rb") as file:
         opened = open_package(file, unzip)
@@ -224,11 +235,12 @@ def _usual_kind(package_format: str) -> str:
 
 def _preview(rendered: Rendered, edit: StatementEdit) -> StatementPreview | NotRenderable:
     text = next((one for one in rendered.found.texts if one.language == edit.language), None)
-    if text is None or text.kind is not StatementKind.HTML:
+    if text is None or text.kind is not (StatementKind.PDF if edit.pdf else StatementKind.HTML):
         # it is not stored, so it is shown nowhere
         return NotRenderable(tuple(one.replace(" is shown as its source: ", ": ") for one in rendered.found.notes))
     return StatementPreview(text, rendered.found.notes)
 
 
 def _revision(problem: Problem, edit: StatementEdit | None) -> str:
-    return f"p{problem.data_hash[:_HASH_CHARS]}" if edit is None else f"e{edit.version}"
+    version = 0 if edit is None else edit.version
+    return f"e{version}" if version else f"p{problem.data_hash[:_HASH_CHARS]}"

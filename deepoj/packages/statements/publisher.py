@@ -27,7 +27,7 @@ from deepoj.packages.statements.rendering import Rendered, StatementRenderer, ne
 from deepoj.packages.vetting import Bench
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.sandbox import Box
-from deepoj.ports.statements import StatementMark, Statements
+from deepoj.ports.statements import StatementMark, Statements, StatementStore
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxBroken, StoreUnavailable
 from deepoj.words.problems import Problem
 from deepoj.words.statements import RENDERER_VERSION, StatementEdit
@@ -51,7 +51,7 @@ class StatementPublisher:
     """``PublishStatements`` of one node. ``workdir`` holds directories as attempts have them. ``bench`` is that of
     ``Vetting``; None: this node has no sandbox."""
 
-    statements: Statements
+    statements: StatementStore
     bench: Bench | None
     workdir: Path
     unzip: UnzipLimits
@@ -65,14 +65,15 @@ class StatementPublisher:
         except (StoreUnavailable, OSError) as error:
             _log(problem, "broken", str(error))
 
-    async def publish(self, package: Path, plan: Plan, problem: Problem) -> bool:
-        """Store the statements; return whether they are final.
+    async def publish(self, package: Path, plan: Plan, problem: Problem, statements: Statements | None = None) -> bool:
+        """Store the statements; return whether they are final. ``statements``: of a contest; None: the problem's own.
 
         Raises:
           StoreUnavailable: they may or may not be stored.
           OSError: the package cannot be read, or the workspace cannot be written to.
         """
-        held = await self.statements.statement_edits(problem.id)
+        kept = statements or self.statements
+        held = await kept.statement_edits(problem.id)
         rendered = await self._render_in_time(package, plan, problem, held.edits)
         if rendered is None:
             rendered = await self._render(package, plan, problem, held.edits, box=None)
@@ -80,7 +81,7 @@ class StatementPublisher:
             _log(problem, "package", rendered.sentence)
             return False
         renderer = RENDERER_VERSION if rendered.is_final else 0
-        await self.statements.keep_statements(
+        await kept.keep_statements(
             problem.id, problem.data_hash, rendered.found, renderer=renderer, edition=held.edition
         )
         return rendered.is_final
@@ -168,26 +169,33 @@ class RenderLater:
     several share the work. Without the converter it stores their sources as text, until another node, or this one when
     it has the converter, renders them. After a failure it tries again, later and later, within a budget."""
 
-    statements: Statements
+    statements: StatementStore
     blobs: Blobs
     publisher: StatementPublisher
-    _failures: dict[StatementMark, _Failure] = field(default_factory=dict)
+    #: by contest (None: the problem itself) and mark
+    _failures: dict[tuple[int | None, StatementMark], _Failure] = field(default_factory=dict)
 
     async def once(self) -> Problem | None:
-        """Render the statements of one problem and return it; None: there was none.
+        """Render the statements of one problem, or of a problem in a contest, and return it; None: there was none.
 
         Raises StoreUnavailable.
         """
-        claimed = await self.statements.claim_unrendered(CLAIM_S, self._not_due())
-        if claimed is None:
-            return None
-        problem, edition = claimed
-        mark = problem.id, problem.data_hash, edition
+        skipped = self._not_due()
+        claimed = await self.statements.claim_unrendered(CLAIM_S, [mark for of, mark in skipped if of is None])
+        if claimed is not None:
+            return await self._render(None, *claimed)
+        in_contests = [(of, mark) for of, mark in skipped if of is not None]
+        of_contest = await self.statements.claim_of_contest(CLAIM_S, in_contests)
+        return None if of_contest is None else await self._render(*of_contest)
+
+    async def _render(self, contest_id: int | None, problem: Problem, edition: int) -> Problem:
+        statements = self.statements if contest_id is None else self.statements.of_contest(contest_id)
+        mark = contest_id, (problem.id, problem.data_hash, edition)
         pause_s: float | None = None
         is_final = False
         room = await trio.to_thread.run_sync(AttemptDir.unnamed, self.publisher.workdir)
         try:
-            is_final = await self._publish(problem, room.path / "package.zip")
+            is_final = await self._publish(problem, room.path / "package.zip", statements)
         except StoreUnavailable:
             raise
         except BlobsUnavailable as away:
@@ -204,18 +212,18 @@ class RenderLater:
             self._failures.pop(mark, None)
         else:
             self._failures[mark] = self._failed(mark, pause_s)
-        await self.statements.release_unrendered(problem.id)
+        await statements.release_unrendered(problem.id)
         return problem
 
-    async def _publish(self, problem: Problem, package: Path) -> bool:
+    async def _publish(self, problem: Problem, package: Path, statements: Statements) -> bool:
         await self.blobs.fetch(problem.data_path, package)
         plan = await trio.to_thread.run_sync(check_upload, package, self.publisher.unzip)
         if isinstance(plan, PackageFault):
             _log(problem, "package", plan.sentence)
             return False
-        return await self.publisher.publish(package, plan, problem)
+        return await self.publisher.publish(package, plan, problem, statements)
 
-    def _not_due(self) -> list[StatementMark]:
+    def _not_due(self) -> list[tuple[int | None, StatementMark]]:
         """Return what this node does not try now. Without the converter nothing is tried twice."""
         now, has_converter = trio.current_time(), is_installed()
         return [
@@ -224,7 +232,7 @@ class RenderLater:
             if failure.had_converter == has_converter and (not has_converter or now < failure.due_at)
         ]
 
-    def _failed(self, mark: StatementMark, pause_s: float | None) -> _Failure:
+    def _failed(self, mark: tuple[int | None, StatementMark], pause_s: float | None) -> _Failure:
         """``pause_s``: of a failure that is not the package's; None: it counts as a try."""
         has_converter = is_installed()
         before = self._failures.get(mark)

@@ -56,7 +56,9 @@ class Rendered:
 
 def needs_converter(plan: Plan, edits: Sequence[StatementEdit] = ()) -> bool:
     """Return whether a problem has a statement that is not a PDF."""
-    return bool(edits) or any(statement.kind in {"html", "md", "tex"} for statement in plan.statements)
+    return any(not edit.pdf for edit in edits) or any(
+        statement.kind in {"html", "md", "tex"} for statement in plan.statements
+    )
 
 
 def with_edits(
@@ -138,6 +140,9 @@ class StatementRenderer:
         """Return the statement in one language: the first source that can be rendered, else the first as text."""
         title = next((title_of(one.title) for one in statements if one.title), "")
         edit = next((one for one in self.edits if one.language == language), None)
+        if edit is not None and edit.pdf:
+            own = files.add(f"statement.{language}.pdf", edit.pdf)
+            return StatementText(language=language, title=title, kind=StatementKind.PDF, html="", pdf=own.name)
         pdf = await trio.to_thread.run_sync(_pdf, statements, files)
         first: StatementSource | None = None
         for statement in statements:

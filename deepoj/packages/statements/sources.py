@@ -108,6 +108,13 @@ class PublicFiles:
         """Add an attachment."""
         self._take(StatementFileKind.ATTACHMENT, name)
 
+    def add(self, name: str, content: bytes) -> StatementFile:
+        """Add a PDF that is not of the package."""
+        public = self._free_name(StatementFileKind.SHOWN, name)
+        file = StatementFile(kind=StatementFileKind.SHOWN, name=public, media_type=PDF_TYPE, content=content)
+        self.files[StatementFileKind.SHOWN, public] = file
+        return file
+
     def _resolved(self, statement: str, target: str) -> str | None:
         """Return the archive name of a target. TeX omits endings, and looks in ``img`` and ``images``, too."""
         path = target.strip().replace("\\", "/").removeprefix("./")
@@ -166,6 +173,11 @@ def _media_type(content: bytes) -> str:
     if _WEBP.match(content):
         return "image/webp"
     return PDF_TYPE if content.startswith(_PDF) else _BINARY_TYPE
+
+
+def is_pdf(content: bytes) -> bool:
+    """Return whether a file is a PDF, by its content."""
+    return _media_type(content) == PDF_TYPE
 
 
 def languages_of(plan: Plan, notes: StatementNotes) -> dict[str, list[Statement]]:

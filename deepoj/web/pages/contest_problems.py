@@ -15,6 +15,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.statement_answers import file_answer
 from deepoj.api.submitting import asked_job_id, readable, take_in
+from deepoj.ports.statements import Statements
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading, ShownProblem
 from deepoj.web.page import MEMBER, page
@@ -90,7 +91,7 @@ class ContestProblemPages:
         try:
             if not reading.contest.rules.allows_custom_runs:
                 raise Refused(ContestError.CONTEST_RUNS_OFF)
-            run_ids = await self._samples.take(visitor, problem, await self._index(problem), form)
+            run_ids = await self._samples.take(visitor, problem, await self._index(reading, problem), form)
         except Refused as refused:
             return await self._problem(visitor, reading, shown, problem, sent=form.fields, refused=refused)
         return self._runs.ordered(f"{reading.path}/problems/{label}?samples={run_ids}#run", form)
@@ -102,21 +103,21 @@ class ContestProblemPages:
         path, run_ids = f"{reading.path}/problems/{label}", request.args.get("samples", "")
         if "HX-Request" not in request.headers:
             return redirect(path)
-        runs, index = await self._samples.asked(visitor, run_ids), await self._index(problem)
+        runs, index = await self._samples.asked(visitor, run_ids), await self._index(reading, problem)
         values = self._samples.values(visitor, problem, index, runs, path)
         return self._pages.html("_samples_piece.html", visitor, samples_asked=run_ids, **values)
 
     @page("GET", "/contests/<key>/problems/<label>/statement/files/<name>", access=MEMBER, limit=Limit.NONE)
     async def file(self, visitor: Visitor, key: str, label: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement."""
-        _, _, problem = await self._find(visitor, key, label)
-        return await file_answer(self._context.statements, problem, StatementFileKind.SHOWN, name)
+        reading, _, problem = await self._find(visitor, key, label)
+        return await file_answer(self._statements(reading), problem, StatementFileKind.SHOWN, name)
 
     @page("GET", "/contests/<key>/problems/<label>/attachments/<name>", access=MEMBER, limit=Limit.NONE)
     async def attachment(self, visitor: Visitor, key: str, label: str, name: str) -> Response:
         """Answer with a file for contestants."""
-        _, _, problem = await self._find(visitor, key, label)
-        return await file_answer(self._context.statements, problem, StatementFileKind.ATTACHMENT, name)
+        reading, _, problem = await self._find(visitor, key, label)
+        return await file_answer(self._statements(reading), problem, StatementFileKind.ATTACHMENT, name)
 
     async def _find(self, visitor: Visitor, key: str, label: str) -> tuple[ContestReading, ShownProblem, Problem]:
         """Return a problem for a member of a team or the jury. Raises Refused for others, and before the start."""
@@ -129,8 +130,11 @@ class ContestProblemPages:
             raise Refused(ApiError.NO_SUCH_PROBLEM)
         return reading, shown, problem
 
-    async def _index(self, problem: Problem) -> StatementIndex:
-        return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
+    def _statements(self, reading: ContestReading) -> Statements:
+        return self._context.statements.of_contest(reading.contest.id)
+
+    async def _index(self, reading: ContestReading, problem: Problem) -> StatementIndex:
+        return await self._statements(reading).statement_index(problem.id) or _NO_STATEMENT
 
     async def _problem(
         self,
@@ -143,13 +147,13 @@ class ContestProblemPages:
         refused: Refused | None = None,
         sampled: Sequence[CustomRun | None] = (),
     ) -> Response:
-        index = await self._index(problem)
+        index = await self._index(reading, problem)
         path = f"{reading.path}/problems/{shown.label}"
         samples: dict[str, Any] = {"sample_runs": []}
         if (first := next(filter(None, sampled), None)) is not None:
             sent = await self._runs.sent(first)
             samples = self._samples.values(visitor, problem, index, sampled, path)
-        statement = await statement_values(self._context, visitor, problem, index, path)
+        statement = await statement_values(self._statements(reading), visitor, problem, index, path)
         last, team_id = [], reading.viewer.team_id
         is_over = reading.contest.ended_at is not None
         practised = await self._context.problems.open_problem(problem.id, visitor.member.id) if is_over else None

@@ -23,6 +23,7 @@ from deepoj.api.statement_answers import best_language, file_answer, with_own_pa
 from deepoj.api.submitting import asked_job_id, new_trace_id, readable, take_in
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
+from deepoj.ports.statements import Statements
 from deepoj.web import forms
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import Pages, redirect
@@ -218,7 +219,7 @@ class ProblemPages:
             has_samples=bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
             **editor_values(self._context, visitor, problem, sent, [one.language for one in last[:1]]),
-            **await statement_values(self._context, visitor, problem, index, f"/problems/{problem.id}"),
+            **await statement_values(self._context.statements, visitor, problem, index, f"/problems/{problem.id}"),
             **samples,
             **self._runs.values(visitor, None if shown is None else shown.run),
         )
@@ -266,11 +267,11 @@ def editor_values(
 
 
 async def statement_values(
-    context: ApiContext, visitor: Visitor, problem: Problem, index: StatementIndex, path: str
+    statements: Statements, visitor: Visitor, problem: Problem, index: StatementIndex, path: str
 ) -> dict[str, Any]:
     """Return what ``_statement.html`` needs. ``path``: of the problem's page, below which its files are."""
     language = _statement_language(index, visitor)
-    text = None if language is None else await context.statements.statement_text(problem.id, language)
+    text = None if language is None else await statements.statement_text(problem.id, language)
     return {
         "index": index,
         "statement_path": path,
