@@ -219,9 +219,9 @@ class ContestLedger:
     @property
     def keeping_back(self) -> tuple[bool, bool]:
         """Return whether all verdicts are kept from their own teams, too, and whether those that the jury has not
-        verified are."""
+        verified are. Until nothing more is taken all are: a team with more time must not learn from others."""
         contest, state = self.contest, self.state
-        is_shown = is_thawed(state.get("ended_at"), state.get("frozen_at"), state.get("thawed_at"))
+        is_shown = is_thawed(state.get("closed_at"), state.get("frozen_at"), state.get("thawed_at"))
         return (
             contest.get("feedback") == ContestFeedback.HIDDEN and not is_shown,
             bool(contest.get("is_verifying")) and state.get("finalized_at") is None,

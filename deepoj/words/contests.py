@@ -38,7 +38,7 @@ class ContestFeedback(enum.StrEnum):
     """When teams see the verdicts of their own submissions."""
 
     FULL = "full"
-    #: when the contest is over and its board shows all
+    #: when the contest is over for all of its teams and its board shows all
     HIDDEN = "hidden"
 
 
@@ -118,6 +118,8 @@ class Contest:
     started_at: dt.datetime | None
     frozen_at: dt.datetime | None
     ended_at: dt.datetime | None
+    #: the last team's time, and that of late homework, is over
+    closed_at: dt.datetime | None
     thawed_at: dt.datetime | None
     finalized_at: dt.datetime | None
     end_of_updates_at: dt.datetime | None
@@ -129,14 +131,15 @@ class Contest:
 
     @property
     def shows_all(self) -> bool:
-        """Whether it is over and hides no verdict from anybody."""
+        """Whether it is over for all of its teams, and hides no verdict from anybody."""
         is_settled = not self.rules.is_verifying or self.finalized_at is not None
-        return is_settled and is_thawed(self.ended_at, self.frozen_at, self.thawed_at)
+        return is_settled and is_thawed(self.closed_at, self.frozen_at, self.thawed_at)
 
 
-def is_thawed(ended_at: object, frozen_at: object, thawed_at: object) -> bool:
-    """Return whether a contest is over, and its freeze, if it had one, is lifted. The times are None before."""
-    return ended_at is not None and (frozen_at is None or thawed_at is not None)
+def is_thawed(closed_at: object, frozen_at: object, thawed_at: object) -> bool:
+    """Return whether a contest is over for all of its teams, and its freeze, if it had one, is lifted. The times are
+    None before."""
+    return closed_at is not None and (frozen_at is None or thawed_at is not None)
 
 
 class ClockAct(enum.StrEnum):

@@ -40,6 +40,8 @@ CREATE TABLE IF NOT EXISTS contests (
     started_at       timestamptz,
     frozen_at        timestamptz,
     ended_at         timestamptz,
+    -- nothing more is taken: the last team's time, and that of late homework, is over
+    closed_at        timestamptz,
     thawed_at        timestamptz,
     finalized_at     timestamptz,
     end_of_updates_at timestamptz,
@@ -222,7 +224,7 @@ $$;
 CREATE OR REPLACE FUNCTION contest_state_data(c contests) RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object(
         'started_at', contest_time_text(c.started_at), 'frozen_at', contest_time_text(c.frozen_at),
-        'ended_at', contest_time_text(c.ended_at), 'thawed_at', contest_time_text(c.thawed_at),
+        'ended_at', contest_time_text(c.ended_at), 'closed_at', contest_time_text(c.closed_at), 'thawed_at', contest_time_text(c.thawed_at),
         'finalized_at', contest_time_text(c.finalized_at),
         'end_of_updates_at', contest_time_text(c.end_of_updates_at))
 $$;
@@ -255,6 +257,12 @@ BEGIN
 END
 $$;
 
+-- How long a contest takes submissions, in milliseconds: teams may have more time than others, and homework takes late ones.
+CREATE OR REPLACE FUNCTION contest_open_ms(c contests) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT c.duration_ms + c.late_ms
+           + coalesce((SELECT max(extra_ms) FROM contest_extensions WHERE contest_id = c.id), 0)
+$$;
+
 -- Whether a contest that hides verdicts now uses a problem: from its freeze on, or from its start if it shows verdicts late,
 -- until its board shows all.
 CREATE OR REPLACE FUNCTION contest_hides_results(used bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -271,7 +279,7 @@ CREATE OR REPLACE FUNCTION contest_elapsed_ms(c contests, at timestamptz) RETURN
     FROM unnest(c.removed * tstzmultirange(tstzrange(c.start_at, at))) AS gap
 $$;
 
--- Lets happen what is due: start, freeze, end, thaw, and the end of updates, each as an event of its own, in this order, at
+-- Lets happen what is due: start, freeze, end, close, thaw, and the end of updates, each as an event of its own, in this order, at
 -- the times for which they were set. Returns how many there were.
 --
 -- It waits for every transaction that has found marks hidden (mark_of_submission), so when this one is over, mark_contest
@@ -298,13 +306,22 @@ BEGIN
     END IF;
     IF c.started_at IS NOT NULL AND c.ended_at IS NULL AND contest_moment(c, c.duration_ms) <= now() THEN
         c.ended_at := contest_moment(c, c.duration_ms);
+        IF contest_open_ms(c) = c.duration_ms THEN
+            c.closed_at := c.ended_at;
+        END IF;
         told := told || contest_state_data(c);
     END IF;
-    IF c.frozen_at IS NOT NULL AND c.ended_at IS NOT NULL AND c.thawed_at IS NULL AND c.thaw_at <= now() THEN
-        c.thawed_at := greatest(c.thaw_at, c.ended_at);
+    IF c.ended_at IS NOT NULL AND c.closed_at IS NULL AND contest_moment(c, contest_open_ms(c)) <= now() THEN
+        c.closed_at := contest_moment(c, contest_open_ms(c));
         told := told || contest_state_data(c);
     END IF;
-    IF c.finalized_at IS NOT NULL AND c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL) THEN
+    -- teams that still work must not learn what others got by hidden feedback
+    IF c.frozen_at IS NOT NULL AND c.ended_at IS NOT NULL AND c.thawed_at IS NULL AND c.thaw_at <= now()
+       AND (c.feedback <> 'hidden' OR c.closed_at IS NOT NULL) THEN
+        c.thawed_at := greatest(c.thaw_at, c.ended_at, CASE WHEN c.feedback = 'hidden' THEN c.closed_at END);
+        told := told || contest_state_data(c);
+    END IF;
+    IF c.finalized_at IS NOT NULL AND c.closed_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL) THEN
         c.end_of_updates_at := greatest(c.finalized_at, c.thawed_at);
         told := told || contest_state_data(c);
     END IF;
@@ -312,10 +329,12 @@ BEGIN
         RETURN 0;
     END IF;
     UPDATE contests
-    SET started_at = c.started_at, frozen_at = c.frozen_at, ended_at = c.ended_at, thawed_at = c.thawed_at,
+    SET started_at = c.started_at, frozen_at = c.frozen_at, ended_at = c.ended_at, closed_at = c.closed_at,
+        thawed_at = c.thawed_at,
         end_of_updates_at = c.end_of_updates_at,
         -- a mark would tell a verdict that the jury has not verified yet
-        is_marking = is_marking OR (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)
+        is_marking = is_marking OR (c.ended_at IS NOT NULL AND (c.feedback <> 'hidden' OR c.closed_at IS NOT NULL)
+                                    AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)
                                     AND (NOT c.is_verifying OR c.finalized_at IS NOT NULL))
     WHERE id = c.id;
     IF c.feedback = 'hidden' OR c.is_verifying THEN
@@ -451,7 +470,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
         SELECT FROM contests AS c
         WHERE c.id = of_contest AND (
             (c.feedback = 'hidden'
-             AND NOT (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))
+             AND NOT (c.closed_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))
             OR (c.is_verifying AND c.finalized_at IS NULL AND NOT EXISTS (
                 SELECT FROM contest_reviews AS r
                 WHERE r.submission_id = of_submission AND (r.data ->> 'verified')::integer = of_judging))))

@@ -7,7 +7,7 @@ FROM contests AS c
 CROSS JOIN LATERAL jsonb_populate_record(c, jsonb_build_object(
     'id', nextval(pg_get_serial_sequence('contests', 'id')), 'key', $2::text, 'name', coalesce($3::text, c.name),
     'start_at', $4::timestamptz, 'created_by', $5::bigint, 'created_at', now(), 'thaw_at', NULL, 'started_at', NULL,
-    'frozen_at', NULL, 'ended_at', NULL, 'thawed_at', NULL, 'finalized_at', NULL, 'end_of_updates_at', NULL,
+    'frozen_at', NULL, 'ended_at', NULL, 'closed_at', NULL, 'thawed_at', NULL, 'finalized_at', NULL, 'end_of_updates_at', NULL,
     'is_marking', false, 'is_marked', false, 'countdown_pause_ms', NULL, 'removed', '{}')) AS n
 WHERE c.id = $1
 ON CONFLICT (key) DO NOTHING

@@ -198,11 +198,8 @@ DO UPDATE SET team_id = excluded.team_id, networks = coalesce(excluded.networks,
 
 -- name: contest_is_open
 -- Whether a contest still takes submissions: homework takes late ones, and a team may have more time.
-SELECT contest_moment(c, c.duration_ms + c.late_ms + more.extra_ms) > now() AND c.late_ms + more.extra_ms > 0 AS is_open
-FROM contests AS c
-CROSS JOIN LATERAL (
-    SELECT coalesce(max(extra_ms), 0) AS extra_ms FROM contest_extensions WHERE contest_id = c.id) AS more
-WHERE c.id = $1;
+SELECT contest_open_ms(c) > c.duration_ms AND contest_moment(c, contest_open_ms(c)) > now() AS is_open
+FROM contests AS c WHERE c.id = $1;
 
 -- name: contest_unjudged
 -- How many submissions of a contest have no verdict.
@@ -249,8 +246,10 @@ SELECT coalesce(array_agg(c.id ORDER BY c.id) FILTER (WHERE
            OR (started_at IS NOT NULL AND frozen_at IS NULL AND ended_at IS NULL AND freeze_ms IS NOT NULL
                AND contest_moment(c, duration_ms - freeze_ms) <= now())
            OR (started_at IS NOT NULL AND ended_at IS NULL AND contest_moment(c, duration_ms) <= now())
-           OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now())
-           OR (end_of_updates_at IS NULL AND finalized_at IS NOT NULL AND ended_at IS NOT NULL
+           OR (ended_at IS NOT NULL AND closed_at IS NULL AND contest_moment(c, contest_open_ms(c)) <= now())
+           OR (frozen_at IS NOT NULL AND ended_at IS NOT NULL AND thawed_at IS NULL AND thaw_at <= now()
+               AND (feedback <> 'hidden' OR closed_at IS NOT NULL))
+           OR (end_of_updates_at IS NULL AND finalized_at IS NOT NULL AND closed_at IS NOT NULL
                AND (frozen_at IS NULL OR thawed_at IS NOT NULL))), '{}') AS due,
        count(*) FILTER (WHERE started_at IS NOT NULL AND ended_at IS NULL) AS running,
        coalesce(sum(k.last), 0)::bigint AS events
@@ -314,7 +313,9 @@ FROM timed;
 -- name: contest_clock
 -- How far a contest is, by the database's clock. elapsed_ms: NULL before the start.
 SELECT date_trunc('milliseconds', now()) AS at, c.start_at, c.started_at, c.frozen_at, c.ended_at, c.thawed_at,
-       c.finalized_at, contest_moment(c, c.duration_ms) <= now() AS is_over,
+       c.finalized_at, c.closed_at, c.feedback = 'hidden' AND c.closed_at IS NOT NULL
+                                    AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL) AS has_shown_hidden,
+       contest_moment(c, c.duration_ms) <= now() AS is_over,
        CASE WHEN c.start_at <= now() THEN contest_elapsed_ms(c, now()) END AS elapsed_ms
 FROM contests AS c WHERE c.id = $1;
 
@@ -385,10 +386,12 @@ SET is_marking = c.is_marking AND contest_moment(c, c.duration_ms) <= now(),
                      THEN contest_moment(c, c.duration_ms - c.freeze_ms) END,
     ended_at = CASE WHEN c.ended_at IS NOT NULL AND contest_moment(c, c.duration_ms) <= now()
                     THEN contest_moment(c, c.duration_ms) END,
+    closed_at = CASE WHEN c.closed_at IS NOT NULL AND contest_moment(c, contest_open_ms(c)) <= now()
+                     THEN contest_moment(c, contest_open_ms(c)) END,
     thawed_at = CASE WHEN c.thawed_at IS NOT NULL AND isfinite(contest_moment(c, c.duration_ms))
                      THEN greatest(c.thawed_at, contest_moment(c, c.duration_ms)) END
 WHERE c.id = $1
-RETURNING c.ended_at, c.thawed_at;
+RETURNING c.ended_at, c.thawed_at, c.closed_at;
 
 -- name: freeze_contest
 -- Freezes the board of a locked contest after $2 milliseconds, which is now.
@@ -414,6 +417,12 @@ WHERE id = $1;
 -- Gives a team more time.
 INSERT INTO contest_extensions (contest_id, team_id, extra_ms) VALUES ($1, $2, $3)
 ON CONFLICT (contest_id, team_id) DO UPDATE SET extra_ms = excluded.extra_ms;
+
+-- name: reopen_contest
+-- A contest that was closed takes submissions again: a team has more time. No row: it does not.
+UPDATE contests AS c SET closed_at = NULL
+WHERE c.id = $1 AND c.closed_at IS NOT NULL AND contest_moment(c, contest_open_ms(c)) > now()
+RETURNING c.id;
 
 -- name: remove_extension
 -- Takes the additional time of a team back. No row: it has none.

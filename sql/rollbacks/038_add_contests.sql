@@ -87,6 +87,7 @@ DROP TABLE IF EXISTS contest_reviews;
 DROP FUNCTION IF EXISTS mark_contest(bigint);
 DROP FUNCTION IF EXISTS contest_hides_results(bigint);
 DROP FUNCTION IF EXISTS advance_contest(bigint);
+DROP FUNCTION IF EXISTS contest_open_ms(contests);
 DROP FUNCTION IF EXISTS contest_elapsed_ms(contests, timestamptz);
 DROP FUNCTION IF EXISTS contest_moment(contests, bigint);
 DROP FUNCTION IF EXISTS contest_data(contests);

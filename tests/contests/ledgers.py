@@ -19,7 +19,7 @@ DURATION_MIN, FREEZE_MIN = 300, 60
 TEAMS, PROBLEMS = 6, 3
 #: events of the contest, its problems, groups and teams
 LAID_OUT = 2 + PROBLEMS + 3 + 2 * TEAMS
-STATES = ("started_at", "frozen_at", "ended_at", "thawed_at", "finalized_at", "end_of_updates_at")
+STATES = ("started_at", "frozen_at", "ended_at", "closed_at", "thawed_at", "finalized_at", "end_of_updates_at")
 LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_point_name": None, "extensions": ["cpp"]}}
 
 #: what a step does, then numbers that choose of what
@@ -79,6 +79,8 @@ class MadeLedger:
             **rules,
         }  # fmt: skip
         self.state: dict[str, Any] = dict.fromkeys(STATES)
+        #: a team had more time: the contest is closed after its end
+        self.has_extensions = False
         self.teams: dict[str, dict[str, Any]] = {}
         self.groups = {f"g{g}": {"name": f"Group {g}", "type": "site", "hidden": g == 1} for g in range(2)}
         self._verdict = verdict
@@ -244,6 +246,7 @@ class MadeLedger:
     def _extend(self, n: int, m: int, _word: str) -> None:
         team = f"t{n % TEAMS}"
         data = {"team_id": team, "extra_ms": m * 1_000, "reason": "ill", "by": 1}
+        self.has_extensions = self.has_extensions or m > 0
         self.tell(EventType.EXTENSIONS, team, data if m > 0 else None)
 
     def _state(self, n: int, _m: int, _word: str) -> None:
@@ -251,12 +254,16 @@ class MadeLedger:
         if at is None or (at == "started_at" and self.contest["start_at"] is None):
             return
         self.state[at] = iso(minute(STATES.index(at) * 100))
+        if at == "ended_at" and not self.has_extensions and not self.contest["late_ms"]:
+            self.state["closed_at"] = self.state[at]
         if at == "end_of_updates_at" or n < 12:
             if at == "finalized_at":
                 self.tell(EventType.AWARDS, "winner", {"citation": "Winner", "team_ids": ["t1", "t3"]})
             self.tell(EventType.STATE, "finals", self.state)
         else:
             self.state[at] = None
+            if at == "ended_at":
+                self.state["closed_at"] = None
 
 
 def followed(

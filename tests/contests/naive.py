@@ -155,7 +155,7 @@ def naive_points(events: Sequence[ContestEvent], extensions: Mapping[str, int], 
 def _words(last: dict[str, dict[str, Any]], *, sees_all: bool) -> dict[str, str]:
     """Return the verdict of each submission; without ``sees_all`` not those that teams do not see."""
     (contest,), (state,) = last["contest"].values(), last["state"].values()
-    is_over = state["ended_at"] is not None and (state["frozen_at"] is None or state["thawed_at"] is not None)
+    is_over = state["closed_at"] is not None and (state["frozen_at"] is None or state["thawed_at"] is not None)
     is_hidden = contest["feedback"] == "hidden" and not is_over
     is_verifying = contest["is_verifying"] and state["finalized_at"] is None
     words: dict[str, str] = {}

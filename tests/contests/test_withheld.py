@@ -204,6 +204,69 @@ async def test_hidden_feedback_shows_all_when_the_contest_is_over(scene: Scene) 
     assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "1"
 
 
+async def _solved(scene: Scene, who: str = "stranger") -> int:
+    """Return how many problems the owls have solved on the board of somebody."""
+    rows = (await scene.done(who, "GET", "/finals/scoreboard"))["rows"]
+    return int(next(row["solved"] for row in rows if row["team_id"] == "1"))
+
+
+@pytest.mark.parametrize("freeze_ms", [None, HOUR_MS])
+async def test_hidden_feedback_waits_for_the_team_with_the_most_time(scene: Scene, freeze_ms: int | None) -> None:
+    await opened(scene, freeze_ms=freeze_ms, feedback="hidden")
+    job_id, _ = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    if freeze_ms is not None:
+        scene.lab.sql(f"UPDATE contests SET freeze_ms = {freeze_ms}, frozen_at = now()")
+    extend = {"act": "extend", "team": "2", "extra_ms": 2 * HOUR_MS, "reason": "ill"}
+    await scene.done("jury", "POST", "/finals/clock", extend)
+    # it is over since half an hour, and one team has an hour and a half left
+    scene.lab.sql(f"UPDATE contests SET duration_ms = {3 * HOUR_MS // 2}, thaw_at = now()")
+    await scene.advance()
+    state = (await scene.done("owl", "GET", "/finals"))["state"]
+    assert (state["ended_at"] is None, state["closed_at"], state["thawed_at"]) == (False, None, None)
+    assert [await _solved(scene), await _solved(scene, "owl"), await _solved(scene, "jury")] == [0, 0, 1]
+    assert not _is_due(scene, job_id)
+    assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "0"
+    assert (await scene.ask("jury", "POST", "/finals/practice"))[1]["code"] == "CONTEST_NOT_OVER"
+    await scene.done("jury", "POST", "/finals/clock", {**extend, "extra_ms": HOUR_MS // 4})
+    await scene.advance()
+    state = (await scene.done("owl", "GET", "/finals"))["state"]
+    assert (state["closed_at"] > state["ended_at"], (state["thawed_at"] or "") >= state["closed_at"]) == (
+        True, freeze_ms is not None,
+    )  # fmt: skip
+    assert [await _solved(scene), await _solved(scene, "owl")] == [1, 1]
+    assert _is_due(scene, job_id)
+    assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "1"
+    refused = await scene.ask("jury", "POST", "/finals/clock", extend)
+    assert (refused[0], refused[1]["code"]) == (409, "CONTEST_STARTED"), "its verdicts were shown"
+
+
+async def test_hidden_feedback_of_homework_waits_for_late_solutions(scene: Scene) -> None:
+    await opened(scene, kind="homework", freeze_ms=None, feedback="hidden", late_ms=4 * HOUR_MS)
+    job_id, _ = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    assert (await scene.done("owl", "GET", "/finals"))["state"]["ended_at"] is not None
+    assert not _is_due(scene, job_id)
+    await scene.done("jury", "PATCH", "/finals", {"late_ms": HOUR_MS // 2})
+    await scene.advance()
+    assert _is_due(scene, job_id)
+    refused = await scene.ask("jury", "PATCH", "/finals", {"late_ms": 4 * HOUR_MS})
+    assert (refused[0], refused[1]["code"]) == (409, "CONTEST_STARTED")
+
+
+async def test_more_time_closes_an_open_contest_later(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    state = (await scene.done("owl", "GET", "/finals"))["state"]
+    assert state["closed_at"] == state["ended_at"]
+    extend = {"act": "extend", "team": "2", "extra_ms": 2 * HOUR_MS, "reason": "ill"}
+    await scene.done("jury", "POST", "/finals/clock", extend)
+    assert (await scene.done("owl", "GET", "/finals"))["state"]["closed_at"] is None
+
+
 async def test_a_contest_that_verifies_writes_no_mark_before_it_is_finalized(scene: Scene) -> None:
     await opened(scene, freeze_ms=None, is_verifying=True)
     job_id, submission_id = await _submitted(scene)

@@ -68,7 +68,7 @@ async def _done(connection: Connection, contest_id: int, row: asyncpg.Record, ch
         case ClockAct.LENGTH:
             events = await _length(connection, contest_id, row, change)
         case ClockAct.EXTEND:
-            events = await _extended(connection, contest_id, change, by)
+            events = await _extended(connection, contest_id, row, change, by)
         case ClockAct.HOLD | ClockAct.RELEASE:
             events = await _held(connection, contest_id, change)
     return events
@@ -119,7 +119,11 @@ async def _interval(
     former = await connection.fetchval(queries()["contest_state"].sql, contest_id)
     if change.act in {ClockAct.REMOVE, ClockAct.RESTORE}:
         settled = await connection.fetchrow(queries()["settle_contest"].sql, contest_id)
-        if settled is None or (settled["ended_at"] is None and settled["thawed_at"] is not None):
+        if (
+            settled is None
+            or (settled["ended_at"] is None and settled["thawed_at"] is not None)
+            or (settled["closed_at"] is None and row["has_shown_hidden"])
+        ):
             raise ClockRefusal(ContestRefusal.HAS_HAPPENED)  # all verdicts were shown: nothing more may be sent
     data = {
         "start_at": changed["start_at"], "end_at": changed["end_at"], "is_restored": changed["is_restored"],
@@ -157,7 +161,9 @@ async def _length(connection: Connection, contest_id: int, row: asyncpg.Record, 
     return [(EventType.CONTEST, "", None)]
 
 
-async def _extended(connection: Connection, contest_id: int, change: ClockChange, by: int) -> _Events:
+async def _extended(
+    connection: Connection, contest_id: int, row: asyncpg.Record, change: ClockChange, by: int
+) -> _Events:
     if not storable(change.team_id):
         raise ClockRefusal(ContestRefusal.UNKNOWN_TEAM)
     sql = queries()["contest_object"].sql
@@ -170,7 +176,11 @@ async def _extended(connection: Connection, contest_id: int, change: ClockChange
         return [(EventType.EXTENSIONS, change.team_id, None)]
     await connection.execute(queries()["put_extension"].sql, contest_id, change.team_id, change.extra_ms)
     data = {"team_id": change.team_id, "extra_ms": change.extra_ms, "reason": change.reason, "by": by}
-    return [(EventType.EXTENSIONS, change.team_id, data)]
+    if await connection.fetchrow(queries()["reopen_contest"].sql, contest_id) is None:
+        return [(EventType.EXTENSIONS, change.team_id, data)]
+    if row["has_shown_hidden"]:
+        raise ClockRefusal(ContestRefusal.HAS_HAPPENED)  # as above
+    return [(EventType.EXTENSIONS, change.team_id, data), (EventType.STATE, "", None)]
 
 
 async def _held(connection: Connection, contest_id: int, change: ClockChange) -> _Events:

@@ -62,6 +62,7 @@ def contest_of(row: asyncpg.Record) -> Contest:
         started_at=row["started_at"],
         frozen_at=row["frozen_at"],
         ended_at=row["ended_at"],
+        closed_at=row["closed_at"],
         thawed_at=row["thawed_at"],
         finalized_at=row["finalized_at"],
         end_of_updates_at=row["end_of_updates_at"],

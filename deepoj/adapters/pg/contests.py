@@ -437,6 +437,7 @@ def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | 
         (found.frozen_at is not None and moves_freeze)
         or (found.ended_at is not None and (moves_end or moves_freeze))
         or (found.thawed_at is not None and rules.thaw_at != before.thaw_at)
+        or (found.closed_at is not None and rules.late_ms != before.late_ms)
     ):
         return ContestRefusal.HAS_HAPPENED
     return None

@@ -13,7 +13,7 @@ _START = "RFC 3339 with a time zone; null: not known yet"
 _FREEZE = "how long before the end the board stops showing verdicts; null: never"
 _THAW = "when a frozen board shows all verdicts, after the end; null: not decided yet"
 _PENALTY = "of a rejected attempt at a problem that is solved later"
-_FEEDBACK = "full: teams see their verdicts at once; hidden: when the contest is over and shows all"
+_FEEDBACK = "full: teams see their verdicts at once; hidden: when the contest is over for all teams and shows all"
 _VERIFYING = "whether a verdict is seen, and counts on the board, only when the jury has verified it"
 _CUSTOM_RUNS = "whether teams may run programs on inputs of their own while it runs"
 _LATE = "homework: how long after the end submissions are taken"
@@ -97,6 +97,7 @@ class ContestStateView(ResponseModel):
     started_at: str | None
     frozen_at: str | None
     ended_at: str | None
+    closed_at: str | None = Field(description="the last team's time, and that of late homework, is over")
     thawed_at: str | None
     finalized_at: str | None
     end_of_updates_at: str | None
