@@ -106,6 +106,13 @@ class ContestError(CodedError):
         "比赛刚刚发生了变化，请重试。",
     )
     CONTEST_FINALIZED = (409, Code.CONTEST_FINALIZED, "The contest is finalized: it stays.", "比赛结果已最终确认。")
+    CONTEST_JUDGE_FAILED = (
+        409,
+        Code.CONTEST_JUDGE_FAILED,
+        "The judge failed on the submissions {submissions}: rejudge them, override their verdicts or ignore them, then"
+        " finalize again.",
+        "评测系统未能评测提交 {submissions}：请重新评测、改判或忽略这些提交，然后再确认最终结果。",
+    )
     CONTEST_UNVERIFIED = (
         409,
         Code.CONTEST_UNVERIFIED,

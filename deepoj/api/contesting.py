@@ -76,6 +76,8 @@ _MAX_SCORE = 1_000_000
 _FIRST, _LAST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)
 #: times that awards are computed again, because something has happened meanwhile
 _FINALIZE_TRIES = 5
+#: submissions that an error sentence names; its details have all
+_MAX_NAMED = 10
 #: times that a change is made again, because another one came first
 _CHANGE_TRIES = 5
 
@@ -315,9 +317,12 @@ class Contesting:
         """Finalize a contest with the awards that its jury board gives."""
         for _ in range(_FINALIZE_TRIES):
             ledger = await self.ledger(contest)
+            if contest.ended_at is not None and (failed := ledger.judge_failures()):
+                raise Refused(ContestError.CONTEST_JUDGE_FAILED, details=failed, submissions=_named(failed))
+            # it is refused if anything has happened since the ledger was read
             done = await self._contests.finalize(contest.id, awards_of(ledger, medals), ledger.last, by=user.id)
             if done is ContestRefusal.UNANSWERED:
-                raise Refused(ContestError.CONTEST_UNANSWERED, count=unanswered(ledger))
+                raise Refused(ContestError.CONTEST_UNANSWERED, count=ledger.unanswered())
             if done is ContestRefusal.UNVERIFIED:
                 waiting = sum(map(ledger.to_verify, ledger.of(EventType.SUBMISSIONS)))
                 raise Refused(ContestError.CONTEST_UNVERIFIED, count=waiting)
@@ -390,14 +395,10 @@ class Contesting:
         return faults
 
 
-def unanswered(ledger: ContestLedger) -> int:
-    """Return the number of questions of teams without an answer."""
-    clarifications = ledger.of(EventType.CLARIFICATIONS)
-    answered = {one.get("reply_to_id") for one in clarifications.values()}
-    return sum(
-        one.get("from_team_id") is not None and clarification_id not in answered
-        for clarification_id, one in clarifications.items()
-    )
+def _named(submissions: Sequence[str]) -> str:
+    """Return the first ids of a list for a sentence."""
+    more = len(submissions) - _MAX_NAMED
+    return ", ".join(submissions[:_MAX_NAMED]) + (f" (+{more})" if more > 0 else "")
 
 
 def checked_rules(rules: ContestRules, kind: ContestKind) -> ContestRules:

@@ -243,6 +243,26 @@ class ContestLedger:
             return False
         return self.review_of(submission_id).get("verified") != judging_of(judgement_id)
 
+    def unanswered(self) -> int:
+        """Return the number of questions of teams without an answer."""
+        clarifications = self.objects[EventType.CLARIFICATIONS]
+        answered = {one.get("reply_to_id") for one in clarifications.values()}
+        return sum(
+            one.get("from_team_id") is not None and clarification_id not in answered
+            for clarification_id, one in clarifications.items()
+        )
+
+    def judge_failures(self) -> list[str]:
+        """Return the submissions that count on the boards and whose verdict says that the judge failed."""
+        return [
+            submission_id
+            for submission_id, submission in self.objects[EventType.SUBMISSIONS].items()
+            if (judgement := self.judgement_of(submission_id)) is not None
+            and judgement["verdict"] in _JUDGES_FAULT
+            and not self.is_hidden(submission["team_id"])
+            and self._attempts(submission_id) is not None
+        ]
+
     def _outcome_of(self, judgement: Object | None) -> AttemptOutcome:
         """Return what a submission with a judgement means to the jury's board."""
         if judgement is None:

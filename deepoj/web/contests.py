@@ -15,7 +15,7 @@ from typing import Any
 from quart import Response, request
 from werkzeug.http import dump_cookie
 
-from deepoj.api.contesting import Contesting, unanswered
+from deepoj.api.contesting import Contesting
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
@@ -285,7 +285,7 @@ class ContestReading:
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
             "unread": 0 if self.viewer.is_jury else self.unread(),
-            "open_questions": unanswered(self.ledger) if self.viewer.is_jury else 0,
+            "open_questions": self.ledger.unanswered() if self.viewer.is_jury else 0,
         }
 
     @property

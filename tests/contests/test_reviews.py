@@ -197,3 +197,29 @@ async def test_categories_and_usual_answers_are_lists_of_the_contest(tmp_path: P
     assert (await jury.post(f"/manage{path}", {**lists, "answers": "x" * 300})).status == 400
     ledger = await place.home.context.ledgers.ledger(contest)
     assert "answers" in ledger.of(EventType.TEXTS)
+
+
+async def test_a_contest_with_a_judges_failure_is_not_finalized(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    failed = await scene.verdict("lark", Verdict.SYSTEM_ERROR, "2")
+    await scene.verdict("owl", Verdict.SYSTEM_ERROR, "3")
+    ids = [scene.lab.sql(f"SELECT id FROM submissions WHERE code = '{code}'").strip() for code in "23"]
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"]) == (409, "CONTEST_NOT_OVER")
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": 3 * HOUR_MS - 1, "freeze_ms": None})
+    scene.lab.sql(f"UPDATE contests SET duration_ms = 2 * {HOUR_MS} + 1")
+    scene.lab.sql("UPDATE contests SET start_at = start_at - interval '1 hour'")
+    await scene.advance()
+    status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert (status, body["code"], body["details"]) == (409, "CONTEST_JUDGE_FAILED", ids), body
+    assert f"submissions {ids[0]}, {ids[1]}: rejudge them" in body["error"]
+    await scene.done(
+        "jury", "POST", f"/finals/submissions/{ids[1]}/review", {"act": "ignore", "judging": 1, "reason": "twice"}
+    )
+    await scene.lab.store.rejudges.rejudge(failed, None, by="jury", in_full=True, stream_key="s")
+    _, body = await scene.ask("jury", "POST", "/finals/finalize", {})
+    assert body["code"] == "CONTEST_UNJUDGED"
+    won = await claim(scene.lab, failed, entry_id="again")
+    assert await scene.lab.store.leases.finalize(won, report(Verdict.WRONG_ANSWER), {"tests": []}) is None
+    await scene.done("jury", "POST", "/finals/finalize", {})
