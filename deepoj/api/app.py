@@ -34,6 +34,7 @@ from deepoj.api.http.upload import sweep
 from deepoj.api.route import add_routes, is_page, limit_of
 from deepoj.api.routes.accounts import AccountRoutes
 from deepoj.api.routes.audits import AuditRoutes
+from deepoj.api.routes.batches import BatchRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
 from deepoj.api.routes.contest_board import ContestBoardRoutes
@@ -134,6 +135,7 @@ def create_app(context: ApiContext) -> Api:
         StatementRoutes(context),
         LanguageRoutes(context),
         SubmissionRoutes(context, auth),
+        BatchRoutes(context, auth, limits),
         PlaygroundRoutes(context, auth, limits),
         SubmissionListRoutes(context),
         RejudgeRoutes(context),

@@ -21,6 +21,7 @@ from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
+from deepoj.ports.batches import Batches
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contest_setup import ContestSetup
@@ -60,6 +61,7 @@ class ApiContext:
     statements: StatementStore
     submissions: Submissions
     lists: SubmissionLists
+    batches: Batches
     letters: DeadLetters
     rejudges: Rejudges
     roster: Roster

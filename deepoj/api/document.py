@@ -44,6 +44,7 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {
 #: patterns of ids in paths. Other values are answered 404, like unknown ids
 _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "job_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by the submit", JOB_ID),
+    "batch_id": ("^[0-9a-f-]{36}$", "as the last line of the answer said", JOB_ID),
     "run_id": ("^[A-Za-z0-9_-]{1,64}$", "as returned by POST /run", f"run-{JOB_ID}"),
     "problem_id": ("^[1-9][0-9]{0,9}$", "a problem's number", "1000"),
     "lang": ("^[a-z]{2,20}(-[A-Za-z0-9]{2,8})?$", "a language of `langs`", "en"),
@@ -103,6 +104,9 @@ class Document(OpenAPIProvider):
         declaration = declaration_of(self._app.view_functions[rule.endpoint])
         for operations in paths.values():
             for operation in operations.values():
+                if declaration is not None and declaration.lines is not None:
+                    text = {"schema": {"type": "string", "description": declaration.lines}}
+                    operation["requestBody"] = {"content": {"application/x-ndjson": text}}
                 for status, response in declaration.responses.items() if declaration is not None else ():
                     if isinstance(response, Described):
                         # a response with a model is there already, without its headers

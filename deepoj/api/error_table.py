@@ -386,6 +386,20 @@ class ApiError(CodedError):
         "You already have {limit} unfinished submissions; wait for one of them.",
         "您已有 {limit} 个未完成的提交，请等待其评测结束。",
     )
+    USER_BATCH_QUOTA = (
+        429,
+        Code.USER_BATCH_QUOTA_REACHED,
+        "{limit} submissions of your batches are unfinished: send the batch again, with its Idempotency-Key, once some "
+        "of them are judged.",
+        "您的批量提交中已有 {limit} 份尚未评测完毕：请待其中一部分评测结束后，用同一 Idempotency-Key 重新发送该批次。",
+    )
+    BATCH_TOO_LONG = (
+        413,
+        Code.BATCH_TOO_LONG,
+        "A batch has at most {limit} lines: send this line and those after it as another batch.",
+        "每个批次最多 {limit} 行：请将本行及其后的各行作为另一个批次发送。",
+    )
+    NO_SUCH_BATCH = (404, Code.BATCH_NOT_FOUND, "There is no such batch.", "批次不存在。")
     RUNS_OFF = (
         403,
         Code.RUN_DISABLED,

@@ -30,6 +30,7 @@ _RETRY_AFTER_S: Mapping[CodedError, int] = MappingProxyType(
         ApiError.TOO_MANY_STREAMS_OF_USER: 5,
         ApiError.TOO_MANY_STREAMS_OF_ADDRESS: 5,
         ApiError.INFLIGHT_CAP: 5,
+        ApiError.USER_BATCH_QUOTA: 10,
         ApiError.TOO_MANY_RUNS: 1,
         ApiError.TOO_MANY_RERUNS: 1,
     }

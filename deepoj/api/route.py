@@ -87,6 +87,7 @@ class Route:
     headers: type[BaseModel] | None
     documented: bool
     specified: bool
+    lines: str | None
 
 
 def route[H: Handler](
@@ -103,6 +104,7 @@ def route[H: Handler](
     headers: type[BaseModel] | None = None,
     documented: bool = True,
     specified: bool = False,
+    lines: str | None = None,
 ) -> Callable[[H], H]:
     """Declare the decorated method as the handler of a route.
 
@@ -111,10 +113,12 @@ def route[H: Handler](
     in the path, and with this access. ``limit``: the rate limit that counts its requests. ``body``, ``form``, ``query``
     and ``headers``: models of the request. ``documented``: whether it is in the OpenAPI document; pages for people are
     not. ``specified``: it is not there either, because a specification of others describes it, also its errors.
+    ``lines``: the description of a body of JSON lines.
     """
     declaration = Route(
         method=method, path=path, access=access, limit=limit, responses=responses, errors=errors, body=body, form=form,
         query=query, headers=headers, documented=documented, specified=specified,
+        lines=lines,
     )  # fmt: skip
 
     def declare(handler: H) -> H:

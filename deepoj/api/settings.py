@@ -86,6 +86,10 @@ class ApiSettings:
     inflight_cap: int
     #: and of one user
     user_inflight_cap: int
+    #: unfinished submissions of one user's batches
+    user_batch_quota: int
+    #: maximum size of the body of a batch, which is read line by line
+    batch_body_max_bytes: int
     #: how long an identical submission is answered with the unfinished first one
     inflight_ttl_s: float
     stream_key: str

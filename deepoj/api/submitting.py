@@ -69,15 +69,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
             context.metrics.submit_429.labels(reason="inflight_cap").inc()
         elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
             context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
-        elif job is SubmitRefusal.LANGUAGE_NOT_ALLOWED:
-            if draft.contest_id is None:
-                problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
-            else:
-                problem = await context.contests.taken_problem(draft.contest_id, draft.problem_id)
-            if problem is not None and problem.languages:
-                raise language_refused(problem, draft.language)
-            raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)  # it has changed since
-        raise Refused(_REFUSALS[job], limit=settings.user_inflight_cap)
+        raise await refusal_of(context, draft, job)
     logger().info(
         "submit",
         job_id=job.job_id,
@@ -90,6 +82,24 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
         result="repeated" if job.repeated else "accepted",
     )
     return job
+
+
+async def refusal_of(context: ApiContext, draft: Draft, refusal: SubmitRefusal) -> Refused:
+    """Return the error for a draft that the store has refused."""
+    settings = context.settings
+    match refusal:
+        case SubmitRefusal.LANGUAGE_NOT_ALLOWED:
+            if draft.contest_id is None:
+                problem = await context.problems.open_problem(draft.problem_id, draft.user_id)
+            else:
+                problem = await context.contests.taken_problem(draft.contest_id, draft.problem_id)
+            if problem is not None and problem.languages:
+                return language_refused(problem, draft.language)
+            return Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)  # it has changed since
+        case SubmitRefusal.USER_BATCH_QUOTA_REACHED:
+            return Refused(ApiError.USER_BATCH_QUOTA, limit=settings.user_batch_quota)
+        case _:
+            return Refused(_REFUSALS[refusal], limit=settings.user_inflight_cap)
 
 
 def new_trace_id() -> str:

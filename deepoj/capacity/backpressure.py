@@ -3,8 +3,8 @@
 Each measure has two thresholds. At ``high`` submissions are refused, until the measure is down at ``low``, so that the
 answer does not flap. An unknown measure neither starts nor ends a refusal:
 
-* The lag is all work that no worker has read, in the outbox and in the stream. Rejudges in the outbox do not count:
-  they are not submitted, and they give way to submissions.
+* The lag is all work that no worker has read, in the outbox and in the stream. Rejudges and batches in the outbox do
+  not count: they give way to submissions. Batches have a quota of their own.
 * A ``lag`` of None is never 0. While it is unknown, a refusal because of the lag ends only when the whole stream and
   the outbox together are no longer than ``low``, because the lag cannot be longer than these.
 * A snapshot older than ``max_age_s`` is ignored. Then nothing is refused here, and the cap on unfinished submissions

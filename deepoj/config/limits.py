@@ -133,6 +133,20 @@ class LimitSection(Section):
         "SUBMIT_MAX_INFLIGHT_PER_USER",
         doc="Maximum unfinished submissions of one user, without rejudges; more are answered 429.",
     )
+    submit_max_batch_per_user: int = whole(
+        20_000,
+        "SUBMIT_MAX_BATCH_PER_USER",
+        le=1_000_000,
+        doc="Maximum unfinished submissions of one user's batches; lines beyond it are refused. They count towards no "
+        "other maximum of unfinished submissions.",
+    )
+    batch_body_max_bytes: int = whole(
+        268_435_456,
+        "BATCH_BODY_MAX_BYTES",
+        le=64 * GIB,
+        doc="Maximum bytes of the body of a batch of submissions, which is read line by line; a line may be as long as "
+        "the body of a single submission.",
+    )
     run_enabled: bool = key(
         True,
         "RUN_ENABLED",

@@ -132,6 +132,7 @@ class Metrics:
             "http_request_duration_seconds", "Time to answer", FAST_S, "method", "path", "status"
         )
         self.submission = to.counter("submission_total", "Submissions taken or refused", "language", "status")
+        self.batch_lines = to.counter("submission_batch_lines_total", "Lines of batches taken or refused", "result")
         self.submit_429 = to.counter("submit_429_total", "Submissions answered 429", "reason")
         self.untrusted_forwarded = to.counter(
             "api_untrusted_forwarded_total", "Requests with X-Forwarded-For from an address that is no trusted proxy"

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Sequence
 
 from deepoj.observe import Metrics, log
+from deepoj.ports.batches import Batches
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import Submissions
+from deepoj.words.batches import BatchLine
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
@@ -72,14 +75,52 @@ async def submit(
         user_inflight_cap=user_inflight_cap,
     )
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
-    match answer:
-        case Receipt(repeated=repeated):
-            metrics.submission.labels(language=draft.language, status="repeated" if repeated else "accepted").inc()
-        case SubmitRefusal():
-            metrics.submission.labels(language=draft.language, status=answer.value.lower()).inc()
+    metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
     if stream is not None and isinstance(answer, Receipt) and answer.event is not None:
         await _send(submissions, stream, answer.event, metrics)
     return answer
+
+
+async def submit_lines(
+    batches: Batches,
+    batch_id: str,
+    lines: Sequence[BatchLine],
+    *,
+    quota: int,
+    dedup_window_s: float,
+    stream_key: str,
+    metrics: Metrics,
+) -> list[Receipt | SubmitRefusal]:
+    """Store a chunk of a batch, whose drafts are well-formed and of one user, or refuse its lines one by one.
+
+    What if we die here? The chunk is one transaction, with the outbox rows. The client sends the batch again with the
+    same key: lines that were stored are found by their number, the others are stored then.
+
+    Args:
+      quota: maximum number of unfinished submissions of the user's batches.
+      dedup_window_s: as that of ``submit``.
+
+    Raises:
+      StoreUnavailable: the chunk was not stored, or (connection lost during commit) may have been.
+    """
+    answers = await batches.submit_lines(
+        batch_id,
+        lines[0].draft.user_id,
+        lines,
+        dedup_window_s=dedup_window_s,
+        quota=quota,
+        stream_key=stream_key,
+    )
+    for line, answer in zip(lines, answers, strict=True):
+        metrics.submission.labels(language=line.draft.language, status=_status_of(answer)).inc()
+    return answers
+
+
+def _status_of(answer: Receipt | SubmitRefusal) -> str:
+    """Return the label ``status`` of an answer."""
+    if isinstance(answer, SubmitRefusal):
+        return answer.value.lower()
+    return "repeated" if answer.repeated else "accepted"
 
 
 async def _send(submissions: Submissions, stream: JobStream, event: OutboxEvent, metrics: Metrics) -> None:

@@ -99,5 +99,5 @@ class Retention(Protocol):
 
     async def delete_expired(self, row_ids: Sequence[int], keep_s: float) -> int:
         """Delete, in one transaction, those rows that are still finished and old, with their outbox events and
-        ledger."""
+        ledger. Batches as old that have lost all lines follow."""
         ...

@@ -227,6 +227,8 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         upload_dir=cfg.workspace / "uploads",
         inflight_cap=limits.submit_max_inflight,
         user_inflight_cap=limits.submit_max_inflight_per_user,
+        user_batch_quota=limits.submit_max_batch_per_user,
+        batch_body_max_bytes=limits.batch_body_max_bytes,
         inflight_ttl_s=limits.inflight_ttl_sec,
         stream_key=cfg.stream_key,
         hidden_steps=hidden_steps(cfg),

@@ -37,7 +37,7 @@ class OutboxPending:
     """The number of undelivered events per lane that has any."""
 
     of_lane: Mapping[Priority, int]
-    #: of the oldest event except rejudges; None without one
+    #: of the oldest event that a user waits for, without batches and rejudges; None without one
     oldest_age_ms: int | None = None
 
     @property
@@ -46,8 +46,8 @@ class OutboxPending:
 
     @property
     def submitted(self) -> int:
-        """The number without rejudges, which wait by design and are not submitted."""
-        return self.total - self.of_lane.get(Priority.REJUDGE, 0)
+        """The number of those that a user waits for: without rejudges and batches, which wait by design."""
+        return sum(count for lane, count in self.of_lane.items() if lane >= Priority.INTERACTIVE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,8 +39,8 @@ class PressureSnapshot:
 
     The oldest age is that of the oldest entry read and not acked (``pending``), or else of the oldest unread entry
     (``backlog``), or else of the oldest unfinished row, which has no entry (``database``), or there is none (``none``).
-    An event that has waited longer in the outbox takes precedence (``outbox``). A rejudge waits by design before it is
-    sent: its age counts from then.
+    An event that has waited longer in the outbox takes precedence (``outbox``). Batches and rejudges wait by
+    design before they are sent: their age counts from then.
     """
 
     ts_ms: int

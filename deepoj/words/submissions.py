@@ -56,6 +56,8 @@ class SubmitRefusal(enum.StrEnum):
     CONTEST_PROBLEM = "CONTEST_PROBLEM"
     INFLIGHT_CAP_REACHED = "INFLIGHT_CAP_REACHED"
     USER_INFLIGHT_CAP_REACHED = "USER_INFLIGHT_CAP_REACHED"
+    #: too many submissions of the author's batches are unfinished
+    USER_BATCH_QUOTA_REACHED = "USER_BATCH_QUOTA_REACHED"
     #: the key belongs to a submission with other contents
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
 

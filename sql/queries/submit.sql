@@ -13,31 +13,10 @@
 -- At the cap, a user without an unfinished submission is still admitted, until twice as many jobs are under way: otherwise
 -- 25 accounts with 20 submissions each would refuse everyone else.
 --
--- $18: the contest for which it is; NULL: practice. In a contest a team sees problems that are open to nobody else. While
--- it runs, its members cannot try its problems elsewhere.
+-- $18: the contest for which it is; NULL: practice. Who may submit what is in submission_terms (migration 039), which batches
+-- ask, too (submit_lines).
 WITH
-seat AS MATERIALIZED (
-    SELECT c.id AS contest_id, m.team_id, p.time_limit_ms, p.memory_limit_mb,
-           c.languages = '{}' OR $4 = ANY (c.languages) AS takes_language, c.start_at <= now() AS has_started,
-           contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) <= now() AS is_over,
-           c.removed @> now() AS is_paused
-    FROM contest_members AS m
-    JOIN contests AS c ON c.id = m.contest_id
-    LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id = m.team_id
-    JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = $3
-    WHERE m.user_id = $2 AND ($18::bigint IS NULL OR c.id = $18)
-),
-problem AS (
-    SELECT id, time_limit_ms, memory_limit_mb * 1024 AS memory_limit_kb,
-           languages = '{}' OR $4 = ANY (languages) AS takes_language
-    FROM open_problems($2) WHERE id = $3 AND $18::bigint IS NULL
-    UNION ALL
-    SELECT p.id, coalesce(seat.time_limit_ms, p.time_limit_ms),
-           coalesce(seat.memory_limit_mb, p.memory_limit_mb) * 1024,
-           seat.takes_language AND (p.languages = '{}' OR $4 = ANY (p.languages))
-    FROM problems AS p CROSS JOIN seat
-    WHERE p.id = $3 AND $18::bigint IS NOT NULL AND seat.has_started
-),
+terms AS MATERIALIZED (SELECT * FROM submission_terms($2, $3, $4, $18)),
 same_key AS MATERIALIZED (
     SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6
                AND (SELECT s.contest_id FROM submissions AS s WHERE s.job_id = k.job_id) IS NOT DISTINCT FROM $18 AS same_body
@@ -56,13 +35,7 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
-        WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat) THEN 'NOT_IN_CONTEST'
-        WHEN $18::bigint IS NOT NULL AND NOT EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over)
-            THEN 'CONTEST_NOT_RUNNING'
-        WHEN $18::bigint IS NOT NULL AND EXISTS (SELECT FROM seat WHERE is_paused) THEN 'CONTEST_PAUSED'
-        WHEN $18::bigint IS NULL AND EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over) THEN 'CONTEST_PROBLEM'
-        WHEN NOT EXISTS (SELECT FROM problem) THEN 'PROBLEM_NOT_FOUND'
-        WHEN NOT (SELECT takes_language FROM problem) THEN 'LANGUAGE_NOT_ALLOWED'
+        WHEN (SELECT refusal FROM terms) IS NOT NULL THEN (SELECT refusal FROM terms)
         WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
         WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) >= $17 THEN 'USER_INFLIGHT_CAP_REACHED'
         WHEN $13::bigint >= $10 AND ($17::bigint IS NULL OR $13::bigint >= 2 * $10::bigint OR inflight_of($2, 1) > 0)
@@ -80,9 +53,9 @@ taken AS (
     INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, code_hash,
                              deduplicates, idempotency_key, trace_id, stream_key, entry_point, files,
                              callback_url, contest_id, contest_team)
-    SELECT $1, problem.id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb,
-           $16, $18, (SELECT team_id FROM seat WHERE $18::bigint IS NOT NULL)
-    FROM problem
+    SELECT $1, problem_id, $2, $5, $4, time_limit_ms, memory_limit_kb, $6, true, $8, $7, $12, $14, $15::jsonb,
+           $16, $18, team_id
+    FROM terms
     -- counting the retired rows makes their update run first
     WHERE (SELECT word FROM decision) = 'accepted' AND (SELECT count(*) FROM retired) >= 0
     ON CONFLICT DO NOTHING
@@ -142,20 +115,31 @@ FROM submissions WHERE job_id = $3::uuid
 ON CONFLICT (id) DO NOTHING;
 
 -- name: count_inflight
--- The number of jobs under way, counted to at most $1. Without rejudges, which would otherwise lock contestants out.
+-- The number of jobs under way, counted to at most $1. Without rejudges and batches, which would otherwise lock contestants
+-- out.
 SELECT count(*) FROM (
-    SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 ORDER BY id LIMIT $1) AS inflight;
+    SELECT FROM submissions WHERE state IN ('pending', 'processing') AND judging = 1 AND NOT in_batch
+    ORDER BY id LIMIT $1) AS inflight;
 
 -- name: count_before
 -- How many waiting first judgings go before the one of $1, counted to $2; no row if it does not wait or is a rejudge. Those
--- of its lane that are older; before practice also those of contests that are not in the stream yet.
-SELECT least($2, (SELECT count(*) FROM (
+-- of its lane that are older (of a batch: those of its owner, because users take turns); before practice also those of
+-- contests, and before a batch both, that are not in the stream yet.
+SELECT least($2, CASE WHEN s.in_batch THEN (SELECT count(*) FROM (
                       SELECT FROM submissions AS b
-                      WHERE b.state IN ('pending', 'processing') AND b.judging = 1 AND b.id < s.id AND b.state = 'pending'
-                        AND (b.contest_id IS NULL) = (s.contest_id IS NULL)
-                      ORDER BY b.id LIMIT $2) AS older)
+                      WHERE b.user_id = s.user_id AND b.state IN ('pending', 'processing') AND b.judging = 1 AND b.in_batch
+                        AND b.state = 'pending' AND b.id < s.id
+                      LIMIT $2) AS older)
+                 ELSE (SELECT count(*) FROM (
+                      SELECT FROM submissions AS b
+                      WHERE b.state IN ('pending', 'processing') AND b.judging = 1 AND NOT b.in_batch AND b.id < s.id
+                        AND b.state = 'pending' AND (b.contest_id IS NULL) = (s.contest_id IS NULL)
+                      ORDER BY b.id LIMIT $2) AS older) END
                + (SELECT count(*) FROM (
                       SELECT FROM outbox_events AS e
-                      WHERE e.status = 'pending' AND e.priority = 1 AND s.contest_id IS NULL LIMIT $2) AS sooner)) AS before
+                      WHERE e.status = 'pending' AND e.priority = 1 AND s.contest_id IS NULL LIMIT $2) AS sooner)
+               + (SELECT count(*) FROM (
+                      SELECT FROM outbox_events AS e
+                      WHERE e.status = 'pending' AND e.priority = 0 AND s.in_batch LIMIT $2) AS interactive)) AS before
 FROM submissions AS s
 WHERE s.job_id = $1 AND s.state = 'pending' AND s.judging = 1;

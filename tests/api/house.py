@@ -266,7 +266,7 @@ def _house[S](
     context = ApiContext(
         accounts=ports.accounts, account_data=ports.account_data, sessions=ports.sessions, groups=ports.groups,
         access_tokens=ports.access_tokens,
-        problems=ports.problems,
+        problems=ports.problems, batches=ports.batches,
         statements=ports.statements, submissions=ports.submissions, lists=ports.lists, letters=ports.letters,
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
         admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,

@@ -63,6 +63,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/api/v1/run/{run}", (401, 401, 200, 403, 403)),
     ("GET", "/api/v1/run/{run}/events", (401, 401, 200, 403, 403)),
     ("GET", "/api/v1/submissions", (401, 401, 200, 200, 200)),
+    ("GET", "/api/v1/submissions/batch", (401, 401, 200, 200, 200)),
+    ("POST", "/api/v1/submissions/batch", (401, 401, 415, 415, 415)),
+    ("GET", "/api/v1/submissions/batch/{batch}", (401, 401, 200, 403, 200)),
+    ("GET", "/api/v1/submissions/batch/{batch}/results", (401, 401, 200, 403, 200)),
     ("GET", "/api/v1/submissions/{job}", (401, 401, 200, 403, 200)),
     ("GET", "/api/v1/admin/dlq", (401, 401, 403, 403, 200)),
     ("GET", "/api/v1/admin/dlq/{job}", (401, 401, 403, 403, 404)),
@@ -196,6 +200,8 @@ _ROLES: dict[tuple[str, str], tuple[int, int, int, int]] = {
     ("POST", "/api/v1/problems"): (200, 200, 403, 403),
     ("GET", "/api/v1/status/{job}"): (200, 403, 200, 403),
     ("GET", "/api/v1/status/{ended}/events"): (403, 403, 200, 403),  # of another problem
+    ("GET", "/api/v1/submissions/batch/{batch}"): (403, 403, 200, 403),
+    ("GET", "/api/v1/submissions/batch/{batch}/results"): (403, 403, 200, 403),
     ("GET", "/api/v1/submissions/{job}"): (200, 403, 200, 403),
     ("GET", "/api/v1/problems/{problem}/statement/{lang}/source"): (400, 403, 403, 403),
     ("PUT", "/api/v1/problems/{problem}/statement/{lang}"): (409, 403, 403, 403),
@@ -272,9 +278,15 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
         "file": "a.png", "group": str(group.id), "preview": "1", "rerun": "1", "contest": "finals", "label": "A",
         "team": "1", "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
-        # streams of ended jobs end at once
+        # streams of ended jobs and of empty batches end at once
+        "batch": await _batch(home, owner),
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),
     }  # fmt: skip
+
+
+async def _batch(home: House, token: str) -> str:
+    answer = await home.ask("GET", "/api/v1/users/me", token=token)
+    return await home.ports.batches.open_batch((await answer.get_json())["id"], "night")
 
 
 async def _ended(home: House, token: str) -> str:

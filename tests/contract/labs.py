@@ -145,6 +145,7 @@ _TIMES = {
     "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),
     "loose_objects": ("since",),
     "web_sessions": ("created_at", "seen_at"),
+    "batches": ("created_at",),
     "access_tokens": ("created_at", "expires_at", "used_at"),
     "solved": ("solved_at",),
     "verified_examples": ("due_at", "changed_at"),

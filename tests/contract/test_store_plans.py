@@ -53,6 +53,17 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL, 20,"
         " NULL",
     ),
+    "submit_lines": (
+        "uuid, bigint, float8, text, text, bigint, int[], uuid[], bigint[], text[], text[], bytea[], text[], text[],"
+        " text[]",
+        "gen_random_uuid(), 1000, 600, 's', 't', 20000, '{1}', ARRAY[gen_random_uuid()], '{2000}', '{cpp17}', '{x}',"
+        " ARRAY['\\x00'::bytea], '{NULL}', '{NULL}', '{NULL}'",
+    ),
+    "batches_of": ("bigint, int", "1000, 50"),
+    "batch_results": ("uuid, int, int[], int", "gen_random_uuid(), 0, '{2}', 500"),
+    "batch_unfinished": ("uuid, int", "gen_random_uuid(), 0"),
+    "batch_of": ("uuid", "gen_random_uuid()"),
+    "forget_batches": ("float8, int", "60, 100"),
     "count_inflight": ("bigint", "500"),
     "count_before": ("uuid, bigint", "gen_random_uuid(), 200"),
     "withdraw_event": ("uuid", "gen_random_uuid()"),

@@ -8,6 +8,7 @@ from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.admin_events import AdminEvents
+from deepoj.ports.batches import Batches
 from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contest_setup import ContestSetup
 from deepoj.ports.contests import Contests
@@ -61,6 +62,8 @@ class Store(Protocol):
     def submissions(self) -> Submissions: ...
     @property
     def lists(self) -> SubmissionLists: ...
+    @property
+    def batches(self) -> Batches: ...
     @property
     def outbox(self) -> Outbox: ...
     @property
@@ -123,6 +126,7 @@ class MemoryPorts:
         self.statements: StatementStore = memory.statements
         self.submissions: Submissions = memory
         self.lists: SubmissionLists = memory
+        self.batches: Batches = memory.batches
         self.outbox: Outbox = memory
         self.leases: JobLeases = memory
         self.strays: Strays = memory

@@ -17,6 +17,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import trio
@@ -66,6 +67,7 @@ from deepoj.words.submissions import (
 )
 from tests.fakes.access_tokens import AccessTokenRow
 from tests.fakes.account_data import MemoryAccountData
+from tests.fakes.batches import MemoryBatches
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
@@ -101,6 +103,7 @@ class Row:
     avoid_owner: str | None = None
     avoid_until: float = 0.0
     deduplicates: bool = True
+    in_batch: bool = False
     #: its source is gone, with its author's account
     is_erased: bool = False
 
@@ -229,6 +232,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     def previews(self) -> MemoryPreviews:
         """The tables of previews."""
         return MemoryPreviews(self, self.kept_previews)
+
+    @cached_property
+    def batches(self) -> MemoryBatches:
+        """The tables of batches."""
+        return MemoryBatches(self)
 
     @property
     def reruns(self) -> MemoryReruns:
@@ -520,6 +528,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         window_s: float,
         payload: Mapping[str, object],
         stream_key: str,
+        *,
+        in_batch: bool = False,
     ) -> Receipt | SubmitRefusal:
         now = self.clock()
         if draft.idempotency_key is not None and (draft.user_id, draft.idempotency_key) in self._keys:
@@ -548,7 +558,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
                 if draft.idempotency_key is not None:
                     self._keys[draft.user_id, draft.idempotency_key] = row.job_id
                 return Receipt(row.job_id, repeated=True)
-        inflight = [row for row in self.rows.values() if row.unfinished and row.judging == 1]
+        inflight = [
+            row for row in self.rows.values() if row.unfinished and row.judging == 1 and row.in_batch == in_batch
+        ]
         of_user = sum(row.draft.user_id == draft.user_id for row in inflight)
         if user_cap is not None and of_user >= user_cap:
             return SubmitRefusal.USER_INFLIGHT_CAP_REACHED
@@ -563,11 +575,12 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             created_at=now,
             updated_at=now,
             id=self._take_id("submission"),
+            in_batch=in_batch,
         )
         self.rows[job_id] = row
         if draft.idempotency_key is not None:
             self._keys[draft.user_id, draft.idempotency_key] = job_id
-        self._send(row, "submit", 0.0, payload)
+        self._send(row, "submit", 0.0, self._task(row) if in_batch else payload)
         return Receipt(job_id)
 
     def _send(self, row: Row, event_type: str, delay_s: float, payload: Mapping[str, object]) -> None:
@@ -579,7 +592,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             "memory_limit": problem.memory_limit_mb * 1024,
             "submit_time": int(row.created_at * 1000),
         }
-        priority = Priority.INTERACTIVE if row.judging == 1 else Priority.REJUDGE
+        first = Priority.BATCH if row.in_batch else Priority.INTERACTIVE
+        priority = first if row.judging == 1 else Priority.REJUDGE
         event = OutboxRow(
             id=self._take_id("outbox"),
             job_id=row.job_id,
@@ -610,7 +624,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         waiting = [one for one in self.rows.values() if one.state is State.PENDING and one.judging == 1]
         if row not in waiting:
             return self._answer(None, lost)
-        return self._answer(min(most, sum(one.id < row.id for one in waiting)), lost)
+        waiting = [one for one in waiting if not one.in_batch or one.draft.user_id == row.draft.user_id]
+        sooner = sum(one.id < row.id if one.in_batch == row.in_batch else row.in_batch for one in waiting)
+        return self._answer(min(most, sooner), lost)
 
     async def submission(self, job_id: str) -> Submission | None:
         lost = await self._enter("submission")
@@ -763,7 +779,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     async def outbox_pending(self) -> OutboxPending:
         lost = await self._enter("outbox_pending")
         waiting = [event for event in self.outbox.values() if event.status == "pending"]
-        since = [event.created_at for event in waiting if event.priority > Priority.REJUDGE]
+        since = [event.created_at for event in waiting if event.priority >= Priority.INTERACTIVE]
         return self._answer(
             OutboxPending(
                 Counter(Priority(event.priority) for event in waiting),
@@ -1181,6 +1197,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self.ledger[:] = [row for row in self.ledger if row.job_id not in gone]
         self.previews.forget_jobs(gone)
         self.reruns.forget_jobs(gone)
+        self.batches.forget(gone)
 
     # -- dead letters
 

@@ -79,11 +79,11 @@ def outbox(**lanes: int) -> OutboxPending:
     return OutboxPending({Priority[name.upper()]: count for name, count in lanes.items()})
 
 
-def test_lag_counts_waiting_outbox_events_except_rejudges() -> None:
+def test_lag_counts_waiting_outbox_events_except_batches_and_rejudges() -> None:
     """The stream holds a small window, so its own lag never reaches a threshold."""
     door = Door()
-    assert door.after(look(lag=4, outbox=outbox(interactive=95, rejudge=10_000))) is None
-    assert door.after(look(lag=4, outbox=outbox(interactive=90, contest=3, batch=3))) is Pressed.LAG
+    assert door.after(look(lag=4, outbox=outbox(interactive=95, batch=10_000, rejudge=10_000))) is None
+    assert door.after(look(lag=4, outbox=outbox(interactive=90, contest=6))) is Pressed.LAG
     assert door.after(look(lag=4, outbox=outbox(interactive=77))) is Pressed.LAG
     assert door.after(look(lag=None, xlen=4, outbox=outbox(interactive=77))) is Pressed.LAG
     assert door.after(look(lag=None, xlen=4, outbox=outbox(interactive=76, rejudge=9))) is None

@@ -76,6 +76,8 @@ api.limits.submit_rate_limit.user_limit 120 SUBMIT_RATE_LIMIT_USER_PER_WINDOW
 api.limits.submit_rate_limit.window_sec 60 SUBMIT_RATE_LIMIT_WINDOW_SEC
 api.limits.submit_max_inflight 500 SUBMIT_MAX_INFLIGHT
 api.limits.submit_max_inflight_per_user 20 SUBMIT_MAX_INFLIGHT_PER_USER
+api.limits.submit_max_batch_per_user 20000 SUBMIT_MAX_BATCH_PER_USER
+api.limits.batch_body_max_bytes 268435456 BATCH_BODY_MAX_BYTES
 api.limits.run_enabled True RUN_ENABLED
 api.limits.run_max_inflight 2 RUN_MAX_INFLIGHT
 api.limits.run_kept_max_bytes 8388608 RUN_KEPT_MAX_BYTES

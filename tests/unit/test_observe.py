@@ -28,6 +28,7 @@ CONTRACT = """
 http_requests_total api method,path,status
 http_request_duration_seconds api method,path,status
 submission_total api language,status
+submission_batch_lines_total api result
 submit_429_total api reason
 api_backpressure_reject_total api reason
 api_outbox_dispatch_total api status,reason

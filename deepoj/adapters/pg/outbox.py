@@ -48,7 +48,9 @@ class PgOutbox:
 
     async def outbox_pending(self) -> OutboxPending:
         rows = await self._pool.rows("outbox_pending", list(map(int, LANES)), OUTBOX_COUNTED, repeatable=True)
-        ages_ms = [row["age_ms"] for row in rows if row["priority"] > Priority.REJUDGE and row["age_ms"] is not None]
+        ages_ms = [
+            row["age_ms"] for row in rows if row["priority"] >= Priority.INTERACTIVE and row["age_ms"] is not None
+        ]
         return OutboxPending(
             {Priority(row["priority"]): row["count"] for row in rows if row["count"]},
             None if not ages_ms else max(0, *ages_ms),

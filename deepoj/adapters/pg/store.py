@@ -13,6 +13,7 @@ from deepoj.adapters.pg.account_data import PgAccountData
 from deepoj.adapters.pg.accounts import PgAccounts
 from deepoj.adapters.pg.admin_events import PgAdminEvents
 from deepoj.adapters.pg.audit import PgAudit
+from deepoj.adapters.pg.batches import PgBatches
 from deepoj.adapters.pg.contest_rejudges import PgContestRejudges
 from deepoj.adapters.pg.contest_setup import PgContestSetup
 from deepoj.adapters.pg.contests import PgContests
@@ -60,6 +61,7 @@ class PgStore:
         self.statements = PgStatements(pool)
         self.submissions = PgSubmissions(pool)
         self.lists = PgSubmissionLists(pool)
+        self.batches = PgBatches(pool)
         self.outbox = PgOutbox(pool)
         self.leases = PgJobLeases(pool)
         self.strays = PgStrays(pool)

@@ -48,9 +48,9 @@ class PgSubmissionLists:
         )
         hits = [row for row in rows if row["hit"]]
         if len(hits) > limit:
-            return SubmissionList(tuple(map(_item, hits[:limit])), place_of_row(hits[limit - 1]))
+            return SubmissionList(tuple(map(item_of, hits[:limit])), place_of_row(hits[limit - 1]))
         ends = not rows or rows[-1]["nth"] < walk
-        return SubmissionList(tuple(map(_item, hits)), None if ends else place_of_row(rows[-1]))
+        return SubmissionList(tuple(map(item_of, hits)), None if ends else place_of_row(rows[-1]))
 
     async def verdict_counts(self, problem_id: int, limit: int) -> list[VerdictCount]:
         rows = await self._pool.rows("verdict_counts", problem_id, limit, repeatable=True)
@@ -69,7 +69,7 @@ def time_of(place: ListPlace) -> dt.datetime:
     return _EPOCH + dt.timedelta(microseconds=place.created_us)
 
 
-def _item(row: asyncpg.Record) -> SubmissionItem:
+def item_of(row: asyncpg.Record) -> SubmissionItem:
     return SubmissionItem(
         job_id=row["job_id"],
         user_id=row["user_id"],

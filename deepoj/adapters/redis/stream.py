@@ -281,8 +281,8 @@ class RedisStream:
             age_ms = None
             if oldest_id:
                 # The entry's own time; its id (when the server took it) if the entry is gone or names no time. Also for
-                # a rejudge, which waits by design until it is sent.
-                has_own_time = entry is not None and entry.priority > Priority.REJUDGE
+                # a batch and a rejudge, which wait by design until they are sent.
+                has_own_time = entry is not None and entry.priority >= Priority.INTERACTIVE
                 since_ms = entry.enqueue_ts_ms if entry and has_own_time else _numbers(oldest_id)[0]
                 age_ms = max(0, now_ms - since_ms)
             lag = group.get(b"lag")

@@ -54,7 +54,7 @@ from deepoj.words.rejudges import Judging
 from deepoj.words.submissions import Draft, Submission
 from deepoj.words.webhooks import CallbackRefusal
 
-_MAX_PROBLEM_ID = 2**31 - 1
+MAX_PROBLEM_ID = 2**31 - 1
 #: number of judgings and of deliveries of a submission that are shown, the latest ones
 _JUDGINGS = 20
 _WEBHOOKS = 20
@@ -89,7 +89,7 @@ class SubmissionRoutes:
         """
         context, settings = self._context, self._settings
         body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
-        if not 0 < body.problem_id <= _MAX_PROBLEM_ID:
+        if not 0 < body.problem_id <= MAX_PROBLEM_ID:
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
         draft = draft_of(body, body.problem_id, user, settings)
         job = await take_in(context, draft)
@@ -248,7 +248,7 @@ def draft_of(
         entry_point=sources.entry_point,
         beside=sources.beside,
         trace_id=new_trace_id(),
-        idempotency_key=_idempotency_key(request.headers.get("Idempotency-Key")),
+        idempotency_key=idempotency_key(request.headers.get("Idempotency-Key")),
         callback_url=None if callback_url is None else _callback_url(callback_url, settings.callbacks),
         contest_id=contest_id,
     )
@@ -261,7 +261,8 @@ def _callback_url(sent: str, callbacks: CallbackRules) -> str:
     return target.url
 
 
-def _idempotency_key(sent: str | None) -> str | None:
+def idempotency_key(sent: str | None) -> str | None:
+    """Return the Idempotency-Key of a request. Raises Refused if it is malformed."""
     if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
         raise Refused(ApiError.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
     return sent

@@ -157,6 +157,7 @@ def _api_context(parts: Parts) -> ApiContext:
         problems=store.problems,
         submissions=store.submissions,
         lists=store.lists,
+        batches=store.batches,
         letters=store.letters,
         rejudges=store.rejudges,
         roster=store.roster,

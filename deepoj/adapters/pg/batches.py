@@ -1,0 +1,129 @@
+"""Batches in PostgreSQL (``sql/queries/batches.sql``).
+
+What if we die here? Each call of ``submit_lines`` is one transaction, with the outbox rows of its jobs. After the
+commit its lines are found again by their batch and number, so the second try answers with the same submissions. A batch
+without lines, if we die before the first chunk, is found again by its key, and otherwise deleted with old submissions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
+from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sources import columns_of
+from deepoj.adapters.pg.sql_files import queries
+from deepoj.adapters.pg.submission_lists import item_of
+from deepoj.adapters.pg.texts import clean_text
+from deepoj.words.batches import BatchLine, BatchPage, SubmissionBatch
+from deepoj.words.errors import StoreUnavailable
+from deepoj.words.jobs import State
+from deepoj.words.submissions import Receipt, SubmitRefusal, VerdictCount
+
+if TYPE_CHECKING:
+    from deepoj.adapters.pg.pool import Connection
+
+#: how often lines that raced with identical programs are tried again; each time one of them got through
+_RACES = 5
+
+
+class PgBatches:
+    """Batches (``ports.Batches``)."""
+
+    def __init__(self, pool: PgPool) -> None:
+        self._pool = pool
+
+    async def open_batch(self, user_id: int, key: str) -> str:
+        row = await self._pool.row("open_batch", new_job_id(), user_id, clean_text(key), repeatable=True)
+        if row is None:
+            raise StoreUnavailable("the batch was neither made nor found")
+        return str(row["id"])
+
+    async def submit_lines(
+        self,
+        batch_id: str,
+        user_id: int,
+        lines: Sequence[BatchLine],
+        *,
+        dedup_window_s: float,
+        quota: int,
+        stream_key: str,
+    ) -> list[Receipt | SubmitRefusal]:
+        """Store the lines, as the port says; a second try after a lost answer finds them by batch and number."""
+        rows_of = {one.line: (new_job_id(), *_columns(one)) for one in lines}
+
+        async def work(connection: Connection, _again: bool) -> dict[int, asyncpg.Record]:
+            answers: dict[int, asyncpg.Record] = {}
+            async with connection.transaction():
+                await connection.execute(queries()["lock_batches"].sql, user_id)
+                for _ in range(_RACES):
+                    left = [rows_of[line] for line in sorted(rows_of.keys() - answers.keys())]
+                    if not left:
+                        break
+                    columns = [list(column) for column in zip(*left, strict=True)]
+                    job_ids, numbers = columns[0], columns[1]
+                    found = await connection.fetch(
+                        queries()["submit_lines"].sql,
+                        batch_id,
+                        user_id,
+                        dedup_window_s,
+                        stream_key,
+                        clean_text(lines[0].draft.trace_id),
+                        quota,
+                        numbers,
+                        job_ids,
+                        *columns[2:],
+                    )
+                    answers |= {row["line"]: row for row in found if row["word"] != "raced"}
+            return answers
+
+        answers = await self._pool.do(work, repeatable=True) if lines else {}
+        if len(answers) < len(lines):
+            raise StoreUnavailable("too many identical submissions at one moment")
+        return [_answer(answers[one.line]) for one in lines]
+
+    async def batch(self, batch_id: str) -> SubmissionBatch | None:
+        rows = await self._pool.rows("batch_of", batch_id, repeatable=True) if is_job_id(batch_id) else []
+        if not rows:
+            return None
+        counts = [VerdictCount(State(row["state"]), row["status"], row["count"]) for row in rows if row["state"]]
+        return SubmissionBatch(rows[0]["id"], rows[0]["user_id"], rows[0]["created_at"].isoformat(), tuple(counts))
+
+    async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
+        rows = await self._pool.rows("batches_of", user_id, limit, repeatable=True)
+        return [SubmissionBatch(row["id"], row["user_id"], row["created_at"].isoformat()) for row in rows]
+
+    async def batch_results(self, batch_id: str, after: int, without: Collection[int], limit: int) -> BatchPage:
+        async def work(connection: Connection, _again: bool) -> BatchPage:
+            # asked first: a line that is finished in between is then sent with the next page
+            first_unfinished = await connection.fetchval(queries()["batch_unfinished"].sql, batch_id, after)
+            rows = await connection.fetch(queries()["batch_results"].sql, batch_id, after, sorted(without), limit)
+            return BatchPage([(row["line"], item_of(row)) for row in rows], first_unfinished)
+
+        return await self._pool.do(work, repeatable=True)
+
+
+def _columns(one: BatchLine) -> tuple[object, ...]:
+    draft = one.draft
+    return (
+        one.line,
+        draft.problem_id,
+        draft.language,
+        clean_text(draft.code),
+        draft.digest(),
+        *columns_of(draft),
+        draft.callback_url,
+    )
+
+
+def _answer(row: asyncpg.Record) -> Receipt | SubmitRefusal:
+    match row["word"]:
+        case "accepted":
+            return Receipt(row["job_id"])
+        case "same_key" | "twin":
+            return Receipt(row["job_id"], repeated=True)
+        case word:
+            return SubmitRefusal(word)

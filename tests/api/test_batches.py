@@ -1,0 +1,212 @@
+"""Batches over HTTP: a result per line, the key, the quota, backpressure, and the stream of verdicts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepoj.api.batches import LineSplitter, ResultPlace
+from deepoj.judging.result import as_result
+from deepoj.words.batches import MAX_LINES
+from deepoj.words.jobs import Claim
+from deepoj.words.outbox import Priority
+from tests.api.house import House, house
+from tests.contract.labs import entry
+from tests.unit.makers import a_report
+
+PATH = "/api/v1/submissions/batch"
+
+
+def lines_of(problem_id: int, *codes: str, language: str = "cpp17") -> bytes:
+    lines = [{"problem_id": problem_id, "language": language, "code": code} for code in codes]
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+async def post(home: House, token: str, body: bytes, key: str = "night-1", **headers: str) -> Any:
+    sent = {"Content-Type": "application/x-ndjson", "Idempotency-Key": key, **headers}
+    return await home.ask("POST", PATH, token=token, data=body, headers=sent)
+
+
+async def results_of(answer: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the result lines and the sums."""
+    assert answer.status_code == 200, await answer.get_data()
+    *lines, sums = [json.loads(line) for line in (await answer.get_data()).splitlines()]
+    return lines, sums
+
+
+async def finish(home: House, job_id: str) -> None:
+    answers = await home.ports.leases.claim([entry(job_id, job_id)], "node", 60.0, 5)
+    won = answers[job_id]
+    assert isinstance(won, Claim)
+    report = a_report()
+    assert await home.ports.leases.finalize(won, report, as_result(won, report)) is None
+
+
+async def test_each_line_has_its_result_in_order(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    body = b"".join([
+        lines_of(problem, "one"),
+        b"\n",
+        b"{no json\n",
+        lines_of(987_654, "two"),
+        lines_of(problem, "x" * 70_000),
+        lines_of(problem, "three", "one"),
+    ])  # fmt: skip
+    lines, sums = await results_of(await post(home, token, body))
+    assert [(line["line"], line.get("code", "taken")) for line in lines] == [
+        (1, "taken"), (3, "BAD_REQUEST"), (4, "PROBLEM_NOT_FOUND"), (5, "CODE_TOO_LARGE"), (6, "taken"), (7, "taken"),
+    ]  # fmt: skip
+    assert lines[0]["job_id"] == lines[5]["job_id"] != lines[4]["job_id"]
+    assert lines[1]["error"] == "The body is not valid JSON in UTF-8."
+    assert sums == {"batch_id": sums["batch_id"], "lines": 6, "accepted": 2, "repeated": 1, "refused": 3}
+    answer = await home.ask("GET", f"{PATH}/{sums['batch_id']}", token=token)
+    view = await answer.get_json()
+    assert (view["lines"], view["finished"], view["states"]["pending"], view["verdicts"]) == (3, 0, 3, {})
+    assert await (await home.ask("GET", PATH, token=token)).get_json() == {
+        "batches": [{"batch_id": sums["batch_id"], "created_at": view["created_at"]}]
+    }
+    assert 'submission_batch_lines_total{instance="",result="refused",service="deep-oj-api"} 3.0' in (
+        home.metrics.render().decode()
+    )
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_batch_sent_again_after_a_death_between_chunks_answers_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, applied: bool
+) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    body = lines_of(problem, *map(str, range(1200)))
+    store, calls = home.store.batches, []
+    whole = type(store).submit_lines
+
+    async def breaks(*args: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            home.store.break_next("submit_lines", applied=applied)
+        return await whole(store, *args, **options)
+
+    monkeypatch.setattr(store, "submit_lines", breaks)
+    answer = await post(home, token, body)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (503, "DB_ERROR")
+    kept = dict(store.lines)
+    [(batch_id, before)] = kept.items()
+    assert len(before) == (1000 if applied else 500)
+    before = dict(before)
+    lines, sums = await results_of(await post(home, token, body))
+    assert (sums["batch_id"], sums["accepted"], sums["repeated"]) == (batch_id, 1200 - len(before), len(before))
+    assert {line["line"]: line["job_id"] for line in lines if line["line"] in before} == before
+    assert len(home.store.rows) == 1200
+    again, _ = await results_of(await post(home, token, body))
+    assert again == lines
+
+
+async def test_key_names_the_batch_and_no_key_a_new_one(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    first = await post(home, token, lines_of(problem, "one"))
+    _, sums = await results_of(first)
+    assert first.headers["Location"] == f"{PATH}/{sums['batch_id']}"
+    lines, again = await results_of(await post(home, token, lines_of(problem, "two")))
+    assert (again["batch_id"], lines[0]["code"]) == (sums["batch_id"], "IDEMPOTENCY_KEY_REUSED")
+    plain = {"Content-Type": "application/x-ndjson"}
+    answer = await home.ask("POST", PATH, token=token, data=lines_of(problem, "two"), headers=plain)
+    assert (await results_of(answer))[1]["batch_id"] != sums["batch_id"]
+
+
+async def test_lines_beyond_the_quota_say_when_to_send_them_again(tmp_path: Path) -> None:
+    home = house(tmp_path, user_batch_quota=2)
+    token, problem = await home.token("alice"), await home.problem()
+    body = lines_of(problem, "1", "2", "3")
+    lines, sums = await results_of(await post(home, token, body))
+    assert [line.get("code") for line in lines] == [None, None, "USER_BATCH_QUOTA_REACHED"]
+    assert lines[2]["retry_after_s"] > 0
+    assert lines[2]["error"].startswith("2 submissions of your batches are unfinished")
+    answer = await post(home, token, lines_of(problem, "4"), key="another")
+    assert (answer.status_code, (await answer.get_json())["code"]) == (429, "USER_BATCH_QUOTA_REACHED")
+    assert int(answer.headers["Retry-After"]) > 0
+    await finish(home, lines[0]["job_id"])
+    lines, sums = await results_of(await post(home, token, body))
+    assert (sums["accepted"], sums["repeated"], sums["refused"]) == (1, 2, 0)
+
+
+async def test_backpressure_refuses_a_batch_before_anything_is_stored(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    home.pressed.append(home.backlog)
+    answer = await post(home, token, lines_of(problem, "1"))
+    assert (answer.status_code, (await answer.get_json())["code"]) == (429, "BACKPRESSURE")
+    assert not home.store.rows
+
+
+async def test_batch_waits_in_its_lane_and_takes_no_place_of_single_submissions(tmp_path: Path) -> None:
+    home = house(tmp_path, user_inflight_cap=1, inflight_cap=1)
+    token, problem = await home.token("alice"), await home.problem()
+    await results_of(await post(home, token, lines_of(problem, "1", "2", "3")))
+    body = {"problem_id": problem, "language": "cpp17", "code": "single"}
+    assert (await home.ask("POST", "/api/v1/submit", token=token, json=body)).status_code == 200
+    events = sorted(home.store.outbox.values(), key=lambda event: event.id)
+    assert [event.priority for event in events] == [*[Priority.BATCH] * 3, Priority.INTERACTIVE]
+
+
+async def test_lines_after_the_ten_thousandth_are_refused_once(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token = await home.token("alice")
+    lines, sums = await results_of(await post(home, token, b"{}\n" * (MAX_LINES + 50)))
+    assert (len(lines), lines[-1]["line"], lines[-1]["code"]) == (MAX_LINES + 1, MAX_LINES + 1, "BATCH_TOO_LONG")
+    assert lines[-2]["code"] == "INVALID_PARAM"
+    assert sums["refused"] == MAX_LINES + 1
+
+
+async def test_line_or_body_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    home = house(tmp_path, submit_body_max_bytes=200, batch_body_max_bytes=1000)
+    token, problem = await home.token("alice"), await home.problem()
+    body = lines_of(problem, "x" * 300, "short")
+    lines, _ = await results_of(await post(home, token, body))
+    assert [line.get("code") for line in lines] == ["BODY_TOO_LARGE", None]
+    answer = await post(home, token, body * 9)
+    assert (answer.status_code, (await answer.get_json())["code"]) == (413, "BODY_TOO_LARGE")
+    answer = await post(home, token, body, **{"Content-Type": "application/json"})
+    assert answer.status_code == 415
+
+
+async def test_verdicts_are_streamed_once_and_go_on_after_a_token(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, other, problem = await home.token("alice"), await home.token("bob"), await home.problem()
+    lines, sums = await results_of(await post(home, token, lines_of(problem, "1", "2", "3")))
+    path = f"{PATH}/{sums['batch_id']}"
+    assert (await home.ask("GET", f"{path}/results", token=other)).status_code == 403
+    assert (await home.ask("GET", path, token=other)).status_code == 403
+    assert (await home.ask("GET", f"{path}/results?token=nonsense", token=token)).status_code == 400
+    for line in lines:
+        await finish(home, line["job_id"])
+    streamed = (await (await home.ask("GET", f"{path}/results", token=token)).get_data()).splitlines()
+    *found, last = [json.loads(one) for one in streamed if one.strip()]
+    assert [(one["line"], one["job_id"]) for one in found] == [(line["line"], line["job_id"]) for line in lines]
+    assert {one["status"] for one in found} == {"Accepted"}
+    assert last == {"token": "3."}
+    # a stream that broke off after the second line
+    token_of_two = ResultPlace(0, {2}).token
+    answer = await home.ask("GET", f"{path}/results?token={token_of_two}", token=token)
+    assert [json.loads(one).get("line") for one in (await answer.get_data()).splitlines()] == [1, 3, None]
+    view = await (await home.ask("GET", path, token=token)).get_json()
+    assert (view["finished"], view["verdicts"]) == (3, {"Accepted": 3})
+
+
+def test_place_token_is_read_back() -> None:
+    for place in (ResultPlace(), ResultPlace(7, {9, 12}), ResultPlace(0, set(range(2, MAX_LINES + 1)))):
+        assert ResultPlace.of(place.token) == place
+        assert len(place.token) < 1700
+    for malformed in ("", "x.", "5", "99999.", "-1.", "1.!", "0." + "_" * 1695):
+        assert ResultPlace.of(malformed) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_splitter_finds_lines_in_any_pieces_and_drops_long_ones(size: int) -> None:
+    body, splitter = b"ab\n\n" + b"x" * 9 + b"\nabcde\nlast", LineSplitter(5)
+    lines = [line for at in range(0, len(body), size) for line in splitter.take(body[at : at + size])]
+    assert lines + splitter.rest() == [b"ab", b"", None, b"abcde", b"last"]
