@@ -41,8 +41,8 @@ _PARTS: Mapping[str, Sequence[str]] = {
     "key": ("finals",), "contest_id": ("finals",), "label": ("A", "B"), "name": ("owl", "stork"), "lang": ("en",),
     "endpoint": [each["type"] for each in access_of(JURY, counts_points=False)["endpoints"]] + ["access", "account"],
     "act": ("disable",), "form": ("email",), "number": ("4",),
-    "group_id": ("1",), "preview_id": ("1",), "delivery_id": ("1",), "token_id": ("none",), "run_id": ("1",),
-    "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
+    "group_id": ("1",), "preview_id": ("1",), "rerun_id": ("1",), "delivery_id": ("1",), "token_id": ("none",),
+    "run_id": ("1",), "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {

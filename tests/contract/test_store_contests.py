@@ -212,8 +212,13 @@ async def test_a_contest_has_limits_and_languages_of_its_own(real: PgLab) -> Non
     assert taken is not None
     assert (taken.time_limit_ms, set(taken.languages)) == (4321, {"python3", "cpp17"})
 
-    claimed = (await claim(real, await send(real.store, mine))).problem
+    job_id = await send(real.store, mine)
+    claimed = (await claim(real, job_id)).problem
     assert (claimed.time_limit_ms, claimed.memory_limit_mb) == (4321, 77)
+    assert isinstance(await real.store.reruns.take_rerun(job_id, "1", by=mine.user_id), int)
+    again = await real.store.rerun_leases.claim("node", 60.0, 2, ("cpp17",))
+    assert again is not None
+    assert (again.time_limit_ms, again.memory_limit_mb) == (4321, 77), "a rerun of a test has them, too"
     practice = replace(mine, contest_id=None, user_id=await new_user(real.store, "bob"))
     claimed = (await claim(real, await send(real.store, practice), entry_id="2-1")).problem
     assert (claimed.time_limit_ms, claimed.memory_limit_mb) != (4321, 77)
