@@ -64,7 +64,6 @@ def clock_view(contest: Contest, ledger: ContestLedger) -> ClockView:
     """Return what the clock of a contest shows now."""
     rules = contest.rules
     now_ms = round(dt.datetime.now(dt.UTC).timestamp() * 1000)
-    frozen_ms = None if rules.freeze_ms is None else rules.duration_ms - rules.freeze_ms
     acts = list(ledger.of(EventType.CLOCK).values())
     return ClockView(
         key=contest.key,
@@ -72,7 +71,7 @@ def clock_view(contest: Contest, ledger: ContestLedger) -> ClockView:
         countdown_pause_ms=contest.countdown_pause_ms,
         paused_at=iso_time(contest.paused_at),
         time_ms=None if ledger.clock is None else ledger.clock.time_ms(now_ms),
-        freezes_at=None if frozen_ms is None else iso_time(moment_of(contest, frozen_ms)),
+        freezes_at=None if rules.freeze_at_ms is None else iso_time(moment_of(contest, rules.freeze_at_ms)),
         ends_at=iso_time(moment_of(contest, rules.duration_ms)),
         intervals=[
             IntervalView(

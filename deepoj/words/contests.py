@@ -99,6 +99,11 @@ class ContestRules:
     languages: tuple[str, ...] = ()
     registration: ContestRegistration = ContestRegistration.CLOSED
 
+    @property
+    def freeze_at_ms(self) -> int | None:
+        """The contest time at which the board is frozen; None: never."""
+        return None if self.freeze_ms is None else self.duration_ms - self.freeze_ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:

@@ -431,7 +431,7 @@ def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | 
         return ContestRefusal.FINALIZED
     if found.started_at is not None and rules.start_at != before.start_at:
         return ContestRefusal.HAS_STARTED
-    moves_freeze = _freeze_at_ms(rules) != _freeze_at_ms(before)
+    moves_freeze = rules.freeze_at_ms != before.freeze_at_ms
     moves_end = rules.duration_ms != before.duration_ms
     if (
         (found.frozen_at is not None and moves_freeze)
@@ -441,10 +441,6 @@ def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | 
     ):
         return ContestRefusal.HAS_HAPPENED
     return None
-
-
-def _freeze_at_ms(rules: ContestRules) -> int | None:
-    return None if rules.freeze_ms is None else rules.duration_ms - rules.freeze_ms
 
 
 async def _is_used(connection: Connection, contest_id: int, label: str) -> bool:
