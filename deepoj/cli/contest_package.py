@@ -1,12 +1,14 @@
 """The commands ``deepoj contest export`` and ``import``: a contest as one file, with its problems and teams.
 
-The file is a zip: ``contest.json`` (rules and problems), ``problems/LABEL.zip``, and ``groups.json``,
+The file is a zip: ``contest.json`` (rules, problems, categories of questions, usual answers), ``problems/LABEL.zip``,
+``statements/LABEL/LANGUAGE.md`` (``.tex``, ``.pdf``: those that the contest has of its own), and ``groups.json``,
 ``organizations.json``, ``teams.json`` and ``accounts.json`` as the Contest API has them, without passwords. It has no
 submissions, clarifications and verdicts: it is for another contest with the same problems and teams.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 import zipfile
@@ -19,11 +21,16 @@ import click
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
 from deepoj.cli.contest_run import path_of
+from deepoj.cli.contest_setup import statement_body, statement_path
 from deepoj.client import ApiClient
 from deepoj.client.shown import shown
 from deepoj.words.exits import CheckFailed
 
 _CONTEST = "contest.json"
+#: folder of the statements that the contest has of its own: LABEL/LANGUAGE.md, .tex or .pdf
+_STATEMENTS = "statements/"
+#: lists of texts of the director
+_TEXTS = ("categories", "answers")
 #: in the order in which they are imported: a team names its groups, an account its team
 _LISTS = ("groups", "organizations", "teams", "accounts")
 #: rules that another contest gets, too; its times it does not
@@ -64,8 +71,14 @@ def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_f
             limits = {
                 name: one[name] for name, own in _LIMITS.items() if one[name] != problem[own]
             }  # those that count in the contest alone
+            for language in one["statements"]:
+                own = server.ask("GET", f"{statement_path(key, one['label'], language)}/source")
+                content = own["source"].encode() if own["pdf"] is None else base64.b64decode(own["pdf"])
+                archive.writestr(f"{_STATEMENTS}{one['label']}/{language}.{own['format']}", content)
             problems.append({**{name: one[name] for name in _SHOWN}, **limits, "problem": fields})
         said = {**{name: contest[name] for name in _RULES}, "key": contest["key"], "problems": problems}
+        texts = server.ask("GET", path_of(key, "/texts"))
+        said["texts"] = {name: texts[name] for name in _TEXTS}
         archive.writestr(_CONTEST, json.dumps(said, ensure_ascii=False, indent=1))
         lists = _lists(server.ask("GET", path_of(key, "/teams")))
         for name in _LISTS:
@@ -95,6 +108,8 @@ def contest_import(
             with connected(url, retry_for_s) as server:
                 body = {name: said[name] for name in _RULES} | {"key": key or said["key"]}
                 made = server.ask("POST", "/api/v1/contests", body=body, repeatable=False)
+                if any(said.get("texts", {}).values()):
+                    server.ask("PUT", path_of(str(made["key"]), "/texts"), body=said["texts"])
                 for one in said["problems"]:
                     _import_problem(server, str(made["key"]), archive, one)
                 created = _import_lists(server, str(made["key"]), lists, create_accounts=create_accounts)
@@ -115,6 +130,14 @@ def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: 
     sent = {name: one[name] for name in (*_SHOWN, *_LIMITS) if name != "label" and name in one}
     sent |= {"problem_id": made["id"]}
     server.ask("PUT", path_of(key, f"/problems/{one['label']}"), body=sent)
+    below = f"{_STATEMENTS}{one['label']}/"
+    for name in archive.namelist():
+        if name.startswith(below):
+            file = Path(name.removeprefix(below))
+            path = statement_path(key, one["label"], file.stem)
+            revision = server.ask("GET", f"{path}/source")["revision"]
+            body = statement_body(file.suffix, archive.read(name), name)
+            server.ask("PUT", path, body={**body, "revision": revision})
 
 
 def _import_lists(

@@ -108,12 +108,19 @@ def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str
         done = typed("contest", *words, env=environ)
         assert (done.returncode, done.stderr) == (0, ""), words
         assert done.stdout
+    said(environ, "texts", "class", "--answer", "Yes.", "--category", "Statements")
+    own = tmp_path / "own.md"
+    own.write_text("Add *three* numbers.\n", "utf-8")
+    said(environ, "statement", "class", "A", str(own), "--lang", "zh")
     assert said(environ, "export", "class", str(tmp_path / "class.zip"))["problems"] == 1
     copied = said(environ, "import", str(tmp_path / "class.zip"), "--key", "class2")
     assert (copied["problems"], copied["teams"], copied["created"]) == (1, 1, [])
     exported, copy = (said(environ, "teams", key) for key in ("class", "class2"))
     assert exported == copy
+    assert said(environ, "texts", "class2") == {"categories": ["Statements"], "answers": ["Yes."]}
+    assert said(environ, "statement", "class2", "A", "--lang", "zh")["source"] == "Add *three* numbers.\n"
     copy = said(environ, "show", "class2")
+    assert copy["problems"][0]["statements"] == ["zh"]
     assert (copy["is_public"], copy["start_at"], copy["problems"][0]["color"]) == (False, None, "red")
     assert said(environ, "problem", "class", "A", "--remove")["problems"] == []
     said(environ, "delete", "class")
