@@ -13,15 +13,16 @@ from deepoj import observe
 from deepoj.api.contesting import MAX_DURATION_MS, REFUSALS, checked_line, checked_moment
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.models.contest_clock import ClockActView, ClockView, ExtensionView, HeldView, IntervalView
+from deepoj.api.models.contest_clock import ClockActView, ClockView, ExtensionView, HeldView, IntervalView, PenaltyView
 from deepoj.contests.clock import ContestClock, iso_time, merged, moment_of, parse_time
 from deepoj.contests.ledger import ContestLedger
 from deepoj.words.accounts import User
-from deepoj.words.contests import ClockAct, ClockChange, Contest, ContestRefusal, EventType
+from deepoj.words.contests import ClockAct, ClockChange, Contest, ContestKind, ContestRefusal, EventType
 
 #: acts that change what teams could rely on: they are explained
-NEEDS_REASON = frozenset({ClockAct.LENGTH, ClockAct.REMOVE, ClockAct.RESTORE, ClockAct.EXTEND})
+NEEDS_REASON = frozenset({ClockAct.LENGTH, ClockAct.REMOVE, ClockAct.RESTORE, ClockAct.EXTEND, ClockAct.PENALTY})
 _SHOWN_ACTS = 100
+_MAX_PENALTY_MIN = 10_000
 
 
 class ContestClocks:
@@ -32,6 +33,8 @@ class ContestClocks:
 
     async def change(self, contest: Contest, change: ClockChange, user: User) -> Contest:
         """Do an act, and let happen what is due then."""
+        if change.act is ClockAct.PENALTY and contest.kind is not ContestKind.ICPC:
+            raise Refused(ApiError.INVALID, field="act", problem="in this contest points count, and no penalty time")
         done = await self._contests.change_clock(contest.id, checked_change(change), by=user.id)
         if isinstance(done, ContestRefusal):
             raise Refused(REFUSALS[done])
@@ -55,6 +58,8 @@ def checked_change(change: ClockChange) -> ClockChange:
         raise Refused(ApiError.INVALID, field="duration_ms", problem=f"1 to {MAX_DURATION_MS}")
     if change.act is ClockAct.EXTEND and not 0 <= change.extra_ms <= MAX_DURATION_MS:
         raise Refused(ApiError.INVALID, field="extra_ms", problem=f"0 to {MAX_DURATION_MS}")
+    if change.act is ClockAct.PENALTY and abs(change.penalty_min) > _MAX_PENALTY_MIN:
+        raise Refused(ApiError.INVALID, field="penalty_minutes", problem=f"-{_MAX_PENALTY_MIN} to {_MAX_PENALTY_MIN}")
     if change.act is ClockAct.RESTORE and not 0 < change.interval < 2**63:
         raise Refused(ApiError.INVALID, field="interval", problem="the number of an interval")
     return change
@@ -86,6 +91,10 @@ def clock_view(contest: Contest, ledger: ContestLedger) -> ClockView:
                 ends_at=iso_time(moment_of(contest, rules.duration_ms + one["extra_ms"])),
             )
             for team_id, one in ledger.of(EventType.EXTENSIONS).items()
+        ],
+        penalties=[
+            PenaltyView(team_id=team_id, minutes=one["minutes"], reason=one["reason"])
+            for team_id, one in ledger.of(EventType.PENALTIES).items()
         ],
         judging=held_problems(ledger),
         acts=[

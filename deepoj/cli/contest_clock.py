@@ -18,13 +18,14 @@ from deepoj.words.contests import ClockAct
 @click.command("clock")
 @click.argument("key")
 @click.argument("act", required=False, type=click.Choice([one.value for one in ClockAct]))
-@click.option("--reason", default="", help="Why; needed by length, remove, restore and extend.")
+@click.option("--reason", default="", help="Why; needed by length, remove, restore, extend and penalty.")
 @click.option("--start", "start_at", metavar="TIME", help="move: the new start; remove: the begin of the interval.")
 @click.option("--end", "end_at", metavar="TIME", help="remove: the end of the interval.")
 @click.option("--duration", "duration_ms", type=RELTIME, help="length: the new one, such as 5:30:00.")
 @click.option("--interval", type=int, metavar="NUMBER", help="restore: which one.")
-@click.option("--team", metavar="ID", help="extend: which one.")
+@click.option("--team", metavar="ID", help="extend, penalty: which one.")
 @click.option("--extra", "extra_ms", type=RELTIME, help="extend: how much more than others; 0:00:00: no more.")
+@click.option("--penalty", "penalty_minutes", type=int, metavar="MINUTES", help="penalty: also negative; 0: none.")
 @click.option("--problem", metavar="LABEL", help="hold, release: which one.")
 @AS_JSON
 @URL
@@ -41,7 +42,8 @@ def contest_clock(
     """Show the clock of the contest KEY, or do ACT.
 
     start, move, pause, resume, freeze and thaw it; change its length; remove an interval that shall not count, or
-    restore it; extend the time of a team; hold and release judging of a problem. Times are RFC 3339 with a time zone.
+    restore it; extend the time of a team; give a team penalty time; hold and release judging of a problem. Times are
+    RFC 3339 with a time zone.
     """
     with connected(url, retry_for_s) as server:
         if act is None:
@@ -71,5 +73,7 @@ def _print(clock: Mapping[str, Any]) -> None:
     if clock["extensions"]:
         more = [{**one, "extra": clock_text(one["extra_ms"])} for one in clock["extensions"]]
         rows(more, team_id="team", extra="more", ends_at="ends", reason="reason")
+    if clock["penalties"]:
+        rows(clock["penalties"], team_id="team", minutes="penalty", reason="reason")
     if any(one["is_paused"] for one in clock["judging"]):
         rows([one for one in clock["judging"] if one["is_paused"]], problem="judging is paused", waiting="waiting")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -114,8 +114,11 @@ def points_text(points: float) -> str:
 class Board:
     """The scoreboard of the teams given, for the problems given, in that order."""
 
-    def __init__(self, teams: Iterable[str], problems: Iterable[str], *, penalty_ms: int) -> None:
-        self._penalty_ms = penalty_ms
+    def __init__(
+        self, teams: Iterable[str], problems: Iterable[str], *, penalty_ms: int, given: Mapping[str, int] | None = None
+    ) -> None:
+        """``given``: minutes of penalty time that the jury has given teams, also negative."""
+        self._penalty_ms, self._given = penalty_ms, given or {}
         self.problems = tuple(problems)
         self._cells = {team: dict.fromkeys(self.problems, BoardCell()) for team in teams}
         self._attempts: dict[str, BoardAttempt] = {}
@@ -220,7 +223,7 @@ class Board:
             rank=0,
             team_id=team,
             solved=len(solved),
-            penalty=sum(minutes) + lost_ms // MS_PER_MINUTE,
+            penalty=sum(minutes) + lost_ms // MS_PER_MINUTE + self._given.get(team, 0),
             last_minute=max(minutes, default=0),
             cells=dict(cells),
         )

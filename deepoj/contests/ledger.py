@@ -36,7 +36,7 @@ _JUDGES_FAULT = {Verdict.SYSTEM_ERROR.value, Verdict.INVALID.value}
 #: what changes more of the boards than one cell
 _LAYOUT = {
     EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS, EventType.INTERVALS,
-    EventType.EXTENSIONS,
+    EventType.EXTENSIONS, EventType.PENALTIES,
 }  # fmt: skip
 #: submissions, or cells, of a step of ``lay_out``
 _STEP = 200
@@ -310,7 +310,8 @@ class ContestLedger:
     def _empty_board(self, teams: Iterable[str], problems: Iterable[str]) -> Board:
         if self.is_scored:
             return ScoreBoard(teams, problems, adds_subtasks=self.contest["kind"] == ContestKind.IOI)
-        return Board(teams, problems, penalty_ms=int(self.contest.get("penalty_ms", 0)))
+        given = {team: int(one["minutes"]) for team, one in self.objects[EventType.PENALTIES].items()}
+        return Board(teams, problems, penalty_ms=int(self.contest.get("penalty_ms", 0)), given=given)
 
     # -- folding
 
@@ -395,6 +396,7 @@ class ContestLedger:
                 self.freeze_ms,
                 self.keeping_back,
                 extensions,
+                tuple((team, one["minutes"]) for team, one in self.objects[EventType.PENALTIES].items()),
                 # what a verdict of the jury gives
                 tuple(problems[label].get("max_score") for label in order),
                 *(self.contest.get(name) for name in _BOARD_RULES),

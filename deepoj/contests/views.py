@@ -131,4 +131,5 @@ _RULES: Mapping[EventType, Callable[[ContestLedger, ContestViewer, str, Object],
     EventType.INTERVALS: _is_jurys,
     EventType.CLOCK: _is_jurys,
     EventType.EXTENSIONS: _sees_extension,
+    EventType.PENALTIES: _sees_extension,
 }

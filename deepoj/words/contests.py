@@ -64,6 +64,8 @@ class EventType(enum.StrEnum):
     #: beyond the Contest API: time that is no time of the contest, and teams that have more of it
     INTERVALS = "intervals"
     EXTENSIONS = "extensions"
+    #: penalty time that the jury gives a team; not of the Contest API, whose total has it
+    PENALTIES = "penalties"
     #: an act on the clock, with its reason
     CLOCK = "clock"
 
@@ -163,6 +165,8 @@ class ClockAct(enum.StrEnum):
     RESTORE = "restore"
     #: a team has more time
     EXTEND = "extend"
+    #: a team has more penalty time than its solutions give, or less
+    PENALTY = "penalty"
     #: judging of one problem
     HOLD = "hold"
     RELEASE = "release"
@@ -187,6 +191,8 @@ class ClockChange:
     #: EXTEND; 0: no more than others
     team_id: str = ""
     extra_ms: int = 0
+    #: PENALTY: minutes, also negative, in place of those that were given before; team_id as above
+    penalty_min: int = 0
     #: HOLD, RELEASE: a problem's label
     label: str = ""
 

@@ -25,7 +25,7 @@ LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_po
 #: what a step does, then numbers that choose of what
 type Step = tuple[str, int, int, str]
 #: what changes which verdicts are seen
-MOVES = ("move", "freeze", "state", "gap", "gap", "restore", "extend")
+MOVES = ("move", "freeze", "state", "gap", "gap", "restore", "extend", "penalty")
 #: what the jury decides, and whether verdicts are kept from their teams
 REVIEWS = ("review", "keep")
 _STEPS = (
@@ -248,6 +248,11 @@ class MadeLedger:
         data = {"team_id": team, "extra_ms": m * 1_000, "reason": "ill", "by": 1}
         self.has_extensions = self.has_extensions or m > 0
         self.tell(EventType.EXTENSIONS, team, data if m > 0 else None)
+
+    def _penalty(self, n: int, m: int, _word: str) -> None:
+        team = f"t{n % TEAMS}"
+        data = {"team_id": team, "minutes": m, "reason": "loud", "by": 1}
+        self.tell(EventType.PENALTIES, team, data if m else None)
 
     def _state(self, n: int, _m: int, _word: str) -> None:
         at = next((each for each in STATES if self.state[each] is None), None)

@@ -72,11 +72,12 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
     ignored = {submission for submission, data in last.get("reviews", {}).items() if data["is_ignored"]}
     gaps = [gap for gap in last.get("intervals", {}).values() if not gap["is_restored"]]
     extra = {team: data["extra_ms"] for team, data in last.get("extensions", {}).items() if data is not None}
+    given = {team: data["minutes"] for team, data in last.get("penalties", {}).items() if data is not None}
     rows: list[tuple[int, int, int, str]] = []
     for team, data in last["teams"].items():
         if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
             continue
-        solved = penalty = latest = 0
+        solved, penalty, latest = 0, given.get(team, 0), 0
         for problem in last["problems"]:
             mine = []
             for place, (submission, sent) in enumerate(last.get("submissions", {}).items()):

@@ -190,3 +190,25 @@ async def test_a_list_with_a_wrong_address_is_refused(scene: Scene, raw: str) ->
     sent = {"format": "csv", "text": f"id,name,accounts,ip\n1,Owls,owl,{raw}\n"}
     status, body = await scene.ask("jury", "POST", "/finals/teams", sent)
     assert (status, raw in body["error"]) == (400, True)
+
+
+async def test_the_jury_gives_a_team_penalty_time(scene: Scene) -> None:
+    await opened(scene)
+    await scene.verdict("owl", Verdict.ACCEPTED, "1")
+    before = (await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"][0]["penalty"]
+    act = {"act": "penalty", "team": "1", "reason": "They were loud."}
+    assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "reason": "", "penalty_minutes": 5}))[0] == 400
+    for minutes in (30, -10):
+        clock = await scene.done("jury", "POST", "/finals/clock", {**act, "penalty_minutes": minutes})
+        assert clock["penalties"] == [{"team_id": "1", "minutes": minutes, "reason": "They were loud."}]
+        assert clock["acts"][0]["act"] == "penalty"
+        rows = (await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"]
+        assert (rows[0]["team_id"], rows[0]["penalty"]) == ("1", before + minutes)
+    answer = await scene.home.ask("GET", "/clics/contests/finals/scoreboard")
+    assert (await answer.get_json())["rows"][0]["score"]["total_time"].startswith(f"{(before - 10) // 60}:")
+    assert (await scene.done("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 0}))["penalties"] == []
+    assert (await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"][0]["penalty"] == before
+    assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "team": "9", "penalty_minutes": 1}))[0] == 404
+    assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 10**6}))[0] == 400
+    await scene.done("jury", "POST", "", {"key": "points", "name": "Points", "kind": "ioi", "duration_ms": HOUR_MS})
+    assert (await scene.ask("jury", "POST", "/points/clock", {**act, "penalty_minutes": 1}))[0] == 400

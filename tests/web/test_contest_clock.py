@@ -73,6 +73,9 @@ async def test_the_start_the_board_the_length_and_a_team(tmp_path: Path, real: P
     assert (await contest_of(place, "finals")).rules.duration_ms == 390 * 60_000
     await done(place, act="extend", team="red", minutes="15", reason="Their machine broke")
     assert real.rows("SELECT team_id, extra_ms FROM contest_extensions") == [{"team_id": "red", "extra_ms": 900_000}]
+    await done(place, act="penalty", team="red", penalty="-20", reason="Their machine was slow")
+    page = (await place.visits[JURY].get(_HERE)).text
+    assert '<td class="number">-20</td><td>Their machine was slow</td>' in page
     real.sql("UPDATE contests SET start_at = start_at - interval '391 min', started_at = start_at - interval '391 min'")
     await real.pg_store.contests.advance()
     for who, is_open in ((TEAM, True), (OTHER, False)):
@@ -105,6 +108,7 @@ async def test_judging_of_a_problem_is_paused(tmp_path: Path, real: PgLab) -> No
         ({"act": "remove", "start_at": "2001-01-31T09:00", "end_at": "2001-01-31T10:00", "reason": "x"}, 409),
         ({"act": "restore", "interval": "7", "reason": "x"}, 409),
         ({"act": "extend", "team": "none", "minutes": "5", "reason": "x"}, 404),
+        ({"act": "penalty", "team": "red", "penalty": "1.5", "reason": "x"}, 400),
         ({"act": "start"}, 409),
         ({"act": "thaw"}, 409),
         ({"act": "hold", "problem": "Z"}, 400),

@@ -69,6 +69,10 @@ async def _done(connection: Connection, contest_id: int, row: asyncpg.Record, ch
             events = await _length(connection, contest_id, row, change)
         case ClockAct.EXTEND:
             events = await _extended(connection, contest_id, row, change, by)
+        case ClockAct.PENALTY:
+            await _require_team(connection, contest_id, change.team_id)
+            data = {"team_id": change.team_id, "minutes": change.penalty_min, "reason": change.reason, "by": by}
+            events = [(EventType.PENALTIES, change.team_id, data if change.penalty_min else None)]
         case ClockAct.HOLD | ClockAct.RELEASE:
             events = await _held(connection, contest_id, change)
     return events
@@ -164,11 +168,7 @@ async def _length(connection: Connection, contest_id: int, row: asyncpg.Record, 
 async def _extended(
     connection: Connection, contest_id: int, row: asyncpg.Record, change: ClockChange, by: int
 ) -> _Events:
-    if not storable(change.team_id):
-        raise ClockRefusal(ContestRefusal.UNKNOWN_TEAM)
-    sql = queries()["contest_object"].sql
-    if await connection.fetchval(sql, contest_id, EventType.TEAMS.value, change.team_id) is None:
-        raise ClockRefusal(ContestRefusal.UNKNOWN_TEAM)
+    await _require_team(connection, contest_id, change.team_id)
     if change.extra_ms == 0:
         gone = await connection.fetchrow(queries()["remove_extension"].sql, contest_id, change.team_id)
         if gone is None:
@@ -181,6 +181,14 @@ async def _extended(
     if row["has_shown_hidden"]:
         raise ClockRefusal(ContestRefusal.HAS_HAPPENED)  # as above
     return [(EventType.EXTENSIONS, change.team_id, data), (EventType.STATE, "", None)]
+
+
+async def _require_team(connection: Connection, contest_id: int, team_id: str) -> None:
+    if not storable(team_id):
+        raise ClockRefusal(ContestRefusal.UNKNOWN_TEAM)
+    sql = queries()["contest_object"].sql
+    if await connection.fetchval(sql, contest_id, EventType.TEAMS.value, team_id) is None:
+        raise ClockRefusal(ContestRefusal.UNKNOWN_TEAM)
 
 
 async def _held(connection: Connection, contest_id: int, change: ClockChange) -> _Events:

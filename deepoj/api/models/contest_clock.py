@@ -18,15 +18,18 @@ class ClockBody(RequestModel):
         description="start: now. move: to start_at. pause, resume: the countdown before the start, the contest"
         " afterwards. freeze, thaw: the board, now. length: duration_ms. remove: what lies between start_at and end_at"
         " is no time of the contest. restore: the interval is time of it again. extend: team has extra_ms more than"
-        " others. hold, release: judging of problem",
+        " others. penalty: team has penalty_minutes beside what its solutions give. hold, release: judging of problem",
     )
-    reason: str = Field("", description="needed by length, remove, restore and extend")
+    reason: str = Field("", description="needed by length, remove, restore, extend and penalty")
     start_at: str | None = Field(None, description=_TIME)
     end_at: str | None = Field(None, description=_TIME)
     duration_ms: int | None = None
     interval: int | None = Field(None, description="its number in the list of intervals")
     team: str | None = Field(None, description="its id")
     extra_ms: int | None = Field(None, description="0: no more than others")
+    penalty_minutes: int | None = Field(
+        None, description="of penalty time, also negative; they replace those that were given before; 0: none"
+    )
     problem: str | None = Field(None, description="its label")
 
 
@@ -46,6 +49,14 @@ class ExtensionView(ResponseModel):
     team_id: str
     extra_ms: int
     ends_at: str | None = Field(description="null: not known while the contest is paused")
+    reason: str
+
+
+class PenaltyView(ResponseModel):
+    """Penalty time that the jury has given a team."""
+
+    team_id: str
+    minutes: int = Field(description="also negative")
     reason: str
 
 
@@ -78,5 +89,6 @@ class ClockView(ResponseModel):
     ends_at: str | None = Field(description="null: not known while it is paused, or before its start is")
     intervals: list[IntervalView]
     extensions: list[ExtensionView]
+    penalties: list[PenaltyView]
     judging: list[HeldView]
     acts: list[ClockActView] = Field(description="the newest first, 100 at most")

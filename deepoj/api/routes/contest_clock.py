@@ -41,7 +41,8 @@ class ContestClockRoutes:
         errors=(403, 409),
     )
     async def change(self, user: User, key: str) -> ClockView:
-        """Change the clock of a contest: start, move, pause, freeze, thaw, length, intervals, extensions, judging.
+        """Change the clock of a contest: start, move, pause, freeze, thaw, length, intervals, extensions,
+        penalties, judging.
 
         For administrators and the jury. Each act is an event of the contest, with its reason. An interval that is
         removed moves the end: a contest that is over may run again.
@@ -57,6 +58,7 @@ class ContestClockRoutes:
             interval=body.interval or 0,
             team_id=body.team or "",
             extra_ms=body.extra_ms or 0,
+            penalty_min=body.penalty_minutes or 0,
             label=body.problem or "",
         )
         await self._clocks.change(contest, change, user)

@@ -30,6 +30,8 @@ def _(text: str) -> str:
     return text
 
 
+#: of minutes
+_MAX_DIGITS = 9
 #: what an act is called, and what it does
 ACTS = {
     ClockAct.START: (_("Start now"), _("The contest starts at this moment. This cannot be undone.")),
@@ -54,6 +56,10 @@ ACTS = {
     ),
     ClockAct.RESTORE: (_("Restore the interval"), _("This time counts again, and the board is as it was before.")),
     ClockAct.EXTEND: (_("Give more time"), _("The team may submit for longer than others, and its board counts it.")),
+    ClockAct.PENALTY: (
+        _("Set the penalty time"),
+        _("The minutes count beside what the team's solutions give, in place of those that were set before."),
+    ),
     ClockAct.HOLD: (
         _("Pause judging"),
         _("Submissions to the problem are taken and wait. What is with a worker is judged."),
@@ -110,7 +116,7 @@ class ManageContestClockPages:
             needs_reason={act.value for act in NEEDS_REASON},
             asked=asked,
             fields=fields,
-            sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", **fields},
+            sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", "penalty": "", **fields},
             asked_end=None if asked is None else end_after(contest, ledger, asked),
             asked_inside=None if asked is None else sent_between(ledger, asked),
             teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
@@ -138,6 +144,11 @@ def _change(form: forms.SentForm) -> ClockChange:
             fields["interval"] = whole_number(form, "interval")
         case ClockAct.EXTEND:
             fields["team_id"], fields["extra_ms"] = form.get("team"), whole_number(form, "minutes") * MS_PER_MINUTE
+        case ClockAct.PENALTY:
+            minutes = form.line("penalty").removeprefix("-")
+            if not (minutes.isascii() and minutes.isdecimal() and len(minutes) < _MAX_DIGITS):
+                raise Refused(ApiError.INVALID, field="penalty", problem="a whole number of minutes")
+            fields["team_id"], fields["penalty_min"] = form.get("team"), int(form.line("penalty"))
         case ClockAct.HOLD | ClockAct.RELEASE:
             fields["label"] = form.get("problem")
     return ClockChange(act=act, reason=form.line("reason"), **fields)
