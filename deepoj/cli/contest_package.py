@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.contest_folder import PackageError, read_package
 from deepoj.cli.contest_run import path_of
 from deepoj.cli.contest_setup import statement_body, statement_path
-from deepoj.client import ApiClient
+from deepoj.client import ApiClient, ServerRefused
 from deepoj.client.shown import shown
 from deepoj.words.exits import CheckFailed
 
@@ -39,6 +42,8 @@ _RULES = (
     "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent", "languages",
     "registration",
 )  # fmt: skip
+#: the number of an entry in the server's refusal of a list
+_PLACE = re.compile(r"(?:[Ll]ine|[Ee]ntry) ([0-9]+)")
 _SHOWN = ("label", "ordinal", "name", "rgb", "color", "max_score")
 #: of a problem in the contest, and of the problem itself
 _LIMITS = {"time_limit_ms": "time_limit", "memory_limit_mb": "memory_limit"}
@@ -88,7 +93,7 @@ def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_f
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--key", help="Its key here, instead of that in FILE.")
 @click.option("--create-accounts", is_flag=True, help="Make accounts that are missing, and print their passwords.")
 @AS_JSON
@@ -97,10 +102,16 @@ def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_f
 def contest_import(
     file: Path, *, key: str | None, create_accounts: bool, as_json: bool, url: str | None, retry_for_s: float
 ) -> None:
-    """Make a contest of FILE, which `deepoj contest export` has written. It has no start yet.
+    """Make a contest of FILE, which `deepoj contest export` has written, or of a contest package of another system: a
+    folder or a zip of the ICPC's formats. It has no start yet.
 
     For administrators. Its problems are made as drafts.
     """
+    if not _is_ours(file):
+        with connected(url, retry_for_s) as server:
+            done = _import_foreign(server, file, key, create_accounts=create_accounts)
+        _print(done, as_json, "imported")
+        return
     try:
         with zipfile.ZipFile(file) as archive:
             said = json.loads(archive.read(_CONTEST))
@@ -119,16 +130,77 @@ def contest_import(
     _print(done, as_json, "imported")
 
 
-def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
-    fields = {name: str(value) for name, value in one["problem"].items() if value != ""}
+def _is_ours(file: Path) -> bool:
+    """Return whether `deepoj contest export` has written a file."""
+    if file.is_dir() or not zipfile.is_zipfile(file):
+        return not file.is_dir()
+    with zipfile.ZipFile(file) as archive:
+        if _CONTEST not in archive.namelist():
+            return False
+        try:
+            said = json.loads(archive.read(_CONTEST))
+        except ValueError:
+            return False
+    return isinstance(said, dict) and "kind" in said and "problems" in said
+
+
+def _import_foreign(server: ApiClient, file: Path, key: str | None, *, create_accounts: bool) -> dict[str, Any]:
+    """Make a contest of a package of another system. Everything is read before anything is made."""
+    try:
+        found = read_package(file)
+    except (PackageError, zipfile.BadZipFile, OSError) as error:
+        raise CheckFailed(f"{file}: {error}") from error
+    body = {**found.rules, "key": key or found.key}
+    made = str(server.ask("POST", "/api/v1/contests", body=body, repeatable=False)["key"])
+    if any(found.texts.values()):
+        server.ask("PUT", path_of(made, "/texts"), body=dict(found.texts))
+    for problem in found.problems:
+        try:
+            fields = {"title": problem.name, "visibility": "draft"}
+            problem_id = _uploaded(server, fields, problem.package())
+            sent = {**problem.fields, "problem_id": problem_id}
+            server.ask("PUT", path_of(made, f"/problems/{quote(problem.label, safe='')}"), body=sent)
+        except ServerRefused as refused:
+            raise _left(made, PackageError(problem.file, f"{problem.label}: {refused}", problem.line)) from refused
+    created: list[dict[str, Any]] = []
+    for name, entries in found.lists.items():
+        sent = {"format": name, "text": json.dumps(entries.entries), "create_accounts": create_accounts}
+        try:
+            if entries.entries:
+                created += server.ask("POST", path_of(made, "/teams"), body=sent, repeatable=False)["created"]
+        except ServerRefused as refused:
+            place = _PLACE.search(str(refused))
+            line = None if place is None else entries.line_of(int(place[1]))
+            raise _left(made, PackageError(entries.file, str(refused), line)) from refused
+    teams = found.lists.get("teams")
+    return {
+        "key": made,
+        "problems": len(found.problems),
+        "teams": 0 if teams is None else len(teams.entries),
+        "created": created,
+        "ignored": list(found.ignored),
+    }
+
+
+def _left(key: str, error: PackageError) -> CheckFailed:
+    """Return what ends an import in the middle."""
+    return CheckFailed(f"{error} The contest {key} is made; delete it before the next try.")
+
+
+def _uploaded(server: ApiClient, fields: Mapping[str, str], content: bytes) -> int:
+    """Make a problem. Return its number."""
     with tempfile.TemporaryDirectory(prefix="deepoj-import-") as folder:
         package = Path(folder) / "problem.zip"
-        package.write_bytes(archive.read(_package_of(one["label"])))
-        made = server.ask(
-            "POST", "/api/v1/problems", body={**fields, "visibility": "draft"}, package=package, repeatable=False
-        )
+        package.write_bytes(content)
+        made = server.ask("POST", "/api/v1/problems", body=fields, package=package, repeatable=False)
+    return int(made["id"])
+
+
+def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
+    fields = {name: str(value) for name, value in one["problem"].items() if value != ""}
+    problem_id = _uploaded(server, {**fields, "visibility": "draft"}, archive.read(_package_of(one["label"])))
     sent = {name: one[name] for name in (*_SHOWN, *_LIMITS) if name != "label" and name in one}
-    sent |= {"problem_id": made["id"]}
+    sent |= {"problem_id": problem_id}
     server.ask("PUT", path_of(key, f"/problems/{one['label']}"), body=sent)
     below = f"{_STATEMENTS}{one['label']}/"
     for name in archive.namelist():
@@ -185,5 +257,7 @@ def _print(done: Mapping[str, Any], as_json: bool, what: str) -> None:
         print_json(done)
         return
     click.echo(f"contest {shown(done['key'])} is {what}: {done['problems']} problems, {done['teams']} teams")
+    if done.get("ignored"):
+        click.echo(f"  not read: {', '.join(map(shown, done['ignored']))}")
     for account in done.get("created", ()):
         click.echo(f"  {shown(account['username'])}\t{shown(account['password'])}")

@@ -97,7 +97,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest review finals 12 override --verdict 'Wrong Answer' --reason 'It reads the answer file.'",
     ),
     "contest export": ("deepoj contest export finals finals.zip",),
-    "contest import": ("deepoj contest import finals.zip --key finals2 --create-accounts",),
+    "contest import": (
+        "deepoj contest import finals.zip --key finals2 --create-accounts",
+        "deepoj contest import wf46/ --create-accounts",
+    ),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
     "contest copy": (
         "deepoj contest copy finals finals2 --start 2026-02-07T09:00:00+08:00",
