@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
+from deepoj.observe import Metrics
+from deepoj.packages.statements.publisher import RenderLater, StatementPublisher
 from deepoj.words.problems import Problem
 from deepoj.words.statements import (
     RENDERER_VERSION,
@@ -15,7 +18,10 @@ from deepoj.words.statements import (
     StatementSet,
     StatementText,
 )
+from tests.api.house import package
 from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
+from tests.fakes.blobs import MemoryBlobs
+from tests.fakes.settings import unzip_limits
 
 __all__ = ["scene"]
 
@@ -152,7 +158,7 @@ async def test_an_edit_of_the_problem_or_another_package_renders_the_contests_st
     assert await html(scene) == "third"
 
 
-async def test_a_pdf_is_a_contests_statement(scene: Scene) -> None:
+async def test_a_pdf_is_a_contests_statement(scene: Scene, tmp_path: Path) -> None:
     await opened(scene)
     problem = await keep_own(scene)
     first = f"p{problem.data_hash[:16]}"
@@ -164,7 +170,20 @@ async def test_a_pdf_is_a_contests_statement(scene: Scene) -> None:
     await put(scene, "", first, "zh", format="pdf", pdf=pdf)
     source = await scene.done("jury", "GET", f"{_PATH}/zh/source")
     assert (source["format"], source["pdf"]) == ("pdf", pdf)
-    contest_id = await render_of_contest(scene, "x")
+    statements, blobs = scene.lab.store.statements, MemoryBlobs()
+    (tmp_path / "package.zip").write_bytes(package())
+    await blobs.put(problem.data_path, tmp_path / "package.zip")
+    renderer = StatementPublisher(
+        statements=statements, bench=None, workdir=tmp_path / "rooms", unzip=unzip_limits(), metrics=Metrics()
+    )
+    later = RenderLater(statements=statements, blobs=blobs, publisher=renderer)
+    rendered = await later.once()
+    assert rendered is not None and rendered.id == problem.id
+    assert await later.once() is None, "it is final: a PDF needs no converter"
+    shown = await scene.done("owl", "GET", f"{_PATH}?lang=zh")
+    assert (shown["kind"], shown["pdf"]) == ("pdf", f"/api/v1/contests{_PATH}/files/statement.zh.pdf")
+    assert await scene.ask("owl", "GET", f"{_PATH}/files/statement.zh.pdf") == (200, _PDF.decode())
+    contest_id = int(scene.lab.sql("SELECT id FROM contests"))
     (edit,) = (await scene.lab.store.statements.of_contest(contest_id).statement_edits(problem.id)).edits
     assert (edit.kind, edit.pdf) == ("pdf", _PDF)
 
