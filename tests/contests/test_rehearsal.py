@@ -35,9 +35,24 @@ def test_programs_of_a_plan_give_the_board_of_its_feed(made: MadeContest) -> Non
     promised = [one if one.planned.is_judged else replace(one, verdict="") for one in plan.promised()]
 
     rows = replay(read_events(feed_of(made, "2023-06", 1), "feed")).rows
-    assert [(row.rank, row.team_id, row.cells) for row in plan.board(promised)] == [
-        (row.rank, row.team_id, row.cells) for row in rows
+    assert [(row.rank, row.team_id, row.penalty, row.cells) for row in plan.board(promised)] == [
+        (row.rank, row.team_id, row.penalty, row.cells) for row in rows
     ]
+
+
+@pytest.mark.parametrize("costs", [False, True])
+def test_a_compile_error_costs_what_it_does_in_the_feed(costs: bool) -> None:
+    objects = objects_of(ODD)
+    objects.of("judgement-types")["CE"]["penalty"] = costs
+    plan = plan_of(objects)
+    [penalty] = [row.penalty for row in plan.board(plan.promised()) if row.team_id == "t2"]
+    assert penalty == ODD.penalty * (2 if costs else 1), "a wrong answer, and the compile error before it"
+
+
+def test_a_verdict_that_costs_nothing_gets_a_program_that_does_not_compile() -> None:
+    objects = objects_of(replace(ODD, submissions=[MadeSubmission(0, 0, 0, ("WA",), False)]))
+    objects.of("judgement-types")["WA"]["penalty"] = False
+    assert [one.stand_in for one in plan_of(objects).submissions] == [StandIn.BROKEN]
 
 
 def test_submissions_without_a_verdict_get_those_of_the_others_in_turn() -> None:
@@ -68,7 +83,7 @@ def test_a_cut_takes_the_busiest_minutes_alone() -> None:
         plan_of(objects, from_ms=15 * _MINUTE_MS, to_ms=20 * _MINUTE_MS)
 
 
-def test_a_lost_verdict_is_a_difference_of_boards() -> None:
+def test_a_lost_verdict_and_another_time_are_differences_of_boards() -> None:
     plan = plan_of(objects_of(ODD))
     promised = plan.promised()
     (lost,) = [one for one in promised if one.planned.team_id == "t4" and one.planned.problem_id == "p1"]
@@ -76,3 +91,7 @@ def test_a_lost_verdict_is_a_difference_of_boards() -> None:
     assert differences("feed", plan.board(promised), plan.board(promised)) == []
     found = differences("feed", plan.board(promised), plan.board([one for one in promised if one is not lost]))
     assert "t4" in {one.team_id for one in found}
+    late = [replace(one, time_ms=one.time_ms + _MINUTE_MS) if one is lost else one for one in promised]
+    assert [one.team_id for one in differences("feed", plan.board(promised), plan.board(late))] == ["t4"]
+    fewer = plan.board(promised)[1:]
+    assert [one.expected for one in differences("feed", fewer, plan.board(promised))][:1] == [""]

@@ -748,5 +748,29 @@ MUTANTS = (
         "AND c.ended_at IS NULL)",
         "tests/contests/test_freeze.py::test_a_verdict_that_a_contest_hides_changes_no_answer[ioi-hidden]",
     ),
+    Mutant(
+        "deepoj/nursery/contests.py",
+        "refused |= {entry.entry_id for entry in tried}",
+        "pass",
+        "tests/unit/test_contest_slots.py::test_an_entry_whose_job_another_node_has_is_tried_once",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        "others = self._lent + sum(not lease.of_contest for lease in self._held.values())",
+        "others = self._lent + len(self._held)",
+        "tests/unit/test_contest_slots.py::test_jobs_of_contests_use_kept_slots_first",
+    ),
+    Mutant(
+        "deepoj/nursery/work.py",
+        "of_contest = {entry.entry_id for entry in good if entry.priority == Priority.CONTEST}",
+        "of_contest: set[str] = set()",
+        "tests/unit/test_contest_slots.py::test_a_job_of_a_contest_that_the_consumer_reads_is_one",
+    ),
+    Mutant(
+        "deepoj/contests/rehearsal.py",
+        "penalty_ms=times.penalty_ms,",
+        "penalty_ms=0,",
+        "tests/contests/test_rehearsal.py::test_a_compile_error_costs_what_it_does_in_the_feed",
+    ),
 )
 # fmt: on

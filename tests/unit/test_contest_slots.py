@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import trio
@@ -44,16 +45,72 @@ async def test_slots_are_kept_while_a_contest_runs(running: int) -> None:
     assert leases.free == (1 if running else 4)
 
 
+class CountedStore(MemoryStore):
+    """Counts the claims."""
+
+    claims = 0
+
+    async def claim(self, *args: Any, **more: Any) -> Any:
+        self.claims += 1
+        return await super().claim(*args, **more)
+
+
+async def _sent(store: MemoryStore, stream: MemoryStream, metrics: Metrics, lane: Priority) -> list[str]:
+    """Submit two programs, whose entries are in the stream. Return their jobs."""
+    jobs = [await submitted(store, metrics, f"// {lane} {number}") for number in range(2)]
+    for event in store.outbox.values():
+        if event.job_id in jobs:
+            event.priority = lane
+    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+    return jobs
+
+
+async def test_jobs_of_contests_use_kept_slots_first() -> None:
+    leases = Leases(60.0, 4)
+    leases.keep(2)
+    for number in range(2):
+        leases.add(a_claim(f"contest {number}"), 0.0, of_contest=True)
+    assert (leases.free, leases.free_for_contests) == (2, 2)
+    leases.add(a_claim("practice"), 0.0)
+    assert (leases.free, leases.free_for_contests) == (1, 1)
+
+
+async def test_a_node_that_keeps_all_slots_leaves_one_to_practice() -> None:
+    leases = Leases(60.0, 2)
+    leases.keep(2)
+    assert leases.free == 1
+
+
+async def test_a_job_of_a_contest_that_the_consumer_reads_is_one(metrics: Metrics) -> None:
+    store, stream, leases = MemoryStore(), MemoryStream(), Leases(60.0, 4)
+    await _sent(store, stream, metrics, Priority.CONTEST)
+    intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=Gate(is_open=True))
+    begun: list[Lease[Claim]] = []
+    intake.open(begun.append)
+    await intake.admit(await stream.read(9, 0))
+    assert [lease.of_contest for lease in begun] == [True, True]
+
+
+async def test_an_entry_whose_job_another_node_has_is_tried_once(metrics: Metrics, autojump_clock: object) -> None:
+    store, stream, leases = CountedStore(), MemoryStream(), Leases(60.0, 2)
+    await _sent(store, stream, metrics, Priority.CONTEST)
+    await store.claim(await stream.beside("looker").unread(Priority.CONTEST, 9), "node-b", 60.0, 5)
+    intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=Gate(is_open=True))
+    intake.open(lambda _lease: None)
+    leases.add(a_claim("practice"), trio.current_time())
+    leases.keep(1)
+    with trio.move_on_after(5):
+        await TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())(
+            task_status=trio.TASK_STATUS_IGNORED
+        )
+    assert store.claims == 3, "that of the other node, and one of each entry"
+
+
 async def test_a_kept_slot_takes_the_contest_job_behind_practice(metrics: Metrics, autojump_clock: object) -> None:
     store, stream, leases = MemoryStore(), MemoryStream(), Leases(60.0, 2)
-    jobs: list[str] = []
-    for lane in (Priority.INTERACTIVE, Priority.CONTEST):
-        of_lane = [await submitted(store, metrics, f"// {lane} {number}") for number in range(2)]
-        for event in store.outbox.values():
-            if event.job_id in of_lane:
-                event.priority = lane
-        await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
-        jobs += of_lane
+    jobs = await _sent(store, stream, metrics, Priority.INTERACTIVE) + await _sent(
+        store, stream, metrics, Priority.CONTEST
+    )
     order = [entry.job_id for entry in await stream.beside("looker").unread(Priority.CONTEST, 9)]
     assert sorted(order) == sorted(jobs[2:])
     intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=Gate(is_open=True))

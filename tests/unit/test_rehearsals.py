@@ -71,6 +71,16 @@ async def test_a_rehearsal_that_is_cancelled_ends_its_process(stops_node: bool) 
             nursery.cancel_scope.cancel()
     assert orders.standing is not None
     assert orders.standing.is_over
+    assert any("stays as the contest" in line for line in orders.standing.lines), "the command was asked to end"
+
+
+def test_a_rehearsal_that_is_cancelled_before_it_begins_does_not_begin() -> None:
+    orders = RehearsalOrders()
+    orders.order(an_order(""))
+    orders.cancel()
+    scope = trio.CancelScope()
+    orders.begin(scope)
+    assert scope.cancel_called
 
 
 def test_the_contest_and_the_newest_lines_are_kept_of_what_the_command_says() -> None:
