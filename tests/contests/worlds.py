@@ -110,18 +110,22 @@ class Worlds:
     _judged: Sequence[tuple[Claim, tuple[Verdict, Verdict]]]
 
     async def judge(self) -> None:
-        """End the hidden judgings."""
+        """End the hidden judgings, and judge the first of them again."""
         for world in (self.one, self.other):
             async for _ in self.verdicts(world):
                 pass
+            first, verdicts = self._judged[0]
+            rejudges = world.lab.store.rejudges
+            await rejudges.rejudge(first.job_id, None, by="jury", in_full=True, stream_key="s")
+            won = await claim(world.lab, first.job_id, entry_id=f"{first.job_id}-2")
+            await _finish(world, won, verdicts[world is self.one])
             world.stop_clocks(self.at.isoformat())
 
     async def verdicts(self, world: World) -> AsyncIterator[None]:
         """End the hidden judgings of a world one by one."""
         place = (self.one, self.other).index(world)
         for won, verdicts in self._judged:
-            told = _report(verdicts[place], slow=place == 0)
-            assert await world.lab.store.leases.finalize(won, told, as_result(won, told)) is None
+            await _finish(world, won, verdicts[place], slow=place == 0)
             yield
 
 
@@ -135,6 +139,11 @@ def _report(verdict: Verdict, *, slow: bool) -> Report:
     score = 100.0 if verdict is Verdict.ACCEPTED else 30.0
     is_broken = verdict is Verdict.COMPILE_ERROR
     return replace(report(verdict), score=score, time_used_ms=cpu_ms, tests=() if is_broken else tests)
+
+
+async def _finish(world: World, won: Claim, verdict: Verdict, *, slow: bool = False) -> None:
+    told = _report(verdict, slow=slow)
+    assert await world.lab.store.leases.finalize(won, told, as_result(won, told)) is None
 
 
 async def _submit(home: House[Any], token: str, label: str, number: int) -> str:
@@ -224,6 +233,11 @@ async def _before(lab: PgLab, tmp_path: Path, hiding: Hiding) -> _Made:
         length_ms = _ms_since(start)
         await done("jury", "PATCH", "/finals", {"duration_ms": length_ms, "freeze_ms": length_ms - frozen_ms})
         await lab.pg_store.contests.advance()
+    # a group of both teams' members
+    lab.sql(
+        "INSERT INTO groups (name) VALUES ('Class'); INSERT INTO group_members (group_id, user_id)"
+        " SELECT (SELECT id FROM groups), id FROM users WHERE username IN ('owl', 'lark')"
+    )
     numbers = [str(row["id"]) for row in lab.rows("SELECT id FROM submissions ORDER BY id")]
     users = {row["username"]: str(row["id"]) for row in lab.rows("SELECT id, username FROM users")}
     ids = {

@@ -74,7 +74,7 @@ async def test_a_rehearsal_that_is_cancelled_ends_its_process(stops_node: bool) 
     assert any("stays as the contest" in line for line in orders.standing.lines), "the command was asked to end"
 
 
-def test_a_rehearsal_that_is_cancelled_before_it_begins_does_not_begin() -> None:
+async def test_a_rehearsal_that_is_cancelled_before_it_begins_does_not_begin() -> None:
     orders = RehearsalOrders()
     orders.order(an_order(""))
     orders.cancel()
