@@ -731,9 +731,9 @@ MUTANTS = (
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[setter]",
     ),
     Mutant(
-        "deepoj/web/pages/submissions.py",
-        "if place is None or team_id != place.team_id:",
-        "if place is None or team_id is None:",
+        "deepoj/api/submitting.py",
+        "if place is None or await context.contests.team_of(place.contest_id, user.id) != place.team_id:",
+        "if place is None or await context.contests.team_of(place.contest_id, user.id) is None:",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[lark]",
     ),
     Mutant(
@@ -744,8 +744,8 @@ MUTANTS = (
     ),
     Mutant(
         "sql/migrations/038_add_contests.sql",
-        "AND NOT (c.ended_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))",
-        "AND c.ended_at IS NULL)",
+        "AND NOT (c.closed_at IS NOT NULL AND (c.frozen_at IS NULL OR c.thawed_at IS NOT NULL)))",
+        "AND c.closed_at IS NULL)",
         "tests/contests/test_freeze.py::test_a_verdict_that_a_contest_hides_changes_no_answer[ioi-hidden]",
     ),
     Mutant(
