@@ -25,6 +25,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "login": ("deepoj.cli.client:login", "Log in to a server; its token is stored for the commands below."),
     "logout": ("deepoj.cli.client:logout", "Delete the stored token of a server."),
     "submit": ("deepoj.cli.client:submit", "Send a solution, and watch the judging."),
+    "submit-batch": (
+        "deepoj.cli.submit_batch:submit_batch",
+        "Send many solutions at once, and read the verdicts.",
+    ),
     "status": ("deepoj.cli.client:status", "Show the state of a submission, or watch it."),
     "run": ("deepoj.cli.client:run", "Run a program on an input of your own, on the server."),
     "rerun": ("deepoj.cli.rerun:rerun", "Run one test of a submission again, and show what the program prints."),

@@ -153,6 +153,10 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "restore": ("deepoj restore backup",),
     "login": ("deepoj login http://127.0.0.1:18080",),
     "logout": ("deepoj logout",),
+    "submit-batch": (
+        "deepoj submit-batch night.jsonl --wait",
+        "deepoj submit-batch night.jsonl --wait --output verdicts.jsonl --idempotency-key night-2",
+    ),
     "submit": ("deepoj submit main.cpp --problem 1 --wait", "deepoj submit main.py --contest finals --problem A"),
     "status": ("deepoj status JOB_ID", "deepoj status JOB_ID --watch"),
     "run": ("deepoj run main.cpp",),

@@ -8,6 +8,7 @@ is honoured; one beyond the budget ends the retries at once.
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import secrets
 import time
@@ -47,7 +48,9 @@ class ServerRefused(StartRefused):
     """The server refuses a request. ``str()``: its sentence with its error code. Exit code 3 if a retry may succeed."""
 
     def __init__(self, sentence: str, *, status: int, code: str) -> None:
-        super().__init__(sentence, 3 if status in _TROUBLE or status == httpx.codes.TOO_MANY_REQUESTS else 2)
+        #: whether a retry may succeed
+        self.is_temporary = status in _TROUBLE or status == httpx.codes.TOO_MANY_REQUESTS
+        super().__init__(sentence, 3 if self.is_temporary else 2)
         self.status = status
         self.code = code
 
@@ -252,18 +255,59 @@ class ApiClient:
         """Send a request and return the JSON object of its answer. With ``is_form`` it is a form with the fields of
         ``body``; so it is with ``package``, and has this file, too. Raises ServerAway, ServerRefused."""
         headers = {"Idempotency-Key": key} if key else {}
+
+        def send() -> httpx.Response:
+            return self._answer(method, path, body, headers, package, is_form=is_form)
+
+        return self._object(self._asked(send, repeatable=repeatable))
+
+    def send_lines(self, path: str, file: Path, key: str) -> list[dict[str, Any]]:
+        """Send a file of JSON lines, and return the lines of the answer. A retry with the same key is safe. Raises
+        ServerAway, ServerRefused, OSError."""
+        headers = {"Idempotency-Key": key, "Content-Type": "application/x-ndjson"}
+
+        def send() -> httpx.Response:
+            with file.open("rb") as content:
+                return self._http.post(path, content=content, headers=headers, timeout=_UPLOAD_TIMEOUT)
+
+        return [self.line_of(line) for line in self._asked(send, repeatable=True).text.splitlines()]
+
+    @contextlib.contextmanager
+    def line_stream(self, path: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """Open a stream of JSON lines, without empty ones. Raises ServerAway, ServerRefused."""
+        try:
+            with self._http.stream("GET", path, timeout=_STREAM_TIMEOUT) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self.refusal(answer)
+                yield (self.line_of(line) for line in answer.iter_lines() if line)
+        except httpx.RequestError as error:
+            raise self._away(error) from error
+
+    def line_of(self, line: str) -> dict[str, Any]:
+        """Return the object of a line of the server. Raises ServerAway."""
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+        raise self._not_deepoj("a line that is no JSON object")
+
+    def _asked(self, send: Callable[[], httpx.Response], *, repeatable: bool) -> httpx.Response:
+        """Send until there is an answer that is a success, or the budget of retries is used up."""
         deadline_s = self._clock() + self._retry_for_s
         pause_s = _FIRST_PAUSE_S
         while True:
             retry_after_s: float | None = None
             failure: ServerAway | ServerRefused
             try:
-                answer = self._answer(method, path, body, headers, package, is_form=is_form)
+                answer = send()
             except httpx.RequestError as error:
                 failure, may_retry = self._away(error), _is_temporary(error, repeatable=repeatable)
             else:
                 if answer.is_success:
-                    return self._object(answer)
+                    return answer
                 failure, retry_after_s = self.refusal(answer), _retry_after_s(answer)
                 may_retry = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or (
                     repeatable and answer.status_code in _TROUBLE

@@ -49,6 +49,10 @@ BEGIN
 END
 $$;
 
+-- As in 038; jobs of batches are of no contest, whose problems alone can be held. The look cost a quarter of a chunk.
+CREATE OR REPLACE TRIGGER outbox_hold BEFORE INSERT ON outbox_events
+    FOR EACH ROW WHEN (NEW.status = 'pending' AND NEW.priority <> -1) EXECUTE FUNCTION outbox_hold();
+
 -- Whether a user may submit a program in a language for a problem, and by which limits it is judged: one row, whose refusal
 -- is NULL if the user may. asked_contest_id: the contest for which it is; NULL: practice. In a contest a team sees problems
 -- that are open to nobody else. While it runs, its members cannot try its problems elsewhere.

@@ -13,6 +13,14 @@ $$;
 CREATE OR REPLACE FUNCTION submission_priority(s submissions) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN s.judging > 1 THEN -2 WHEN s.contest_id IS NOT NULL THEN 1 ELSE 0 END
 $$;
+DO $$
+BEGIN
+    IF to_regproc('outbox_hold') IS NOT NULL THEN
+        CREATE OR REPLACE TRIGGER outbox_hold BEFORE INSERT ON outbox_events
+            FOR EACH ROW WHEN (NEW.status = 'pending') EXECUTE FUNCTION outbox_hold();
+    END IF;
+END
+$$;
 DROP TABLE IF EXISTS batch_lines;
 DROP TABLE IF EXISTS batches;
 DROP INDEX IF EXISTS idx_submissions_batch_user;

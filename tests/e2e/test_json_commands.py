@@ -35,7 +35,7 @@ COMMANDS = {
 }
 
 
-#: commands that need more than this node: test_admin_commands.py, test_client.py, test_backup.py,
+#: commands that need more than this node: test_admin_commands.py, test_client.py, test_submit_batch.py, test_backup.py,
 #: test_contests.py
 ELSEWHERE = {
     "account erase", "account export", "account tokens list", "account tokens make", "account tokens end",
@@ -43,7 +43,8 @@ ELSEWHERE = {
     "admin demote-user", "admin disable-user", "admin enable-user", "admin set-password",
     "admin set-roles", "admin groups list", "admin groups create", "admin groups rename", "admin groups remove",
     "admin groups add", "admin groups take-out", "backup", "restore", "login",
-    "logout", "submit", "status", "run", "rerun", "problems", "languages", "problem show", "problem replace",
+    "logout", "submit", "submit-batch", "status", "run", "rerun", "problems", "languages", "problem show",
+    "problem replace",
     "problem rejudge", "problem preview", "problem set", "problem statement", "contest replay",
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",

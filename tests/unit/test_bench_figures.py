@@ -57,7 +57,11 @@ def loaded(answers: int = 1, ms: float = 1.0) -> Loaded:
 
 
 def api_figures(
-    submits: int = 500, status_ms: float = 1.4, steady: Loaded | None = None, streams_mib: float | None = 59.9
+    submits: int = 500,
+    status_ms: float = 1.4,
+    steady: Loaded | None = None,
+    streams_mib: float | None = 59.9,
+    batches_per_s: float = 3000.0,
 ) -> ApiFigures:
     """Figures against a bare application whose median of five rounds is 1,000 answers per second."""
     bare = [loaded(answers) for answers in (999, 1000, 1, 2000, 1001)]
@@ -66,6 +70,7 @@ def api_figures(
         submit=ApiComparison(bare=bare, ours=[loaded(submits, 3.0)]),
         status=ApiComparison(bare=bare[:3], ours=[loaded(1, status_ms)]),
         status_alone=ApiComparison(bare=bare[:3], ours=[loaded(1, 1.6)]),
+        batches_per_s=[1.0, batches_per_s, 99_999.0],
         steady=steady or loaded(2000, 99.9),
         steady_judged=3,
         streams_mib=streams_mib,
@@ -110,8 +115,8 @@ REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
         ),
         (api_figures(), []),
         (
-            api_figures(499, 1.401, REFUSED, 60.0),
-            ["submit_ratio", "status_ratio", "steady_p99_ms", "steady_refused", "streams_mib"],
+            api_figures(499, 1.401, REFUSED, 60.0, 2990.0),
+            ["submit_ratio", "status_ratio", "batch_ratio", "steady_p99_ms", "steady_refused", "streams_mib"],
         ),
         (node_figures(), []),
         (

@@ -59,7 +59,7 @@ def parse(args: list[str]) -> str:
 @pytest.fixture(autouse=True)
 def _where_the_examples_find_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("problem.zip", "problem.md", "main.cpp", "main.py", "teams.csv", "finals.zip"):
+    for name in ("problem.zip", "problem.md", "main.cpp", "main.py", "teams.csv", "finals.zip", "night.jsonl"):
         (tmp_path / name).touch()
     (tmp_path / "backup").mkdir()
 

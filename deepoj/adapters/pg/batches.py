@@ -53,18 +53,19 @@ class PgBatches:
         stream_key: str,
     ) -> list[Receipt | SubmitRefusal]:
         """Store the lines, as the port says; a second try after a lost answer finds them by batch and number."""
-        rows_of = {one.line: (new_job_id(), *_columns(one)) for one in lines}
+        ordered = sorted(lines, key=lambda one: one.line)
+        job_ids = sorted(new_job_id() for _ in lines)
+        rows_of = {one.line: (job_id, *_columns(one)) for job_id, one in zip(job_ids, ordered, strict=True)}
 
         async def work(connection: Connection, _again: bool) -> dict[int, asyncpg.Record]:
             answers: dict[int, asyncpg.Record] = {}
             async with connection.transaction():
                 await connection.execute(queries()["lock_batches"].sql, user_id)
                 for _ in range(_RACES):
-                    left = [rows_of[line] for line in sorted(rows_of.keys() - answers.keys())]
+                    left = [row for line, row in rows_of.items() if line not in answers]
                     if not left:
                         break
-                    columns = [list(column) for column in zip(*left, strict=True)]
-                    job_ids, numbers = columns[0], columns[1]
+                    ids, numbers, *columns = (list(column) for column in zip(*left, strict=True))
                     found = await connection.fetch(
                         queries()["submit_lines"].sql,
                         batch_id,
@@ -74,8 +75,8 @@ class PgBatches:
                         clean_text(lines[0].draft.trace_id),
                         quota,
                         numbers,
-                        job_ids,
-                        *columns[2:],
+                        ids,
+                        *columns,
                     )
                     answers |= {row["line"]: row for row in found if row["word"] != "raced"}
             return answers

@@ -10,6 +10,8 @@ first round. Every submit has a new source.
 * ``status_ratio``: median time of a status read ÷ that of a bare GET, with equally many clients;
   ``status_alone_ratio``: with one client, which shows the unshared cost of the database round trip. It has no required
   value.
+* ``batch_ratio``: submissions per second in batches ÷ those of ``submit_ratio``, in the same rounds. One client sends
+  one batch after the other.
 * ``steady_p99_ms``: submits at a steady rate, at times fixed in advance, while the node's worker judges them: the 99th
   percentile of the time from the planned moment to the answer; ``steady_refused``: answers other than 200.
 * ``streams_mib``: growth of a node's memory (PSS) with event streams of equally many different waiting jobs.
@@ -47,6 +49,8 @@ _KNOWN_JOBS = 500
 CODE_BYTES = 1000
 #: as many as a user may have open by default
 _STREAMS_OF_A_USER = 20
+#: lines of a batch
+_BATCH_LINES = 2000
 _START_S = 60.0
 _SETTLE_S = 1.0
 
@@ -102,6 +106,8 @@ class ApiFigures:
     submit: ApiComparison
     status_alone: ApiComparison
     status: ApiComparison
+    #: lines of batches per second, a figure per round
+    batches_per_s: Sequence[float]
     steady: Loaded
     steady_judged: int
     streams_mib: float | None
@@ -115,6 +121,8 @@ class ApiFigures:
             "bare_post_per_s": round(submits[0], 1),
             "submit_per_s": round(submits[1], 1),
             "submit_ratio": round(submits[1] / submits[0], 3),
+            "batch_per_s": round(statistics.median(self.batches_per_s), 1),
+            "batch_ratio": round(statistics.median(self.batches_per_s) / submits[1], 2),
             "submit_median_ms": round(self.submit.ms()[1], 2),
             "bare_post_median_ms": round(self.submit.ms()[0], 2),
             "generator_share_bare": round(self.submit.generator_share()[0], 3),
@@ -155,6 +163,12 @@ def show(figures: ApiFigures, console: Console) -> None:
         f"{flat['bare_post_per_s']}",
         f"{flat['submit_per_s']}",
         "submit_ratio",
+    )
+    row(
+        f"… in batches of {_BATCH_LINES:,}; ÷ submits",
+        f"{flat['submit_per_s']}",
+        f"{flat['batch_per_s']}",
+        "batch_ratio",
     )
     row("… median", f"{flat['bare_post_median_ms']} ms", f"{flat['submit_median_ms']} ms")
     row("… the generator's share of a core", f"{flat['generator_share_bare']}", f"{flat['generator_share']}")
@@ -309,7 +323,7 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
     with ExitStack() as stack:
         generator = stack.enter_context(a_generator())
         with a_bare_application() as bare_port, a_target(scratch / "api", "--roles", "api") as target:
-            pairs = _side_by_side(generator, bare_port, target, load, console)
+            pairs, batches_per_s = _side_by_side(generator, bare_port, target, load, console)
         with a_target(scratch / "streams", "--roles", "api") as target:
             streams_mib, streams_seconds = _streams(generator, target, load)
         with a_target(scratch / "all") as target:
@@ -319,6 +333,7 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
         submit=pairs["submit"],
         status_alone=pairs["status_alone"],
         status=pairs["status"],
+        batches_per_s=batches_per_s,
         steady=steady,
         steady_judged=judged,
         streams_mib=streams_mib,
@@ -328,7 +343,7 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
 
 def _side_by_side(
     generator: Generator, bare_port: int, target: Target, load: Load, console: Console
-) -> dict[str, ApiComparison]:
+) -> tuple[dict[str, ApiComparison], list[float]]:
     job_ids = _jobs(generator, target, _KNOWN_JOBS)
     bare_post = LoadRequest(
         do="closed", port=bare_port, method="POST", headers=dict(target.headers), body=_body(target.problem_id)
@@ -344,7 +359,8 @@ def _side_by_side(
         "status_alone": both(target.reads(job_ids), bare_get, 1),
         "status": both(target.reads(job_ids), bare_get, load.clients),
     }
-    pairs = {name: ApiComparison() for name in orders}
+    pairs: dict[str, ApiComparison] = {name: ApiComparison() for name in orders}
+    batches_per_s: list[float] = []
     for number in track(range(load.rounds + 1), description="measuring", console=console, transient=True):
         for name, (on_bare, on_node) in orders.items():
             for is_bare in (True, False) if number % 2 else (False, True):
@@ -353,7 +369,30 @@ def _side_by_side(
                     raise StartRefused(f"{name}, {'bare' if is_bare else 'ours'}: not all were taken: {found}", 1)
                 if number:  # the first round warms up
                     (pairs[name].bare if is_bare else pairs[name].ours).append(found)
-    return pairs
+        per_s = _batches_per_s(target, load)
+        if number:
+            batches_per_s.append(per_s)
+    return pairs, batches_per_s
+
+
+def _batches_per_s(target: Target, load: Load) -> float:
+    """Send batches for as long as single submits are sent, and return their lines per second."""
+    body = _body(target.problem_id)
+    headers = {**target.headers, "Content-Type": "application/x-ndjson"}
+    lines, took_s = 0, 0.0
+    with httpx.Client(base_url=f"http://127.0.0.1:{target.port}", timeout=_START_S, trust_env=False) as client:
+        while took_s < load.seconds:
+            sent = "\n".join(body.replace(NONCE, secrets.token_hex(8)) for _ in range(_BATCH_LINES))
+            began = time.monotonic()
+            answer = client.post("/api/v1/submissions/batch", content=sent, headers=headers)
+            took_s += time.monotonic() - began
+            if answer.status_code != httpx.codes.OK:
+                raise StartRefused(f"a batch was not taken: {answer.text}", 1)
+            accepted = json.loads(answer.text.splitlines()[-1])["accepted"]
+            if accepted != _BATCH_LINES:
+                raise StartRefused(f"{accepted} of {_BATCH_LINES} lines of a batch were taken", 1)
+            lines += accepted
+    return lines / took_s
 
 
 def _jobs(generator: Generator, target: Target, count: int) -> list[str]:
