@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.progress import track
 
 from deepoj.cli import errors
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
@@ -85,9 +87,8 @@ def _verdicts(server: ApiClient, sent: SentBatch, *, is_quiet: bool, retry_for_s
     lines = batch_verdicts(server, sent.batch_id, notice=errors.say, retry_for_s=retry_for_s)
     if is_quiet:
         return list(lines)
-    stderr = click.get_text_stream("stderr")
-    with click.progressbar(lines, length=sent.stored, label="Judged", show_pos=True, file=stderr) as shown_lines:
-        return list(shown_lines)
+    console = Console(stderr=True)
+    return list(track(lines, "Judged", total=sent.stored, console=console))
 
 
 def _write(path: Path, lines: list[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ from deepoj.web.contests import ContestReader
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
+from deepoj.web.pages.batches import BatchPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contests import ContestPages
@@ -83,6 +84,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
         SubmissionPages(context, visitors, pages),
+        BatchPages(context, pages),
         account,
         ManageProblemPages(context, visitors, pages),
         AssetRoutes(assets),

@@ -1,9 +1,10 @@
 """The pages, as tables: which pages the browser looks at, and who may do what. A new page is a line in each.
 
 A path has the parts ``{problem}``, ``{job}`` (judged, of the member), ``{waiting}`` (not judged yet, of the
-member), ``{run}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is done to it),
-``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account), ``{preview}`` (of a rejudge of
-the problem), ``{chapter}`` (of the runbook), ``{rerun}`` (of a test of the submission; ``{kept}``: one of its files).
+member), ``{run}`` and ``{batch}`` (of the member), ``{member}`` (its name), ``{user}`` (a number), ``{act}`` (what is
+done to it), ``{staged}`` (a package that was uploaded to be compared), ``{form}`` (of the account), ``{preview}`` (of a
+rejudge of the problem), ``{chapter}`` (of the runbook), ``{rerun}`` (of a test of the submission;
+``{kept}``: one of its files).
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ PAGES: tuple[Shown, ...] = (
     Shown(path="/submissions/{accepted}", who=Who.ADMIN, name="submission-staff"),
     Shown(path="/submissions/{wrong}", who=Who.MEMBER, name="submission-wrong"),
     Shown(path="/submissions/{broken}", who=Who.MEMBER, name="submission-compile-error"),
+    Shown(path="/batches", who=Who.MEMBER),
+    Shown(path="/batches/{batch}", who=Who.MEMBER, name="batch"),
     Shown(path="/account", who=Who.MEMBER),
     Shown(path="/account/erase", who=Who.MEMBER),
     Shown(path="/playground", who=Who.MEMBER, name="playground", has_editor=True),
@@ -219,6 +222,8 @@ RIGHTS: tuple[Right, ...] = (
         statuses=(LOGIN, 403, 403, 200),
         roles=(200, 403, 200, 403),
     ),
+    Right(method="GET", path="/batches", statuses=(LOGIN, 200, 200, 200)),
+    Right(method="GET", path="/batches/{batch}", statuses=(LOGIN, 200, 403, 200), roles=(403, 403, 200, 403)),
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
     Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),

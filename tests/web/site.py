@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,14 @@ def _ids(node: Node) -> dict[str, str]:
     # also shown as a run on the sample, whose output is 3
     body = {"language": "python3", "code": "print(4)"}
     run = node.client.post("/api/v1/run", json=body, headers=bearer).json()["run_id"]
+    lines = [
+        json.dumps({"problem_id": problem, "language": 1, "code": code}) for code in (WRONG, BROKEN, "int main() {}")
+    ]
+    batch_path = "/api/v1/submissions/batch"
+    ndjson = {**bearer, "Content-Type": "application/x-ndjson"}
+    sent = node.client.post(batch_path, content="\n".join(lines), headers=ndjson).raise_for_status()
+    batch = json.loads(sent.text.splitlines()[-1])["batch_id"]
+    node.client.get(f"{batch_path}/{batch}/results", headers=bearer, timeout=VERDICT_S).raise_for_status()
     user = node.client.get("/api/v1/users/me", headers=bearer).json()["id"]
     chief = {"username": NAMES[Who.ADMIN], "password": PASSWORD}
     admin = {"Authorization": f"Bearer {node.client.post('/api/v1/auth/login', json=chief).json()['token']}"}
@@ -120,6 +129,7 @@ def _ids(node: Node) -> dict[str, str]:
         "rerun": str(rerun),
         "group": str(group),
         "run": run,
+        "batch": batch,
         "user": str(user),
         "member": NAMES[Who.MEMBER],
         "act": "disable",

@@ -15,7 +15,7 @@ from deepoj.words.previews import Preview
 from deepoj.words.rejudges import EVERYTHING
 from deepoj.words.reruns import KeptFile, RerunFile, RerunOutcome
 from tests.api.house import House, house
-from tests.api.test_rights import _ended_run
+from tests.api.test_rights import _batch, _ended_run
 from tests.unit.makers import a_report
 from tests.web.pages import ENDLESS, LOGIN, NOT_SHOWN, PAGES, RIGHTS, Right, Shown, Who
 from tests.web.scene import add_group, add_problem, add_submission
@@ -48,6 +48,7 @@ async def furnished(
         "kept": "output",
         "waiting": await add_submission(home, "member", problem),
         "run": await _ended_run(home, await home.token_of("member")),
+        "batch": await _batch(home, await home.token_of("member")),
         "user": str((await home.account("subject")).id),
         "member": "member",
         "group": str(await add_group(home, ["subject"])),
