@@ -545,3 +545,27 @@ async def test_contests_go_with_their_rollback_and_submissions_stay_with_their_m
     assert postgres.psql("SELECT count(*) FROM solved", empty) == "1"
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM contest_events", empty) == "0"
+
+
+async def test_batches_go_with_their_rollback_and_their_submissions_wait_as_single_ones(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
+        "INSERT INTO problems (title, description, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash) "
+        "VALUES ('A', '', 1, 1, 'p', 'h'); "
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
+        "SELECT gen_random_uuid(), p.id, u.id, 'x', 'cpp17', 1, 1, true FROM users AS u, problems AS p; "
+        "INSERT INTO batches (id, user_id, idempotency_key) SELECT gen_random_uuid(), id, 'k' FROM users; "
+        "INSERT INTO batch_lines SELECT b.id, 1, s.job_id FROM batches AS b, submissions AS s",
+        empty,
+    )
+    lane = "SELECT submission_priority(s) || ' ' || inflight_of(user_id, 9) FROM submissions AS s"
+    assert postgres.psql(lane, empty) == "-1 0"
+    await migrator.rollback(version_of("add_batches") - 1)
+    assert postgres.psql(lane, empty) == "0 1"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM batches", empty) == "0"
+    assert postgres.psql("SELECT count(*) FROM submissions", empty) == "1"

@@ -200,6 +200,7 @@ STILL = {
     "scheduler_stream_trim_total": "the gc is off unless it is asked for",
     "stream_backlog": "0 when nothing waits",
     "stream_lag": "0 when nothing waits",
+    "submission_batch_lines_total": "there is no batch",
     "submit_429_total": "no user submits more than is allowed",
     "web_live_streams": "a program asks, not a page",
     "web_request_duration_seconds": "a program asks, not a page",
