@@ -29,6 +29,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.stream import RedisStream
 from deepoj.api.redact import result_for
 from deepoj.nursery import loops
+from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus
@@ -145,6 +146,9 @@ class Silent:
         await trio.sleep(timeout_s)
         return False
 
+    def notify(self) -> None:
+        pass
+
 
 def open_stream(
     bridge: AioBridge, url: str, password: str, namespace: str, name: str
@@ -203,6 +207,7 @@ def node(
             outbox=store.outbox, stream=stream, notifications=Silent(), settings=OutboxSettings(100, 0.2, 1.0),
             metrics=metrics,
             stop_deadline=stop_deadline, poll_s=0.1, idle_poll_s=0.1,
+            hand_over=LocalHandOver(notifications=Silent(), hidden_s=0.2),
         )  # fmt: skip
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
     if "reclaim" in roles:

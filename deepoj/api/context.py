@@ -31,6 +31,7 @@ from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
 from deepoj.ports.live import LiveResults
 from deepoj.ports.marks import Marks
+from deepoj.ports.outbox import HandOver
 from deepoj.ports.playground import CustomRuns, RunNotifier
 from deepoj.ports.previews import Previews
 from deepoj.ports.problems import Problems
@@ -85,6 +86,8 @@ class ApiContext:
     counters: Counters | None = None
     #: stream to which a submit request delivers its job; None: the dispatcher delivers it from the outbox
     stream: JobStream | None = None
+    #: the dispatcher of this process; None: it has none
+    hand_over: HandOver | None = None
     #: refuses new work while too much is waiting
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
     #: what this node has measured of the queue

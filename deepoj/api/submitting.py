@@ -63,6 +63,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
         stream_key=settings.stream_key,
         metrics=context.metrics,
         stream=context.stream,
+        hand_over=context.hand_over,
     )
     if isinstance(job, SubmitRefusal):
         if job is SubmitRefusal.INFLIGHT_CAP_REACHED:

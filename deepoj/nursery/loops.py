@@ -13,6 +13,7 @@ import trio
 
 from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure, measure_outage, pressure, show
+from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
@@ -74,6 +75,8 @@ class Dispatch:
     settings: OutboxSettings
     metrics: observe.Metrics
     stop_deadline: StopDeadline
+    #: events that requests of this process hand over
+    hand_over: LocalHandOver
     #: the longest pause while events wait
     poll_s: float
     #: the pause while none waits; it only covers a lost notification
@@ -84,14 +87,20 @@ class Dispatch:
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
         lanes, pause_s = Lanes(), 0.0
-        while True:
-            done = await self.stop_deadline.finish_despite_stop("a round of dispatch", self._once, lanes)
-            lanes = done.lanes
-            pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
-            await self.notifications.wait(pause_s if done.is_waiting else self.idle_poll_s)
+        try:
+            while True:
+                done = await self.stop_deadline.finish_despite_stop("a round of dispatch", self._once, lanes)
+                lanes = done.lanes
+                self.hand_over.open(lanes.room if lanes.is_calm else 0)
+                pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
+                await self.notifications.wait(pause_s if done.is_waiting else self.idle_poll_s)
+        finally:
+            self.hand_over.open(0)
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
-        return await dispatch(self.outbox, self.stream, self.settings, self.metrics, lanes)
+        return await dispatch(
+            self.outbox, self.stream, self.settings, self.metrics, lanes, handed=self.hand_over.take()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

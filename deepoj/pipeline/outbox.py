@@ -21,7 +21,8 @@ Several dispatchers look at the same stream: together they may overshoot the win
 
 Two stores meet here; what if we die between the lines?
 
-* taken, not published: the event stays ``pending`` and is due again after its backoff. Delivery is at least once.
+* taken (or written as taken, and handed over), not published: the event stays ``pending`` and is due again after its
+  backoff. Delivery is at least once.
 * the state between rounds (``Lanes``) may be lost: the shares begin at zero, the window at its smallest.
 * published, not marked: it will be published again. The claim (``claim`` in ``sql/queries/leases.sql``) refuses the
   second entry of a job.
@@ -32,7 +33,7 @@ Two stores meet here; what if we die between the lines?
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deepoj import observe
@@ -121,16 +122,26 @@ class DispatchRound:
 
 
 async def dispatch(
-    outbox: Outbox, stream: JobStream, settings: OutboxSettings, metrics: observe.Metrics, lanes: Lanes
+    outbox: Outbox,
+    stream: JobStream,
+    settings: OutboxSettings,
+    metrics: observe.Metrics,
+    lanes: Lanes,
+    *,
+    handed: Sequence[OutboxEvent] = (),
 ) -> DispatchRound:
-    """Do one round: publish due events, as many as the window has room for.
+    """Do one round: publish due events, as many as the window has room for. ``handed``: events that requests of this
+    process have written as taken, each into a place of the window.
 
     Raises:
       StoreUnavailable: before or after publishing; another dispatcher or the next start repeats the round.
       StreamUnavailable: after ``last_error`` was recorded, if events were taken; they become due again.
     """
     moved = 0
-    if lanes.is_calm:
+    if handed:
+        moved = await _deliver(outbox, stream, metrics, handed)
+        lanes = lanes.moved(moved, max(moved, lanes.room))
+    elif lanes.is_calm:
         places = min(lanes.room, settings.batch_size)
         moved = await _move(outbox, stream, settings, metrics, limit=places)
         lanes = lanes.moved(moved, places)
@@ -161,12 +172,14 @@ async def _move(
     limit: int,
     lanes: Mapping[Priority, int] | None = None,
 ) -> int:
-    """Take due events (``lanes``: how many of each lane), publish them in one pipeline and mark them. Return their
-    number."""
-    started = time.monotonic()
+    """Take due events (``lanes``: how many of each lane) and deliver them. Return their number."""
     events = await outbox.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
-    if not events:
-        return 0
+    return await _deliver(outbox, stream, metrics, events) if events else 0
+
+
+async def _deliver(outbox: Outbox, stream: JobStream, metrics: observe.Metrics, events: Sequence[OutboxEvent]) -> int:
+    """Publish taken events in one pipeline and mark them. Return their number."""
+    started = time.monotonic()
     try:
         entry_ids = await stream.publish(events)
     except StreamUnavailable as error:

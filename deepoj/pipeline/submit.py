@@ -4,6 +4,11 @@ What if we die here? The submissions row, its outbox row and the NOTIFY are one 
 again for its job id, or nothing happened. After the commit the dispatcher delivers the outbox row. Redis is not asked,
 so it may be down.
 
+While nothing waits, this process's dispatcher gets the event from here (``hand_over``). The outbox row is written as
+one that a dispatcher has taken. If we die before it is published, it is due again after its backoff, and the next poll
+of any dispatcher finds it. The same holds if the answer to the commit is lost; this process's dispatcher then looks
+for the event.
+
 Without the outbox (``stream``, for debugging only) there is only the submissions row. Between its commit and the XADD
 it has no entry, and between the XADD and ``mark_sent`` the entry is not recorded. Either way repair puts the job back
 once it is old enough; the claim refuses a second entry of a job.
@@ -17,6 +22,7 @@ from collections.abc import Sequence
 
 from deepoj.observe import Metrics, log
 from deepoj.ports.batches import Batches
+from deepoj.ports.outbox import HandOver
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import Submissions
 from deepoj.words.batches import BatchLine
@@ -35,6 +41,7 @@ async def submit(
     metrics: Metrics,
     stream: JobStream | None = None,
     user_inflight_cap: int | None = None,
+    hand_over: HandOver | None = None,
 ) -> Receipt | SubmitRefusal:
     """Store a well-formed draft as a submission, or refuse it.
 
@@ -43,6 +50,7 @@ async def submit(
         twice as many; above ``inflight_cap`` only users without an unfinished submission may submit.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: publish to this stream at once; None: the dispatcher publishes it.
+      hand_over: the dispatcher of this process, if it has one: where it has room, it gets the event at once.
       user_inflight_cap: maximum number of unfinished submissions of this user; None: any number. It is counted only if
         it is less than ``inflight_cap``, because the count reads as many rows as it allows.
 
@@ -64,20 +72,29 @@ async def submit(
     if draft.entry_point is not None:
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
+    hidden_s = None if hand_over is None or stream is not None else hand_over.reserve()
+    answer: Receipt | SubmitRefusal | None = None
     began = time.monotonic()
-    answer = await submissions.submit(
-        draft,
-        inflight_cap=inflight_cap,
-        dedup_window_s=dedup_window_s,
-        payload=task,
-        stream_key=stream_key,
-        direct=stream is not None,
-        user_inflight_cap=user_inflight_cap,
-    )
+    try:
+        answer = await submissions.submit(
+            draft,
+            inflight_cap=inflight_cap,
+            dedup_window_s=dedup_window_s,
+            payload=task,
+            stream_key=stream_key,
+            direct=stream is not None,
+            user_inflight_cap=user_inflight_cap,
+            hidden_s=hidden_s,
+        )
+    finally:
+        event = answer.event if isinstance(answer, Receipt) else None
+        if hand_over is not None and hidden_s is not None:
+            is_stored = answer is None or (isinstance(answer, Receipt) and not answer.repeated)
+            hand_over.settle(event, is_stored=is_stored)
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
     metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
-    if stream is not None and isinstance(answer, Receipt) and answer.event is not None:
-        await _send(submissions, stream, answer.event, metrics)
+    if stream is not None and event is not None:
+        await _send(submissions, stream, event, metrics)
     return answer
 
 

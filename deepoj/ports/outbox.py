@@ -8,6 +8,21 @@ from typing import Protocol
 from deepoj.words.outbox import OutboxEvent, OutboxPending, OutboxWaiting, Priority
 
 
+class HandOver(Protocol):
+    """A dispatcher in this process, which takes events from the requests that wrote them. They need no notification
+    and no statement that takes them."""
+
+    def reserve(self) -> float | None:
+        """Reserve a place in the stream for an event that is about to be written. Return for how many seconds other
+        dispatchers have to leave the event alone. None: there is no place, or other events wait."""
+        ...
+
+    def settle(self, event: OutboxEvent | None, *, is_stored: bool) -> None:
+        """Use a reserved place for an event that is committed; None: give the place back. ``is_stored``: an event may
+        have been written all the same, so the dispatcher looks for it."""
+        ...
+
+
 class Outbox(Protocol):
     """Events that are written with a change of a row, and what of them waits. Raises StoreUnavailable."""
 

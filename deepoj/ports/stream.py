@@ -18,6 +18,10 @@ class OutboxNotifications(Protocol):
         """Return True when notified, False after the timeout. A notification while no task waits is remembered."""
         ...
 
+    def notify(self) -> None:
+        """Notify the task of this process that waits."""
+        ...
+
 
 class JobStream(RunNotifier, Protocol):
     """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""

@@ -33,6 +33,7 @@ class Submissions(Protocol):
         stream_key: str,
         direct: bool = False,
         user_inflight_cap: int | None = None,
+        hidden_s: float | None = None,
     ) -> Receipt | SubmitRefusal:
         """Store a submission in one transaction: the submissions row, its outbox row, NOTIFY.
 
@@ -41,7 +42,8 @@ class Submissions(Protocol):
         and at most ``user_inflight_cap`` of this user, exactly, however many submit at once; neither counts rejudges.
         With both, a user who has no unfinished submission is accepted until twice ``inflight_cap`` are unfinished.
         ``direct``: no outbox row is written; the event is in the receipt, for the caller to send and then to
-        ``mark_sent``."""
+        ``mark_sent``. ``hidden_s``: the outbox row is as a dispatcher leaves it that has taken it: hidden from all of
+        them for so long, without a NOTIFY. The event is in the receipt, for ``HandOver``. None: dispatchers take it."""
         ...
 
     async def count_inflight(self, cap: int) -> None:

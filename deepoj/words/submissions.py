@@ -68,7 +68,7 @@ class Receipt:
 
     job_id: str
     repeated: bool = False
-    #: of a direct submit: the event that its caller has to publish
+    #: of a submit that is direct or has ``hidden_s``: the event that its caller has to publish
     event: OutboxEvent | None = None
 
 

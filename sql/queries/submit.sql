@@ -15,6 +15,9 @@
 --
 -- $18: the contest for which it is; NULL: practice. Who may submit what is in submission_terms (migration 039), which batches
 -- ask, too (submit_lines).
+--
+-- $19: the caller brings the event to the stream itself, so dispatchers are not notified and leave it alone for so many
+-- seconds, as if one of them had taken it. The event is returned, unless judging of its problem is paused.
 WITH
 terms AS MATERIALIZED (SELECT * FROM submission_terms($2, $3, $4, $18)),
 same_key AS MATERIALIZED (
@@ -62,14 +65,16 @@ taken AS (
     RETURNING *
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
+    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, attempts, next_attempt_at)
     SELECT 'submit', job_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
            submission_priority(taken::submissions),
            $9::jsonb || jsonb_build_object(
                'job_id', job_id, 'time_limit', time_limit, 'memory_limit', memory_limit,
-               'submit_time', floor(extract(epoch FROM created_at) * 1000)::bigint)
+               'submit_time', floor(extract(epoch FROM created_at) * 1000)::bigint),
+           CASE WHEN $19::float8 IS NULL THEN 0 ELSE 1 END, now() + make_interval(secs => coalesce($19::float8, 0))
     FROM taken
-    RETURNING pg_notify('deepoj_outbox', '')
+    RETURNING id, enqueue_ts, priority, payload::text, $19::float8 IS NOT NULL AND isfinite(next_attempt_at) AS is_returned,
+              CASE WHEN $19::float8 IS NULL THEN pg_notify('deepoj_outbox', '') END
 )
 SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced'
             WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key($2, $8, (SELECT job_id FROM twin))
@@ -77,8 +82,9 @@ SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced
             ELSE word END AS word,
        CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
                  WHEN 'twin' THEN (SELECT job_id FROM twin)
-                 ELSE $1 END::text AS job_id
-FROM decision;
+                 ELSE $1 END::text AS job_id,
+       event.id AS event_id, event.enqueue_ts AS enqueue_ts_ms, event.priority, event.payload
+FROM decision LEFT JOIN sent AS event ON event.is_returned;
 
 -- name: submission
 -- One submission by its job id.

@@ -258,7 +258,9 @@ def draft(user_id: int, problem_id: int, code: str = "int main(){}", *, key: str
     )
 
 
-async def submit(store: Store, one: Draft, *, cap: int = 500, user_cap: int | None = None) -> Receipt | SubmitRefusal:
+async def submit(
+    store: Store, one: Draft, *, cap: int = 500, user_cap: int | None = None, hidden_s: float | None = None
+) -> Receipt | SubmitRefusal:
     """Submit a draft, with deduplication within ten minutes."""
     return await store.submissions.submit(
         one,
@@ -267,6 +269,7 @@ async def submit(store: Store, one: Draft, *, cap: int = 500, user_cap: int | No
         dedup_window_s=600.0,
         payload={"code": "aW50"},
         stream_key="deepoj:jobs",
+        hidden_s=hidden_s,
     )
 
 

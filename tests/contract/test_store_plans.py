@@ -49,9 +49,9 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "drop_statement_edit": ("bigint, text", "2000, 'en'"),
     "submit": (
         "uuid, bigint, bigint, text, text, bytea, text, text, text, bigint, float8, text, bigint, text, jsonb, text,"
-        " bigint, bigint",
+        " bigint, bigint, float8",
         "gen_random_uuid(), 1000, 2000, 'cpp17', 'x', '\\x00', 't', 'k', '{}', 500, 600, 's', 7, NULL, NULL, NULL, 20,"
-        " NULL",
+        " NULL, 0.5",
     ),
     "submit_lines": (
         "uuid, bigint, float8, text, text, bigint, int[], uuid[], bigint[], text[], text[], bytea[], text[], text[],"

@@ -291,7 +291,7 @@ async def test_a_key_waits_for_another_transaction_that_takes_it(real: PgLab) ->
 def submit_values(user_id: int, problem_id: int, key: str, code_hash: str) -> str:
     return (
         f"gen_random_uuid(), {user_id}, {problem_id}, 'cpp17', 'x', {code_hash}, 't', {key}, '{{}}', 500, 600, 's', 7, "
-        "NULL, NULL, NULL, 20, NULL"
+        "NULL, NULL, NULL, 20, NULL, 0.5"
     )
 
 
@@ -427,6 +427,34 @@ async def test_a_taken_event_is_hidden_for_its_backoff_which_doubles_up_to_the_c
         lab.advance(MARGIN_S)
     assert hidden_for == [100.0, 200.0, 400.0, 500.0, 500.0, 500.0]
     assert (await lab.store.outbox.outbox_pending()).total == 1
+
+
+async def test_a_hidden_event_is_returned_and_is_as_one_that_was_taken(lab: Lab) -> None:
+    """So a dispatcher that gets it from the request needs no statement, and one that dies with it only delays it."""
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    receipt = await submit(lab.store, draft(user_id, problem.id), hidden_s=100.0)
+    assert isinstance(receipt, Receipt)
+    event = receipt.event
+    assert event is not None
+    assert (event.job_id, event.attempts, event.event_type) == (receipt.job_id, 1, "submit")
+    lab.advance(100.0 - MARGIN_S)
+    assert await lab.store.outbox.take_outbox(10, 100.0, 500.0) == []
+    assert (await lab.store.outbox.outbox_waiting(10)).is_waiting
+    lab.advance(MARGIN_S)
+    (taken,) = await lab.store.outbox.take_outbox(10, 100.0, 500.0)
+    assert taken == replace(event, attempts=2)
+    await lab.store.outbox.mark_delivered([(event.id, "1-1")])
+    await lab.store.outbox.mark_delivered([(event.id, "2-2")])
+    assert [one.stream_entry_id for one in lab.outbox(receipt.job_id)] == ["1-1"]
+    assert (await lab.store.outbox.outbox_pending()).total == 0
+
+
+async def test_a_repeated_submit_has_no_event(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    first = await submit(lab.store, draft(user_id, problem.id), hidden_s=100.0)
+    second = await submit(lab.store, draft(user_id, problem.id), hidden_s=100.0)
+    assert isinstance(first, Receipt)
+    assert second == Receipt(first.job_id, repeated=True)
 
 
 async def test_events_are_taken_oldest_first_and_no_more_than_asked(lab: Lab) -> None:

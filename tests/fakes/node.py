@@ -17,6 +17,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART as CANARY
 from deepoj.nursery.canaries import Canaries
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork, TakeRuns
 from deepoj.nursery.scopes import StopDeadline
@@ -149,6 +150,7 @@ class FakeNode:
             settings=OutboxSettings(100, 0.5, 10.0),
             metrics=self.metrics,
             stop_deadline=self.stop_deadline,
+            hand_over=LocalHandOver(notifications=self.store, hidden_s=0.5),
             poll_s=0.2,
         )
         consume = loops.Consume(

@@ -488,9 +488,17 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         stream_key: str,
         direct: bool = False,
         user_inflight_cap: int | None = None,
+        hidden_s: float | None = None,
     ) -> Receipt | SubmitRefusal:
         lost = await self._enter("submit")
+        notified = self._notified
+        self._notified = trio.Event() if hidden_s is not None else notified  # a hidden event notifies no task
         answer = self._submit(draft, inflight_cap, user_inflight_cap, dedup_window_s, payload, stream_key)
+        self._notified = notified
+        if hidden_s is not None and isinstance(answer, Receipt) and not answer.repeated:
+            (row,) = [row for row in self.outbox.values() if row.job_id == answer.job_id]
+            row.next_attempt_at, row.attempts = self.clock() + hidden_s, 1
+            answer = replace(answer, event=self._event(row))
         if direct and isinstance(answer, Receipt) and not answer.repeated:
             (row,) = [row for row in self.outbox.values() if row.job_id == answer.job_id]
             del self.outbox[row.id]
@@ -795,6 +803,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             return self._answer(None, lost)
         since = row.created_at if row.judging == 1 else row.updated_at
         return self._answer(round((self.clock() - since) * 1000), lost)
+
+    def notify(self) -> None:
+        self._notified.set()
 
     async def wait(self, timeout_s: float) -> bool:
         """``submit``, ``give_back`` and ``repair`` notify."""

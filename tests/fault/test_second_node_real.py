@@ -47,6 +47,9 @@ class Polled:
         await trio.sleep(min(timeout_s, 0.05))
         return False
 
+    def notify(self) -> None:
+        pass
+
 
 @dataclass
 class Place:

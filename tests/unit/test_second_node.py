@@ -15,6 +15,7 @@ import trio
 
 from deepoj.nursery import loops
 from deepoj.nursery.gate import Gate
+from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import STOP_S, StopDeadline
 from deepoj.nursery.work import AVOID_S, GIVE_BACK_MAX_S, JobIntake
@@ -384,6 +385,7 @@ async def dispatching(fake: FakeNode, stop_after_s: float) -> float:
     dispatcher = loops.Dispatch(
         outbox=fake.store, stream=fake.stream, notifications=fake.store, settings=OutboxSettings(100, 0.5, 10.0),
         metrics=fake.metrics, stop_deadline=fake.stop_deadline, poll_s=0.2,
+        hand_over=LocalHandOver(notifications=fake.store, hidden_s=0.5),
     )  # fmt: skip
     began = trio.current_time()
     async with trio.open_nursery() as nursery:

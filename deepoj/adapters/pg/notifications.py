@@ -37,9 +37,9 @@ class PgOutboxNotifications:
 
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> NoReturn:
         """Listen until the connection is lost; started once it listens. Raises StoreUnavailable (StoreRefused)."""
-        await self._listener.serve(lambda _payload: self._notify(), self._notify, task_status=task_status)
+        await self._listener.serve(lambda _payload: self.notify(), self.notify, task_status=task_status)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
         self._notified.set()
 
 

@@ -89,6 +89,22 @@ def submission_of(row: asyncpg.Record) -> Submission:
     )
 
 
+def _event_of(row: asyncpg.Record, stream_key: str, draft: Draft) -> OutboxEvent | None:
+    """Return the event that the caller brings to the stream, if the row of a submit has one."""
+    if row["event_id"] is None:
+        return None
+    return OutboxEvent(
+        id=row["event_id"],
+        job_id=row["job_id"],
+        stream_key=stream_key,
+        enqueue_ts_ms=row["enqueue_ts_ms"],
+        priority=row["priority"],
+        payload=row["payload"],
+        attempts=1,
+        trace_id=draft.trace_id,
+    )
+
+
 class PgSubmissions:
     """Submissions (``ports.Submissions``)."""
 
@@ -108,6 +124,7 @@ class PgSubmissions:
         stream_key: str,
         direct: bool = False,
         user_inflight_cap: int | None = None,
+        hidden_s: float | None = None,
     ) -> Receipt | SubmitRefusal:
         """Store a submission, as the port says.
 
@@ -138,6 +155,7 @@ class PgSubmissions:
                     draft.callback_url,
                     user_inflight_cap,
                     draft.contest_id,
+                    hidden_s,
                 ),
                 user_id=draft.user_id,
                 has_key=draft.idempotency_key is not None,
@@ -147,6 +165,7 @@ class PgSubmissions:
                 row, event = await self._take_direct(asked, draft)
             else:
                 row = await self._submits.do(asked)
+                event = None if row is None else _event_of(row, stream_key, draft)
             taken = row is not None and row["word"] in {"accepted", "taken"}
         finally:
             self._estimate.leave(was_taken=taken)

@@ -183,6 +183,7 @@ def _api_context(parts: Parts) -> ApiContext:
         counters=parts.adapters.counters,
         backpressure=parts.backpressure,
         stream=None if cfg.api.outbox.enabled else parts.adapters.stream,
+        hand_over=parts.hand_over,
         ready=parts.child_status.readiness,
         settings=parts.api,
         metrics=parts.metrics,

@@ -169,6 +169,7 @@ def _dispatcher(parts: Parts) -> loops.Dispatch:
         settings=settings.dispatching(parts.cfg),
         metrics=parts.metrics,
         stop_deadline=parts.stop_deadline,
+        hand_over=parts.hand_over,
         poll_s=parts.cfg.api.outbox.dispatch_interval_ms / 1000,
     )
 

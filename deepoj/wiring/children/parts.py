@@ -18,6 +18,7 @@ from deepoj.capacity.roster import LatestLanguages
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
 from deepoj.nursery import loops
+from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus, Run
 from deepoj.packages.statements.publisher import StatementPublisher
@@ -61,6 +62,8 @@ class Parts:
     stopping: trio.Event = field(default_factory=trio.Event)
     #: decides by it whether the API accepts submissions
     backpressure: Backpressure
+    #: events that requests of this node hand to its dispatcher, if it has one
+    hand_over: LocalHandOver
     #: language key → version, of this node; filled while preparing
     languages: dict[str, str]
     #: checks the programs of packages; None on a node that neither accepts packages nor judges
@@ -94,6 +97,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         pressure=latest,
         backpressure=Backpressure(latest.get, settings.pressing(cfg)),
         jobs=jobs,
+        hand_over=LocalHandOver(notifications=adapters.notifications, hidden_s=settings.dispatching(cfg).retry_base_s),
         api=api,
         live=Live(api, metrics),
         on_step=on_step,

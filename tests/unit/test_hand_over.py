@@ -1,0 +1,173 @@
+"""Events that requests hand to the dispatcher of their process: none is taken by a statement, lost or judged twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+
+from deepoj.nursery import loops
+from deepoj.nursery.hand_over import LocalHandOver
+from deepoj.nursery.scopes import StopDeadline
+from deepoj.observe import Metrics
+from deepoj.pipeline.outbox import WINDOW_MIN, OutboxSettings
+from deepoj.pipeline.submit import submit
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.outbox import OutboxEvent, Priority
+from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
+from tests.fakes.node import STREAM_KEY
+from tests.fakes.store import MemoryStore
+from tests.fakes.stream import MemoryStream
+from tests.unit.makers import a_problem
+
+HIDDEN_S = 0.5
+
+
+class CountingStore(MemoryStore):
+    """Counts the events that statements took."""
+
+    taken = 0
+
+    async def take_outbox(
+        self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
+    ) -> list[OutboxEvent]:
+        events = await super().take_outbox(limit, retry_base_s, retry_max_s, lanes=lanes)
+        self.taken += len(events)
+        return events
+
+
+@dataclass
+class Dispatching:
+    """A database, a stream, and the dispatcher of the process that takes submissions."""
+
+    metrics: Metrics
+    store: CountingStore = field(default_factory=lambda: CountingStore(clock=trio.current_time))
+    stream: MemoryStream = field(default_factory=MemoryStream)
+    cap: int = 500
+
+    def __post_init__(self) -> None:
+        self.hand_over = LocalHandOver(notifications=self.store, hidden_s=HIDDEN_S)
+
+    def dispatcher(self) -> loops.Dispatch:
+        return loops.Dispatch(
+            outbox=self.store,
+            stream=self.stream,
+            notifications=self.store,
+            settings=OutboxSettings(100, HIDDEN_S, 10.0),
+            metrics=self.metrics,
+            stop_deadline=StopDeadline(),
+            hand_over=self.hand_over,
+            poll_s=0.2,
+        )
+
+    async def submit(self, code: str = "") -> Receipt | SubmitRefusal:
+        problem = a_problem()
+        if await self.store.problem(problem.id) is None:
+            await self.store.insert_problem(problem)
+        one = Draft(user_id=1001, problem_id=problem.id, language="cpp17", code=code, trace_id="trace-1")
+        return await submit(
+            self.store,
+            one,
+            inflight_cap=self.cap,
+            dedup_window_s=600,
+            stream_key=STREAM_KEY,
+            metrics=self.metrics,
+            hand_over=self.hand_over,
+        )
+
+    async def until_delivered(self, count: int) -> None:
+        with trio.fail_after(60):
+            while [event.status for event in self.store.outbox.values()] != ["delivered"] * count:
+                await trio.sleep(0.01)
+
+
+@pytest.fixture
+def place(metrics: Metrics, autojump_clock: object) -> Dispatching:
+    return Dispatching(metrics)
+
+
+async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(place: Dispatching) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        for number in range(3 * WINDOW_MIN):
+            await place.submit(f"// {number}")
+            await place.until_delivered(number + 1)
+            await trio.sleep(1)
+            await place.stream.read(9, 0)
+        nursery.cancel_scope.cancel()
+    assert place.store.taken == 0
+    assert len(place.stream.server.entries) == 3 * WINDOW_MIN
+
+
+async def test_no_more_are_handed_over_than_the_stream_has_room_for(place: Dispatching) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        async with trio.open_nursery() as requests:
+            for number in range(5 * WINDOW_MIN):
+                requests.start_soon(place.submit, f"// {number}")
+        assert sum(event.attempts for event in place.store.outbox.values() if event.status == "pending") <= WINDOW_MIN
+        await trio.sleep(1)
+        waiting = [event for event in place.store.outbox.values() if event.status == "pending"]
+        assert len(waiting) == 4 * WINDOW_MIN, "those wait in the database for the readers"
+        assert place.hand_over.reserve() is None, "a later one must not pass them"
+        nursery.cancel_scope.cancel()
+
+
+async def test_an_event_whose_process_died_is_dispatched_by_another_after_its_backoff(place: Dispatching) -> None:
+    place.hand_over.open(1)
+    await place.submit()  # its dispatcher never runs
+    other = Dispatching(place.metrics, place.store, place.stream)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(other.dispatcher())
+        began = trio.current_time()
+        await place.until_delivered(1)
+        assert HIDDEN_S <= trio.current_time() - began + 0.01 <= HIDDEN_S + 1
+        nursery.cancel_scope.cancel()
+    assert place.store.taken == 1
+
+
+async def test_an_event_that_the_stream_did_not_take_is_dispatched_after_its_backoff(place: Dispatching) -> None:
+    with pytest.RaisesGroup(StreamUnavailable):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(place.dispatcher())
+            await trio.sleep(1)
+            place.stream.server.down = True
+            await place.submit()
+            await trio.sleep(60)
+    (event,) = place.store.outbox.values()
+    assert event.last_error
+    assert place.hand_over.reserve() is None, "while no dispatcher runs"
+    place.stream.server.down = False
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await place.until_delivered(1)
+        nursery.cancel_scope.cancel()
+    assert place.store.taken == 1
+
+
+async def test_a_submit_whose_answer_was_lost_is_looked_for(place: Dispatching) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        await place.submit("// so that the problem is there")
+        await place.until_delivered(1)
+        await trio.sleep(0.1)
+        place.store.break_next("submit", applied=True)
+        with pytest.raises(StoreUnavailable):
+            await place.submit("// lost")
+        began = trio.current_time()
+        await place.until_delivered(2)
+        assert trio.current_time() - began < place.dispatcher().idle_poll_s / 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_refused_submit_gives_its_place_back(place: Dispatching) -> None:
+    place.hand_over.open(1)
+    place.cap = 0
+    assert await place.submit() is SubmitRefusal.INFLIGHT_CAP_REACHED
+    assert place.hand_over.reserve() == HIDDEN_S
+    assert place.hand_over.reserve() is None
