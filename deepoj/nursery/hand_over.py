@@ -20,6 +20,8 @@ class LocalHandOver:
     hidden_s: float
     #: how many events the dispatcher takes; 0 while it does not run or other events wait
     _room: int = 0
+    #: whether it takes any: a place that is given back later is no longer one
+    _is_open: bool = False
     _events: list[OutboxEvent] = field(default_factory=list)
 
     def reserve(self) -> float | None:
@@ -29,16 +31,16 @@ class LocalHandOver:
         return self.hidden_s
 
     def settle(self, event: OutboxEvent | None, *, is_stored: bool) -> None:
-        if event is None:
-            self._room += 1
-        else:
+        if event is not None:
             self._events.append(event)
+        elif self._is_open:
+            self._room += 1
         if is_stored:
             self.notifications.notify()
 
     def open(self, room: int) -> None:
         """Let requests hand over ``room`` more events."""
-        self._room = room
+        self._room, self._is_open = room, room > 0
 
     def take(self) -> list[OutboxEvent]:
         """Return the events that were handed over since the last call."""

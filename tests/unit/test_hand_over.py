@@ -171,3 +171,6 @@ async def test_a_refused_submit_gives_its_place_back(place: Dispatching) -> None
     assert await place.submit() is SubmitRefusal.INFLIGHT_CAP_REACHED
     assert place.hand_over.reserve() == HIDDEN_S
     assert place.hand_over.reserve() is None
+    place.hand_over.open(0)  # the dispatcher ends before the submit is refused
+    place.hand_over.settle(None, is_stored=False)
+    assert place.hand_over.reserve() is None
