@@ -100,11 +100,14 @@ class ContestLedgers:
     ) -> tuple[ContestLedger, SeenContest] | None:
         """Make a view from the first event on, with a ledger of its own, and then let it follow the shared one. None:
         an account has got another name meanwhile, and the view may have the former one."""
-        ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
-        has_former = await self._follow(contest, ledger, (view,))
         async with kept.turn:
             await self._catch_up(contest, kept, kept.begun)
-            if await self._follow(contest, ledger, (view,), last=kept.ledger.last) or has_former:
+            before = kept.ledger.last
+        ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
+        has_former = await self._follow(contest, ledger, (view,), before=before)
+        async with kept.turn:
+            await self._catch_up(contest, kept, kept.begun)
+            if await self._follow(contest, ledger, (view,), before=before, last=kept.ledger.last) or has_former:
                 return None
             kept.views[viewer] = view
             while len(kept.views) > _VIEWS:
@@ -112,10 +115,17 @@ class ContestLedgers:
         return kept.ledger, view
 
     async def _follow(
-        self, contest: Contest, ledger: ContestLedger, views: Collection[SeenContest], *, last: int | None = None
+        self,
+        contest: Contest,
+        ledger: ContestLedger,
+        views: Collection[SeenContest],
+        *,
+        before: int = 0,
+        last: int | None = None,
     ) -> bool:
-        """Fold the events since those that a ledger has, up to the ``last``, and return whether an account has got
-        another name. Between two events others have their turn after some milliseconds."""
+        """Fold the events since those that a ledger has, up to the ``last``. Return whether an account has got another
+        name by an event after the number ``before``. Between two events others have their turn after some
+        milliseconds."""
         began, is_renamed = trio.current_time(), False
         while last is None or ledger.last < last:
             wanted = _PAGE if last is None else min(_PAGE, last - ledger.last)
@@ -123,7 +133,7 @@ class ContestLedgers:
             if not events:
                 break
             for event in events:
-                is_renamed = is_renamed or _renames(ledger, event)
+                is_renamed = is_renamed or (event.number > before and _renames(ledger, event))
                 ledger.take((event,))
                 for view in views:
                     view.follow(ledger, event)
@@ -134,12 +144,14 @@ class ContestLedgers:
 
 
 def _renames(ledger: ContestLedger, event: ContestEvent) -> bool:
-    """Return whether an account has another name than the ledger knows: it was erased. The store adds names when it is
-    read, so the account's earlier events now have the new name, too."""
-    known, data = ledger.of(EventType.ACCOUNTS).get(event.object.id), event.object.data
-    if event.object.type is not EventType.ACCOUNTS or known is None or data is None:
+    """Return whether an account has another name than it had in its earlier events: it was erased. The store adds names
+    when it is read, so those events have the new name now, too."""
+    if event.object.type is not EventType.ACCOUNTS:
         return False
-    return bool(known.get("username") != data.get("username"))
+    known, data = ledger.of(EventType.ACCOUNTS).get(event.object.id), event.object.data
+    if known is None:
+        return data is None  # it was taken out of the contest before
+    return data is not None and bool(known.get("username") != data.get("username"))
 
 
 #: languages of submissions, as the Contest API shows them: the judge finds out by itself which file is run

@@ -180,6 +180,8 @@ CREATE TABLE IF NOT EXISTS contest_events (
     data       jsonb,
     PRIMARY KEY (contest_id, number)
 );
+-- the contests that know an account, for its erasure
+CREATE INDEX IF NOT EXISTS idx_contest_events_account ON contest_events (object_id) WHERE type = 'accounts';
 CREATE OR REPLACE FUNCTION contest_events_are_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- a ledger goes as a whole, with its contest, whose row is gone by then

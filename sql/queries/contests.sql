@@ -91,9 +91,16 @@ FROM (SELECT type, id, data FROM unnest($2::text[], $3::text[], $4::text[]) WITH
 DELETE FROM contest_members WHERE contest_id = $1 AND team_id = ANY ($2::text[]) RETURNING user_id;
 
 -- name: tell_contests_of_account
--- The event of an account whose name has changed, in each contest in which it is.
-SELECT tell_contest(m.contest_id, 'accounts', $1::bigint::text, jsonb_build_object('type', 'team', 'team_id', m.team_id))
-FROM (SELECT contest_id, team_id FROM contest_members WHERE user_id = $1::bigint ORDER BY contest_id) AS m;
+-- The event of an account whose name has changed, in each contest whose ledger has it. Of one that was taken out of a contest
+-- it says once more that it is deleted: feeds have its earlier events with the name.
+SELECT tell_contest(known.contest_id, 'accounts', $1::bigint::text,
+                    CASE WHEN known.team_id IS NOT NULL
+                         THEN jsonb_build_object('type', 'team', 'team_id', known.team_id) END)
+FROM (SELECT DISTINCT ON (e.contest_id) e.contest_id, m.team_id
+      FROM contest_events AS e
+      LEFT JOIN contest_members AS m ON m.contest_id = e.contest_id AND m.user_id = $1::bigint
+      WHERE e.type = 'accounts' AND e.object_id = $1::bigint::text
+      ORDER BY e.contest_id) AS known;
 
 -- name: tell_own_teams_of_account
 -- The same event of each team that has the account's name: a team of one.

@@ -261,10 +261,16 @@ async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch:
             assert found["judgements"][-1]["submission_id"] == sent["id"]
 
 
-async def test_feed_lines_of_an_erased_account_lose_its_name_at_once(scene: Scene, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_left", [False, True])
+async def test_feed_lines_of_an_erased_account_lose_its_name_at_once(
+    scene: Scene, tmp_path: Path, *, is_left: bool
+) -> None:
+    (account,) = scene.real.rows("SELECT id FROM users WHERE username = 'alice'")
+    if is_left:  # the account was taken out of the contest
+        scene.real.sql(f"DELETE FROM contest_members WHERE user_id = {account['id']}")
+        scene.real.sql(f"SELECT tell_contest({scene.contest.id}, 'accounts', '{account['id']}', NULL)")
     before = await scene.feed("root")
     assert "alice" in json.dumps(before)
-    (account,) = scene.real.rows("SELECT id FROM users WHERE username = 'alice'")
     await scene.real.store.account_data.erase(account["id"], by=None)
     after = await scene.feed("root")
     names = {line["data"]["username"] for line in after if line["type"] == "accounts" and line["data"]}
