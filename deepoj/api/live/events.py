@@ -105,8 +105,8 @@ class StreamFormat:
     keep_alive: bytes
     #: the stream has no maximum duration, and a feed that has sent something may have more at once
     is_endless: bool = False
-    #: interval of reads without notifications, and of keep-alives
-    look_s: float = KEEP_ALIVE_S
+    #: interval of reads without notifications, and of keep-alives; None: ``KEEP_ALIVE_S``
+    look_s: float | None = None
 
 
 _SERVER_SENT = StreamFormat(content_type=CONTENT_TYPE, head=_HEAD, keep_alive=_KEEP_ALIVE)
@@ -300,6 +300,7 @@ class Live:
                 return
             if events and style.is_endless:
                 continue
-            interval_s = style.look_s if has_answered and self._is_notified else min(DEAF_LOOK_S, style.look_s)
+            look_s = KEEP_ALIVE_S if style.look_s is None else style.look_s
+            interval_s = look_s if has_answered and self._is_notified else min(DEAF_LOOK_S, look_s)
             if not await stream.wait(interval_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret
                 yield style.keep_alive
