@@ -772,5 +772,30 @@ MUTANTS = (
         "penalty_ms=0,",
         "tests/contests/test_rehearsal.py::test_a_compile_error_costs_what_it_does_in_the_feed",
     ),
+    Mutant(
+        "deepoj/api/rerunning.py",
+        "if not reading.is_whole:",
+        "if reading is None:",
+        ("tests/web/test_reruns.py"
+         "::test_a_setter_sees_no_test_of_the_problem_of_another_by_a_submission_of_its_own"),
+    ),
+    Mutant(
+        "sql/queries/reruns.sql",
+        "WHERE job_id = $1 AND NOT is_erased FOR SHARE",
+        "WHERE job_id = $1 FOR SHARE",
+        "tests/contract/test_store_reruns.py::test_an_erased_source_takes_its_reruns_with_it",
+    ),
+    Mutant(
+        "sql/queries/account_data.sql",
+        "rerun AS (DELETE FROM reruns WHERE job_id = ANY (ARRAY (SELECT job_id FROM due))),\n",
+        "",
+        "tests/contract/test_store_reruns.py::test_an_erased_source_takes_its_reruns_with_it",
+    ),
+    Mutant(
+        "sql/queries/reruns.sql",
+        "WHERE r.id = $1 AND (r.finished_at IS NULL OR r.finished_at > now() - make_interval(secs => $2));",
+        "WHERE r.id = $1;",
+        "tests/contract/test_store_reruns.py::test_only_the_newest_finished_reruns_are_kept_and_for_a_time",
+    ),
 )
 # fmt: on

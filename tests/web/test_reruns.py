@@ -113,6 +113,14 @@ async def test_a_rerun_of_another_submission_is_not_found(scene: Scene) -> None:
         assert (await scene.visit.get(f"/submissions/{other}/reruns/{rerun_id}")).status == 404
 
 
+async def test_a_setter_sees_no_test_of_the_problem_of_another_by_a_submission_of_its_own(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    setter, problem = await with_role(home, "setter", UserRole.SETTER), await home.problem()
+    path = f"/submissions/{await add_submission(home, 'setter', problem, report=a_report())}"
+    assert "reruns" not in (await setter.get(path)).text
+    assert (await setter.post(f"{path}/reruns", {"test": "1"})).status == 403
+
+
 async def test_the_bound_of_an_account_is_answered_429(scene: Scene) -> None:
     token = await scene.home.token_of("judge")
     for number in range(MAX_UNFINISHED + 1):
