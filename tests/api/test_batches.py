@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.api.batches import LineSplitter, ResultPlace
+from deepoj.api.batches import BatchFeed, LineSplitter, ResultPlace
 from deepoj.judging.result import as_result
 from deepoj.words.batches import MAX_LINES
 from deepoj.words.jobs import Claim
@@ -195,6 +195,23 @@ async def test_verdicts_are_streamed_once_and_go_on_after_a_token(tmp_path: Path
     assert [json.loads(one).get("line") for one in (await answer.get_data()).splitlines()] == [1, 3, None]
     view = await (await home.ask("GET", path, token=token)).get_json()
     assert (view["finished"], view["verdicts"]) == (3, {"Accepted": 3})
+
+
+async def test_verdict_of_an_earlier_line_comes_after_that_of_a_later_one(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    lines, sums = await results_of(await post(home, token, lines_of(problem, "1", "2", "3")))
+    feed = BatchFeed(
+        home.ports.batches, sums["batch_id"], ResultPlace(), is_whole=True, steps=home.settings.hidden_steps
+    )
+    came = []
+    for number in (1, 0, 2):
+        await finish(home, lines[number]["job_id"])
+        [found] = await feed.events()
+        came += [json.loads(line) for line in found.encoded().splitlines()]
+        assert feed.is_over == (number == 2)
+        assert await feed.events() == []
+    assert [one.get("line", one.get("token")) for one in came] == [2, "0.Ag", 1, "2.", 3, "3."]
 
 
 def test_place_token_is_read_back() -> None:

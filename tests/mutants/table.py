@@ -258,6 +258,30 @@ MUTANTS = (
         "tests/contract/test_store_submit.py::test_key_that_an_unfinished_twin_answered_names_the_twin",
     ),
     Mutant(
+        "sql/queries/batches.sql",
+        "LIMIT greatest(0, $6 - (SELECT count FROM waiting))",
+        "LIMIT greatest(0, $6)",
+        "tests/contract/test_store_batches.py::test_quota_of_batches_is_exact_and_leaves_single_submissions_alone",
+    ),
+    Mutant(
+        "sql/queries/batches.sql",
+        "WHEN kept.same_body THEN 'same_key'",
+        "WHEN NOT kept.same_body THEN 'same_key'",
+        "tests/contract/test_store_batches.py::test_finished_line_still_answers_for_its_number",
+    ),
+    Mutant(
+        "deepoj/words/outbox.py",
+        "if lane >= Priority.INTERACTIVE",
+        "if lane >= Priority.BATCH",
+        "tests/unit/test_backpressure.py::test_lag_counts_waiting_outbox_events_except_batches_and_rejudges",
+    ),
+    Mutant(
+        "deepoj/api/batches.py",
+        "place.forward(last if page.first_unfinished is None else page.first_unfinished - 1)",
+        "place.forward(last)",
+        "tests/api/test_batches.py::test_verdict_of_an_earlier_line_comes_after_that_of_a_later_one",
+    ),
+    Mutant(
         "deepoj/nursery/webhooks.py",
         "free - 1 >= max(held + 1, int(RESERVED * self.concurrency))",
         "free - 1 >= held + 1",

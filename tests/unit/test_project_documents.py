@@ -123,7 +123,7 @@ TABLES: dict[str, tuple[Callable[[], Collection[object]], Callable[[], Collectio
         True,
     ),
     "each command, in commands.md": (
-        lambda: re.findall(r"`(?:deepoj )?([a-z]+)", command_rows()),
+        lambda: re.findall(r"`(?:deepoj )?([a-z-]+)", command_rows()),
         lambda: COMMANDS,
         True,
     ),
