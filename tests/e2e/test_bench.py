@@ -46,6 +46,7 @@ def test_small_bench_of_the_api_prints_every_figure() -> None:
     assert (figures["steady_answers"], figures["steady_refused"]) == (5, 0)
     positive = (
         "bare_post_per_s", "submit_per_s", "submit_ratio", "status_ratio", "status_alone_ratio", "steady_p99_ms",
+        "reuse_port_ratio",
     )  # fmt: skip
     assert [key for key in positive if not figures[key] > 0] == []
     assert set(figures["missed"]) <= set(REQUIRED["api"])

@@ -10,6 +10,7 @@ from rich.console import Console
 from deepoj.operate.bench import rivals
 from deepoj.operate.bench.api import ApiComparison, ApiFigures, Load
 from deepoj.operate.bench.api_load import Loaded
+from deepoj.operate.bench.api_shared import SharedPort
 from deepoj.operate.bench.bounds import REQUIRED
 from deepoj.operate.bench.judge import JudgeFigures, JudgeTimes
 from deepoj.operate.bench.judge import show as show_judging
@@ -61,7 +62,9 @@ def api_figures(
     status_ms: float = 1.4,
     steady: Loaded | None = None,
     streams_mib: float | None = 59.9,
+    *,
     batches_per_s: float = 3000.0,
+    two_nodes: float = 90.0,
 ) -> ApiFigures:
     """Figures against a bare application whose median of five rounds is 1,000 answers per second."""
     bare = [loaded(answers) for answers in (999, 1000, 1, 2000, 1001)]
@@ -75,6 +78,7 @@ def api_figures(
         steady_judged=3,
         streams_mib=streams_mib,
         streams_seconds=None,
+        shared_port=SharedPort(one=[100.0, 1.0, 200.0], two=[two_nodes]),
     )
 
 
@@ -115,7 +119,7 @@ REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
         ),
         (api_figures(), []),
         (
-            api_figures(499, 1.401, REFUSED, 60.0, 2990.0),
+            api_figures(499, 1.401, REFUSED, 60.0, batches_per_s=2990.0),
             ["submit_ratio", "status_ratio", "batch_ratio", "steady_p99_ms", "steady_refused", "streams_mib"],
         ),
         (node_figures(), []),
@@ -123,6 +127,7 @@ REFUSED = Loaded(answers=1, refused={"429": 1}, seconds=1.0, p99_ms=100.0)
             node_figures(late_ms=0.1, per_s=1.7, idle_percent=0.6),
             ["overhead_p95_ms", "drain_ratio", "drain_python_ratio", "idle_cpu_percent"],
         ),
+        (api_figures(two_nodes=89.9), ["reuse_port_ratio"]),
         (api_figures(steady=loaded(), streams_mib=None), []),  # streams were not measured
     ],
 )

@@ -14,6 +14,7 @@ first round. Every submit has a new source.
   one batch after the other.
 * ``steady_p99_ms``: submits at a steady rate, at times fixed in advance, while the node's worker judges them: the 99th
   percentile of the time from the planned moment to the answer; ``steady_refused``: answers other than 200.
+* ``reuse_port_ratio``: status reads per second of CPU time of two nodes on one port ÷ those of one (``api_shared``).
 * ``streams_mib``: growth of a node's memory (PSS) with event streams of equally many different waiting jobs.
 """
 
@@ -36,7 +37,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.operate.bench.api_load import NONCE, Loaded, LoadRequest
+from deepoj.operate.bench.api_shared import SharedPort, SharedPortRounds, an_empty_bucket
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.node import SOURCE, a_node, a_package, ours, pss_kb_of
 from deepoj.operate.bench.unlimited import unlimited
@@ -53,6 +56,8 @@ _STREAMS_OF_A_USER = 20
 _BATCH_LINES = 2000
 _START_S = 60.0
 _SETTLE_S = 1.0
+#: each starts three nodes
+_SHARED_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,7 @@ class ApiFigures:
     steady_judged: int
     streams_mib: float | None
     streams_seconds: float | None
+    shared_port: SharedPort
 
     def flat(self) -> dict[str, object]:
         """As JSON: every key is there in every run."""
@@ -143,6 +149,7 @@ class ApiFigures:
             "steady_judged": self.steady_judged,
             "streams_mib": self.streams_mib,
             "streams_seconds": self.streams_seconds,
+            **self.shared_port.flat(),
             "settings": unlimited(),
         }
         flat["missed"] = missed_of("api", flat)
@@ -187,6 +194,12 @@ def show(figures: ApiFigures, console: Console) -> None:
     row("… judged meanwhile", "", f"{flat['steady_judged']}")
     streams = "no such route" if figures.streams_mib is None else f"{flat['streams_mib']} MiB"
     row(f"{load.streams} live event streams", "", streams, "streams_mib")
+    row(
+        "status reads per CPU second: one node; two on one port",
+        f"{flat['one_node_per_cpu_s']}",
+        f"{flat['two_nodes_per_cpu_s']}",
+        "reuse_port_ratio",
+    )
     console.print(table)
 
 
@@ -326,6 +339,7 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
             pairs, batches_per_s = _side_by_side(generator, bare_port, target, load, console)
         with a_target(scratch / "streams", "--roles", "api") as target:
             streams_mib, streams_seconds = _streams(generator, target, load)
+            shared_port = _shared_port(generator, target, scratch, load)
         with a_target(scratch / "all") as target:
             steady, judged = _steady(generator, target, load)
     return ApiFigures(
@@ -338,6 +352,7 @@ def measure(scratch: Path, load: Load, console: Console) -> ApiFigures:
         steady_judged=judged,
         streams_mib=streams_mib,
         streams_seconds=streams_seconds,
+        shared_port=shared_port,
     )
 
 
@@ -430,6 +445,17 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
     grown = pss_mib(target.pid) - before
     generator.do(LoadRequest(do="release"))
     return round(grown, 1), round(seconds, 2)
+
+
+def _shared_port(generator: Generator, target: Target, scratch: Path, load: Load) -> SharedPort:
+    """Measure nodes that use the servers of the target, which is idle meanwhile."""
+    home = EmbeddedHome.find(scratch / "streams")
+    if home is None:
+        raise StartRefused("there are no embedded servers in the node's home", 3)
+    reads = target.reads(_jobs(generator, target, _KNOWN_JOBS), seconds=load.seconds, clients=load.clients)
+    with an_empty_bucket(scratch / "bucket") as objects_port:
+        rounds = SharedPortRounds(home, objects_port, scratch)
+        return rounds.measure(reads, generator.do, min(load.rounds, _SHARED_ROUNDS))
 
 
 def pss_mib(pid: int) -> float:
