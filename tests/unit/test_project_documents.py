@@ -63,7 +63,7 @@ def links(path: Path, text: str) -> list[tuple[Path, str]]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_paths_and_links_of_a_document_lead_to_something(path: Path) -> None:
-    named = set(found(path, r"`((?:deepoj|tests|deploy|sql|sandbox_ext)/[\w./-]+)")) - IMAGES
+    named = set(found(path, r"`((?:deepoj|tests|deploy|sql|sandbox_ext)/[\w./@-]+)")) - IMAGES
     assert [name for name in named if not (ROOT / name).exists()] == []
     broken = [
         (file, anchor)
