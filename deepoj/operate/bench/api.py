@@ -39,7 +39,7 @@ from rich.table import Table
 
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.operate.bench.api_load import NONCE, Loaded, LoadRequest
-from deepoj.operate.bench.api_shared import SharedPort, SharedPortRounds, an_empty_bucket
+from deepoj.operate.bench.api_shared import LEAST_CLIENTS, LEAST_SECONDS, SharedPort, SharedPortRounds, an_empty_bucket
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.node import SOURCE, a_node, a_package, ours, pss_kb_of
 from deepoj.operate.bench.unlimited import unlimited
@@ -452,7 +452,11 @@ def _shared_port(generator: Generator, target: Target, scratch: Path, load: Load
     home = EmbeddedHome.find(scratch / "streams")
     if home is None:
         raise StartRefused("there are no embedded servers in the node's home", 3)
-    reads = target.reads(_jobs(generator, target, _KNOWN_JOBS), seconds=load.seconds, clients=load.clients)
+    reads = target.reads(
+        _jobs(generator, target, _KNOWN_JOBS),
+        seconds=max(load.seconds, LEAST_SECONDS),
+        clients=max(load.clients, LEAST_CLIENTS),
+    )
     with an_empty_bucket(scratch / "bucket") as objects_port:
         rounds = SharedPortRounds(home, objects_port, scratch)
         return rounds.measure(reads, generator.do, min(load.rounds, _SHARED_ROUNDS))
