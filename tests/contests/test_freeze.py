@@ -41,8 +41,8 @@ _PARTS: Mapping[str, Sequence[str]] = {
     "key": ("finals",), "contest_id": ("finals",), "label": ("A", "B"), "name": ("owl", "stork"), "lang": ("en",),
     "endpoint": [each["type"] for each in access_of(JURY, counts_points=False)["endpoints"]] + ["access", "account"],
     "act": ("disable",), "form": ("email",), "number": ("4",),
-    "group_id": ("1",), "preview_id": ("1",), "rerun_id": ("1",), "delivery_id": ("1",), "token_id": ("none",),
-    "run_id": ("1",), "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
+    "group_id": ("1",), "batch_id": ("none",), "preview_id": ("1",), "rerun_id": ("1",), "delivery_id": ("1",),
+    "token_id": ("none",), "run_id": ("1",), "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
@@ -52,7 +52,7 @@ _QUERY: Mapping[str, str] = {
     "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
     "problem_id": "{problem_id}", "report": "1", "review": "mine", "revision": "x",
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
-    "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "time_limit": "1",
+    "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "token": "x", "time_limit": "1",
     "until": "2100-01-01T00:00:00Z",
     "user_id": "{user_id}", "verdict": "Accepted", "view": "projector",
 }  # fmt: skip
