@@ -99,7 +99,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "contest export": ("deepoj contest export finals finals.zip",),
     "contest import": (
         "deepoj contest import finals.zip --key finals2 --create-accounts",
-        "deepoj contest import wf46/ --create-accounts",
+        "deepoj contest import finals/ --create-accounts",
     ),
     "contest demo": ("deepoj contest demo", "deepoj contest demo --json"),
     "contest copy": (
@@ -111,8 +111,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest team finals 7 --remove",
     ),
     "contest statement": (
-        "deepoj contest statement finals A zh.md --lang zh",
-        "deepoj contest statement finals A booklet.pdf",
+        "deepoj contest statement finals A problem.md --lang zh",
         "deepoj contest statement finals A --restore",
     ),
     "contest credentials": (

@@ -61,7 +61,8 @@ def _where_the_examples_find_their_files(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     for name in ("problem.zip", "problem.md", "main.cpp", "main.py", "teams.csv", "finals.zip", "night.jsonl"):
         (tmp_path / name).touch()
-    (tmp_path / "backup").mkdir()
+    for name in ("backup", "finals"):
+        (tmp_path / name).mkdir()
 
 
 @pytest.mark.parametrize("path", ALL)
