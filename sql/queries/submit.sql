@@ -27,7 +27,8 @@ same_key AS MATERIALIZED (
 ),
 twin AS (
     SELECT id, job_id,
-           created_at > now() - make_interval(secs => $11) AND contest_id IS NOT DISTINCT FROM $18 AS fresh
+           created_at > now() - make_interval(secs => $11) AND contest_id IS NOT DISTINCT FROM $18
+               AND NOT in_batch AS fresh  -- a person does not wait in the lane of batches
     FROM submissions
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
       AND deduplicates AND state IN ('pending', 'processing')

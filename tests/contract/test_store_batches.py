@@ -109,6 +109,21 @@ async def test_identical_lines_are_one_submission(lab: Lab) -> None:
     assert batch.line_count == 5
 
 
+async def test_a_person_does_not_wait_for_an_identical_line(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    batch_id = await lab.store.batches.open_batch(user_id, KEY)
+    [waiting] = await store(lab, batch_id, [line(1, user_id, problem.id, "same")])
+    assert isinstance(waiting, Receipt)
+    single = await submit(lab.store, draft(user_id, problem.id, "same"))
+    assert isinstance(single, Receipt)
+    assert not single.repeated
+    assert single.job_id != waiting.job_id
+    [again] = await store(
+        lab, await lab.store.batches.open_batch(user_id, "another"), [line(1, user_id, problem.id, "same")]
+    )
+    assert again == Receipt(single.job_id, repeated=True)
+
+
 async def test_without_a_window_identical_lines_are_submissions_of_their_own(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     batch_id = await lab.store.batches.open_batch(user_id, KEY)

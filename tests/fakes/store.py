@@ -562,7 +562,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
                 draft.language,
                 code_hash,
             )
-            if same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
+            if same and row.unfinished and row.deduplicates and row.in_batch and not in_batch:
+                row.deduplicates = False
+            elif same and row.unfinished and row.deduplicates and row.created_at > now - window_s:
                 if draft.idempotency_key is not None:
                     self._keys[draft.user_id, draft.idempotency_key] = row.job_id
                 return Receipt(row.job_id, repeated=True)
