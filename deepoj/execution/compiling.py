@@ -193,11 +193,11 @@ class Compiler:
             done.set()
 
     async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
-        kills = await trio.to_thread.run_sync(_host_kills)
+        kills = _host_kills()
         outcome = await self._run(job, self._with_header(job, compile_key))
         # The count holds kills of any cgroup. At `full` the sandbox counts its own, and a run killed so is no RE.
         others_may = outcome.isolation is not Isolation.FULL
-        host_killed = others_may and await trio.to_thread.run_sync(_host_kills) != kills
+        host_killed = others_may and _host_kills() != kills
         blame = exec_rules.compile_trouble(outcome, job.language, host_killed=host_killed)
         if blame is not None:
             return blame

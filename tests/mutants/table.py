@@ -455,7 +455,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/compiling.py",
-        "others_may and await trio.to_thread.run_sync(_host_kills) != kills",
+        "others_may and _host_kills() != kills",
         "False",
         "tests/unit/test_judge_step.py::test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_host_killed",
     ),
