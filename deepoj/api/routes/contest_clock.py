@@ -41,10 +41,10 @@ class ContestClockRoutes:
         errors=(403, 409),
     )
     async def change(self, user: User, key: str) -> ClockView:
-        """Change the clock of a contest: start, move, pause, freeze, thaw, length, intervals, extensions,
-        penalties, judging.
+        """Change the clock of a contest, or what it counts of time.
 
-        For administrators and the jury. Each act is an event of the contest, with its reason. An interval that is
+        The start, moves, pauses, freeze, thaw, length, removed intervals, extensions, penalty time, and whether a
+        problem is judged. For administrators and the jury. Each act is an event of the contest, with its reason. An interval that is
         removed moves the end: a contest that is over may run again.
         """
         contest = await self._contesting.run(key, user)
