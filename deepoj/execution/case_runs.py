@@ -32,7 +32,6 @@ from deepoj.words.jobs import Claim
 from deepoj.words.results import Borderline, Infra, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec
 
-
 #: of an output and its answer together: compared in 0.1 to 0.3 ms; a thread needs 0.1 to 0.4 ms to wake up
 _SHORT_BYTES = 8 * 1024
 

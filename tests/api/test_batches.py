@@ -15,6 +15,7 @@ from deepoj.words.jobs import Claim
 from deepoj.words.outbox import Priority
 from tests.api.house import House, house
 from tests.contract.labs import entry
+from tests.fakes.batches import MemoryBatches
 from tests.unit.makers import a_report
 
 PATH = "/api/v1/submissions/batch"
@@ -82,15 +83,15 @@ async def test_batch_sent_again_after_a_death_between_chunks_answers_the_same(
     token, problem = await home.token("alice"), await home.problem()
     body = lines_of(problem, *map(str, range(1200)))
     store, calls = home.store.batches, []
-    whole = type(store).submit_lines
+    whole = MemoryBatches.submit_lines
 
-    async def breaks(*args: Any, **options: Any) -> Any:
+    async def breaks(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
             home.store.break_next("submit_lines", applied=applied)
-        return await whole(store, *args, **options)
+        return await whole(batches, *args, **options)
 
-    monkeypatch.setattr(store, "submit_lines", breaks)
+    monkeypatch.setattr(MemoryBatches, "submit_lines", breaks)
     answer = await post(home, token, body)
     assert (answer.status_code, (await answer.get_json())["code"]) == (503, "DB_ERROR")
     kept = dict(store.lines)

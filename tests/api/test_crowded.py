@@ -67,12 +67,16 @@ KINDS = {
 async def attack(url: str, source: str, kind: str) -> trio.SocketStream:
     raw, never_reads = KINDS[kind]
     stream = await dial(url, source)
-    with suppress(trio.BrokenResourceError):
-        await stream.send_all(raw)
-        if never_reads:
-            with trio.move_on_after(0.1):
-                while True:
-                    await stream.send_all(raw)
+    try:
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(raw)
+            if never_reads:
+                with trio.move_on_after(0.1):
+                    while True:
+                        await stream.send_all(raw)
+    except trio.Cancelled:
+        await trio.aclose_forcefully(stream)
+        raise
     return stream
 
 

@@ -51,7 +51,8 @@ def split(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
         def start(name: str, roles: str, port: str) -> Node:
             home: Path = place / name
-            env = SETTINGS | {"WORKER_ID": name}
+            # tests that run beside each other would end together
+            env = SETTINGS | {"WORKER_ID": name, "WORKER_PARALLEL_TESTS": "false"}
             return stack.enter_context(deployment.node(home, "--roles", roles, env=env, port=port))
 
         front, other = start("front", "api,scheduler", "api"), start("other", "api", "api")

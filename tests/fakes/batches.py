@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deepoj.words.batches import BatchLine, BatchPage, SubmissionBatch
@@ -14,25 +15,33 @@ if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
 
 
+@dataclass(slots=True)
+class KeptBatches:
+    """The tables of batches."""
+
+    made: dict[str, SubmissionBatch] = field(default_factory=dict)
+    keys: dict[tuple[int, str], str] = field(default_factory=dict)
+    #: batch id → line → job id
+    lines: dict[str, dict[int, str]] = field(default_factory=dict)
+
+
 class MemoryBatches:
     """Batches of a ``MemoryStore``."""
 
-    def __init__(self, memory: MemoryStore) -> None:
+    def __init__(self, memory: MemoryStore, kept: KeptBatches) -> None:
         self._memory = memory
-        self._made: dict[str, SubmissionBatch] = {}
-        self._keys: dict[tuple[int, str], str] = {}
-        #: batch id → line → job id
-        self.lines: dict[str, dict[int, str]] = {}
+        self._kept = kept
+        self.lines = kept.lines
 
     async def open_batch(self, user_id: int, key: str) -> str:
         lost = await self._memory._enter("open_batch")
-        if (user_id, key) not in self._keys:
+        if (user_id, key) not in self._kept.keys:
             batch_id = str(uuid.uuid4())
-            self._made[batch_id] = SubmissionBatch(
+            self._kept.made[batch_id] = SubmissionBatch(
                 batch_id, user_id, self._memory._dated(self._memory.clock()).isoformat()
             )
-            self._keys[user_id, key], self.lines[batch_id] = batch_id, {}
-        return self._memory._answer(self._keys[user_id, key], lost)
+            self._kept.keys[user_id, key], self.lines[batch_id] = batch_id, {}
+        return self._memory._answer(self._kept.keys[user_id, key], lost)
 
     async def submit_lines(
         self,
@@ -72,7 +81,7 @@ class MemoryBatches:
 
     async def batch(self, batch_id: str) -> SubmissionBatch | None:
         lost = await self._memory._enter("batch")
-        made = self._made.get(batch_id)
+        made = self._kept.made.get(batch_id)
         if made is None:
             return self._memory._answer(None, lost)
         rows = [self._memory.rows[job_id] for job_id in self.lines[batch_id].values()]
@@ -83,7 +92,7 @@ class MemoryBatches:
 
     async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
         lost = await self._memory._enter("batches_of")
-        own = [batch for batch in self._made.values() if batch.user_id == user_id]
+        own = [batch for batch in self._kept.made.values() if batch.user_id == user_id]
         return self._memory._answer(own[::-1][:limit], lost)
 
     async def batch_results(self, batch_id: str, after: int, without: Collection[int], limit: int) -> BatchPage:
@@ -104,5 +113,5 @@ class MemoryBatches:
         for batch_id, lines in list(self.lines.items()):
             self.lines[batch_id] = {line: job_id for line, job_id in lines.items() if job_id not in gone}
             if lines and not self.lines[batch_id]:
-                del self.lines[batch_id], self._made[batch_id]
-                self._keys = {key: kept for key, kept in self._keys.items() if kept != batch_id}
+                del self.lines[batch_id], self._kept.made[batch_id]
+                self._kept.keys = {key: kept for key, kept in self._kept.keys.items() if kept != batch_id}

@@ -17,7 +17,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import trio
@@ -67,7 +66,7 @@ from deepoj.words.submissions import (
 )
 from tests.fakes.access_tokens import AccessTokenRow
 from tests.fakes.account_data import MemoryAccountData
-from tests.fakes.batches import MemoryBatches
+from tests.fakes.batches import KeptBatches, MemoryBatches
 from tests.fakes.groups import MemoryGroups
 from tests.fakes.marks import MemoryMarks
 from tests.fakes.ports import MemoryPorts
@@ -194,6 +193,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     kept_verifications: list[VerificationRow] = field(default_factory=list)
     kept_previews: list[PreviewRow] = field(default_factory=list)
     kept_reruns: list[RerunRow] = field(default_factory=list)
+    kept_batches: KeptBatches = field(default_factory=KeptBatches)
     token_rows: dict[str, AccessTokenRow] = field(default_factory=dict)
     statement_edits: dict[int, StatementEdits] = field(default_factory=dict)
     #: problem → until when a node renders its statements
@@ -233,10 +233,10 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         """The tables of previews."""
         return MemoryPreviews(self, self.kept_previews)
 
-    @cached_property
+    @property
     def batches(self) -> MemoryBatches:
         """The tables of batches."""
-        return MemoryBatches(self)
+        return MemoryBatches(self, self.kept_batches)
 
     @property
     def reruns(self) -> MemoryReruns:

@@ -44,8 +44,8 @@ class ContestClockRoutes:
         """Change the clock of a contest, or what it counts of time.
 
         The start, moves, pauses, freeze, thaw, length, removed intervals, extensions, penalty time, and whether a
-        problem is judged. For administrators and the jury. Each act is an event of the contest, with its reason. An interval that is
-        removed moves the end: a contest that is over may run again.
+        problem is judged. For administrators and the jury. Each act is an event of the contest, with its reason. An
+        interval that is removed moves the end: a contest that is over may run again.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(ClockBody, timeout_s=self._timeout_s)
