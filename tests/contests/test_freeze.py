@@ -84,7 +84,8 @@ async def both(
 
 @pytest.fixture
 def impatient_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    # so a stream says at once that it has no more: the node of a test receives no notifications
+    # so a stream says at once that it has no more
+    monkeypatch.setattr(events, "KEEP_ALIVE_S", 0.0)
     monkeypatch.setattr(events, "DEAF_LOOK_S", 0.0)
 
 
