@@ -87,6 +87,8 @@ class BatchIntake:
     _results: list[bytes] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "repeated": 0, "refused": 0})
     _number: int = 0
+    #: whether a line was refused because there are too many
+    _is_cut: bool = False
     _chunk: list[BatchLine] = field(default_factory=list)
     _chunk_bytes: int = 0
     #: results of lines of the chunk that were refused before it is stored
@@ -111,7 +113,8 @@ class BatchIntake:
         for raw in lines:
             self._number += 1
             if self._number > MAX_LINES:
-                if self._number == MAX_LINES + 1:
+                if not self._is_cut and (raw is None or raw.strip()):
+                    self._is_cut = True
                     self._early[self._number] = Refused(ApiError.BATCH_TOO_LONG, limit=MAX_LINES)
                 continue  # the rest is read and dropped, so that the client reads its answer
             if raw is None or raw.strip():

@@ -223,7 +223,7 @@ class Board:
             rank=0,
             team_id=team,
             solved=len(solved),
-            penalty=sum(minutes) + lost_ms // MS_PER_MINUTE + self._given.get(team, 0),
+            penalty=max(0, sum(minutes) + lost_ms // MS_PER_MINUTE + self._given.get(team, 0)),
             last_minute=max(minutes, default=0),
             cells=dict(cells),
         )

@@ -282,7 +282,7 @@ class Metrics:
         self.sandbox_isolation = to.gauge("sandbox_isolation", "1 at the isolation this node has", "level")
 
     def _declare_node(self, to: _Declare) -> None:
-        #: where the time from submit to verdict goes: one of STAGES, each once for a submission
+        #: where the time from submit to verdict goes: one of STAGES; lines of batches have neither http nor commit
         self.stage_seconds = to.histogram(
             "job_stage_seconds", "A stage of the way from submit to verdict", STAGE_S, "stage"
         )

@@ -284,9 +284,15 @@ class ContestReading:
             "is_still_open": phase is ContestPhase.OVER and self.may_submit(),
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
+            "given_minutes": 0 if self.viewer.team_id is None else self.given_minutes(self.viewer.team_id),
             "unread": 0 if self.viewer.is_jury else self.unread(),
             "open_questions": self.ledger.unanswered() if self.viewer.is_jury else 0,
         }
+
+    def given_minutes(self, team_id: str) -> int:
+        """Return the minutes of penalty time that the jury has given a team."""
+        given = self.ledger.of(EventType.PENALTIES).get(team_id)
+        return 0 if given is None else int(given["minutes"])
 
     @property
     def _others(self) -> set[str | None]:

@@ -113,8 +113,10 @@ GROUP BY b.id, s.state, s.status
 ORDER BY count DESC, s.status;
 
 -- name: batches_of
--- The newest $2 batches of the user $1, without counts.
-SELECT id::text, user_id, created_at FROM batches WHERE user_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2;
+-- The newest $2 batches of the user $1 that have lines, without counts.
+SELECT id::text, user_id, created_at FROM batches AS b
+WHERE user_id = $1 AND EXISTS (SELECT FROM batch_lines AS l WHERE l.batch_id = b.id)
+ORDER BY created_at DESC, id DESC LIMIT $2;
 
 -- name: batch_results
 -- The next $4 finished lines of the batch $1 after the line $2 that are not in $3, as in submission_list.

@@ -76,11 +76,11 @@ CROSS JOIN LATERAL (
 ) AS waiting;
 
 -- name: oldest_unfinished_age_ms
--- The age of the oldest unfinished submission; for a rejudge, whose row is old by nature, since its last change.
+-- The age of the oldest unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last change.
 SELECT floor(extract(epoch FROM now() - CASE WHEN judging = 1 THEN created_at ELSE updated_at END) * 1000)::bigint
        AS age_ms
 FROM submissions AS s
-WHERE state IN ('pending', 'processing')
+WHERE state IN ('pending', 'processing') AND NOT in_batch
   AND coalesce((SELECT isfinite(e.next_attempt_at) FROM outbox_events AS e
                 WHERE e.job_id = s.job_id ORDER BY e.id DESC LIMIT 1), true)
 ORDER BY id LIMIT 1;

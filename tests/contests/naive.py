@@ -99,7 +99,7 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
                     break
                 free = {"System Error", "Invalid"} | ({"Compile Error"} if contest["is_compile_error_free"] else set())
                 wrong += word not in free
-        rows.append((-solved, penalty, latest, team))
+        rows.append((-solved, max(0, penalty), latest, team))
     return [
         {
             "rank": 1 + sum(other[:3] < row[:3] for other in rows),

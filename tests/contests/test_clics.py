@@ -104,6 +104,7 @@ def test_each_state_is_shown_as_the_specification_says(state: str, kind: str, vi
 @example(GONE, PUBLIC, "icpc")
 @example(GONE, JURY, "icpc")
 @example(ODD, PUBLIC, "ioi")
+@example([("state", 0, 0, ""), ("penalty", 0, -20, "")], JURY, "icpc")
 def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: ContestViewer, kind: str) -> None:
     ledger, (view,) = followed([viewer], made(each, kind=kind).events)
 

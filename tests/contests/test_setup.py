@@ -208,6 +208,8 @@ async def test_the_jury_gives_a_team_penalty_time(scene: Scene) -> None:
     assert (await answer.get_json())["rows"][0]["score"]["total_time"].startswith(f"{(before - 10) // 60}:")
     assert (await scene.done("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 0}))["penalties"] == []
     assert (await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"][0]["penalty"] == before
+    assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 0}))[0] == 409
+    assert (await scene.ask("jury", "POST", "/finals/clock", act))[0] == 400
     assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "team": "9", "penalty_minutes": 1}))[0] == 404
     assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 10**6}))[0] == 400
     await scene.done("jury", "POST", "", {"key": "points", "name": "Points", "kind": "ioi", "duration_ms": HOUR_MS})

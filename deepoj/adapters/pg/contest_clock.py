@@ -71,6 +71,11 @@ async def _done(connection: Connection, contest_id: int, row: asyncpg.Record, ch
             events = await _extended(connection, contest_id, row, change, by)
         case ClockAct.PENALTY:
             await _require_team(connection, contest_id, change.team_id)
+            former = await connection.fetchval(
+                queries()["contest_object"].sql, contest_id, EventType.PENALTIES.value, change.team_id
+            )
+            if not change.penalty_min and former is None:
+                raise ClockRefusal(ContestRefusal.NOTHING_TO_DO)
             data = {"team_id": change.team_id, "minutes": change.penalty_min, "reason": change.reason, "by": by}
             events = [(EventType.PENALTIES, change.team_id, data if change.penalty_min else None)]
         case ClockAct.HOLD | ClockAct.RELEASE:
@@ -210,5 +215,7 @@ def _details(change: ClockChange) -> dict[str, object]:
     """Return what an act says: the fields that are set."""
     fields = {name: getattr(change, name) for name in ClockChange.__dataclass_fields__}
     return {name: value for name, value in fields.items() if value not in (None, "", 0)} | {
-        name: fields[name] for name in ("extra_ms",) if change.act is ClockAct.EXTEND
+        name: fields[name]
+        for act, name in ((ClockAct.EXTEND, "extra_ms"), (ClockAct.PENALTY, "penalty_min"))
+        if change.act is act
     }

@@ -9,12 +9,13 @@ from deepoj.api.body import read_json
 from deepoj.api.contest_clock import ContestClocks, clock_view
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import time_of
 from deepoj.api.models.contest_clock import ClockBody, ClockView
 from deepoj.api.rights import Right
 from deepoj.api.route import route
 from deepoj.words.accounts import User
-from deepoj.words.contests import ClockChange
+from deepoj.words.contests import ClockAct, ClockChange
 
 
 class ContestClockRoutes:
@@ -49,6 +50,8 @@ class ContestClockRoutes:
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(ClockBody, timeout_s=self._timeout_s)
+        if body.act is ClockAct.PENALTY and body.penalty_minutes is None:
+            raise Refused(ApiError.INVALID, field="penalty_minutes", problem="it is missing; 0 takes them back")
         change = ClockChange(
             act=body.act,
             reason=body.reason,

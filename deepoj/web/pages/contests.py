@@ -144,7 +144,7 @@ class ContestPages:
             hides=is_withheld and not reading.viewer.is_jury,
             reads=any(one.job_id for one in opened.attempts),
             hosts=await self._reader.contesting.hosts(sight, opened),
-            **frame,
+            **frame | {"given_minutes": reading.given_minutes(team)},
         )
 
     @page("GET", "/contests/<key>/submissions")

@@ -44,7 +44,10 @@ ACTS = {
     ClockAct.FREEZE: (_("Freeze the board now"), _("From now on the board shows no new verdicts to others.")),
     ClockAct.THAW: (
         _("Thaw the board now"),
-        _("Everybody then sees the verdicts of the freeze. This cannot be undone."),
+        _(
+            "Everybody then sees the verdicts of the freeze; hidden ones once the last team's time is over. "
+            "This cannot be undone."
+        ),
     ),
     ClockAct.LENGTH: (_("Change the length"), _("The end moves. A freeze that has begun stays where it is.")),
     ClockAct.REMOVE: (
