@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -83,11 +83,13 @@ class BatchIntake:
     draft_of: Callable[[SubmitBody], Draft]
     #: raises Refused while too much waits
     backpressure: Callable[[], None]
+    #: whether the token and the account are still valid: a body may come for more than an hour
+    recheck: Callable[[], Awaitable[bool]]
     #: result lines so far, and how many of each kind
     _results: list[bytes] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=lambda: {"accepted": 0, "repeated": 0, "refused": 0})
     _number: int = 0
-    #: whether a line was refused because there are too many
+    #: whether a line was refused because there are too many, also of empty ones
     _is_cut: bool = False
     _chunk: list[BatchLine] = field(default_factory=list)
     _chunk_bytes: int = 0
@@ -103,8 +105,10 @@ class BatchIntake:
         """
         splitter = LineSplitter(self.context.settings.submit_body_max_bytes)
         async for piece in pieces:
-            await self._take_lines(splitter.take(piece), pieces)
-        await self._take_lines(splitter.rest(), pieces)
+            if not self._is_cut:  # the rest is read and dropped, so that the client reads its answer
+                await self._take_lines(splitter.take(piece), pieces)
+        if not self._is_cut:
+            await self._take_lines(splitter.rest(), pieces)
         await self._flush(pieces)
         self._results.append(_line({"batch_id": self.batch_id, "lines": sum(self._counts.values()), **self._counts}))
         return b"".join(self._results)
@@ -112,11 +116,10 @@ class BatchIntake:
     async def _take_lines(self, lines: Sequence[bytes | None], pieces: BodyPieces) -> None:
         for raw in lines:
             self._number += 1
-            if self._number > MAX_LINES:
-                if not self._is_cut and (raw is None or raw.strip()):
-                    self._is_cut = True
-                    self._early[self._number] = Refused(ApiError.BATCH_TOO_LONG, limit=MAX_LINES)
-                continue  # the rest is read and dropped, so that the client reads its answer
+            if self._number > MAX_LINES and (raw is None or raw.strip() or self._number >= 2 * MAX_LINES):
+                self._is_cut = True
+                self._early[self._number] = Refused(ApiError.BATCH_TOO_LONG, limit=MAX_LINES)
+                break
             if raw is None or raw.strip():
                 self._read(raw)
             if len(self._chunk) + len(self._early) >= _CHUNK_LINES or self._chunk_bytes >= _CHUNK_BYTES:
@@ -154,6 +157,8 @@ class BatchIntake:
             if not self._has_stored:
                 raise
             return {one.line: refused for one in self._chunk}
+        if not await self.recheck():
+            raise Refused(ApiError.BAD_TOKEN)
         settings, metrics = self.context.settings, self.context.metrics
         found = await submit_lines(
             self.context.batches,

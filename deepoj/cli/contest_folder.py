@@ -224,6 +224,8 @@ def _packed(folder: Folder) -> bytes:
 
 def _walked(folder: Folder, below: str) -> Iterator[tuple[str, Folder]]:
     for one in folder.iterdir():
+        if isinstance(one, Path) and one.is_symlink():
+            raise PackageError(f"{below}{one.name}", "links are not followed: replace it by the file that it names")
         if one.is_dir():
             yield from _walked(one, f"{below}{one.name}/")
         elif one.is_file():

@@ -160,7 +160,7 @@ def _import_foreign(server: ApiClient, file: Path, key: str | None, *, create_ac
             problem_id = _uploaded(server, fields, problem.package())
             sent = {**problem.fields, "problem_id": problem_id}
             server.ask("PUT", path_of(made, f"/problems/{quote(problem.label, safe='')}"), body=sent)
-        except ServerRefused as refused:
+        except (ServerRefused, PackageError, OSError) as refused:
             raise _left(made, PackageError(problem.file, f"{problem.label}: {refused}", problem.line)) from refused
     created: list[dict[str, Any]] = []
     for name, entries in found.lists.items():

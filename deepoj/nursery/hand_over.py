@@ -22,15 +22,19 @@ class LocalHandOver:
     _room: int = 0
     #: whether it takes any: a place that is given back later is no longer one
     _is_open: bool = False
+    #: places of events that are being written
+    _reserved: int = 0
     _events: list[OutboxEvent] = field(default_factory=list)
 
     def reserve(self) -> float | None:
         if self._room <= 0:
             return None
         self._room -= 1
+        self._reserved += 1
         return self.hidden_s
 
     def settle(self, event: OutboxEvent | None, *, is_stored: bool) -> None:
+        self._reserved -= 1
         if event is not None:
             self._events.append(event)
         elif self._is_open:
@@ -39,8 +43,8 @@ class LocalHandOver:
             self.notifications.notify()
 
     def open(self, room: int) -> None:
-        """Let requests hand over ``room`` more events."""
-        self._room, self._is_open = room, room > 0
+        """Let requests hand over events: ``room`` with those that are on their way."""
+        self._room, self._is_open = max(0, room - self._reserved - len(self._events)), room > 0
 
     def take(self) -> list[OutboxEvent]:
         """Return the events that were handed over since the last call."""

@@ -96,6 +96,7 @@ class Dispatch:
                 await self.notifications.wait(pause_s if done.is_waiting else self.idle_poll_s)
         finally:
             self.hand_over.open(0)
+            self.hand_over.take()  # due again in the outbox, where a pause of judging holds them
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
         return await dispatch(

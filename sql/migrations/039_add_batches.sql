@@ -55,7 +55,8 @@ CREATE OR REPLACE TRIGGER outbox_hold BEFORE INSERT ON outbox_events
 
 -- Whether a user may submit a program in a language for a problem, and by which limits it is judged: one row, whose refusal
 -- is NULL if the user may. asked_contest_id: the contest for which it is; NULL: practice. In a contest a team sees problems
--- that are open to nobody else. While it runs, its members cannot try its problems elsewhere.
+-- that are open to nobody else. While it runs, or hides verdicts because others still work, its members cannot try its problems
+-- elsewhere.
 CREATE OR REPLACE FUNCTION submission_terms(
     asked_user_id bigint, asked_problem_id bigint, asked_language text, asked_contest_id bigint
 ) RETURNS TABLE (refusal text, problem_id bigint, time_limit_ms integer, memory_limit_kb integer, team_id text)
@@ -65,7 +66,7 @@ LANGUAGE sql STABLE AS $$
                c.languages = '{}' OR asked_language = ANY (c.languages) AS takes_language,
                c.start_at <= now() AS has_started,
                contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) <= now() AS is_over,
-               c.removed @> now() AS is_paused
+               c.removed @> now() AS is_paused, c.feedback = 'hidden' AND c.closed_at IS NULL AS hides
         FROM contest_members AS m
         JOIN contests AS c ON c.id = m.contest_id
         LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id = m.team_id
@@ -88,7 +89,7 @@ LANGUAGE sql STABLE AS $$
                WHEN asked_contest_id IS NOT NULL AND NOT EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over)
                    THEN 'CONTEST_NOT_RUNNING'
                WHEN asked_contest_id IS NOT NULL AND EXISTS (SELECT FROM seat WHERE is_paused) THEN 'CONTEST_PAUSED'
-               WHEN asked_contest_id IS NULL AND EXISTS (SELECT FROM seat WHERE has_started AND NOT is_over)
+               WHEN asked_contest_id IS NULL AND EXISTS (SELECT FROM seat WHERE has_started AND (NOT is_over OR hides))
                    THEN 'CONTEST_PROBLEM'
                WHEN problem.id IS NULL THEN 'PROBLEM_NOT_FOUND'
                WHEN NOT problem.takes_language THEN 'LANGUAGE_NOT_ALLOWED'

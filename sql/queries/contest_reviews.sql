@@ -15,10 +15,11 @@ INSERT INTO contest_reviews (submission_id, contest_id, data) VALUES ($2, $1, $3
 ON CONFLICT (submission_id) DO UPDATE SET data = excluded.data;
 
 -- name: settle_mark_of_review
--- Lets the solved mark of a submission follow an override, if the contest shows its marks. Its row is locked.
-SELECT settle_mark(s, coalesce(override_of(s.id, s.judging), s.status)) AS settled
-FROM submissions AS s JOIN contests AS c ON c.id = s.contest_id
-WHERE s.id = $1 AND s.state = 'done' AND c.is_marking;
+-- Lets the solved mark of a submission follow an override, if the contest shows its marks. The contest's row is locked. The
+-- submission's is locked here: a rejudge that is being applied could otherwise leave the mark of the former judging.
+WITH s AS MATERIALIZED (SELECT * FROM submissions WHERE id = $1 AND state = 'done' FOR SHARE)
+SELECT settle_mark(s::submissions, coalesce(override_of(s.id, s.judging), s.status)) AS settled
+FROM s JOIN contests AS c ON c.id = s.contest_id WHERE c.is_marking;
 
 -- name: release_contest
 -- Makes the deliveries due of verdicts of the contest $1, or of its submission $2, that are kept back no more.

@@ -13,6 +13,8 @@
 -- At the cap, a user without an unfinished submission is still admitted, until twice as many jobs are under way: otherwise
 -- 25 accounts with 20 submissions each would refuse everyone else.
 --
+-- A submission of a batch is no twin: a person does not wait in the lane of batches.
+--
 -- $18: the contest for which it is; NULL: practice. Who may submit what is in submission_terms (migration 039), which batches
 -- ask, too (submit_lines).
 --
@@ -28,7 +30,7 @@ same_key AS MATERIALIZED (
 twin AS (
     SELECT id, job_id,
            created_at > now() - make_interval(secs => $11) AND contest_id IS NOT DISTINCT FROM $18
-               AND NOT in_batch AS fresh  -- a person does not wait in the lane of batches
+               AND NOT in_batch AS fresh
     FROM submissions
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
       AND deduplicates AND state IN ('pending', 'processing')

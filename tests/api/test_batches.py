@@ -163,6 +163,32 @@ async def test_lines_after_the_ten_thousandth_are_refused_once(tmp_path: Path) -
     assert sums["refused"] == MAX_LINES + 1
 
 
+async def test_empty_lines_end_as_well(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    lines, sums = await results_of(await post(home, token, lines_of(problem, "1") + b"\n" * (3 * MAX_LINES)))
+    assert [line.get("code") for line in lines] == [None, "BATCH_TOO_LONG"]
+    assert (sums["accepted"], sums["refused"]) == (1, 1)
+
+
+async def test_account_that_is_disabled_meanwhile_stores_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    whole = MemoryBatches.submit_lines
+
+    async def then_disabled(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
+        answers = await whole(batches, *args, **options)
+        await home.ports.accounts.change_rights(args[1], is_disabled=True, by=None)
+        return answers
+
+    monkeypatch.setattr(MemoryBatches, "submit_lines", then_disabled)
+    answer = await post(home, token, lines_of(problem, *map(str, range(600))))
+    assert answer.status_code == 401
+    assert len(home.store.rows) == 500
+
+
 async def test_line_or_body_that_is_too_long_is_refused(tmp_path: Path) -> None:
     home = house(tmp_path, submit_body_max_bytes=200, batch_body_max_bytes=1000)
     token, problem = await home.token("alice"), await home.problem()

@@ -228,6 +228,9 @@ async def test_hidden_feedback_waits_for_the_team_with_the_most_time(scene: Scen
     assert not _is_due(scene, job_id)
     assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "0"
     assert (await scene.ask("jury", "POST", "/finals/practice"))[1]["code"] == "CONTEST_NOT_OVER"
+    same = {"problem_id": scene.problem_id, "language": "cpp17", "code": "1"}
+    tried = await scene.home.ask("POST", "/api/v1/submit", token=scene.tokens["owl"], json=same)
+    assert (await tried.get_json())["code"] == "CONTEST_PROBLEM", "its verdict would be that of the contest"
     await scene.done("jury", "POST", "/finals/clock", {**extend, "extra_ms": HOUR_MS // 4})
     await scene.advance()
     state = (await scene.done("owl", "GET", "/finals"))["state"]

@@ -180,9 +180,15 @@ async def test_results_come_as_lines_finish_and_each_once(lab: Lab) -> None:
 
 
 async def test_batches_of_a_user_are_listed_newest_first(lab: Lab) -> None:
-    user_id, other_id = await new_user(lab.store), await new_user(lab.store, "bob")
-    made = [await lab.store.batches.open_batch(user_id, key) for key in ("a", "b", "c")]
-    await lab.store.batches.open_batch(other_id, "a")
+    user_id, other_id, problem = (
+        await new_user(lab.store),
+        await new_user(lab.store, "bob"),
+        await new_problem(lab.store),
+    )
+    made = [await lab.store.batches.open_batch(user_id, key) for key in ("a", "b", "c", "without lines")]
+    for owner, batch_id in ((user_id, made[0]), (user_id, made[1]), (user_id, made[2]),
+                            (other_id, await lab.store.batches.open_batch(other_id, "a"))):  # fmt: skip
+        await store(lab, batch_id, [line(1, owner, problem.id, batch_id)])
     assert [one.batch_id for one in await lab.store.batches.batches_of(user_id, 2)] == [made[2], made[1]]
     assert await lab.store.batches.batch("nonsense") is None
 

@@ -92,7 +92,7 @@ class MemoryBatches:
 
     async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
         lost = await self._memory._enter("batches_of")
-        own = [batch for batch in self._kept.made.values() if batch.user_id == user_id]
+        own = [batch for batch in self._kept.made.values() if batch.user_id == user_id and self.lines[batch.batch_id]]
         return self._memory._answer(own[::-1][:limit], lost)
 
     async def batch_results(self, batch_id: str, after: int, without: Collection[int], limit: int) -> BatchPage:

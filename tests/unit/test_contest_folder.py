@@ -128,6 +128,16 @@ def test_a_refusal_names_file_and_line(
     assert str(raised.value).startswith(sentence)
 
 
+def test_a_link_in_a_problem_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a key")
+    root = written(tmp_path / "wf", _NOW)
+    found = read_package(root)
+    [folder] = [one.parent for one in root.rglob("problem.yaml")]
+    (folder / "note").symlink_to(tmp_path / "secret")
+    with pytest.raises(PackageError, match="links are not followed"):
+        found.problems[0].package()
+
+
 def test_a_folder_without_a_contest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=r"neither contest\.json nor contest\.yaml"):
         read_package(tmp_path)

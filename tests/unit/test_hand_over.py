@@ -25,6 +25,14 @@ from tests.unit.makers import a_problem
 HIDDEN_S = 0.5
 
 
+def test_places_of_events_on_their_way_are_not_given_twice() -> None:
+    hand_over = LocalHandOver(notifications=MemoryStore(clock=lambda: 0.0), hidden_s=HIDDEN_S)
+    hand_over.open(2)
+    assert hand_over.reserve() == HIDDEN_S
+    hand_over.open(2)
+    assert [hand_over.reserve(), hand_over.reserve()] == [HIDDEN_S, None]
+
+
 class CountingStore(MemoryStore):
     """Counts the events that statements took."""
 

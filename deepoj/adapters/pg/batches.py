@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import asyncpg
+import trio
 
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
@@ -35,6 +36,8 @@ class PgBatches:
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
+        #: one chunk of this node at a time: others would each hold a connection while they wait for the lock
+        self._turn = trio.Lock()
 
     async def open_batch(self, user_id: int, key: str) -> str:
         row = await self._pool.row("open_batch", new_job_id(), user_id, clean_text(key), repeatable=True)
@@ -81,7 +84,8 @@ class PgBatches:
                     answers |= {row["line"]: row for row in found if row["word"] != "raced"}
             return answers
 
-        answers = await self._pool.do(work, repeatable=True) if lines else {}
+        async with self._turn:
+            answers = await self._pool.do(work, repeatable=True) if lines else {}
         if len(answers) < len(lines):
             raise StoreUnavailable("too many identical submissions at one moment")
         return [_answer(answers[one.line]) for one in lines]

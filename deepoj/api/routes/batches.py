@@ -86,6 +86,7 @@ class BatchRoutes:
             prefers_chinese(request.accept_languages),
             draft_of=draft,
             backpressure=self._limits.backpressure,
+            recheck=self._auth.recheck(),
         )
         limit = settings.batch_body_max_bytes
         pieces = BodyPieces(
