@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from random import Random
@@ -61,6 +62,13 @@ def clock(ms: int) -> str:
     return "-" + text if ms < 0 else text
 
 
+def moment(contest_ms: int) -> str:
+    """Write the TIME of a contest time: seven minutes were removed after the third one."""
+    gap_ms = 7 * 60_000 if contest_ms >= 3 * 60_000 else 0
+    at = dt.datetime.fromisoformat(_START) + dt.timedelta(milliseconds=contest_ms + gap_ms)
+    return at.isoformat(timespec="milliseconds")
+
+
 def feed_of(contest: MadeContest, dialect: str, seed: int) -> list[str]:
     """Return the lines of a feed of the contest."""
     random = Random(seed)
@@ -107,7 +115,7 @@ def _send_live(contest: MadeContest, dialect: str, random: Random, send: Send) -
     for number, made in enumerate(contest.submissions):
         submission = {
             "id": f"s{number}", "team_id": f"t{made.team}", "problem_id": f"p{made.problem}",
-            "contest_time": clock(made.time_ms),
+            "contest_time": clock(made.time_ms), "time": moment(made.time_ms),
         }  # fmt: skip
         early = {**submission, "contest_time": clock(made.time_ms - 900_000)}
         mine: list[tuple[str, dict[str, Any]]] = [("submissions", early), ("submissions", submission)]
@@ -115,6 +123,7 @@ def _send_live(contest: MadeContest, dialect: str, random: Random, send: Send) -
             judgement = {
                 "id": f"j{number}-{turn}", "submission_id": f"s{number}",
                 "start_contest_time": clock(made.time_ms + 1000 * turn),
+                "start_time": moment(made.time_ms + 1000 * turn),
             }  # fmt: skip
             mine.append(("judgements", judgement))
             mine.append(("judgements", {**judgement, "judgement_type_id": word}))
