@@ -29,7 +29,7 @@ struct sampler {
     uint64_t planned_us; /* planned time since the sample before, as drawn */
     uint64_t unseen_us;  /* mean CPU time of a task that ended since the sample before */
     uint64_t hidden_us; /* when hidden memory was last read */
-    unsigned unsettled; /* samples over the memory limit that changed while they were read, less those not over it */
+    unsigned unsettled; /* samples over the memory limit that changed while read, since the last that did not */
     bool ask_hidden;
     bool loses;     /* the run may lose children: see sampler_lose */
     unsigned cores;
@@ -53,6 +53,7 @@ struct sampler {
         bool waiting; /* uninterruptibly: for a vfork child, among other things */
         bool present;
         bool weighed; /* `proportional_bytes` is of this sample */
+        bool stopped; /* by us */
     } seen[SAMPLER_MAX_PROCESSES];
 };
 

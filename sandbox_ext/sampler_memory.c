@@ -6,13 +6,11 @@
  *
  * They add up only while no process starts, ends or gives memory back. Of 60 MiB that two processes share, 30 are read
  * from the first, and 60 from the other if the first has ended meanwhile. So the processes are listed again after the
- * reading. A sample that changed meanwhile ends a run only if one process alone is over the limit, or if UNSETTLED_MAX
- * more of such samples were over the limit than not. Most of them are too low, since new processes that share pages are
- * not in the list: measured with processes that fork and end all the time, the median of 1,500 was half of the true
- * sum, and none was 1.25 of it. So a program that abuses this gains about the limit once more.
+ * reading. Of a sample that changed meanwhile only the largest process counts.
  *
- * They must not be read again until they fit: a chain of processes, each of which forks the next one and ends, would
- * hide any amount.
+ * That alone would let a chain of processes, each of which forks the next one and ends, hide any amount. So after
+ * UNSETTLED_MAX such samples whose sum was over the limit, the processes are stopped, read, and continued. A program
+ * could notice it by a SIGCHLD of a child that stopped; nothing else can be read exactly.
  *
  * Three kinds of memory are in no resident set. A process whose first thread has ended shows none, so one of its other
  * threads is read. Page tables (the only cost of memory that was only read) and swapped pages are in a more expensive
@@ -25,12 +23,19 @@
  * parent's counts. A program that abuses this gains at most the limit once more. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "proctext.h"
 #include "sampler.h"
 #include "sampler_internal.h"
+#include "sys.h"
 
 #define UNSETTLED_MAX 16U
+#define STOPS_MAX 16U /* a process that was about to fork when it was stopped has a child that was not */
 #define SHRUNK_BYTES (UINT64_C(1) << 20) /* a program that gives back less than this is taken to have kept all */
 #define YOUNG_US UINT64_C(64000)
 #define TWIN_DIFFERENCE (UINT64_C(1) << 20) /* a parent that runs while we read it changes by about a stack */
@@ -208,10 +213,54 @@ static uint64_t largest_of(const struct sampler *sampler) {
     return largest;
 }
 
+/* Sends a signal to a process. Its number may be one of another namespace, but its directory is the process's. */
+static int send_signal(const struct sampler *sampler, pid_t pid, int number) {
+    char path[16];
+    int directory;
+    int error;
+
+    snprintf(path, sizeof path, "%d", (int)pid);
+    directory = openat(sampler->proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return -errno;
+    error = syscall(SYS_pidfd_send_signal, directory, number, NULL, 0U) != 0 ? -errno : 0;
+    close(directory);
+    return error;
+}
+
+static void stop_process(void *context, pid_t pid) {
+    struct sampler *sampler = context;
+    struct proctext_stat figures;
+    struct sampled *entry;
+
+    if (!sampler_read_stat(sampler, pid, pid, &figures))
+        return;
+    entry = sampler_remember(sampler, pid, &figures);
+    if (entry != NULL && figures.state != 'T' && send_signal(sampler, pid, SIGSTOP) == 0)
+        entry->stopped = true;
+}
+
+/* Stops all processes and reads their proportional sets. Returns whether they add up. They do not where a program
+ * continues its processes faster than they are stopped. */
+static bool weigh_stopped(struct sampler *sampler) {
+    bool settled = false;
+
+    for (unsigned i = 0; i < STOPS_MAX && !settled; i++) {
+        for (size_t j = 0; j < sampler->seen_count; j++)
+            sampler->seen[j].present = false;
+        settled = sampler_each_process(sampler, stop_process, sampler) && weigh_all(sampler);
+    }
+    for (size_t i = 0; i < sampler->seen_count; i++)
+        if (sampler->seen[i].stopped) {
+            (void)send_signal(sampler, sampler->seen[i].pid, SIGCONT); /* fails only for one that is gone */
+            sampler->seen[i].stopped = false;
+        }
+    return settled;
+}
+
 uint64_t sampler_memory(struct sampler *sampler, uint64_t memory_limit) {
     uint64_t resident = sum_of(sampler, resident_of);
     uint64_t exact;
-    uint64_t largest;
     bool settled;
 
     if (resident <= memory_limit || sampler->seen_count < 2) {
@@ -220,16 +269,13 @@ uint64_t sampler_memory(struct sampler *sampler, uint64_t memory_limit) {
     }
     settled = weigh_all(sampler);
     exact = sum_of(sampler, proportional_of);
-    if (exact > resident)
-        exact = resident;
-    if (settled)
-        sampler->unsettled = 0;
-    else if (exact > memory_limit)
-        sampler->unsettled++;
-    else if (sampler->unsettled > 0)
-        sampler->unsettled--;
-    if (settled || sampler->unsettled >= UNSETTLED_MAX)
-        return exact;
-    largest = largest_of(sampler);
-    return exact <= memory_limit && exact > largest ? exact : largest;
+    if (!settled && exact > memory_limit && ++sampler->unsettled >= UNSETTLED_MAX) {
+        (void)weigh_stopped(sampler); /* if it fails, the program has seen to it, and its last sum counts */
+        exact = sum_of(sampler, proportional_of);
+        settled = true;
+    }
+    if (!settled)
+        return largest_of(sampler);
+    sampler->unsettled = 0;
+    return exact < resident ? exact : resident;
 }

@@ -235,7 +235,7 @@ async def test_memory_shared_by_processes_that_end_counts_once(bench: Bench, mod
     ``full`` the kernel counts, and its own memory too.)"""
     outcome = await bench.run(mode, 45, 20 if bench.full else 300, lim=limits(processes=64))
 
-    assert outcome.verdict is OK
+    assert outcome.verdict is OK, str(outcome)
     assert outcome.memory_kb < 64 * 1024
 
 
