@@ -193,11 +193,13 @@ class Compiler:
             done.set()
 
     async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
-        kills = _host_kills()
+        # Only the failure of a compiler that runs code of the source depends on the host's kills.
+        runs_source = job.language.compile_runs_source
+        kills = _host_kills() if runs_source else 0
         outcome = await self._run(job, self._with_header(job, compile_key))
         # The count holds kills of any cgroup. At `full` the sandbox counts its own, and a run killed so is no RE.
-        others_may = outcome.isolation is not Isolation.FULL
-        host_killed = others_may and _host_kills() != kills
+        host_may = runs_source and outcome.verdict is RunVerdict.RE and outcome.isolation is not Isolation.FULL
+        host_killed = host_may and _host_kills() != kills
         blame = exec_rules.compile_trouble(outcome, job.language, host_killed=host_killed)
         if blame is not None:
             return blame

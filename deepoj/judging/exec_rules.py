@@ -253,7 +253,7 @@ def at_heap_limit(outcome: RunOutcome, language: Language, limits: RunLimits) ->
 
 def compile_trouble(outcome: RunOutcome, language: Language, *, host_killed: bool) -> Infra | None:
     """Return why a compilation failed for a reason of ours; None if it did not. ``host_killed``: meanwhile the kernel
-    has killed a process of this host for lack of memory.
+    has killed a process of this host for lack of memory; asked only if the compiler runs code of the source.
 
     A compiler that runs code of the source (Perl's BEGIN blocks) can be ended by that code just as a host ends it. Such
     an end is the source's fault unless the kernel counted a kill. Otherwise it would be retried and end as a dead
