@@ -98,6 +98,9 @@ class TestDataCache:
             self._slot.close()
             self._slot = None
 
+    def needs_fetch(self, problem: Problem) -> bool:
+        return problem.data_hash not in self._entries and problem.data_hash not in self._fetches
+
     async def prepare(self, problem: Problem) -> CachedPackage:
         """Return the package whose hash the problem names, unpacked and pinned.
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import trio
 
 from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
+from deepoj.execution.compiling import on_sources
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.execution.workdir import SOURCES, AttemptDir, trouble_of
@@ -30,8 +32,9 @@ from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
 from deepoj.ports.slots import IdleSlots, StartHelper
 from deepoj.ports.testdata import Prepared, TestData
-from deepoj.words.errors import TestDataBroken
+from deepoj.words.errors import BlobMissing, BlobsUnavailable, TestDataBroken
 from deepoj.words.jobs import Claim
+from deepoj.words.problems import Problem
 from deepoj.words.reruns import KEEP_BYTES, KeptFile, RerunFailure, RerunFile, RerunOutcome
 from deepoj.words.results import CompileResult, GroupResult, Infra, Report, Stages, TestResult, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits
@@ -51,7 +54,7 @@ class Attempt:
         former: Former | None,
         on_test: Callable[[TestResult, int, int], None] | None,
     ) -> None:
-        self._context, self._settings = replace(context, about=_names(claim)), context.settings
+        self._context, self._settings = context, context.settings
         self._claim, self._language, self._dir = claim, language, directory
         self._former, self._on_test = former, on_test
         self._tests: list[TestResult] = []
@@ -105,6 +108,8 @@ class Attempt:
         self._log("start_exec")
         # Only a package with its own way of judging adds files to programs. Otherwise a compile error needs no package.
         own_way = self._claim.problem.compare == BY_PACKAGE
+        if not own_way and self._context.start_task is not None and test_data.needs_fetch(self._claim.problem):
+            self._context.start_task(partial(_fetch, test_data, self._claim.problem))
         refused = None if own_way else await self._compiled()
         if refused is not None:
             return refused
@@ -166,6 +171,7 @@ class Attempt:
             self._sources[0].name,
             into=self._dir,
             user_id=self._claim.user_id,
+            deferred=self._context.deferred,
             about=self._context.about,
         )
         self._stages = replace(self._stages, compile_ms=_ms_since(began))
@@ -196,7 +202,7 @@ class Attempt:
         limits = self._limits(plan)
         runs = CaseRuns(self._context, self._ready_program(plan), prepared, limits)
         began = trio.current_time()
-        self._deciders = await trio.to_thread.run_sync(self._all_deciders, prepared, limits)
+        self._deciders = await on_sources(self._sources, self._all_deciders, prepared, limits)
         slots = self._context.idle_slots
         if slots is None or runs.one_at_a_time:
             outcome = await self._judge_tests(plan, scoring, runs, runs.first)
@@ -427,7 +433,8 @@ async def attempted[T](
     former: Former | None = None,
     on_test: Callable[[TestResult, int, int], None] | None = None,
 ) -> T | Infra:
-    """Make one attempt: ``act``, in a directory in ``context.workdir`` that exists until this call ends.
+    """Make one attempt: ``act``, in a directory in ``context.workdir``. Where the node has ``context.start_task``, the
+    directory is removed soon after this call has ended, so that the verdict does not wait for it.
 
     Raises:
       BoxBroken, BlobsUnavailable, BlobMissing: from the ports; they say nothing about the program.
@@ -441,6 +448,7 @@ async def attempted[T](
         directory = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
     except OSError as error:
         return trouble_of(error, outage=True)  # nothing of this job has been examined yet
+    context = context.of_attempt(_names(claim))
     attempt = Attempt(context, claim, language, directory.path, former=former, on_test=on_test)
     try:
         return await act(attempt)
@@ -449,8 +457,15 @@ async def attempted[T](
     except TestDataBroken as error:
         return Infra("test_data_broken", str(error))
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(directory.close, context.settings.keep_workdir)
+        await context.deferred.add(partial(directory.leave, keep=context.settings.keep_workdir))
+
+
+async def _fetch(test_data: TestData, problem: Problem) -> None:
+    """Fetch a package while the compiler runs. After a compile error the fetch goes on: the next submission needs the
+    package. A breakage is met again by the attempt, which waits for this fetch or makes one of its own."""
+    with suppress(BlobsUnavailable, BlobMissing, TestDataBroken):
+        await test_data.prepare(problem)
+        await test_data.release(problem)
 
 
 def _beginnings(files: Mapping[RerunFile, Path]) -> dict[RerunFile, KeptFile]:

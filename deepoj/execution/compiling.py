@@ -22,8 +22,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ import trio
 from deepoj import observe
 from deepoj.execution import execute
 from deepoj.execution import header_cache as precompiled
+from deepoj.execution.deferred import DeferredWork
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import checkers, exec_rules
@@ -49,6 +51,8 @@ _PACKAGE_LISTS = (
     Path("/var/lib/rpm/rpmdb.sqlite"),
     Path("/lib/apk/db/installed"),
 )
+#: sources so long together are read and hashed in 0.1 ms; a thread takes longer to wake up
+_SHORT_BYTES = 64 * 1024
 #: A compiler that prints one of these may have met a host that lacks a resource, or a bug of its own: the result is not
 #: cached. A source can make the compiler print them; it is then compiled again each time.
 _PERHAPS_OURS = re.compile(
@@ -100,7 +104,7 @@ class Compiler:
     ) -> None:
         self._box, self._settings, self._metrics = box, settings, metrics
         self._cache, self._headers, self._toolchain_cache = cache, headers, toolchain_cache
-        #: key → the event that is set when its compilation has ended
+        #: key → the event that is set when its compilation has ended and its result is kept
         self._running: dict[str, trio.Event] = {}
 
     @property
@@ -118,6 +122,7 @@ class Compiler:
         limits: RunLimits | None = None,
         memory_mb: int = 256,
         user_id: int | None = None,
+        deferred: DeferredWork | None = None,
         about: Mapping[str, Any] | None = None,
     ) -> Compiled | Infra:
         """Compile ``sources``: host files, each with its name in the sandbox. The artifact is put into the directory
@@ -127,7 +132,8 @@ class Compiler:
         single source should have the language's ``source_name``.
 
         ``limits``: instead of the node's, for programs that are not a contestant's. ``memory_mb``: of the later runs,
-        for runtimes that need to know it. ``user_id``: the sources' author; None: a setter. ``about``: log fields.
+        for runtimes that need to know it. ``user_id``: the sources' author; None: a setter. ``deferred``: keeps the
+        result, whose files stay in ``into`` until then; None: this call keeps it. ``about``: log fields.
 
         Raises:
           BoxBroken: as ``ports.Box`` does.
@@ -147,12 +153,11 @@ class Compiler:
         job = _Job(language, spec, executable, about)
         if self._cache is None and self._headers is None:
             return await self._compile(job, None)
-        compile_key = await trio.to_thread.run_sync(
-            _compile_key, spec, language, language.tool(self._settings.toolchain), self._box.isolation
-        )
+        tool = language.tool(self._settings.toolchain)
+        compile_key = await on_sources(sources, _compile_key, spec, language, tool, self._box.isolation)
         if self._cache is None or compile_key is None:
             return await self._compile(job, compile_key)
-        return await self._through_cache(job, compile_key, self._cache, into)
+        return await self._through_cache(job, compile_key, self._cache, into, deferred or DeferredWork())
 
     async def precompile(self, language: Language, header: str) -> bool:
         """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
@@ -167,30 +172,39 @@ class Compiler:
         return await self._headers.build(precompiled.order(header, spec, name, language.artifact, identity))
 
     async def _through_cache(
-        self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path
+        self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path, deferred: DeferredWork
     ) -> Compiled | Infra:
-        waited = False
+        key, waited = compile_key.key, False
         while True:
-            kept = await cache.take(compile_key.key, into)
+            kept = await cache.take(key, into)
             if kept is not None:
                 self._metrics.compile_cache.labels(result="joined" if waited else "hit").inc()
                 return job.compiled(replace(kept, cached=True))
-            first = self._running.get(compile_key.key)
+            first = self._running.get(key)
             if first is None:
                 break
             await first.wait()
             waited = True
         self._metrics.compile_cache.labels(result="miss").inc()
-        done = self._running[compile_key.key] = trio.Event()
+        self._running[key] = trio.Event()
+        is_kept = False
         try:
             compiled = await self._compile(job, compile_key)
             if isinstance(compiled, Compiled) and compiled.result is not None and _is_repeatable(compiled):
                 files = [file.path for file in job.spec.files_out] if compiled.result.ok else []
-                await cache.keep(compile_key.key, compiled.result, files)
+                is_kept = True
+                # Keeping reads the whole program. The attempt's tests run meanwhile; requests for the same wait.
+                await deferred.add(partial(self._keep, cache, key, compiled.result, files))
             return compiled
         finally:
-            del self._running[compile_key.key]
-            done.set()
+            if not is_kept:
+                self._running.pop(key).set()
+
+    async def _keep(self, cache: CompileCache, key: str, result: CompileResult, files: Sequence[Path]) -> None:
+        try:
+            await cache.keep(key, result, files)
+        finally:
+            self._running.pop(key).set()
 
     async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
         # Only the failure of a compiler that runs code of the source depends on the host's kills.
@@ -307,6 +321,19 @@ def _is_repeatable(compiled: Compiled) -> bool:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # The content that decides a compilation; all of it blocks
+
+
+async def on_sources[*Ts, T](sources: Sequence[FileIn], work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do work that reads and hashes ``sources``: in a thread, unless they are short together. Short ones take less time
+    than a thread needs to wake up.
+
+    Raises:
+      OSError: a source cannot be read; and every exception of ``work``.
+    """
+    if sum(source.path.stat().st_size for source in sources) <= _SHORT_BYTES:
+        await trio.lowlevel.checkpoint()
+        return work(*args)
+    return await trio.to_thread.run_sync(work, *args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from deepoj import observe
 from deepoj.execution import execute
 from deepoj.execution.compiling import Compiler
+from deepoj.execution.deferred import DeferredWork, StartTask
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.ports.sandbox import Box
 from deepoj.ports.slots import IdleSlots
@@ -28,8 +29,16 @@ class AttemptContext:
     metrics: observe.Metrics
     #: for tests of an attempt beside each other; None: one after the other
     idle_slots: IdleSlots | None = None
+    #: starts a task of the node; None: the attempt waits for all of its work
+    start_task: StartTask | None = None
+    #: what the attempt's verdict does not wait for
+    deferred: DeferredWork = field(default_factory=DeferredWork)
     #: log fields that name the attempt
     about: Mapping[str, Any] = field(default_factory=dict)
+
+    def of_attempt(self, about: Mapping[str, Any]) -> AttemptContext:
+        """Return the context of one attempt, which ``about`` names."""
+        return replace(self, about=about, deferred=DeferredWork(self.start_task))
 
     async def run(self, spec: RunSpec, kind: str) -> RunOutcome:
         """Execute one program in the sandbox, as ``execute.run`` does."""

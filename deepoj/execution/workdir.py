@@ -1,7 +1,8 @@
 """The directories of attempts in the workspace: one for each attempt, while it runs.
 
-What if we die? ``sweep`` removes what we leave at the next start. Each directory is locked while its attempt runs, so
-that sweeping never removes one in use, not even of another node that shares the workspace.
+What if we die? ``sweep`` removes what we leave at the next start. Each directory is locked until it is removed, so that
+sweeping never removes one in use, not even of another node that shares the workspace. A directory may outlive its
+attempt's verdict (``DeferredWork``); the job's next attempt has another number, and so another directory.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+
+import trio
 
 from deepoj.judging import exec_rules
 from deepoj.words.errors import StartRefused
@@ -73,6 +76,11 @@ class AttemptDir:
             os.close(lock_fd)
             raise
         return lock_fd
+
+    async def leave(self, *, keep: bool) -> None:
+        """Do ``close`` in a thread, even if cancelled."""
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(self.close, keep)
 
     def close(self, keep: bool) -> None:
         """End the attempt. ``keep``: leave the directory."""

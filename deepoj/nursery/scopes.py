@@ -1,4 +1,6 @@
-"""Two scopes that children open for themselves: work that a stop does not cut, and tasks beside a work."""
+"""Two scopes that children open for themselves: work that a stop does not cut, and tasks beside a work. And the tasks
+that outlive the work which starts them.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +68,23 @@ class StopDeadline:
             if self._at_s is None:
                 self._at_s = now + STOP_S
             shielded.deadline = max(self._at_s, now + STOP_LEAST_S)
+
+
+@dataclass(slots=True)
+class NodeTasks:
+    """Starts tasks that may outlive the job that starts them. They run beside the keepers: the node's stop cancels them
+    after the last job, and waits for what they shield. They must handle their breakages themselves."""
+
+    _start: Start | None = None
+
+    def open(self, start: Start) -> None:
+        """Take ``start`` of the keepers' nursery, before the first job."""
+        self._start = start
+
+    def start(self, task: Callable[[], Awaitable[None]]) -> None:
+        if self._start is None:
+            raise RuntimeError("a task of the node was started before its keepers")
+        self._start(task)
 
 
 async def with_background_tasks[T](work: Callable[[Start], Awaitable[T]], *, cut: bool = False) -> T:

@@ -11,7 +11,7 @@ The nursery that opens first is closed last. ``wiring/children`` has a file for 
     root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
       servers      embedded PostgreSQL and Valkey; then the preparations (schema, reachability)
         keepers    outlive the jobs: notifications, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc,
-                   health
+                   health; tasks that jobs leave (``scopes.NodeTasks``)
           jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
             intake lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
 
@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import trio
@@ -44,6 +44,7 @@ import trio
 from deepoj import observe
 from deepoj.nursery.intake import Intake, names
 from deepoj.nursery.leases import Lease
+from deepoj.nursery.scopes import NodeTasks
 from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.words.errors import LeaseLost, StoreUnavailable
 from deepoj.words.jobs import Claim
@@ -85,6 +86,7 @@ class Node:
       intake: the same, for the children that let work in.
       guests: run once everything is up; may end; may call the ``stop`` that they are given.
       work: the kinds of leased work that the node takes; none on a node that does not judge.
+      tasks: gets the keepers' nursery, for tasks that jobs start.
       drain_s: how long claimed jobs may go on after a stop was asked for.
       give_back_s: how long writing a finished verdict, or giving a job back, may take after that.
       on_up, on_stop: called when everything is up, and when the shutdown begins.
@@ -100,6 +102,7 @@ class Node:
     metrics: observe.Metrics
     drain_s: float
     give_back_s: float = 3.0
+    tasks: NodeTasks = field(default_factory=NodeTasks)
     on_up: Callable[[], None] = lambda: None
     on_stop: Callable[[], None] = lambda: None
 
@@ -118,6 +121,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
             for step in node.prepare:
                 await step()
             async with trio.open_nursery() as keepers:
+                node.tasks.open(keepers.start_soon)
                 await _start(node, node.keepers, keepers)
                 async with trio.open_nursery() as jobs:
                     for work in node.work:

@@ -42,7 +42,7 @@ async def judge(
     former: Former | None = None,
     on_test: Callable[[TestResult, int, int], None] | None = None,
 ) -> Report | Infra:
-    """Judge one attempt. It has a directory in ``context.workdir`` until this call ends.
+    """Judge one attempt, in a directory of its own in ``context.workdir``.
 
     ``former``: results of an earlier judging that may be taken over. ``on_test`` is called with each test when it ends,
     in order, with its 1-based index and the number of tests.

@@ -10,7 +10,7 @@ What if we die here? The lease runs out and the run is claimed once more, in a d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from deepoj.words.sources import SourceFile
 
 
 async def run_custom(context: AttemptContext, claim: CustomClaim) -> CustomReport | Infra:
-    """Make one attempt. It has a directory in ``context.workdir`` until this call ends.
+    """Make one attempt, in a directory of its own in ``context.workdir``.
 
     Raises:
       BoxBroken: as ``ports.Box`` does; it says nothing about the program.
@@ -45,7 +45,7 @@ async def run_custom(context: AttemptContext, claim: CustomClaim) -> CustomRepor
     about: Mapping[str, Any] = {
         "job_id": claim.run_id, "attempt_id": claim.attempt_id, "trace_id": claim.trace_id, "language": language.key,
     }  # fmt: skip
-    context = replace(context, about=about)
+    context = context.of_attempt(about)
     try:
         (name,) = scratch_names(language, (SourceFile("", claim.code),))
         source = FileIn(name, attempt.path / SOURCES / language.source_name)
@@ -55,6 +55,7 @@ async def run_custom(context: AttemptContext, claim: CustomClaim) -> CustomRepor
             into=attempt.path,
             memory_mb=rules.memory_mb(claim),
             user_id=claim.user_id,
+            deferred=context.deferred,
             about=about,
         )
         if isinstance(compiled, Infra):
@@ -63,8 +64,7 @@ async def run_custom(context: AttemptContext, claim: CustomClaim) -> CustomRepor
     except OSError as error:
         return trouble_of(error)
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(attempt.close, context.settings.keep_workdir)
+        await context.deferred.add(partial(attempt.leave, keep=context.settings.keep_workdir))
 
 
 async def _run(

@@ -12,6 +12,10 @@ from deepoj.words.problems import Problem
 class TestData(Protocol):
     """A problem's package on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken."""
 
+    def needs_fetch(self, problem: Problem) -> bool:
+        """Return whether the package is neither on the disk nor on its way, as far as is known without a look."""
+        ...
+
     async def prepare(self, problem: Problem) -> Prepared:
         """Return the unpacked package. Its files stay in place at least until ``release``."""
         ...

@@ -18,6 +18,7 @@ from deepoj.config.model import Config
 from deepoj.config.roles import Role
 from deepoj.judging import testlib
 from deepoj.nursery import tree
+from deepoj.nursery.scopes import NodeTasks
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, KEEPS, open_adapters, webhook_secret
 from deepoj.wiring.children.intake import intake
@@ -93,6 +94,7 @@ async def serve(cfg: Config, life: Life, guests: Sequence[Guest]) -> None:
             intake=intake(parts),
             guests=[_with_address(guest, parts) for guest in guests],
             work=jobs.work if jobs is not None else (),
+            tasks=jobs.tasks if jobs is not None else NodeTasks(),
             child_status=parts.child_status,
             metrics=metrics,
             drain_s=drain_s,

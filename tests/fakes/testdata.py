@@ -57,10 +57,20 @@ class PlainTestData:
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in named.items()}
         self.package = PlainPackage(plan or Plan(format="own", cases=tuple(made)), directory, digests)
         self.breakage: Breakage | None = None
+        #: until it is set, ``prepare`` waits
+        self.gate: trio.Event | None = None
         self.held = 0
+        #: number of calls of ``prepare``
+        self.prepared = 0
+
+    def needs_fetch(self, problem: Problem) -> bool:
+        return not self.prepared
 
     async def prepare(self, problem: Problem) -> PlainPackage:
+        self.prepared += 1
         await trio.lowlevel.checkpoint()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.breakage is not None:
             raise self.breakage
         self.held += 1

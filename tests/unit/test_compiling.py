@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.execution.compiling import Compiled, Compiler
+from deepoj.execution.compiling import Compiled, Compiler, on_sources
+from deepoj.execution.deferred import DeferredWork
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import borderline
 from deepoj.judging.exec_rules import JudgeSettings
@@ -110,6 +112,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.kept: dict[str, tuple[CompileResult, dict[str, bytes]]] = {}
+        #: until it is set, ``keep`` waits
+        self.gate: trio.Event | None = None
 
     async def take(self, key: str, into: Path) -> CompileResult | None:
         await trio.lowlevel.checkpoint()
@@ -122,6 +126,8 @@ class Shelf:
 
     async def keep(self, key: str, result: CompileResult, files: Sequence[Path]) -> None:
         await trio.lowlevel.checkpoint()
+        if self.gate is not None:
+            await self.gate.wait()
         self.kept[key] = result, {path.name: path.read_bytes() for path in files}
 
 
@@ -266,6 +272,34 @@ async def test_same_sources_during_a_compilation_wait_for_its_result(keeping: Ke
         keeping.box.release()
     assert keeping.compilations == 1
     assert (keeping.counted("miss"), keeping.counted("joined")) == (1, 2)
+
+
+async def test_same_sources_while_a_result_is_being_kept_wait_for_it(keeping: Keeping, autojump_clock: object) -> None:
+    compiler, sources = keeping.compiler_with(), keeping.sources(main_cpp="int main(){}")
+    places = [keeping.into / name for name in "ab"]
+    for place in places:
+        place.mkdir()
+    keeping.shelf.gate = trio.Event()
+
+    async def compile_again() -> None:
+        await compiler.compile(LANGUAGES["cpp17"], sources, into=places[1])
+
+    async with trio.open_nursery() as nursery:
+        deferred = DeferredWork(nursery.start_soon)
+        await compiler.compile(LANGUAGES["cpp17"], sources, into=places[0], deferred=deferred)
+        assert not keeping.shelf.kept  # the program is usable before it is kept
+        nursery.start_soon(compile_again)
+        await trio.testing.wait_all_tasks_blocked(0.5)
+        keeping.shelf.gate.set()
+    assert (places[1] / "main").exists()
+    assert keeping.compilations == 1
+    assert (keeping.counted("miss"), keeping.counted("joined")) == (1, 1)
+
+
+@pytest.mark.parametrize(("length", "in_thread"), [(2, False), (200_000, True)])
+async def test_long_sources_are_hashed_in_a_thread(bench: Bench, length: int, *, in_thread: bool) -> None:
+    thread = await on_sources(bench.sources(a_cpp=" " * length, b_cpp=""), threading.get_ident)
+    assert (thread != threading.get_ident()) is in_thread
 
 
 async def test_waiting_compilation_starts_when_the_first_is_cancelled(keeping: Keeping, autojump_clock: object) -> None:

@@ -124,6 +124,24 @@ async def test_a_guest_runs_when_all_is_up_and_may_stop_the_node(autojump_clock:
     assert notes.seen[-1] == "postgres down"
 
 
+async def test_task_of_the_node_goes_on_after_the_jobs_and_before_the_servers_stop(
+    autojump_clock: object, metrics: Metrics
+) -> None:
+    notes, stop = Recorder(), trio.Event()
+    node = notes.node(metrics)
+
+    async def tidy() -> None:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        notes.seen.append("tidied")
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(run, node, stop)
+        node.tasks.start(tidy)
+        stop.set()
+    assert notes.seen[-3:] == ["gc down", "tidied", "postgres down"]
+
+
 async def test_drain_lets_a_job_end_and_keepers_go_last(autojump_clock: object, fake: FakeNode) -> None:
     fake.judge_s = 25.0
     async with running(fake):

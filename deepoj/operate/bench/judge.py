@@ -178,6 +178,9 @@ class _Cases:
     def digest(self, name: str) -> str:
         return name  # nothing is taken over in here
 
+    def needs_fetch(self, _problem: Problem) -> bool:
+        return False
+
     async def prepare(self, _problem: Problem) -> _Cases:
         return self
 

@@ -29,6 +29,9 @@ class LocalPackage:
         """No test is ever taken over from what is judged here: the name will do."""
         return name
 
+    def needs_fetch(self, _problem: Problem) -> bool:
+        return False
+
     async def prepare(self, _problem: Problem) -> LocalPackage:
         await trio.lowlevel.checkpoint()
         return self

@@ -21,6 +21,7 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
+from deepoj.nursery.scopes import NodeTasks
 from deepoj.nursery.tree import LeasedWork
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.packages.examples import example_job
@@ -74,6 +75,8 @@ class JobParts:
     rerunning: BackgroundJudge[RerunClaim, RerunOutcome, RerunOutcome]
     #: the kinds of work that the node takes, with their intakes
     work: Sequence[LeasedWork[Any, Any]]
+    #: what the jobs leave to be done
+    tasks: NodeTasks
     #: precompiled headers; None where they are disabled
     headers: HeaderCache | None
 
@@ -157,7 +160,7 @@ def job_parts(
     )
     leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
     progress = ProgressBuffer(metrics)
-    gate = Gate(is_open=False)  # the canaries open it
+    gate, tasks = Gate(is_open=False), NodeTasks()  # the canaries open the gate
     context = AttemptContext(
         box=box,
         compiler=compiler,
@@ -165,6 +168,7 @@ def job_parts(
         settings=options,
         metrics=metrics,
         idle_slots=HelperSlots(leases.idle) if cfg.worker.parallel_tests else None,
+        start_task=tasks.start,
     )
     judge_of = ClaimJudge(
         context=context, data=data, rejudges=store.rejudges, problems=store.problems, progress=progress
@@ -240,6 +244,7 @@ def job_parts(
             poll_s=RERUN_POLL_S,
         ),
         work=work,
+        tasks=tasks,
         headers=headers,
     )
 

@@ -1,0 +1,41 @@
+"""Work of an attempt that its verdict does not wait for: it keeps the compiled program, and removes the directory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import trio
+
+#: starts a task of the node, which outlives the attempt
+type StartTask = Callable[[Callable[[], Awaitable[None]]], None]
+
+
+class DeferredWork:
+    """Work of one attempt, done one after the other in a task of the node. Without ``start``, each is done at once.
+
+    The order matters: a program is kept before the directory that holds it is removed. The queue needs no bound: an
+    attempt adds two works at most. They share the threads of all disk work, so attempts on a slow disk slow down, too.
+
+    What if we die before the work is done? The program is compiled again, and the next start removes the directory
+    (``workdir.sweep``). A stop does not cut the work: none of it takes long.
+    """
+
+    def __init__(self, start: StartTask | None = None) -> None:
+        self._start = start
+        self._works: deque[Callable[[], Awaitable[None]]] = deque()
+
+    async def add(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do ``work`` after what was added before."""
+        if self._start is None:
+            await work()
+            return
+        self._works.append(work)
+        if len(self._works) == 1:
+            self._start(self._do_all)
+
+    async def _do_all(self) -> None:
+        with trio.CancelScope(shield=True):
+            while self._works:
+                await self._works[0]()
+                self._works.popleft()
