@@ -41,6 +41,7 @@ from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Plan
 from deepoj.nursery.idle_slots import HelperSlots
+from deepoj.nursery.scopes import Start, with_background_tasks
 from deepoj.observe import Metrics
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.sandbox_rounds import MIB, Memory
@@ -288,9 +289,7 @@ class _JudgePlace:
         for number in range(rounds):
             ways = [(times.bare, self._context), (times.ours, wide)]
             for found, context in ways if number % 2 else reversed(ways):
-                began = time.perf_counter()
-                await self._judged(SLOW_SOURCE, cases, context)()
-                found.append((time.perf_counter() - began) * 1000)
+                found.append(await self._judged(SLOW_SOURCE, cases, context)())
         return times
 
     # -- the halves
@@ -307,7 +306,8 @@ class _JudgePlace:
         return plain
 
     def _compiled(self, compiler: Compiler, source: str) -> _Ours:
-        async def compiled() -> None:
+        async def compiled() -> float:
+            began = time.perf_counter()
             with tempfile.TemporaryDirectory(dir=self._scratch) as place:
                 into = Path(place)
                 (into / LANGUAGE.source_name).write_text(source)
@@ -316,6 +316,7 @@ class _JudgePlace:
                 )
                 if not isinstance(made, Compiled) or made.executable is None:
                     raise StartRefused(f"what is measured does not compile: {made}", 1)
+            return _ms_since(began)
 
         return compiled
 
@@ -334,30 +335,41 @@ class _JudgePlace:
         return bare
 
     def _judged(self, source: str, cases: Sequence[_Case], context: AttemptContext | None = None) -> _Ours:
-        async def judged() -> None:
-            found = await judge_claim(context or self._context, _Cases(cases), _claim(source))
+        async def timed(start: Start) -> float:
+            began = time.perf_counter()
+            here = replace(context or self._context, start_task=start)
+            found = await judge_claim(here, _Cases(cases), _claim(source))
             if isinstance(found, Infra) or found.status is not Verdict.ACCEPTED:
                 raise StartRefused(f"what is measured is not accepted: {found}", 1)
+            return _ms_since(began)
+
+        async def judged() -> float:
+            # As on a node, the report does not wait for what is deferred; what is measured next does.
+            return await with_background_tasks(timed)
 
         return judged
 
 
 type _Bare = Callable[[], None]
-type _Ours = Callable[[], Awaitable[None]]
+#: returns how long it took, in milliseconds
+type _Ours = Callable[[], Awaitable[float]]
 
 
 async def _both(number: int, bare: _Bare, ours: _Ours) -> tuple[float, float]:
     """(bare, ours) in milliseconds, taken in an order that alternates with ``number``."""
     bare_ms = ours_ms = 0.0
     for is_bare in (True, False) if number % 2 else (False, True):
-        began = time.perf_counter()
         if is_bare:
+            began = time.perf_counter()
             bare()
-            bare_ms = (time.perf_counter() - began) * 1000
+            bare_ms = _ms_since(began)
         else:
-            await ours()
-            ours_ms = (time.perf_counter() - began) * 1000
+            ours_ms = await ours()
     return bare_ms, ours_ms
+
+
+def _ms_since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
 
 
 def _fresh(header: str) -> str:
