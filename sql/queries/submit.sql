@@ -97,17 +97,18 @@ SELECT job_id::text, user_id, problem_id, language, code, entry_point, files, st
        CASE WHEN contest_id IS NOT NULL THEN override_of(id, judging) END AS override
 FROM submissions WHERE job_id = $1;
 
--- name: account_and_submission
--- The account that a request's token names ($1), and a submission, in one query. Always one row, with NULLs for a missing
--- account or submission.
+-- name: accounts_and_submissions
+-- For each asked pair, in order: the account that a request's token names ($1), and a submission ($2). Always one row, with
+-- NULLs for a missing account or submission.
 SELECT u.id, u.username, u.email, u.is_admin, u.roles, u.password_hash, u.token_epoch, u.is_disabled,
        s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
        s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
        s.callback_url, s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld,
        CASE WHEN s.contest_id IS NOT NULL THEN override_of(s.id, s.judging) END AS override
-FROM (SELECT $1::bigint AS user_id, $2::uuid AS job_id) AS asked
+FROM unnest($1::bigint[], $2::uuid[]) WITH ORDINALITY AS asked (user_id, job_id, place)
 LEFT JOIN users u ON u.id = asked.user_id
-LEFT JOIN submissions s ON s.job_id = asked.job_id;
+LEFT JOIN submissions s ON s.job_id = asked.job_id
+ORDER BY asked.place;
 
 -- name: withdraw_event
 -- Deletes and returns the event of a submission stored in this transaction: the caller sends it to the stream itself.

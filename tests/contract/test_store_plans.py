@@ -72,7 +72,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean",
         "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7, false",
     ),
-    "account_and_submission": ("bigint, uuid", "1000, gen_random_uuid()"),
+    "accounts_and_submissions": ("bigint[], uuid[]", "'{1000}', ARRAY[gen_random_uuid()]"),
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "100, 0.5, 10, '{1,0,-1,-2}', '{100,100,100,100}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 100"),
     "oldest_unfinished_age_ms": (None, ""),

@@ -72,6 +72,31 @@ async def test_an_account_and_a_submission_in_one_go(lab: Lab) -> None:
     assert await read(user_id, "no job id") == (account, None)
 
 
+async def test_accounts_and_submissions_of_one_moment_are_each_those_that_were_asked_for(lab: Lab) -> None:
+    """The database answers several requests with one statement."""
+    problem = await new_problem(lab.store)
+    users = [await new_user(lab.store, name) for name in ("alice", "bob")]
+    jobs = [await send(lab.store, draft(user, problem.id, f"// {number}")) for number in range(3) for user in users]
+    found: dict[tuple[int, str], tuple[int | None, str | None]] = {}
+
+    async def read(user_id: int, job_id: str) -> None:
+        account, submission = await lab.store.submissions.account_and_submission(user_id, job_id)
+        found[user_id, job_id] = (
+            None if account is None else account.user.id,
+            None if submission is None else submission.job_id,
+        )
+
+    async with trio.open_nursery() as nursery:
+        for user_id in (*users, 10**9):
+            for job_id in (*jobs, UNKNOWN_ID):
+                nursery.start_soon(read, user_id, job_id)
+    assert found == {
+        (user_id, job_id): (None if user_id == 10**9 else user_id, None if job_id == UNKNOWN_ID else job_id)
+        for user_id in (*users, 10**9)
+        for job_id in (*jobs, UNKNOWN_ID)
+    }
+
+
 async def test_an_unknown_job_id_is_no_submission(lab: Lab) -> None:
     assert await lab.store.submissions.submission(str(uuid.uuid4())) is None
 

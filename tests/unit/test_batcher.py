@@ -1,4 +1,4 @@
-"""Calls of one moment run as one batch, each gets its own answer, and no call waits for others to come."""
+"""Calls of one moment run as one batch, each gets its own answer, and a single call waits for no others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import trio
 import trio.testing
 
-from deepoj.adapters.pg.batcher import Batcher
+from deepoj.adapters.batcher import Batcher
 from deepoj.words.errors import Breakage, StoreUnavailable
 
 
@@ -68,6 +68,59 @@ async def test_lanes_go_beside_each_other() -> None:
         assert work.groups == [[1], [2]]
         work.may_go.set()
     assert sorted(calls.answers) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("most", "groups"), [(10, [1, 5]), (3, [1, 2, 3])])
+async def test_calls_of_one_turn_share_a_batch_while_another_is_in_progress(most: int, groups: list[int]) -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        batcher = Batcher(work, lanes=3, most=most)
+        calls = Calls(batcher, nursery)
+        await calls.begin(1)
+        for number in range(2, 7):
+            calls.scopes[number] = trio.CancelScope()
+            nursery.start_soon(calls._one, number)
+        await trio.testing.wait_all_tasks_blocked()
+        assert sorted(map(len, work.groups)) == groups, "more than a batch takes go into the next lane"
+        work.may_go.set()
+    assert calls.answers == {number: 2 * number for number in range(1, 7)}
+
+
+async def test_first_call_after_a_shared_batch_lets_others_join_and_after_a_lone_one_does_not() -> None:
+    work = Work()
+    batcher = Batcher(work, lanes=2, most=10)
+
+    async def at_once(*numbers: int) -> list[int]:
+        """Return the sizes of the batches of calls of one turn."""
+        work.groups.clear()
+        work.may_go = trio.Event()
+        async with trio.open_nursery() as nursery:
+            for number in numbers:
+                nursery.start_soon(batcher.do, number)
+            await trio.testing.wait_all_tasks_blocked()
+            work.may_go.set()
+        return [len(group) for group in work.groups]
+
+    assert await at_once(1, 2, 3) == [1, 2]
+    assert await at_once(1, 2, 3) == [3]
+    assert await at_once(1) == [1]
+    assert await at_once(1, 2, 3) == [1, 2]
+
+
+async def test_call_cancelled_while_others_join_passes_its_lane_on() -> None:
+    work = Work()
+    async with trio.open_nursery() as nursery:
+        calls = Calls(Batcher(work, lanes=2, most=10), nursery)
+        await calls.begin(1)
+        for number in (2, 3):
+            calls.scopes[number] = trio.CancelScope()
+            nursery.start_soon(calls._one, number)
+        await trio.lowlevel.checkpoint()  # one of them has taken the second lane
+        calls.scopes[2].cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert work.groups == [[1], [3]]
+        work.may_go.set()
+    assert calls.answers == {1: 2, 3: 6}
 
 
 async def test_a_store_that_is_away_is_away_for_the_whole_group() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import asyncpg
 
-from deepoj.adapters.pg.batcher import Batcher
+from deepoj.adapters.batcher import Batcher
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_json

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from deepoj.adapters.batcher import Batcher
 from deepoj.adapters.pg.accounts import credentials_of
-from deepoj.adapters.pg.batcher import Batcher
 from deepoj.adapters.pg.inflight import InflightEstimate
 from deepoj.adapters.pg.job_ids import is_job_id, new_job_id
 from deepoj.adapters.pg.pool import PgPool
@@ -275,10 +275,5 @@ class PgSubmissions:
         )
 
     async def _look(self, asked: Sequence[tuple[int, str | None]]) -> Sequence[asyncpg.Record]:
-        async def work(connection: Connection, _again: bool) -> Sequence[asyncpg.Record]:
-            sql = queries()["account_and_submission"].sql
-            if len(asked) == 1:
-                return await connection.fetch(sql, *asked[0])
-            return await connection.fetchmany(sql, asked)
-
-        return await self._pool.do(work, repeatable=True)
+        user_ids, job_ids = zip(*asked, strict=True)
+        return await self._pool.rows("accounts_and_submissions", user_ids, job_ids, repeatable=True)

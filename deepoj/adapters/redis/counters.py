@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from redis.exceptions import NoScriptError
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.redis.link import Address, Arg, Commands, RedisLink
+from deepoj.adapters.batcher import Batcher
+from deepoj.adapters.redis.link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words.limits import Overdrawn, Quota
 
 #: KEYS: the counters. ARGV: limit and window in ms of each. Returns the 1-based index of a used-up counter and the ms
@@ -58,6 +59,9 @@ _WAITS_SHA = hashlib.sha1(_WAITS.encode(), usedforsecurity=False).hexdigest()
 _TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
 #: timeout for connecting and for each answer; a slower counter is not waited for
 _TIMEOUT_S = 1.0
+#: requests that are counted in one round trip, and how many of those run at once
+_MOST_TAKES = 64
+_TAKE_LANES = 2
 
 
 class RedisCounters:
@@ -69,6 +73,7 @@ class RedisCounters:
     def __init__(self, link: RedisLink, prefix: str) -> None:
         self._link = link
         self._prefix = prefix
+        self._takes = Batcher(self._take, lanes=_TAKE_LANES, most=_MOST_TAKES)
 
     @classmethod
     @asynccontextmanager
@@ -97,21 +102,33 @@ class RedisCounters:
             await link.aclose()
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
-        which, wait_ms = await self._run(_TAKE, _TAKE_SHA, quotas)
+        """Count a request, as the port says. Concurrent calls share a round trip; each is counted by itself."""
+        which, wait_ms = await self._takes.do(quotas)
         return Overdrawn(quotas[which - 1], wait_ms) if which else None
 
+    async def _take(self, asked: Sequence[Sequence[Quota]]) -> Sequence[Sequence[int]]:
+        return await self._run(_TAKE, _TAKE_SHA, asked)
+
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
-        return await self._run(_WAITS, _WAITS_SHA, quotas)
+        [waits] = await self._run(_WAITS, _WAITS_SHA, [quotas])
+        return waits
 
-    async def _run(self, script: str, sha: str, quotas: Sequence[Quota]) -> list[int]:
-        keys = [f"{self._prefix}{quota.name}" for quota in quotas]
-        args: list[Arg] = [number for quota in quotas for number in (quota.limit, quota.window_ms)]
+    async def _run(self, script: str, sha: str, asked: Sequence[Sequence[Quota]]) -> list[list[int]]:
+        """Run the script for each of ``asked``, and return their answers."""
+        calls: list[tuple[Arg, ...]] = [
+            (
+                len(quotas),
+                *(f"{self._prefix}{quota.name}" for quota in quotas),
+                *(number for quota in quotas for number in (quota.limit, quota.window_ms)),
+            )
+            for quotas in asked
+        ]
 
-        async def work(commands: Commands) -> list[int]:
+        async def work(commands: Commands) -> list[list[int]]:
             try:
-                answer = await commands.execute_command("EVALSHA", sha, len(keys), *keys, *args)
-            except NoScriptError:  # a new server, or one that was flushed
-                answer = await commands.execute_command("EVAL", script, len(keys), *keys, *args)
-            return [int(number) for number in answer]
+                answers = await pipelined(commands, [("EVALSHA", sha, *call) for call in calls])
+            except NoScriptError:  # a new server, or one that was flushed: it has run none of them
+                answers = await pipelined(commands, [("EVAL", script, *call) for call in calls])
+            return [[int(number) for number in answer] for answer in answers]
 
         return await self._link.call(work)
