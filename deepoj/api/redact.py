@@ -195,7 +195,7 @@ def live_for(job: LiveJob, *, is_whole: bool) -> LiveJob:
     if is_whole or not job.is_withheld:
         return job
     state, status = _unfinished(job.state, job.status)
-    return replace(job, state=state, status=status, tests=())
+    return replace(job, state=state, status=status, tests=(), finished=None)
 
 
 def _unfinished(state: State, status: str) -> tuple[State, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepoj.words.jobs import State
+from deepoj.words.submissions import Submission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,5 +45,7 @@ class LiveJob:
     judging: int
     attempt_id: int
     tests: tuple[LiveTest, ...] = ()
+    #: the submission with its result, once the judging has ended: watchers then need both, from the same moment
+    finished: Submission | None = None
     #: a contest keeps all of it from the author (``api.redact.live_for``)
     is_withheld: bool = False

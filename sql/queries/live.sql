@@ -28,11 +28,15 @@ FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT u
 -- name: live
 -- For each asked ($1: job, $2: attempt, $3: number of tests), numbered by its place: the job's state, and a row for each
 -- portion of its current attempt's tests after $3 (of all its tests, if that attempt is not $2); one row without a portion
--- if there is none, and no row of an unknown job.
+-- if there is none, and no row of an unknown job. The columns of a finished submission (f) are NULL before its end.
 SELECT asked.place, s.state, s.status, s.judging, s.attempt_id, t.first, t.count, t.tests,
-       s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld
+       s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld,
+       f.job_id::text, f.user_id, f.problem_id, f.language, f.code, f.entry_point, f.files, f.error_code, f.error_message,
+       f.result, f.created_at, f.updated_at, f.callback_url,
+       CASE WHEN f.contest_id IS NOT NULL THEN override_of(f.id, f.judging) END AS override
 FROM unnest($1::uuid[], $2::bigint[], $3::int[]) WITH ORDINALITY AS asked (job_id, attempt_id, after, place)
 JOIN submissions AS s ON s.job_id = asked.job_id
+LEFT JOIN submissions AS f ON s.state IN ('done', 'dead') AND f.id = s.id
 LEFT JOIN live_tests AS t
     ON s.state = 'processing' AND t.job_id = s.job_id AND t.attempt_id = s.attempt_id
        AND t.last > CASE WHEN s.attempt_id = asked.attempt_id THEN asked.after ELSE 0 END

@@ -134,7 +134,6 @@ async def test_a_withheld_verdict_changes_no_answer_to_its_team(
 async def _events(scene: Scene, job_id: str) -> list[LiveEvent]:
     """Return what a stream tells the author at its start."""
     feed = JobFeed(
-        scene.lab.store.submissions,
         scene.lab.store.live,
         job_id,
         is_whole=False,

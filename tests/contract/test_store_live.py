@@ -137,6 +137,7 @@ async def test_live_tests_of_a_finished_job_are_deleted(lab: Lab) -> None:
     await tell(lab, told(first, 6, 6), over={first.job_id})
     seen = await look(lab, first.job_id)
     assert (seen.state, seen.status, seen.tests) == (State.DONE, "Accepted", ())
+    assert seen.finished == await lab.store.submissions.submission(first.job_id)
     assert await lab.store.live.sweep_live(-1.0, 100) == 0
 
 
@@ -150,6 +151,7 @@ async def test_late_end_of_an_attempt_keeps_tests_of_the_next(lab: Lab) -> None:
     await tell(lab, over={first.job_id})
     seen = await look(lab, first.job_id)
     assert (seen.judging, seen.attempt_id, [one.index for one in seen.tests]) == (2, 2, [1])
+    assert seen.finished is None
     assert await lab.store.live.sweep_live(-1.0, 100) == 1
 
 

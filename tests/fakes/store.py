@@ -1105,7 +1105,12 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             if portion.first + at > start
         ]
         live = LiveJob(
-            state=row.state, status=row.status, judging=row.judging, attempt_id=row.attempt_id, tests=tuple(tests)
+            state=row.state,
+            status=row.status,
+            judging=row.judging,
+            attempt_id=row.attempt_id,
+            tests=tuple(tests),
+            finished=self._as_submission(row) if row.state in {State.DONE, State.DEAD} else None,
         )
         return self._answer(live, lost)
 

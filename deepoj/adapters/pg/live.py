@@ -15,6 +15,7 @@ import asyncpg
 from deepoj.adapters.batcher import Batcher
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.submissions import submission_of
 from deepoj.adapters.pg.texts import clean_json
 from deepoj.words.jobs import State
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
@@ -80,6 +81,7 @@ def _live_job(rows: Sequence[asyncpg.Record], attempt_id: int, after: int) -> Li
         judging=head["judging"],
         attempt_id=head["attempt_id"],
         tests=tuple(test for test in tests if test.index > started),
+        finished=None if head["job_id"] is None else submission_of(head),
         is_withheld=head["is_withheld"],
     )
 

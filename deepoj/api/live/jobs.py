@@ -18,13 +18,11 @@ from typing import Any
 from deepoj.api.live.events import LiveEvent
 from deepoj.api.redact import HiddenSteps, live_for, submission_for, test_for
 from deepoj.ports.live import LiveResults
-from deepoj.ports.submissions import Submissions
 from deepoj.words.jobs import State
 from deepoj.words.live import LiveTest
 from deepoj.words.submissions import Submission
 
 _PLACE = re.compile(r"([0-9]{1,9})-([0-9]{1,18})-([0-9]{1,9})")
-_FINISHED = frozenset({State.DONE, State.DEAD})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,6 @@ class JobFeed:
 
     def __init__(
         self,
-        submissions: Submissions,
         results: LiveResults,
         job_id: str,
         *,
@@ -63,7 +60,7 @@ class JobFeed:
     ) -> None:
         """``body``: returns the ``/status`` body of a submission for this client; ``word``: returns its ``status``;
         ``waiting``: returns why no node can get a job that waits, if there is a reason."""
-        self._submissions, self._results, self._job_id = submissions, results, job_id
+        self._results, self._job_id = results, job_id
         self._is_whole, self._steps, self._body, self._word = is_whole, steps, body, word
         self._waiting = waiting
         self._at = last or Place(0, 0, 0)
@@ -87,12 +84,8 @@ class JobFeed:
             self._over = True  # the submission was deleted: a client that reconnects gets 404
             return ()
         job = live_for(job, is_whole=self._is_whole)
-        if job.state in _FINISHED:
-            submission = await self._submissions.submission(self._job_id)
-            if submission is None:
-                self._over = True
-                return ()
-            return list(self._finished(submission_for(submission, is_whole=self._is_whole)))
+        if job.finished is not None:
+            return list(self._finished(submission_for(job.finished, is_whole=self._is_whole)))
         events = list(self._state_change(job.state, job.status, job.judging, job.attempt_id))
         events += [self._test(test) for test in job.tests]
         return events
@@ -117,14 +110,12 @@ class JobFeed:
         return self._event("test", {**self._attempt(), "index": test.index, "count": test.count, "test": redacted})
 
     def _finished(self, submission: Submission) -> Iterator[LiveEvent]:
-        """Yield the missing tests and ``done``. If the submission is being rejudged by now, the stream continues."""
+        """Yield the missing tests and ``done``."""
         state_change = submission.state, submission.status, submission.judging, submission.attempt_id
         has_sent_nothing = self._state is None
         is_new_attempt = (submission.judging, submission.attempt_id) != (self._at.judging, self._at.attempt_id)
-        if has_sent_nothing or is_new_attempt or submission.state not in _FINISHED:
+        if has_sent_nothing or is_new_attempt:
             yield from self._state_change(*state_change)
-        if submission.state not in _FINISHED:
-            return
         if not has_sent_nothing:
             yield from map(self._test, self._unsent(submission))
         yield from self._state_change(*state_change)

@@ -135,7 +135,6 @@ class SubmissionRoutes:
         steps = self._settings.hidden_steps
         pressure, delay = self._context.pressure, _delay()
         feed = JobFeed(
-            self._context.submissions,
             self._context.results,
             submission.job_id,
             is_whole=is_whole,

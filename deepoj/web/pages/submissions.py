@@ -151,7 +151,6 @@ class SubmissionPages:
             return self._context.pressure.outage is not None
 
         feed = JobFeed(
-            self._context.submissions,
             self._context.results,
             submission.job_id,
             is_whole=is_whole,
