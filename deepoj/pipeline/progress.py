@@ -20,7 +20,7 @@ import trio
 
 from deepoj import observe
 from deepoj.judging.result import as_test
-from deepoj.ports.live import LiveResults
+from deepoj.ports.live import LiveReceiver, LiveResults
 from deepoj.words.errors import Breakage, StoreUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.live import EndedTests
@@ -66,8 +66,11 @@ class _Run:
 class ProgressBuffer:
     """``ports.Progress`` for all jobs of a node."""
 
-    def __init__(self, metrics: observe.Metrics, *, max_tests: int = MAX_TESTS) -> None:
-        self._metrics = metrics
+    def __init__(
+        self, metrics: observe.Metrics, *, watchers: LiveReceiver | None = None, max_tests: int = MAX_TESTS
+    ) -> None:
+        """``watchers``: those of this process. They learn of a job's end before the other nodes do."""
+        self._metrics, self._watchers = metrics, watchers
         self._max_tests = max_tests
         self._runs: deque[_Run] = deque()
         #: attempt → its run that the next test continues
@@ -93,6 +96,8 @@ class ProgressBuffer:
         self._some.set()
 
     def changed(self, job_id: str, *, over: bool = False) -> None:
+        if over and self._watchers is not None:
+            self._watchers.notify(job_id)
         jobs = self._over if over else self._changed
         if len(jobs) < MAX_NOTIFICATIONS:
             jobs.add(job_id)

@@ -71,6 +71,24 @@ async def test_all_jobs_of_a_node_are_one_statement(metrics: Metrics) -> None:
     assert counted(metrics, "told") == 4
 
 
+async def test_watchers_of_this_process_learn_of_an_end_before_the_statement(metrics: Metrics) -> None:
+    topics: list[str] = []
+
+    class Watchers:
+        def notify(self, topic: str) -> None:
+            topics.append(topic)
+
+        def listens(self, *, well: bool) -> None:
+            raise AssertionError("nothing is connected here")
+
+    progress, listener = ProgressBuffer(metrics, watchers=Watchers()), Listener()
+    progress.changed("one")
+    progress.changed("two", over=True)
+    assert topics == ["two"]
+    await tell(listener, progress, metrics)
+    assert listener.calls == [([], {"one"}, {"two"})], "other nodes are told, too"
+
+
 async def test_a_test_as_the_result_has_it(metrics: Metrics) -> None:
     progress = ProgressBuffer(metrics)
     ended(progress, a_claim(), 1)

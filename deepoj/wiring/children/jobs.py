@@ -32,6 +32,7 @@ from deepoj.pipeline.rejudge import former
 from deepoj.pipeline.rerun import run_test_again, settle_rerun
 from deepoj.pipeline.verify import settle_example
 from deepoj.playground.attempt import run_custom
+from deepoj.ports.live import LiveReceiver
 from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.sandbox import Box
@@ -141,9 +142,12 @@ class ClaimJudge:
 
 
 def job_parts(
-    cfg: Config, adapters: Adapters, metrics: observe.Metrics, languages: Mapping[str, str]
+    cfg: Config, adapters: Adapters, metrics: observe.Metrics, languages: Mapping[str, str], watchers: LiveReceiver
 ) -> JobParts | None:
-    """Make the objects of a node that judges; None on other nodes. ``languages`` is filled while preparing."""
+    """Make the objects of a node that judges; None on other nodes. ``languages`` is filled while preparing.
+
+    ``watchers``: the event streams of this process.
+    """
     box, data, store, stream = adapters.box, adapters.data, adapters.store, adapters.stream
     if box is None or data is None:
         return None
@@ -159,7 +163,7 @@ def job_parts(
         toolchain_cache=toolchain_cache,
     )
     leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
-    progress = ProgressBuffer(metrics)
+    progress = ProgressBuffer(metrics, watchers=watchers)
     gate, tasks = Gate(is_open=False), NodeTasks()  # the canaries open the gate
     context = AttemptContext(
         box=box,

@@ -81,14 +81,15 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
     # serves only metrics signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
     languages: dict[str, str] = {}
-    jobs = job_parts(cfg, adapters, metrics, languages)
+    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
+    live = Live(api, metrics)
+    jobs = job_parts(cfg, adapters, metrics, languages, live)
     vet = statements = None
     if jobs is not None or Role.API in cfg.roles:
         compiler = jobs.compiler if jobs is not None else None
         rooms = cfg.workspace / ROOMS
         vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=rooms)
         statements = publisher_of(cfg, adapters.store.statements, metrics, compiler=compiler, workdir=rooms)
-    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     latest = LatestPressure()
     return Parts(
         cfg=cfg,
@@ -99,7 +100,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         jobs=jobs,
         hand_over=LocalHandOver(notifications=adapters.notifications, hidden_s=settings.dispatching(cfg).retry_base_s),
         api=api,
-        live=Live(api, metrics),
+        live=live,
         on_step=on_step,
         vet=vet,
         statements=statements,
