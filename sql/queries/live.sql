@@ -3,7 +3,10 @@
 --
 -- $1 to $6: portions of tests, each of one attempt; those of an attempt that is not under way are skipped.
 -- $7: jobs to notify for; $8: finished jobs. A notification carries only the job's id.
+-- The commit does not wait for the disk (unflushed): a crash of PostgreSQL empties live_tests, which is unlogged, and ends
+-- the connections of all listeners, whose streams then read again.
 WITH
+unflushed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)),
 portions AS MATERIALIZED (
     SELECT t.*
     FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[])
@@ -23,7 +26,8 @@ forgotten AS (
         WHERE s.job_id = l.job_id AND s.attempt_id = l.attempt_id AND s.state = 'processing')
 )
 SELECT pg_notify('deepoj_live', rung.job_id::text)
-FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung;
+FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung
+CROSS JOIN unflushed;
 
 -- name: live
 -- For each asked ($1: job, $2: attempt, $3: number of tests), numbered by its place: the job's state, and a row for each

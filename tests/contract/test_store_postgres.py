@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.pg.sql_files import queries
 from tests.contract.labs import (
     PgLab,
     claim,
@@ -135,3 +137,27 @@ async def test_large_texts_come_back_whole(real: PgLab) -> None:
     assert won.code == code
     assert await real.store.leases.give_back(won, reason="drain", counts=False) is None
     assert '"code": "' in (await real.store.outbox.take_outbox(10, 0.5, 10.0))[-1].payload
+
+
+async def test_only_commits_that_can_be_repeated_do_not_wait_for_the_disk(real: PgLab) -> None:
+    """A crash of PostgreSQL must not take back a submission, a claim or a verdict."""
+    job_id = await new_job(real)
+    event_id = int(real.sql("SELECT max(id) FROM outbox_events"))
+    unflushed: dict[str, tuple[object, ...]] = {
+        "take_outbox": (1, 0.5, 10.0, [0], [1]),
+        "mark_delivered": ([event_id], ["1-1"]),
+        "tell_live": ([], [], [], [], [], [], [job_id], []),
+    }
+    assert {name for name, query in queries().items() if "synchronous_commit" in query.sql} == unflushed.keys()
+
+    async def settings(connection: Any, _again: bool) -> dict[str, str]:
+        found = {}
+        for name, values in unflushed.items():
+            async with connection.transaction():
+                await connection.execute("SET LOCAL synchronous_commit = on")
+                await connection.fetch(queries()[name].sql, *values)
+                found[name] = await connection.fetchval("SHOW synchronous_commit")
+        return found
+
+    assert isinstance(real.store, PgStore)
+    assert await real.store._pool.do(settings, repeatable=True) == dict.fromkeys(unflushed, "off")
