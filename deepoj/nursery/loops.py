@@ -65,6 +65,10 @@ class Dispatch:
     """The dispatcher's loop, woken by the outbox notification. While events wait for their time or for room in the
     stream it polls, too: often while readers make room, and ever more rarely while they don't.
 
+    While events wait and none could go, notifications of new events that have to wait behind them begin no round for
+    ``quick_poll_s``. Under a flood of submits they would begin one after the other: each asks Redis and the database,
+    and moves nothing.
+
     A stop does not cut a round. The events it has taken are hidden from other nodes for its backoff; and jobs given
     back during the stop notify the node that stops, too.
     """
@@ -93,7 +97,9 @@ class Dispatch:
                 lanes = done.lanes
                 self.hand_over.open(lanes.room if lanes.is_calm else 0)
                 pause_s = min(self.poll_s, self.quick_poll_s if done.moved else pause_s * 2 or self.quick_poll_s)
-                await self.notifications.wait(pause_s if done.is_waiting else self.idle_poll_s)
+                rest_s = self.quick_poll_s if done.is_waiting and not done.moved else 0.0
+                await trio.sleep(rest_s)
+                await self.notifications.wait(max(0.0, (pause_s if done.is_waiting else self.idle_poll_s) - rest_s))
         finally:
             self.hand_over.open(0)
             self.hand_over.take()  # due again in the outbox, where a pause of judging holds them

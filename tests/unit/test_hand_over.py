@@ -15,7 +15,7 @@ from deepoj.observe import Metrics
 from deepoj.pipeline.outbox import WINDOW_MIN, OutboxSettings
 from deepoj.pipeline.submit import submit
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
-from deepoj.words.outbox import OutboxEvent, Priority
+from deepoj.words.outbox import OutboxEvent, OutboxWaiting, Priority
 from deepoj.words.submissions import Draft, Receipt, SubmitRefusal
 from tests.fakes.node import STREAM_KEY
 from tests.fakes.store import MemoryStore
@@ -108,6 +108,34 @@ async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(pl
         nursery.cancel_scope.cancel()
     assert place.store.taken == 0
     assert len(place.stream.server.entries) == 3 * WINDOW_MIN
+
+
+async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_room(place: Dispatching) -> None:
+    rounds: list[float] = []
+    look = place.store.outbox_waiting
+
+    async def counted(limit: int) -> OutboxWaiting:
+        rounds.append(trio.current_time())
+        return await look(limit)
+
+    place.store.outbox_waiting = counted  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        dispatcher = place.dispatcher()
+        await nursery.start(dispatcher)
+        for number in range(2 * WINDOW_MIN):
+            await place.submit(f"// {number}")
+        await trio.sleep(1)
+        rounds.clear()
+        began = trio.current_time()
+        for number in range(100):
+            await place.submit(f"// later {number}")
+            await trio.sleep(0.001)
+        assert len(rounds) <= (trio.current_time() - began) / dispatcher.quick_poll_s + 1
+        await place.stream.read(100, 0)
+        entries = len(place.stream.server.entries)
+        await trio.sleep(dispatcher.poll_s)
+        assert len(place.stream.server.entries) > entries, "the next round finds the room"
+        nursery.cancel_scope.cancel()
 
 
 async def test_no_more_are_handed_over_than_the_stream_has_room_for(place: Dispatching) -> None:
