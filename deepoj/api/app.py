@@ -84,8 +84,7 @@ class Api(MeasuredApp):
     page_claims: Callable[[], Claims | None] | None = None
 
     def __init__(self, name: str, metrics: Metrics, settings: ApiSettings) -> None:
-        super().__init__(name, static_folder=None, template_folder=None)
-        self.metrics = metrics
+        super().__init__(name, metrics)
         self.starts = StartScheduler(networks(settings.trusted_proxies))
         # API clients should not be redirected to a path with or without a trailing slash
         self.url_map.strict_slashes = False

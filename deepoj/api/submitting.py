@@ -15,8 +15,6 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import began_at, request_id, trace_in
 from deepoj.api.http.paths import job_id_of
-from deepoj.api.models.base import reply
-from deepoj.api.models.submissions import StatusView
 from deepoj.api.redact import HiddenSteps, result_for, submission_for
 from deepoj.api.rights import Right, may
 from deepoj.observe import logger
@@ -176,12 +174,10 @@ def status_word_of(state: State, status: str) -> str:
 
 def status_body(submission: Submission, *, is_whole: bool, steps: HiddenSteps) -> dict[str, Any]:
     """Return the body of ``/status`` without ``waiting``."""
-    view = StatusView(
-        job_id=submission.job_id,
-        status=status_word(submission),
-        state=submission.state,
-        data=result_for(submission.result, is_whole=is_whole, steps=steps),
-    )
-    body = reply(view)
-    del body["waiting"]
-    return body
+    # as StatusView describes it; the model would copy the whole result
+    return {
+        "job_id": submission.job_id,
+        "status": status_word(submission),
+        "state": submission.state.value,
+        "data": result_for(submission.result, is_whole=is_whole, steps=steps),
+    }

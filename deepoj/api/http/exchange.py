@@ -5,14 +5,17 @@ That is ``X-Request-ID``, ``traceparent``, metrics, and the order in which waiti
 
 from __future__ import annotations
 
+import functools
 import re
+import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any, cast
 from urllib.parse import unquote
 
 import trio
+from prometheus_client import Counter, Histogram
 from quart.typing import ResponseTypes
 from quart.wrappers import Request as QuartRequest
 from quart_trio import QuartTrio
@@ -91,6 +94,35 @@ class MeasuredApp(QuartTrio):
     #: returns the group of pages of a request, for the metrics; None: it is for no page
     page_group: Callable[[QuartRequest], str | None] = staticmethod(lambda _: None)
 
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        super().__init__(name, static_folder=None, template_folder=None)
+        self.metrics = metrics
+        #: (path, method, status) → metrics with these labels: as many as the registry has
+        self._measures: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._async_functions: set[object] = set()
+
+    def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        """Return an async function, as quart does, which inspects the same functions several times in each request."""
+        function = getattr(func, "__func__", func)
+        if function in self._async_functions:
+            return func
+        found = super().ensure_async(func)
+        if found is func:
+            self._async_functions.add(function)
+        return found
+
+    def measures_of(self, path: str, method: str, status: str) -> tuple[Counter, Histogram]:
+        """Return the number and the duration of the requests with these labels. Both are kept: each request needs them,
+        and prometheus_client looks a child up by sorted names under a lock."""
+        key = path, method, status
+        if key not in self._measures:
+            labels = {"method": method, "path": path, "status": status}
+            self._measures[key] = (
+                self.metrics.http_requests.labels(**labels),
+                self.metrics.http_request_duration_seconds.labels(**labels),
+            )
+        return self._measures[key]
+
 
 class Exchange:
     """One request and its answer."""
@@ -135,10 +167,10 @@ class Exchange:
         for call in self._at_end:
             call()
         method = self.request.method if self.request.method in _METHODS else "OTHER"
-        labels = {"method": method, "path": template_of(self.request), "status": self.status}
-        self._app.metrics.http_requests.labels(**labels).inc()
         took_s = trio.current_time() - self._began
-        self._app.metrics.http_request_duration_seconds.labels(**labels).observe(took_s)
+        count, duration = self._app.measures_of(template_of(self.request), method, self.status)
+        count.inc()
+        duration.observe(took_s)
         self._measure_page(took_s)
 
     def _measure_page(self, took_s: float) -> None:
@@ -173,14 +205,24 @@ def request_id_of(sent: str | None) -> str:
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return ``headers`` and the date in h11's format."""
-    date = (b"date", formatdate(usegmt=True).encode())
+    date = (b"date", _date(int(time.time())))
     return [*((name.lower().encode(), value.encode()) for name, value in headers.items()), date]
+
+
+@functools.lru_cache(maxsize=1)
+def _date(now_s: int) -> bytes:
+    return formatdate(now_s, usegmt=True).encode()
 
 
 def template_of(request: QuartRequest) -> str:
     """Return the route's template (``/api/v1/status/{job_id}``) instead of the path, to bound the number of labels."""
     rule = request.url_rule
-    return "unmatched" if rule is None else re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule.rule)
+    return "unmatched" if rule is None else _template(rule.rule)
+
+
+@functools.cache
+def _template(rule: str) -> str:
+    return re.sub(r"<(?:[^:>]*:)?([^>]+)>", r"{\1}", rule)
 
 
 def at_end(request: QuartRequest, call: Callable[[], None]) -> None:
