@@ -103,7 +103,7 @@ void run_sample_written(struct run *run) {
     if (!is_joined(run))
         return;
     bare_become_payload(run->slot->launcher);
-    written = sampler_written(&run->sampler);
+    written = sampler_written(run->sampler);
     bare_become_root(run->slot->launcher);
     if (written > run->written_bytes)
         run->written_bytes = written;
@@ -240,7 +240,13 @@ static void clean(struct run *run) {
 }
 
 bool run_perform(struct slot *slot, const struct doj_request *request, int *fds, struct doj_result *result) {
-    struct run run = {.slot = slot, .request = request, .result = result, .fds = fds, .pidfd = -1, .held = -1};
+    struct run run = {.slot = slot,
+                      .request = request,
+                      .result = result,
+                      .fds = fds,
+                      .pidfd = -1,
+                      .held = -1,
+                      .sampler = &slot->sampler};
 
     run.payload = (struct payload){.launcher = slot->launcher,
                                    .request = request,

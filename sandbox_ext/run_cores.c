@@ -29,7 +29,7 @@ void run_sample_waits(struct run *run, uint64_t now) {
     struct sampled_wait waits;
     int nice;
 
-    sampler_take_wait(&run->sampler, now, run->result->cpu_us, &waits);
+    sampler_take_wait(run->sampler, now, run->result->cpu_us, &waits);
     /* the payload may have waited before its exec, too: that was not the program */
     waits.delay_us = least(waits.delay_us, less(now, run->payload.monotonic_us));
     if (waits.delay_us > run->result->delay_us)
@@ -41,6 +41,6 @@ void run_sample_waits(struct run *run, uint64_t now) {
         run->nice = nice;
     run->next_wait_us = now + (waits.runnable > MODEST_TASKS && run->nice == 0 ? CROWD_AGAIN_US : WAIT_EVERY_US);
     if (run->nice > 0)
-        cell_set_share(&run->slot->cell, &run->sampler,
+        cell_set_share(&run->slot->cell, run->sampler,
                        (struct sampled_share){run->grouped ? 0 : run->nice, run->slot->cpu});
 }

@@ -45,6 +45,6 @@ void run_hear_disowning(struct run *run) {
     if (!lost || run->loses_children)
         return;
     run->loses_children = true;
-    sampler_lose(&run->sampler, launcher->host_proc, getpid(), cell->init);
+    sampler_lose(run->sampler, launcher->host_proc, getpid(), cell->init);
     run->next_sample_us = sys_now_us();
 }

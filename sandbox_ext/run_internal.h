@@ -28,7 +28,7 @@ struct run {
     int held; /* a writing end of the joined output, beside the payload's; -1 once closed */
     struct cgroup_run group;
     bool grouped;
-    struct sampler sampler;
+    struct sampler *sampler; /* the slot's */
     bool loses_children; /* the run may lose children, and their CPU time with them: disown.c */
     uint64_t heard_us;   /* our own CPU time for handling its disown notifications */
     bool several;        /* a sample saw more than one process */

@@ -63,12 +63,12 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
 
     if (run->slot->launcher->weak)
         bare_reap(&run->slot->cell, run->pid);
-    run->sampler.reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
+    run->sampler->reaped_us = run->slot->cell.tally->cpu_us; /* before the sample, so that no process is counted twice */
     bare_become_payload(run->slot->launcher);
-    sampler_take(&run->sampler, now, limits->memory_bytes, &sample);
+    sampler_take(run->sampler, now, limits->memory_bytes, &sample);
     bare_become_root(run->slot->launcher);
     /* at weak no file system bounds the scratch */
-    if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, &run->sampler, now))
+    if (run->slot->launcher->weak && !bare_is_within(&run->slot->cell, run->sampler, now))
         run_end(run, DOJ_ENDED_OUTPUT);
     sample.memory_bytes += queued_bytes(run);
     if (sample.memory_bytes > result->memory_bytes)
@@ -79,7 +79,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
         run_end(run, DOJ_ENDED_PROCESSES);
     /* The sampled figure is in ticks. By it alone a run would be ended up to a tick late or early. */
-    exact = less(sys_cpu_of_us(run->pid) + run->sampler.reaped_us, run->payload.cpu_us);
+    exact = less(sys_cpu_of_us(run->pid) + run->sampler->reaped_us, run->payload.cpu_us);
     cpu = less(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
@@ -97,7 +97,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     if (wait < SAMPLE_US && !run->loses_children)
         wait = SAMPLE_US;
     wait = least(wait, until_cpu_us(run, cpu));
-    run->sampler.planned_us = wait;
+    run->sampler->planned_us = wait;
     run->next_sample_us = sys_now_us() + wait;
     return cpu;
 }

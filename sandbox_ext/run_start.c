@@ -62,12 +62,17 @@ static int warm_input(const struct run *run) {
     return count < 0 ? -errno : 0;
 }
 
+static void touch(void *memory, size_t size) {
+    for (size_t at = 0; at < size; at += 4096)
+        ((volatile char *)memory)[at] = 0;
+}
+
 /* A payload begins in our memory, so the kernel's peak for it begins with all pages that we have ever touched. If only
- * runs with much output touched this buffer, each later run would have a higher peak, and could tell. So we touch it
- * before every run. */
-static void touch_buffer(struct slot *slot) {
-    for (size_t at = 0; at < sizeof slot->drain; at += 4096)
-        *(volatile char *)&slot->drain[at] = 0;
+ * runs with much output, or with many processes, touched these, each later run would have a higher peak, and could
+ * tell. So we touch them before every run. */
+static void touch_buffers(struct slot *slot) {
+    touch(&slot->sampler, sizeof slot->sampler);
+    touch(slot->drain, sizeof slot->drain);
 }
 
 static int take_output(struct run *run) {
@@ -89,7 +94,7 @@ void run_prepare(struct run *run) {
         run->result->fault = slot->cell.fault;
         return;
     }
-    touch_buffer(slot);
+    touch_buffers(slot);
     error = cell_settle(&slot->cell);
     if (error == 0) {
         prepare_streams(run);
@@ -139,12 +144,12 @@ static void open_sampler(struct run *run) {
     const struct slot *slot = run->slot;
 
     if (slot->cell.proc >= 0)
-        sampler_open(&run->sampler, slot->cell.proc);
+        sampler_open(run->sampler, slot->cell.proc);
     else
-        sampler_open_tree(&run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
+        sampler_open_tree(run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
     if (slot->cpu_stat < 0 && slot->cell.disowning < 0 && !run->grouped) {
         run->loses_children = true;
-        sampler_lose(&run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
+        sampler_lose(run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
     }
 }
 

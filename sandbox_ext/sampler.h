@@ -37,8 +37,8 @@ struct sampler {
     uint64_t reaped_us;   /* of orphans reaped when this sample began; set by the caller */
     uint64_t gone_cpu_us; /* last seen CPU time of processes that are gone */
     size_t runnable_count;
-    struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
     size_t seen_count;
+    struct sampled_task runnable[SAMPLER_MAX_RUNNABLE];
     struct sampled {
         pid_t pid;
         pid_t task; /* its figures are the process's: its own, or a thread's when the first has ended */

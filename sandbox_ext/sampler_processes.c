@@ -19,6 +19,9 @@
 #include "sampler_internal.h"
 #include "sys.h"
 
+/* The kernel's FIRST_PROCESS_ENTRY, the position of the first process in a /proc. */
+#define FIRST_PROCESS_POSITION 256
+
 /* The kernel's struct linux_dirent64. */
 struct directory_entry {
     uint64_t inode;
@@ -47,13 +50,13 @@ bool sampler_read_stat(const struct sampler *sampler, pid_t pid, pid_t task, str
     return sampler_read_task(sampler, pid, task, "stat", text, sizeof text) > 0 && proctext_stat(text, figures);
 }
 
-/* Calls `take` for each entry of a directory that is a number. Returns false when the directory could not be read to
- * its end. */
-static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+/* Calls `take` for each entry of a directory, from a position on, that is a number. Returns false when the directory
+ * could not be read to its end. */
+static bool each_number_from(int directory, off_t position, void (*take)(void *context, pid_t number), void *context) {
     _Alignas(8) char buffer[8192];
     long size;
 
-    if (lseek(directory, 0, SEEK_SET) < 0)
+    if (lseek(directory, position, SEEK_SET) < 0)
         return false;
     while ((size = syscall(SYS_getdents64, directory, buffer, sizeof buffer)) > 0)
         for (long at = 0; at < size;) {
@@ -64,6 +67,10 @@ static bool each_number(int directory, void (*take)(void *context, pid_t number)
                 take(context, atoi(entry->name));
         }
     return size == 0;
+}
+
+static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+    return each_number_from(directory, 0, take, context);
 }
 
 void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context) {
@@ -78,12 +85,27 @@ void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t ta
     close(tasks);
 }
 
-static void count_others(void *context, pid_t number) { *(unsigned *)context += number != 1; }
+struct crowd {
+    bool has_init;
+    bool has_others;
+};
 
+static void count(void *context, pid_t number) {
+    struct crowd *crowd = context;
+
+    crowd->has_init = crowd->has_init || number == 1;
+    crowd->has_others = crowd->has_others || number != 1;
+}
+
+/* The kernel lists its own files before the processes, and listing them takes longer than all else here. So we begin
+ * behind them. Processes are in the order of their numbers: if the list has process 1, it lacks none. */
 bool sampler_is_alone(int proc) {
-    unsigned others = 0;
+    struct crowd crowd = {false, false};
+    bool complete = each_number_from(proc, FIRST_PROCESS_POSITION, count, &crowd);
 
-    return each_number(proc, count_others, &others) && others == 0;
+    if (!crowd.has_init)
+        complete = each_number(proc, count, &crowd);
+    return complete && !crowd.has_others;
 }
 
 /* Calls `take` for each child of one task. */

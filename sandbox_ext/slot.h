@@ -6,6 +6,7 @@
 #include "cell.h"
 #include "cgroup_run.h"
 #include "hold.h"
+#include "sampler.h"
 #include "scratch.h"
 #include "stream.h"
 
@@ -30,6 +31,7 @@ struct slot {
     int cpu_stat;        /* of the group that counts us, our init and all runs, or -1 */
     uint64_t counted_us; /* by that group, for all runs so far */
     uint64_t busy_us;
+    struct sampler sampler; /* of the current run */
     char drain[STREAM_DRAIN_BYTES];
     struct bare_words words; /* of the current run, at weak */
 };
