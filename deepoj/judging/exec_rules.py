@@ -147,7 +147,7 @@ def program_limits(
 
 def for_answer(limits: RunLimits, answer_bytes: int) -> RunLimits:
     """Return the limits of a test with an answer of this size: a correct output must fit, also one with more blanks."""
-    return replace(limits, output_bytes=max(limits.output_bytes, 2 * answer_bytes))
+    return limits if 2 * answer_bytes <= limits.output_bytes else replace(limits, output_bytes=2 * answer_bytes)
 
 
 def heap_mb(language: Language, limits: RunLimits) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -52,6 +53,8 @@ class LinuxBox:
     _starting: trio.Lock = field(default_factory=trio.Lock)
     _restarts: deque[float] = field(default_factory=deque)
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+    #: empty memory files for the kept output of runs: see ``RunFiles``
+    _unwritten: list[int] = field(default_factory=list)
 
     @property
     def isolation(self) -> Isolation:
@@ -108,6 +111,8 @@ class LinuxBox:
         try:
             yield box
         finally:
+            for fd in box._unwritten:
+                os.close(fd)
             await box._launcher.close()
 
     async def run(self, spec: RunSpec) -> RunOutcome:
@@ -120,16 +125,26 @@ class LinuxBox:
           ValueError: the spec is invalid for every sandbox (a limit out of range, a file name with a slash, …).
         """
         serial = next(self._serials)
-        async with self._turns:
-            launcher = await self._alive()
-            slot = launcher.free.pop()
+        await self._take_turn()
+        try:
+            slot = (await self._alive()).free.pop()
             try:
-                with RunFiles(spec) as files:
+                with RunFiles(spec, unwritten=self._unwritten) as files:
                     answer = await talk.ask(slot, serial, spec, files)
-                    outcome = talk.outcome(answer, spec, files, self._isolation)
+                    return talk.outcome(answer, spec, files, self._isolation)
             finally:
                 slot.release()
-        return outcome
+        finally:
+            self._turns.release()
+
+    async def _take_turn(self) -> None:
+        """Acquire a turn. If one is free, other tasks do not run first, as they do in ``Semaphore.acquire``: a slot is
+        idle meanwhile, and the run itself lets them run."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._turns.acquire_nowait()
+        except trio.WouldBlock:
+            await self._turns.acquire()
 
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]

@@ -120,7 +120,7 @@ class QuietBox:
             outcome = await self._box.run(spec)
         finally:
             self._leave(turn)
-        return replace(outcome, alone=turn.alone)
+        return replace(outcome, alone=True) if turn.alone else outcome
 
     async def _wait(self, turn: _Turn, patience_s: float | None) -> None:
         self._waiting.append(turn)

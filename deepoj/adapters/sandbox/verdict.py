@@ -69,10 +69,12 @@ def is_unfit(step: str, error: int, spec: RunSpec) -> bool:
 
     If a program of the host cannot be executed (a missing interpreter), that is the host's fault.
     """
+    if step != "exec" or error in _HOST_IS_SHORT:
+        return False
     brought = {
         f"{PROGRAM_DIR}/{file.name}" if file.program else f"./{file.name}" for file in spec.files_in if file.executable
     }
-    return step == "exec" and error not in _HOST_IS_SHORT and spec.argv[0] in brought
+    return spec.argv[0] in brought
 
 
 #: the reason why we ended a run counts, even if dying moved another figure past its limit, too
