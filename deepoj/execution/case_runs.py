@@ -49,6 +49,20 @@ class CaseFinding:
     ruling: Ruling | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The end of the program on a test, before its output is decided about."""
+
+    case: Case
+    #: the test's, without the margin that the run had
+    limits: RunLimits
+    stdout: Path
+    #: with the margin
+    measured: RunOutcome
+    #: whether the run ended by itself close to its time limit
+    near: bool
+
+
 @dataclass(frozen=True, slots=True)
 class CaseRun:
     """One execution of the program on a test: its limits and its finding."""
@@ -107,6 +121,8 @@ class CaseRuns:
         self.run_s = 0.0
         self._under_way = 0
         self._began_s = 0.0
+        #: the run of every test, without the test's own files and limits
+        self._common_spec: RunSpec | None = None
         #: the problem's checker, once it has been needed
         self._checking: Checking | None = None
         #: the interactor or multipass validator, once it has been needed
@@ -119,9 +135,27 @@ class CaseRuns:
         checker = self._prepared.plan.checker
         return checker is not None and (checker.interactive or checker.multipass)
 
+    @property
+    def decides_in_sandbox(self) -> bool:
+        """Whether ``conclude`` runs a program of its own."""
+        return self._prepared.plan.checker is not None
+
     async def first(self, number: int) -> CaseRun | Infra:
-        """Run a test once. Other tests may run at the same time, unless ``one_at_a_time``."""
+        """Run a test once and decide about it."""
         return await self._run_case(number)
+
+    async def execute(self, number: int, *, alone_within_s: float | None = None) -> Execution:
+        """Run the program once on a test. Other tests may run at the same time. Not where ``one_at_a_time``."""
+        case, stdout = self._prepared.plan.cases[number], self._stdout(number)
+        limits, margin = self._limits_of(case), self._settings.borderline_percent
+        spec = self._spec(case, borderline.widened(limits, margin), stdout, alone_within_s=alone_within_s)
+        output_only = self._prepared.plan.output_only
+        with self._timed():
+            outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
+        self.isolation = min(self.isolation, outcome.isolation)
+        measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
+        near = borderline.is_near(measured, self._limits, margin)
+        return Execution(case=case, limits=limits, stdout=stdout, measured=measured, near=near)
 
     async def decide(self, number: int, first: CaseRun) -> CaseRun | Infra:
         """Run a test again if its first run was close to the limit.
@@ -151,36 +185,50 @@ class CaseRuns:
         return replace(second, borderline=both, total_wall_ms=wall_ms + second.total_wall_ms)
 
     async def _run_case(self, number: int, *, alone_within_s: float | None = None) -> CaseRun | Infra:
-        prepared, program = self._prepared, self._program
-        case = prepared.plan.cases[number]
-        stdout = self._stdout(number)
-        limits = self._limits
-        if case.answer is not None:
-            limits = exec_rules.for_answer(limits, prepared.path(case.answer).stat().st_size)
-        spec = exec_rules.run_spec(
-            program.language,
-            program.directory,
-            stdin=None if case.input is None else prepared.path(case.input),
-            stdout=stdout,
-            limits=limits,
-            toolchain=self._settings.toolchain,
-        )
-        argv = with_entry(spec.argv, program.language.source_name, program.entry)
-        extra = {base(name): FileIn(base(name), prepared.path(name)) for name in case.extra_files}
-        files = tuple(one for one in program.files if one.program or one.name not in extra)
-        spec = replace(
-            spec,
-            argv=(*argv, *case.args),
-            files_in=(*files, *extra.values()),
-            user_id=program.claim.user_id,
-            keep_stderr_bytes=max(spec.keep_stderr_bytes, self._keep_error_bytes or 0),
-        )
-        checker = prepared.plan.checker
+        checker = self._prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
-            return await self._interact(case, spec, checker)
-        wide = borderline.widened(limits, self._settings.borderline_percent)
-        spec = replace(spec, limits=wide, alone_within_s=alone_within_s)
-        return await self._run_alone(case, spec, stdout)
+            case = self._prepared.plan.cases[number]
+            return await self._interact(case, self._spec(case, self._limits_of(case), self._stdout(number)), checker)
+        return await self.conclude(await self.execute(number, alone_within_s=alone_within_s))
+
+    def _limits_of(self, case: Case) -> RunLimits:
+        if case.answer is None:
+            return self._limits
+        return exec_rules.for_answer(self._limits, self._prepared.path(case.answer).stat().st_size)
+
+    def _spec(self, case: Case, limits: RunLimits, stdout: Path, *, alone_within_s: float | None = None) -> RunSpec:
+        """Return the run of a test. All but the test's own is composed once."""
+        prepared, program = self._prepared, self._program
+        if self._common_spec is None:
+            spec = exec_rules.run_spec(
+                program.language,
+                program.directory,
+                stdin=None,
+                stdout=stdout,
+                limits=limits,
+                toolchain=self._settings.toolchain,
+            )
+            self._common_spec = replace(
+                spec,
+                argv=with_entry(spec.argv, program.language.source_name, program.entry),
+                files_in=program.files,
+                user_id=program.claim.user_id,
+                keep_stderr_bytes=max(spec.keep_stderr_bytes, self._keep_error_bytes or 0),
+            )
+        common = self._common_spec
+        extra = {base(name): FileIn(base(name), prepared.path(name)) for name in case.extra_files}
+        files = common.files_in
+        if extra:
+            files = (*(one for one in files if one.program or one.name not in extra), *extra.values())
+        return replace(
+            common,
+            argv=(*common.argv, *case.args),
+            limits=limits,
+            stdin=None if case.input is None else prepared.path(case.input),
+            stdout_to=stdout,
+            files_in=files,
+            alone_within_s=alone_within_s,
+        )
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -207,12 +255,9 @@ class CaseRuns:
 
     # -- without an interactor
 
-    async def _run_alone(self, case: Case, spec: RunSpec, stdout: Path) -> CaseRun | Infra:
-        output_only = self._prepared.plan.output_only
-        with self._timed():
-            outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
-        self.isolation = min(self.isolation, outcome.isolation)
-        measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
+    async def conclude(self, execution: Execution) -> CaseRun | Infra:
+        """Decide about the program's run and its output, and remove the output."""
+        case, stdout, measured = execution.case, execution.stdout, execution.measured
         if measured.sandbox_error is not None:
             return exec_rules.sandbox_trouble(f"test {case.name}", measured.sandbox_error)
         outcome = borderline.held_to(measured, self._limits)
@@ -228,9 +273,7 @@ class CaseRuns:
             await _with_files(_tidy, stdout, status, self._kept, file_bytes=outcome.stdout_len)
         if isinstance(finding, Infra):
             return finding
-        near = borderline.is_near(measured, self._limits, self._settings.borderline_percent)
-        limits = replace(spec.limits, cpu_ms=self._limits.cpu_ms)
-        return CaseRun(outcome, limits, finding, near=near, total_wall_ms=measured.wall_ms)
+        return CaseRun(outcome, execution.limits, finding, near=execution.near, total_wall_ms=measured.wall_ms)
 
     async def _take_output(self, case: Case, stdout: Path) -> RunOutcome:
         """Use the output submitted for a test in place of a run's output."""

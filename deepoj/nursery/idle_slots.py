@@ -26,7 +26,10 @@ class HelperSlots:
 
     async def with_helpers[T](self, work: Callable[[StartHelper], Awaitable[T]]) -> T:
         async def work_beside(start: Start) -> T:
-            def start_helper(helper: Callable[[], Awaitable[None]]) -> None:
+            def start_helper(helper: Callable[[], Awaitable[None]], *, in_idle_slot: bool = True) -> None:
+                if not in_idle_slot:
+                    start(helper)
+                    return
                 self._helpers += 1
                 start(self._in_slot, helper)
 

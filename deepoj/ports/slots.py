@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-#: starts a helper in an idle slot
-type StartHelper = Callable[[Callable[[], Awaitable[None]]], None]
+
+class StartHelper(Protocol):
+    """Starts a task of an attempt."""
+
+    def __call__(self, helper: Callable[[], Awaitable[None]], *, in_idle_slot: bool = True) -> None:
+        """Start a helper in an idle slot; or, without ``in_idle_slot``, a task that uses the attempt's own slot or
+        none."""
+        ...
 
 
 class IdleSlots(Protocol):

@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from deepoj.execution import runs_ahead
+from deepoj.execution.case_runs import CaseRun, CaseRuns, Execution
 from deepoj.judging.problem import Aggregate, Case, Checker, Group, Plan, Program, Protocol
 from deepoj.judging.reuse import Former
 from deepoj.nursery.idle_slots import HelperSlots
@@ -50,13 +51,16 @@ class IrregularBox(ScriptedBox):
 class Attempted:
     """A box, a problem of ``tests`` tests, and slots beside the attempt's own."""
 
-    def __init__(self, directory: Path, tests: int = 6, *, idle: int = 2, box: ScriptedBox | None = None) -> None:
+    def __init__(
+        self, directory: Path, tests: int = 6, *, idle: int = 2, box: ScriptedBox | None = None, ahead: bool = True
+    ) -> None:
         data, self.workspace = directory / "data", directory / "workspace"
         data.mkdir(parents=True)
         self.box = box or ScriptedBox()
         self.data = PlainTestData(data, [(b"%d 0\n" % number, b"%d\n" % number) for number in range(tests)])
         self.idle = idle
         self.slots = HelperSlots(lambda: self.idle)
+        self._ahead = ahead
         self.settings = judge_settings()
         self.seen: list[str] = []
 
@@ -69,7 +73,8 @@ class Attempted:
         self.data.package = replace(self.data.package, plan=plan)
 
     async def judge(self, former: Former | None = None, *, compare: str = "lines") -> Report | Infra:
-        context = replace(attempt_context(self.box, self.workspace, self.settings), idle_slots=self.slots)
+        idle_slots = self.slots if self._ahead else None
+        context = replace(attempt_context(self.box, self.workspace, self.settings), idle_slots=idle_slots)
         claim = a_claim()
         claim = replace(claim, problem=replace(claim.problem, compare=compare))
         with trio.fail_after(60):
@@ -151,6 +156,48 @@ async def test_a_helper_ends_after_its_test_when_a_job_needs_the_slot(tmp_path: 
     assert attempted.seen == [str(number) for number in range(1, 10)]
 
 
+async def test_the_next_test_runs_while_an_output_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each but the last output is compared only once the next run has begun."""
+    attempted = Attempted(tmp_path, 4, idle=0)
+    conclude = CaseRuns.conclude
+
+    async def conclude_late(runs: CaseRuns, execution: Execution) -> CaseRun | Infra:
+        while len(attempted.box.runs()) <= int(execution.case.name) < 4:
+            await trio.lowlevel.checkpoint()
+        return await conclude(runs, execution)
+
+    monkeypatch.setattr(CaseRuns, "conclude", conclude_late)
+    report = await attempted.judge()
+    assert isinstance(report, Report), report
+    assert attempted.seen == ["1", "2", "3", "4"]
+    attempted.assert_nothing_left()
+
+
+async def test_a_run_ahead_in_the_own_slot_is_cut_when_its_group_ends(tmp_path: Path) -> None:
+    """The second test ends its group while the third, which never ends, runs. The next group needs the slot."""
+
+    class Endless(ScriptedBox):
+        async def run(self, spec: RunSpec) -> RunOutcome:
+            if spec.stdin is not None and spec.stdin.name == "3.in":
+                await self.wait_running(99)
+            return await super().run(spec)
+
+    attempted = Attempted(tmp_path, 6, idle=0, box=Endless())
+    groups = (
+        Group(name="", parent=None),
+        Group(name="a", judge_all=False),
+        Group(name="b", judge_all=False),
+    )
+    cases = tuple(replace(case, group="ab"[number // 4]) for number, case in enumerate(attempted.plan.cases))
+    attempted.plan = replace(attempted.plan, cases=cases, groups=groups)
+    replies = [[ended(number, right=number != 1)] for number in range(6)]
+    attempted.box.on(Policy.RUN, b"main", Replies(*replies))
+    report = await attempted.judge()
+    assert isinstance(report, Report), report
+    assert attempted.seen == ["1", "2", "5", "6"]
+    attempted.assert_nothing_left()
+
+
 async def test_a_slot_that_becomes_idle_is_used(tmp_path: Path) -> None:
     attempted = Attempted(tmp_path, 9, idle=0)
 
@@ -191,9 +238,9 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
     failing = dice.choice([0.0, 0.1, 0.4])
     replies = [_random_runs(dice, number, failing) for number in range(tests)]
     reports = []
-    for idle in (0, 1, 3):
+    for idle, ahead in ((0, False), (0, True), (1, True), (3, True)):
         box = IrregularBox(seed)
-        attempted = Attempted(tmp_path / str(idle), tests, idle=idle, box=box)
+        attempted = Attempted(tmp_path / f"{idle} {ahead}", tests, idle=idle, box=box, ahead=ahead)
         cases = attempted.plan.cases
         grouped = tuple(
             replace(case, group=names[number * 3 // tests], score=1.0 if scored else None)
@@ -208,8 +255,7 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
         attempted.assert_nothing_left()
         assert box.most <= 1 + idle
         reports.append(replace(report, stages=Stages()))
-    assert reports[1] == reports[0]
-    assert reports[2] == reports[0]
+    assert all(report == reports[0] for report in reports)
 
 
 def _random_runs(dice: random.Random, number: int, failing: float) -> list[RunOutcome]:
@@ -301,8 +347,9 @@ async def test_results_that_wait_for_their_turn_are_bounded(tmp_path: Path) -> N
     async with trio.open_nursery() as nursery:
         nursery.start_soon(attempted.judge)
         with trio.fail_after(60):
-            while attempted.slots.spare() < 1 or len(box.runs()) < runs_ahead.AHEAD:
+            while len(box.runs()) < runs_ahead.AHEAD:
                 await trio.sleep(0.001)
+            await trio.testing.wait_all_tasks_blocked(0.01)
         assert len(box.runs()) == runs_ahead.AHEAD
         release.set()
     assert len(attempted.seen) == runs_ahead.AHEAD + 20

@@ -202,7 +202,12 @@ async def measure(cfg: Config, scratch: Path, counts: tuple[int, int], quiet: bo
         try:
             made = [header for header in HEADERS if await compiler.precompile(LANGUAGE, header)]
             context = AttemptContext(
-                box=box, compiler=compiler, workdir=scratch / "attempts", settings=_patient(cfg), metrics=metrics
+                box=box,
+                compiler=compiler,
+                workdir=scratch / "attempts",
+                settings=_patient(cfg),
+                metrics=metrics,
+                idle_slots=HelperSlots(lambda: 0),
             )
             place = _JudgePlace(context, box.launcher_pid, scratch)
             pairs = {name: JudgeTimes() for name in ("compile", "cached", "fresh_iostream", "fresh_all")}
