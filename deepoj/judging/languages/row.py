@@ -57,6 +57,8 @@ class Language:
     source_name: str
     #: None: no compilation
     compile: tuple[str, ...] | None
+    #: a command of the same messages that people are shown instead, where ``compile`` is a program of ours
+    compile_shown: tuple[str, ...] = ()
     #: the file that compiling leaves and running needs; empty: the source itself runs
     artifact: str = ""
     run: tuple[str, ...]
@@ -114,7 +116,7 @@ class Language:
     @property
     def compile_line(self) -> str:
         """The compile command with the tools' short names, for people; empty if there is none."""
-        return "" if self.compile is None else _for_people(self.compile)
+        return "" if self.compile is None else _for_people(self.compile_shown or self.compile)
 
     @property
     def run_line(self) -> str:
