@@ -27,7 +27,7 @@ from deepoj.judging.exec_rules import MIB, archive_file, compile_sentence, compi
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.sources import scratch_names, with_sources
 from deepoj.ports.sandbox import Box
-from deepoj.wiring.settings import judging, rates
+from deepoj.wiring.settings import judging, rates, toolchain_dir
 from deepoj.words.exits import CHECK_FAILED, GOOD, CheckFailed
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import PROGRAM_DIR, FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
@@ -237,7 +237,8 @@ async def _in_box(cfg: Config, spec: RunSpec) -> RunOutcome:
 async def _compile_in_box(cfg: Config, language: Language, source: Path, spec: RunSpec) -> RunOutcome:
     judge_settings = judging(cfg)
     async with _box(cfg) as box:
-        archive = await ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=judge_settings).get(language)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=toolchain_dir(cfg), settings=judge_settings)
+        archive = await toolchain_cache.get(language)
         if isinstance(archive, Infra):
             raise CheckFailed(f"{archive.message}.")
         archives = () if archive is None or language.archive is None else (archive_file(language.archive, archive),)

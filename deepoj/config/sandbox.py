@@ -59,6 +59,11 @@ class CompileSection(Section):
         True,
         doc="Precompile common C++ headers at the start, which speeds up C++ compilations; off saves disk space.",
     )
+    archives_at_start: bool = key(
+        True,
+        doc="After the start, build the library that Go compilations need; off leaves it to the first Go submission,"
+        " which then waits for 20 seconds of CPU.",
+    )
 
 
 class RunnerSection(Section):

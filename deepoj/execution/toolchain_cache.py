@@ -1,7 +1,8 @@
 """Toolchain archives: files that compiling a language needs besides the toolchain's packages (Go: its library).
 
-An archive is built in the sandbox, by the toolchain alone, when it is needed for the first time. It is kept under
-``<cache_dir>/<key>-<digest of the command and the tool>``. Compilations that need it meanwhile wait.
+An archive is built in the sandbox, by the toolchain alone, after a start of the node (``nursery.toolchains``) or when
+it is needed for the first time. It is kept under ``<cache_dir>/<key>-<digest of the command and the tool>``.
+Compilations that need it meanwhile wait.
 
 What if we die here? An archive appears by a rename, completely or not at all; the next compilation that needs it
 builds it. Two nodes on one workspace may both build it: the later one replaces the other's by an equal one.
@@ -14,6 +15,7 @@ import json
 import secrets
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,9 +23,10 @@ import trio
 
 from deepoj.judging import exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.languages import Language, ToolchainArchive
+from deepoj.judging.languages import LANGUAGES, Language, ToolchainArchive
 from deepoj.judging.text import visible
 from deepoj.ports.sandbox import Box
+from deepoj.words.errors import BoxBroken
 from deepoj.words.results import Infra
 
 #: age at which an archive is removed: its toolchain is gone
@@ -49,13 +52,34 @@ class ToolchainCache:
         archive = language.archive
         if archive is None:
             return None
-        path = await trio.to_thread.run_sync(_place, self.cache_dir, language, archive, self.settings)
+        path = await trio.to_thread.run_sync(archive_path, self.cache_dir, language, archive, self.settings)
         async with self._making[path.name]:
             if not await trio.Path(path).is_file():
                 trouble = await self._make(language, archive, path)
                 if trouble is not None:
                     return trouble
         return path
+
+    async def missing(self, keys: Iterable[str]) -> list[str]:
+        """Return those of the languages that need an archive that is not built yet."""
+        found = []
+        for key in keys:
+            archive = LANGUAGES[key].archive if key in LANGUAGES else None
+            if archive is not None:
+                path = await trio.to_thread.run_sync(
+                    archive_path, self.cache_dir, LANGUAGES[key], archive, self.settings
+                )
+                if not await trio.Path(path).is_file():
+                    found.append(key)
+        return found
+
+    async def build(self, key: str) -> str:
+        """Build the language's archive, unless it is there. Return why that failed; empty if it did not."""
+        try:
+            made = await self.get(LANGUAGES[key])
+        except (BoxBroken, OSError) as error:
+            return str(error)
+        return made.message if isinstance(made, Infra) else ""
 
     async def _make(self, language: Language, archive: ToolchainArchive, path: Path) -> Infra | None:
         made = path.with_name(f"{path.name}.{secrets.token_hex(8)}")  # another node may be building it, too
@@ -73,8 +97,9 @@ class ToolchainCache:
         )
 
 
-def _place(cache_dir: Path, language: Language, archive: ToolchainArchive, settings: JudgeSettings) -> Path:
-    """Return the archive's path, whose name is a digest of all that decides it: a tool by path, size and mtime."""
+def archive_path(cache_dir: Path, language: Language, archive: ToolchainArchive, settings: JudgeSettings) -> Path:
+    """Return the archive's path, whose name is a digest of all that decides it: a tool by path, size and mtime.
+    Blocking."""
     tool = Path(language.tool(settings.toolchain)).resolve()
     stat = tool.stat() if tool.exists() else None
     made_by = [str(tool), *((stat.st_size, stat.st_mtime_ns) if stat else ())]

@@ -26,11 +26,12 @@ from deepoj.config.draft import ConfigError
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
 from deepoj.execution.canary import judge_canaries
+from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
-from deepoj.judging.languages import LANGUAGES, Toolchain
+from deepoj.judging.languages import LANGUAGES, Language, Toolchain
 from deepoj.operate.verify.deployment import api_of
 from deepoj.packages.statements import pandoc
-from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain
+from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain, toolchain_dir
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.sandbox import Isolation
 
@@ -197,7 +198,7 @@ def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
             continue
         found = version(language, tools)
         if found:
-            yield Finding(language.key, "ok", found)
+            yield Finding(language.key, "ok", f"{found}{_archive_state(cfg, language)}")
             continue
         tool = language.tool(tools)
         is_there = os.access(tool, os.X_OK)
@@ -211,6 +212,17 @@ def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
             yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
     yield _testlib()
     yield _pandoc()
+
+
+def _archive_state(cfg: Config, language: Language) -> str:
+    """Return whether the language's toolchain archive is built, after a semicolon; empty if it needs none."""
+    if language.archive is None:
+        return ""
+    path = archive_path(toolchain_dir(cfg), language, language.archive, judging(cfg))
+    if path.is_file():
+        return "; its library is built"
+    when = "after its start" if cfg.compile.archives_at_start else "for the first submission in it"
+    return f"; its library is not built yet: a node builds it {when}"
 
 
 def _testlib() -> Finding:

@@ -45,6 +45,11 @@ def toolchain(cfg: Config) -> Toolchain:
     return Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors)
 
 
+def toolchain_dir(cfg: Config) -> Path:
+    """Return the directory of the toolchain archives."""
+    return cfg.workspace / "kits"
+
+
 def headers_dir(cfg: Config) -> Path | None:
     """Return the directory of precompiled headers; None: they are disabled."""
     return cfg.workspace / "headers" if cfg.compile.precompiled_headers else None

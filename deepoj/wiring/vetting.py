@@ -80,7 +80,7 @@ def _own_box(cfg: Config, metrics: observe.Metrics) -> Bench:
             except (StartRefused, BoxBroken) as refused:
                 compiler: Compiler | str = str(refused)
             else:
-                toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=options)
+                toolchain_cache = ToolchainCache(box=box, cache_dir=settings.toolchain_dir(cfg), settings=options)
                 compiler = Compiler(box, settings=options, metrics=metrics, toolchain_cache=toolchain_cache)
             yield compiler
 

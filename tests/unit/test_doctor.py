@@ -21,6 +21,7 @@ from deepoj.cli import run
 from deepoj.cli.common import settings
 from deepoj.config.model import Config
 from deepoj.config.roles import Role
+from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES
 from deepoj.operate import doctor
@@ -28,6 +29,7 @@ from deepoj.operate.doctor import Finding
 from deepoj.packages.statements import pandoc
 from deepoj.web.assets import MISSING, STATIC, Assets
 from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
+from deepoj.wiring.settings import judging, toolchain_dir
 from deepoj.words.sandbox import Isolation
 
 #: the real one, which the tests replace
@@ -97,6 +99,32 @@ def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> N
     assert "g++" in found["cpp17"][1]
     assert found["python3"][1].startswith("Python 3.")
     assert found["embedded PostgreSQL"][0] == found["embedded Valkey"][0] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("at_start", "says"),
+    [
+        ("true", "; its library is not built yet: a node builds it after its start"),
+        ("false", "; its library is not built yet: a node builds it for the first submission in it"),
+    ],
+)
+def test_doctor_tells_whether_the_library_of_go_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_start: str, says: str
+) -> None:
+    monkeypatch.setattr(doctor, "version", lambda *_: "9.9")
+    monkeypatch.setenv("DEEPOJ_COMPILE_ARCHIVES_AT_START", at_start)
+    cfg = settings({"worker.workspace": str(tmp_path)})
+
+    def told() -> str:
+        return next(finding.detail for finding in doctor.tool_findings(cfg, ()) if finding.what == "go")
+
+    assert told() == f"9.9{says}"
+    go = LANGUAGES["go"]
+    assert go.archive is not None
+    path = archive_path(toolchain_dir(cfg), go, go.archive, judging(cfg))
+    path.parent.mkdir()
+    path.touch()
+    assert told() == "9.9; its library is built"
 
 
 def test_canaries_are_judged_where_the_sandbox_works(

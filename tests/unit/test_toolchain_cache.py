@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
+from structlog.testing import capture_logs
 
 from deepoj.execution.toolchain_cache import FORGOTTEN_S, ToolchainCache
 from deepoj.judging.languages import LANGUAGES
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Leases
+from deepoj.nursery.toolchains import MakeToolchainArchives
+from deepoj.words.errors import BoxBroken
 from deepoj.words.results import Infra
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
-from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
+from tests.unit.makers import a_claim
 
 GO = LANGUAGES["go"]
 
@@ -95,3 +102,50 @@ async def test_toolchain_archive_of_a_removed_toolchain_is_deleted(toolchain_cac
 
     assert isinstance(made, Path)
     assert {path.name for path in toolchain_cache.cache_dir.iterdir()} == {made.name, "go-new", "other-old"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "event"),
+    [
+        (outcome(), "toolchain_archive_ready"),
+        (outcome(RunVerdict.RE, exit_code=1, files_out=()), "toolchain_archive_refused"),
+        (BoxBroken("the launcher has ended"), "toolchain_archive_refused"),
+    ],
+)
+async def test_archives_of_languages_of_the_node_are_made_once_its_gate_is_open(
+    box: ScriptedBox, toolchain_cache: ToolchainCache, reply: Reply, event: str
+) -> None:
+    box.on(Policy.COMPILE, b"", reply)
+    gate, leases = Gate(is_open=False), Leases(60.0, 2)
+    child = MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=["cpp17", "go", "text"])
+
+    with capture_logs() as logs:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child.make_missing)
+            await trio.testing.wait_all_tasks_blocked()
+            assert box.specs == []
+            gate.open()
+
+    assert len(box.specs) == 1
+    assert [(line["event"], line["language"]) for line in logs] == [(event, "go")]
+    assert leases.free == 2
+
+
+async def test_an_archive_is_made_with_a_slot_that_is_free(
+    autojump_clock: object, box: ScriptedBox, toolchain_cache: ToolchainCache
+) -> None:
+    leases = Leases(60.0, 2)
+    child = MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=Gate(), languages=["go"])
+    held = [leases.add(a_claim(str(number)), 0.0) for number in range(2)]
+    box.hold()
+
+    async with trio.open_nursery() as nursery:
+        await nursery.start(child)
+        await trio.sleep(3600)
+        assert box.specs == []
+        leases.drop(held[0])
+        await box.wait_running(1)
+        assert leases.free == 0
+        nursery.cancel_scope.cancel()
+
+    assert leases.free == 1

@@ -32,7 +32,7 @@ from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
 from deepoj.operate.problem_verify.unpacked import LocalPackage, unpacked
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import programs_of, vetted
-from deepoj.wiring.settings import judging, metrics_of, rates, unzipping
+from deepoj.wiring.settings import judging, metrics_of, rates, toolchain_dir, unzipping
 from deepoj.words.errors import StartRefused
 from deepoj.words.exits import USAGE
 from deepoj.words.problems import Problem
@@ -99,7 +99,7 @@ async def verify_package(
         there = await trio.to_thread.run_sync(find)
         # each submission requests the checker again
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
-        toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=knobs)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=toolchain_dir(cfg), settings=knobs)
         compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
         context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
         parallel = cfg.worker.parallel_tests

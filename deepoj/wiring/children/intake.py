@@ -1,5 +1,6 @@
-"""The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, precompiling
-headers, the consumer, taking custom runs, judging for verifications, previews and reruns."""
+"""The children of the ``intake`` nursery, which let new work in: metrics ports, the API, the canaries, building
+precompiled headers and toolchain archives, the consumer, taking custom runs, judging for verifications, previews and
+reruns."""
 
 from __future__ import annotations
 
@@ -62,6 +63,8 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
     children = [Child(name=CANARY, run=canaries)]
     if jobs.headers is not None:
         children.append(Child(name="headers", run=Precompile(jobs.headers)))
+    if cfg.compile.archives_at_start:
+        children.append(Child(name="toolchains", run=jobs.toolchains))
     if Role.CONSUMER in cfg.roles:
         consume = loops.Consume(
             stream=parts.adapters.stream,

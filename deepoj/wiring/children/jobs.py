@@ -22,6 +22,7 @@ from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.scopes import NodeTasks
+from deepoj.nursery.toolchains import MakeToolchainArchives
 from deepoj.nursery.tree import LeasedWork
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.packages.examples import example_job
@@ -80,6 +81,8 @@ class JobParts:
     tasks: NodeTasks
     #: precompiled headers; None where they are disabled
     headers: HeaderCache | None
+    #: builds toolchain archives after the start
+    toolchains: MakeToolchainArchives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +156,7 @@ def job_parts(
         return None
     headers = _headers(cfg, box, metrics)
     options = settings.judging(cfg)
-    toolchain_cache = ToolchainCache(box=box, cache_dir=cfg.workspace / "kits", settings=options)
+    toolchain_cache = ToolchainCache(box=box, cache_dir=settings.toolchain_dir(cfg), settings=options)
     compiler = Compiler(
         box,
         settings=options,
@@ -250,6 +253,7 @@ def job_parts(
         work=work,
         tasks=tasks,
         headers=headers,
+        toolchains=MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=languages),
     )
 
 
