@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +119,8 @@ class Reading:
     is_whole: bool
     #: whether an account, whose rights may have changed, may still read it so
     is_allowed: Callable[[User], bool]
+    #: whether a reader who is not the author is still in the team that sent it. Raises StoreUnavailable
+    is_in_team: Callable[[], Awaitable[bool]]
 
 
 async def readable(context: ApiContext, user: User, submission: Submission | None) -> Reading:
@@ -135,12 +137,22 @@ async def readable(context: ApiContext, user: User, submission: Submission | Non
         return may(account, Right.READ_RESULTS, created_by)
 
     if reads_whole(user):
-        return Reading(submission, is_whole=True, is_allowed=reads_whole)
-    if submission.user_id != user.id:
-        place = await context.contests.place_of(submission.job_id)
-        if place is None or await context.contests.team_of(place.contest_id, user.id) != place.team_id:
-            raise Refused(ApiError.NOT_YOURS)
-    return Reading(submission_for(submission, is_whole=False), is_whole=False, is_allowed=lambda _user: True)
+        return Reading(submission, is_whole=True, is_allowed=reads_whole, is_in_team=_always)
+    shown = submission_for(submission, is_whole=False)
+    if submission.user_id == user.id:
+        return Reading(shown, is_whole=False, is_allowed=lambda _user: True, is_in_team=_always)
+    place = await context.contests.place_of(submission.job_id)
+
+    async def is_in_team() -> bool:
+        return place is not None and await context.contests.team_of(place.contest_id, user.id) == place.team_id
+
+    if not await is_in_team():
+        raise Refused(ApiError.NOT_YOURS)
+    return Reading(shown, is_whole=False, is_allowed=lambda _user: True, is_in_team=is_in_team)
+
+
+async def _always() -> bool:
+    return True
 
 
 async def reads_all_of(problems: Problems, user: User, problem_id: int | None) -> bool:

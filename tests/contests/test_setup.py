@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 import trio
 
+from deepoj.api.live import events
 from deepoj.words.contests import Contest, ContestRefusal
 from deepoj.words.results import Verdict
+from tests.api.house import client, served
+from tests.api.sse import streaming
 from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
+from tests.contract.labs import claim
 
 __all__ = ["scene"]
 
@@ -138,6 +142,34 @@ async def test_practice_begins_when_the_board_shows_all_and_is_on_no_board(scene
     scene.lab.sql("UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}' WHERE contest_id IS NULL")
     assert scene.lab.sql("SELECT last FROM contest_counters") == last
     assert await scene.done("jury", "GET", "/finals/scoreboard") == board
+
+
+async def test_the_stream_of_a_submission_ends_for_an_account_that_has_left_its_team(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "RECHECK_S", 0.0)
+    await opened(scene)
+    listed = {"format": "csv", "text": "id,name,accounts\n1,Owls,owl;member\n2,Larks,lark\n"}
+    await scene.done("jury", "POST", "/finals/teams", listed)
+    sent = {"problem": "A", "language": "cpp17", "code": "1"}
+    job_id = (await scene.done("owl", "POST", "/finals/submit", sent))["job_id"]
+    path = f"/api/v1/status/{job_id}/events"
+    async with (
+        served(scene.home) as (url, _),
+        client(url) as http,
+        streaming(http, path, scene.tokens["member"]) as left,
+        streaming(http, path, scene.tokens["owl"]) as kept,
+    ):
+        await left.next()
+        await kept.next()
+        moved = {"format": "csv", "text": "id,name,accounts\n1,Owls,owl\n2,Larks,lark;member\n"}
+        await scene.done("jury", "POST", "/finals/teams", moved)
+        await claim(scene.lab, job_id)
+        scene.home.context.live.notify(job_id)
+        assert await left.next() is None
+        assert (await kept.next()) is not None
+    answer = await scene.home.ask("GET", path, token=scene.tokens["member"])
+    assert answer.status_code == 403
 
 
 async def test_a_team_reads_the_statement_of_a_draft_after_the_start(scene: Scene) -> None:

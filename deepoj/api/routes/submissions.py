@@ -144,7 +144,11 @@ class SubmissionRoutes:
             word=status_word_of,
             waiting=lambda: None if pressure.outage is None else delay,
         )
-        recheck = self._auth.recheck(reading.is_allowed)
+        token_holds = self._auth.recheck(reading.is_allowed)
+
+        async def recheck() -> bool:
+            return await token_holds() and await reading.is_in_team()
+
         return self._context.live.answer(user.id, submission.job_id, feed, recheck)
 
     @route(

@@ -145,7 +145,7 @@ class SubmissionPages:
             )
 
         async def remains() -> bool:
-            return await self._visitors.remains(visitor, reading.is_allowed)
+            return await self._visitors.remains(visitor, reading.is_allowed) and await reading.is_in_team()
 
         def is_queue_away() -> bool:
             return self._context.pressure.outage is not None
