@@ -99,7 +99,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         OwnDataPages(context, app.auth, app.limits, visitors, pages, account=account),
         ManageStatementPages(context, visitors, pages),
         PreviewPages(context, visitors, pages),
-        RerunPages(context, visitors, pages),
+        RerunPages(context, pages),
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),

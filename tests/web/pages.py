@@ -104,6 +104,7 @@ PAGES: tuple[Shown, ...] = (
 #: pages that are not shown by themselves: streams, files, what leads elsewhere, what this site has none of
 NOT_SHOWN = (
     "/submissions/{job}/events",
+    "/submissions/{job}/reruns",
     "/submissions/{job}/reruns/{rerun}/{kept}",
     "/playground/{run}/events",
     "/problems/{problem}/run",
@@ -210,6 +211,7 @@ RIGHTS: tuple[Right, ...] = (
         roles=(303, 403, 303, 403),
         fields={"test": "secret/1"},
     ),
+    Right(method="GET", path="/submissions/{job}/reruns", statuses=(LOGIN, 303, 403, 303), roles=(303, 403, 303, 403)),
     Right(
         method="GET",
         path="/submissions/{job}/reruns/{rerun}",

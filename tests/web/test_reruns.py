@@ -129,6 +129,16 @@ async def test_the_bound_of_an_account_is_answered_429(scene: Scene) -> None:
         assert answer.status_code == (202 if number < MAX_UNFINISHED else 429)
 
 
+async def test_a_refusal_is_said_on_the_page_of_the_submission(scene: Scene) -> None:
+    for number in range(MAX_UNFINISHED):
+        assert (await scene.visit.post(scene.path, {"test": f"secret/{number}"})).status == 303
+    page = await scene.visit.post(scene.path, {"test": "1"})
+    assert page.status == 429
+    assert "wait for one of them" in page.text
+    assert 'name="test" value="1"' in page.text, "the form is still there"
+    assert (await scene.visit.get(scene.path)).location == f"/submissions/{scene.job_id}"
+
+
 def test_the_difference_begins_before_the_first_line_that_differs() -> None:
     same = "".join(f"{number}\n" for number in range(500)).encode()
     lines = difference(outcome(same + b"a\n", same + b"b\n"))

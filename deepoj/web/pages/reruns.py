@@ -12,10 +12,10 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rerunning import Rerunning, judged_test
 from deepoj.api.rights import Right
 from deepoj.judging.languages import LANGUAGES
-from deepoj.web import forms, reruns, sentences
+from deepoj.web import reruns, sentences
 from deepoj.web.page import needs, page
-from deepoj.web.render import Pages, gettext_of, redirect
-from deepoj.web.visitor import Visitor, Visitors
+from deepoj.web.render import Pages, gettext_of
+from deepoj.web.visitor import Visitor
 from deepoj.words.reruns import Rerun, RerunFile
 from deepoj.words.submissions import Submission
 
@@ -23,19 +23,11 @@ _READ = needs(Right.READ_RESULTS)
 
 
 class RerunPages:
-    """``/submissions/{job_id}/reruns``, ``…/{rerun_id}`` and the files ``…/{rerun_id}/{name}``."""
+    """``/submissions/{job_id}/reruns/{rerun_id}`` and the files ``…/{name}``. ``SubmissionPages`` takes them."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._context, self._visitors, self._pages = context, visitors, pages
+    def __init__(self, context: ApiContext, pages: Pages) -> None:
+        self._context, self._pages = context, pages
         self._rerunning = Rerunning(context)
-
-    @page("POST", "/submissions/<job_id>/reruns", access=_READ)
-    async def ask(self, visitor: Visitor, job_id: str) -> Response:
-        """Run a test again; its page shows what the program prints."""
-        submission = await self._rerunning.submission(visitor.member, job_id)
-        form = await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
-        rerun = await self._rerunning.ask(submission, form.get("test"), visitor.member)
-        return redirect(f"/submissions/{submission.job_id}/reruns/{rerun.id}")
 
     @page("GET", "/submissions/<job_id>/reruns/<rerun_id>", access=_READ)
     async def shown(self, visitor: Visitor, job_id: str, rerun_id: str) -> Response:

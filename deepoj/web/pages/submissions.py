@@ -9,10 +9,13 @@ from typing import Any
 from quart import Response, request
 
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import Refused
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number
 from deepoj.api.live.jobs import JobFeed
 from deepoj.api.redact import item_for
+from deepoj.api.rerunning import Rerunning
+from deepoj.api.rights import Right
 from deepoj.api.submitting import (
     MOST_BEFORE,
     Reading,
@@ -26,10 +29,10 @@ from deepoj.api.submitting import (
 )
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import language_of
-from deepoj.web import sentences
+from deepoj.web import forms, sentences
 from deepoj.web.live import PieceFeed, SoFar
-from deepoj.web.page import MEMBER, page
-from deepoj.web.render import Pages, gettext_of
+from deepoj.web.page import MEMBER, needs, page
+from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ContestPlace
 from deepoj.words.jobs import State
@@ -46,11 +49,11 @@ _PLACE = re.compile(r"[0-9]{1,16}-[0-9]{1,18}")
 
 
 class SubmissionPages:
-    """``/submissions``, ``/submissions/{job_id}`` and its ``/events``."""
+    """``/submissions``, ``/submissions/{job_id}``, its ``/events``, and the form that runs one of its tests again."""
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
-        self._steps = context.settings.hidden_steps
+        self._steps, self._rerunning = context.settings.hidden_steps, Rerunning(context)
 
     @page("GET", "/submissions", access=MEMBER)
     async def submissions(self, visitor: Visitor) -> Response:
@@ -88,36 +91,23 @@ class SubmissionPages:
     @page("GET", "/submissions/<job_id>", access=MEMBER)
     async def submission(self, visitor: Visitor, job_id: str) -> Response:
         """Show a submission; its tests appear as they end."""
-        reading, problem, place = await self._read(visitor, job_id)
-        submission = reading.submission
-        body = status_body(submission, is_whole=reading.is_whole, steps=self._steps)
-        is_over = body["data"] is not None or submission.state.value in ("done", "dead")
-        is_own = submission.user_id == visitor.member.id
-        author = None if is_own else await self._context.accounts.account(submission.user_id)
-        is_erased = not is_own and author is None and not submission.code and not submission.beside
-        practice_path = f"/problems/{submission.problem_id}"
-        judgings = []
-        if submission.judging > 1:
-            found = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
-            judgings = [one for one in found if reading.is_whole or not one.is_withheld]
-        return self._pages.html(
-            "submission.html",
-            visitor,
-            submission=submission,
-            place=place,
-            problem_path=practice_path if place is None else f"/contests/{place.key}/problems/{place.label}",
-            author="" if author is None else author.user.username,
-            is_whole=reading.is_whole,
-            language=LANGUAGES.get(submission.language),
-            is_over=is_over,
-            judgings=judgings,
-            source=[] if is_erased else source_of(submission),
-            **(
-                result_values(visitor, problem, body, is_whole=reading.is_whole)
-                if is_over
-                else _progress_values(await self._waiting(submission, body["status"]), problem)
-            ),
-        )
+        return await self._page(visitor, job_id)
+
+    @page("POST", "/submissions/<job_id>/reruns", access=needs(Right.READ_RESULTS))
+    async def run_again(self, visitor: Visitor, job_id: str) -> Response:
+        """Run a test again; its page shows what the program prints. A refusal is said on the submission's page."""
+        submission = await self._rerunning.submission(visitor.member, job_id)
+        form = await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
+        try:
+            rerun = await self._rerunning.ask(submission, form.get("test"), visitor.member)
+        except Refused as refused:
+            return await self._page(visitor, job_id, refused)
+        return redirect(f"/submissions/{submission.job_id}/reruns/{rerun.id}")
+
+    @page("GET", "/submissions/<job_id>/reruns", access=MEMBER)
+    async def after_rerun(self, visitor: Visitor, job_id: str) -> Response:
+        """Lead to the submission: the choice of a language leads to the path of the form before."""
+        return redirect(f"/submissions/{(await self._read(visitor, job_id))[0].submission.job_id}")
 
     @page("GET", "/submissions/<job_id>/events", access=MEMBER)
     async def events(self, visitor: Visitor, job_id: str) -> Response:
@@ -169,6 +159,40 @@ class SubmissionPages:
             is_queue_away=is_queue_away,
         )
         return self._context.live.answer(visitor.member.id, submission.job_id, pieces, remains)
+
+    async def _page(self, visitor: Visitor, job_id: str, refused: Refused | None = None) -> Response:
+        """Return the page of a submission. ``refused``: why a rerun of one of its tests was."""
+        reading, problem, place = await self._read(visitor, job_id)
+        submission = reading.submission
+        body = status_body(submission, is_whole=reading.is_whole, steps=self._steps)
+        is_over = body["data"] is not None or submission.state.value in ("done", "dead")
+        is_own = submission.user_id == visitor.member.id
+        author = None if is_own else await self._context.accounts.account(submission.user_id)
+        is_erased = not is_own and author is None and not submission.code and not submission.beside
+        practice_path = f"/problems/{submission.problem_id}"
+        judgings = []
+        if submission.judging > 1:
+            found = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
+            judgings = [one for one in found if reading.is_whole or not one.is_withheld]
+        return self._pages.html_with_refusal(
+            "submission.html",
+            visitor,
+            refused,
+            submission=submission,
+            place=place,
+            problem_path=practice_path if place is None else f"/contests/{place.key}/problems/{place.label}",
+            author="" if author is None else author.user.username,
+            is_whole=reading.is_whole,
+            language=LANGUAGES.get(submission.language),
+            is_over=is_over,
+            judgings=judgings,
+            source=[] if is_erased else source_of(submission),
+            **(
+                result_values(visitor, problem, body, is_whole=reading.is_whole)
+                if is_over
+                else _progress_values(await self._waiting(submission, body["status"]), problem)
+            ),
+        )
 
     async def _waiting(self, submission: Submission, status: str) -> SoFar:
         """Return what a page shows first of an unfinished submission."""
