@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from collections.abc import Sequence
 
+from markupsafe import escape
 from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
@@ -22,7 +25,11 @@ _PDF_POLICY = (
     "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
+#: of a statement that has its images in it
+_DOCUMENT_POLICY = "sandbox; default-src 'none'; img-src data:"
 _MAX_AGE_S = 300
+#: headings of samples in the language of the statement: the sample, its input and its output
+_ENGLISH, _CHINESE = ("Sample", "Input", "Output"), ("样例", "输入", "输出")
 
 
 def best_language(languages: Sequence[str], accepted: LanguageAccept) -> str | None:
@@ -93,3 +100,45 @@ async def file_answer(statements: Statements, problem: Problem, kind: StatementF
     )
     response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
     return response
+
+
+async def document_answer(statements: Statements, problem: Problem, text: StatementText, *, base: str) -> TrioResponse:
+    """Answer with a statement as one file: its PDF, or HTML with its samples and images. ``base``: the path below which
+    its attachments are. Raises Refused if the PDF is gone meanwhile."""
+    if text.pdf is not None:
+        return await file_answer(statements, problem, StatementFileKind.SHOWN, text.pdf)
+    index = await statements.statement_index(problem.id)
+    samples = "" if index is None else _sample_sections(index, text.language)
+    html = with_own_paths(await _with_images(statements, problem, text.html), problem.id, base)
+    title = escape(text.title or problem.title)
+    head = f'<head><meta charset="utf-8"><title>{title}</title></head>'
+    body = f"<body>\n<h1>{title}</h1>\n{html}\n{samples}</body>"
+    document = f'<!doctype html>\n<html lang="{escape(text.language)}">\n{head}\n{body}\n</html>\n'
+    response = TrioResponse(document.encode(), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = _DOCUMENT_POLICY
+    response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
+    return response
+
+
+def _sample_sections(index: StatementIndex, language: str) -> str:
+    heading, given, wanted = _CHINESE if language.startswith("zh") else _ENGLISH
+    sections = []
+    for number, sample in enumerate(index.samples, 1):
+        sections.append(f"<h2>{heading} {number}</h2>\n")
+        if sample.interaction:
+            sections.append(f"<pre>\n{escape(sample.interaction)}</pre>\n")
+            continue
+        for name, content in ((given, sample.input), (wanted, sample.output)):
+            sections.append(f"<h3>{name}</h3>\n<pre>\n{escape(content)}</pre>\n")
+    return "".join(sections)
+
+
+async def _with_images(statements: Statements, problem: Problem, html: str) -> str:
+    """Return the HTML of a statement with its images in it, as ``data:``."""
+    address = re.compile(rf'="{re.escape(shown_path(problem.id, ""))}([A-Za-z0-9._-]+)"')
+    for name in sorted(set(address.findall(html))):
+        file = await statements.statement_file(problem.id, StatementFileKind.SHOWN, name)
+        if file is not None and file.media_type.startswith("image/"):
+            inside = f"data:{file.media_type};base64,{base64.b64encode(file.content).decode()}"
+            html = html.replace(f'="{shown_path(problem.id, name)}"', f'="{inside}"')
+    return html

@@ -15,7 +15,7 @@ from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
 from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.score_board import is_scored
-from deepoj.contests.views import ContestViewer, seen, sees_runs, sees_sources
+from deepoj.contests.views import ContestViewer, reads_statements, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 
@@ -82,7 +82,9 @@ _SCORE_PROPERTIES: dict[str, str] = {
     " rows.problems.problem_id rows.problems.num_judged rows.problems.num_pending rows.problems.score"
     " rows.problems.time",
 }
+_READER_PROPERTIES: Mapping[str, str] = {"problems": " statement"}
 _JURY_PROPERTIES: Mapping[str, str] = {
+    **_READER_PROPERTIES,
     "groups": " hidden",
     "teams": " hidden",
     "judgements": " max_run_time",
@@ -105,7 +107,7 @@ def has_endpoint(viewer: ContestViewer, endpoint: str) -> bool:
 def access_of(viewer: ContestViewer, *, counts_points: bool) -> dict[str, Any]:
     """Return the object of ``access``: what the viewer may do, and which properties it may see."""
     capabilities = _JURY_MAY if viewer.is_jury else _TEAM_MAY if viewer.team_id is not None else ()
-    more = _JURY_PROPERTIES if viewer.is_jury else {}
+    more = _JURY_PROPERTIES if viewer.is_jury else _READER_PROPERTIES if reads_statements(viewer) else {}
     return {
         "capabilities": list(capabilities),
         "endpoints": [
@@ -279,6 +281,15 @@ def _judgement_type(ledger: ContestLedger, type_id: str) -> dict[str, Any] | Non
 def _problem(ledger: ContestLedger, viewer: ContestViewer, label: str, data: Object) -> dict[str, Any]:
     # the number of tests is only told from judgements to those who see them all: it must not depend on hidden ones
     tests = max(data.get("tests") or 0, ledger.tests_of.get(label, 0) if viewer.is_jury else 0)
+    told = data.get("statement_files") or () if reads_statements(viewer) else ()
+    files = [
+        {
+            "href": f"contests/{ledger.key}/problems/{label}/statement/{language}",
+            "filename": f"{label}.{language}.{'pdf' if is_pdf else 'html'}",
+            "mime": "application/pdf" if is_pdf else "text/html",
+        }
+        for language, is_pdf in told
+    ]
     return {
         "id": label,
         "label": data["label"],
@@ -288,6 +299,7 @@ def _problem(ledger: ContestLedger, viewer: ContestViewer, label: str, data: Obj
         "time_limit": data["time_limit_ms"] / 1000,
         "test_data_count": tests,
         **({"max_score": ledger.max_score(label)} if ledger.is_scored else {}),
+        **({"statement": files} if files else {}),
     }
 
 

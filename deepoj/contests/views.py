@@ -44,6 +44,11 @@ def sees_sources(viewer: ContestViewer, submission: Object) -> bool:
     return viewer.is_jury or (viewer.team_id is not None and submission["team_id"] == viewer.team_id)
 
 
+def reads_statements(viewer: ContestViewer) -> bool:
+    """Return whether the viewer may read the statements of problems that it sees."""
+    return viewer.is_jury or viewer.team_id is not None
+
+
 def _sees_problem(ledger: ContestLedger, _viewer: ContestViewer, _label: str, _data: Object) -> bool:
     return ledger.state.get("started_at") is not None
 

@@ -50,9 +50,22 @@ WHERE contest_id = $1 AND problem_id = $2
                   WHERE contest_id = $1 AND problem_id = $2 AND language <> $3);
 
 -- name: contest_statement_languages
--- The languages in which a contest has a statement of its own for a problem.
-SELECT coalesce(array_agg(language ORDER BY language), '{}') AS languages
-FROM contest_statement_edits WHERE contest_id = $1 AND problem_id = $2;
+-- What a problem's event says of its statements in a contest: the languages of those that the contest has of its own, and
+-- each language in which there is one, with whether it is a PDF.
+SELECT coalesce(array_agg(s.language ORDER BY s.language) FILTER (WHERE s.is_own), '{}') AS own,
+       coalesce(json_agg(json_build_array(s.language, s.is_pdf) ORDER BY s.language), '[]')::text AS files
+FROM (
+    SELECT e.language, e.kind = 'pdf' AS is_pdf, true AS is_own
+    FROM contest_statement_edits AS e WHERE e.contest_id = $1 AND e.problem_id = $2
+    UNION ALL
+    SELECT o.language, o.pdf IS NOT NULL, false
+    FROM problems AS p
+    JOIN problem_texts AS t ON t.problem_id = p.id AND t.data_hash = p.testcase_hash
+    JOIN problem_statements AS o ON o.problem_id = p.id
+    WHERE p.id = $2
+      AND NOT EXISTS (SELECT FROM contest_statement_edits AS e
+                      WHERE e.contest_id = $1 AND e.problem_id = $2 AND e.language = o.language)
+) AS s;
 
 -- name: contest_statement_act
 -- A row of the log of administrative acts: $3, an administrator, has changed a statement of the contest $1.

@@ -168,6 +168,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("GET", "/clics/contests/{contest}/{endpoint}/{object}", (404, 401, 404, 404, 404)),
     ("GET", "/clics/contests/{contest}/submissions/{object}/files", (404, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/submissions", (401, 401, 404, 404, 404)),
+    ("GET", "/clics/contests/{contest}/problems/{label}/statement/{lang}", (404, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/clarifications", (401, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/commentary", (401, 401, 404, 404, 404)),
     ("POST", "/clics/contests/{contest}/awards", (401, 401, 404, 404, 404)),

@@ -34,7 +34,7 @@ _FORMS: Mapping[str, str] = {
     "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string! extensions:string[]",
     "judgement-types": "id:JT name:string penalty:boolean solved:boolean",
     "problems": "id:ID label:string name:string ordinal:integer rgb:RGB+ color:string+ time_limit:MILLI"
-    " test_data_count:COUNT max_score:POINTS+",
+    " test_data_count:COUNT max_score:POINTS+ statement:FILE[]?",
     "groups": "id:ID name:string type:string? hidden:boolean+",
     "organizations": "id:ID name:string formal_name:string? country:COUNTRY?",
     "teams": "id:ID name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",

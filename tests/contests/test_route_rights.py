@@ -103,6 +103,8 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
        if type_ != "contest"},
     ("GET", f"{_CLICS}/teams/2"): (None, _ALL),
     ("GET", f"{_CLICS}/submissions/1/files"): (None, (404,) * 8),
+    # the problem of this test has no statement
+    ("GET", f"{_CLICS}/problems/A/statement/en"): (None, (404,) * 8),
     ("PATCH", _CLICS): ({"id": "finals", "start_time": None}, _CLOSED),
     ("POST", f"{_CLICS}/submissions"): (_ZIPPED, (401, 403, 200, 200, 403, 403, 403, 403)),
     ("POST", f"{_CLICS}/clarifications"): ({"text": "x"}, (401, 403, 200, 200, 403, 200, 403, 200)),

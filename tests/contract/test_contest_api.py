@@ -37,6 +37,18 @@ from deepoj.words.contests import (
     EventType,
 )
 from deepoj.words.results import Verdict
+from deepoj.words.statements import (
+    RENDERER_VERSION,
+    StatementEdit,
+    StatementFile,
+    StatementFileKind,
+    StatementKind,
+    StatementSample,
+    StatementSet,
+    StatementText,
+    attachment_path,
+    shown_path,
+)
 from tests.api.house import House, house_on, served
 from tests.contests.specification import COLLECTIONS, check_all
 from tests.contract.labs import PgLab, claim, new_problem, report
@@ -248,6 +260,62 @@ async def test_a_contest_from_submission_to_the_end_of_updates(scene: Scene) -> 
     assert board == [{key: row[key] for key in ("rank", "team_id", "solved")} for row in rows]
 
 
+async def test_statements_are_files_for_teams_and_the_jury(scene: Scene) -> None:
+    problem, statements = scene.problem_id, scene.real.pg_store.statements
+    image, attachment = shown_path(problem, "a.png"), attachment_path(problem, "t.py")
+    found = StatementSet(
+        texts=(
+            StatementText(
+                language="en",
+                title="A & B",
+                kind=StatementKind.HTML,
+                html=f'<p>Add.</p><img src="{image}"><a href="{attachment}">t</a>',
+            ),
+            StatementText(language="zh", title="", kind=StatementKind.PDF, html="", pdf="zh.pdf"),
+        ),
+        samples=(StatementSample(input="1 <2", output="3"),),
+        files=(
+            StatementFile(kind=StatementFileKind.SHOWN, name="a.png", media_type="image/png", content=b"png"),
+            StatementFile(kind=StatementFileKind.SHOWN, name="zh.pdf", media_type="application/pdf", content=b"%PDF"),
+        ),
+    )
+    contests = scene.real.pg_store.contests
+    taken = await contests.taken_problem(scene.contest.id, problem)
+    assert taken is not None
+    assert "statement" not in await scene.get("/problems/A", "alice"), "there is none"
+    assert await statements.keep_statements(problem, taken.data_hash, found, renderer=RENDERER_VERSION)
+    again = ContestProblem(label="A", problem_id=problem, ordinal=1)
+    assert await contests.put_problem(scene.contest.id, again, by=scene.root) is None
+    for name in ("", "carol", "alice", "root"):
+        check_all(await everything(scene, name), await scene.feed(name))
+        (problems,) = (one for one in (await scene.get("/access", name))["endpoints"] if one["type"] == "problems")
+        has_file = name in {"alice", "root"}
+        assert ("statement" in problems["properties"]) is has_file, "access is truthful"
+        assert ("statement" in (await scene.get("/problems", name))[0]) is has_file
+        answer = await scene.home.ask("GET", f"{BASE}/problems/A/statement/en", headers=basic(name) if name else None)
+        assert answer.status_code == (200 if has_file else 404)
+    files = (await scene.get("/problems/A", "alice"))["statement"]
+    assert [(one["filename"], one["mime"]) for one in files] == [
+        ("A.en.html", "text/html"),
+        ("A.zh.pdf", "application/pdf"),
+    ]
+    en, zh = [await scene.home.ask("GET", f"/clics/{one['href']}", headers=basic("alice")) for one in files]
+    assert (zh.content_type, await zh.get_data(as_text=False)) == ("application/pdf", b"%PDF")
+    shown = await en.get_data(as_text=True)
+    assert "<h1>A &amp; B</h1>" in shown
+    assert 'src="data:image/png;base64,cG5n"' in shown, "it needs no other request"
+    assert 'href="/api/v1/contests/finals/problems/A/attachments/t.py"' in shown
+    assert "1 &lt;2" in shown
+    assert "default-src 'none'" in en.headers["Content-Security-Policy"]
+    edit = StatementEdit(language="zh", kind="md", source="加")
+    of_contest = statements.of_contest(scene.contest.id)
+    edited = await of_contest.edit_statement(problem, "zh", edit, since=0, data_hash=taken.data_hash)
+    assert isinstance(edited, int)
+    files = (await scene.get("/problems/A", "alice"))["statement"]
+    assert [one["mime"] for one in files] == ["text/html", "text/html"], "the contest's own counts"
+    assert (await scene.home.ask("GET", f"{BASE}/problems/A/statement/sv", headers=basic("alice"))).status_code == 404
+
+
 async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deepoj.api.contests._VIEWS", 1)
     await scene.get("/teams", "root")
@@ -407,7 +475,13 @@ def paths_of(scene: Scene, ids: Mapping[str, list[str]]) -> list[str]:
             parts = set(re.findall(r"<(\w+)>", rule.rule)) - {"contest_id"}
             choices: list[dict[str, str]] = [{"contest_id": "finals"}]
             for part in sorted(parts):
-                given = {"endpoint": endpoints, "object_id": ids["all"], "submission_id": ids["submissions"]}[part]
+                given = {
+                    "endpoint": endpoints,
+                    "object_id": ids["all"],
+                    "submission_id": ids["submissions"],
+                    "label": ["A"],
+                    "lang": ["en"],
+                }[part]
                 choices = [{**choice, part: each} for choice in choices for each in given]
             paths += [re.sub(r"<(\w+)>", r"{\1}", rule.rule).format(**choice) for choice in choices]
     return paths

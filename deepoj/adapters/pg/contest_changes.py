@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.contest_rows import contest_of
 from deepoj.adapters.pg.sql_files import queries
@@ -28,6 +29,12 @@ async def note_act(
 ) -> None:
     """Record an act in the log of administrative acts."""
     await connection.execute(queries()["contest_act"].sql, contest_id, by, act.value, clean_json(details))
+
+
+async def statement_fields(connection: Connection, contest_id: int, problem_id: int) -> dict[str, Any]:
+    """Return the fields of a problem's event that say which statements it has in the contest."""
+    (row,) = await connection.fetch(queries()["contest_statement_languages"].sql, contest_id, problem_id)
+    return {"statements": row["own"], "statement_files": json.loads(row["files"])}
 
 
 async def tell_objects(connection: Connection, contest_id: int, objects: Sequence[ContestObject]) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from deepoj.adapters.pg.contest_changes import statement_fields, tell_objects
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text, storable
-from deepoj.words.contests import EventType
+from deepoj.words.contests import ContestObject, EventType
 from deepoj.words.statements import (
     RENDERER_VERSION,
     EditRefusal,
@@ -157,10 +158,8 @@ class PgContestStatements:
         await connection.execute(queries()["contest_statement_act"].sql, contest_id, details, by)
         kind = EventType.PROBLEMS.value
         data = json.loads(await connection.fetchval(queries()["contest_object"].sql, contest_id, kind, label))
-        languages = queries()["contest_statement_languages"].sql
-        data["statements"] = await connection.fetchval(languages, contest_id, problem_id)
-        told = [kind], [label], [clean_json(data)]
-        await connection.execute(queries()["tell_contest_objects"].sql, contest_id, *told)
+        data |= await statement_fields(connection, contest_id, problem_id)
+        await tell_objects(connection, contest_id, [ContestObject(EventType.PROBLEMS, label, data)])
 
 
 def index_of(row: asyncpg.Record | Mapping[str, Any]) -> StatementIndex:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from deepoj.adapters.pg.contest_changes import locked_contest, note_act, tell_objects
+from deepoj.adapters.pg.contest_changes import locked_contest, note_act, statement_fields, tell_objects
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
 from deepoj.adapters.pg.contest_rows import contest_of, rule_values
@@ -158,7 +158,6 @@ class PgContests:
                     problem.memory_limit_mb,
                 )
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"problem": problem.label})
-                edited = queries()["contest_statement_languages"].sql
                 data = {
                     "label": problem.label,
                     "ordinal": problem.ordinal,
@@ -171,7 +170,7 @@ class PgContests:
                     "tests": problem.tests,
                     "max_score": problem.max_score,
                     "is_paused": row["is_paused"],
-                    "statements": await connection.fetchval(edited, contest_id, problem.problem_id),
+                    **await statement_fields(connection, contest_id, problem.problem_id),
                 }
                 await tell_objects(connection, contest_id, [ContestObject(EventType.PROBLEMS, problem.label, data)])
                 return None

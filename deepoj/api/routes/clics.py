@@ -25,10 +25,11 @@ from deepoj.api.http.limits import Limit
 from deepoj.api.live.events import StreamFormat
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, Handler, route
+from deepoj.api.statement_answers import document_answer
 from deepoj.contests.clics import VERSION, VERSION_URL, contest_of
 from deepoj.contests.clics_feed import encoded
 from deepoj.contests.clock import iso_time
-from deepoj.contests.views import ContestViewer, sees_sources
+from deepoj.contests.views import ContestViewer, reads_statements, sees_sources
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.submissions import Submission
@@ -163,6 +164,21 @@ class ContestApiRoutes:
         if submission is None:
             raise Refused(ApiError.NOT_FOUND)
         return answer_of(_zipped(submission), "application/zip")
+
+    @clics_route("GET", "/contests/<contest_id>/problems/<label>/statement/<lang>")
+    async def statement(self, contest_id: str, label: str, lang: str) -> Response:
+        """Return a problem's statement as one file, a PDF or HTML, for the jury and teams."""
+        contest, viewer = await self._contest_for(contest_id)
+        ledger, view = await self._ledgers.view(contest, viewer)
+        if not reads_statements(viewer) or view.one(ledger, EventType.PROBLEMS, label) is None:
+            raise Refused(ApiError.NOT_FOUND)
+        problem_id = int(ledger.of(EventType.PROBLEMS)[label]["problem_id"])
+        problem = await self._contests.taken_problem(contest.id, problem_id)
+        statements = self._context.statements.of_contest(contest.id)
+        text = await statements.statement_text(problem_id, lang)
+        if problem is None or text is None:
+            raise Refused(ApiError.NOT_FOUND)
+        return await document_answer(statements, problem, text, base=f"/api/v1/contests/{contest.key}/problems/{label}")
 
     async def _contest_for(self, contest_id: str) -> tuple[Contest, ContestViewer]:
         return await self._callers.contest(await self._callers.caller(), contest_id)

@@ -31,6 +31,7 @@ from deepoj.api.rights import Right
 from deepoj.api.route import Described, route
 from deepoj.api.statement_answers import FOREIGN_POLICY, best_language, file_answer, saved_view, statement_view
 from deepoj.api.statement_editing import StatementDesk
+from deepoj.contests.views import reads_statements
 from deepoj.packages.statements.sources import MAX_FILE_BYTES
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, EventType
@@ -169,7 +170,7 @@ class ContestStatementRoutes:
     async def _problem(self, user: User, key: str, label: str) -> tuple[Contest, Problem]:
         """Return a problem for a member of a team or the jury. Raises Refused for others, and before the start."""
         sight = await self._contesting.find(key, user)
-        if sight.viewer.team_id is None and not sight.viewer.is_jury:
+        if not reads_statements(sight.viewer):
             raise Refused(ContestError.NOT_IN_CONTEST)
         shown = sight.objects(await self._contesting.ledger(sight.contest), EventType.PROBLEMS).get(label)
         problem = None

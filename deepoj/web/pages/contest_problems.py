@@ -15,6 +15,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.statement_answers import file_answer
 from deepoj.api.submitting import asked_job_id, readable, take_in
+from deepoj.contests.views import reads_statements
 from deepoj.ports.statements import Statements
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading, ShownProblem
@@ -122,7 +123,7 @@ class ContestProblemPages:
     async def _find(self, visitor: Visitor, key: str, label: str) -> tuple[ContestReading, ShownProblem, Problem]:
         """Return a problem for a member of a team or the jury. Raises Refused for others, and before the start."""
         reading = await self._reader.read(visitor, key)
-        if reading.viewer.team_id is None and not reading.viewer.is_jury:
+        if not reads_statements(reading.viewer):
             raise Refused(ContestError.NOT_IN_CONTEST)
         shown = reading.problem(label)
         problem = await self._context.contests.taken_problem(reading.contest.id, shown.problem_id)
