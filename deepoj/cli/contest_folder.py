@@ -9,10 +9,12 @@ Each refusal names the file, and the line where it is known.
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Any
 import yaml
 
 from deepoj.contests.clock import MS_PER_MINUTE, parse_reltime
+from deepoj.packages.formats.kattis import language_keys
 from deepoj.packages.formats.texts import parse_yaml
 
 type Folder = Path | zipfile.Path
@@ -30,12 +33,15 @@ _MAX_BYTES = 16 * 1024 * 1024
 _RGB = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _LISTS = ("groups", "organizations", "teams", "accounts")
 _NUMBER = re.compile(r"[0-9]+")
+#: what a broken zip, or a broken text in it, raises
+_UNREADABLE = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
 #: names that older packages have for the fields of a contest
 _OLD = {
     "short-name": "id",
     "formal-name": "formal_name",
     "scoreboard-freeze-length": "scoreboard_freeze_duration",
     "penalty-time": "penalty_time",
+    "start-time": "start_time",
 }
 
 
@@ -75,10 +81,13 @@ class ForeignProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignContest:
-    """A contest of another system. ``rules``: as the API takes it. ``ignored``: files that are not read."""
+    """A contest of another system. ``rules``: as the API takes it. ``ignored``: files and folders that are not read,
+    and languages that we do not have."""
 
     key: str
     rules: Mapping[str, Any]
+    #: None: it has none, or it is not known yet
+    start_at: dt.datetime | None
     texts: Mapping[str, list[str]]
     problems: list[ForeignProblem]
     lists: Mapping[str, ListFile] = field(default_factory=dict)
@@ -107,21 +116,24 @@ def read_package(path: Path) -> ForeignContest:
     if (tsv := _first(root, "teams.tsv")) is not None and "teams" not in lists:
         lists |= _team_table(*tsv)
     read |= {one.file for one in lists.values()}
+    languages, unknown = _languages(root, read)
+    ignored = {f"{one.name}/" if one.is_dir() else one.name for one in root.iterdir() if one.name not in read}
     return ForeignContest(
         key=str(contest.get("id") or path.stem),
-        rules=_rules(contest, file, raw),
+        rules=_rules(contest, file, raw) | {"languages": languages},
+        start_at=_start(contest, file, raw),
         texts={
             "categories": [str(one) for one in contest.get("clar-categories") or ()],
             "answers": [str(one) for one in contest.get("default-clars") or ()],
         },
         problems=problems,
         lists={name: lists[name] for name in _LISTS if name in lists},
-        ignored=tuple(sorted(one.name for one in root.iterdir() if one.is_file() and one.name not in read)),
+        ignored=tuple(sorted(ignored) + unknown),
     )
 
 
 def _rules(contest: Mapping[str, Any], file: str, raw: str) -> dict[str, Any]:
-    """Return the rules. A start is not taken: the contest is another one."""
+    """Return the rules, without the start."""
     duration = _ms(contest, "duration", file, raw)
     if duration is None:
         raise PackageError(file, "it has no duration, such as 5:00:00")
@@ -151,12 +163,57 @@ def _ms(contest: Mapping[str, Any], name: str, file: str, raw: str) -> int | Non
         raise PackageError(file, f"{name}: {error}", _line(raw, name)) from error
 
 
+def _start(contest: Mapping[str, Any], file: str, raw: str) -> dt.datetime | None:
+    value = contest.get("start_time")
+    if value is None:
+        return None
+    try:
+        start_at = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(str(value))
+    except ValueError:
+        start_at = None
+    if start_at is None or start_at.tzinfo is None:
+        line = _line(raw, "start_time")
+        raise PackageError(file, f"start_time: '{value}' is no time with a zone, such as 2026-01-31T09:00:00+08", line)
+    return start_at
+
+
+def _languages(root: Folder, read: set[str]) -> tuple[list[str], list[str]]:
+    """Return the keys of the contest's languages, none of which means all, and what is said of those we do not have."""
+    found = _first(root, "languages.json", "languages.yaml")
+    if found is None:
+        return [], []
+    file, raw = found
+    read.add(file)
+    keys, unknown = list[str](), list[str]()
+    for one in _entries(_parsed(file, raw), file, raw):
+        code = str(one.get("id") or "")
+        known = language_keys(code)
+        keys += known
+        unknown += [] if known else [f"{code!r} in {file}"]
+    return list(dict.fromkeys(keys)), unknown
+
+
+def problem_languages(package: bytes) -> list[str]:
+    """Return the keys of the languages that a problem's package takes; empty: it takes all, or does not say."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(package)) as archive:
+            name = min((one for one in archive.namelist() if one.split("/")[-1] == "problem.yaml"), key=len)
+            if archive.getinfo(name).file_size > _MAX_BYTES:
+                return []
+            found = parse_yaml(archive.read(name).decode("utf-8-sig"))
+    except _UNREADABLE:  # the server says what is wrong with it
+        return []
+    said = found.get("languages", "all") if isinstance(found, dict) else "all"
+    codes = said.split() if isinstance(said, str) else said if isinstance(said, list) else ["all"]
+    return [] if "all" in codes else list(dict.fromkeys(key for code in codes for key in language_keys(str(code))))
+
+
 def _problems(root: Folder, contest: Mapping[str, Any], read: set[str]) -> Iterator[ForeignProblem]:
     found = _first(root, "problems.json", "problems.yaml", "problemset.yaml")
     if found is None:
         return
     file, raw = found
-    read.add(file)
+    read |= {file, "problems"}
     value = _parsed(file, raw)
     place: tuple[str, ...] = ()
     if isinstance(value, dict):
@@ -177,6 +234,7 @@ def _problems(root: Folder, contest: Mapping[str, Any], read: set[str]) -> Itera
         if name:
             fields["name"] = name
         package = _package_of(root, problem_id, file, line)
+        read |= {problem_id, f"{problem_id}.zip"}
         yield ForeignProblem(label=label, name=name or problem_id, file=file, line=line, fields=fields, package=package)
 
 

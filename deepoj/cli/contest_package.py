@@ -9,23 +9,27 @@ submissions, clarifications and verdicts: it is for another contest with the sam
 from __future__ import annotations
 
 import base64
+import contextlib
+import datetime as dt
 import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import click
 
+from deepoj.cli import errors
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
-from deepoj.cli.contest_folder import PackageError, read_package
+from deepoj.cli.contest_folder import PackageError, problem_languages, read_package
 from deepoj.cli.contest_run import path_of
 from deepoj.cli.contest_setup import statement_body, statement_path
-from deepoj.client import ApiClient, ServerRefused
+from deepoj.client import ApiClient, ServerAway, ServerRefused
 from deepoj.client.shown import shown
 from deepoj.words.exits import CheckFailed
 
@@ -36,7 +40,7 @@ _STATEMENTS = "statements/"
 _TEXTS = ("categories", "answers")
 #: in the order in which they are imported: a team names its groups, an account its team
 _LISTS = ("groups", "organizations", "teams", "accounts")
-#: rules that another contest gets, too; its times it does not
+#: rules that another contest gets, too; its start only if that is to come
 _RULES = (
     "kind", "name", "formal_name", "is_public", "duration_ms", "freeze_ms", "penalty_ms", "is_compile_error_free",
     "feedback", "is_verifying", "allows_custom_runs", "late_ms", "late_step_ms", "late_percent", "languages",
@@ -81,7 +85,7 @@ def contest_export(key: str, file: Path, as_json: bool, url: str | None, retry_f
                 content = own["source"].encode() if own["pdf"] is None else base64.b64decode(own["pdf"])
                 archive.writestr(f"{_STATEMENTS}{one['label']}/{language}.{own['format']}", content)
             problems.append({**{name: one[name] for name in _SHOWN}, **limits, "problem": fields})
-        said = {**{name: contest[name] for name in _RULES}, "key": contest["key"], "problems": problems}
+        said = {**{name: contest[name] for name in (*_RULES, "start_at")}, "key": contest["key"], "problems": problems}
         texts = server.ask("GET", path_of(key, "/texts"))
         said["texts"] = {name: texts[name] for name in _TEXTS}
         archive.writestr(_CONTEST, json.dumps(said, ensure_ascii=False, indent=1))
@@ -103,9 +107,9 @@ def contest_import(
     file: Path, *, key: str | None, create_accounts: bool, as_json: bool, url: str | None, retry_for_s: float
 ) -> None:
     """Make a contest of FILE, which `deepoj contest export` has written, or of a contest package of another system: a
-    folder or a zip of the ICPC's formats. It has no start yet.
+    folder or a zip of the ICPC's formats. It starts as FILE says if that is to come, else it has no start yet.
 
-    For administrators. Its problems are made as drafts.
+    For administrators. Its problems are made as drafts. If the import ends in the middle, what it had made is deleted.
     """
     if not _is_ours(file):
         with connected(url, retry_for_s) as server:
@@ -116,18 +120,73 @@ def contest_import(
         with zipfile.ZipFile(file) as archive:
             said = json.loads(archive.read(_CONTEST))
             lists = {name: json.loads(archive.read(f"{name}.json")) for name in _LISTS}
-            with connected(url, retry_for_s) as server:
-                body = {name: said[name] for name in _RULES} | {"key": key or said["key"]}
-                made = server.ask("POST", "/api/v1/contests", body=body, repeatable=False)
+            start_at = None if said.get("start_at") is None else dt.datetime.fromisoformat(said["start_at"])
+            body = {name: said[name] for name in _RULES} | {"key": key or said["key"]}
+            with connected(url, retry_for_s) as server, _made(server) as made:
+                made.contest(body, start_at)
                 if any(said.get("texts", {}).values()):
-                    server.ask("PUT", path_of(str(made["key"]), "/texts"), body=said["texts"])
+                    server.ask("PUT", path_of(made.key, "/texts"), body=said["texts"])
                 for one in said["problems"]:
-                    _import_problem(server, str(made["key"]), archive, one)
-                created = _import_lists(server, str(made["key"]), lists, create_accounts=create_accounts)
+                    _import_problem(made, archive, one)
+                created = _import_lists(server, made.key, lists, create_accounts=create_accounts)
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise CheckFailed(f"{file} was not written by `deepoj contest export`: {error}") from error
-    done = {"key": made["key"], "problems": len(said["problems"]), "teams": len(lists["teams"]), "created": created}
+    done = {"key": made.key, "problems": len(said["problems"]), "teams": len(lists["teams"]), "created": created}
     _print(done, as_json, "imported")
+
+
+@dataclass(slots=True)
+class _Made:
+    """What an import has made so far."""
+
+    server: ApiClient
+    #: empty: no contest yet
+    key: str = ""
+    problem_ids: list[int] = field(default_factory=list)
+
+    def contest(self, body: Mapping[str, Any], start_at: dt.datetime | None) -> None:
+        """Make the contest, with its start if that is to come."""
+        sent = dict(body)
+        if start_at is not None and start_at > dt.datetime.now(dt.UTC):
+            sent["start_at"] = start_at.isoformat()
+        self.key = str(self.server.ask("POST", "/api/v1/contests", body=sent, repeatable=False)["key"])
+
+    def problem(self, fields: Mapping[str, str], content: bytes) -> int:
+        """Make a problem as a draft. Return its number."""
+        sent = {**fields, "visibility": "draft"}
+        with tempfile.TemporaryDirectory(prefix="deepoj-import-") as folder:
+            package = Path(folder) / "problem.zip"
+            package.write_bytes(content)
+            made = self.server.ask("POST", "/api/v1/problems", body=sent, package=package, repeatable=False)
+        self.problem_ids.append(int(made["id"]))
+        return self.problem_ids[-1]
+
+    def take_back(self) -> None:
+        """Delete the contest, then the problems, which it uses. Say what became of them."""
+        things = {f"the contest {shown(self.key)}": f"{path_of(self.key)}?force=true"} if self.key else {}
+        things |= {f"the problem {each}": f"/api/v1/problems/{each}" for each in self.problem_ids}
+        gone = []
+        for thing, path in things.items():
+            try:
+                self.server.ask("DELETE", path)
+            except (ServerAway, ServerRefused) as error:
+                errors.say(f"This import ended in the middle and leaves {thing}: delete it. {error}")
+            else:
+                gone.append(thing)
+        if gone:
+            errors.say(f"This import ended in the middle. Deleted again: {', '.join(gone)}.")
+
+
+@contextlib.contextmanager
+def _made(server: ApiClient) -> Iterator[_Made]:
+    """Provide the record of what an import makes. An import that ends in the middle, for any reason, leaves nothing."""
+    made, is_whole = _Made(server), False
+    try:
+        yield made
+        is_whole = True
+    finally:
+        if not is_whole:
+            made.take_back()
 
 
 def _is_ours(file: Path) -> bool:
@@ -150,31 +209,34 @@ def _import_foreign(server: ApiClient, file: Path, key: str | None, *, create_ac
         found = read_package(file)
     except (PackageError, zipfile.BadZipFile, OSError) as error:
         raise CheckFailed(f"{file}: {error}") from error
-    body = {**found.rules, "key": key or found.key}
-    made = str(server.ask("POST", "/api/v1/contests", body=body, repeatable=False)["key"])
-    if any(found.texts.values()):
-        server.ask("PUT", path_of(made, "/texts"), body=dict(found.texts))
-    for problem in found.problems:
-        try:
-            fields = {"title": problem.name, "visibility": "draft"}
-            problem_id = _uploaded(server, fields, problem.package())
-            sent = {**problem.fields, "problem_id": problem_id}
-            server.ask("PUT", path_of(made, f"/problems/{quote(problem.label, safe='')}"), body=sent)
-        except (ServerRefused, PackageError, OSError) as refused:
-            raise _left(made, PackageError(problem.file, f"{problem.label}: {refused}", problem.line)) from refused
-    created: list[dict[str, Any]] = []
-    for name, entries in found.lists.items():
-        sent = {"format": name, "text": json.dumps(entries.entries), "create_accounts": create_accounts}
-        try:
-            if entries.entries:
-                created += server.ask("POST", path_of(made, "/teams"), body=sent, repeatable=False)["created"]
-        except ServerRefused as refused:
-            place = _PLACE.search(str(refused))
-            line = None if place is None else entries.line_of(int(place[1]))
-            raise _left(made, PackageError(entries.file, str(refused), line)) from refused
+    with _made(server) as made:
+        made.contest({**found.rules, "key": key or found.key}, found.start_at)
+        if any(found.texts.values()):
+            server.ask("PUT", path_of(made.key, "/texts"), body=dict(found.texts))
+        for problem in found.problems:
+            try:
+                content = problem.package()
+                fields = {"title": problem.name}
+                if languages := problem_languages(content):
+                    fields["languages"] = ",".join(languages)
+                sent = {**problem.fields, "problem_id": made.problem(fields, content)}
+                server.ask("PUT", path_of(made.key, f"/problems/{quote(problem.label, safe='')}"), body=sent)
+            except (ServerRefused, PackageError, OSError) as refused:
+                fault = PackageError(problem.file, f"{problem.label}: {refused}", problem.line)
+                raise CheckFailed(str(fault)) from refused
+        created: list[dict[str, Any]] = []
+        for name, entries in found.lists.items():
+            sent = {"format": name, "text": json.dumps(entries.entries), "create_accounts": create_accounts}
+            try:
+                if entries.entries:
+                    created += server.ask("POST", path_of(made.key, "/teams"), body=sent, repeatable=False)["created"]
+            except ServerRefused as refused:
+                place = _PLACE.search(str(refused))
+                line = None if place is None else entries.line_of(int(place[1]))
+                raise CheckFailed(str(PackageError(entries.file, str(refused), line))) from refused
     teams = found.lists.get("teams")
     return {
-        "key": made,
+        "key": made.key,
         "problems": len(found.problems),
         "teams": 0 if teams is None else len(teams.entries),
         "created": created,
@@ -182,23 +244,10 @@ def _import_foreign(server: ApiClient, file: Path, key: str | None, *, create_ac
     }
 
 
-def _left(key: str, error: PackageError) -> CheckFailed:
-    """Return what ends an import in the middle."""
-    return CheckFailed(f"{error} The contest {key} is made; delete it before the next try.")
-
-
-def _uploaded(server: ApiClient, fields: Mapping[str, str], content: bytes) -> int:
-    """Make a problem. Return its number."""
-    with tempfile.TemporaryDirectory(prefix="deepoj-import-") as folder:
-        package = Path(folder) / "problem.zip"
-        package.write_bytes(content)
-        made = server.ask("POST", "/api/v1/problems", body=fields, package=package, repeatable=False)
-    return int(made["id"])
-
-
-def _import_problem(server: ApiClient, key: str, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
+def _import_problem(made: _Made, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
+    server, key = made.server, made.key
     fields = {name: str(value) for name, value in one["problem"].items() if value != ""}
-    problem_id = _uploaded(server, {**fields, "visibility": "draft"}, archive.read(_package_of(one["label"])))
+    problem_id = made.problem(fields, archive.read(_package_of(one["label"])))
     sent = {name: one[name] for name in (*_SHOWN, *_LIMITS) if name != "label" and name in one}
     sent |= {"problem_id": problem_id}
     server.ask("PUT", path_of(key, f"/problems/{one['label']}"), body=sent)

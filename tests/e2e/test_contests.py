@@ -127,33 +127,51 @@ def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str
     assert "class" not in [one["key"] for one in said(environ, "list")["contests"]]
 
 
-def test_a_contest_package_of_another_system_is_imported(environ: dict[str, str], tmp_path: Path) -> None:
+def test_a_contest_package_of_another_system_is_imported(node: Node, environ: dict[str, str], tmp_path: Path) -> None:
+    admin = {"Authorization": f"Bearer {environ['DEEPOJ_TOKEN']}"}
+
+    def kept() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = node.client.get("/api/v1/problems?limit=200", headers=admin).json()["problems"]
+        return found
+
     files = {
-        "contest.yaml": "id: foreign\nname: Foreign\nduration: 5:00:00\nscoreboard_freeze_duration: 1:00:00\n",
+        "contest.yaml": "id: foreign\nname: Foreign\nduration: 5:00:00\nscoreboard_freeze_duration: 1:00:00\n"
+        "start_time: 2100-01-31T09:00:00+08:00\n",
         "problems.yaml": "- {id: sum, label: A, name: Sum, ordinal: 1, rgb: '#0f8', time_limit: 2}\n",
-        "problems/sum/problem.yaml": "name: Sum\n",
+        "problems/sum/problem.yaml": "name: Sum\nlanguages: [python3]\n",
         "problems/sum/data/secret/1.in": "1 2\n",
         "problems/sum/data/secret/1.ans": "3\n",
         "problems/sum/submissions/accepted/sum.py": "print(sum(map(int, input().split())))\n",
         "groups.json": '[{"id": "g", "name": "North"}]',
         "teams.json": '[{"id": "7", "name": "Owls", "group_ids": ["g"]}]',
         "accounts.yaml": "- {id: o, username: foreign-owl, password: till-wise-under, type: team, team_id: '7'}\n",
-        "languages.json": "[]",
+        "languages.json": '[{"id": "python3"}, {"id": "intercal"}]',
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
     done = said(environ, "import", str(tmp_path), "--create-accounts")
-    assert (done["key"], done["problems"], done["teams"], done["ignored"]) == ("foreign", 1, 1, ["languages.json"])
+    assert (done["key"], done["problems"], done["teams"], done["ignored"]) == (
+        "foreign", 1, 1, ["'intercal' in languages.json"],
+    )  # fmt: skip
     shown = said(environ, "show", "foreign")
-    assert (shown["duration_ms"], shown["freeze_ms"], shown["start_at"]) == (18_000_000, 3_600_000, None)
+    assert (shown["duration_ms"], shown["freeze_ms"], shown["start_at"]) == (
+        18_000_000,
+        3_600_000,
+        "2100-01-31T01:00:00.000Z",
+    )
+    assert shown["languages"] == ["python3", "pypy3"]
     problem = shown["problems"][0]
     assert [problem[name] for name in ("label", "name", "rgb", "time_limit_ms")] == ["A", "Sum", "#00ff88", 2000]
     assert said(environ, "teams", "foreign")["teams"][0]["accounts"] == ["foreign-owl"]
+    problems = kept()
+    assert problems[-1]["languages"] == ["python3", "pypy3"]
     (tmp_path / "teams.json").write_text('[{"id": "8", "name": "Larks"},\n {"id": "?", "name": "x"}]', "utf-8")
     refused = typed("contest", "import", str(tmp_path), "--key", "foreign2", env=environ)
     assert (refused.returncode, "teams.json, line 2: " in refused.stderr) == (1, True), refused.stderr
-    assert "The contest foreign2 is made" in refused.stderr
+    assert "Deleted again: the contest foreign2, the problem " in refused.stderr
+    assert typed("contest", "show", "foreign2", env=environ).returncode == 2, "nothing is left of it"
+    assert kept() == problems
 
 
 def test_a_member_of_a_team_submits_by_command(node: Node, environ: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import zipfile
 from collections.abc import Mapping
@@ -9,25 +10,29 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.cli.contest_folder import PackageError, read_package
+from deepoj.cli.contest_folder import PackageError, problem_languages, read_package
 
 _PROBLEM = {"problem.yaml": "name: A", "data/secret/1.in": "1"}
 _NOW = {
     "contest.json": """{"id": "wf", "name": "Finals", "formal_name": "The Finals", "duration": "5:00:00.000",
- "scoreboard_freeze_duration": "1:00:00", "penalty_time": "0:20:00", "start_time": null}""",
+ "scoreboard_freeze_duration": "1:00:00", "penalty_time": "0:20:00",
+ "start_time": "2026-01-31T09:00:00.000+08"}""",
     "problems.json": """[
  {"id": "one", "label": "A", "name": "One", "ordinal": 0, "rgb": "#0f8", "color": "green", "time_limit": 1.5},
  {"id": "two", "label": "B", "name": "Two", "ordinal": 1}]""",
     "groups.json": """[{"id": "g", "name": "North"}]""",
     "teams.json": """[{"id": "7", "name": "Owls", "group_ids": ["g"]}]""",
     "accounts.yaml": "- {id: owl, username: owl, password: till-wise-under, type: team, team_id: '7'}",
-    "languages.json": "[]",
+    "languages.json": """[{"id": "cpp", "name": "C++"}, {"id": "java"}, {"id": "intercal"}]""",
+    "persons.json": "[]",
+    "organizations/kth/logo.png": "a picture",
     **{f"problems/one/{name}": text for name, text in _PROBLEM.items()},
     "problems/two.zip": "a zip",
 }
 _OLD = {
     "contest.yaml": """name: Finals
 short-name: wf
+start-time: 2026-01-31 09:00:00+01:00
 duration: 5:00:00
 scoreboard-freeze-length: 1:00:00
 penalty-time: 20
@@ -82,12 +87,15 @@ def test_a_package_is_read_from_a_folder_and_from_a_zip(tmp_path: Path, kind: st
     assert found.problems[1].package() == b"a zip"
     assert list(found.lists) == ["groups", "teams", "accounts"], "in the order in which they name each other"
     assert found.lists["accounts"].entries[0]["team_id"] == "7"
-    assert found.ignored == ("languages.json",)
+    assert found.start_at == dt.datetime(2026, 1, 31, 1, tzinfo=dt.UTC)
+    assert found.rules["languages"] == ["cpp17", "cpp20", "cpp23", "java"]
+    assert found.ignored == ("organizations/", "persons.json", "'intercal' in languages.json")
 
 
 def test_a_package_of_the_older_form_is_read(tmp_path: Path) -> None:
     found = read_package(written(tmp_path, _OLD))
     assert (found.key, found.rules["penalty_ms"], found.rules["freeze_ms"]) == ("wf", 1_200_000, 3_600_000)
+    assert (found.start_at, found.rules["languages"]) == (dt.datetime(2026, 1, 31, 8, tzinfo=dt.UTC), [])
     assert found.texts == {"categories": ["General", "SysOps"], "answers": ["No comment."]}
     assert [(one.label, one.fields["rgb"]) for one in found.problems] == [("A", "#00ff88")]
     assert list(found.lists) == ["groups", "organizations", "teams", "accounts"]
@@ -104,6 +112,9 @@ def test_a_package_of_the_older_form_is_read(tmp_path: Path) -> None:
         (_NOW, "contest.json", "[]", "contest.json: it is no object"),
         (_NOW, "contest.json", '{"id": "x",\n "duration": "5h"}', "contest.json, line 2: duration: '5h' is no time"),
         (_NOW, "contest.json", '{"id": "x"}', "contest.json: it has no duration"),
+        (_NOW, "contest.json", '{"id": "x", "duration": "5:00:00",\n "start_time": "2026-01-31T09:00:00"}',
+         "contest.json, line 2: start_time: '2026-01-31T09:00:00' is no time with a zone"),
+        (_NOW, "languages.json", '[7]', "languages.json, line 1: this is no object"),
         (_NOW, "problems.json", '[{"id": "one", "label": "A"},\n {"id": "none", "label": "B"}]',
          "problems.json, line 2: no package of none"),
         (_NOW, "problems.json", '[\n {"id": "../one", "label": "A"}]', "problems.json, line 2: '../one' is no id"),
@@ -126,6 +137,21 @@ def test_a_refusal_names_file_and_line(
     with pytest.raises(PackageError) as raised:
         read_package(written(tmp_path, {**base, file: text}))
     assert str(raised.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("languages: [java, python3, intercal]", ["java", "python3", "pypy3"]),
+        ("languages: c java", ["c17", "java"]),
+        ("languages: all", []),
+        ("name: A", []),
+        ("languages: [", []),
+    ],
+)
+def test_problem_languages_of_a_package_are_our_keys(tmp_path: Path, text: str, keys: list[str]) -> None:
+    assert problem_languages(zipped(tmp_path / "p.zip", {"problem.yaml": text}, "one/").read_bytes()) == keys
+    assert problem_languages(b"no zip") == []
 
 
 def test_a_link_in_a_problem_is_not_followed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from deepoj.judging.compare import DOMJUDGE_FLOATS
+from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.paths import base, suffix, without_suffix
 from deepoj.judging.problem import Checker, Compare, Included, Limits, Plan, Protocol
 from deepoj.judging.sources import PLAIN_NAME
@@ -276,6 +277,11 @@ _CODES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         **dict.fromkeys(("python3", "python3numpy"), ("python3", "pypy3")),
     }
 )
+
+
+def language_keys(code: str) -> tuple[str, ...]:
+    """Return our keys of a language that the format names by a code; empty: we do not have it."""
+    return tuple(key for key in _CODES.get(code, (code,)) if key in LANGUAGES)
 
 
 def _included(files: Files) -> tuple[Included, ...]:
