@@ -228,6 +228,21 @@ async def readable_batch(context: ApiContext, user: User, batch_id: str) -> tupl
     return batch, reads_whole
 
 
+async def cancel_batch(context: ApiContext, user: User, batch_id: str) -> int:
+    """Delete the submissions of a batch that wait for their first attempt, and return how many there were.
+
+    Raises Refused for all but its owner, and if there is none.
+    """
+    batch = await context.batches.batch(batch_id)
+    if batch is None:
+        raise Refused(ApiError.NO_SUCH_BATCH)
+    if batch.user_id != user.id:
+        raise Refused(ApiError.NOT_YOURS)
+    deleted = await context.batches.cancel_batch(batch.batch_id, user.id)
+    log("batch_cancelled", user_id=user.id, count=deleted)
+    return deleted
+
+
 @dataclass(slots=True)
 class ResultPlace:
     """The lines whose verdicts a client has: all finished ones up to ``base``, and those in ``beyond``.

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "deepoj.cli.submit_batch:submit_batch",
         "Send many solutions at once, and read the verdicts.",
     ),
+    "cancel-batch": ("deepoj.cli.submit_batch:cancel_batch", "Delete the waiting submissions of a batch."),
     "status": ("deepoj.cli.client:status", "Show the state of a submission, or watch it."),
     "run": ("deepoj.cli.client:run", "Run a program on an input of your own, on the server."),
     "rerun": ("deepoj.cli.rerun:rerun", "Run one test of a submission again, and show what the program prints."),

@@ -156,6 +156,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj submit-batch night.jsonl --wait",
         "deepoj submit-batch night.jsonl --wait --output verdicts.jsonl --idempotency-key night-2",
     ),
+    "cancel-batch": ("deepoj cancel-batch BATCH_ID",),
     "submit": ("deepoj submit main.cpp --problem 1 --wait", "deepoj submit main.py --contest finals --problem A"),
     "status": ("deepoj status JOB_ID", "deepoj status JOB_ID --watch"),
     "run": ("deepoj run main.cpp",),

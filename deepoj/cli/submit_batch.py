@@ -1,4 +1,4 @@
-"""``deepoj submit-batch``: send many submissions, and write their verdicts to a file."""
+"""``deepoj submit-batch``: send many submissions, and write their verdicts to a file; ``deepoj cancel-batch``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 from rich.console import Console
@@ -15,7 +16,7 @@ from rich.progress import track
 from deepoj.cli import errors
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
-from deepoj.client.batches import SentBatch, batch_verdicts, send_batch, send_whole_batch
+from deepoj.client.batches import PATH, SentBatch, batch_verdicts, send_batch, send_whole_batch
 from deepoj.client.server import ApiClient
 from deepoj.client.shown import shown
 from deepoj.words.exits import CHECK_FAILED, GOOD
@@ -81,6 +82,24 @@ def submit_batch(
     if as_json:
         print_json(report)
     return CHECK_FAILED if sent.refused else GOOD
+
+
+@click.command("cancel-batch")
+@click.argument("batch")
+@AS_JSON
+@URL
+@RETRY_FOR
+def cancel_batch(batch: str, *, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Delete the submissions of your batch BATCH that no judge node has begun. Verdicts stay.
+
+    Run submit-batch with the same file to have them judged after all.
+    """
+    with connected(url, retry_for_s) as server:
+        done = server.ask("POST", f"{PATH}/{quote(batch, safe='')}/cancel")
+    if as_json:
+        print_json(done)
+    else:
+        click.echo(f"Batch {shown(batch)}: {done['cancelled']:,} waiting submissions are deleted.")
 
 
 def _verdicts(server: ApiClient, sent: SentBatch, *, is_quiet: bool, retry_for_s: float) -> list[dict[str, Any]]:

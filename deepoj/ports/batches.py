@@ -37,6 +37,12 @@ class Batches(Protocol):
         """Return the batch with its counts; None also if this is not an id."""
         ...
 
+    async def cancel_batch(self, batch_id: str, user_id: int) -> int:
+        """Delete the submissions of the user's batch that no node has begun, with their lines; return their number.
+
+        Those that another batch names, too, stay. Lines of a batch that is still sent may be stored afterwards."""
+        ...
+
     async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
         """Return the user's newest batches, without counts."""
         ...

@@ -84,7 +84,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
         SubmissionPages(context, visitors, pages),
-        BatchPages(context, pages),
+        BatchPages(context, visitors, pages),
         account,
         ManageProblemPages(context, visitors, pages),
         AssetRoutes(assets),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -37,6 +37,13 @@ class SentForm:
     def line(self, name: str) -> str:
         """Return a field without the space around it."""
         return self.get(name).strip()
+
+    async def act(self, **acts: Callable[[], Awaitable[object]]) -> None:
+        """Do the act that the field ``act`` names. Raises Refused if there is no such act, and what the act raises."""
+        act = acts.get(self.get("act"))
+        if act is None:
+            raise Refused(ApiError.INVALID, field="act", problem=" or ".join(acts))
+        await act()
 
     def program(self) -> str:
         """Return the chosen ``file``, or else the field ``code``. Raises Refused for a file that is no text."""

@@ -135,6 +135,23 @@ SELECT l.line FROM batch_lines AS l JOIN submissions AS s ON s.job_id = l.job_id
 WHERE l.batch_id = $1 AND l.line > $2 AND s.state IN ('pending', 'processing')
 ORDER BY l.line LIMIT 1;
 
+-- name: cancel_lines
+-- Deletes submissions of the batch $1 that wait for their first attempt, of $2 lines at most, with these lines and their
+-- outbox rows. One that another batch names stays; so does one that a node claims at this moment.
+WITH waiting AS MATERIALIZED (
+    SELECT s.id
+    FROM batch_lines AS l JOIN submissions AS s ON s.job_id = l.job_id
+    WHERE l.batch_id = $1 AND s.in_batch AND s.state = 'pending' AND s.attempt_id = 0
+      AND NOT EXISTS (SELECT FROM batch_lines AS o WHERE o.job_id = l.job_id AND o.batch_id <> $1)
+    ORDER BY s.id
+    LIMIT $2
+    FOR UPDATE OF s SKIP LOCKED
+),
+gone AS (
+    DELETE FROM submissions WHERE id IN (SELECT id FROM waiting) RETURNING id
+)
+SELECT count(*) AS deleted FROM gone;
+
 -- name: forget_batches
 -- Deletes the batches that are $1 seconds old and have no line any more, $2 at most.
 DELETE FROM batches WHERE id IN (

@@ -17,6 +17,7 @@ from tests.api.house import House, house
 from tests.contract.labs import entry
 from tests.fakes.batches import MemoryBatches
 from tests.unit.makers import a_report
+from tests.web.visits import registered
 
 PATH = "/api/v1/submissions/batch"
 
@@ -254,3 +255,25 @@ def test_splitter_finds_lines_in_any_pieces_and_drops_long_ones(size: int) -> No
     body, splitter = b"ab\n\n" + b"x" * 9 + b"\nabcde\nlast", LineSplitter(5)
     lines = [line for at in range(0, len(body), size) for line in splitter.take(body[at : at + size])]
     assert lines + splitter.rest() == [b"ab", b"", None, b"abcde", b"last"]
+
+
+async def test_owner_cancels_what_waits_by_api_and_page(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    token, problem = await home.token_of("alice"), await home.problem()
+    lines, sums = await results_of(await post(home, token, lines_of(problem, "one", "two", "three")))
+    await finish(home, lines[0]["job_id"])
+    path, page = f"{PATH}/{sums['batch_id']}", f"/batches/{sums['batch_id']}"
+    other = await registered(home, "bob")
+    assert (await other.post(page, {"act": "cancel"})).status == 403
+    assert "2 submissions wait" in (await visit.get(page)).text
+    assert (await visit.post(page, {"act": "none"})).status == 400
+    answer = await home.ask("POST", f"{path}/cancel", token=token)
+    assert await answer.get_json() == {"batch_id": sums["batch_id"], "cancelled": 2}
+    view = await (await home.ask("GET", path, token=token)).get_json()
+    assert (view["lines"], view["finished"]) == (1, 1)
+    again, sums = await results_of(await post(home, token, lines_of(problem, "one", "two", "three")))
+    assert (sums["accepted"], sums["repeated"]) == (2, 1)
+    assert (await visit.post(page, {"act": "cancel"})).location == page
+    assert (await home.ask("GET", f"/api/v1/status/{again[1]['job_id']}", token=token)).status_code == 404
+    assert "submissions wait" not in (await visit.get(page)).text

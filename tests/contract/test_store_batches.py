@@ -78,6 +78,29 @@ async def test_chunk_that_is_sent_again_makes_nothing_twice(lab: Lab) -> None:
     assert len(await lab.store.outbox.take_outbox(9, 0.5, 10.0, lanes={Priority.BATCH: 9})) == 4
 
 
+async def test_cancelled_batch_loses_what_waits_and_nothing_else(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    batches = lab.store.batches
+    first, second = [await batches.open_batch(user_id, key) for key in ("night-1", "night-2")]
+    answers = await store(lab, first, [line(number, user_id, problem.id) for number in (1, 2, 3, 4)])
+    done, begun, shared, waiting = [one.job_id for one in answers if isinstance(one, Receipt)]
+    await store(lab, second, [line(3, user_id, problem.id)])
+    await finish(lab, done)
+    await claim(lab, begun)
+    assert await batches.cancel_batch(first, user_id) == 1
+    assert await batches.cancel_batch(first, user_id) == 0
+    assert await lab.store.submissions.submission(waiting) is None
+    for job_id in (done, begun, shared):
+        assert await lab.store.submissions.submission(job_id) is not None
+    batch = await batches.batch(first)
+    assert batch is not None
+    assert batch.line_count == 3
+    sent = [event.job_id for event in await lab.store.outbox.take_outbox(9, 0.5, 10.0, lanes={Priority.BATCH: 9})]
+    assert waiting not in sent
+    again = await store(lab, first, [line(4, user_id, problem.id)])
+    assert [isinstance(one, Receipt) and not one.repeated for one in again] == [True], "it is sent after all"
+
+
 async def test_line_with_other_contents_is_refused(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     batch_id = await lab.store.batches.open_batch(user_id, KEY)

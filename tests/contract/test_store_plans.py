@@ -63,6 +63,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "batch_results": ("uuid, int, int[], int", "gen_random_uuid(), 0, '{2}', 500"),
     "batch_unfinished": ("uuid, int", "gen_random_uuid(), 0"),
     "batch_of": ("uuid", "gen_random_uuid()"),
+    "cancel_lines": ("uuid, int", "gen_random_uuid(), 500"),
     "forget_batches": ("float8, int", "60, 100"),
     "count_inflight": ("bigint", "500"),
     "count_before": ("uuid, bigint", "gen_random_uuid(), 200"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from deepoj.words.batches import BatchLine, BatchPage, SubmissionBatch
+from deepoj.words.jobs import State
 from deepoj.words.submissions import Receipt, SubmitRefusal, VerdictCount
 
 if TYPE_CHECKING:
@@ -89,6 +90,21 @@ class MemoryBatches:
         found = [VerdictCount(state, status, count) for (state, status), count in counts.items()]
         found.sort(key=lambda one: (-one.count, one.status))
         return self._memory._answer(SubmissionBatch(made.batch_id, made.user_id, made.created_at, tuple(found)), lost)
+
+    async def cancel_batch(self, batch_id: str, user_id: int) -> int:
+        lost = await self._memory._enter("cancel_batch")
+        others = {job_id for other, lines in self.lines.items() if other != batch_id for job_id in lines.values()}
+        waiting = {
+            job_id
+            for job_id in set(self.lines.get(batch_id, {}).values()) - others
+            if (row := self._memory.rows[job_id]).state is State.PENDING and row.attempt_id == 0 and row.in_batch
+        }
+        made, keys = dict(self._kept.made), dict(self._kept.keys)
+        self._memory._forget(waiting)
+        # a batch that has lost its lines stays until it is old
+        self._kept.made, self._kept.keys = made, keys
+        self.lines.setdefault(batch_id, {})
+        return self._memory._answer(len(waiting), lost)
 
     async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
         lost = await self._memory._enter("batches_of")

@@ -105,3 +105,13 @@ def test_command_writes_verdicts_in_the_order_of_the_lines(file: Path, monkeypat
     assert [(one["line"], one.get("status", one.get("code"))) for one in written] == [
         (1, "Wrong Answer"), (2, "PROBLEM_NOT_FOUND"), (3, "Accepted"),
     ]  # fmt: skip
+
+
+def test_cancel_command_says_how_many_were_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    played = Played([httpx.Response(200, json={"batch_id": "b/1", "cancelled": 1234})] * 2)
+    monkeypatch.setattr(command, "connected", lambda *_: played.server())
+    done = CliRunner().invoke(command.cancel_batch, ["b/1"])
+    assert (done.exit_code, done.output) == (0, "Batch b/1: 1,234 waiting submissions are deleted.\n")
+    assert played.paths == [f"POST {PATH}/b%2F1/cancel"]
+    as_json = CliRunner().invoke(command.cancel_batch, ["b/1", "--json"])
+    assert json.loads(as_json.output)["cancelled"] == 1234

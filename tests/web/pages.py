@@ -226,6 +226,7 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(method="GET", path="/batches", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/batches/{batch}", statuses=(LOGIN, 200, 403, 200), roles=(403, 403, 200, 403)),
+    Right(method="POST", path="/batches/{batch}", statuses=(LOGIN, 303, 403, 403), fields={"act": "cancel"}),
     Right(method="GET", path="/account", statuses=(LOGIN, 200, 200, 200)),
     Right(method="GET", path="/account/password", statuses=(LOGIN, 303, 303, 303)),
     Right(method="GET", path="/account/sessions", statuses=(LOGIN, 303, 303, 303)),

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: how often lines that raced with identical programs are tried again; each time one of them got through
 _RACES = 5
+#: lines that are cancelled in one transaction
+_CHUNK = 500
 
 
 class PgBatches:
@@ -96,6 +98,19 @@ class PgBatches:
             return None
         counts = [VerdictCount(State(row["state"]), row["status"], row["count"]) for row in rows if row["state"]]
         return SubmissionBatch(rows[0]["id"], rows[0]["user_id"], rows[0]["created_at"].isoformat(), tuple(counts))
+
+    async def cancel_batch(self, batch_id: str, user_id: int) -> int:
+        """Delete chunk by chunk, as the port says. If we die in between, the rest waits and can be cancelled again."""
+
+        async def work(connection: Connection, _again: bool) -> int:
+            async with connection.transaction():
+                await connection.execute(queries()["lock_batches"].sql, user_id)
+                return int(await connection.fetchval(queries()["cancel_lines"].sql, batch_id, _CHUNK))
+
+        deleted = 0
+        while is_job_id(batch_id) and (chunk := await self._pool.do(work, repeatable=True)):
+            deleted += chunk
+        return deleted
 
     async def batches_of(self, user_id: int, limit: int) -> list[SubmissionBatch]:
         rows = await self._pool.rows("batches_of", user_id, limit, repeatable=True)

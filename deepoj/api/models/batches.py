@@ -47,6 +47,13 @@ class BatchView(ResponseModel):
     verdicts: dict[str, int] = Field(description="finished lines by verdict")
 
 
+class BatchCancelled(ResponseModel):
+    """What was cancelled of a batch."""
+
+    batch_id: str
+    cancelled: int = Field(description="submissions that waited and are deleted; the others have been begun or judged")
+
+
 class BatchResultsQuery(BaseModel):
     """Where a stream of verdicts goes on."""
 

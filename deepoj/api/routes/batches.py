@@ -10,14 +10,21 @@ from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.access import SUBMITTER, USER
 from deepoj.api.auth import Auth
-from deepoj.api.batches import BatchFeed, BatchIntake, ResultPlace, readable_batch, without_key
+from deepoj.api.batches import BatchFeed, BatchIntake, ResultPlace, cancel_batch, readable_batch, without_key
 from deepoj.api.body import BodyPieces, current_request
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit, RequestLimits
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.live.events import StreamFormat
-from deepoj.api.models.batches import BatchHeaders, BatchList, BatchResultsQuery, BatchSummary, BatchView
+from deepoj.api.models.batches import (
+    BatchCancelled,
+    BatchHeaders,
+    BatchList,
+    BatchResultsQuery,
+    BatchSummary,
+    BatchView,
+)
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
@@ -124,6 +131,21 @@ class BatchRoutes:
             states={state.value: batch.count_in(state) for state in State},
             verdicts=dict(verdicts.most_common()),
         )
+
+    @route(
+        "POST",
+        "/api/v1/submissions/batch/<batch_id>/cancel",
+        access=USER,
+        responses={200: BatchCancelled},
+        errors=(403,),
+    )
+    async def cancel(self, user: User, batch_id: str) -> BatchCancelled:
+        """Cancel the waiting submissions of your batch.
+
+        Those that no judge node has begun are deleted with their lines; verdicts stay. Lines that are sent again under
+        the batch's key are stored again.
+        """
+        return BatchCancelled(batch_id=batch_id, cancelled=await cancel_batch(self._context, user, batch_id))
 
     @route(
         "GET",
