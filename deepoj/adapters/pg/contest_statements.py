@@ -6,7 +6,7 @@ What if we die here? An edit is one transaction, with its event. Locks are taken
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -97,19 +97,7 @@ class PgContestStatements:
         await self._pool.row("release_contest_texts", self._contest_id, problem_id, repeatable=True)
 
     async def statement_edits(self, problem_id: int) -> StatementEdits:
-        rows = await self._pool.rows("contest_statement_edits", self._contest_id, problem_id, repeatable=True)
-        edits = tuple(
-            StatementEdit(
-                language=row["language"],
-                kind=row["kind"],
-                source=row["source"],
-                version=row["version"],
-                pdf=row["pdf"] or b"",
-            )
-            for row in rows
-            if row["language"] is not None
-        )
-        return StatementEdits(rows[0]["edition"] if rows else 0, edits)
+        return edits_of(await self._pool.rows("contest_statement_edits", self._contest_id, problem_id, repeatable=True))
 
     async def edit_statement(
         self,
@@ -135,11 +123,11 @@ class PgContestStatements:
                     return EditRefusal.UNKNOWN_PROBLEM
                 if contest["finalized_at"] is not None:
                     return EditRefusal.FINALIZED
-                version = int(row["version"] or 0)
-                if again and stored == (row["kind"], row["source"], row["pdf"]):
-                    return version
-                if version != since or (since == 0 and current_hash != data_hash):
-                    return EditRefusal.CHANGED_MEANWHILE
+                is_stored = again and stored == (row["kind"], row["source"], row["pdf"])
+                is_current = since > 0 or current_hash == data_hash
+                answer = answer_to_edit(row["version"], since, is_stored=is_stored, is_current=is_current)
+                if answer is not None:
+                    return answer
                 edition = int(await connection.fetchval(queries()["begin_contest_edition"].sql, *place))
                 if stored is None:
                     await connection.execute(queries()["drop_contest_statement"].sql, *place, language)
@@ -152,7 +140,7 @@ class PgContestStatements:
         return await self._pool.do(work, repeatable=True)
 
     async def _tell(self, connection: Connection, problem_id: int, label: str, language: str, by: str | None) -> None:
-        """Log the act, and write the event of the problem with the languages of its statements."""
+        """Log the act, and write the event of the problem with its statements."""
         contest_id = self._contest_id
         details = clean_json({"problem": label, "statement": language})
         await connection.execute(queries()["contest_statement_act"].sql, contest_id, details, by)
@@ -171,6 +159,31 @@ def index_of(row: asyncpg.Record | Mapping[str, Any]) -> StatementIndex:
         attachments=tuple((name, size) for name, size in _listed(row["attachments"])),
         notes=tuple(_listed(row["notes"])),
     )
+
+
+def edits_of(rows: Sequence[asyncpg.Record]) -> StatementEdits:
+    """Return the edits of rows that each have the edition, and a language or NULL. Those of problems have no PDF."""
+    edits = tuple(
+        StatementEdit(
+            language=row["language"],
+            kind=row["kind"],
+            source=row["source"],
+            version=row["version"],
+            pdf=row.get("pdf") or b"",
+        )
+        for row in rows
+        if row["language"] is not None
+    )
+    return StatementEdits(rows[0]["edition"] if rows else 0, edits)
+
+
+def answer_to_edit(version: int | None, since: int, *, is_stored: bool, is_current: bool) -> int | EditRefusal | None:
+    """Return how an edit of a statement that has this version (None: it was never edited) is answered; None: it is to
+    be stored. ``is_stored``: an earlier try has stored it. ``is_current``: the package is that of the editor, if it
+    read the package's statement."""
+    if is_stored:
+        return version or 0
+    return None if (version or 0) == since and is_current else EditRefusal.CHANGED_MEANWHILE
 
 
 def file_of(row: asyncpg.Record) -> StatementFile:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from deepoj.adapters.pg.contest_statements import PgContestStatements, file_of, index_of
+from deepoj.adapters.pg.contest_statements import PgContestStatements, answer_to_edit, edits_of, file_of, index_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -99,13 +99,7 @@ class PgStatements:
         await self._pool.row("release_unrendered", problem_id, repeatable=True)
 
     async def statement_edits(self, problem_id: int) -> StatementEdits:
-        rows = await self._pool.rows("statement_edits", problem_id, repeatable=True)
-        edits = tuple(
-            StatementEdit(language=row["language"], kind=row["kind"], source=row["source"], version=row["version"])
-            for row in rows
-            if row["language"] is not None
-        )
-        return StatementEdits(rows[0]["edition"] if rows else 0, edits)
+        return edits_of(await self._pool.rows("statement_edits", problem_id, repeatable=True))
 
     async def edit_statement(
         self,
@@ -127,11 +121,12 @@ class PgStatements:
                 if current_hash is None:
                     return EditRefusal.UNKNOWN_PROBLEM
                 row = await connection.fetchrow(queries()["statement_edit"].sql, problem_id, language)
-                version = 0 if row is None else int(row["version"])
-                if again and row is not None and stored == (row["kind"], row["source"]):
-                    return version
-                if version != since or (since == 0 and current_hash != data_hash):
-                    return EditRefusal.CHANGED_MEANWHILE
+                version = None if row is None else row["version"]
+                is_stored = again and row is not None and stored == (row["kind"], row["source"])
+                is_current = since > 0 or current_hash == data_hash
+                answer = answer_to_edit(version, since, is_stored=is_stored, is_current=is_current)
+                if answer is not None:
+                    return answer
                 marked = await connection.fetchrow(queries()["mark_edited"].sql, problem_id, by, language)
                 edition = 0 if marked is None else int(marked["statement_edition"])
                 if stored is None:

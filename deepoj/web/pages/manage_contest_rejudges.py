@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from quart import Response
 
@@ -66,13 +67,10 @@ class ManageContestRejudgePages:
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
         contest = (await self._reader.read(visitor, key)).contest
         try:
-            match form.get("act"):
-                case "apply":
-                    await self._rejudging.apply(contest, rejudge_id, visitor.member)
-                case "cancel":
-                    await self._rejudging.cancel(contest, rejudge_id, visitor.member)
-                case _:
-                    raise Refused(ApiError.INVALID, field="act", problem="apply or cancel")
+            await form.act(
+                apply=partial(self._rejudging.apply, contest, rejudge_id, visitor.member),
+                cancel=partial(self._rejudging.cancel, contest, rejudge_id, visitor.member),
+            )
         except Refused as refused:
             return await self._shown(visitor, key, rejudge_id, refused)
         return redirect(f"/manage/contests/{key}/rejudges/{rejudge_id}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from quart import Response
 
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.errors import Refused
 from deepoj.api.previewing import MAX_CHANGES, Previewing, PreviewResult, topic_of_preview
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right
@@ -43,13 +44,10 @@ class PreviewPages:
         problem = await self._allowed(visitor, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         try:
-            match form.get("act"):
-                case "apply":
-                    await self._previewing.apply(problem, preview_id, visitor.member)
-                case "cancel":
-                    await self._previewing.cancel(problem, preview_id, visitor.member)
-                case _:
-                    raise Refused(ApiError.INVALID, field="act", problem="apply or cancel")
+            await form.act(
+                apply=partial(self._previewing.apply, problem, preview_id, visitor.member),
+                cancel=partial(self._previewing.cancel, problem, preview_id, visitor.member),
+            )
         except Refused as refused:
             return await self._shown(visitor, problem, preview_id, refused)
         return redirect(f"/manage/problems/{problem.id}/previews/{preview_id}")

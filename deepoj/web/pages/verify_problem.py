@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from quart import Response
 
 from deepoj.api.context import ApiContext
-from deepoj.api.errors import ApiError, Refused
+from deepoj.api.errors import Refused
 from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right
 from deepoj.api.verifying import VerificationResult, Verifying, topic_of
@@ -70,13 +71,10 @@ class VerifyPages:
         problem = await self._allowed(visitor, problem_id)
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
         try:
-            match form.get("act"):
-                case "start":
-                    await self._verifying.start(problem, visitor.member)
-                case "cancel":
-                    await self._verifying.cancel(problem)
-                case _:
-                    raise Refused(ApiError.INVALID, field="act", problem="start or cancel")
+            await form.act(
+                start=partial(self._verifying.start, problem, visitor.member),
+                cancel=partial(self._verifying.cancel, problem),
+            )
         except Refused as refused:
             return await self._shown(visitor, problem, refused)
         return redirect(f"/manage/problems/{problem.id}/verify")
