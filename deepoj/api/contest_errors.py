@@ -51,9 +51,9 @@ class ContestError(CodedError):
     CONTEST_MOMENT_PASSED = (
         409,
         Code.CONTEST_STARTED,
-        "The end, freeze or thaw that this would move has happened, or verdicts that were hidden until the end are"
+        "The end, freeze, thaw or late time that this would move is past, or verdicts hidden until the end are"
         " shown. To make a frozen contest longer, make its freeze longer by as much.",
-        "该更改涉及的结束、封榜或解封已经发生，或者隐藏至赛后的结果已经公布。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
+        "该更改涉及的结束、封榜、解封时间或逾期提交期限已经过去，或者隐藏至赛后的结果已经公布。延长已封榜的比赛时，请将封榜时长增加同样的时间。",
     )
     CONTEST_HAS_STARTED = (
         409,

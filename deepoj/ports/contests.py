@@ -38,7 +38,9 @@ class Contests(Protocol):
     ) -> Contest | ContestRefusal:
         """Replace its rules. ``before``: those from which these were made; refused if it has others by now (MOVED).
         What has happened is not moved: the start (HAS_STARTED), and end, freeze and thaw
-        (HAS_HAPPENED). So a frozen contest that is made longer needs a freeze that is longer by as much. A finalized
+        (HAS_HAPPENED). So a frozen contest that is made longer needs a freeze that is longer by as much. Late homework
+        may be taken for longer once its time is over, which opens the contest again, unless verdicts that it hid were
+        shown; for less it may not: what was taken counts. A finalized
         contest changes no more (FINALIZED), but for the time of its thaw."""
         ...
 

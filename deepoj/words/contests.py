@@ -137,6 +137,12 @@ class Contest:
         return self.removed[-1][0] if self.removed and self.removed[-1][1] is None else None
 
     @property
+    def has_shown_hidden(self) -> bool:
+        """Whether it showed its teams the verdicts that it had hidden: it takes no submissions any more."""
+        is_hidden = self.rules.feedback is ContestFeedback.HIDDEN
+        return is_hidden and is_thawed(self.closed_at, self.frozen_at, self.thawed_at)
+
+    @property
     def shows_all(self) -> bool:
         """Whether it is over for all of its teams, and hides no verdict from anybody."""
         is_settled = not self.rules.is_verifying or self.finalized_at is not None

@@ -426,7 +426,7 @@ INSERT INTO contest_extensions (contest_id, team_id, extra_ms) VALUES ($1, $2, $
 ON CONFLICT (contest_id, team_id) DO UPDATE SET extra_ms = excluded.extra_ms;
 
 -- name: reopen_contest
--- A contest that was closed takes submissions again: a team has more time. No row: it does not.
+-- A contest that was closed takes submissions again: a team has more time, or all may be later. No row: it does not.
 UPDATE contests AS c SET closed_at = NULL
 WHERE c.id = $1 AND c.closed_at IS NOT NULL AND contest_moment(c, contest_open_ms(c)) > now()
 RETURNING c.id;

@@ -258,6 +258,20 @@ async def test_hidden_feedback_of_homework_waits_for_late_solutions(scene: Scene
     assert (refused[0], refused[1]["code"]) == (409, "CONTEST_STARTED")
 
 
+async def test_late_time_that_is_over_may_grow_and_not_shrink(scene: Scene) -> None:
+    await opened(scene, kind="homework", freeze_ms=None, late_ms=HOUR_MS // 2)
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    assert (await scene.done("owl", "GET", "/finals"))["state"]["closed_at"] is not None
+    shorter = await scene.ask("jury", "PATCH", "/finals", {"late_ms": 0})
+    assert (shorter[0], shorter[1]["code"]) == (409, "CONTEST_STARTED"), "what was taken counts"
+    await scene.done("jury", "PATCH", "/finals", {"late_ms": 4 * HOUR_MS})
+    assert (await scene.done("owl", "GET", "/finals"))["state"]["closed_at"] is None
+    job_id, _ = await _submitted(scene)
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+    assert (await scene.done("jury", "GET", "/finals/scoreboard"))["rows"][0]["points"] > 0
+
+
 async def test_more_time_closes_an_open_contest_later(scene: Scene) -> None:
     await opened(scene, freeze_ms=None)
     await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})

@@ -99,7 +99,10 @@ class PgContests:
                 if changed.keys() & {"feedback", "is_verifying"}:
                     await connection.execute(queries()["release_contest"].sql, contest_id, None)
                 await connection.execute(queries()["release_removed"].sql, contest_id)
+                reopened = await connection.fetchrow(queries()["reopen_contest"].sql, contest_id)
                 await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
+                if reopened is not None:
+                    await connection.execute(queries()["tell_contest_state"].sql, contest_id)
                 return found if row is None else contest_of(row)
 
         return await self._pool.do(work, repeatable=True)
@@ -436,7 +439,8 @@ def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | 
         (found.frozen_at is not None and moves_freeze)
         or (found.ended_at is not None and (moves_end or moves_freeze))
         or (found.thawed_at is not None and rules.thaw_at != before.thaw_at)
-        or (found.closed_at is not None and rules.late_ms != before.late_ms)
+        or (found.closed_at is not None and rules.late_ms < before.late_ms)
+        or (found.has_shown_hidden and rules.late_ms != before.late_ms)
     ):
         return ContestRefusal.HAS_HAPPENED
     return None
