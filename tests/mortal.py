@@ -27,6 +27,8 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.stream import RedisStream
+from deepoj.api.contest_webhooks import ContestCallbacks
+from deepoj.api.contests import ContestLedgers
 from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.hand_over import LocalHandOver
@@ -50,6 +52,7 @@ from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Report
 from deepoj.words.submissions import Draft
+from deepoj.words.webhooks import ContestHook, ContestTry, Hook, HookAnswer
 from tests.fakes.ports import Store
 from tests.fakes.settings import hidden_steps, hook_settings
 from tests.unit.makers import a_report
@@ -75,7 +78,7 @@ class Spec:
     Args:
       point: ``before:METHOD``, ``after:METHOD`` of a port, or ``lost:METHOD``: the call was applied, its answer is lost
         (the caller sees a breakage), and the process dies at its next call of that port or the other.
-      roles: some of dispatcher, consumer, reclaim, rejudges, webhooks.
+      roles: some of dispatcher, consumer, reclaim, rejudges, webhooks, contest webhooks.
       user_id, problem_id: author and problem of the submission that it accepts; 0: none.
       rejudges: the job of the rejudge that it accepts; empty: none.
     """
@@ -172,7 +175,7 @@ async def accept(_claim: Claim) -> Report:
     return a_report()
 
 
-def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> Deliver:
+def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> Deliver[Hook, HookAnswer]:
     knobs = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     return Deliver(
         webhooks=webhooks,
@@ -183,6 +186,18 @@ def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> De
         poll_s=0.1,
         lease_s=HOOK_LEASE_S,
     )
+
+
+def telling_contests(store: Store, sender: HookSender, metrics: Metrics) -> Deliver[ContestHook, ContestTry | None]:
+    options = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
+    callbacks = ContestCallbacks(
+        webhooks=store.contest_webhooks, accounts=store.accounts, contests=store.contests,
+        ledgers=ContestLedgers(store.contests), sender=sender, settings=options, metrics=metrics,
+    )  # fmt: skip
+    return Deliver(
+        webhooks=store.contest_webhooks, attempt=callbacks.attempt, settle=callbacks.settle, concurrency=4,
+        per_target=2, poll_s=0.1, lease_s=HOOK_LEASE_S,
+    )  # fmt: skip
 
 
 def node(
@@ -221,6 +236,8 @@ def node(
         keepers.append(Child(name="rejudges", run=loops.Periodic(0.1, on), restart_on=AWAY))
     if "webhooks" in roles and sender is not None:
         keepers.append(Child(name="webhooks", run=calling_back(store.webhooks, sender, metrics)))
+    if "contest webhooks" in roles and sender is not None:
+        keepers.append(Child(name="contest webhooks", run=telling_contests(store, sender, metrics)))
     if "consumer" in roles:
         consume = loops.Consume(
             stream=stream,

@@ -37,6 +37,7 @@ from deepoj.api.routes.audits import AuditRoutes
 from deepoj.api.routes.batches import BatchRoutes
 from deepoj.api.routes.clics import ContestApiRoutes
 from deepoj.api.routes.clics_changes import ContestApiChanges
+from deepoj.api.routes.clics_webhooks import ContestWebhookRoutes
 from deepoj.api.routes.contest_board import ContestBoardRoutes
 from deepoj.api.routes.contest_clock import ContestClockRoutes
 from deepoj.api.routes.contest_rejudges import ContestRejudgeRoutes
@@ -147,6 +148,7 @@ def create_app(context: ApiContext) -> Api:
         RerunRoutes(context),
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
+        ContestWebhookRoutes(context, callers),
         ContestRejudgeRoutes(context, auth),
         ContestRoutes(context, auth, boards),
         ContestBoardRoutes(context, auth, boards),

@@ -89,8 +89,7 @@ class ContestCallers:
 
     async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:
         """Return as whom an account sees a contest; None: it does not see it. One of the jury is of no team here."""
-        viewer = await contest_viewer(self._contests, user, contest)
-        return JURY if viewer is not None and viewer.is_jury else viewer
+        return await feed_viewer(self._contests, user, contest)
 
     def recheck(self, user: User | None, contest: Contest, viewer: ContestViewer) -> Callable[[], Awaitable[bool]]:
         """Return a function that checks again later whether the request's account still sees the contest so."""
@@ -119,6 +118,12 @@ class ContestCallers:
     def _digest(self, username: str, password: str) -> bytes:
         sent = f"{self._auth.address()} {len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
+
+
+async def feed_viewer(contests: Contests, user: User | None, contest: Contest) -> ContestViewer | None:
+    """Return whose event feed an account gets; None: it does not see the contest. Raises StoreUnavailable."""
+    viewer = await contest_viewer(contests, user, contest)
+    return JURY if viewer is not None and viewer.is_jury else viewer
 
 
 async def contest_viewer(contests: Contests, user: User | None, contest: Contest) -> ContestViewer | None:

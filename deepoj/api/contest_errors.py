@@ -38,6 +38,12 @@ class ContestError(CodedError):
     CONTEST_ID_DIFFERS = (409, Code.INVALID_PARAM, "The body names another contest.", "请求体中的 id 与比赛不符。")
     CONTEST_TIME_KEPT = (403, Code.FORBIDDEN, "The time is not changed: {problem}.", "时间未更改：{problem}。")
     CONTEST_CHANGE_REFUSED = (403, Code.FORBIDDEN, "The contest refuses this: {problem}.", "比赛不允许：{problem}。")
+    CONTEST_WEBHOOKS_FULL = (
+        409,
+        Code.TOO_MANY_WEBHOOKS,
+        "You have {most} webhooks, the most that an account may have: delete one first.",
+        "每个账号最多可注册 {most} 个比赛回调：请先删除一个。",
+    )
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
     CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")
     NO_SUCH_CELL = (404, Code.NOT_FOUND, "The board has no such team or problem.", "榜单上没有该队伍或题目。")

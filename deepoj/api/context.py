@@ -44,7 +44,7 @@ from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import Verifications
-from deepoj.ports.webhooks import Webhooks
+from deepoj.ports.webhooks import ContestWebhooks, Webhooks
 from deepoj.words.readiness import Readiness
 
 
@@ -74,6 +74,7 @@ class ApiContext:
     contests: Contests
     contest_rejudges: ContestRejudges
     contest_setup: ContestSetup
+    contest_webhooks: ContestWebhooks
     ledgers: ContestLedgers
     results: LiveResults
     #: the event streams of this node

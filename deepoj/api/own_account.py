@@ -115,6 +115,10 @@ class OwnAccount:
                 {"name": one.name, "created_at": one.created_at, "expires_at": one.expires_at, "used_at": one.used_at}
                 for one in await context.access_tokens.tokens_of(user.id, MAX_ACCESS_TOKENS)
             ],
+            "contest_webhooks": [
+                {"url": one.url, "endpoints": one.endpoints, "contest_ids": one.contest_ids, "active": one.is_active}
+                for one in await context.contest_webhooks.contest_webhooks(user.id)
+            ],
             "active_days": [{"day": one.day.isoformat(), "submissions": one.submissions} for one in days],
             "custom_runs": [_run(one) for one in runs],
         }

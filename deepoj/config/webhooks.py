@@ -7,7 +7,10 @@ from deepoj.config.fields import DAY_MS, DAY_SEC, Section, key, whole
 
 class WebhookSection(Section):
     enabled: bool = key(
-        True, "WEBHOOKS_ENABLED", doc="Whether submissions may have a callback_url; also requires a secret."
+        True,
+        "WEBHOOKS_ENABLED",
+        doc="Whether submissions may have a callback_url, and accounts webhooks of the Contest API; also requires a "
+        "secret.",
     )
     #: without it callbacks are refused; an embedded node generates it
     secret: str = key(
@@ -56,6 +59,13 @@ class WebhookSection(Section):
         "WEBHOOKS_GIVE_UP_SEC",
         ge=0,
         le=30 * DAY_SEC,
-        doc="Seconds after the first try at which a delivery is given up; administrators can list and repeat it.",
+        doc="Seconds of failures after which a delivery is given up (administrators can list and repeat it), and a "
+        "webhook of the Contest API deactivated.",
     )
-    keep_days: float = key(14, "WEBHOOKS_KEEP_DAYS", ge=0, le=36_500, doc="Days for which ended deliveries are kept.")
+    keep_days: float = key(
+        14,
+        "WEBHOOKS_KEEP_DAYS",
+        ge=0,
+        le=36_500,
+        doc="Days for which ended deliveries, and deactivated webhooks of the Contest API, are kept.",
+    )

@@ -92,6 +92,18 @@ class FeedLog:
             return after if self._numbers and number <= self._numbers[-1] else None
         return first + int(count) if 1 <= int(count) <= after - first else None
 
+    @property
+    def end(self) -> int:
+        """Return how many lines there are."""
+        return len(self._numbers)
+
+    def resume(self, number: int, token: str | None) -> int:
+        """Return how many lines a reader has that has all lines of the events up to a number, and those up to a token
+        of the event after it. A token that this feed does not have is ignored: the viewer has changed."""
+        after = bisect_right(self._numbers, number)
+        place = None if token is None else self.place(token)
+        return after if place is None else max(after, place)
+
     def read(self, place: int) -> tuple[bytes, int]:
         """Return lines from a place on, as many as are kept together, and the place after them."""
         page, start = divmod(place, _PAGE_LINES)

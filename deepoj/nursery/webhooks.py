@@ -1,4 +1,5 @@
-"""Delivers webhooks: takes due deliveries from the database and tries several of them concurrently.
+"""Delivers webhooks of submissions, or of contests: takes due deliveries from the database and tries several of them
+concurrently.
 
 Delivery is fair between accounts first, then between the targets of an account. It goes round the accounts with due
 deliveries, those with the fewest running tries first. An account without a running try may take any free place. It gets
@@ -19,13 +20,13 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 import trio
 
 from deepoj.nursery.scopes import Start, with_background_tasks
-from deepoj.ports.webhooks import Webhooks
-from deepoj.words.webhooks import DueHooks, Hook, HookAnswer
+from deepoj.ports.webhooks import DueDeliveries
+from deepoj.words.webhooks import DueHooks
 
 #: accounts per query, and queries without a result between two pauses
 PAGE = 100
@@ -39,6 +40,15 @@ RESERVED = 1 / 4
 SETTLE_S = 3.0
 
 
+class TakenHook(Protocol):
+    """A delivery that has been taken: it holds a place of its account and of its target."""
+
+    @property
+    def user_id(self) -> int: ...
+    @property
+    def target(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Pick:
     """A due delivery chosen to be taken."""
@@ -49,12 +59,12 @@ class _Pick:
 
 
 @dataclass(slots=True, kw_only=True)
-class Deliver:
+class Deliver[H: TakenHook, A]:
     """Runs until cancelled. A stop aborts running POSTs, which become due again, but never the storing of results."""
 
-    webhooks: Webhooks
-    attempt: Callable[[Hook], Awaitable[HookAnswer]]
-    settle: Callable[[Hook, HookAnswer], Awaitable[object]]
+    webhooks: DueDeliveries[H]
+    attempt: Callable[[H], Awaitable[A]]
+    settle: Callable[[H, A], Awaitable[object]]
     concurrency: int
     per_target: int
     poll_s: float
@@ -76,7 +86,7 @@ class Deliver:
         fruitless = 0
         while True:
             self._ended = trio.Event()
-            taken: list[Hook] = []
+            taken: list[H] = []
             is_over = True
             if free := self.concurrency - self._held.total():
                 taken, is_over = await self._take(free)
@@ -94,7 +104,7 @@ class Deliver:
         """Return whether an account with ``held`` places may take one more of the ``free`` ones."""
         return held == 0 or free - 1 >= max(held + 1, int(RESERVED * self.concurrency))
 
-    async def _take(self, free: int) -> tuple[list[Hook], bool]:
+    async def _take(self, free: int) -> tuple[list[H], bool]:
         """Take deliveries of the next accounts of the round. Also returns whether another query would find no more."""
         began = self._after
         owners = await self.webhooks.webhook_owners(began, PAGE)
@@ -153,7 +163,7 @@ class Deliver:
                 self._targets_after[owner] = found[-1].target
         return picks
 
-    async def _try(self, hook: Hook) -> None:
+    async def _try(self, hook: H) -> None:
         try:
             answer = await self.attempt(hook)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + SETTLE_S):

@@ -6,6 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from deepoj.words.webhooks import (
+    ContestHook,
+    ContestTry,
+    ContestWebhook,
+    ContestWebhookDraft,
     DueHooks,
     Hook,
     HookAnswer,
@@ -17,13 +21,8 @@ from deepoj.words.webhooks import (
 )
 
 
-class Webhooks(Protocol):
-    """Deliveries to webhooks. Raises StoreUnavailable.
-
-    A delivery is written in the transaction that ends a judging (done or dead) of a submission with a callback. It is
-    taken before it is tried, and settled after; a node that dies between the two only delays it. Delivery is at least
-    once: a receiver recognizes doubles by ``delivery_id``.
-    """
+class DueDeliveries[H](Protocol):
+    """Deliveries of accounts to targets, of which a node takes those that are due. Raises StoreUnavailable."""
 
     async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
         """Return the next ``limit`` accounts after ``after`` with waiting deliveries, in the order of their ids, and
@@ -38,9 +37,18 @@ class Webhooks(Protocol):
         target are returned. Targets in ``without`` are left out."""
         ...
 
-    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[Hook]:
+    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[H]:
         """Take those that are still due. A taken one is hidden from other nodes for ``lease_s``."""
         ...
+
+
+class Webhooks(DueDeliveries[Hook], Protocol):
+    """Deliveries to webhooks. Raises StoreUnavailable.
+
+    A delivery is written in the transaction that ends a judging (done or dead) of a submission with a callback. It is
+    taken before it is tried, and settled after; a node that dies between the two only delays it. Delivery is at least
+    once: a receiver recognizes doubles by ``delivery_id``.
+    """
 
     async def settle_webhook(
         self,
@@ -79,6 +87,39 @@ class Webhooks(Protocol):
 
     async def rotate_webhook_secret(self, user_id: int, seen_epoch: int) -> int:
         """Rotate the secret and return the new epoch; of two rotations that saw the same epoch one counts."""
+        ...
+
+
+class ContestWebhooks(DueDeliveries[ContestHook], Protocol):
+    """Webhooks of the Contest API. Raises StoreUnavailable.
+
+    A webhook is due when a contest has told something since it lacked nothing. It is called for one contest at a time.
+    How much of the contest's feed it has is stored when it has answered: a node that dies before sends the same lines
+    again.
+    """
+
+    async def add_contest_webhook(self, draft: ContestWebhookDraft, most: int) -> ContestWebhook | None:
+        """Register a webhook, which gets the events from now on. None: its account has ``most`` of them."""
+        ...
+
+    async def contest_webhooks(self, user_id: int) -> list[ContestWebhook]:
+        """Return the webhooks of an account, oldest first."""
+        ...
+
+    async def remove_contest_webhook(self, user_id: int, webhook_id: int) -> bool:
+        """Remove a webhook. False: the account has none with this id."""
+        ...
+
+    async def settle_contest_webhook(
+        self, hook: ContestHook, outcome: ContestTry, *, delay_s: float, is_final: bool, give_up_s: float
+    ) -> bool | None:
+        """Record the outcome of a turn. After a failure the webhook is due again in ``delay_s``, or deactivated: if the
+        failure is final, or if that is more than ``give_up_s`` after the first failure. Return whether it was
+        deactivated; None: nothing was recorded, because it was removed or another node has it."""
+        ...
+
+    async def forget_contest_webhooks(self, keep_s: float, limit: int) -> int:
+        """Delete at most ``limit`` webhooks that were deactivated ``keep_s`` ago."""
         ...
 
 

@@ -30,7 +30,7 @@ from deepoj.words.errors import StoreUnavailable
 from deepoj.words.webhooks import CallbackRefusal, Hook, HookAnswer, HookFailure, HookRequest, HookStatus
 
 #: after these failures the delivery is not tried again
-_FINAL = frozenset({HookFailure.GONE, HookFailure.FORBIDDEN, HookFailure.ACCOUNT_DISABLED})
+FINAL = frozenset({HookFailure.GONE, HookFailure.FORBIDDEN, HookFailure.ACCOUNT_DISABLED})
 #: for a node that is slow to record the answer
 _LEASE_MARGIN_S = 30.0
 
@@ -138,11 +138,16 @@ def _next(hook: Hook, answer: HookAnswer, settings: HookSettings) -> tuple[HookS
     """Return the delivery's next status, and the seconds until the next try."""
     if answer.failure is None:
         return HookStatus.DELIVERED, 0.0
-    if answer.failure in _FINAL:
+    if answer.failure in FINAL:
         return HookStatus.GIVEN_UP, 0.0
-    doubled = settings.retry_base_s * 2.0 ** min(hook.tries - 1, 30)
+    return HookStatus.PENDING, pause_s(hook.tries, answer, settings)
+
+
+def pause_s(failures: int, answer: HookAnswer, settings: HookSettings) -> float:
+    """Return the seconds until the next try after so many failures (at least 1) in a row."""
+    doubled = settings.retry_base_s * 2.0 ** min(failures - 1, 30)
     jitter = random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
-    return HookStatus.PENDING, min(max(doubled, answer.retry_after_s or 0.0), settings.retry_max_s) * jitter
+    return min(max(doubled, answer.retry_after_s or 0.0), settings.retry_max_s) * jitter
 
 
 def _log_try(event: str, hook: Hook, answer: HookAnswer, *, error: str = "") -> None:

@@ -1,10 +1,10 @@
-"""Webhooks: callback URLs and deliveries."""
+"""Webhooks: callback URLs and deliveries; and those of the Contest API."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -152,3 +152,76 @@ class Redelivered:
 
     job_id: str
     repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestWebhookDraft:
+    """A webhook of the Contest API that is to be registered."""
+
+    user_id: int
+    #: normalized
+    url: str
+    #: ``scheme://host[:port]`` of ``url``
+    target: str
+    #: the receiver recognizes us by it
+    token: str = field(repr=False)
+    #: types of events; empty: all
+    endpoints: tuple[str, ...]
+    #: keys of contests; empty: all
+    contest_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestWebhook:
+    """A webhook of the Contest API as its owner sees it. The token is not shown."""
+
+    id: int
+    url: str
+    endpoints: tuple[str, ...]
+    contest_ids: tuple[str, ...]
+    #: False: the receiver failed for too long and is not called any more
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlace:
+    """How much of a contest's event feed a webhook has."""
+
+    #: the last event of which it has every line
+    number: int
+    #: the last line that was received, which may be of the event after it; None: none yet
+    token: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContestHook:
+    """A webhook of the Contest API that has been taken: the next callback is about one contest."""
+
+    id: int
+    user_id: int
+    url: str
+    target: str
+    #: the token of its owner
+    secret: str = field(repr=False)
+    endpoints: tuple[str, ...]
+    #: how often it was taken, this time included; the outcome is settled under this number
+    attempts: int
+    #: failures since the last callback that was received
+    tries: int
+    #: None: it lacks nothing, of all contests as they were at ``mark``
+    contest_id: int | None
+    contest_key: str | None
+    #: the number of the contest's last event
+    last: int
+    #: of the numbers of all contests' last events
+    mark: int
+    place: FeedPlace
+
+
+@dataclass(frozen=True, slots=True)
+class ContestTry:
+    """The outcome of a turn: the receiver's answer, and up to where it has the feed if it has received it."""
+
+    #: None: it was not called, because its account sees nothing new
+    answer: HookAnswer | None
+    place: FeedPlace | None = None

@@ -50,6 +50,7 @@ sessions AS (DELETE FROM web_sessions WHERE user_id = (SELECT id FROM changed)),
 tokens AS (DELETE FROM access_tokens WHERE user_id = (SELECT id FROM changed)),
 custom_runs AS (DELETE FROM runs WHERE user_id = (SELECT id FROM changed)),
 keys AS (DELETE FROM submission_keys WHERE user_id = (SELECT id FROM changed)),
+contest_webhooks AS (DELETE FROM contest_webhooks WHERE user_id = (SELECT id FROM changed)),
 batch_keys AS (DELETE FROM batches WHERE user_id = (SELECT id FROM changed)),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)

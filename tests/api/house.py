@@ -273,6 +273,7 @@ def _house[S](
         ready=ready, settings=settings, metrics=metrics, verifications=ports.verifications, previews=ports.previews,
         reruns=ports.reruns,
         contests=ports.contests, contest_rejudges=ports.contest_rejudges, contest_setup=ports.contest_setup,
+        contest_webhooks=ports.contest_webhooks,
         ledgers=ContestLedgers(ports.contests),
         live_languages=lambda: live[0], github=github, live=streams, vet=vet, render_edits=render_edits,
         stream=None if outbox else stream,

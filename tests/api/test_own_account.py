@@ -38,7 +38,16 @@ async def test_an_export_has_everything_and_only_ones_own(tmp_path: Path) -> Non
     answer = await home.ask("GET", EXPORT, token=alice)
     assert answer.headers["Content-Disposition"] == 'attachment; filename="deepoj-account.json"'
     data = json.loads(await answer.get_data())
-    parts = {"account", "sessions", "access_tokens", "active_days", "custom_runs", "solved", "submissions"}
+    parts = {
+        "account",
+        "sessions",
+        "access_tokens",
+        "contest_webhooks",
+        "active_days",
+        "custom_runs",
+        "solved",
+        "submissions",
+    }
     assert set(data) == parts
     assert data["account"]["email"] == "alice@example.org"
     assert [one["code"] for one in data["submissions"]] == [f"alice {number}" for number in range(23)]

@@ -176,6 +176,10 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("PUT", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
     ("PATCH", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
     ("DELETE", "/clics/contests/{contest}/awards/{object}", (401, 401, 404, 404, 404)),
+    ("GET", "/clics/webhooks", (401, 401, 200, 200, 200)),
+    ("GET", "/clics/webhooks/{object}", (401, 401, 404, 404, 404)),
+    ("POST", "/clics/webhooks", (401, 401, 400, 400, 400)),
+    ("DELETE", "/clics/webhooks/{object}", (401, 401, 404, 404, 404)),
 )
 
 

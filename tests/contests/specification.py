@@ -57,6 +57,8 @@ _FORMS: Mapping[str, str] = {
     "CELL": "problem_id:ID num_judged:COUNT num_pending:COUNT solved:boolean+ score:POINTS+ time:POS+",
     "FILE": "href:string filename:string mime:string",
     "ENDPOINT": "type:string properties:string[]",
+    "webhook": "id:ID url:string endpoints:string[] contest_ids:ID[] active:boolean",
+    "callback": "contest_id:ID notifications:EVENT[]",
     "EVENT": "type:string id:ID! data:ANY! token:string",
 }
 _CHECKS: Mapping[str, Any] = {

@@ -97,6 +97,11 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("POST", f"{_API}/finalize"): ({}, _TOO_LATE),
     ("GET", "/clics/"): (None, _ALL),
     ("GET", "/clics/contests"): (None, _ALL),
+    # each account's own; callbacks are disabled on this server
+    ("GET", "/clics/webhooks"): (None, (401, *_ALL[1:])),
+    ("GET", "/clics/webhooks/9"): (None, (401, *(404,) * 7)),
+    ("POST", "/clics/webhooks"): ({"url": "https://example.org/", "token": "t"}, (401, *(400,) * 7)),
+    ("DELETE", "/clics/webhooks/9"): (None, (401, *(404,) * 7)),
     ("GET", _CLICS): (None, _ALL),
     **{("GET", f"{_CLICS}/{type_}"): (None, _ENDPOINTS.get(type_, _ALL))
        for type_ in ("access", "account", *(each["type"] for each in access_of(JURY, counts_points=False)["endpoints"]))

@@ -152,6 +152,7 @@ _TIMES = {
     "previews": ("created_at", "judged_at"),
     "preview_jobs": ("due_at", "changed_at", "avoid_until"),
     "reruns": ("created_at", "due_at", "finished_at"),
+    "contest_webhooks": ("created_at", "failing_since", "next_attempt_at", "deactivated_at"),
     "contests": ("start_at", "thaw_at", "started_at", "frozen_at", "ended_at", "thawed_at"),
 }
 

@@ -569,3 +569,24 @@ async def test_batches_go_with_their_rollback_and_their_submissions_wait_as_sing
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM batches", empty) == "0"
     assert postgres.psql("SELECT count(*) FROM submissions", empty) == "1"
+
+
+async def test_webhooks_of_contests_go_with_their_rollback(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate()
+    postgres.psql(
+        "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
+        "INSERT INTO contests (key, kind, name, is_public, duration_ms, penalty_ms, is_compile_error_free, created_by) "
+        "SELECT 'c', 'icpc', 'C', true, 1, 1, true, id FROM users; "
+        "INSERT INTO contest_webhooks (user_id, url, target, token, endpoints, contest_ids) "
+        "SELECT id, 'https://a/', 'https://a', 't', '{}', '{}' FROM users; "
+        "INSERT INTO contest_webhook_places SELECT w.id, c.id, 1, NULL FROM contest_webhooks AS w, contests AS c",
+        empty,
+    )
+    await migrator.rollback(version_of("add_contest_webhooks") - 1)
+    assert postgres.psql("SELECT to_regclass('contest_webhooks') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT count(*) FROM contests", empty) == "1"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM contest_webhooks", empty) == "0"

@@ -29,6 +29,7 @@ from deepoj.words.contests import (
 )
 from deepoj.words.previews import PreviewFailure, PreviewRefusal
 from deepoj.words.problems import Problem
+from deepoj.words.webhooks import ContestHook, ContestTry, ContestWebhook, ContestWebhookDraft, DueHooks
 
 _UNKNOWN = ContestRefusal.UNKNOWN_CONTEST
 
@@ -186,3 +187,35 @@ class NoContestSetup:
 
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
         return _UNKNOWN
+
+
+class NoContestWebhooks:
+    """``ports.ContestWebhooks``; takes none."""
+
+    async def add_contest_webhook(self, draft: ContestWebhookDraft, most: int) -> ContestWebhook | None:
+        return None
+
+    async def contest_webhooks(self, user_id: int) -> list[ContestWebhook]:
+        return []
+
+    async def remove_contest_webhook(self, user_id: int, webhook_id: int) -> bool:
+        return False
+
+    async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
+        return {}
+
+    async def due_webhooks(
+        self, owners: Mapping[int, str], *, targets: int, each: int, without: Collection[str]
+    ) -> list[DueHooks]:
+        return []
+
+    async def take_webhooks(self, ids: Sequence[int], lease_s: float) -> list[ContestHook]:
+        return []
+
+    async def settle_contest_webhook(
+        self, hook: ContestHook, outcome: ContestTry, *, delay_s: float, is_final: bool, give_up_s: float
+    ) -> bool | None:
+        return None
+
+    async def forget_contest_webhooks(self, keep_s: float, limit: int) -> int:
+        return 0

@@ -29,9 +29,9 @@ from deepoj.ports.statements import StatementStore
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
 from deepoj.ports.verifications import ExampleLeases, Verifications
-from deepoj.ports.webhooks import Webhooks
+from deepoj.ports.webhooks import ContestWebhooks, Webhooks
 from tests.fakes.access_tokens import MemoryAccessTokens
-from tests.fakes.contests import NoContestRejudges, NoContests, NoContestSetup
+from tests.fakes.contests import NoContestRejudges, NoContests, NoContestSetup, NoContestWebhooks
 from tests.fakes.runs import MemoryRunLeases
 from tests.fakes.system import MemorySystem
 
@@ -103,6 +103,8 @@ class Store(Protocol):
     @property
     def contest_setup(self) -> ContestSetup: ...
     @property
+    def contest_webhooks(self) -> ContestWebhooks: ...
+    @property
     def previews(self) -> Previews: ...
     @property
     def preview_leases(self) -> PreviewLeases: ...
@@ -146,6 +148,7 @@ class MemoryPorts:
         self.contests: Contests = NoContests()
         self.contest_rejudges: ContestRejudges = NoContestRejudges()
         self.contest_setup: ContestSetup = NoContestSetup()
+        self.contest_webhooks: ContestWebhooks = NoContestWebhooks()
         self.previews: Previews = memory.previews
         self.preview_leases: PreviewLeases = memory.previews
         self.reruns: Reruns = memory.reruns

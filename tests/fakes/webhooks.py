@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from deepoj.ports.webhooks import Webhooks
+from deepoj.ports.webhooks import DueDeliveries
 from deepoj.words.webhooks import DueHooks, Hook, HookFailure, HookStanding, HookStatus, Redelivered
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class HookRow:
     ended_at: float | None = None
 
 
-async def take_due(store: Webhooks, *, limit: int = 100, each: int = 100, lease_s: float = 40.0) -> list[Hook]:
+async def take_due[H](store: DueDeliveries[H], *, limit: int = 100, each: int = 100, lease_s: float = 40.0) -> list[H]:
     """Take up to ``limit`` due deliveries of any account, the earliest of each target first."""
     owners = await store.webhook_owners(0, 100)
     found = await store.due_webhooks(dict.fromkeys(owners, ""), targets=100, each=each, without=())

@@ -7,6 +7,7 @@
 | taking and POST                  | test_between_taking_and_post                                                    |
 | POST and settling                | test_between_post_and_settling: told twice, under one delivery id               |
 | settling and anything else       | test_after_settling: told once                                                  |
+| POST and settling, of a contest  | test_a_contest_is_told_the_same_lines_again_if_we_die_after_the_post            |
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from deepoj.nursery.tree import run
 from deepoj.webhooks.delivery import signing_secret
 from deepoj.words.jobs import Claim
 from deepoj.words.submissions import Draft, Receipt
+from deepoj.words.webhooks import ContestWebhookDraft
 from tests.contract.labs import entry, report
+from tests.contract.test_store_contests import new_contest, rules, team
 from tests.fault.scene import SOON_S, Scene
 from tests.mortal import HOOK_SECRET, node, open_sender
 from tests.receiver import Received, Receiver, receiving, says
@@ -155,3 +158,26 @@ async def test_a_receiver_that_was_away_is_told_when_it_is_back(scene: Scene, re
         del receiver.replies["/hook"]
         await until_settled(scene)
     assert len(delivery_ids(receiver)) == 1
+
+
+async def test_a_contest_is_told_the_same_lines_again_if_we_die_after_the_post(
+    scene: Scene, receiver: Receiver
+) -> None:
+    contests, webhooks = scene.lab.pg_store.contests, scene.lab.pg_store.contest_webhooks
+    contest = await new_contest(scene.lab, scene.user_id, rules())
+    draft = ContestWebhookDraft(
+        user_id=scene.user_id, url=receiver.url(), target=receiver.url(""), token="t", endpoints=(), contest_ids=()
+    )
+    assert await webhooks.add_contest_webhook(draft, 1) is not None
+    assert await contests.put_objects(contest.id, [team("one")], by=scene.user_id) == frozenset()
+    await scene.dies("before:settle_contest_webhook", "contest webhooks")
+    assert len(receiver.received) == 1
+    async with mending(scene, "contest webhooks"):
+        scene.lab.sql("UPDATE contest_webhooks SET next_attempt_at = now()")
+        first, second = await receiver.until(2)
+        assert await contests.put_objects(contest.id, [team("two")], by=scene.user_id) == frozenset()
+        third = (await receiver.until(3))[2]
+    assert first.body == second.body
+    assert [line["id"] for found in (first, third) for line in json.loads(found.body)["notifications"]] == [
+        "one", "two"
+    ]  # fmt: skip

@@ -773,6 +773,18 @@ MUTANTS = (
         "tests/contests/test_freeze.py::test_a_verdict_that_a_contest_hides_changes_no_answer[ioi-hidden]",
     ),
     Mutant(
+        "deepoj/api/contest_webhooks.py",
+        "FeedPlace(ledger.last if is_all else",
+        "FeedPlace(ledger.last if True else",
+        "tests/contract/test_contest_webhooks.py::test_long_feeds_come_in_order_in_several_callbacks",
+    ),
+    Mutant(
+        "sql/queries/contest_webhooks.sql",
+        "WHERE id = $1 AND attempts = $2 AND",
+        "WHERE id = $1 AND $2 > 0 AND",
+        "tests/contract/test_contest_webhooks.py::test_a_turn_whose_lease_ran_out_records_nothing",
+    ),
+    Mutant(
         "deepoj/nursery/contests.py",
         "refused |= {entry.entry_id for entry in tried}",
         "pass",

@@ -273,7 +273,7 @@ async def test_old_ones_are_forgotten(autojump_clock: object, metrics: Metrics, 
 # -- the keeper
 
 
-def keeper(store: MemoryStore, sender: Sender, metrics: Metrics, **changes: Any) -> Deliver:
+def keeper(store: MemoryStore, sender: Sender, metrics: Metrics, **changes: Any) -> Deliver[Hook, HookAnswer]:
     async def one_try(hook: Hook) -> HookAnswer:
         return await attempt(sender, hook, SETTINGS, REDACT)
 
@@ -285,7 +285,7 @@ def keeper(store: MemoryStore, sender: Sender, metrics: Metrics, **changes: Any)
 
 
 @asynccontextmanager
-async def keeping(made: Deliver, metrics: Metrics) -> AsyncIterator[trio.Nursery]:
+async def keeping(made: Deliver[Hook, HookAnswer], metrics: Metrics) -> AsyncIterator[trio.Nursery]:
     child = Child(name="webhooks", run=made, restart_on=(StoreUnavailable,))
     async with trio.open_nursery() as nursery:
         await nursery.start(kept, child, ChildStatus(), metrics)

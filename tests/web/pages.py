@@ -242,6 +242,7 @@ RIGHTS: tuple[Right, ...] = (
     ),
     Right(method="POST", path="/account/token", statuses=(LOGIN, 200, 200, 200), fields=_FILLED_IN | {"name": "x"}),
     Right(method="POST", path="/account/tokens", statuses=(LOGIN, 303, 303, 303), fields={"token_id": "x"}),
+    Right(method="POST", path="/account/contest-webhooks", statuses=(LOGIN, 303, 303, 303), fields={"webhook_id": "9"}),
     # disabled on this site
     Right(method="POST", path="/account/webhook-secret", statuses=(LOGIN, 404, 404, 404)),
     # the administrator is the last one

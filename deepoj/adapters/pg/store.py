@@ -16,6 +16,7 @@ from deepoj.adapters.pg.audit import PgAudit
 from deepoj.adapters.pg.batches import PgBatches
 from deepoj.adapters.pg.contest_rejudges import PgContestRejudges
 from deepoj.adapters.pg.contest_setup import PgContestSetup
+from deepoj.adapters.pg.contest_webhooks import PgContestWebhooks
 from deepoj.adapters.pg.contests import PgContests
 from deepoj.adapters.pg.dead_letters import PgDeadLetters
 from deepoj.adapters.pg.groups import PgGroups
@@ -80,6 +81,7 @@ class PgStore:
         self.contests = PgContests(pool)
         self.contest_rejudges = PgContestRejudges(pool)
         self.contest_setup = PgContestSetup(pool)
+        self.contest_webhooks = PgContestWebhooks(pool)
         self.previews = self.preview_leases = PgPreviews(pool)
         self.reruns = self.rerun_leases = PgReruns(pool)
         self.schema = PgSchema(pool)

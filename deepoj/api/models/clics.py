@@ -96,3 +96,13 @@ class ContestCommentary(RequestModel):
     time: str | None = None
     contest_time: str | None = None
     source_id: str | None = None
+
+
+class ContestWebhookBody(RequestModel):
+    """A webhook that is to be registered."""
+
+    url: str
+    token: str
+    endpoints: list[str] | None = None
+    contest_ids: list[str] | None = None
+    id: str | None = None

@@ -105,5 +105,6 @@ class AccountPages:
             changed=request.args.get("changed"),
             email=email if email is not None else account.user.email or "",
             profile_for=await self._context.account_data.profile_for(user.id),
+            contest_webhooks=await self._context.contest_webhooks.contest_webhooks(user.id),
             has_webhooks=self._context.settings.callbacks.enabled,
         )

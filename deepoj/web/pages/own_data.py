@@ -7,6 +7,7 @@ from quart import Response
 from deepoj import observe
 from deepoj.accounts.names import pseudonym_of
 from deepoj.api.auth import Auth
+from deepoj.api.contest_webhooks import remove_webhook
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import download
 from deepoj.api.errors import ApiError, Refused
@@ -23,7 +24,7 @@ from deepoj.words.account_data import ProfileFor
 from deepoj.words.accounts import Credentials
 
 #: forms below /account that lead back to it
-_FORMS = frozenset({"email", "privacy", "token", "tokens", "webhook-secret"})
+_FORMS = frozenset({"email", "privacy", "token", "tokens", "webhook-secret", "contest-webhooks"})
 
 
 class OwnDataPages:
@@ -108,6 +109,13 @@ class OwnDataPages:
         else:
             secret = await self._webhook_secrets.secret(visitor.member)
         return self._secret(visitor, secret, "webhook")
+
+    @page("POST", "/account/contest-webhooks", access=MEMBER)
+    async def remove_contest_webhook(self, visitor: Visitor) -> Response:
+        """Remove one of the account's webhooks of the Contest API."""
+        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
+        await remove_webhook(self._context.contest_webhooks, visitor.member, form.get("webhook_id"))
+        return redirect("/account?changed=contest-webhooks")
 
     @page("GET", "/account/export", access=MEMBER)
     async def export(self, visitor: Visitor) -> Response:

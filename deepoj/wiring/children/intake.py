@@ -12,7 +12,6 @@ import trio
 
 from deepoj import observe
 from deepoj.api.app import Api, create_app, create_metrics_app
-from deepoj.api.contests import ContestLedgers
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import serve as serve_http
 from deepoj.config.roles import Role
@@ -176,7 +175,8 @@ def _api_context(parts: Parts) -> ApiContext:
         contests=store.contests,
         contest_rejudges=store.contest_rejudges,
         contest_setup=store.contest_setup,
-        ledgers=ContestLedgers(store.contests),
+        contest_webhooks=store.contest_webhooks,
+        ledgers=parts.ledgers,
         results=store.live,
         live=parts.live,
         runs=store.runs,

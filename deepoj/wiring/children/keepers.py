@@ -34,7 +34,7 @@ from deepoj.wiring import settings
 from deepoj.wiring.adapters import KEEPS
 from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
-from deepoj.wiring.children.webhooks import webhook_sender
+from deepoj.wiring.children.webhooks import contest_webhook_sender, webhook_sender
 from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
@@ -55,6 +55,8 @@ RUN_SWEEP_PERIOD_S = 2.0
 VERIFY_SWEEP_PERIOD_S = 2.0
 #: period of deleting webhook deliveries that ended long ago
 FORGET_HOOKS_PERIOD_S = 60.0
+#: webhooks of the Contest API that were deactivated long ago, at a time
+FORGOTTEN_HOOKS = 500
 #: period of deleting browsers' sessions and people's tokens that have ended, and how many at a time
 SESSION_SWEEP_PERIOD_S = 60.0
 ENDED_SESSIONS = 1000
@@ -99,6 +101,7 @@ def keepers(parts: Parts) -> list[Child]:
     if parts.adapters.hooks is not None:
         children += [
             Child(name="webhooks", run=webhook_sender(parts, parts.adapters.hooks), restart_on=AWAY),
+            Child(name="contest webhooks", run=contest_webhook_sender(parts, parts.adapters.hooks), restart_on=AWAY),
             loop("old webhooks", FORGET_HOOKS_PERIOD_S, rounds.forget_webhooks),
         ]
     if Role.RECLAIM in roles and parts.jobs is not None:
@@ -252,7 +255,9 @@ class _Rounds:
         await sweep_reruns(self.parts.adapters.store.rerun_leases, settings.run_keeping(self.parts.cfg).keep_s)
 
     async def forget_webhooks(self) -> None:
-        await forget(self.parts.adapters.store.webhooks, self.parts.cfg.api.webhooks.keep_days * DAY_S)
+        store, keep_s = self.parts.adapters.store, self.parts.cfg.api.webhooks.keep_days * DAY_S
+        await forget(store.webhooks, keep_s)
+        await store.contest_webhooks.forget_contest_webhooks(keep_s, FORGOTTEN_HOOKS)
 
     async def sweep_objects(self) -> None:
         keep_s = self.parts.cfg.scheduler.control_plane.object_retention_days * DAY_S

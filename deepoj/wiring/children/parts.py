@@ -9,6 +9,7 @@ import trio
 
 from deepoj import observe
 from deepoj.api.audits import AuditOrders
+from deepoj.api.contests import ContestLedgers
 from deepoj.api.live.events import Live
 from deepoj.api.rehearsals import RehearsalOrders
 from deepoj.api.settings import ApiSettings
@@ -48,6 +49,8 @@ class Parts:
     api: ApiSettings
     #: the event streams of this node
     live: Live
+    #: the contests that this node reads, for requests and for callbacks
+    ledgers: ContestLedgers
     #: called at the beginning of each step of the start, with a text for users
     on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
@@ -101,6 +104,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         hand_over=LocalHandOver(notifications=adapters.notifications, hidden_s=settings.dispatching(cfg).retry_base_s),
         api=api,
         live=live,
+        ledgers=ContestLedgers(adapters.store.contests),
         on_step=on_step,
         vet=vet,
         statements=statements,

@@ -1,29 +1,55 @@
-"""The keeper that sends webhooks."""
+"""The keepers that send webhooks: of submissions, and of contests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deepoj.api.contest_webhooks import ContestCallbacks
 from deepoj.api.redact import HiddenSteps, result_for
-from deepoj.nursery.webhooks import Deliver
-from deepoj.ports.webhooks import HookSender
+from deepoj.nursery.webhooks import Deliver, TakenHook
+from deepoj.ports.webhooks import DueDeliveries, HookSender
 from deepoj.webhooks.delivery import HookSettings, attempt, settle
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import webhook_secret
 from deepoj.wiring.children.parts import Parts
-from deepoj.words.webhooks import Hook, HookAnswer
+from deepoj.words.webhooks import ContestHook, ContestTry, Hook, HookAnswer
 
 
-def webhook_sender(parts: Parts, sender: HookSender) -> Deliver:
-    cfg, section = parts.cfg, parts.cfg.api.webhooks
-    options = settings.calling_back(cfg, webhook_secret(cfg, parts.adapters.home))
-    delivery = _Delivery(parts, sender, options, settings.hidden_steps(cfg))
+def webhook_sender(parts: Parts, sender: HookSender) -> Deliver[Hook, HookAnswer]:
+    options = settings.calling_back(parts.cfg, webhook_secret(parts.cfg, parts.adapters.home))
+    delivery = _Delivery(parts, sender, options, settings.hidden_steps(parts.cfg))
+    return _deliver(parts, options, parts.adapters.store.webhooks, delivery.attempt, delivery.settle)
+
+
+def contest_webhook_sender(parts: Parts, sender: HookSender) -> Deliver[ContestHook, ContestTry | None]:
+    options = settings.calling_back(parts.cfg, webhook_secret(parts.cfg, parts.adapters.home))
+    store = parts.adapters.store
+    callbacks = ContestCallbacks(
+        webhooks=store.contest_webhooks,
+        accounts=store.accounts,
+        contests=store.contests,
+        ledgers=parts.ledgers,
+        sender=sender,
+        settings=options,
+        metrics=parts.metrics,
+    )
+    return _deliver(parts, options, store.contest_webhooks, callbacks.attempt, callbacks.settle)
+
+
+def _deliver[H: TakenHook, A](
+    parts: Parts,
+    options: HookSettings,
+    webhooks: DueDeliveries[H],
+    attempt_one: Callable[[H], Awaitable[A]],
+    settle_one: Callable[[H, A], Awaitable[object]],
+) -> Deliver[H, A]:
+    section = parts.cfg.api.webhooks
     return Deliver(
-        webhooks=parts.adapters.store.webhooks,
-        attempt=delivery.attempt,
-        settle=delivery.settle,
+        webhooks=webhooks,
+        attempt=attempt_one,
+        settle=settle_one,
         concurrency=section.concurrency,
         per_target=section.per_target,
         poll_s=section.poll_interval_ms / 1000,
