@@ -136,7 +136,7 @@ def contest_import(
 
 
 @dataclass(slots=True)
-class _Made:
+class _ImportRecord:
     """What an import has made so far."""
 
     server: ApiClient
@@ -178,9 +178,9 @@ class _Made:
 
 
 @contextlib.contextmanager
-def _made(server: ApiClient) -> Iterator[_Made]:
+def _made(server: ApiClient) -> Iterator[_ImportRecord]:
     """Provide the record of what an import makes. An import that ends in the middle, for any reason, leaves nothing."""
-    made, is_whole = _Made(server), False
+    made, is_whole = _ImportRecord(server), False
     try:
         yield made
         is_whole = True
@@ -244,7 +244,7 @@ def _import_foreign(server: ApiClient, file: Path, key: str | None, *, create_ac
     }
 
 
-def _import_problem(made: _Made, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
+def _import_problem(made: _ImportRecord, archive: zipfile.ZipFile, one: Mapping[str, Any]) -> None:
     server, key = made.server, made.key
     fields = {name: str(value) for name, value in one["problem"].items() if value != ""}
     problem_id = made.problem(fields, archive.read(_package_of(one["label"])))
