@@ -1,4 +1,4 @@
-"""Logs of the API's tests, rendered as in production: an undeclared field fails the test. And compiled URL builders."""
+"""Logs of the API's tests, rendered as in production: an undeclared field fails the test. And what is compiled once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jinja2
 import pytest
 import structlog
 from werkzeug.routing import Rule
@@ -44,4 +45,23 @@ def builders_compiled_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rule, "_compile_builder", builder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def templates_compiled_once() -> Iterator[None]:
+    """Compile each template once for all applications, which takes most of the time of the first page of each.
+
+    All environments of the pages have the same settings, which is all that the code of a template depends on.
+    """
+    compile_template, compiled = jinja2.Environment.compile, dict[tuple[object, ...], Any]()
+
+    def compile_once(environment: jinja2.Environment, source: Any, *place: Any, **options: Any) -> Any:
+        key = (source, place, *options.items())
+        if key not in compiled:
+            compiled[key] = compile_template(environment, source, *place, **options)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jinja2.Environment, "compile", compile_once)
         yield

@@ -1,4 +1,4 @@
-"""For tests of pages: compiled URL builders, and a node that shows real pages."""
+"""For tests of pages: compiled URL builders and templates, and a node that shows real pages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.conftest import builders_compiled_once
+from tests.api.conftest import builders_compiled_once, templates_compiled_once
 from tests.contract.labs import real
 from tests.postgres import bridge, database, postgres, postgres_debian, postgres_embedded
 from tests.web.site import Site, running_site
@@ -19,6 +19,7 @@ __all__ = [
     "postgres_debian",
     "postgres_embedded",
     "real",
+    "templates_compiled_once",
 ]
 
 
