@@ -53,6 +53,8 @@ class Visit:
     cookies: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=lambda: {"Accept": "text/html", "User-Agent": "Visit"})
     peer: str = "127.0.0.1"
+    #: cookies of a session or of a visit → the token of its forms
+    _form_tokens: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Reply:
         return await self._ask("GET", path, headers or {}, "")
@@ -78,9 +80,16 @@ class Visit:
         )
 
     async def form_token(self) -> str:
-        reply = await self.get("/")
-        assert reply.form_token, reply.text
-        return reply.form_token
+        """Return the token of this visitor's pages: it is the same on all of them as long as the session is."""
+        if self._secrets not in self._form_tokens:
+            reply = await self.get("/")
+            assert reply.form_token, reply.text
+            self._form_tokens[self._secrets] = reply.form_token
+        return self._form_tokens[self._secrets]
+
+    @property
+    def _secrets(self) -> tuple[str, str]:
+        return self.cookies.get(SESSION, ""), self.cookies.get(VISIT, "")
 
     async def register(self, name: str, **fields: str) -> Reply:
         return await self.post("/register", {"username": name, "password": PASSWORD, "email": "", **fields})
