@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ __all__ = ["scene"]
 
 #: without an account, without a team, of two teams; those with a role; an administrator
 _CALLERS = ("stranger", "member", "owl", "lark", "setter", "jury", "operator", "admin")
+#: those of them to whom a private contest does not exist
+_OUTSIDE = ("stranger", "member", "setter", "operator")
 type _Statuses = tuple[int, ...]
 _API, _CLICS, _PAGES, _MANAGE = (
     f"{BASE}/finals",
@@ -252,17 +254,19 @@ async def _brought_to(scene: Scene, state: str, **changes: Any) -> None:
     assert last[state] in reached | {None}
 
 
-async def _asked(scene: Scene, tmp_path: Path, key: str = "finals") -> dict[tuple[str, str], _Statuses]:
-    """Return the statuses of every route and page, asked of the contest with a key."""
+async def _asked(
+    scene: Scene, tmp_path: Path, key: str = "finals", callers: Sequence[str] = _CALLERS
+) -> dict[tuple[str, str], _Statuses]:
+    """Return the statuses of every route and page, asked by these callers of the contest with a key."""
     home = house_on(tmp_path, scene.lab.store, has_pages=True)
-    visits = {who: await _visit(home, who) for who in _CALLERS}
+    visits = {who: await _visit(home, who) for who in callers}
     home.streams.close()
     found = {}
     for (method, path), (sent, _) in _ROUTES.items():
         asked = path.replace("/finals", f"/{key}")
         body = sent and {name: scene.problem_id if value == _PROBLEM else value for name, value in sent.items()}
         statuses = []
-        for who in _CALLERS:
+        for who in callers:
             if path.startswith(("/contests", "/manage")):
                 reply = await (visits[who].get(asked) if method == "GET" else visits[who].post(asked, body))
                 statuses.append(LOGIN if reply.location.startswith("/login") else reply.status)
@@ -303,15 +307,15 @@ async def test_who_may_do_what(scene: Scene, tmp_path: Path, state: str) -> None
 
 async def test_a_private_contest_is_none_to_those_outside_of_it(scene: Scene, tmp_path: Path) -> None:
     await _brought_to(scene, "open", is_public=False)
-    absent, inside = await _asked(scene, tmp_path, "absent"), _expected("open")
-    found = await _asked(scene, tmp_path)
-    outsiders = {place for place, who in enumerate(_CALLERS) if who in {"stranger", "member", "setter", "operator"}}
-    expected = {
-        route: tuple((absent if place in outsiders else inside)[route][place] for place in range(len(_CALLERS)))
-        for route in _ROUTES
-    }
-    # what makes a contest is asked of none
-    assert {each: found[each] for each in found if found[each] != expected[each] and each[1] != BASE} == {}
+    absent = await _asked(scene, tmp_path, "absent", _OUTSIDE)
+    found, inside = await _asked(scene, tmp_path), _expected("open")
+    wrong = {}
+    for route in _ROUTES:
+        expected = dict(zip(_CALLERS, inside[route], strict=True)) | dict(zip(_OUTSIDE, absent[route], strict=True))
+        # what makes a contest is asked of none
+        if found[route] != tuple(expected.values()) and route[1] != BASE:
+            wrong[route] = found[route]
+    assert wrong == {}
 
 
 async def test_the_table_names_every_route(scene: Scene, tmp_path: Path) -> None:
