@@ -92,11 +92,12 @@ SHARED = (
         "tests/e2e/test_embedded_home.py",
         "tests/e2e/test_oauth.py",
         "tests/e2e/test_rejudge.py",
+        "tests/e2e/test_reruns.py",
         "tests/e2e/test_texts.py",
         "tests/e2e/test_verifications.py",
         "tests/e2e/test_webhooks.py",
     ),
-    ("tests/web/test_journey.py", "tests/web/test_pages.py"),
+    ("tests/web/test_journey.py", "tests/web/test_contest_journey.py", "tests/web/test_pages.py"),
 )
 #: begin after the files of ``LONGEST``: their node runs from the first of them to the end of the session
 LATE = SHARED[0]
