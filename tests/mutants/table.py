@@ -122,6 +122,25 @@ MUTANTS = (
         "tests/unit/test_custom_runs_node.py::test_a_long_run_keeps_its_lease",
     ),
     Mutant(
+        "deepoj/nursery/loops.py",
+        "rest_s = self.quick_poll_s if done.is_waiting and not done.moved else 0.0",
+        "rest_s = 0.0",
+        "tests/unit/test_hand_over.py"
+        "::test_notifications_begin_no_round_after_round_while_the_stream_has_no_room",
+    ),
+    Mutant(
+        "deepoj/pipeline/progress.py",
+        "            self._watchers.notify(job_id)",
+        "            pass",
+        "tests/unit/test_progress.py::test_watchers_of_this_process_learn_of_an_end_before_the_statement",
+    ),
+    Mutant(
+        "deepoj/api/redact.py",
+        "tests=(), finished=None)",
+        "tests=())",
+        "tests/contests/test_withheld.py::test_the_stream_of_a_withheld_judging_tells_no_test_and_no_end",
+    ),
+    Mutant(
         "deepoj/wiring/children/keepers.py",
         "stores={Claim: store.leases, CustomClaim: store.run_leases},",
         "stores={Claim: store.leases, CustomClaim: store.leases},",
