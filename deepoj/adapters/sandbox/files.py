@@ -29,8 +29,9 @@ class RunFiles:
     keep_stdout: int = -1
     keep_stderr: int = -1
     partial: list[Path] = field(default_factory=list)
-    #: memory files that nothing was ever written to, for this run and the next: most runs leave theirs empty
-    unwritten: list[int] = field(default_factory=list)
+    #: memory files that nothing was ever written to, for this run and the next: most runs leave theirs empty. Their
+    #: owner closes them. None: this run's are closed with it
+    unwritten: list[int] | None = None
 
     def __enter__(self) -> Self:
         """Open all files. Raises OSError if a file of the spec cannot be opened; then nothing stays open."""
@@ -42,7 +43,7 @@ class RunFiles:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is None:  # otherwise the slot may have the memory files still
+        if error is None and self.unwritten is not None:  # after an error the slot may have the memory files still
             for fd in (self.keep_stdout, self.keep_stderr):
                 if os.fstat(fd).st_size == 0:
                     self.own.remove(fd)
