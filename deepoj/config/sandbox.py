@@ -61,8 +61,8 @@ class CompileSection(Section):
     )
     archives_at_start: bool = key(
         True,
-        doc="After the start, build the library that Go compilations need; off leaves it to the first Go submission,"
-        " which then waits for 20 seconds of CPU.",
+        doc="Build Go's library and Java's archive of compiler classes after the start; off lets the first Go"
+        " submission wait for its library.",
     )
 
 

@@ -145,7 +145,7 @@ class Compiler:
         archive = None if self._toolchain_cache is None else await self._toolchain_cache.get(language)
         if isinstance(archive, Infra):
             return archive
-        if language.archive is not None and archive is None:
+        if archive is None and language.archive is not None and language.archive.is_required:
             return Infra("kit", f"compiling {language.key} needs a toolchain archive, and this node keeps none")
         spec = self._spec(language, sources, entry, into, archive=archive, limits=limits, user_id=user_id)
         if spec is None:

@@ -43,15 +43,18 @@ class ToolchainCache:
     _making: dict[str, trio.Lock] = field(default_factory=lambda: defaultdict(trio.Lock))
 
     async def get(self, language: Language) -> Path | Infra | None:
-        """Return the path of the language's archive; None if it needs none.
+        """Return the path of the language's archive; None if it needs none, or does without while none is built.
 
         Raises:
           BoxBroken: as the box does.
           OSError: ``cache_dir`` cannot be read or written.
         """
         archive = language.archive
-        if archive is None:
+        if archive is None or (not archive.is_required and await self.missing([language.key])):
             return None
+        return await self._get(language, archive)
+
+    async def _get(self, language: Language, archive: ToolchainArchive) -> Path | Infra:
         path = await trio.to_thread.run_sync(archive_path, self.cache_dir, language, archive, self.settings)
         async with self._making[path.name]:
             if not await trio.Path(path).is_file():
@@ -61,7 +64,7 @@ class ToolchainCache:
         return path
 
     async def missing(self, keys: Iterable[str]) -> list[str]:
-        """Return those of the languages that need an archive that is not built yet."""
+        """Return those of the languages that have an archive that is not built yet."""
         found = []
         for key in keys:
             archive = LANGUAGES[key].archive if key in LANGUAGES else None
@@ -75,8 +78,11 @@ class ToolchainCache:
 
     async def build(self, key: str) -> str:
         """Build the language's archive, unless it is there. Return why that failed; empty if it did not."""
+        language = LANGUAGES[key]
+        if language.archive is None:
+            return ""
         try:
-            made = await self.get(LANGUAGES[key])
+            made = await self._get(language, language.archive)
         except (BoxBroken, OSError) as error:
             return str(error)
         return made.message if isinstance(made, Infra) else ""

@@ -220,9 +220,11 @@ def _archive_state(cfg: Config, language: Language) -> str:
         return ""
     path = archive_path(toolchain_dir(cfg), language, language.archive, judging(cfg))
     if path.is_file():
-        return "; its library is built"
-    when = "after its start" if cfg.compile.archives_at_start else "for the first submission in it"
-    return f"; its library is not built yet: a node builds it {when}"
+        return "; its toolchain archive is built"
+    if cfg.compile.archives_at_start:
+        return "; its toolchain archive is not built yet: a node builds it after its start"
+    when = "for the first submission in it" if language.archive.is_required else "only after a start"
+    return f"; its toolchain archive is not built: a node builds it {when} (compile.archives_at_start)"
 
 
 def _testlib() -> Finding:

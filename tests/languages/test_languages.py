@@ -29,11 +29,12 @@ from deepoj.adapters.sandbox.preflight import settle
 from deepoj.adapters.toolchain import version
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.judging.exec_rules import archive_file, compile_spec
 from deepoj.judging.languages import LANGUAGES
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Infra, Report, Verdict
-from deepoj.words.sandbox import Isolation
+from deepoj.words.sandbox import FileIn, Isolation
 from tests.fakes.attempts import attempt_context
 from tests.fakes.settings import judge_settings
 from tests.fakes.testdata import PlainTestData
@@ -211,6 +212,33 @@ async def test_a_compile_error(judged: Judge, key: str) -> None:
     # it is the compiler that says so, of this source
     assert Path(LANGUAGES[key].source_name).name in report.compile.output or "broken" in report.compile.output
     assert report.tests == ()
+
+
+@pytest.mark.needs(PROC)
+@pytest.mark.parametrize("key", ["java"], indirect=True)
+async def test_java_compiles_with_its_archive_as_without(judged: Judge, box: LinuxBox, shelf: Path) -> None:
+    cases = [("accepted 1 2\n", "3\n")]
+    without = await judged("sum", cases), await judged("broken", cases)
+    cache, java = ToolchainCache(box=box, cache_dir=shelf / "kits", settings=SETTINGS), LANGUAGES["java"]
+    assert await cache.build("java") == ""
+    archive = await cache.get(java)
+    assert isinstance(archive, Path)
+    assert java.archive is not None
+
+    reports = await judged("sum", cases), await judged("broken", cases)
+    spec = compile_spec(java, HERE / "java", SETTINGS)
+    assert spec is not None
+    files = (FileIn("Main.java", HERE / "java" / "sum.java"), archive_file(java.archive, archive))
+    env = (*spec.env, ("JAVA_TOOL_OPTIONS", "-Xlog:class+load"))
+    loaded = await box.run(replace(spec, env=env, files_in=files, files_out=(), keep_stdout_bytes=1 << 20))
+
+    for plain, report in zip(without, reports, strict=True):
+        assert plain.compile is not None
+        assert report.compile is not None
+        assert (report.status, report.compile.output) == (plain.status, plain.compile.output)
+        assert not report.compile.cached
+    assert reports[0].status is Verdict.ACCEPTED
+    assert b"com.sun.tools.javac.main.Main source: shared objects file (top)" in loaded.stdout
 
 
 async def check_ordinary(judged: Judge, key: str, isolation: Isolation) -> None:

@@ -104,27 +104,33 @@ def test_a_host_with_everything_is_well(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("at_start", "says"),
     [
-        ("true", "; its library is not built yet: a node builds it after its start"),
-        ("false", "; its library is not built yet: a node builds it for the first submission in it"),
+        ("true", ["not built yet: a node builds it after its start"] * 2),
+        (
+            "false",
+            [
+                "not built: a node builds it only after a start (compile.archives_at_start)",
+                "not built: a node builds it for the first submission in it (compile.archives_at_start)",
+            ],
+        ),
     ],
 )
-def test_doctor_tells_whether_the_library_of_go_is_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_start: str, says: str
+def test_doctor_tells_whether_toolchain_archives_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_start: str, says: list[str]
 ) -> None:
     monkeypatch.setattr(doctor, "version", lambda *_: "9.9")
     monkeypatch.setenv("DEEPOJ_COMPILE_ARCHIVES_AT_START", at_start)
     cfg = settings({"worker.workspace": str(tmp_path)})
 
-    def told() -> str:
-        return next(finding.detail for finding in doctor.tool_findings(cfg, ()) if finding.what == "go")
+    def told() -> list[str]:
+        return [finding.detail for finding in doctor.tool_findings(cfg, ()) if finding.what in ("java", "go")]
 
-    assert told() == f"9.9{says}"
-    go = LANGUAGES["go"]
-    assert go.archive is not None
-    path = archive_path(toolchain_dir(cfg), go, go.archive, judging(cfg))
-    path.parent.mkdir()
-    path.touch()
-    assert told() == "9.9; its library is built"
+    assert told() == [f"9.9; its toolchain archive is {state}" for state in says]
+    toolchain_dir(cfg).mkdir()
+    for key in ("java", "go"):
+        archive = LANGUAGES[key].archive
+        assert archive is not None
+        archive_path(toolchain_dir(cfg), LANGUAGES[key], archive, judging(cfg)).touch()
+    assert told() == ["9.9; its toolchain archive is built"] * 2
 
 
 def test_canaries_are_judged_where_the_sandbox_works(

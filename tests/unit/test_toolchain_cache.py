@@ -64,6 +64,19 @@ async def test_a_language_without_a_toolchain_archive_needs_none(
     assert box.specs == []
 
 
+async def test_an_archive_that_compiling_can_do_without_is_not_waited_for(
+    box: ScriptedBox, toolchain_cache: ToolchainCache
+) -> None:
+    assert await toolchain_cache.get(LANGUAGES["java"]) is None
+    assert box.specs == []
+
+    assert await toolchain_cache.missing(["go", "java", "cpp17"]) == ["go", "java"]
+    assert await toolchain_cache.build("java") == ""
+
+    assert isinstance(await toolchain_cache.get(LANGUAGES["java"]), Path)
+    assert await toolchain_cache.missing(["go", "java"]) == ["go"]
+
+
 @pytest.mark.parametrize(
     ("ended", "code", "outage"),
     [

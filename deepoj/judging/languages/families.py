@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deepoj.judging.languages.row import Heap, Language, literal, steps
+from deepoj.judging.languages.row import Heap, Language, ToolchainArchive, literal, steps
 from deepoj.words.sandbox import PROGRAM_DIR
 
 BIN = "/usr/bin"
@@ -96,6 +96,78 @@ def script(
 _TOOL_FLAGS = ("-Xmx640m", "-Xss16m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 
 
+#: Loading and checking the compiler's classes takes a third of a small compilation. The JVM maps them from this archive
+#: (class data sharing) instead. It holds the classes that compiling ``_SAMPLE`` takes, which has what contestants use.
+_TOOL_CLASSES = "java-tools.jsa"
+_SAMPLE = """import java.io.*;
+import java.util.*;
+import java.util.function.*;
+import java.util.stream.*;
+public class Sample {
+    enum Kind { ODD, EVEN }
+    interface Shape { double area(); default String label() { return "shape " + area(); } }
+    static class Box<T extends Comparable<T>> implements Shape {
+        private final List<T> held = new ArrayList<>();
+        void add(T item) { held.add(item); Collections.sort(held); }
+        public double area() { return held.size(); }
+    }
+    static int depth(int n) { return n <= 0 ? 0 : 1 + depth(n - 1); }
+    public static void main(String[] args) throws IOException {
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in));
+        StringTokenizer words = new StringTokenizer(Objects.requireNonNullElse(in.readLine(), "1 2"));
+        Scanner scanner = new Scanner("3 4");
+        Map<String, Integer> counts = new HashMap<>();
+        while (words.hasMoreTokens()) counts.merge(words.nextToken(), 1, Integer::sum);
+        PriorityQueue<int[]> queue = new PriorityQueue<>((a, b) -> a[0] - b[0]);
+        queue.add(new int[] {scanner.nextInt(), 1});
+        long[][] table = new long[3][4];
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 3; i++) for (long cell : table[i]) text.append(cell).append(i % 2 == 0 ? "a" : "b");
+        Runnable later = new Runnable() { public void run() { text.append(depth(3)); } };
+        later.run();
+        switch (text.toString()) { case "x": text.append(Kind.ODD); break; default: text.append(Kind.EVEN.ordinal()); }
+        try { text.append(new Box<Integer>().label()); } catch (RuntimeException error) { throw error; }
+        finally { scanner.close(); }
+        System.out.println(IntStream.range(0, 5).boxed().filter(n -> n > 1).map(String::valueOf)
+            .collect(Collectors.joining(",")) + text + counts + queue.size());
+        System.out.printf("%d %.3f%n", 1L << 40, Math.sqrt(2.0));
+    }
+}
+"""
+_TRAINING = """import java.util.spi.ToolProvider;
+public class Training {
+    public static void main(String[] args) {
+        ToolProvider javac = ToolProvider.findFirst("javac").get(), jar = ToolProvider.findFirst("jar").get();
+        javac.run(System.out, System.err, "-encoding", "UTF-8", "-Xmaxerrs", "10", "-d", "classes", "Sample.java");
+        jar.run(System.out, System.err, "--create", "--file", "main.jar", "--no-compress", "--manifest", "manifest",
+            "--main-class", "Sample", "-C", "classes", ".");
+    }
+}
+"""
+_TOOL_ARCHIVE = ToolchainArchive(
+    make=steps(
+        "mkdir classes",
+        "echo 'Class-Path: ' >manifest",
+        literal(f"printf %s '{_SAMPLE}' >Sample.java"),
+        literal(f"printf %s '{_TRAINING}' >Training.java"),
+        f"{BIN}/java {' '.join(_TOOL_FLAGS)} -XX:ArchiveClassesAtExit={_TOOL_CLASSES} Training.java",
+    ),
+    name=_TOOL_CLASSES,
+    env=COMPILE_ENV,
+    is_required=False,
+)
+#: calls a tool of the JDK, with the archive if it is there
+_WITH_ARCHIVE = "".join(
+    literal(
+        f"""{tool}() {{
+  if [ -f "$0" ]; then {BIN}/{tool} -J-XX:SharedArchiveFile="$0" "$@"; else {BIN}/{tool} "$@"; fi
+}}
+"""
+    )
+    for tool in ("javac", "jar", "javap")
+)
+
+
 #: Prints the class to start. Candidates are the classes in ``classes`` that have a method ``main(String[])``, in any
 #: package. The class named like the entry point's file is preferred, then ``Main``, then the first. They are found by
 #: the contents of class files: the name and the type of the method. A class that only calls this method contains
@@ -129,11 +201,12 @@ def _jvm(
     flags: str,
     libraries: tuple[str, ...],
     version: tuple[str, ...],
+    tool_archive: ToolchainArchive | None = None,
 ) -> Language:
     """Return a language of the JVM. A program is many class files, so a jar is copied out of the box; it names the
     class to start. ``compiler`` must leave them below ``classes``."""
     tool_flags = " ".join(f"-J{flag}" for flag in _TOOL_FLAGS)
-    jar = f'{BIN}/jar {tool_flags} --create --file main.jar --no-compress --manifest manifest --main-class "$main"'
+    jar = f'jar {tool_flags} --create --file main.jar --no-compress --manifest manifest --main-class "$main"'
     return Language(
         key=key,
         name=name,
@@ -145,8 +218,9 @@ def _jvm(
             'main=$(started "$@")',
             f'echo "Class-Path: {" ".join(f"file:{path}" for path in libraries)}" >manifest',
             f"{jar} -C classes .",
+            brought=f"{PROGRAM_DIR}/{_TOOL_CLASSES}",
             sources=(source_name,),
-            functions=_MAIN_CLASS.replace("JAVAP", f"{BIN}/javap {tool_flags}"),
+            functions=_WITH_ARCHIVE + _MAIN_CLASS.replace("JAVAP", f"javap {tool_flags}"),
         ),
         artifact="main.jar",
         run=(
@@ -157,7 +231,7 @@ def _jvm(
             "-jar", f"{PROGRAM_DIR}/main.jar",
         ),
         version=version,
-        accepts=present(f"{BIN}/java", f"{BIN}/jar", compiler.split(maxsplit=1)[0]),
+        accepts=present(f"{BIN}/java", f"{BIN}/jar", version[0]),
         compile_env=COMPILE_ENV,
         run_env=ENV,
         # Beside a heap of 256 MiB some 140 were seen: code, classes, stacks, and the memory of the optimizing compiler.
@@ -169,6 +243,7 @@ def _jvm(
         heap=Heap(says=b"java.lang.OutOfMemoryError", exit_code=3),
         needs_proc=True,  # java and javac find their libraries by /proc/self/exe
         outside_usr=("/etc/java-*-openjdk",),
+        archive=tool_archive,
     )  # fmt: skip
 
 
@@ -179,10 +254,11 @@ def java(*, key: str, name: str, number: int) -> Language:
         name=name,
         package="default-jdk-headless",
         source_name="Main.java",
-        compiler=f"{BIN}/javac",
+        compiler="javac",
         flags=f"{' '.join('-J' + flag for flag in _TOOL_FLAGS)} -encoding UTF-8 -Xmaxerrs {{max_errors}} -d classes",
         libraries=(),
         version=(f"{BIN}/javac", "-version"),
+        tool_archive=_TOOL_ARCHIVE,
     )
     return replace(row, id=number)
 

@@ -36,6 +36,8 @@ class ToolchainArchive:
     make: tuple[str, ...]
     name: str
     env: tuple[tuple[str, str], ...] = ()
+    #: False: compiling works without it, slower, and does not wait for it
+    is_required: bool = True
     cpu_ms: int = 300_000
     wall_ms: int = 600_000
     memory_bytes: int = 1536 * MIB
