@@ -335,6 +335,8 @@ def _sent(path: str, ids: dict[str, str]) -> dict[str, Any]:
     if path.endswith(("/problems", "/{problem}", "/changes")):
         body, content_type = form({"title": "t"}, package())
         return {"data": body, "headers": {"Content-Type": content_type}}
+    if path == "/clics/webhooks":
+        return {"json": {"url": "https://example.org/", "token": "t"}}  # callbacks are disabled on this server
     if path.endswith("/submit"):
         return {"json": {"problem_id": int(ids["problem"]), "language": 1, "code": "x"}}
     if path.endswith("/run"):
