@@ -60,7 +60,12 @@ def version(language: Language, toolchain: Toolchain) -> str:
     """Return the version of a language's tool; empty if the tool is missing or does not know the dialect."""
     if not _output(language.accepts_argv(toolchain))[0]:
         return ""
-    works, words = _output(language.version_argv(toolchain))
+    return tool_version(language.version_argv(toolchain))
+
+
+def tool_version(argv: Sequence[str]) -> str:
+    """Return the first line of a tool's version; empty if the tool is missing or fails."""
+    works, words = _output(argv)
     return words.partition("\n")[0].strip() if works else ""
 
 

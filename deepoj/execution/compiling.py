@@ -8,9 +8,13 @@ by the package manager's lists, because headers and linkers change with those. A
 compilation would give it again: a program, or the compiler's refusal, unless its messages could be those of a host that
 lacked memory, space or another resource. A second request for the same compilation waits for the first.
 
-A C++ source that begins with a header of ``judging.headers`` is compiled with the precompiled header. If the compiler
-then prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the
-source is compiled again without the precompiled header, and that result counts.
+A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled. If the compiler then
+prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the source
+is compiled again without them, and that result counts.
+
+C and C++ are linked by mold where it is installed. Where it could do or say something else than ``ld``, the source is
+compiled again with ``ld`` (``judging.linking``), and that result counts. So the linker depends on the source and the
+host alone.
 
 Whose fault is a failure? What the source causes is a ``CompileResult`` that is not ok: the compiler refuses it, or
 exceeds its limits of time, memory or output. A compiler that is missing, blocked or killed by the host is ``Infra``
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -38,8 +43,9 @@ from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import checkers, exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.headers import first_include, with_headers
+from deepoj.judging.headers import first_includes, with_headers
 from deepoj.judging.languages import Language
+from deepoj.judging.linking import is_linkers, needs_ld, with_mold
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
 from deepoj.ports.sandbox import Box, CompileCache
 from deepoj.words.results import CompileResult, Infra
@@ -153,8 +159,8 @@ class Compiler:
         job = _Job(language, spec, executable, about)
         if self._cache is None and self._headers is None:
             return await self._compile(job, None)
-        tool = language.tool(self._settings.toolchain)
-        compile_key = await on_sources(sources, _compile_key, spec, language, tool, self._box.isolation)
+        tool, linker = language.tool(self._settings.toolchain), self._linker(language)
+        compile_key = await on_sources(sources, _compile_key, spec, language, tool, linker, self._box.isolation)
         if self._cache is None or compile_key is None:
             return await self._compile(job, compile_key)
         return await self._through_cache(job, compile_key, self._cache, into, deferred or DeferredWork())
@@ -165,11 +171,11 @@ class Compiler:
         spec = exec_rules.compile_spec(language, Path(), self._settings)
         if self._headers is None or spec is None or not _is_gxx(language):
             return False
-        identity = await trio.to_thread.run_sync(_identity, spec.argv[0])
+        identity = await trio.to_thread.run_sync(_identity, spec.argv[0], self._linker(language))
         if identity is None:
             return False
         name = language.source_name
-        return await self._headers.build(precompiled.order(header, spec, name, language.artifact, identity))
+        return await self._headers.build(precompiled.order((header,), spec, name, language.artifact, identity))
 
     async def _through_cache(
         self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path, deferred: DeferredWork
@@ -210,7 +216,7 @@ class Compiler:
         # Only the failure of a compiler that runs code of the source depends on the host's kills.
         runs_source = job.language.compile_runs_source
         kills = _host_kills() if runs_source else 0
-        outcome = await self._run(job, self._with_header(job, compile_key))
+        outcome = await self._run(job, compile_key)
         # The count holds kills of any cgroup. At `full` the sandbox counts its own, and a run killed so is no RE.
         host_may = runs_source and outcome.verdict is RunVerdict.RE and outcome.isolation is not Isolation.FULL
         host_killed = host_may and _host_kills() != kills
@@ -226,29 +232,51 @@ class Compiler:
         result = CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=output)
         return job.compiled(result, why=rule, sentence=sentence, outcome=outcome)
 
-    async def _run(self, job: _Job, quick_spec: RunSpec | None) -> RunOutcome:
-        if quick_spec is not None:
-            outcome = await execute.run(self._box, quick_spec, "compile", metrics=self._metrics, about=job.about)
+    async def _run(self, job: _Job, compile_key: _CompileKey | None) -> RunOutcome:
+        is_mold = compile_key is not None and compile_key.is_mold
+        plain = replace(job.spec, argv=with_mold(job.spec.argv)) if is_mold else job.spec
+        directory = self._headers_directory(compile_key)
+        if directory is not None:
+            outcome = await self._run_once(job, replace(plain, argv=with_headers(plain.argv, directory)))
             silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
             # Without the header it would take even longer. A failure of the sandbox is judged as one.
-            if (silent and outcome.files_out) or outcome.verdict in (RunVerdict.TLE, RunVerdict.SE):
-                self._metrics.compile_headers.labels(result="used").inc()
-                self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
+            ended = outcome.verdict in (RunVerdict.TLE, RunVerdict.SE)
+            is_same = (silent and bool(outcome.files_out)) or ended
+            self._metrics.compile_headers.labels(result="used" if is_same else "again").inc()
+            is_mold = is_mold and not await self._wants_ld(job, outcome)
+            if is_same and is_mold is (plain is not job.spec):
                 return outcome
-            self._metrics.compile_headers.labels(result="again").inc()
-        outcome = await execute.run(self._box, job.spec, "compile", metrics=self._metrics, about=job.about)
+        if is_mold:
+            outcome = await self._run_once(job, plain)
+            if not await self._wants_ld(job, outcome):
+                return outcome
+        return await self._run_once(job, job.spec)
+
+    async def _run_once(self, job: _Job, spec: RunSpec) -> RunOutcome:
+        outcome = await execute.run(self._box, spec, "compile", metrics=self._metrics, about=job.about)
         self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
         return outcome
 
-    def _with_header(self, job: _Job, compile_key: _CompileKey | None) -> RunSpec | None:
-        """Return the same compilation with its header precompiled, if that exists."""
-        if self._headers is None or compile_key is None or compile_key.header is None:
+    async def _wants_ld(self, job: _Job, outcome: RunOutcome) -> bool:
+        """Whether ``ld`` could have done or said something else than mold in this compilation."""
+        if is_linkers(outcome.stdout + outcome.stderr):
+            return True
+        if not outcome.files_out:
+            return False
+        return await trio.to_thread.run_sync(needs_ld, job.spec.files_out[0].path)
+
+    def _headers_directory(self, compile_key: _CompileKey | None) -> str | None:
+        """Return the directory of headers that the compilation can use precompiled, if it exists."""
+        if self._headers is None or compile_key is None or not compile_key.header_sets:
             return None
-        directory = self._headers.directory(compile_key.header)
+        directory = self._headers.directory(compile_key.header_sets)
         if directory is None:
             self._metrics.compile_headers.labels(result="missing").inc()
-            return None
-        return replace(job.spec, argv=with_headers(job.spec.argv, directory))
+        return directory
+
+    def _linker(self, language: Language) -> str:
+        """Return mold's file if the language may be linked by it; else an empty string."""
+        return self._settings.toolchain.mold if language.is_gcc else ""
 
     # -- the parts of a RunSpec
 
@@ -341,13 +369,15 @@ class _CompileKey:
     """Identifies a compilation by its content."""
 
     key: str
-    #: the header that it could use precompiled
-    header: precompiled.HeaderBuild | None
+    #: the header sets that it could use precompiled, the largest first
+    header_sets: tuple[precompiled.HeaderBuild, ...]
+    #: whether it is linked by mold
+    is_mold: bool
 
 
-def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolation) -> _CompileKey | None:
-    """Return None if the compiler does not exist."""
-    identity = _identity(tool)
+def _compile_key(spec: RunSpec, language: Language, tool: str, linker: str, isolation: Isolation) -> _CompileKey | None:
+    """Return None if the compiler does not exist. ``linker``: mold's file if the language may be linked by it."""
+    identity = _identity(tool, linker)
     if identity is None:
         return None
     # an archive's name identifies everything that it is made of, and its content is large
@@ -363,7 +393,7 @@ def _compile_key(spec: RunSpec, language: Language, tool: str, isolation: Isolat
         archives,
     ]
     key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
-    return _CompileKey(key, _header(spec, language, texts, identity))
+    return _CompileKey(key, _header_sets(spec, language, texts, identity), os.access(linker, os.X_OK))
 
 
 def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
@@ -375,11 +405,12 @@ def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
     return 0 if match is None else int(match[1])
 
 
-def _identity(tool: str) -> object | None:
-    """Identify the compiler and everything installed with it. None: it cannot be read."""
+def _identity(tool: str, linker: str) -> object | None:
+    """Identify the compiler, a linker and everything installed with them. None: the compiler cannot be read."""
     try:
         real = Path(tool).resolve()
-        return [str(real), _version_of(real), [_version_of(path) for path in _PACKAGE_LISTS if path.exists()]]
+        others = [path for path in (*_PACKAGE_LISTS, Path(linker)) if path.is_file()]
+        return [str(real), _version_of(real), [(str(path), _version_of(path)) for path in others]]
     except OSError:
         return None
 
@@ -391,20 +422,23 @@ def _version_of(path: Path) -> tuple[int, ...]:
 
 
 def _is_gxx(language: Language) -> bool:
-    return language.compile is not None and language.compile[0] == "{gxx}"
+    return language.is_gcc and language.package == "g++"
 
 
-def _header(
+def _header_sets(
     spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
-) -> precompiled.HeaderBuild | None:
+) -> tuple[precompiled.HeaderBuild, ...]:
     # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
     if not _is_gxx(language) or checkers.BESIDE in spec.env:
-        return None
+        return ()
     names = [word for word in spec.argv if word in texts]
     if len(names) != 1:  # of several sources, each would have to begin with it
-        return None
-    header = first_include(texts[names[0]])
-    return None if header is None else precompiled.order(header, spec, names[0], language.artifact, identity)
+        return ()
+    headers = first_includes(texts[names[0]])
+    return tuple(
+        precompiled.order(headers[:count], spec, names[0], language.artifact, identity)
+        for count in range(len(headers), 0, -1)
+    )
 
 
 def _entry_of(sources: Sequence[FileIn], entry: str | None) -> str:

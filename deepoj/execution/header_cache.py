@@ -1,9 +1,11 @@
 """The precompiled headers of this node: built and tried in the sandbox, and readable to every compilation at
 ``HEADERS_DIR``.
 
-No part of a submission goes into one. A header is built after a source first could have used it; that source is
-compiled without. A child of the tree calls ``build``, one header at a time, so that it never takes more than one slot
-of the sandbox from the jobs. A header is used once a program compiled with it is the same, byte by byte, as without it.
+A *header set* is one or more standard headers in the order of their includes; it is precompiled as a whole. No part of
+a submission goes into one but the names of these headers. A set of ``HEADERS`` is built after a source first could have
+used it, others after ``WANTED`` sources, and this node uses at most ``MOST_SETS`` of the others. A child of the tree
+calls ``build``, one set at a time, so that it never takes more than one slot of the sandbox from the jobs. A set is
+used once a program compiled with it is the same, byte by byte, as without it.
 
 A header's name on the disk is a digest of what it depends on: the command, and the files of the compiler
 (``identity``). After an upgrade another one is built. GCC itself refuses the old one, and the package manager's lists
@@ -22,6 +24,7 @@ import os
 import shutil
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +32,7 @@ import trio
 
 from deepoj import observe
 from deepoj.execution import execute
-from deepoj.judging.headers import HEADER_NAME, PRECOMPILED_NAME, precompile_argv, with_headers
+from deepoj.judging.headers import HEADER_NAME, HEADERS, PRECOMPILED_NAME, precompile_argv, with_headers
 from deepoj.ports.sandbox import Box
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import HEADERS_DIR, FileIn, FileOut, Policy, RunLimits, RunSpec, RunVerdict
@@ -48,41 +51,58 @@ LIMITS = RunLimits(
 )
 #: a host under pressure fails now and then; a compiler that cannot build it always does
 TRIES = 3
+#: sources that could have used a set other than those of ``HEADERS`` before it is built: a second of CPU time pays off
+WANTED = 3
+#: such sets that a node uses, and that it counts sources of; those wanted longest ago go first
+MOST_SETS = 8
+MOST_COUNTED = 256
+#: directories that stay on the disk, some 20 to 100 MiB each
+MOST_KEPT = 16
 STALE_S = 3600.0
 FORGOTTEN_S = 30 * 86_400.0
 _WORK_PREFIX = ".work-"
 _NOTE = "whole.json"
 #: uses what a header declares, so that a compiler shows if it makes something else of it
-_PROBE = """#include <{header}>
-struct probe {{ int value; probe() : value(7) {{ std::cout << "made" << std::endl; }} }} made;
+_PROBE = """{includes}
 template <class T> T twice(T x) {{ return x + x; }}
+#ifdef _GLIBCXX_IOSTREAM
+struct probe {{ int value; probe() : value(7) {{ std::cout << "made" << std::endl; }} }} made;
 int main() {{
     std::string word;
     while (std::cin >> word) std::cout << twice(word) << ' ' << twice(made.value) << '\\n';
     return std::cin.bad();
 }}
+#else
+struct probe {{ int value; probe() : value(twice(7)) {{}} }} made;
+int main(int count, char **) {{ return twice(count) - made.value; }}
+#endif
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderBuild:
-    """A header to build, for the options in ``compile_argv``, which compiles ``source_name`` into ``artifact``."""
+    """A header set to build, for the options in ``compile_argv``, which compiles ``source_name`` into ``artifact``."""
 
     key: str
-    header: str
+    headers: tuple[str, ...]
     compile_argv: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     source_name: str
     artifact: str
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is built for the first source that could use it."""
+        return len(self.headers) == 1 and self.headers[0] in HEADERS
 
-def order(header: str, spec: RunSpec, source_name: str, artifact: str, identity: object) -> HeaderBuild:
-    """Return the order for the header that this compilation could use, with a compiler of this ``identity``."""
+
+def order(headers: tuple[str, ...], spec: RunSpec, source_name: str, artifact: str, identity: object) -> HeaderBuild:
+    """Return the order for the header set that this compilation could use, with a compiler of this ``identity``."""
     argv = precompile_argv(spec.argv, (source_name,))
-    digest = hashlib.sha256(json.dumps([1, header, argv, spec.env, identity]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([2, headers, argv, spec.env, identity]).encode()).hexdigest()
     return HeaderBuild(
         key=digest[:32],
-        header=header,
+        headers=headers,
         compile_argv=spec.argv,
         env=spec.env,
         source_name=source_name,
@@ -95,20 +115,45 @@ class HeaderCache:
 
     def __init__(self, box: Box, cache_dir: Path, *, metrics: observe.Metrics) -> None:
         self._box, self._cache_dir, self._metrics = box, cache_dir, metrics
-        self._ready: set[str] = set()
+        #: key of a set that may be used → whether it is usual, the one used last at the end
+        self._ready: dict[str, bool] = {}
+        #: key of a set that is not built yet → sources that could have used it, the one wanted last at the end
+        self._wanted: dict[str, int] = {}
         self._tries: Counter[str] = Counter()
         #: ordered and not built yet
         self._orders: dict[str, HeaderBuild] = {}
         self._ordered = trio.Event()
 
-    def directory(self, request: HeaderBuild) -> str | None:
-        """Return the header's directory inside the sandbox; None: not built yet, and it is ordered."""
-        if request.key in self._ready:
-            return f"{HEADERS_DIR}/{request.key}"
-        if self._tries[request.key] < TRIES and request.key not in self._orders:
-            self._orders[request.key] = request
-            self._ordered.set()
+    def directory(self, candidates: Sequence[HeaderBuild]) -> str | None:
+        """Return the directory inside the sandbox of the largest header set that is built; None: none is.
+
+        ``candidates``: the sets that a compilation could use, the largest first. It is counted for that one, which is
+        perhaps ordered.
+        """
+        if not candidates:
+            return None
+        self._want(candidates[0])
+        if candidates[-1].is_usual:
+            self._want(candidates[-1])
+        for request in candidates:
+            if request.key in self._ready:
+                self._ready[request.key] = self._ready.pop(request.key)
+                return f"{HEADERS_DIR}/{request.key}"
         return None
+
+    def _want(self, request: HeaderBuild) -> None:
+        key = request.key
+        if key in self._ready or key in self._orders or self._tries[key] >= TRIES:
+            return
+        if not request.is_usual:
+            self._wanted[key] = self._wanted.pop(key, 0) + 1
+            if self._wanted[key] < WANTED:
+                if len(self._wanted) > MOST_COUNTED:
+                    del self._wanted[next(iter(self._wanted))]
+                return
+            del self._wanted[key]
+        self._orders[key] = request
+        self._ordered.set()
 
     async def next(self) -> HeaderBuild:
         """Wait for an order and return it. It stays in the queue until it is built."""
@@ -118,7 +163,7 @@ class HeaderCache:
         return next(iter(self._orders.values()))
 
     async def build(self, request: HeaderBuild) -> bool:
-        """Build the header, unless it exists. Return whether it may be used."""
+        """Build the header set, unless it exists. Return whether it may be used."""
         started = time.monotonic()
         self._tries[request.key] += 1
         try:
@@ -128,24 +173,29 @@ class HeaderCache:
         finally:
             self._orders.pop(request.key, None)
         duration_ms = round((time.monotonic() - started) * 1000)
+        part = " ".join(request.headers)
         if fault:
-            observe.log("header_refused", level="warning", part=request.header, reason=fault, duration_ms=duration_ms)
+            observe.log("header_refused", level="warning", part=part, reason=fault, duration_ms=duration_ms)
             return False
-        self._ready.add(request.key)
-        observe.log("header_ready", part=request.header, path=request.key, duration_ms=duration_ms)
+        del self._tries[request.key]
+        self._ready[request.key] = request.is_usual
+        unusual = [key for key, is_usual in self._ready.items() if not is_usual]
+        for key in unusual[:-MOST_SETS]:
+            del self._ready[key]
+        observe.log("header_ready", part=part, path=request.key, duration_ms=duration_ms)
         return True
 
     async def _build(self, request: HeaderBuild) -> str:
         """Return why it may not be used; empty if it may."""
-        place = self._cache_dir / request.key
+        place, first = self._cache_dir / request.key, request.headers[0]
         await trio.to_thread.run_sync(_sweep, self._cache_dir, frozenset(self._ready))
-        if await trio.to_thread.run_sync(_is_whole, place, request.header):
+        if await trio.to_thread.run_sync(_is_whole, place, first):
             return ""
         work = await trio.to_thread.run_sync(_make_work, self._cache_dir, request)
         try:
             fault = await self._make(request, work) or await self._try(request, work)
             if not fault:
-                await trio.to_thread.run_sync(_put, work / "made", place, request.header)
+                await trio.to_thread.run_sync(_put, work / "made", place, first)
             return fault
         finally:
             with trio.CancelScope(shield=True):
@@ -166,7 +216,7 @@ class HeaderCache:
         if outcome.verdict is not RunVerdict.OK or not outcome.files_out or outcome.stderr_len:
             words = outcome.stderr.decode(errors="replace").strip()
             return f"building it ended with {outcome.verdict} by rule '{outcome.rule}': {words}"
-        await trio.to_thread.run_sync(_show, work, request.header)
+        await trio.to_thread.run_sync(_show, work, request.headers[0])
         return ""
 
     async def _try(self, request: HeaderBuild, work: Path) -> str:
@@ -185,7 +235,7 @@ class HeaderCache:
             outcome = await execute.run(self._box, spec, "precompile", metrics=self._metrics)
             if outcome.verdict is not RunVerdict.OK or not outcome.files_out:
                 return f"a program compiled with it ended with {outcome.verdict} by rule '{outcome.rule}'"
-        mark = f"! {HEADERS_DIR}/{work.name}/made/{request.header}.gch"
+        mark = f"! {HEADERS_DIR}/{work.name}/made/{request.headers[0]}.gch"
         if mark not in outcome.stderr.decode(errors="replace").splitlines():
             return "the compiler does not use it"
         same = await trio.to_thread.run_sync(_are_same, work / "plain", work / "quick")
@@ -205,8 +255,9 @@ def make_cache_dir(cache_dir: Path) -> None:
 def _make_work(cache_dir: Path, request: HeaderBuild) -> Path:
     work = cache_dir / f"{_WORK_PREFIX}{os.getpid()}-{time.monotonic_ns()}"
     _mkdir(work)
-    (work / HEADER_NAME).write_text(f"#include <{request.header}>\n")
-    (work / request.source_name).write_text(_PROBE.format(header=request.header))
+    includes = "\n".join(f"#include <{header}>" for header in request.headers)
+    (work / HEADER_NAME).write_text(f"{includes}\n")
+    (work / request.source_name).write_text(_PROBE.format(includes=includes))
     return work
 
 
@@ -264,14 +315,22 @@ def _are_same(one: Path, other: Path) -> bool:
 
 
 def _sweep(cache_dir: Path, in_use: frozenset[str]) -> None:
-    now = time.time()
+    """Remove abandoned work directories, and header sets that have not been used for long or are too many."""
+    now, unused = time.time(), []
     for path in cache_dir.iterdir():
         if path.name in in_use:
             continue
-        limit = STALE_S if path.name.startswith(_WORK_PREFIX) else FORGOTTEN_S
         try:
-            old = now - path.stat().st_mtime > limit
+            age_s = now - path.stat().st_mtime
         except FileNotFoundError:  # another node of this workspace removed it first
             continue
-        if old:
+        if path.name.startswith(_WORK_PREFIX):
+            if age_s > STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
+        else:
+            unused.append((age_s, path))
+    unused.sort()
+    room = max(0, MOST_KEPT - len(in_use))
+    for place, (age_s, path) in enumerate(unused):
+        if place >= room or age_s > FORGOTTEN_S:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,9 +1,12 @@
-"""Choose a precompiled header for a C++ source so that the output of ``g++`` stays the same, byte for byte.
+"""Choose precompiled headers for a C++ source so that the output of ``g++`` stays the same, byte for byte.
 
-A precompiled header is the state of the compiler after an include. It may replace the include only where the compiler
-has just begun: the include is the first thing in the source, except for blanks and comments. GCC rejects some wrong
-uses by itself (a macro that the header uses has another value) and accepts others (``#pragma GCC optimize`` before the
-include would have affected the header's functions). So the check is ours.
+A precompiled header is the state of the compiler after one or more includes. It may replace them only where the
+compiler has just begun: they are the first thing in the source, in this order, except for blanks and comments. GCC
+rejects some wrong uses by itself (a macro that the header uses has another value) and accepts others (``#pragma GCC
+optimize`` before the include would have affected the header's functions). So the check is ours.
+
+GCC takes a precompiled header in place of the first include alone. One that was made of several includes is found under
+the name of the first. The source's other includes of them then meet guards that are defined, and add nothing.
 """
 
 from __future__ import annotations
@@ -11,28 +14,54 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-#: headers that are precompiled for sources that begin with them: the first is usual in contests, the second in
-#: textbooks
+#: headers that are precompiled for the first source that begins with them: the first is usual in contests, the second
+#: in textbooks
 HEADERS = ("bits/stdc++.h", "iostream")
+#: includes every header of the language's standard library
+_ALL = "bits/stdc++.h"
+#: Headers with which a source may begin. Others are left alone: they may be missing here, or not be the compiler's.
+_NAMES = (
+    "bits/stdc++.h iostream"
+    " algorithm any array atomic bit bitset cassert cctype cerrno cfloat charconv chrono cinttypes climits clocale"
+    " cmath compare complex concepts condition_variable cstdarg cstddef cstdint cstdio cstdlib cstring ctime cwchar"
+    " cwctype deque exception execution filesystem forward_list fstream functional future initializer_list iomanip"
+    " ios iosfwd istream iterator limits list locale map memory memory_resource mutex new numbers numeric optional"
+    " ostream queue random ranges ratio regex set shared_mutex span sstream stack stdexcept streambuf string"
+    " string_view system_error thread tuple type_traits typeindex typeinfo unordered_map unordered_set utility"
+    " valarray variant vector"
+    " assert.h ctype.h errno.h float.h inttypes.h limits.h math.h stdint.h stdio.h stdlib.h string.h time.h"
+    " ext/pb_ds/assoc_container.hpp ext/pb_ds/hash_policy.hpp ext/pb_ds/priority_queue.hpp"
+    " ext/pb_ds/tag_and_trait.hpp ext/pb_ds/tree_policy.hpp ext/pb_ds/trie_policy.hpp ext/rope"
+)
+_STANDARD = frozenset(_NAMES.split())
+#: further includes are not looked at
+_MOST_INCLUDES = 16
 #: the name in the scratch of the header to precompile, and of the result
 HEADER_NAME = "header.h"
 PRECOMPILED_NAME = "header.h.gch"
-#: Blanks, comments, then the include, and only blanks behind it on its line. A backslash at the end of a line can make
+#: Blanks, comments, then an include, and only blanks behind it on its line. A backslash at the end of a line can make
 #: a comment longer or shorter than it looks, so none may precede the include. Quotes could name a file of the
 #: submission.
-_BEGINS = re.compile(
-    rb"(?:\xef\xbb\xbf)?(?:[ \t\f\v]|\r?\n|//[^\\\n]*\n|/\*[^\\]*?\*/)*+"
+_INCLUDE = re.compile(
+    rb"(?:[ \t\f\v]|\r?\n|//[^\\\n]*\n|/\*[^\\]*?\*/)*+"
     rb"#[ \t]*include[ \t]*<([^<>\\\n]+)>[ \t]*(?:\r?\n|\Z)"
 )
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def first_include(source: bytes) -> str | None:
-    """Return the header of ``HEADERS`` if the source begins with its include; else None."""
-    match = _BEGINS.match(source)
-    if match is None:
-        return None
-    name = match[1].decode("ascii", "replace")
-    return name if name in HEADERS else None
+def first_includes(source: bytes) -> tuple[str, ...]:
+    """Return the standard headers whose includes the source begins with, in order and each once; empty if it begins
+    otherwise. Headers that ``bits/stdc++.h`` has included already are left out."""
+    names: dict[str, None] = {}
+    at = len(_BYTE_ORDER_MARK) if source.startswith(_BYTE_ORDER_MARK) else 0
+    while match := _INCLUDE.match(source, at):
+        name = match[1].decode("ascii", "replace")
+        if name not in _STANDARD or len(names) == _MOST_INCLUDES:
+            break
+        if _ALL not in names or name.startswith("ext/"):
+            names[name] = None
+        at = match.end()
+    return tuple(names)
 
 
 def precompile_argv(compile_argv: Sequence[str], sources: Sequence[str]) -> tuple[str, ...]:

@@ -86,6 +86,8 @@ def _means(language: Language, toolchain: Toolchain) -> list[object]:
     build, run = language.compile_argv(toolchain), language.run_argv(toolchain, 1)
     asked = (build, run, language.version_argv(toolchain))
     tools = sorted({argv[0] for argv in asked if argv and argv[0].startswith("/")})
+    if language.is_gcc and Path(toolchain.mold).exists():
+        tools.append(toolchain.mold)
     return [
         [build, language.compile_env, run, language.run_environment(toolchain, 1)],
         [tool_mark(tool) for tool in tools],

@@ -20,7 +20,7 @@ import httpx
 import trio
 
 import deepoj
-from deepoj.adapters.toolchain import version
+from deepoj.adapters.toolchain import tool_version, version
 from deepoj.config.checks import require_startable
 from deepoj.config.draft import ConfigError
 from deepoj.config.model import Config
@@ -210,8 +210,7 @@ def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
             yield Finding(language.key, "lacks", problem, mend)
         else:
             yield Finding(language.key, "note", f"cannot be judged: {problem}", mend)
-    yield _testlib()
-    yield _pandoc()
+    yield from (_linker(tools), _testlib(), _pandoc())
 
 
 def _archive_state(cfg: Config, language: Language) -> str:
@@ -225,6 +224,12 @@ def _archive_state(cfg: Config, language: Language) -> str:
         return "; its toolchain archive is not built yet: a node builds it after its start"
     when = "for the first submission in it" if language.archive.is_required else "only after a start"
     return f"; its toolchain archive is not built: a node builds it {when} (compile.archives_at_start)"
+
+
+def _linker(tools: Toolchain) -> Finding:
+    if found := tool_version((tools.mold, "--version")):
+        return Finding("linker", "ok", found)
+    return Finding("linker", "note", "GNU ld, which is slower than mold for small programs", f"{_install()} mold")
 
 
 def _testlib() -> Finding:

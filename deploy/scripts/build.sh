@@ -193,6 +193,8 @@ if [ $built = no ]; then
     [ -x /usr/bin/python3 ] ||
         missing python3 "/usr/bin/python3 is missing, without which Python cannot be judged"
     command -v g++ >/dev/null || missing g++ "The C++ compiler g++ is missing, without which C++ cannot be judged"
+    [ -x /usr/bin/ld.mold ] ||
+        missing mold "mold is missing, without which C and C++ are linked slowly, by ld"
     [ -x /usr/bin/pandoc ] ||
         missing pandoc "/usr/bin/pandoc is missing, without which problem statements are shown as their source"
     if [ -n "$wanted" ] && [ $can_install = yes ]; then

@@ -36,7 +36,7 @@ from tests.sandbox.hostile.arena import SECRET, compile_hostile
 
 DEBIAN = "13"
 #: what ``make build`` installs (deploy/scripts/build.sh), and make
-PACKAGES = ("make", "gcc", "g++", "pandoc", "python3", "python3-venv", "python3-dev")
+PACKAGES = ("make", "gcc", "g++", "mold", "pandoc", "python3", "python3-venv", "python3-dev")
 #: what the README asks for
 ASKED_FOR = "apt-get update && apt-get install -y --no-install-recommends make python3"
 IN_ROOT, IN_SRV = "/root/deep-oj", "/srv/deep-oj"

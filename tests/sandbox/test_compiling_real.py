@@ -13,9 +13,9 @@ import trio
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled, Compiler
-from deepoj.execution.header_cache import HeaderCache, make_cache_dir
-from deepoj.judging.headers import first_include
-from deepoj.judging.languages import LANGUAGES
+from deepoj.execution.header_cache import WANTED, HeaderCache, make_cache_dir
+from deepoj.judging.headers import HEADERS, first_includes
+from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.words.results import CompileResult
 from deepoj.words.sandbox import FileIn, Isolation, Policy, RunSpec, RunVerdict
@@ -26,7 +26,7 @@ from tests.sandbox.bench import limits
 #: at `weak` no directory can be shown to programs, so there is no header cache
 pytestmark = pytest.mark.needs("namespaces")
 
-PATIENT = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=180_000)
+PATIENT = judge_settings(compile_cpu_ms=60_000, compile_wall_ms=180_000, toolchain=Toolchain(mold="/nowhere/ld.mold"))
 MAIN = "int main(int argc, char **argv) { (void)argc; (void)argv; %s }\n"
 ALL = "#include <bits/stdc++.h>\n"
 #: takes the same way, in a fraction of the time: for rows that are not about what stands in the header
@@ -136,9 +136,7 @@ ROWS += [("cpp23", "containers")]
 async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name: str) -> None:
     """The program and the compiler's output are byte by byte the same as without."""
     text = EVERYTHING[name]
-    header = first_include(text.encode())
-    assert header is not None
-    assert await place.quick.precompile(LANGUAGES[key], header)
+    assert await place.quick.precompile(LANGUAGES[key], first_includes(text.encode())[0])
     quick = await place.compile(place.quick, key, text)
     assert quick == await place.compile(place.plain, key, text)
     assert quick[0].ok == (name not in REFUSED)
@@ -149,7 +147,7 @@ async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name
 async def test_header_cache_with_a_line_before_the_include_is_not_used(place: Place, name: str) -> None:
     text = PLAIN[name]
     assert await place.quick.precompile(LANGUAGES["cpp17"], "iostream")
-    assert first_include(text.encode()) is None
+    assert first_includes(text.encode()) == ()
     assert await place.compile(place.quick, "cpp17", text) == await place.compile(place.plain, "cpp17", text)
     assert (place.used("used"), place.used("missing")) == (0, 0)
 
@@ -160,6 +158,34 @@ async def test_a_header_is_made_once_it_is_wanted(place: Place) -> None:
     assert await place.shelf.build(await place.shelf.next())
     await place.compile(place.quick, "cpp17", ACCEPTED["textbook"])
     assert (place.used("used"), place.used("missing")) == (1, 1)
+
+
+#: begin with several headers
+SETS = {
+    "vectors": ACCEPTED["textbook"],
+    "trees": ALL
+    + "#include <ext/pb_ds/assoc_container.hpp>\n#include <ext/pb_ds/tree_policy.hpp>\n"
+    + "using namespace __gnu_pbds;\n"
+    + "using Tree = tree<int, null_type, std::less<int>, rb_tree_tag, tree_order_statistics_node_update>;\n"
+    + MAIN % "Tree t; t.insert(argc); std::cout << t.order_of_key(5) << std::endl;",
+    "asserts": "#include <cassert>\n#include <map>\n#include <string>\n"
+    + MAIN % "std::map<std::string, int> m; m[argv[0]]++; assert(m.size() == 1);",
+}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.full] * (name == "trees")) for name in SETS])
+async def test_a_header_set_is_built_after_some_sources_and_changes_nothing(place: Place, name: str) -> None:
+    text, language = SETS[name], LANGUAGES["cpp17"]
+    if (first := first_includes(text.encode())[0]) in HEADERS:
+        assert await place.quick.precompile(language, first)
+    for _ in range(WANTED):
+        plain = await place.compile(place.quick, "cpp17", text)
+    request = await place.shelf.next()
+    assert request.headers == first_includes(text.encode())
+    assert await place.shelf.build(request)
+    before = place.used("used")
+    assert await place.compile(place.quick, "cpp17", text) == plain == await place.compile(place.plain, "cpp17", text)
+    assert place.used("used") == before + 1
 
 
 async def test_a_header_that_is_gone_costs_time_alone(place: Place, tmp_path: Path) -> None:

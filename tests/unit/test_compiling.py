@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +15,15 @@ import trio.testing
 
 from deepoj.execution.compiling import Compiled, Compiler, on_sources
 from deepoj.execution.deferred import DeferredWork
+from deepoj.execution.header_cache import MOST_KEPT, MOST_SETS, WANTED, HeaderBuild, HeaderCache, order
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import borderline
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.headers import first_include, precompile_argv
+from deepoj.judging.headers import first_includes, precompile_argv
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.words.results import CompileResult, Infra
-from deepoj.words.sandbox import FileIn, Isolation, Policy, RunLimits, RunOutcome, RunVerdict
+from deepoj.words.sandbox import FileIn, Isolation, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
 
@@ -136,8 +139,14 @@ class Keeping(Bench):
         super().__init__(tmp_path, metrics)
         self.shelf, self.tool = Shelf(), tmp_path / "compiler"
         self.tool.write_text("#!/bin/sh\n")
-        self.settings = judge_settings(toolchain=Toolchain(gxx=str(self.tool), python3=str(self.tool)))
+        self.mold = tmp_path / "ld.mold"
+        tools = Toolchain(gxx=str(self.tool), python3=str(self.tool), mold=str(self.mold))
+        self.settings = judge_settings(toolchain=tools)
         self.metrics = metrics
+
+    def install_mold(self, version: str) -> None:
+        self.mold.write_text(f"#!/bin/sh\n# {version}\n")
+        self.mold.chmod(0o755)
 
     def compiler_with(self, settings: JudgeSettings | None = None) -> Compiler:
         return Compiler(self.box, settings=settings or self.settings, metrics=self.metrics, cache=self.shelf)
@@ -242,7 +251,45 @@ async def test_all_that_goes_in_is_in_the_key(keeping: Keeping) -> None:
     await keeping.compile()
     keeping.tool.write_text("#!/bin/true\n")
     await keeping.compile()
-    assert keeping.compilations == len(keeping.shelf.kept) == 11
+    for version in "12":
+        keeping.install_mold(version)
+        await keeping.compile()
+    assert keeping.compilations == len(keeping.shelf.kept) == 13
+
+
+@pytest.mark.parametrize(
+    ("said", "linked_by"),
+    [
+        (outcome(), ["mold"]),
+        (outcome(stderr=b"main.cpp:1: warning: unused"), ["mold"]),
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"), ["mold"]),
+        (outcome(RunVerdict.TLE), ["mold"]),
+        (outcome(stderr=b"mold: warning: odd"), ["mold", "ld"]),
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"collect2: error: ld returned 1 exit status"), ["mold", "ld"]),
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"g++: error: unknown '-fuse-ld=mold'"), ["mold", "ld"]),
+    ],
+)
+async def test_source_is_linked_again_by_ld_if_mold_spoke(
+    keeping: Keeping, said: RunOutcome, linked_by: list[str]
+) -> None:
+    keeping.install_mold("1")
+    keeping.box.on(
+        Policy.COMPILE, b"int", lambda spec, _stdin: said if "-fuse-ld=mold" in spec.argv else outcome(stderr=b"of ld")
+    )
+    compiled = await keeping.compile()
+    specs = keeping.box.runs(Policy.COMPILE)
+    assert ["mold" if "-fuse-ld=mold" in spec.argv else "ld" for spec in specs] == linked_by
+    assert isinstance(compiled, Compiled)
+    assert compiled.result is not None
+    assert (compiled.result.output == "of ld") == (linked_by[-1] == "ld")
+
+
+@pytest.mark.parametrize("key", ["python3", "rust", "c17"])
+async def test_only_what_gcc_compiles_is_linked_by_mold(keeping: Keeping, key: str) -> None:
+    keeping.install_mold("1")
+    await keeping.compile(key)
+    (spec,) = keeping.box.runs(Policy.COMPILE)
+    assert ("-fuse-ld=mold" in spec.argv) == (key == "c17")
 
 
 async def test_sources_cannot_be_cut_another_way(keeping: Keeping) -> None:
@@ -342,43 +389,51 @@ async def test_a_compiler_that_is_not_there_is_asked_all_the_same(keeping: Keepi
 
 
 @pytest.mark.parametrize(
-    ("source", "header"),
+    ("source", "headers"),
     [
         ("#include <bits/stdc++.h>\nint main(){}", "bits/stdc++.h"),
         ("#include<iostream>", "iostream"),
         (" \t# \tinclude \t<iostream> \t\r\n", "iostream"),
         ("\ufeff#include <iostream>\n", "iostream"),
-        ("// a\n/* b\n * c **/ /**/\n\n#include <iostream>\r\n#include <vector>", "iostream"),
+        ("// a\n/* b\n * c **/ /**/\n\n#include <iostream>\r\n#include <vector>", "iostream vector"),
         ("// a\r\n#include <iostream>\n", "iostream"),
-        ('#include "iostream"\n', None),
-        ("#include <vector>\n#include <iostream>\n", None),
-        ("#include <iostream> // x\n", None),
-        ("#include <iostream> x\n", None),
-        ("#include <iostream>\\\n\n", None),
-        ("#include_next <iostream>\n", None),
-        ("#import <iostream>\n", None),
-        ("#define X\n#include <iostream>\n", None),
-        ('#pragma GCC optimize("O3")\n#include <iostream>\n', None),
-        ("// a \\\n#include <iostream>\n", None),
-        ("// a \\ b\n#include <iostream>\n", None),
-        ("/* a *\\\n/ int x; /* */\n#include <iostream>\n", None),
-        ("/* a /* */ */\n#include <iostream>\n", None),
-        ("/* a\n#include <iostream>\n", None),
-        ("// a\r#include <iostream>\n", None),
-        ("\r#include <iostream>\n", None),
-        (";\n#include <iostream>\n", None),
-        ("#\n#include <iostream>\n", None),
-        ("%:include <iostream>\n", None),
-        ("", None),
+        ("#include <vector>\n// x\n\n#include <iostream>\nint x;\n#include <map>\n", "vector iostream"),
+        ("#include <map>\n#include <set>\n#include <map>\n#include <ios>\n", "map set ios"),
+        ("#include <map>\n\ufeff#include <set>\n", "map"),
+        ('#include <map>\n#pragma GCC optimize("O3")\n#include <set>\n', "map"),
+        ('#include <map>\n#include "set"\n#include <queue>\n', "map"),
+        ("#include <map>\n#include <other.h>\n#include <queue>\n", "map"),
+        ("#include <bits/stdc++.h>\n#include <map>\n#include <ext/rope>\n", "bits/stdc++.h ext/rope"),
+        ("#include <map>\n#include <bits/stdc++.h>\n#include <set>\n", "map bits/stdc++.h"),
+        ('#include "iostream"\n', ""),
+        ("#include <other.h>\n#include <iostream>\n", ""),
+        ("#include <iostream> // x\n", ""),
+        ("#include <iostream> x\n", ""),
+        ("#include <iostream>\\\n\n", ""),
+        ("#include_next <iostream>\n", ""),
+        ("#import <iostream>\n", ""),
+        ("#define X\n#include <iostream>\n", ""),
+        ('#pragma GCC optimize("O3")\n#include <iostream>\n', ""),
+        ("// a \\\n#include <iostream>\n", ""),
+        ("// a \\ b\n#include <iostream>\n", ""),
+        ("/* a *\\\n/ int x; /* */\n#include <iostream>\n", ""),
+        ("/* a /* */ */\n#include <iostream>\n", ""),
+        ("/* a\n#include <iostream>\n", ""),
+        ("// a\r#include <iostream>\n", ""),
+        ("\r#include <iostream>\n", ""),
+        (";\n#include <iostream>\n", ""),
+        ("#\n#include <iostream>\n", ""),
+        ("%:include <iostream>\n", ""),
+        ("", ""),
     ],
 )
-def test_which_header_a_source_begins_with(source: str, header: str | None) -> None:
-    assert first_include(source.encode()) == header
+def test_which_headers_a_source_begins_with(source: str, headers: str) -> None:
+    assert first_includes(source.encode()) == tuple(headers.split())
 
 
-@pytest.mark.parametrize("begins", ["/*" * 100_000, "//\n" * 100_000, "/**/" * 100_000, "\n" * 100_000, "#" * 100_000])
+@pytest.mark.parametrize("begins", ["/*", "//\n", "/**/", "\n", "#", "#include <map>\n", "#include <map>\n//\n"])
 def test_a_long_beginning_costs_little(begins: str) -> None:
-    assert first_include((begins + "x").encode()) is None
+    assert len(first_includes((begins * 100_000 + "x").encode())) == ("map" in begins)
 
 
 def test_the_command_that_precompiles() -> None:
@@ -386,6 +441,72 @@ def test_the_command_that_precompiles() -> None:
     assert precompile_argv(argv, ("main.cpp",)) == (
         "/usr/bin/g++", "-O2", "-std=gnu++17", "-pipe", "-DX", "-x", "c++-header", "header.h", "-o", "header.h.gch",
     )  # fmt: skip
+
+
+class Headers:
+    """A header cache whose compiler uses each precompiled header, and the compilations that could use it."""
+
+    def __init__(self, tmp_path: Path, metrics: Metrics) -> None:
+        self.directory = tmp_path / "headers"
+        self.directory.mkdir()
+        self.box = ScriptedBox()
+        self.box.on(Policy.COMPILE, b"", self._compile)
+        self.cache = HeaderCache(self.box, self.directory, metrics=metrics)
+
+    def _compile(self, spec: RunSpec, _stdin: bytes) -> RunOutcome:
+        words = spec.argv
+        at = words.index("-I") + 1 if "-H" in words else 0
+        return outcome(stderr=f"! {words[at]}/vector.gch\n".encode() if at else b"")
+
+    def sets(self, *headers: str) -> list[HeaderBuild]:
+        spec = RunSpec(argv=("/g++", "-o", "main", "main.cpp"), limits=LIMITS)
+        return [order(headers[:count], spec, "main.cpp", "main", 1) for count in range(len(headers), 0, -1)]
+
+    async def build(self, *headers: str) -> str:
+        request = self.sets(*headers)[0]
+        assert await self.cache.build(request)
+        return f"/h/{request.key}"
+
+
+@pytest.fixture
+def headers(tmp_path: Path, metrics: Metrics) -> Headers:
+    return Headers(tmp_path, metrics)
+
+
+async def test_header_set_is_ordered_after_enough_sources(headers: Headers) -> None:
+    for _ in range(WANTED):
+        assert not headers.cache._orders
+        assert headers.cache.directory(headers.sets("vector", "map")) is None
+    assert (await headers.cache.next()).headers == ("vector", "map")
+
+
+async def test_largest_built_header_set_is_used(headers: Headers) -> None:
+    one, two = await headers.build("vector"), await headers.build("vector", "map")
+    for count, directory in ((1, one), (2, two), (3, two)):
+        assert headers.cache.directory(headers.sets(*("vector", "map", "set")[:count])) == directory
+    assert headers.cache.directory(headers.sets("map", "vector")) is None
+
+
+async def test_header_set_used_longest_ago_makes_room(headers: Headers) -> None:
+    names = [("vector", f"{number}") for number in range(MOST_SETS)]
+    for each in names:
+        await headers.build(*each)
+    headers.cache.directory(headers.sets(*names[0]))
+    await headers.build("vector", "map")
+    built = [headers.cache.directory(headers.sets(*each)) is not None for each in names]
+    assert built == [True, False, *[True] * (MOST_SETS - 2)]
+
+
+async def test_header_sets_on_the_disk_are_bounded(headers: Headers) -> None:
+    for number in range(MOST_KEPT + 5):
+        (headers.directory / f"{number}").mkdir()
+        os.utime(headers.directory / f"{number}", (time.time() - 100 + number,) * 2)
+    await headers.build("vector")
+    await headers.build("vector", "map")
+    left = {path.name for path in headers.directory.iterdir()}
+    assert len(left) == MOST_KEPT + 1, "the one that was built last comes on top"
+    assert str(MOST_KEPT + 4) in left
+    assert "0" not in left
 
 
 async def test_toolchain_archive_is_shown_to_the_compilation(bench: Bench) -> None:

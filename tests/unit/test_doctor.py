@@ -23,7 +23,7 @@ from deepoj.config.model import Config
 from deepoj.config.roles import Role
 from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
-from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.operate import doctor
 from deepoj.operate.doctor import Finding
 from deepoj.packages.statements import pandoc
@@ -220,6 +220,21 @@ def test_a_node_without_pandoc_says_so(
     _, told, found = report(capsys)
     assert found["pandoc"] == (("ok", "/usr/bin/pandoc") if is_there else ("note", pandoc.MISSING))
     assert mends(told).get("pandoc", "").endswith("" if is_there else "apt-get install pandoc")
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_node_without_mold_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_there: bool
+) -> None:
+    mold = tmp_path / "ld.mold"
+    monkeypatch.setattr(doctor, "toolchain", lambda _cfg: Toolchain(mold=str(mold)))
+    if is_there:
+        mold.write_text("#!/bin/sh\necho mold 9.9\n")
+        mold.chmod(0o755)
+    _, told, found = report(capsys)
+    state, detail = found["linker"]
+    assert (state, "mold 9.9" in detail) == (("ok", True) if is_there else ("note", False))
+    assert mends(told)["linker"].endswith("" if is_there else "apt-get install mold")
 
 
 @pytest.mark.parametrize("secret", ["", "a secret that is long enough to sign with"])

@@ -107,10 +107,12 @@ def test_the_program_is_its_sources_and_what_makes_and_runs_it() -> None:
     assert marks[0] == program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
 
 
-def test_a_compiler_that_was_replaced_makes_another_program(tmp_path: Path) -> None:
-    tool = tmp_path / "g++"
+@pytest.mark.parametrize("name", ["gxx", "mold"])
+def test_a_compiler_or_linker_that_was_replaced_makes_another_program(tmp_path: Path, name: str) -> None:
+    tool = tmp_path / "tool"
     tool.write_text("one")
-    language, toolchain = LANGUAGES["cpp17"], replace(judge_settings().toolchain, gxx=str(tool))
+    language, toolchain = LANGUAGES["cpp17"], judge_settings().toolchain
+    toolchain = replace(toolchain, gxx=str(tool)) if name == "gxx" else replace(toolchain, mold=str(tool))
     before = program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
     tool.write_text("another")
     assert program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain) != before

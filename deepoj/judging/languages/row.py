@@ -92,6 +92,11 @@ class Language:
     #: glob patterns of host paths outside of /usr that the tools read
     outside_usr: tuple[str, ...] = ()
 
+    @property
+    def is_gcc(self) -> bool:
+        """Whether GCC compiles and links it."""
+        return self.compile is not None and self.compile[0] in ("{gcc}", "{gxx}")
+
     def compile_argv(self, toolchain: Toolchain) -> tuple[str, ...] | None:
         return None if self.compile is None else toolchain.fill(self.compile)
 

@@ -14,6 +14,8 @@ class Toolchain:
     gxx: str = "/usr/bin/g++"
     gcc: str = "/usr/bin/gcc"
     python3: str = "/usr/bin/python3"
+    #: links what GCC compiles, where it is installed; GCC finds it by the PATH
+    mold: str = "/usr/bin/ld.mold"
     max_errors: int = 10
 
     def fill(self, template: tuple[str, ...], memory_mb: int = 0) -> tuple[str, ...]:
