@@ -397,14 +397,12 @@ type Ping = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredServer:
-    """A server of the settings."""
+    """A server of the settings; ``is_needed``: by a chosen role."""
 
     name: str
-    #: whether a chosen role needs it
     is_needed: bool
     #: asked through its adapter, whose errors are clear
     ping: Ping
-    #: if it doesn't answer
     mend: str
 
 

@@ -474,7 +474,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/compiling.py",
-        "others_may and _host_kills() != kills",
+        "host_may and _host_kills() != kills",
         "False",
         "tests/unit/test_judge_step.py::test_a_source_that_kills_its_compiler_is_a_compile_error_unless_the_host_killed",
     ),
@@ -775,8 +775,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/api/submitting.py",
-        "if place is None or await context.contests.team_of(place.contest_id, user.id) != place.team_id:",
-        "if place is None or await context.contests.team_of(place.contest_id, user.id) is None:",
+        "return place is not None and await context.contests.team_of(place.contest_id, user.id) == place.team_id",
+        "return place is not None and await context.contests.team_of(place.contest_id, user.id) is not None",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[lark]",
     ),
     Mutant(
