@@ -479,6 +479,7 @@ def paths_of(scene: Scene, ids: Mapping[str, list[str]]) -> list[str]:
                     "endpoint": endpoints,
                     "object_id": ids["all"],
                     "submission_id": ids["submissions"],
+                    "webhook_id": ["1"],
                     "label": ["A"],
                     "lang": ["en"],
                 }[part]

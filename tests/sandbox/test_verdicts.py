@@ -467,12 +467,3 @@ async def test_a_program_that_is_none_is_its_own(bench: Bench, tmp_path: Path) -
     outcome = await bench.box.run(RunSpec(argv=("./main",), limits=limits(), files_in=files))
 
     assert (outcome.verdict, outcome.rule, outcome.sandbox_error) == (RE, "exec", None)
-
-
-async def test_kept_output_is_of_its_own_run_alone(bench: Bench) -> None:
-    """Memory files that stay empty are used again, those with output are not."""
-    for words in (("out", 5), ("ok",), ("out", 3), ("err", 2), ("ok",), ("err", 1)):
-        outcome = await bench.run(*words)
-        length = int(words[1]) if len(words) == 2 else 0
-        stdout, stderr = (length, 0) if words[0] == "out" else (0, length)
-        assert (outcome.stdout, outcome.stderr) == (b"x" * stdout, b"x" * stderr)

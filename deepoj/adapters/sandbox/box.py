@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import glob
 import itertools
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -53,8 +52,6 @@ class LinuxBox:
     _starting: trio.Lock = field(default_factory=trio.Lock)
     _restarts: deque[float] = field(default_factory=deque)
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    #: empty memory files for the kept output of runs: see ``RunFiles``
-    _unwritten: list[int] = field(default_factory=list)
 
     @property
     def isolation(self) -> Isolation:
@@ -111,8 +108,6 @@ class LinuxBox:
         try:
             yield box
         finally:
-            for fd in box._unwritten:
-                os.close(fd)
             await box._launcher.close()
 
     async def run(self, spec: RunSpec) -> RunOutcome:
@@ -129,7 +124,7 @@ class LinuxBox:
         try:
             slot = (await self._alive()).free.pop()
             try:
-                with RunFiles(spec, unwritten=self._unwritten) as files:
+                with RunFiles(spec) as files:
                     answer = await talk.ask(slot, serial, spec, files)
                     return talk.outcome(answer, spec, files, self._isolation)
             finally:

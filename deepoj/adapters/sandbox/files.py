@@ -29,9 +29,6 @@ class RunFiles:
     keep_stdout: int = -1
     keep_stderr: int = -1
     partial: list[Path] = field(default_factory=list)
-    #: memory files that nothing was ever written to, for this run and the next: most runs leave theirs empty. Their
-    #: owner closes them. None: this run's are closed with it
-    unwritten: list[int] | None = None
 
     def __enter__(self) -> Self:
         """Open all files. Raises OSError if a file of the spec cannot be opened; then nothing stays open."""
@@ -42,12 +39,7 @@ class RunFiles:
             raise
         return self
 
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is None and self.unwritten is not None:  # after an error the slot may have the memory files still
-            for fd in (self.keep_stdout, self.keep_stderr):
-                if os.fstat(fd).st_size == 0:
-                    self.own.remove(fd)
-                    self.unwritten.append(fd)
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def _open(self) -> None:
@@ -56,8 +48,8 @@ class RunFiles:
             self._take(os.open(spec.stdin or "/dev/null", os.O_RDONLY | os.O_CLOEXEC))
         else:
             self.fds.append(self.ends[0])
-        self.keep_stdout = self._take(self._memory_file())
-        self.keep_stderr = self._take(self._memory_file())
+        self.keep_stdout = self._take(os.memfd_create("stdout", os.MFD_CLOEXEC))
+        self.keep_stderr = self._take(os.memfd_create("stderr", os.MFD_CLOEXEC))
         writing = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         if self.ends is not None:
             self.fds.append(self.ends[1])
@@ -70,9 +62,6 @@ class RunFiles:
             partial.unlink(missing_ok=True)
             self._take(os.open(partial, writing | os.O_EXCL, 0o600))
             self.partial.append(partial)
-
-    def _memory_file(self) -> int:
-        return self.unwritten.pop() if self.unwritten else os.memfd_create("kept", os.MFD_CLOEXEC)
 
     def _take(self, fd: int) -> int:
         self.fds.append(fd)
