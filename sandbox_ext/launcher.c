@@ -50,9 +50,11 @@
 #define LEAVE_US UINT64_C(5000000)
 
 #ifdef __SANITIZE_ADDRESS__
-/* Leak checking traces the process, which a sandbox forbids. Inits and payloads end by _exit anyway. */
+/* Leak checking traces the process, which a sandbox forbids. Inits and payloads end by _exit anyway. Freed memory is
+ * kept unused up to the quarantine's size. A payload's peak has the peak of the process that execs it, so with the
+ * sanitizer's 256 MiB every limit would be passed after some seconds of samples. */
 const char *__asan_default_options(void);
-const char *__asan_default_options(void) { return "detect_leaks=0:abort_on_error=1"; }
+const char *__asan_default_options(void) { return "detect_leaks=0:quarantine_size_mb=1:abort_on_error=1"; }
 #endif
 
 static const char *level(const struct launcher *launcher) {

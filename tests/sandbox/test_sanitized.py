@@ -27,8 +27,7 @@ ROWS = (
     "test_wire.py",
     "test_hostile_table.py",
 )
-#: What the sanitizer itself weighs is in every run, so the rows about weight cannot hold. It also takes pages at every
-#: look at a run and gives none back: how many depends on how long the run takes, and on how many were before.
+#: What the sanitizer itself weighs is in every run, up to 12 MiB, so the rows about weight cannot hold.
 WEIGHED = "not weigh and not page_cache_of_unread_input"
 CHOSEN = f"{WEIGHED} and not neighbour and (not hostile_program or bomb or kill or pipe or stop)"
 
