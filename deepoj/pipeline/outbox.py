@@ -71,6 +71,10 @@ class Lanes:
     is_full: bool = False
     #: the last look found no event that could go
     is_calm: bool = True
+    #: the last look found more than half of the window unread
+    is_ample: bool = False
+    #: the last look found nothing unread
+    is_used_up: bool = True
 
     def seen(self, unread: int, waiting: OutboxWaiting, largest: int) -> Lanes:
         """Return the state after a look at both stores; the window is at most ``largest``."""
@@ -81,8 +85,15 @@ class Lanes:
             window = max(WINDOW_MIN, min(window * 2, largest))
         elif unread * 2 > window:
             window = max(WINDOW_MIN, window // 2)
-        credit = self.credit if waiting.is_waiting else {}
-        return replace(self, credit=credit, window=window, room=max(0, window - unread), is_calm=not waiting.is_waiting)
+        return replace(
+            self,
+            credit=self.credit if waiting.is_waiting else {},
+            window=window,
+            room=max(0, window - unread),
+            is_calm=not waiting.is_waiting,
+            is_ample=unread * 2 > self.window,
+            is_used_up=unread == 0,
+        )
 
     def share(self, due: Mapping[Priority, int], places: int, lower_share: int) -> tuple[dict[Priority, int], Lanes]:
         """Divide ``places`` among the lanes. Return the number of events per lane, and the state after that."""

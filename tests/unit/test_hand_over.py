@@ -110,7 +110,8 @@ async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(pl
     assert len(place.stream.server.entries) == 3 * WINDOW_MIN
 
 
-async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_room(place: Dispatching) -> None:
+def counting_rounds(place: Dispatching) -> list[float]:
+    """Return a list that each round of the dispatcher adds its time to."""
     rounds: list[float] = []
     look = place.store.outbox_waiting
 
@@ -119,6 +120,26 @@ async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_
         return await look(limit)
 
     place.store.outbox_waiting = counted  # type: ignore[method-assign]
+    return rounds
+
+
+@pytest.mark.parametrize("read_every_s", [0.005, 0.03, 0.1])
+async def test_a_queue_is_looked_at_as_often_as_readers_need_it(place: Dispatching, read_every_s: float) -> None:
+    jobs, rounds, empty = 200, counting_rounds(place), 0
+    for number in range(jobs):
+        await place.submit(f"// {number}")
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        while len(place.stream.server.entries) < jobs:
+            await trio.sleep(read_every_s)
+            empty += not await place.stream.read(1, 0)
+        nursery.cancel_scope.cancel()
+    assert len(rounds) < 0.7 * jobs
+    assert empty < 0.1 * jobs
+
+
+async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_room(place: Dispatching) -> None:
+    rounds = counting_rounds(place)
     async with trio.open_nursery() as nursery:
         dispatcher = place.dispatcher()
         await nursery.start(dispatcher)
