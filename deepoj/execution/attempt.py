@@ -19,7 +19,7 @@ from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
 from deepoj.execution.compiling import on_sources
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.runs_ahead import RunsAhead
-from deepoj.execution.workdir import SOURCES, AttemptDir, trouble_of
+from deepoj.execution.workdir import SHORT_BYTES, SOURCES, AttemptDir, do_blocking, trouble_of
 from deepoj.judging import compare as comparing
 from deepoj.judging import exec_rules, explain, outputs
 from deepoj.judging.abilities import BY_PACKAGE, lacks
@@ -445,7 +445,8 @@ async def attempted[T](
     if claim.problem.compare != BY_PACKAGE and comparing.of_text(claim.problem.compare) is None:
         return Infra("unknown_compare", f"this node cannot compare by '{claim.problem.compare}'")
     try:
-        directory = await trio.to_thread.run_sync(AttemptDir.make, context.workdir, claim, language.source_name)
+        is_short = len(claim.code) + sum(len(file.content) for file in claim.files) <= SHORT_BYTES
+        directory = await do_blocking(AttemptDir.make, context.workdir, claim, language.source_name, is_short=is_short)
     except OSError as error:
         return trouble_of(error, outage=True)  # nothing of this job has been examined yet
     context = context.of_attempt(_names(claim))

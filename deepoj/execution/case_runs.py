@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import trio
 from deepoj.execution.checking import Checking, Output
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.interacting import Interacting, Interaction
-from deepoj.execution.workdir import SOURCES
+from deepoj.execution.workdir import SOURCES, do_blocking
 from deepoj.judging import borderline, exec_rules, outputs, verdicts
 from deepoj.judging.abilities import way_of
 from deepoj.judging.checkers import Ruling
@@ -32,7 +32,7 @@ from deepoj.words.jobs import Claim
 from deepoj.words.results import Borderline, Infra, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec
 
-#: of an output and its answer together: compared in 0.1 to 0.3 ms; a thread needs 0.1 to 0.4 ms to wake up
+#: of an output and its answer together: compared in 0.1 to 0.3 ms
 _SHORT_BYTES = 8 * 1024
 
 
@@ -144,11 +144,18 @@ class CaseRuns:
         """Run a test once and decide about it."""
         return await self._run_case(number)
 
-    async def execute(self, number: int, *, alone_within_s: float | None = None) -> Execution:
+    async def execute(
+        self,
+        number: int,
+        *,
+        alone_within_s: float | None = None,
+        gate: AbstractAsyncContextManager[object] | None = None,
+    ) -> Execution:
         """Run the program once on a test. Other tests may run at the same time. Not where ``one_at_a_time``."""
         case, stdout = self._prepared.plan.cases[number], self._stdout(number)
         limits, margin = self._limits_of(case), self._settings.borderline_percent
         spec = self._spec(case, borderline.widened(limits, margin), stdout, alone_within_s=alone_within_s)
+        spec = spec if gate is None else replace(spec, gate=gate)
         output_only = self._prepared.plan.output_only
         with self._timed():
             outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
@@ -270,7 +277,7 @@ class CaseRuns:
             finding = await self._check_output(case, stdout, outcome.stdout_len)
         else:
             finding = CaseFinding(status, outcome.rule)
-            await _with_files(_tidy, stdout, status, self._kept, file_bytes=outcome.stdout_len)
+            await do_blocking(_tidy, stdout, status, self._kept, is_short=outcome.stdout_len <= _SHORT_BYTES)
         if isinstance(finding, Infra):
             return finding
         return CaseRun(outcome, execution.limits, finding, near=execution.near, total_wall_ms=measured.wall_ms)
@@ -288,14 +295,14 @@ class CaseRuns:
         if plan.checker is not None:
             finding = await self._check(plan.checker, case, stdout)
             if not isinstance(finding, Infra):
-                await _with_files(_tidy, stdout, finding.status, kept, file_bytes=output_bytes)
+                await do_blocking(_tidy, stdout, finding.status, kept, is_short=output_bytes <= _SHORT_BYTES)
             return finding
         way = way_of(plan, self._problem.compare)
         _, answer = self._files_of(case)
         if way is None or answer is None:
             return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
         compare = functools.partial(_compare, way, answer, stdout, kept=kept, scored=plan.scored)
-        return await _with_files(compare, file_bytes=output_bytes + answer.stat().st_size)
+        return await do_blocking(compare, is_short=output_bytes + answer.stat().st_size <= _SHORT_BYTES)
 
     # -- with an interactor or a multipass validator
 
@@ -362,15 +369,6 @@ class CaseRuns:
         """Return the paths of the test's input and answer."""
         path = self._prepared.path
         return None if case.input is None else path(case.input), None if case.answer is None else path(case.answer)
-
-
-async def _with_files[*Ts, T](work: Callable[[*Ts], T], *args: *Ts, file_bytes: int) -> T:
-    """Do work that reads or removes files of so many bytes altogether: in a thread, unless they are short. Two short
-    files are compared in less time than a thread needs to wake up, and the slot is idle meanwhile."""
-    if file_bytes <= _SHORT_BYTES:
-        await trio.lowlevel.checkpoint()
-        return work(*args)
-    return await trio.to_thread.run_sync(work, *args)
 
 
 def _compare(way: Compare, answer: Path, stdout: Path, *, kept: Collection[Verdict], scored: bool) -> CaseFinding:

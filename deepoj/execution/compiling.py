@@ -41,6 +41,7 @@ from deepoj.execution import header_cache as precompiled
 from deepoj.execution.deferred import DeferredWork
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
+from deepoj.execution.workdir import SHORT_BYTES, do_blocking
 from deepoj.judging import checkers, exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.headers import first_includes, with_headers
@@ -57,8 +58,6 @@ _PACKAGE_LISTS = (
     Path("/var/lib/rpm/rpmdb.sqlite"),
     Path("/lib/apk/db/installed"),
 )
-#: sources so long together are read and hashed in 0.1 ms; a thread takes longer to wake up
-_SHORT_BYTES = 64 * 1024
 #: A compiler that prints one of these may have met a host that lacks a resource, or a bug of its own: the result is not
 #: cached. A source can make the compiler print them; it is then compiled again each time.
 _PERHAPS_OURS = re.compile(
@@ -352,16 +351,13 @@ def _is_repeatable(compiled: Compiled) -> bool:
 
 
 async def on_sources[*Ts, T](sources: Sequence[FileIn], work: Callable[[*Ts], T], *args: *Ts) -> T:
-    """Do work that reads and hashes ``sources``: in a thread, unless they are short together. Short ones take less time
-    than a thread needs to wake up.
+    """Do work that reads and hashes ``sources``.
 
     Raises:
-      OSError: a source cannot be read; and every exception of ``work``.
+      OSError: a source cannot be read; and what ``work`` raises.
     """
-    if sum(source.path.stat().st_size for source in sources) <= _SHORT_BYTES:
-        await trio.lowlevel.checkpoint()
-        return work(*args)
-    return await trio.to_thread.run_sync(work, *args)
+    size_bytes = sum(source.path.stat().st_size for source in sources)
+    return await do_blocking(work, *args, is_short=size_bytes <= SHORT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

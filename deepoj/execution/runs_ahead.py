@@ -6,8 +6,9 @@ ran ahead and whose turn never comes, because an earlier one ended its group, is
 tests close to their limit are not made ahead: whether a test is run again depends on the results before it. They need
 the attempt's own slot, which is left free for them.
 
-A slot goes on with the next test as soon as the program has ended. Comparing, recording and reporting a short test took
-a third of its time, and the slot was idle meanwhile.
+Two tasks take turns in a slot: while a test of one runs, the other decides about its last test and prepares its next.
+Otherwise the slot was idle for a quarter of the time of short tests. What is prepared waits at the slot's gate, and is
+given up there when the slot is needed for something else. Nothing is prepared that another slot could begin at once.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class RunsAhead:
         self._turn = -1
         #: whether tests run in the attempt's own slot
         self._own_slot_in_use = False
+        #: slots in which tests run, or will soon
+        self._slot_count = 0
         #: the first breakage of a run; it breaks the attempt
         self._breakage: Breakage | OSError | None = None
         self._changed = trio.Event()
@@ -73,7 +76,7 @@ class RunsAhead:
 
     async def help(self) -> None:
         """Run upcoming tests until there are none, or a job needs the slot."""
-        await self._run_upcoming(lambda: self._slots.spare() >= 0)
+        await self._use_slot(lambda: self._slots.spare() >= 0)
 
     def _use_slots(self) -> None:
         """Start to run upcoming tests in slots that do not."""
@@ -90,10 +93,19 @@ class RunsAhead:
 
     async def _use_own_slot(self) -> None:
         try:
-            await self._run_upcoming(self._may_use_own_slot)
+            await self._use_slot(self._may_use_own_slot)
         finally:
             self._own_slot_in_use = False
             self._announce()
+
+    async def _use_slot(self, may_go_on: Callable[[], bool]) -> None:
+        slot = _SharedSlot(may_go_on)
+        self._slot_count += 1
+        try:
+            await self._run_upcoming(slot)
+            await slot.other_ended.wait()
+        finally:
+            self._slot_count -= 1
 
     def _unbegun(self) -> Iterator[int]:
         if self._breakage is not None:
@@ -116,30 +128,37 @@ class RunsAhead:
                 self._running[number].cancel()
             self._ended.pop(number, None)
 
-    async def _run_upcoming(self, may_go_on: Callable[[], bool]) -> None:
-        """Run upcoming tests in one slot, one after the other, while earlier ones are decided."""
-        decided: trio.Event | None = None
-        while may_go_on() and (number := next(self._unbegun(), None)) is not None:
-            execution = await self._execute(number)
-            if decided is not None:
-                await decided.wait()  # a slot keeps two outputs on the disk, not more
-            if execution is None:
-                continue
-            self._undecided.add(number)
-            if execution.near or self._runs.decides_in_sandbox:  # that needs the slot, or may
-                await self._decide(number, execution)
-            else:
-                decided = trio.Event()
-                self._start_helper(partial(self._decide, number, execution, decided), in_idle_slot=False)
+    async def _run_upcoming(self, slot: _SharedSlot) -> None:
+        """Run upcoming tests in a slot, one after the other. Once the first program has ended, another task takes turns
+        with this one, but where deciding needs the slot."""
+        while slot.may_go_on() and (number := next(self._unbegun(), None)) is not None:
+            execution = await self._execute(number, slot)
+            if slot.other_ended.is_set() and not self._runs.decides_in_sandbox and self._has_spare_tests():
+                slot.other_ended = trio.Event()
+                self._start_helper(partial(self._take_turns, slot), in_idle_slot=False)
+            await self._decide(number, execution)
 
-    async def _execute(self, number: int) -> Execution | None:
-        """Run the program; None if the run was cut or broke."""
+    async def _take_turns(self, slot: _SharedSlot) -> None:
+        try:
+            while slot.may_go_on() and self._has_spare_tests():
+                number = next(self._unbegun())
+                await self._decide(number, await self._execute(number, slot))
+        finally:
+            slot.other_ended.set()
+
+    def _has_spare_tests(self) -> bool:
+        """Whether tests are left for all other slots, the idle ones too, when one is prepared."""
+        others = self._slot_count - 1 + max(0, self._slots.spare())
+        return next(islice(self._unbegun(), others, None), None) is not None
+
+    async def _execute(self, number: int, slot: _SharedSlot) -> Execution | None:
+        """Run the program; None if the run was cut or given up, or broke."""
         self._begun.add(number)
         execution: Execution | None = None
         with trio.CancelScope() as scope:
             self._running[number] = scope
             try:
-                execution = await self._runs.execute(number)
+                execution = await self._runs.execute(number, gate=_Gate(slot, scope))
             except (Breakage, OSError) as breakage:
                 self._break(breakage)
             finally:
@@ -148,15 +167,16 @@ class RunsAhead:
             self._begun.discard(number)
         return execution
 
-    async def _decide(self, number: int, execution: Execution, decided: trio.Event | None = None) -> None:
+    async def _decide(self, number: int, execution: Execution | None) -> None:
+        if execution is None:
+            return
+        self._undecided.add(number)
         try:
             self._ended[number] = await self._runs.conclude(execution)
         except (Breakage, OSError) as breakage:
             self._break(breakage)
         finally:
             self._undecided.discard(number)
-            if decided is not None:
-                decided.set()
         self._announce()
 
     def _break(self, breakage: Breakage | OSError) -> None:
@@ -166,3 +186,32 @@ class RunsAhead:
     def _announce(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+
+
+class _SharedSlot:
+    """The programs that one slot runs, one after the other. ``may_go_on``: whether the slot may run another test."""
+
+    def __init__(self, may_go_on: Callable[[], bool]) -> None:
+        self.may_go_on = may_go_on
+        self.free = trio.Lock()
+        #: set while only one task uses it
+        self.other_ended = trio.Event()
+        self.other_ended.set()
+
+
+class _Gate:
+    """Entered while a program runs in a slot, again where it runs again. Waits until the one before has ended, and
+    cancels ``scope`` if by then the slot is needed for something else."""
+
+    def __init__(self, slot: _SharedSlot, scope: trio.CancelScope) -> None:
+        self._slot, self._scope = slot, scope
+
+    async def __aenter__(self) -> None:
+        await self._slot.free.acquire()
+        if not self._slot.may_go_on():
+            self._slot.free.release()
+            self._scope.cancel()
+            await trio.lowlevel.checkpoint()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slot.free.release()

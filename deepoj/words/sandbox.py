@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -120,6 +121,9 @@ class RunSpec:
     #: the program's author; None: the node's own work. Time that a user's programs had alone while others waited is
     #: rationed
     user_id: int | None = None
+    #: entered while the program runs. Who waits for it has opened the execution's files already, so that of several
+    #: executions with the same gate (a ``trio.Lock``) the next begins as soon as one has ended; None: no gate
+    gate: AbstractAsyncContextManager[object] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

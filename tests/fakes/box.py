@@ -137,6 +137,12 @@ class ScriptedBox:
         return [spec for spec in self.specs if spec.policy is policy]
 
     async def run(self, spec: RunSpec) -> RunOutcome:
+        if spec.gate is None:
+            return await self._run(spec)
+        async with spec.gate:
+            return await self._run(spec)
+
+    async def _run(self, spec: RunSpec) -> RunOutcome:
         self.specs.append(spec)
         gate = self._gate
         await self._count(1)

@@ -159,6 +159,22 @@ async def test_runs_of_two_slots_run_at_the_same_time(bench: Bench) -> None:
             scope.cancel()
 
 
+async def test_a_run_waits_for_its_gate_with_its_files_open(bench: Bench, tmp_path: Path) -> None:
+    gate, stdin, codes = trio.Lock(), tmp_path / "stdin", list[int]()
+    stdin.write_bytes(b"all of it")
+
+    async def run() -> None:
+        codes.append((await bench.run("swallow", 5, stdin=stdin, gate=gate)).exit_code)
+
+    async with trio.open_nursery() as nursery, gate:
+        nursery.start_soon(run)
+        await until(lambda: gate.statistics().tasks_waiting == 1, "the run waits for its turn")
+        assert not named_main(bench.box.launcher_pid)
+        stdin.unlink()
+    assert codes == [5]
+    assert not gate.locked()
+
+
 @pytest.mark.parametrize("victim", ["launcher", "slot", "init"])
 async def test_kill_of_launcher_slot_init_or_payload_leaves_no_process(bench: Bench, victim: str) -> None:
     launcher = bench.box.launcher_pid

@@ -350,7 +350,7 @@ async def test_results_that_wait_for_their_turn_are_bounded(tmp_path: Path) -> N
             while len(box.runs()) < runs_ahead.AHEAD:
                 await trio.sleep(0.001)
             await trio.testing.wait_all_tasks_blocked(0.01)
-        assert len(box.runs()) == runs_ahead.AHEAD
+        assert len(box.runs()) <= runs_ahead.AHEAD + 1  # one had been prepared
         release.set()
     assert len(attempted.seen) == runs_ahead.AHEAD + 20
 
@@ -428,3 +428,36 @@ async def test_slots_kept_for_contests_are_not_idle() -> None:
     leases.keep(1)
     leases.add(a_claim("a"), trio.current_time())
     assert leases.idle() == 1
+
+
+async def test_a_prepared_test_is_given_up_when_a_job_needs_the_slot(tmp_path: Path) -> None:
+    """A helper's next test waits for the program before it to end. By then a job was claimed for the slot."""
+    attempted = Attempted(tmp_path, 12, idle=1)
+    waiting: list[RunSpec] = []
+
+    class Prepared(ScriptedBox):
+        async def run(self, spec: RunSpec) -> RunOutcome:
+            waiting.append(spec)
+            return await super().run(spec)
+
+    attempted.box = box = Prepared()
+    async with trio.open_nursery() as nursery:
+        box.hold()
+        nursery.start_soon(release_compilation, box)
+        nursery.start_soon(attempted.judge)
+        while len(waiting) - len(box.specs) < 2:  # one is prepared in each of the two slots
+            await box.wait_running(2)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            box.release()
+            box.hold()
+        begun = len(box.runs())
+        attempted.idle = 0
+        for _ in range(3):
+            box.release()
+            box.hold()
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert box.running == 1
+        assert len(box.runs()) > begun
+        box.release()
+    assert len(attempted.seen) == 12
+    attempted.assert_nothing_left()

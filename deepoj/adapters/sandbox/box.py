@@ -120,13 +120,22 @@ class LinuxBox:
           ValueError: the spec is invalid for every sandbox (a limit out of range, a file name with a slash, …).
         """
         serial = next(self._serials)
+        with RunFiles(spec) as files:
+            message = talk.request(serial, spec)
+            if spec.gate is None:
+                answer = await self._ask(serial, spec, files, message)
+            else:
+                async with spec.gate:
+                    answer = await self._ask(serial, spec, files, message)
+                await trio.lowlevel.cancel_shielded_checkpoint()  # lets the next run of the gate begin first
+            return talk.outcome(answer, spec, files, self._isolation)
+
+    async def _ask(self, serial: int, spec: RunSpec, files: RunFiles, message: bytes) -> bytes:
         await self._take_turn()
         try:
             slot = (await self._alive()).free.pop()
             try:
-                with RunFiles(spec) as files:
-                    answer = await talk.ask(slot, serial, spec, files)
-                    return talk.outcome(answer, spec, files, self._isolation)
+                return await talk.ask(slot, serial, spec, files, message)
             finally:
                 slot.release()
         finally:

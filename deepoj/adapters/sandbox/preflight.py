@@ -184,7 +184,8 @@ async def _trial(launcher: Launcher) -> SandboxError | None:
         for policy in Policy:
             trial = replace(_TRIAL, policy=policy)
             with RunFiles(trial) as files:
-                outcome = talk.outcome(await talk.ask(slot, 0, trial, files), trial, files, launcher.hello.isolation)
+                answer = await talk.ask(slot, 0, trial, files, talk.request(0, trial))
+                outcome = talk.outcome(answer, trial, files, launcher.hello.isolation)
             if outcome.sandbox_error is not None:
                 return outcome.sandbox_error
             if outcome.verdict is not RunVerdict.OK:

@@ -29,9 +29,8 @@ def longest_s(spec: RunSpec) -> float:
     return spec.limits.wall_ms / 1000 * _sandbox.WALL_STRETCH
 
 
-async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles) -> bytes:
+async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles, message: bytes) -> bytes:
     """Send a request and return the slot's answer; a cancelled call ends the run."""
-    message = request(serial, spec)
     sock = slot.socks[spec.policy]
     send(slot, sock, message, files)
     try:
