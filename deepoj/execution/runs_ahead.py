@@ -158,7 +158,7 @@ class RunsAhead:
         with trio.CancelScope() as scope:
             self._running[number] = scope
             try:
-                execution = await self._runs.execute(number, gate=_Gate(slot, scope))
+                execution = await self._runs.execute(number, gate=_SlotGate(slot, scope))
             except (Breakage, OSError) as breakage:
                 self._break(breakage)
             finally:
@@ -199,7 +199,7 @@ class _SharedSlot:
         self.other_ended.set()
 
 
-class _Gate:
+class _SlotGate:
     """Entered while a program runs in a slot, again where it runs again. Waits until the one before has ended, and
     cancels ``scope`` if by then the slot is needed for something else."""
 

@@ -63,8 +63,8 @@ class Periodic:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """The dispatcher's loop, woken by the outbox notification. While events wait for their time or for room in the
-    stream it polls, too, at the pace at which the readers use up half of the window. When it looked after 20 ms,
-    whatever they had read, it looked 2.5 times for each program of a queue of Python programs.
+    stream it polls, too, at the pace at which the readers use up half of the window. When it looked 20 ms after each
+    event that it moved, it looked 2.5 times for each program of a queue of Python programs.
 
     While events wait and none could go, notifications of new events that have to wait behind them begin no round for
     ``quick_poll_s``. Under a flood of submits they would begin one after the other: each asks Redis and the database,
