@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ from deepoj.ports.sandbox import Box
 from deepoj.ports.webhooks import HookSender
 from deepoj.wiring import settings
 from deepoj.words.errors import StartRefused
+from deepoj.words.webhooks import HookAnswer, HookRequest
 
 #: roles that execute programs
 JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
@@ -55,6 +57,39 @@ class Adapters:
     compiled: DiskCompileCache | None
     #: sends webhooks; None on a node without the dispatcher
     hooks: HookSender | None
+
+
+class HooksOnFirstUse:
+    """Opens the sender of webhooks for the first one: httpx and the TLS roots are memory that most nodes never need.
+
+    ``stack`` closes the sender.
+    """
+
+    def __init__(
+        self, stack: AsyncExitStack, permits: Callable[[str], bool], *, timeout_s: float, resolvers: int
+    ) -> None:
+        self._stack = stack
+        self._permits = permits
+        self._timeout_s = timeout_s
+        self._resolvers = resolvers
+        self._opening = trio.Lock()
+        self._sender: HookSender | None = None
+
+    async def post(self, request: HookRequest) -> HookAnswer:
+        async with self._opening:
+            if self._sender is None:
+                self._sender = await self._open()
+        return await self._sender.post(request)
+
+    async def _open(self) -> HookSender:
+        # in a thread: loading httpx takes a tenth of a second, and the leases of jobs must not wait for it
+        opening = await trio.to_thread.run_sync(self._load)
+        return await self._stack.enter_async_context(opening)
+
+    def _load(self) -> AbstractAsyncContextManager[HookSender]:
+        from deepoj.adapters.hook_sender import HttpHookSender  # noqa: PLC0415 - see above
+
+        return HttpHookSender.open(self._permits, timeout_s=self._timeout_s, resolvers=self._resolvers)
 
 
 async def open_adapters(
@@ -85,13 +120,8 @@ async def open_adapters(
     hooks = None
     secret = webhook_secret(cfg, home)
     if Role.DISPATCHER in cfg.roles and (rules := settings.callbacks(cfg, secret)).enabled:
-        # httpx and the TLS roots: a node that sends no webhooks never loads them
-        from deepoj.adapters.hook_sender import HttpHookSender  # noqa: PLC0415
-
         section = cfg.api.webhooks
-        hooks = await stack.enter_async_context(
-            HttpHookSender.open(rules.permits, timeout_s=section.timeout_sec, resolvers=section.concurrency)
-        )
+        hooks = HooksOnFirstUse(stack, rules.permits, timeout_s=section.timeout_sec, resolvers=section.concurrency)
     return Adapters(
         home=home,
         store=await stack.enter_async_context(

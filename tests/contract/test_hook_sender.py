@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import trio
 
 from deepoj.adapters import hook_sender
 from deepoj.adapters.hook_sender import MAX_RETRY_AFTER_S, HttpHookSender
+from deepoj.wiring.adapters import HooksOnFirstUse
 from deepoj.words.webhooks import HookAnswer, HookFailure, HookRequest
 from tests.receiver import PATIENCE_S, Receiver, drips_without_end, hangs, receiving, says, sends
 
@@ -68,6 +70,32 @@ async def test_post_sends_body_headers_and_signature(receiver: Receiver) -> None
         "accept-encoding": "identity",
         "user-agent": found.headers["user-agent"],
     }
+
+
+async def test_first_posts_at_once_open_one_sender(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[float] = []
+    open_sender = HttpHookSender.open
+
+    def counted(
+        permits: Callable[[str], bool], *, timeout_s: float, resolvers: int
+    ) -> AbstractAsyncContextManager[HttpHookSender]:
+        opened.append(timeout_s)
+        return open_sender(permits, timeout_s=timeout_s, resolvers=resolvers)
+
+    monkeypatch.setattr(HttpHookSender, "open", counted)
+    answers: list[HookAnswer] = []
+
+    async def post_one() -> None:
+        answers.append(await hooks.post(HookRequest(receiver.url("/"), HEADERS, b"{}")))
+
+    async with AsyncExitStack() as stack:
+        hooks = HooksOnFirstUse(stack, on_loopback, timeout_s=PATIENCE_S, resolvers=2)
+        assert not opened
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(post_one)
+    assert answers == [HookAnswer(None, 204)] * 3
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize(
