@@ -66,7 +66,7 @@ from deepoj.api.routes.verifications import VerificationRoutes
 from deepoj.api.routes.webhooks import WebhookRoutes
 from deepoj.api.settings import ApiSettings
 from deepoj.api.signing_in import SigningIn
-from deepoj.observe import Metrics, logger
+from deepoj.observe import Metrics, log
 from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavailable
 
 _ALLOWED_HEADERS = (
@@ -100,8 +100,9 @@ class Api(MeasuredApp):
     ) -> None:
         """Log the traceback of a bug; the client gets INTERNAL_ERROR."""
         rule = ctx.request.url_rule
-        logger().error(
+        log(
             "http_error",
+            level="error",
             request_id=request_id(ctx.request),
             method=ctx.request.method,
             path=rule.rule if rule is not None else "unmatched",
@@ -286,5 +287,11 @@ async def _answer_queue_down(error: StreamUnavailable) -> tuple[dict[str, Any], 
 
 async def _answer_breakage(error: Exception, api_error: ApiError) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Log the failure of a store in its own words; answer with our error sentence."""
-    logger().warning("http_unavailable", request_id=request_id(request), error=str(error), reason=api_error.code.value)
+    log(
+        "http_unavailable",
+        level="warning",
+        request_id=request_id(request),
+        error=str(error),
+        reason=api_error.code.value,
+    )
     return await answer_refusal(Refused(api_error))

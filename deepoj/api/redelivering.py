@@ -9,7 +9,7 @@ from quart import request
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.words.accounts import User
 from deepoj.words.webhooks import HookStanding, Redelivered
 
@@ -28,7 +28,7 @@ async def redeliver(context: ApiContext, user: User, delivery_id: str) -> Redeli
     redelivered = await context.webhooks.redeliver_webhook(delivery_id) if is_id else None
     if redelivered is None:
         raise Refused(ApiError.NO_SUCH_DELIVERY)
-    logger().info(
+    log(
         "webhook_redelivered",
         request_id=request_id(request),
         user_id=user.id,

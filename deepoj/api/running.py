@@ -15,7 +15,7 @@ from deepoj.api.models.playground import RunBody
 from deepoj.api.settings import ApiSettings
 from deepoj.api.submitting import new_trace_id
 from deepoj.judging.languages import resolve
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.playground.order import order_run
 from deepoj.words.accounts import User
 from deepoj.words.playground import CustomDraft, CustomReceipt, CustomRefusal, CustomRun
@@ -73,7 +73,7 @@ async def take_run(context: ApiContext, draft: CustomDraft, *, besides: int = 0)
         raise Refused(ApiError.RUNS_OFF_IN_CONTEST)
     if isinstance(ordered, CustomRefusal):
         raise Refused(ApiError.TOO_MANY_RUNS, limit=max_inflight)
-    logger().info(
+    log(
         "run_taken",
         job_id=ordered.run_id,
         trace_id=draft.trace_id,

@@ -17,7 +17,7 @@ from deepoj.api.http.exchange import began_at, request_id, trace_in
 from deepoj.api.http.paths import job_id_of
 from deepoj.api.redact import HiddenSteps, result_for, submission_for
 from deepoj.api.rights import Right, may
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.pipeline.submit import submit
 from deepoj.ports.problems import Problems
 from deepoj.words.accounts import User
@@ -69,7 +69,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
         elif job is SubmitRefusal.USER_INFLIGHT_CAP_REACHED:
             context.metrics.submit_429.labels(reason="user_inflight_cap").inc()
         raise await refusal_of(context, draft, job)
-    logger().info(
+    log(
         "submit",
         job_id=job.job_id,
         trace_id=draft.trace_id,

@@ -7,7 +7,7 @@ from quart import request
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.exchange import request_id
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.webhooks.delivery import signing_secret
 from deepoj.words.accounts import User
 
@@ -28,7 +28,7 @@ class WebhookSecrets:
             raise Refused(ApiError.WEBHOOKS_OFF)
         old_epoch = await self._webhooks.webhook_secret_epoch(user.id)
         epoch = await self._webhooks.rotate_webhook_secret(user.id, old_epoch)
-        logger().info("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
+        log("webhook_secret_rotated", request_id=request_id(request), user_id=user.id)
         return self._secret(user, epoch)
 
     def _secret(self, user: User, epoch: int) -> str:

@@ -8,7 +8,7 @@
     logs        writing and setting up logs
 """
 
-from deepoj.observe.logs import LogStyle, bound, configure, flush, log, logger
+from deepoj.observe.logs import LogStyle, bound, configure, flush, log
 from deepoj.observe.metrics import Identity, Metrics
 
-__all__ = ["Identity", "LogStyle", "Metrics", "bound", "configure", "flush", "log", "logger"]
+__all__ = ["Identity", "LogStyle", "Metrics", "bound", "configure", "flush", "log"]

@@ -37,8 +37,8 @@ SECRET_FIELDS: frozenset[str] = frozenset(
      "secret_key", "access_key", "stdin", "stdout", "stderr", "payload"}
 )  # fmt: skip
 
-#: fields that structlog and this module add
-_ADDED = frozenset({"event", "level", "ts", "text", "msg", "exc_info", "stack_info", "often"})
+#: fields that ``logs`` adds
+_ADDED = frozenset({"event", "level", "ts", "text", "exc_info", "often"})
 type EventDict = MutableMapping[str, Any]
 
 
@@ -46,7 +46,7 @@ class UndeclaredField(Exception):
     """A log call used a field that :data:`FIELDS` does not know (raised in tests only)."""
 
 
-def drop_secrets(_logger: object, _method: str, fields: EventDict) -> EventDict:
+def drop_secrets(fields: EventDict) -> EventDict:
     """Remove fields that hold code or secrets, also inside mappings."""
     for name in [name for name in fields if name.lower() in SECRET_FIELDS]:
         del fields[name]
@@ -60,14 +60,14 @@ def _undeclared(fields: EventDict) -> list[str]:
     return sorted(name for name in fields if name not in FIELDS and name not in _ADDED)
 
 
-def refuse_undeclared(_logger: object, _method: str, fields: EventDict) -> EventDict:
+def refuse_undeclared(fields: EventDict) -> EventDict:
     unknown = _undeclared(fields)
     if unknown:
         raise UndeclaredField(f"event={fields.get('event')}: declare {', '.join(unknown)} in deepoj/observe/fields.py")
     return fields
 
 
-def name_undeclared(_logger: object, _method: str, fields: EventDict) -> EventDict:
+def name_undeclared(fields: EventDict) -> EventDict:
     unknown = _undeclared(fields)
     for name in unknown:
         del fields[name]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import structlog
 
 from deepoj.observe.fields import EventDict
 
@@ -42,7 +39,7 @@ class Throttle:
 
     Args:
       window_s: seconds.
-      emit: writes a finished line, bypassing this processor.
+      emit: writes a finished line, bypassing the throttle.
       clock: monotonic seconds.
     """
 
@@ -51,19 +48,18 @@ class Throttle:
         self._complaints: dict[tuple[str, ...], _Repeated] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, _logger: object, method: str, fields: EventDict) -> EventDict:
+    def __call__(self, fields: EventDict) -> EventDict | None:
+        """Return the line to write, or None if it is only counted."""
         often = fields.pop("often", False)
         if self._window_s <= 0:
             return fields
         now = self._clock()
-        complains = often or method not in {"debug", "info"}
+        complains = often or fields["level"] not in {"debug", "info"}
         with self._lock:
             written = self._line_to_write(fields, now) if complains else fields
             due = self._due_lines(now)
         for line in due:
             self._emit(line)
-        if written is None:
-            raise structlog.DropEvent
         return written
 
     def flush(self) -> None:
@@ -111,9 +107,6 @@ class Throttle:
         return [repeated.line for repeated in due if repeated.line is not None]
 
 
-def _kind(exc_info: object) -> str:
-    """Return the class name of a line's exception; ``exc_info`` has any form that the standard library allows."""
-    if isinstance(exc_info, BaseException):
-        return type(exc_info).__name__
-    exception = exc_info if isinstance(exc_info, tuple) else sys.exc_info() if exc_info else (None,)
-    return getattr(exception[0], "__name__", "")
+def _kind(exc_info: tuple[type[BaseException], BaseException, object] | None) -> str:
+    """Return the class name of a line's exception."""
+    return exc_info[0].__name__ if exc_info is not None else ""

@@ -19,7 +19,7 @@ from deepoj.api.http.exchange import request_id
 from deepoj.api.http.refusals import refusal_of
 from deepoj.api.route import add_routes, is_page
 from deepoj.api.signing_in import SigningIn
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.boards import Boards
 from deepoj.web.contests import ContestReader
@@ -153,8 +153,12 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
 
     async def breakage(error: Exception) -> ResponseReturnValue:
         refused = Refused(next(api_error for broken, api_error in _BROKEN.items() if isinstance(error, broken)))
-        logger().warning(
-            "http_unavailable", request_id=request_id(request), error=str(error), reason=refused.api_error.code.value
+        log(
+            "http_unavailable",
+            level="warning",
+            request_id=request_id(request),
+            error=str(error),
+            reason=refused.api_error.code.value,
         )
         return await (_page(refused) if is_for_people() else answer_refusal(refused))
 

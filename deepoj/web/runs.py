@@ -20,7 +20,7 @@ from deepoj.api.models.playground import RunBody
 from deepoj.api.playground_view import run_view
 from deepoj.api.running import require_room, run_draft, run_of, take_run
 from deepoj.judging.text import visible
-from deepoj.observe import logger
+from deepoj.observe import log
 from deepoj.web import forms, sentences
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -81,8 +81,9 @@ class PageRuns:
             receipt = await take_run(self._context, draft, besides=besides)
         except StreamUnavailable as away:
             # refused here, so that the page keeps what was written
-            logger().warning(
+            log(
                 "http_unavailable",
+                level="warning",
                 request_id=request_id(request),
                 error=str(away),
                 reason=ApiError.QUEUE_DOWN.code.value,

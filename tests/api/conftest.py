@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import io
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import jinja2
 import pytest
-import structlog
 from werkzeug.routing import Rule
 
 from deepoj import observe
+from tests.logs import logs_put_back
 
 
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[io.StringIO]:
     """The log lines written so far."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    lines = io.StringIO()
-    observe.configure("json", stream=lines, strict=True)
-    yield lines
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logs_put_back():
+        lines = io.StringIO()
+        observe.configure("json", stream=lines, strict=True)
+        yield lines
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,18 +86,17 @@ async def test_a_bug_is_a_500_in_our_shape(tmp_path: Path, monkeypatch: pytest.M
     async def broken(_: str) -> None:
         raise ZeroDivisionError("a bug with secrets in its words")
 
-    class _Log:
-        def error(self, event: str, **fields: Any) -> None:
-            logged.append({"event": event, **fields})
+    def log(event: str, **fields: Any) -> None:
+        logged.append({"event": event, **fields})
 
-    monkeypatch.setattr("deepoj.api.app.logger", _Log)
+    monkeypatch.setattr("deepoj.api.app.log", log)
     monkeypatch.setattr(home.store, "credentials", broken)
     answer = await home.ask(
         "POST", "/api/v1/auth/login", json={"username": "alice", "password": "x"}, headers={"X-Request-ID": "seen"}
     )
     found = await _is_error(answer, 500, "INTERNAL_ERROR")
     assert "secrets" not in json.dumps(found)
-    assert [(line["event"], line["request_id"]) for line in logged] == [("http_error", "seen")]
+    assert [(line["event"], line["level"], line["request_id"]) for line in logged] == [("http_error", "error", "seen")]
     assert isinstance(logged[0]["exc_info"][1], ZeroDivisionError)
 
 

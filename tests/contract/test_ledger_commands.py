@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
@@ -17,6 +15,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.cli import run
 from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, PgLab, claim, entry
 from tests.contract.test_audit import history
+from tests.logs import logs_put_back
 from tests.postgres import fresh_database
 from tests.servers import PostgresServer
 
@@ -25,12 +24,8 @@ type Answer = tuple[int, str, str]
 
 @pytest.fixture(autouse=True)
 def _logs_as_they_were() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logs_put_back():
+        yield
 
 
 @pytest.fixture

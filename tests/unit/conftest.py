@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from deepoj.observe import Metrics
+from tests.logs import logs_put_back
 
 
 @pytest.fixture(autouse=True)
 def _logging_as_before() -> Iterator[None]:
     """Undo what a test, or a command that it calls, sets up for logs: a later test reads the output of another."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logs_put_back():
+        yield
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 import trio
-from structlog.testing import capture_logs
 
 from deepoj.execution.canary import CanaryRound, Differs
 from deepoj.nursery.gate import Gate
@@ -19,6 +18,7 @@ from deepoj.words.results import Report
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.logs import captured_logs
 
 CLEAN = CanaryRound(as_expected=38, of=38)
 LATE = CanaryRound(
@@ -119,7 +119,7 @@ async def test_a_box_that_lies_stops_the_node_and_a_healed_one_lets_it_go_on(
         sky.found = LATE
         await trio.sleep(550)
         in_hand = await submitted(fake.store, fake.metrics, "in hand when the canary falls")
-        with capture_logs() as lines:
+        with captured_logs() as lines:
             await until(PartState.DOWN, fake)
         refused = await submitted(fake.store, fake.metrics, "too late")
         await until_done(fake.store, in_hand)
@@ -177,7 +177,7 @@ async def test_a_box_that_is_away_changes_nothing(autojump_clock: object, fake: 
     async with running(fake):
         await until(PartState.UP, fake)
         sky.found = AWAY
-        with capture_logs() as lines:
+        with captured_logs() as lines:
             await next_round(sky)
         assert [line["event"] for line in lines if "canary" in line["event"]] == ["canary_unjudged"]
         assert fake.child_status.readiness().ready
@@ -215,7 +215,7 @@ async def test_wavering_canary_is_logged_and_the_gate_stays_open(
     autojump_clock: object, fake: FakeNode, sky: Sky
 ) -> None:
     sky.found = replace(CLEAN, wavering=LATE.differing)
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         async with running(fake):
             await until_done(fake.store, await submitted(fake.store, fake.metrics))
     assert [line["case"] for line in lines if line["event"] == "canary_wavered"] == ["cpu-loop"]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import trio
-from structlog.testing import capture_logs
 
 from deepoj.nursery.loops import Gc, RepairCycle
 from deepoj.observe import Metrics
-from deepoj.observe.throttle import Throttle
 from deepoj.pipeline.finalize import finalize
 from deepoj.pipeline.retention import RetentionSettings
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
@@ -20,11 +17,10 @@ from deepoj.words.jobs import Claim, State
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.logs import Lines, captured_logs
 from tests.unit.makers import a_report, an_entry
 from tests.unit.test_observe import contract_events
 from tests.unit.test_tree import running
-
-type Lines = list[MutableMapping[str, Any]]
 
 
 @pytest.fixture
@@ -34,10 +30,7 @@ def fake(metrics: Metrics) -> FakeNode:
 
 @pytest.fixture
 def lines() -> Iterator[Lines]:
-    def counted(line: MutableMapping[str, Any]) -> None:
-        captured.append(line)
-
-    with capture_logs(processors=[Throttle(10.0, counted, trio.current_time)]) as captured:
+    with captured_logs(throttle_s=10.0, clock=trio.current_time) as captured:
         yield captured
 
 
@@ -75,7 +68,7 @@ async def test_a_round_of_repair_is_counted_and_one_that_breaks_is_told(
     with pytest.raises(StreamUnavailable):
         await cycle()
     (line,) = events(lines, "repair_cycle_error")
-    assert (line["log_level"], line["reason"]) == ("warning", "Redis at r:1 cannot be used")
+    assert (line["level"], line["reason"]) == ("warning", "Redis at r:1 cannot be used")
     assert counted(metrics, "scheduler_repair_total")["StreamUnavailable", "error"] == 1
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from structlog.testing import capture_logs
 
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.intake import Intake
@@ -27,6 +26,7 @@ from deepoj.words.stream import Entry
 from tests.fakes.node import submitted
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
+from tests.logs import captured_logs
 from tests.unit.makers import a_claim
 
 
@@ -106,7 +106,7 @@ async def test_a_claim_that_cannot_be_given_back_leaves_the_rest_of_its_batch_gi
     await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
     intake = JobIntake(store, stream, Leases(60.0, 3), LeaseSettings("node-a", 60.0, 5), metrics)
     store.break_next("give_back", applied=False)
-    with capture_logs() as lines:
+    with captured_logs() as lines:
         await intake.admit(await stream.read(3, 0))  # closed, as in a stop
     left, *others = jobs
     assert [store.rows[job_id].state for job_id in others] == [State.PENDING] * 2

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from structlog.testing import capture_logs
 
 from deepoj.execution.toolchain_cache import FORGOTTEN_S, ToolchainCache
 from deepoj.judging.languages import LANGUAGES
@@ -20,6 +19,7 @@ from deepoj.words.results import Infra
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 from tests.fakes.box import Reply, ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
+from tests.logs import captured_logs
 from tests.unit.makers import a_claim
 
 GO = LANGUAGES["go"]
@@ -132,7 +132,7 @@ async def test_archives_of_languages_of_the_node_are_made_once_its_gate_is_open(
     gate, leases = Gate(is_open=False), Leases(60.0, 2)
     child = MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=["cpp17", "go", "text"])
 
-    with capture_logs() as logs:
+    with captured_logs() as logs:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(child.make_missing)
             await trio.testing.wait_all_tasks_blocked()

@@ -23,7 +23,7 @@ from deepoj.api.http.exchange import PROBES, Address, Exchange, MeasuredApp, enc
 from deepoj.api.http.head import Head, fault_in, parse
 from deepoj.api.http.sockets import ClientState, client_state, has_unread
 from deepoj.api.settings import ApiSettings
-from deepoj.observe import logger
+from deepoj.observe import log
 
 _PIECE_BYTES = 64 * 1024
 _HEAD_END = b"\r\n\r\n"
@@ -86,7 +86,7 @@ class Connection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):  # the client disconnected
             pass
         except Exception:  # noqa: BLE001 - a bug outside of what quart contains must not end the other connections
-            logger().error("http_error", exc_info=True)
+            log("http_error", level="error", exc_info=True)
         finally:
             self._stream.socket.close()
 

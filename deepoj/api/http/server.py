@@ -24,7 +24,7 @@ from deepoj.api.http.connection import Connection
 from deepoj.api.http.exchange import Address, MeasuredApp
 from deepoj.api.http.sockets import API_PORT, listen, url_of
 from deepoj.api.settings import ApiSettings
-from deepoj.observe import logger
+from deepoj.observe import log
 
 #: maximum connections started per scheduler turn, and the CPU time of a turn above which fewer are started: other tasks
 #: wait while the requests of new connections run
@@ -179,5 +179,5 @@ def _connection_limit(max_connections: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         if soft < wanted:
             max_connections = max(1, soft - RESERVE - ARRIVALS_MAX - _OTHER_DESCRIPTORS)
-            logger().warning("connections_limited", count=max_connections, reason=f"RLIMIT_NOFILE is {hard}")
+            log("connections_limited", level="warning", count=max_connections, reason=f"RLIMIT_NOFILE is {hard}")
     return max_connections

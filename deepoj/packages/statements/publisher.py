@@ -204,7 +204,7 @@ class RenderLater:
         except (BlobMissing, OSError) as error:
             _log(problem, "broken", str(error))
         except Exception:  # noqa: BLE001 - a hostile statement must not end each node that tries it, one after another
-            observe.logger().error("statements_unrendered", problem_id=problem.id, reason="bug", exc_info=True)
+            observe.log("statements_unrendered", level="error", problem_id=problem.id, reason="bug", exc_info=True)
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(room.close, False)
