@@ -65,7 +65,7 @@ def test_help_lists_every_command_and_loads_none() -> None:
 def test_an_idle_node_loads_neither_progress_bars_nor_an_http_client() -> None:
     script = (
         "import sys, deepoj.cli.node, deepoj.wiring.node; "
-        "heavy = {'rich', 'pygments', 'httpx', 'minio'} & set(sys.modules); "
+        "heavy = {'rich', 'pygments', 'httpx', 'minio', 'nh3'} & set(sys.modules); "
         "assert not heavy, heavy"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)

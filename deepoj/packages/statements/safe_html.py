@@ -13,7 +13,6 @@ from types import MappingProxyType
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml.ElementTree
-import nh3
 from defusedxml.common import DefusedXmlException
 
 from deepoj.packages.statements.document import WIDTHS, Formula, Markers
@@ -85,6 +84,8 @@ def sanitized(dirty: str, address: str) -> str:
         return value
 
     aligned = _STYLE.sub(r' class="st-\1"', dirty)
+    import nh3  # noqa: PLC0415 - 1.4 MiB, which an idle node does not hold
+
     clean = nh3.clean(
         aligned,
         tags=set(_TAGS),
