@@ -10,6 +10,7 @@ import functools
 import re
 import shutil
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +71,11 @@ class TestDataCache:
         self._download_timeout_s, self._unzip_timeout_s = download_timeout_s, unzip_timeout_s
         self._slot: LockedDirectory | None = None
         self._starting = trio.Lock()
+        #: by hash
         self._entries: dict[str, StoredPackage] = {}
+        #: those of them that are not pinned, the least recently used first
+        self._unpinned: OrderedDict[str, StoredPackage] = OrderedDict()
+        self._size_bytes = 0
         self._fetches: dict[str, _Fetch] = {}
 
     async def start(self) -> LockedDirectory:
@@ -89,6 +94,8 @@ class TestDataCache:
                 raise TestDataBroken(sentence) from error
             for entry in self._entries.values():
                 entry.used_at = trio.current_time()
+                self._size_bytes += entry.size_bytes
+            self._unpinned.update(self._entries)
             self._slot = slot
             return slot
 
@@ -120,7 +127,7 @@ class TestDataCache:
             if fetch is None:
                 entry = await self._fetch(problem, slot)
                 self._count("miss")
-                self._pin(entry)
+                self._pin(problem, entry)
                 await self._evict()
                 return entry.package
             await fetch.done.wait()
@@ -128,7 +135,7 @@ class TestDataCache:
             if fetch.breakage is not None:
                 raise type(fetch.breakage)(str(fetch.breakage))
         self._count("joined" if waited else "hit")
-        self._pin(entry)
+        self._pin(problem, entry)
         return entry.package
 
     async def release(self, problem: Problem) -> None:
@@ -138,6 +145,8 @@ class TestDataCache:
             raise ValueError(f"test data of problem {problem.id} was released more often than prepared")
         entry.pins -= 1
         entry.used_at = trio.current_time()
+        if entry.pins == 0:
+            self._unpinned[problem.data_hash] = entry
         await self._evict()
 
     # -- inside
@@ -149,10 +158,18 @@ class TestDataCache:
             return entry
         if entry.pins:
             raise TestDataBroken(f"test data of problem {problem.id} was removed from {entry.path} while in use")
-        del self._entries[problem.data_hash]
+        self._forget(problem.data_hash)
         return None
 
-    def _pin(self, entry: StoredPackage) -> None:
+    def _forget(self, key: str) -> StoredPackage:
+        """Take an unpinned entry out of the cache."""
+        entry = self._unpinned.pop(key)
+        del self._entries[key]
+        self._size_bytes -= entry.size_bytes
+        return entry
+
+    def _pin(self, problem: Problem, entry: StoredPackage) -> None:
+        self._unpinned.pop(problem.data_hash, None)
         entry.pins += 1
         entry.used_at = trio.current_time()
 
@@ -168,7 +185,8 @@ class TestDataCache:
             fetch.breakage = breakage
             raise
         else:
-            self._entries[problem.data_hash] = entry
+            self._entries[problem.data_hash] = entry  # pinned before the next checkpoint
+            self._size_bytes += entry.size_bytes
             return entry
         finally:
             del self._fetches[problem.data_hash]
@@ -220,7 +238,7 @@ class TestDataCache:
         """Evict what may go. No checkpoint between choosing and renaming, so a chosen entry cannot become pinned."""
         doomed: list[Path] = []
         while (chosen := self._choose(everything)) is not None:
-            aside = put_aside(self._entries.pop(chosen))
+            aside = put_aside(self._forget(chosen))
             if aside is not None:
                 doomed.append(aside)
             self._count("evicted")
@@ -230,13 +248,10 @@ class TestDataCache:
                     await trio.to_thread.run_sync(functools.partial(shutil.rmtree, path, ignore_errors=True))
 
     def _choose(self, everything: bool) -> str | None:
-        free = [(entry.used_at, key) for key, entry in self._entries.items() if entry.pins == 0]
-        if not free:
+        """Return the hash of the next entry to evict, without a look at the others: this is done for each job."""
+        key = next(iter(self._unpinned), None)
+        if key is None:
             return None
-        used_at, key = min(free)
-        too_much = (
-            len(self._entries) > self._max_problems
-            or sum(entry.size_bytes for entry in self._entries.values()) > self._max_bytes
-        )
-        too_old = trio.current_time() - used_at > self._ttl_s
+        too_much = len(self._entries) > self._max_problems or self._size_bytes > self._max_bytes
+        too_old = trio.current_time() - self._unpinned[key].used_at > self._ttl_s
         return key if everything or too_much or too_old else None
