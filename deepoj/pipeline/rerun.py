@@ -47,7 +47,10 @@ async def settle_rerun(
     observe.log("rerun_ended", problem_id=claim.problem_id, attempt_id=claim.attempt_id, result=result)
 
 
-async def sweep_reruns(store: RerunLeases, keep_s: float) -> None:
+async def sweep_reruns(store: RerunLeases, metrics: observe.Metrics, keep_s: float) -> None:
     """Do one round: end reruns that no node finishes, and delete those that ended ``keep_s`` ago. Raises
     StoreUnavailable."""
-    await store.sweep_reruns(MAX_ATTEMPTS, MAX_WAIT_S, keep_s, SWEEP_LIMIT)
+    ended = await store.sweep_reruns(MAX_ATTEMPTS, MAX_WAIT_S, keep_s, SWEEP_LIMIT)
+    if ended:
+        metrics.reruns.labels(result="unfinished").inc(ended)
+        observe.log("rerun_ended", level="warning", count=ended, result="unfinished", reason="no node finished them")

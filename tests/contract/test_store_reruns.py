@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from deepoj.observe import Metrics
+from deepoj.pipeline.rerun import sweep_reruns
+from deepoj.words.background import MAX_ATTEMPTS
 from deepoj.words.reruns import (
     MAX_KEPT,
     MAX_UNFINISHED,
-    SWEEP_LIMIT,
+    MAX_WAIT_S,
     KeptFile,
     Rerun,
     RerunClaim,
@@ -20,7 +23,8 @@ from deepoj.words.results import Verdict
 from tests.contract.labs import Lab, draft, new_problem, new_user, send
 from tests.contract.test_store_rejudges import finish as judged
 
-LEASE_S, ATTEMPTS, WAIT_S, KEEP_S = 60.0, 2, 600.0, 900.0
+LEASE_S, KEEP_S = 60.0, 900.0
+_UNFINISHED = {"service": "deep-oj-worker", "instance": "", "result": "unfinished"}
 FILES = {
     RerunFile.INPUT: KeptFile(b"1 2\n", 4),
     RerunFile.OUTPUT: KeptFile(b"\x00\xff", 70_000),
@@ -51,7 +55,7 @@ class Scene:
         return found
 
     async def claim(self, owner: str = "node", languages: tuple[str, ...] = ("cpp17",)) -> RerunClaim | None:
-        return await self.leases.claim(owner, LEASE_S, ATTEMPTS, languages)
+        return await self.leases.claim(owner, LEASE_S, MAX_ATTEMPTS, languages)
 
     async def claimed(self, owner: str = "node") -> RerunClaim:
         found = await self.claim(owner)
@@ -63,8 +67,11 @@ class Scene:
         assert found is not None
         return found
 
-    async def sweep(self) -> int:
-        return await self.leases.sweep_reruns(ATTEMPTS, WAIT_S, KEEP_S, SWEEP_LIMIT)
+    async def sweep(self) -> float | None:
+        """Return how many reruns the round has ended, as it is counted; None: nothing was counted."""
+        metrics = Metrics()
+        await sweep_reruns(self.leases, metrics, KEEP_S)
+        return metrics.registry.get_sample_value("worker_reruns_total", _UNFINISHED)
 
 
 @pytest.fixture
@@ -137,13 +144,13 @@ async def test_a_rerun_that_no_node_finishes_ends_with_the_reason(scene: Scene) 
     assert (await scene.claimed()).attempts == 1, "one that a stop gave back does not count"
     scene.lab.advance(LEASE_S + 1)
     assert (await scene.claimed()).attempts == 2
-    assert await scene.sweep() == 0, "its lease is valid"
+    assert await scene.sweep() is None, "its lease is valid"
     scene.lab.advance(LEASE_S + 1)
     assert await scene.claim() is None
     assert await scene.sweep() == 1
     assert (await scene.now(used_up)).outcome == RerunOutcome(failure=RerunFailure.UNANSWERED)
     waiting = await scene.taken("b")
-    scene.lab.advance(WAIT_S + 1)
+    scene.lab.advance(MAX_WAIT_S + 1)
     assert await scene.sweep() == 1
     assert (await scene.now(waiting)).outcome == RerunOutcome(failure=RerunFailure.NOT_TAKEN)
 

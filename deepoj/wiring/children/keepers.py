@@ -252,7 +252,8 @@ class _Rounds:
         await sweep_previews(self.parts.adapters.store.preview_leases, self.parts.metrics)
 
     async def sweep_reruns(self) -> None:
-        await sweep_reruns(self.parts.adapters.store.rerun_leases, settings.run_keeping(self.parts.cfg).keep_s)
+        keep_s = settings.run_keeping(self.parts.cfg).keep_s
+        await sweep_reruns(self.parts.adapters.store.rerun_leases, self.parts.metrics, keep_s)
 
     async def forget_webhooks(self) -> None:
         store, keep_s = self.parts.adapters.store, self.parts.cfg.api.webhooks.keep_days * DAY_S
