@@ -17,7 +17,7 @@ from types import MappingProxyType
 from deepoj import observe
 from deepoj.accounts.names import is_reserved
 from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
-from deepoj.accounts.people import LineFault, NewPerson, Slip
+from deepoj.accounts.people import NewPerson, Slip
 from deepoj.accounts.teams import (
     ID,
     MAX_ENTRIES,
@@ -60,6 +60,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestWaits,
     EventType,
+    NewMembers,
 )
 
 #: contests of a list, and bytes of a list of teams
@@ -355,26 +356,25 @@ class Contesting:
         faults = [*found.faults, *self._account_faults(missing, creates_accounts=creates_accounts)]
         if faults:
             return TeamImport(found, faults=faults)
-        created: Sequence[Slip] | Sequence[LineFault] = ()
-        if missing:
-            people = [NewPerson(one.place, one.username, None, one.password) for one in missing]
-            hashed = [await self._administering.hashed(person) for person in people]
-            created = await self._administering.create(hashed, user)
-        slips = [one for one in created if isinstance(one, Slip)]
-        if raced := [one for one in created if isinstance(one, LineFault)]:
-            return TeamImport(
-                found, faults=[EntryFault(one.line, TeamFault.NO_NEW_ACCOUNT, one.value) for one in raced]
-            )
+        people = [NewPerson(one.place, one.username, None, one.password) for one in missing]
+        hashed = [await self._administering.hashed(person) for person in people]
         members = [ContestMember(one.username, one.team_id, one.networks) for one in found.accounts]
-        unknown = await self._contests.put_objects(contest.id, found.objects, members, by=user.id)
-        if isinstance(unknown, ContestRefusal):
-            raise Refused(REFUSALS[unknown])
-        if unknown:
-            places = [one for one in found.accounts if one.username in unknown]
-            faults = [EntryFault(one.place, TeamFault.NO_ACCOUNT, one.username) for one in places]
-            return TeamImport(found, slips, faults)
+        new = NewMembers([one.account for one in hashed], user.username) if hashed else None
+        refused = await self._contests.put_objects(contest.id, found.objects, members, by=user.id, new=new)
+        if isinstance(refused, ContestRefusal):
+            raise Refused(REFUSALS[refused])
+        if refused:  # changed since the look above
+            fault_of = dict.fromkeys((one.username for one in missing), TeamFault.NO_NEW_ACCOUNT)
+            faults = [
+                EntryFault(one.place, fault_of.get(one.username, TeamFault.NO_ACCOUNT), one.username)
+                for one in found.accounts
+                if one.username in refused
+            ]
+            return TeamImport(found, faults=faults)
+        if hashed:
+            observe.log("accounts_created", count=len(hashed), by_user_id=user.id)
         _log("teams", contest, user)
-        return TeamImport(found, slips)
+        return TeamImport(found, [one.slip for one in hashed])
 
     async def _members(self, name: str, ledger: ContestLedger) -> TeamList:
         """Return a team for each member of the group of accounts of this name."""

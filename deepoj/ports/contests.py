@@ -20,6 +20,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    NewMembers,
     ReviewDraft,
 )
 from deepoj.words.problems import Problem
@@ -78,10 +79,17 @@ class Contests(Protocol):
     async def remove_problem(self, contest_id: int, label: str, *, by: int) -> ContestRefusal | None: ...
 
     async def put_objects(
-        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+        self,
+        contest_id: int,
+        objects: Sequence[ContestObject],
+        members: Sequence[ContestMember] = (),
+        *,
+        by: int,
+        new: NewMembers | None = None,
     ) -> frozenset[str] | ContestRefusal:
         """Put teams, groups and organizations, and put accounts into teams: all of it, or nothing. A team that is
-        deleted has no accounts any more. Return the user names because of which it was nothing: no account has them."""
+        deleted has no accounts any more. ``new``: accounts that are created with it. Return the user names because of
+        which it was nothing: no account has them, or those of ``new`` are taken."""
         ...
 
     async def register(self, contest_id: int, user_id: int) -> str | ContestRefusal:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deepoj.words.accounts import NewAccount
 from deepoj.words.results import Verdict
 
 #: the most points that a problem gives if its contest says nothing else
@@ -289,6 +290,14 @@ class ContestMember:
     username: str
     team_id: str
     networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewMembers:
+    """Accounts of teams that are created with the teams. ``by``: the administrator's name."""
+
+    accounts: Sequence[NewAccount]
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

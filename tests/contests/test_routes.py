@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -122,6 +123,37 @@ async def test_a_list_with_a_fault_imports_nothing(scene: Scene, sent: dict[str,
     assert (status, body["details"][0]["place"]) == (400, place), body
     assert says in body["details"][0]["problem"]
     assert (await scene.done("admin", "GET", "/finals/teams"))["teams"] == []
+
+
+@pytest.mark.parametrize(
+    ("known", "place", "says"),
+    [
+        pytest.param({"owl", "ghost"}, 2, "no account “ghost”", id="an account was erased"),
+        pytest.param(set(), 1, "“owl” cannot be made", id="an account was made"),
+        pytest.param(None, 0, "", id="the contest was removed"),
+    ],
+)
+async def test_an_import_that_is_refused_at_its_end_leaves_no_new_account(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, known: set[str] | None, place: int, says: str
+) -> None:
+    """``known``: the accounts that the import sees at first, which are others when it writes."""
+    await scene.done("admin", "POST", "", finals())
+
+    async def first_look(_names: Sequence[str]) -> frozenset[str]:
+        if known is None:
+            (row,) = scene.lab.rows("SELECT id, created_by FROM contests")
+            assert await scene.lab.pg_store.contests.remove_contest(row["id"], by=row["created_by"])
+        return frozenset(known or ())
+
+    monkeypatch.setattr(scene.lab.store.accounts, "taken_names", first_look)
+    sent = {"format": "csv", "text": "1,Owls,,,,owl\n2,Crows,,,,crow;ghost", "create_accounts": True}
+    status, body = await scene.ask("admin", "POST", "/finals/teams", sent)
+    assert scene.lab.rows("SELECT username FROM users WHERE username IN ('crow', 'ghost')") == []
+    assert status == (404 if known is None else 400), body
+    if known is not None:
+        (detail,) = body["details"]
+        assert (detail["place"], says in detail["problem"]) == (place, True), detail
+        assert (await scene.done("admin", "GET", "/finals/teams"))["teams"] == []
 
 
 async def test_teams_json_and_accounts_yaml_of_the_contest_api(scene: Scene) -> None:

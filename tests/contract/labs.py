@@ -378,3 +378,15 @@ async def until_somebody_waits_for_a_lock(real: PgLab, sessions: int = 1) -> Non
             < sessions
         ):
             await trio.sleep(0.01)
+
+
+def lose_first_answers(real: PgLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each transaction be tried again after its commit, as if its answer were lost."""
+    pool = real.pg_store._pool
+    once = pool.do
+
+    async def twice(work: Any, *, repeatable: bool) -> Any:
+        await once(lambda connection, _again: work(connection, False), repeatable=repeatable)
+        return await once(lambda connection, _again: work(connection, True), repeatable=repeatable)
+
+    monkeypatch.setattr(pool, "do", twice)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import trio
 
 from deepoj.words.accounts import Account, AccountRefusal, Credentials, NewAccount, RightsRefusal, User
-from tests.contract.labs import SOON_S, Lab, PgLab, holding, new_user, until_somebody_waits_for_a_lock
+from tests.contract.labs import (
+    SOON_S,
+    Lab,
+    PgLab,
+    holding,
+    lose_first_answers,
+    new_user,
+    until_somebody_waits_for_a_lock,
+)
 
 
 async def an_admin(lab: Lab, name: str = "root") -> int:
@@ -306,14 +312,7 @@ async def test_accounts_whose_creation_was_not_answered_are_created_once(
     real: PgLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first try's answer is lost after its commit: the second finds the accounts by their hashes."""
-    pool = real.pg_store._pool
-    once = pool.do
-
-    async def twice(work: Any, *, repeatable: bool) -> Any:
-        await once(lambda connection, _again: work(connection, False), repeatable=repeatable)
-        return await once(lambda connection, _again: work(connection, True), repeatable=repeatable)
-
-    monkeypatch.setattr(pool, "do", twice)
+    lose_first_answers(real, monkeypatch)
     new = [NewAccount("bob", "h1"), NewAccount("carol", "h2")]
     assert await real.store.accounts.create_users(new, by="root") == frozenset()
     monkeypatch.undo()

@@ -15,6 +15,7 @@ from deepoj.nursery.contests import AdvanceContests
 from deepoj.observe import Metrics
 from deepoj.pipeline.audit import AuditFault, audit
 from deepoj.pipeline.retention import RetentionSettings, retain
+from deepoj.words.accounts import NewAccount
 from deepoj.words.contests import (
     ClarificationDraft,
     Contest,
@@ -27,6 +28,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     EventType,
+    NewMembers,
 )
 from deepoj.words.ledger import Decided, Decision
 from deepoj.words.outbox import Priority
@@ -42,6 +44,7 @@ from tests.contract.labs import (
     claim,
     draft,
     entry,
+    lose_first_answers,
     new_problem,
     new_user,
     report,
@@ -420,6 +423,22 @@ async def test_the_ledger_is_neither_changed_nor_shortened(real: PgLab) -> None:
     assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
     assert real.rows("SELECT number FROM contest_events") == []
     assert not await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+
+
+async def test_accounts_of_an_import_whose_answer_was_lost_are_created_once(
+    real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contest, _ = await arranged(real, rules())
+    members = [ContestMember("crow", "t-new"), ContestMember("alice", "t-new")]
+    lose_first_answers(real, monkeypatch)
+    new = NewMembers([NewAccount("crow", "h1")], "root")
+    put = real.pg_store.contests.put_objects
+    assert await put(contest.id, [team("t-new")], members, by=by(contest), new=new) == frozenset()
+    monkeypatch.undo()
+    accounts = (await ledger_of(real, contest)).of(EventType.ACCOUNTS).values()
+    assert [data["team_id"] for data in accounts] == ["t-new"] * 2
+    other = NewMembers([NewAccount("crow", "h2")], "root")
+    assert await put(contest.id, [], members, by=by(contest), new=other) == frozenset({"crow"})
 
 
 async def test_a_deleted_team_has_no_accounts(real: PgLab) -> None:

@@ -25,6 +25,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    NewMembers,
     ReviewDraft,
 )
 from deepoj.words.previews import PreviewFailure, PreviewRefusal
@@ -75,7 +76,13 @@ class NoContests:
         return _UNKNOWN
 
     async def put_objects(
-        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+        self,
+        contest_id: int,
+        objects: Sequence[ContestObject],
+        members: Sequence[ContestMember] = (),
+        *,
+        by: int,
+        new: NewMembers | None = None,
     ) -> frozenset[str] | ContestRefusal:
         return _UNKNOWN
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _MOST_ACCOUNTS = 64
 
 
-class _NotAllCreated(Exception):
-    """Rolls a transaction back that has created some of the accounts only."""
+class NamesTakenError(Exception):
+    """Rolls a transaction back that could not create all of its accounts. ``names``: those that are taken."""
 
-    def __init__(self, created: Sequence[str]) -> None:
+    def __init__(self, names: frozenset[str]) -> None:
         super().__init__()
-        self.created = created
+        self.names = names
 
 
 class PgAccounts:
@@ -68,23 +68,14 @@ class PgAccounts:
         return frozenset(row["name"] for row in await self._pool.rows("taken_names", names, repeatable=True))
 
     async def create_users(self, accounts: Sequence[NewAccount], *, by: str) -> frozenset[str]:
-        """Create accounts, as the port says. A second try after a lost answer finds those of the first by their
-        hashes."""
-        names = [clean_text(account.username) for account in accounts]
-        hashes = [account.password_hash for account in accounts]
-        emails = [None if account.email is None else clean_text(account.email) for account in accounts]
+        """Create accounts, as the port says."""
 
         async def work(connection: Connection, again: bool) -> frozenset[str]:
             try:
                 async with connection.transaction():
-                    rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails, by)
-                    if len(rows) < len(names):
-                        raise _NotAllCreated([row["username"] for row in rows])
-                    await _put_into_groups(connection, accounts, by)
-            except _NotAllCreated as shortage:
-                if again and len(await connection.fetch(queries()["created_users"].sql, names, hashes)) == len(names):
-                    return frozenset()
-                return frozenset((Counter(names) - Counter(shortage.created)).keys())
+                    await create_accounts(connection, accounts, by)
+            except NamesTakenError as error:
+                return frozenset() if again and await were_created(connection, accounts) else error.names
             return frozenset()
 
         return await self._pool.do(work, repeatable=True)
@@ -195,6 +186,28 @@ class PgAccounts:
     async def spend_oauth_state(self, nonce: bytes, expires_at_s: float) -> bool:
         call = uuid.uuid4()  # distinguishes a second try of this call from another call
         return await self._pool.row("spend_oauth_state", nonce, expires_at_s, call, repeatable=True) is not None
+
+
+async def create_accounts(connection: Connection, accounts: Sequence[NewAccount], by: str) -> None:
+    """Create accounts in the caller's transaction. ``by``: the administrator's name.
+
+    Raises:
+      NamesTakenError: the transaction must be rolled back.
+    """
+    names = [clean_text(account.username) for account in accounts]
+    hashes = [account.password_hash for account in accounts]
+    emails = [None if account.email is None else clean_text(account.email) for account in accounts]
+    rows = await connection.fetch(queries()["create_users"].sql, names, hashes, emails, by)
+    if len(rows) < len(names):
+        raise NamesTakenError(frozenset((Counter(names) - Counter(row["username"] for row in rows)).keys()))
+    await _put_into_groups(connection, accounts, by)
+
+
+async def were_created(connection: Connection, accounts: Sequence[NewAccount]) -> bool:
+    """Return whether a first try, whose answer was lost, has created the accounts: it is found by their hashes."""
+    names = [clean_text(account.username) for account in accounts]
+    hashes = [account.password_hash for account in accounts]
+    return len(await connection.fetch(queries()["created_users"].sql, names, hashes)) == len(names)
 
 
 async def _put_into_groups(connection: Connection, accounts: Sequence[NewAccount], by: str) -> None:

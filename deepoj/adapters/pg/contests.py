@@ -1,7 +1,8 @@
 """Contests in PostgreSQL (``sql/queries/contests.sql``).
 
 What if we die here? Every change is one transaction, with its events. A change whose answer was lost is repeated: it
-then writes its events a second time, which says the same of the same objects.
+then writes its events a second time, which says the same of the same objects. Accounts that the first try has created
+are known by their hashes.
 
 Locks are taken in this order: the contest, problems, accounts, solved marks, and last the contest's counter
 (``tell_contest``). A verdict that holds a mark waits for no contest that is locked so, but ``advance_contest``
@@ -15,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from deepoj.adapters.pg.accounts import NamesTakenError, create_accounts, were_created
 from deepoj.adapters.pg.contest_changes import locked_contest, note_act, statement_fields, tell_objects
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
@@ -41,6 +43,7 @@ from deepoj.words.contests import (
     ContestStanding,
     ContestWaits,
     EventType,
+    NewMembers,
     ReviewDraft,
     team_of_one,
 )
@@ -200,18 +203,27 @@ class PgContests:
         return await self._pool.do(work, repeatable=True)
 
     async def put_objects(
-        self, contest_id: int, objects: Sequence[ContestObject], members: Sequence[ContestMember] = (), *, by: int
+        self,
+        contest_id: int,
+        objects: Sequence[ContestObject],
+        members: Sequence[ContestMember] = (),
+        *,
+        by: int,
+        new: NewMembers | None = None,
     ) -> frozenset[str] | ContestRefusal:
-        async def work(connection: Connection, _again: bool) -> frozenset[str] | ContestRefusal:
+        async def put(connection: Connection) -> frozenset[str] | ContestRefusal:
             async with connection.transaction():
                 found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
                 names = [one.username for one in members if storable(one.username)]
-                rows = await connection.fetch(queries()["accounts_named"].sql, names)
-                ids = {row["name"]: row["id"] for row in rows}
-                if unknown := frozenset(one.username for one in members) - ids.keys():
-                    return unknown
+                new_names = {one.username for one in new.accounts} if new is not None else set()
+                ids = await _ids_of(connection, names)
+                if unknown := {one.username for one in members} - ids.keys() - new_names:
+                    return frozenset(unknown)
+                if new is not None:
+                    await create_accounts(connection, new.accounts, new.by)
+                    ids = await _ids_of(connection, names)
                 deleted = [one.id for one in objects if one.type is EventType.TEAMS and one.data is None]
                 left = await connection.fetch(queries()["remove_contest_members"].sql, contest_id, deleted)
                 teams = {ids[one.username]: one.team_id for one in members}
@@ -229,6 +241,13 @@ class PgContests:
                 ]
                 await tell_objects(connection, contest_id, [*objects, *gone, *accounts])
                 return frozenset()
+
+        async def work(connection: Connection, again: bool) -> frozenset[str] | ContestRefusal:
+            try:
+                return await put(connection)
+            except NamesTakenError as error:
+                is_done = again and new is not None and await were_created(connection, new.accounts)
+                return frozenset() if is_done else error.names
 
         return await self._pool.do(work, repeatable=True)
 
@@ -444,6 +463,11 @@ def _refusal_to_change(found: Contest, rules: ContestRules) -> ContestRefusal | 
     ):
         return ContestRefusal.HAS_HAPPENED
     return None
+
+
+async def _ids_of(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """Return the ids of the accounts with these names."""
+    return {row["name"]: row["id"] for row in await connection.fetch(queries()["accounts_named"].sql, names)}
 
 
 async def _is_used(connection: Connection, contest_id: int, label: str) -> bool:
