@@ -48,7 +48,7 @@ class Submissions(Protocol):
 
     async def count_inflight(self, cap: int) -> None:
         """Count the unfinished submissions, rejudges aside, up to twice ``cap``, for the cap of the following submits.
-        A node that accepts submissions calls it a few times a second; it costs nothing while no user submits."""
+        Parks while no user submits. A node that accepts submissions calls it again and again."""
         ...
 
     async def mark_sent(self, event: OutboxEvent, entry_id: str) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 import trio
+import trio.testing
 
 from deepoj.api.http.admission import Admission
 from deepoj.api.http.connection import Connection
@@ -44,6 +45,19 @@ def fill(admission: Admission, connections: dict[str, list[_FakeConnection]]) ->
     for address, one in members:
         admission.add(cast("Connection", one), address, is_refused=False)
     return [one for _, one in members]
+
+
+async def test_wait_for_connections_parks_while_there_is_none(admission: Admission) -> None:
+    connection = cast("Connection", _FakeConnection())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(admission.wait_connections)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        admission.add(connection, "a", is_refused=False)
+    admission.remove(connection)
+    with trio.move_on_after(0) as parked:
+        await admission.wait_connections()
+    assert parked.cancelled_caught
 
 
 async def test_longest_awaited_client_is_closed_first(admission: Admission) -> None:

@@ -93,6 +93,17 @@ def test_estimate_needs_a_count_only_after_submissions() -> None:
     assert estimate.needs_count(CAP), "in the last tenth the door must open by itself"
 
 
+async def test_wait_for_a_count_parks_until_a_submit() -> None:
+    estimate = InflightEstimate()
+    await estimate.wait_needs_count(CAP)
+    estimate.counted(0, estimate.begin_count())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(estimate.wait_needs_count, CAP)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+        estimate.enter()
+
+
 class OneNode(RuleBasedStateMachine):
     """A node beside a database that commits, finishes and counts whenever it likes."""
 

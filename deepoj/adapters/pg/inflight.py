@@ -10,6 +10,8 @@ while counting fails, it only grows.
 
 from __future__ import annotations
 
+import trio
+
 
 class InflightEstimate:
     """The last count, plus the jobs accepted since."""
@@ -21,6 +23,7 @@ class InflightEstimate:
         #: submits whose transaction is in progress
         self._entering = 0
         self._was_asked = True
+        self._entered = trio.Event()
 
     @property
     def inflight(self) -> int:
@@ -31,6 +34,7 @@ class InflightEstimate:
         before = self.inflight
         self._entering += 1
         self._was_asked = True
+        self._entered.set()
         return before
 
     def leave(self, *, was_taken: bool) -> None:
@@ -41,6 +45,12 @@ class InflightEstimate:
     def needs_count(self, cap: int) -> bool:
         """Return whether to count now: after a submit since the last count, or near or above the cap."""
         return self._was_asked or self.inflight >= cap - cap // 10
+
+    async def wait_needs_count(self, cap: int) -> None:
+        """Park until ``needs_count``: only a submit changes its answer to yes."""
+        while not self.needs_count(cap):
+            self._entered = trio.Event()
+            await self._entered.wait()
 
     def begin_count(self) -> int:
         """Start a count. Returns the number to pass to ``counted``: jobs accepted so far, which the count includes."""

@@ -180,8 +180,7 @@ class PgSubmissions:
                 return SubmitRefusal(word)
 
     async def count_inflight(self, cap: int) -> None:
-        if not self._estimate.needs_count(cap):
-            return
+        await self._estimate.wait_needs_count(cap)
         begun = self._estimate.begin_count()
         # twice the cap: the most that may be under way when many users have one submission each (submit.sql)
         row = await self._pool.row("count_inflight", 2 * cap, repeatable=True)

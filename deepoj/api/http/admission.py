@@ -48,10 +48,17 @@ class Admission:
         self._of_address: defaultdict[str, _ByWaiting] = defaultdict(_ByWaiting)
         self._counted = _ByWaiting()
         self._reserve = _ByWaiting()
+        self._added = trio.Event()
 
     @property
     def connections(self) -> list[Connection]:
         return list(self._connections)
+
+    async def wait_connections(self) -> None:
+        """Park until there is a connection."""
+        while not self._connections:
+            self._added = trio.Event()
+            await self._added.wait()
 
     def make_room(self, subject: str) -> Refused | None:
         """Make room for a new connection. Returns the error to answer if that is impossible.
@@ -77,6 +84,7 @@ class Admission:
         self._connections[connection] = subject
         for connections in (self._reserve,) if is_refused else (self._counted, self._of_address[subject]):
             connections.add(connection)
+        self._added.set()
         self._metrics.connections.inc()
 
     def remove(self, connection: Connection) -> None:
