@@ -37,9 +37,9 @@ async def pressure(outbox: Outbox, stream: JobStream) -> PressureSnapshot:
         return replace(snapshot, oldest_age_ms=pending.oldest_age_ms, oldest_age_source="outbox", approx=False)
     if snapshot.oldest_age_ms is not None:
         return snapshot
-    age_ms = await outbox.oldest_unfinished_age_ms()
-    if age_ms is None:
+    if pending.unfinished_age_ms is None:
         return snapshot
+    age_ms = pending.unfinished_age_ms
     return replace(snapshot, oldest_age_ms=age_ms, oldest_age_source="database", approx=True)
 
 
@@ -58,6 +58,7 @@ class LatestPressure:
 
     def put(self, snapshot: PressureSnapshot) -> None:
         self._snapshot, self._at, self.outage = snapshot, trio.current_time(), None
+        self.consumers = snapshot.consumers
         waiting = snapshot.waiting_at_most if snapshot.waiting is None else snapshot.waiting
         minute = snapshot.ts_ms // 60_000
         if self._minutes and self._minutes[-1].minute == minute:
@@ -93,6 +94,8 @@ def show(snapshot: PressureSnapshot | None, metrics: observe.Metrics) -> None:
     metrics.stream_backlog.set(fields["backlog"])
     metrics.oldest_age_seconds.set(fields["oldest_age_seconds"])
     metrics.outbox_pending.set(fields["outbox_pending"])
+    if snapshot is not None and snapshot.consumers is not None:
+        metrics.active_workers.set(snapshot.consumers)
     _show_lanes(None if snapshot is None else snapshot.outbox, metrics)
 
 
@@ -114,7 +117,7 @@ async def measure_outage(outbox: Outbox, latest: LatestPressure, metrics: observ
     metrics.outbox_pending.set(pending.total)
     _show_lanes(pending, metrics)
     metrics.pressure_snapshot.labels(field="outbox_pending").set(pending.total)
-    age_ms = await outbox.oldest_unfinished_age_ms()
+    age_ms = pending.unfinished_age_ms
     metrics.oldest_age_seconds.set((age_ms or 0) / 1000)
     metrics.pressure_snapshot.labels(field="oldest_age_seconds").set((age_ms or 0) / 1000)
     latest.put_outage(pending, age_ms)

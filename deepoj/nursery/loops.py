@@ -310,8 +310,6 @@ class Pressure:
     stream: JobStream
     latest: LatestPressure
     metrics: observe.Metrics
-    #: a consumer that was silent towards Redis for longer is not alive; its blocking reads end every two seconds
-    alive_ms: int = 30_000
 
     async def once(self) -> None:
         try:
@@ -324,8 +322,6 @@ class Pressure:
             raise
         self.latest.put(snapshot)
         show(snapshot, self.metrics)
-        self.latest.consumers = await self.stream.live_consumers(self.alive_ms)
-        self.metrics.active_workers.set(self.latest.consumers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

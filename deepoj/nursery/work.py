@@ -35,7 +35,7 @@ from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroke
 from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal
 from deepoj.words.outbox import Priority
 from deepoj.words.results import Infra, Report
-from deepoj.words.stream import BadEntry, Entry
+from deepoj.words.stream import ALIVE_MS, BadEntry, Entry
 
 #: Breakages of judging that are not bugs: the job is given back, for another attempt.
 JUDGE_BREAKAGES = (BlobsUnavailable, BlobMissing, BoxBroken)
@@ -45,8 +45,6 @@ GIVE_BACK_MAX_S = 30.0
 #: A node that failed leaves the job to other nodes for this long, if there are any, so that a broken node does not use
 #: up the attempts. After that it takes the job itself, so a job never waits for a node that does not come.
 AVOID_S = 30.0
-#: a consumer that was silent towards Redis for longer is not counted as one that could take the job
-ALIVE_MS = 30_000
 
 Judge = Callable[[Claim], Awaitable[Report | Infra]]
 

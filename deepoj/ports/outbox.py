@@ -50,8 +50,3 @@ class Outbox(Protocol):
     async def outbox_pending(self) -> OutboxPending:
         """Return the numbers for gauges, counted to at most ten thousand per lane. Not for use in a request."""
         ...
-
-    async def oldest_unfinished_age_ms(self) -> int | None:
-        """Return the age of the oldest unfinished submission, since submitting or, for a rejudge, since the row's last
-        change; None without one."""
-        ...

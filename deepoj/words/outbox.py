@@ -39,6 +39,9 @@ class OutboxPending:
     of_lane: Mapping[Priority, int]
     #: of the oldest event that a user waits for, without batches and rejudges; None without one
     oldest_age_ms: int | None = None
+    #: of the oldest unfinished submission, without batches, since submitting or, for a rejudge, since the row's last
+    #: change; None without one
+    unfinished_age_ms: int | None = None
 
     @property
     def total(self) -> int:

@@ -33,6 +33,10 @@ class BadEntry:
     reason: str
 
 
+#: a consumer that was silent towards Redis for longer is not alive; its blocking reads end every two seconds
+ALIVE_MS = 30_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressureSnapshot:
     """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.
@@ -55,6 +59,8 @@ class PressureSnapshot:
     approx: bool
     #: counted to at most ten thousand per lane; None: not asked for
     outbox: OutboxPending | None = None
+    #: the group's consumers that spoke to the server within the last ``ALIVE_MS``; None: not known
+    consumers: int | None = None
 
     @property
     def outbox_pending(self) -> int | None:

@@ -69,8 +69,16 @@ FROM unnest($1::int[]) AS lane (priority);
 
 -- name: outbox_pending
 -- For each lane in $1 the number of pending events and the age of the oldest, over the partial index and to at most $2:
--- this gauge is fed every second and must not cost more when there is more to do.
-SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms
+-- this gauge is fed every second and must not cost more when there is more to do. In each row also the age of the oldest
+-- unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last
+-- change.
+SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms,
+       (SELECT floor(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at ELSE s.updated_at END) * 1000)
+        FROM submissions AS s
+        WHERE s.state IN ('pending', 'processing') AND NOT s.in_batch
+          AND coalesce((SELECT isfinite(e.next_attempt_at) FROM outbox_events AS e
+                        WHERE e.job_id = s.job_id ORDER BY e.id DESC LIMIT 1), true)
+        ORDER BY s.id LIMIT 1)::bigint AS unfinished_age_ms
 FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(created_at) AS since FROM (
@@ -78,16 +86,6 @@ CROSS JOIN LATERAL (
         WHERE e.status = 'pending' AND e.priority = lane.priority AND isfinite(e.next_attempt_at)
         ORDER BY e.turn, e.id LIMIT $2) AS counted
 ) AS waiting;
-
--- name: oldest_unfinished_age_ms
--- The age of the oldest unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last change.
-SELECT floor(extract(epoch FROM now() - CASE WHEN judging = 1 THEN created_at ELSE updated_at END) * 1000)::bigint
-       AS age_ms
-FROM submissions AS s
-WHERE state IN ('pending', 'processing') AND NOT in_batch
-  AND coalesce((SELECT isfinite(e.next_attempt_at) FROM outbox_events AS e
-                WHERE e.job_id = s.job_id ORDER BY e.id DESC LIMIT 1), true)
-ORDER BY id LIMIT 1;
 
 -- name: outbox_of_job
 -- A job's outbox events, newest first.

@@ -230,7 +230,7 @@ async def test_judging_of_a_problem_is_paused_also_for_what_comes_back(real: PgL
     outbox = real.pg_store.outbox
     assert not (await outbox.outbox_waiting(10)).is_waiting, "the dispatcher need not look again"
     assert (await outbox.outbox_pending()).total == 0
-    assert await outbox.oldest_unfinished_age_ms() is None, "no alert for what waits for the jury"
+    assert (await outbox.outbox_pending()).unfinished_age_ms is None, "no alert for what waits for the jury"
     place = await real.pg_store.contests.place_of(later)
     assert place is not None
     assert place.is_paused

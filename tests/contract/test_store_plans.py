@@ -76,7 +76,6 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "accounts_and_submissions": ("bigint[], uuid[]", "'{1000}', ARRAY[gen_random_uuid()]"),
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "100, 0.5, 10, '{1,0,-1,-2}', '{100,100,100,100}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 100"),
-    "oldest_unfinished_age_ms": (None, ""),
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),
     "mark_undelivered": ("bigint[], text", "'{4000}', 'away'"),
     "outbox_pending": ("int[], bigint", "'{1,0,-1,-2}', 10000"),

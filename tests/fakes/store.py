@@ -790,21 +790,16 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         lost = await self._enter("outbox_pending")
         waiting = [event for event in self.outbox.values() if event.status == "pending"]
         since = [event.created_at for event in waiting if event.priority >= Priority.INTERACTIVE]
+        row = next((row for row in self.rows.values() if row.unfinished), None)
+        row_since = None if row is None else row.created_at if row.judging == 1 else row.updated_at
         return self._answer(
             OutboxPending(
                 Counter(Priority(event.priority) for event in waiting),
                 None if not since else int((self.clock() - min(since)) * 1000),
+                None if row_since is None else round((self.clock() - row_since) * 1000),
             ),
             lost,
         )
-
-    async def oldest_unfinished_age_ms(self) -> int | None:
-        lost = await self._enter("oldest_unfinished_age_ms")
-        row = next((row for row in self.rows.values() if row.unfinished), None)
-        if row is None:
-            return self._answer(None, lost)
-        since = row.created_at if row.judging == 1 else row.updated_at
-        return self._answer(round((self.clock() - since) * 1000), lost)
 
     def notify(self) -> None:
         self._notified.set()

@@ -13,7 +13,7 @@ import trio
 
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
-from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, BadEntry, Entry, PressureSnapshot
 
 type EntryId = tuple[int, int]
 
@@ -289,11 +289,15 @@ class MemoryStream:
             oldest_age_ms=age_ms,
             oldest_age_source=source,
             approx=by_id or source == "backlog",
+            consumers=self._count_live(ALIVE_MS),
         )
 
     async def live_consumers(self, idle_ms: int) -> int:
         await trio.lowlevel.checkpoint()
         self.server.ready_group()
+        return self._count_live(idle_ms)
+
+    def _count_live(self, idle_ms: int) -> int:
         now_ms = self.server.clock_ms()
         return sum(1 for seen_ms in self.server.seen_ms.values() if now_ms - seen_ms <= idle_ms)
 

@@ -54,12 +54,8 @@ class PgOutbox:
         return OutboxPending(
             {Priority(row["priority"]): row["count"] for row in rows if row["count"]},
             None if not ages_ms else max(0, *ages_ms),
+            None if not rows or rows[0]["unfinished_age_ms"] is None else max(0, rows[0]["unfinished_age_ms"]),
         )
-
-    async def oldest_unfinished_age_ms(self) -> int | None:
-        row = await self._pool.row("oldest_unfinished_age_ms", repeatable=True)
-        age_ms: int | None = None if row is None else max(0, row["age_ms"])
-        return age_ms
 
     async def outbox_of_job(self, job_id: str) -> OutboxStanding | None:
         """Return the state of a job's newest event; for checks, not part of the port."""

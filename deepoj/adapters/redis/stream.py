@@ -26,7 +26,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis.link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent, Priority
-from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, BadEntry, Entry, PressureSnapshot
 
 #: how many entries one round trip asks about
 _CHUNK = 500
@@ -261,13 +261,14 @@ class RedisStream:
         async def look(commands: Commands) -> PressureSnapshot:
             group = await self._group_info(commands)
             last = _text(group[b"last-delivered-id"])
-            time, xlen, pending, backlog = await pipelined(
+            time, xlen, pending, backlog, consumers = await pipelined(
                 commands,
                 [
                     ("TIME",),
                     ("XLEN", self.stream_key),
                     ("XPENDING", self.stream_key, self.group),
                     ("XRANGE", self.stream_key, f"({last}", "+", "COUNT", 1),
+                    ("XINFO", "CONSUMERS", self.stream_key, self.group),
                 ],
             )
             now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
@@ -296,14 +297,13 @@ class RedisStream:
                 oldest_age_ms=age_ms,
                 oldest_age_source=source,
                 approx=source == "backlog" or (source == "pending" and entry is None),
+                consumers=_count_live(consumers, ALIVE_MS),
             )
 
         return await self._link.call(look)
 
     async def live_consumers(self, idle_ms: int) -> int:
-        # ``idle`` is the time since the consumer's last command, including a blocking read that returned nothing
-        rows = await self._with_group("XINFO", "CONSUMERS", self.stream_key, self.group)
-        return sum(1 for row in rows if int(row[row.index(b"idle") + 1]) <= idle_ms)
+        return _count_live(await self._with_group("XINFO", "CONSUMERS", self.stream_key, self.group), idle_ms)
 
     async def forget_consumers(self, idle_ms: int) -> list[str]:
         async def forget(commands: Commands) -> list[str]:
@@ -375,6 +375,11 @@ def _numbers(entry_id: bytes | str) -> tuple[int, int]:
 
 def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _count_live(rows: Iterable[Sequence[Any]], idle_ms: int) -> int:
+    # ``idle`` is the time since the consumer's last command, including a blocking read that returned nothing
+    return sum(1 for row in rows if int(row[row.index(b"idle") + 1]) <= idle_ms)
 
 
 def _from_read(reply: Any) -> list[Entry | BadEntry]:
