@@ -96,7 +96,8 @@ class SchedulerSection(Section):
         1000,
         "SCHEDULER_METRICS_POLL_INTERVAL_MS",
         le=DAY_MS,
-        doc="Milliseconds between two measurements of the waiting work, for the metrics and for backpressure.",
+        doc="Milliseconds between two measurements of the waiting work, for the metrics and for backpressure; up to 4 "
+        "seconds more while no submission is unfinished.",
     )
     metrics: SchedulerMetricsSection = section(SchedulerMetricsSection)
     control_plane: ControlPlaneSection = section(ControlPlaneSection)

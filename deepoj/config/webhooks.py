@@ -42,7 +42,11 @@ class WebhookSection(Section):
         4, "WEBHOOKS_PER_TARGET", le=1000, doc="Maximum concurrent deliveries to one target, of all accounts together."
     )
     poll_interval_ms: int = whole(
-        1000, "WEBHOOKS_POLL_INTERVAL_MS", ge=10, le=DAY_MS, doc="Milliseconds between two polls for due deliveries."
+        1000,
+        "WEBHOOKS_POLL_INTERVAL_MS",
+        ge=10,
+        le=DAY_MS,
+        doc="Milliseconds between two polls for due deliveries. From 900 on, nodes look once a second for all work.",
     )
     retry_base_ms: int = whole(
         5000,

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 import trio
@@ -24,12 +24,13 @@ from deepoj import observe
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.waiting import WorkSignal
 from deepoj.ports.leases import BackgroundLeases
 from deepoj.words.background import MAX_ATTEMPTS, BackgroundClaim
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable
 from deepoj.words.results import Infra
 
-#: pause between two polls while nothing is due
+#: pause between two polls while nothing is due, and no watch looks for it
 POLL_S = 2.0
 #: how long a program waits for a slot beside which another one is free
 PATIENCE_S = 60.0
@@ -58,6 +59,8 @@ class BackgroundJudge[C: BackgroundClaim, O, R]:
     at_most: int = 1
     patience_s: float = PATIENCE_S
     poll_s: float = POLL_S
+    #: set when a program may be due
+    due: WorkSignal = field(default_factory=WorkSignal)
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
@@ -77,7 +80,7 @@ class BackgroundJudge[C: BackgroundClaim, O, R]:
                 claim = await self._take()
                 if claim is None:
                     room.release()
-                    await trio.sleep(self.poll_s)
+                    await self.due.wait(self.poll_s)
                 else:
                     start(judge_one, claim)
 

@@ -1,8 +1,8 @@
 """The loops of contests: their times, and the slots that are kept for their submissions.
 
-``AdvanceContests`` lets contests start, freeze, end and thaw. It asks once a second, which costs an idle node one
-statement of a third of a millisecond. So a change of times, on any node, is followed within a second, without a
-notification that could be lost.
+``AdvanceContests`` lets contests start, freeze, end and thaw. It asks once a second while a contest is not over, which
+costs one statement of a third of a millisecond. So a change of times, on any node, is followed within a second, without
+a notification that could be lost.
 """
 
 from __future__ import annotations

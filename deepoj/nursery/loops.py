@@ -17,6 +17,7 @@ from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
+from deepoj.nursery.waiting import WorkSignal
 from deepoj.nursery.work import JobIntake
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
@@ -52,12 +53,17 @@ class Periodic:
 
     period_s: float
     once: Callable[[], Awaitable[object]]
+    #: after the pause, wait until there may be something to do, but at most for ``idle_s``
+    due: WorkSignal | None = None
+    idle_s: float = math.inf
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
         while True:
             await self.once()
             await trio.sleep(self.period_s)
+            if self.due is not None:
+                await self.due.wait(0.0, watched_s=self.idle_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

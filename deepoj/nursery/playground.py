@@ -24,6 +24,7 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.intake import DRAINED, Intake
 from deepoj.nursery.leases import Lease, Leases
 from deepoj.nursery.scopes import StopDeadline
+from deepoj.nursery.waiting import WorkSignal
 from deepoj.playground import lease as run_lease
 from deepoj.ports.playground import RunLeases, RunNotifier
 from deepoj.words.errors import BoxAway, BoxBroken, StreamUnavailable
@@ -87,21 +88,13 @@ class RunIntake(Intake[CustomClaim]):
         *,
         share: int,
         gate: Gate | None = None,
+        due: WorkSignal | None = None,
     ) -> None:
         super().__init__(leases, gate)
         self._runs, self._notifier = runs, notifier
         self._settings, self._metrics, self._share = settings, metrics, share
-        self._woken = trio.Event()
-
-    def wake(self) -> None:
-        """Wake the waiter: a run may be due."""
-        self._woken.set()
-
-    async def wait_woken(self, timeout_s: float) -> None:
-        """Park until ``wake`` was called since the last wait, for at most ``timeout_s``."""
-        with trio.move_on_after(timeout_s):
-            await self._woken.wait()
-        self._woken = trio.Event()
+        #: set when a run may be due
+        self.due = due or WorkSignal()
 
     async def wait_room(self) -> None:
         """Park until the gate is open and a run may use a slot."""
@@ -151,4 +144,4 @@ class TakeRuns:
         while True:
             await self.run_intake.wait_room()
             if not await self.stop_deadline.finish_despite_stop("a claim of a run", self.run_intake.take):
-                await self.run_intake.wait_woken(self.poll_s)
+                await self.run_intake.due.wait(self.poll_s)

@@ -25,6 +25,7 @@ from typing import NoReturn, Protocol
 import trio
 
 from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.waiting import WorkSignal
 from deepoj.ports.webhooks import DueDeliveries
 from deepoj.words.webhooks import DueHooks
 
@@ -69,13 +70,14 @@ class Deliver[H: TakenHook, A]:
     per_target: int
     poll_s: float
     lease_s: float
+    #: set when a delivery may be due, or a place has become free
+    due: WorkSignal = field(default_factory=WorkSignal)
     #: number of running tries per target, and per account
     _busy: Counter[str] = field(default_factory=Counter)
     _held: Counter[int] = field(default_factory=Counter)
     #: the account after which the next round continues, and the same per account for its targets
     _after: int = 0
     _targets_after: dict[int, str] = field(default_factory=dict)
-    _ended: trio.Event = field(default_factory=trio.Event)
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
@@ -85,7 +87,6 @@ class Deliver[H: TakenHook, A]:
     async def _go_round(self, start: Start) -> None:
         fruitless = 0
         while True:
-            self._ended = trio.Event()
             taken: list[H] = []
             is_over = True
             if free := self.concurrency - self._held.total():
@@ -97,8 +98,7 @@ class Deliver[H: TakenHook, A]:
             fruitless = 0 if taken else fruitless + 1
             if not free or (not taken and is_over) or fruitless >= LOOKS:
                 fruitless = 0
-                with trio.move_on_after(self.poll_s):
-                    await self._ended.wait()
+                await self.due.wait(self.poll_s)
 
     def _may_take(self, held: int, free: int) -> bool:
         """Return whether an account with ``held`` places may take one more of the ``free`` ones."""
@@ -171,7 +171,7 @@ class Deliver[H: TakenHook, A]:
         finally:
             _leave(self._busy, hook.target)
             _leave(self._held, hook.user_id)
-            self._ended.set()
+            self.due.set()
 
 
 def _queue(due: Sequence[DueHooks]) -> deque[_Pick]:

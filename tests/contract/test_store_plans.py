@@ -74,6 +74,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
         "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7, false",
     ),
     "accounts_and_submissions": ("bigint[], uuid[]", "'{1000}', ARRAY[gen_random_uuid()]"),
+    "waiting_work": ("float8, float8, int", "600, 86400, 1"),
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "100, 0.5, 10, '{1,0,-1,-2}', '{100,100,100,100}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 100"),
     "mark_delivered": ("bigint[], text[]", "'{4000}', '{1-1}'"),

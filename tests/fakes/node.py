@@ -114,7 +114,7 @@ class FakeNode:
             self.metrics,
             gate=gate,
             progress=self.progress,
-            on_run=run_intake.wake if run_intake else lambda: None,
+            on_run=run_intake.due.set if run_intake else lambda: None,
         )
         work = Work(
             jobs=ports.leases,

@@ -40,6 +40,7 @@ from deepoj.adapters.pg.submission_lists import PgSubmissionLists
 from deepoj.adapters.pg.submissions import PgSubmissions
 from deepoj.adapters.pg.system import PgSystem
 from deepoj.adapters.pg.verifications import PgVerifications
+from deepoj.adapters.pg.waiting import PgWaitingWork
 from deepoj.adapters.pg.webhooks import PgWebhooks
 
 
@@ -77,6 +78,7 @@ class PgStore:
         self.webhooks = PgWebhooks(pool)
         self.admin_events = PgAdminEvents(pool)
         self.system = PgSystem(pool)
+        self.waiting = PgWaitingWork(pool)
         self.verifications = self.example_leases = PgVerifications(pool)
         self.contests = PgContests(pool)
         self.contest_rejudges = PgContestRejudges(pool)

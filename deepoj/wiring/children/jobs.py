@@ -16,14 +16,16 @@ from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.reuse import Former, former_of
 from deepoj.judging.verifications import ExampleOutcome
-from deepoj.nursery.background import BackgroundJudge
+from deepoj.nursery.background import POLL_S, BackgroundJudge
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import Leases
+from deepoj.nursery.playground import POLL_S as RUN_POLL_S
 from deepoj.nursery.playground import RunIntake, RunWork
 from deepoj.nursery.scopes import NodeTasks
 from deepoj.nursery.toolchains import MakeToolchainArchives
 from deepoj.nursery.tree import LeasedWork
+from deepoj.nursery.waiting import WorkWatch
 from deepoj.nursery.work import JobIntake, Work
 from deepoj.packages.examples import example_job
 from deepoj.pipeline.judge import judge
@@ -49,6 +51,7 @@ from deepoj.words.reruns import RerunClaim, RerunOutcome
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
 from deepoj.words.verifications import ExampleClaim
+from deepoj.words.waiting import WorkKind
 
 #: subdirectory of the workspace: a directory per attempt
 ATTEMPTS = "attempts"
@@ -145,11 +148,17 @@ class ClaimJudge:
 
 
 def job_parts(
-    cfg: Config, adapters: Adapters, metrics: observe.Metrics, languages: Mapping[str, str], watchers: LiveReceiver
+    cfg: Config,
+    adapters: Adapters,
+    metrics: observe.Metrics,
+    languages: Mapping[str, str],
+    watchers: LiveReceiver,
+    *,
+    watch: WorkWatch,
 ) -> JobParts | None:
     """Make the objects of a node that judges; None on other nodes. ``languages`` is filled while preparing.
 
-    ``watchers``: the event streams of this process.
+    ``watchers``: the event streams of this process. ``watch``: tells the loops when there may be work.
     """
     box, data, store, stream = adapters.box, adapters.data, adapters.store, adapters.stream
     if box is None or data is None:
@@ -190,6 +199,7 @@ def job_parts(
             metrics,
             share=cfg.worker.run_slots,
             gate=gate,
+            due=watch.signal(WorkKind.RUNS, poll_s=RUN_POLL_S),
         )
     job_intake = JobIntake(
         store.leases,
@@ -199,7 +209,7 @@ def job_parts(
         metrics,
         gate=gate,
         progress=progress,
-        on_run=_ignore_run if run_intake is None else run_intake.wake,
+        on_run=_ignore_run if run_intake is None else run_intake.due.set,
     )
     judging = Work(
         jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress
@@ -228,6 +238,7 @@ def job_parts(
             languages=languages,
             judge=judge_of.judge_example,
             settle=partial(settle_example, store.example_leases),
+            due=watch.signal(WorkKind.EXAMPLES, poll_s=POLL_S),
         ),
         previewing=BackgroundJudge(
             store=store.preview_leases,
@@ -238,6 +249,7 @@ def job_parts(
             judge=judge_of.judge_preview,
             settle=partial(settle_preview_job, store.preview_leases, metrics),
             at_most=max(1, leases.slots - 1),
+            due=watch.signal(WorkKind.PREVIEW_JOBS, poll_s=POLL_S),
         ),
         rerunning=BackgroundJudge(
             store=store.rerun_leases,
@@ -249,6 +261,7 @@ def job_parts(
             settle=partial(settle_rerun, store.rerun_leases, metrics),
             patience_s=RERUN_PATIENCE_S,
             poll_s=RERUN_POLL_S,
+            due=watch.signal(WorkKind.RERUNS, poll_s=RERUN_POLL_S),
         ),
         work=work,
         tasks=tasks,

@@ -3,6 +3,8 @@ role."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import trio
@@ -19,7 +21,9 @@ from deepoj.nursery.contests import PERIOD_S as CONTEST_PERIOD_S
 from deepoj.nursery.contests import AdvanceContests, KeepContestSlots
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.rehearsals import RunRehearsals
-from deepoj.nursery.supervise import Child
+from deepoj.nursery.supervise import BUDGET, WINDOW_S, Child
+from deepoj.nursery.waiting import PERIOD_S as WATCH_PERIOD_S
+from deepoj.nursery.waiting import WorkWatch
 from deepoj.packages.objects import sweep_objects
 from deepoj.packages.revet import Revet
 from deepoj.packages.statements.publisher import RenderLater
@@ -39,8 +43,13 @@ from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
 from deepoj.words.roster import NodeFacts
+from deepoj.words.waiting import WorkKind
 
 HEALTH_PERIOD_S = 2.0
+#: how long a measurement of what waits stands while no submission is unfinished, besides the period
+IDLE_PRESSURE_S = 4.0
+#: period of waking the dispatcher while submissions are unfinished, and of its own look if none is
+LOST_PERIOD_S, IDLE_DISPATCH_S = 5.0, 60.0
 #: period of counting the dead letters
 DLQ_PERIOD_S = 15.0
 #: period of counting unfinished submissions, while users submit
@@ -74,8 +83,8 @@ DAY_S = 86_400
 def keepers(parts: Parts) -> list[Child]:
     """Return the children in order of start."""
     roles = parts.cfg.roles
-    rounds = _Rounds(parts)
-    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once)]
+    rounds, due_loop = _Rounds(parts), _DueLoops(parts.watch)
+    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once), _waiting_work(parts)]
     if parts.jobs is not None:
         children += _job_keepers(parts, parts.jobs)
     if Role.API in roles:
@@ -88,15 +97,16 @@ def keepers(parts: Parts) -> list[Child]:
         ]
     if roles & (KEEPS | {Role.API}):
         children += [
-            loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs),
-            loop("verifications", VERIFY_SWEEP_PERIOD_S, rounds.sweep_verifications),
-            loop("previews kept", VERIFY_SWEEP_PERIOD_S, rounds.sweep_previews),
-            loop("reruns kept", RUN_SWEEP_PERIOD_S, rounds.sweep_reruns),
+            due_loop("runs kept", RUN_SWEEP_PERIOD_S, rounds.sweep_runs, WorkKind.RUNS, WorkKind.OLD_RUNS),
+            due_loop("verifications", VERIFY_SWEEP_PERIOD_S, rounds.sweep_verifications, WorkKind.VERIFICATIONS),
+            due_loop("previews kept", VERIFY_SWEEP_PERIOD_S, rounds.sweep_previews, WorkKind.PREVIEWS),
+            due_loop("reruns kept", RUN_SWEEP_PERIOD_S, rounds.sweep_reruns, WorkKind.RERUNS, WorkKind.OLD_RERUNS),
         ]
     if Role.DISPATCHER in roles:
         children += [
             Child(name="bell", run=parts.adapters.notifications.serve, restart_on=AWAY),
             Child(name="dispatcher", run=_dispatcher(parts), restart_on=AWAY),
+            due_loop("lost notifications", LOST_PERIOD_S, rounds.notify_dispatcher, WorkKind.SUBMISSIONS),
         ]
     if parts.adapters.hooks is not None:
         children += [
@@ -110,14 +120,35 @@ def keepers(parts: Parts) -> list[Child]:
     if roles & KEEPS:
         contests = AdvanceContests(contests=parts.adapters.store.contests, metrics=parts.metrics)
         children += [
-            loop("contests", CONTEST_PERIOD_S, contests.once),
+            due_loop("contests", CONTEST_PERIOD_S, contests.once, WorkKind.CONTESTS),
             loop("dead letters", DLQ_PERIOD_S, rounds.measure_dead_letters),
-            loop("rejudges", REJUDGE_PERIOD_S, rounds.continue_rejudges),
+            due_loop("rejudges", REJUDGE_PERIOD_S, rounds.continue_rejudges, WorkKind.REJUDGES),
             loop("live sweep", LIVE_SWEEP_PERIOD_S, rounds.sweep_live),
         ]
     if roles & (KEEPS | {Role.API, Role.DISPATCHER}):
         children.append(_pressure(parts))
     return children
+
+
+@dataclass(frozen=True, slots=True)
+class _DueLoops:
+    """Makes loops that wait until the watch has found work for them."""
+
+    watch: WorkWatch
+
+    def __call__(self, name: str, period_s: float, once: Callable[[], Awaitable[object]], *kinds: WorkKind) -> Child:
+        return loop(name, period_s, once, due=self.watch.signal(*kinds, poll_s=period_s))
+
+
+def _waiting_work(parts: Parts) -> Child:
+    """Return the watch. While its statement fails, it tries again at its own pace, and the other loops do at theirs."""
+    return Child(
+        name="waiting work",
+        run=loops.Periodic(WATCH_PERIOD_S, parts.watch.once),
+        restart_on=AWAY,
+        budget=max(BUDGET, math.ceil(2 * WINDOW_S / WATCH_PERIOD_S)),
+        backoff_max_s=WATCH_PERIOD_S,
+    )
 
 
 def _health(parts: Parts) -> loops.HealthCheck:
@@ -140,11 +171,12 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     publisher = TellProgress(live=store.live, progress=jobs.progress, metrics=metrics)
     rounds = _JobRounds(parts, jobs, _revet(parts), _render_later(parts))
     keep = KeepContestSlots(contests=store.contests, leases=jobs.job_intake.leases, count=cfg.worker.contest_slots)
+    due_loop = _DueLoops(parts.watch)
     return [
-        *([loop("contest slots", CONTEST_PERIOD_S, keep.once)] if keep.count else []),
+        *([due_loop("contest slots", CONTEST_PERIOD_S, keep.once, WorkKind.CONTESTS)] if keep.count else []),
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
-        loop("revet", REVET_PERIOD_S, rounds.check_published),
-        loop("statements", REVET_PERIOD_S, rounds.render_statements),
+        due_loop("revet", REVET_PERIOD_S, rounds.check_published, WorkKind.UNCHECKED),
+        due_loop("statements", REVET_PERIOD_S, rounds.render_statements, WorkKind.UNRENDERED),
         Child(name="languages", run=_Announcing(parts, rounds), restart_on=AWAY),
         Child(name="progress", run=publisher, restart_on=AWAY),
     ]
@@ -174,6 +206,7 @@ def _dispatcher(parts: Parts) -> loops.Dispatch:
         stop_deadline=parts.stop_deadline,
         hand_over=parts.hand_over,
         poll_s=parts.cfg.api.outbox.dispatch_interval_ms / 1000,
+        idle_poll_s=IDLE_DISPATCH_S,
     )
 
 
@@ -213,7 +246,7 @@ def _repair_and_gc(parts: Parts, rounds: _Rounds) -> list[Child]:
     if Role.GC in cfg.roles:  # promised to the people whose data it is, so no setting turns it off
         children += [
             loop("sessions", SESSION_SWEEP_PERIOD_S, rounds.delete_ended_sessions),
-            loop("erasures", ERASURE_PERIOD_S, rounds.erase_sources),
+            _DueLoops(parts.watch)("erasures", ERASURE_PERIOD_S, rounds.erase_sources, WorkKind.ERASURES),
         ]
     return children
 
@@ -224,7 +257,9 @@ def _pressure(parts: Parts) -> Child:
         outbox=adapters.store.outbox, stream=adapters.stream, latest=parts.pressure, metrics=parts.metrics
     )
     rounds = PressureRounds(measuring, parts.backpressure, parts.live)
-    return loop("pressure", parts.cfg.scheduler.metrics_poll_ms / 1000, rounds.once)
+    period_s = parts.cfg.scheduler.metrics_poll_ms / 1000
+    due = parts.watch.signal(WorkKind.SUBMISSIONS, poll_s=period_s)
+    return loop("pressure", period_s, rounds.once, due=due, idle_s=IDLE_PRESSURE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +270,10 @@ class _Rounds:
 
     async def count_inflight(self) -> None:
         await self.parts.adapters.store.submissions.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
+
+    async def notify_dispatcher(self) -> None:
+        """Wake the dispatcher, in case that the notification of an event was lost."""
+        self.parts.adapters.notifications.notify()
 
     async def read_live_languages(self) -> None:
         await look(self.parts.adapters.store.roster, self.parts.live_languages)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
@@ -22,6 +24,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus, Run
+from deepoj.nursery.waiting import WorkSignal, WorkWatch
 from deepoj.packages.statements.publisher import StatementPublisher
 from deepoj.packages.vetting import Vetting
 from deepoj.wiring import settings
@@ -55,6 +58,8 @@ class Parts:
     on_step: Callable[[str], None]
     #: the URLs the API listens on, once it does
     listens: list[str] = field(default_factory=list)
+    #: tells loops that they may have something to do
+    watch: WorkWatch
     #: the last snapshot of the pressure loop; without that loop, none
     pressure: LatestPressure = field(default_factory=LatestPressure)
     #: the audits that are ordered on this node
@@ -86,7 +91,8 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
     languages: dict[str, str] = {}
     api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     live = Live(api, metrics)
-    jobs = job_parts(cfg, adapters, metrics, languages, live)
+    watch = WorkWatch(partial(adapters.store.waiting.waiting_work, settings.run_keeping(cfg).keep_s))
+    jobs = job_parts(cfg, adapters, metrics, languages, live, watch=watch)
     vet = statements = None
     if jobs is not None or Role.API in cfg.roles:
         compiler = jobs.compiler if jobs is not None else None
@@ -98,6 +104,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
         cfg=cfg,
         adapters=adapters,
         metrics=metrics,
+        watch=watch,
         pressure=latest,
         backpressure=Backpressure(latest.get, settings.pressing(cfg)),
         jobs=jobs,
@@ -117,9 +124,17 @@ def needs_objects(cfg: Config) -> bool:
     return bool(cfg.roles & (JUDGES | {Role.API}))
 
 
-def loop(name: str, period_s: float, once: Callable[[], Awaitable[object]]) -> Child:
-    """Return a child that calls ``once`` periodically and is restarted while a server is away."""
-    return Child(name=name, run=loops.Periodic(period_s, once), restart_on=AWAY)
+def loop(
+    name: str,
+    period_s: float,
+    once: Callable[[], Awaitable[object]],
+    *,
+    due: WorkSignal | None = None,
+    idle_s: float = math.inf,
+) -> Child:
+    """Return a child that calls ``once`` periodically and is restarted while a server is away. ``due``: set when there
+    may be something to do; otherwise ``once`` is called ``idle_s`` seconds after the pause."""
+    return Child(name=name, run=loops.Periodic(period_s, once, due, idle_s), restart_on=AWAY)
 
 
 @dataclass(frozen=True, slots=True)

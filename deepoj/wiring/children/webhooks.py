@@ -14,13 +14,15 @@ from deepoj.webhooks.delivery import HookSettings, attempt, settle
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import webhook_secret
 from deepoj.wiring.children.parts import Parts
+from deepoj.words.waiting import WorkKind
 from deepoj.words.webhooks import ContestHook, ContestTry, Hook, HookAnswer
 
 
 def webhook_sender(parts: Parts, sender: HookSender) -> Deliver[Hook, HookAnswer]:
     options = settings.calling_back(parts.cfg, webhook_secret(parts.cfg, parts.adapters.home))
     delivery = _Delivery(parts, sender, options, settings.hidden_steps(parts.cfg))
-    return _deliver(parts, options, parts.adapters.store.webhooks, delivery.attempt, delivery.settle)
+    webhooks = parts.adapters.store.webhooks
+    return _deliver(parts, options, webhooks, delivery.attempt, delivery.settle, kind=WorkKind.WEBHOOKS)
 
 
 def contest_webhook_sender(parts: Parts, sender: HookSender) -> Deliver[ContestHook, ContestTry | None]:
@@ -35,7 +37,8 @@ def contest_webhook_sender(parts: Parts, sender: HookSender) -> Deliver[ContestH
         settings=options,
         metrics=parts.metrics,
     )
-    return _deliver(parts, options, store.contest_webhooks, callbacks.attempt, callbacks.settle)
+    webhooks, kind = store.contest_webhooks, WorkKind.CONTEST_WEBHOOKS
+    return _deliver(parts, options, webhooks, callbacks.attempt, callbacks.settle, kind=kind)
 
 
 def _deliver[H: TakenHook, A](
@@ -44,16 +47,20 @@ def _deliver[H: TakenHook, A](
     webhooks: DueDeliveries[H],
     attempt_one: Callable[[H], Awaitable[A]],
     settle_one: Callable[[H, A], Awaitable[object]],
+    *,
+    kind: WorkKind,
 ) -> Deliver[H, A]:
     section = parts.cfg.api.webhooks
+    poll_s = section.poll_interval_ms / 1000
     return Deliver(
         webhooks=webhooks,
         attempt=attempt_one,
         settle=settle_one,
         concurrency=section.concurrency,
         per_target=section.per_target,
-        poll_s=section.poll_interval_ms / 1000,
+        poll_s=poll_s,
         lease_s=options.lease_s,
+        due=parts.watch.signal(kind, poll_s=poll_s),
     )
 
 
