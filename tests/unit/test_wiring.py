@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,11 +14,19 @@ import trio
 from deepoj.adapters.blobs.directory import DirectoryBlobs
 from deepoj.adapters.pg import PgStore
 from deepoj.config.loader import load
+from deepoj.nursery.background import BackgroundJudge
+from deepoj.nursery.loops import Periodic
+from deepoj.nursery.playground import TakeRuns
+from deepoj.nursery.supervise import Child
+from deepoj.nursery.waiting import WorkSignal
+from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
 from deepoj.wiring.adapters import Adapters
+from deepoj.wiring.children.intake import intake
 from deepoj.wiring.children.keepers import keepers
 from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
+from deepoj.words.waiting import WorkKind
 from tests.fakes.box import ScriptedBox
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_claim, a_custom_claim
@@ -38,13 +48,20 @@ class RecordingPool:
         return []
 
 
-def a_worker(metrics: Metrics, tmp_path: Path, pool: RecordingPool, roles: str = "worker") -> Parts:
-    cfg = load({"roles": roles, "worker.workspace": str(tmp_path)}, {})
+def a_worker(
+    metrics: Metrics,
+    tmp_path: Path,
+    pool: RecordingPool,
+    roles: str = "worker",
+    options: Mapping[str, object] = MappingProxyType({}),
+) -> Parts:
+    cfg = load({"roles": roles, "worker.workspace": str(tmp_path), **options}, {})
     unused = cast(Any, None)
+    notifications = cast(Any, SimpleNamespace(serve=None))
     adapters = Adapters(
-        home=None, store=PgStore(cast(Any, pool)), notifications=unused, live_notifications=unused, migrator=unused,
-        stream=cast(Any, MemoryStream()), counters=unused, blobs=DirectoryBlobs(tmp_path), box=ScriptedBox(),
-        isolation_reasons=(), data=cast(Any, object()), compiled=None, hooks=None,
+        home=None, store=PgStore(cast(Any, pool)), notifications=notifications, live_notifications=notifications,
+        migrator=unused, stream=cast(Any, MemoryStream()), counters=unused, blobs=DirectoryBlobs(tmp_path),
+        box=ScriptedBox(), isolation_reasons=(), data=cast(Any, object()), compiled=None, hooks=cast(Any, object()),
     )  # fmt: skip
     return furnish(cfg, adapters, metrics, on_step=lambda _: None)
 
@@ -94,3 +111,66 @@ def test_gc_node_removes_erased_sources_and_old_addresses_while_garbage_collecti
     names = {child.name for child in keepers(parts)}
     assert {"erasures", "sessions"} <= names
     assert "gc" not in names
+
+
+#: kind of work → the children that it wakes, on a node with all roles and slots for contests
+WOKEN = {
+    WorkKind.SUBMISSIONS: {"pressure", "lost notifications"},
+    WorkKind.CONTESTS: {"contests", "contest slots"},
+    WorkKind.REJUDGES: {"rejudges"},
+    WorkKind.WEBHOOKS: {"webhooks"},
+    WorkKind.CONTEST_WEBHOOKS: {"contest webhooks"},
+    WorkKind.RUNS: {"runs", "runs kept"},
+    WorkKind.OLD_RUNS: {"runs kept"},
+    WorkKind.RERUNS: {"reruns", "reruns kept"},
+    WorkKind.OLD_RERUNS: {"reruns kept"},
+    WorkKind.EXAMPLES: {"verify"},
+    WorkKind.VERIFICATIONS: {"verifications"},
+    WorkKind.PREVIEW_JOBS: {"previews"},
+    WorkKind.PREVIEWS: {"previews kept"},
+    WorkKind.UNCHECKED: {"revet"},
+    WorkKind.UNRENDERED: {"statements"},
+    WorkKind.ERASURES: {"erasures"},
+}
+
+
+def due_of(child: Child) -> WorkSignal | None:
+    match child.run:
+        case Periodic() | BackgroundJudge() | Deliver() as run:
+            return run.due
+        case TakeRuns(run_intake=run_intake):
+            return run_intake.due
+        case _:
+            return None
+
+
+async def test_each_kind_of_work_wakes_its_loops_and_no_other(
+    autojump_clock: object, metrics: Metrics, tmp_path: Path
+) -> None:
+    parts = a_worker(metrics, tmp_path, RecordingPool(), "all", {"worker.contest_slots": 1})
+    signals = {child.name: due for child in (*keepers(parts), *intake(parts)) if (due := due_of(child)) is not None}
+    found: frozenset[WorkKind] = frozenset()
+
+    async def look() -> frozenset[WorkKind]:
+        await trio.lowlevel.checkpoint()
+        return found
+
+    async def woken() -> set[str]:
+        names = set()
+        for name, due in signals.items():
+            with trio.move_on_after(1) as parked:
+                await due.wait(0.0)
+            if not parked.cancelled_caught:
+                names.add(name)
+        return names
+
+    parts.watch.look = look
+    told = {}
+    for kind in WorkKind:
+        found = frozenset({kind})
+        await parts.watch.once()
+        told[kind] = await woken()
+        found = frozenset()
+        await parts.watch.once()
+        assert await woken() == told[kind], "it is told once more that there is none"
+    assert told == WOKEN
