@@ -185,12 +185,16 @@ async def test_health_check_sets_the_status_of_each_dependency(autojump_clock: o
 
     async def objects() -> None:
         await trio.lowlevel.checkpoint()
+        asked_at.append(trio.current_time())
 
+    asked_at: list[float] = []
     child_status = ChildStatus()
     health = HealthCheck(
         child_status=child_status, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2
     )
+    began = trio.current_time()
     await health.once()
+    assert asked_at == [began], "a part that hangs delays no other"
     seen = child_status.readiness()
     assert dict(seen.parts) == {"database": PartState.DOWN, "redis": PartState.DOWN, "objects": PartState.UP}
     assert seen.reasons["database"] == "PostgreSQL at db:5432 cannot be reached"
