@@ -21,8 +21,9 @@ from deepoj.words.waiting import WorkKind
 #: Pause between two statements. It is below the second after which a silent connection is checked before its use
 #: (``adapters/pg/pool``): otherwise each statement would cost a second round trip.
 PERIOD_S = 0.9
-#: how long the statement may take before the loops ask for themselves
-ANSWER_S = 1.0
+#: How long the statement may take before the loops ask for themselves. A loaded database is slower than usual: then
+#: questions of all loops would not help it.
+ANSWER_S = 2.0
 
 
 class WorkSignal:
