@@ -57,6 +57,11 @@ class WorkWatch:
     look: Callable[[], Awaitable[frozenset[WorkKind]]]
     _signals: list[tuple[frozenset[WorkKind], WorkSignal]] = field(default_factory=list)
     _former: frozenset[WorkKind] = frozenset()
+    _answered_at: float = -math.inf
+
+    def has_just_answered(self) -> bool:
+        """Whether the database answered within the last second."""
+        return trio.current_time() - self._answered_at <= 1.0
 
     def signal(self, *kinds: WorkKind, poll_s: float) -> WorkSignal:
         """Return a signal of these kinds for a loop that would ask every ``poll_s`` seconds. If that is more often than
@@ -72,6 +77,7 @@ class WorkWatch:
         try:
             with trio.move_on_after(ANSWER_S):
                 found = await self.look()
+                self._answered_at = trio.current_time()
         finally:
             self._tell(found)
 

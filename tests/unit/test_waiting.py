@@ -100,6 +100,19 @@ async def test_loop_is_told_of_its_work_within_a_period_and_once_when_it_is_gone
         assert len(work.asked_since(began)) == 11, "its figures are shown once more"
 
 
+async def test_answer_is_a_sign_of_life_for_a_second(autojump_clock: object, work: Work) -> None:
+    watch = WorkWatch(work.look)
+    assert not watch.has_just_answered()
+    await watch.once()
+    await trio.sleep(PERIOD_S)
+    assert watch.has_just_answered()
+    work.is_away = True
+    with pytest.raises(StoreUnavailable):
+        await watch.once()
+    await trio.sleep(0.2)
+    assert not watch.has_just_answered()
+
+
 async def test_work_that_comes_while_the_loop_is_busy_wakes_it_again() -> None:
     due = WorkSignal()
     due.note_watch(is_watched=True)

@@ -153,7 +153,7 @@ def _waiting_work(parts: Parts) -> Child:
 
 def _health(parts: Parts) -> loops.HealthCheck:
     adapters = parts.adapters
-    pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
+    pings = {"database": _Rounds(parts).ping_database, "redis": adapters.stream.ping}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
     return loops.HealthCheck(child_status=parts.child_status, pings=pings)
@@ -270,6 +270,11 @@ class _Rounds:
 
     async def count_inflight(self) -> None:
         await self.parts.adapters.store.submissions.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
+
+    async def ping_database(self) -> None:
+        """Ask the database for a sign of life, unless it has given one to the watch."""
+        if not self.parts.watch.has_just_answered():
+            await self.parts.adapters.store.ping()
 
     async def notify_dispatcher(self) -> None:
         """Wake the dispatcher, in case that the notification of an event was lost."""
