@@ -40,7 +40,7 @@ from deepoj.nursery.webhooks import Deliver
 from deepoj.nursery.work import JobIntake, Judge, Work
 from deepoj.observe import Metrics
 from deepoj.pipeline.claim import LeaseSettings
-from deepoj.pipeline.outbox import OutboxSettings
+from deepoj.pipeline.outbox import OutboxSettings, publish_handed
 from deepoj.pipeline.reclaim import ReclaimSettings
 from deepoj.pipeline.rejudge import go_on, rejudge
 from deepoj.pipeline.submit import submit
@@ -80,6 +80,7 @@ class Spec:
         (the caller sees a breakage), and the process dies at its next call of that port or the other.
       roles: some of dispatcher, consumer, reclaim, rejudges, webhooks, contest webhooks.
       user_id, problem_id: author and problem of the submission that it accepts; 0: none.
+      hands_over: it publishes the submission's event itself, as a node whose dispatcher has room.
       rejudges: the job of the rejudge that it accepts; empty: none.
     """
 
@@ -91,6 +92,7 @@ class Spec:
     roles: tuple[str, ...]
     user_id: int = 0
     problem_id: int = 0
+    hands_over: bool = False
     rejudges: str = ""
 
     def words(self) -> str:
@@ -200,6 +202,10 @@ def telling_contests(store: Store, sender: HookSender, metrics: Metrics) -> Deli
     )  # fmt: skip
 
 
+def handing_over() -> LocalHandOver:
+    return LocalHandOver(notifications=Silent(), hidden_s=0.2)
+
+
 def node(
     store: Store,
     stream: JobStream,
@@ -210,6 +216,7 @@ def node(
     lease_s: float = 60.0,
     judge: Judge = accept,
     sender: HookSender | None = None,
+    hand_over: LocalHandOver | None = None,
 ) -> Node:
     """Return a node with these roles and no other."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
@@ -222,7 +229,7 @@ def node(
             outbox=store.outbox, stream=stream, notifications=Silent(), settings=OutboxSettings(100, 0.2, 1.0),
             metrics=metrics,
             stop_deadline=stop_deadline, poll_s=0.1, idle_poll_s=0.1,
-            hand_over=LocalHandOver(notifications=Silent(), hidden_s=0.2),
+            hand_over=hand_over or handing_over(),
         )  # fmt: skip
         keepers.append(Child(name="dispatcher", run=dispatcher, restart_on=AWAY))
     if "reclaim" in roles:
@@ -260,7 +267,7 @@ def node(
 
 
 async def main(spec: Spec) -> None:
-    metrics = Metrics()
+    metrics, hand_over = Metrics(), handing_over()
     async with (
         AioBridge.open() as bridge,
         PgStore.open(bridge, spec.dsn) as real,
@@ -274,11 +281,18 @@ async def main(spec: Spec) -> None:
                 user_id=spec.user_id, problem_id=spec.problem_id, language="cpp17", code="// mortal", trace_id="t"
             )
             key = f"{spec.namespace}:jobs"
-            await submit(store.submissions, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics)
+            async with trio.open_nursery() as publishing:
+                if spec.hands_over:
+                    hand_over.open(1)
+                    hand_over.begin(publishing.start_soon, lambda event: publish_handed(stream, event, metrics))
+                await submit(
+                    store.submissions, draft, inflight_cap=9, dedup_window_s=1, stream_key=key, metrics=metrics,
+                    hand_over=hand_over,
+                )  # fmt: skip
         if spec.rejudges:
             key = f"{spec.namespace}:jobs"
             await rejudge(store.rejudges, spec.rejudges, judging=1, by="root", in_full=False, stream_key=key)
-        made = node(store, stream, metrics, name="mortal", roles=spec.roles, sender=sender)
+        made = node(store, stream, metrics, name="mortal", roles=spec.roles, sender=sender, hand_over=hand_over)
         await run(made, trio.Event())
 
 

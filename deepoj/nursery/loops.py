@@ -21,7 +21,7 @@ from deepoj.nursery.waiting import WorkSignal
 from deepoj.nursery.work import JobIntake
 from deepoj.pipeline.gc import trim
 from deepoj.pipeline.heartbeat import heartbeat
-from deepoj.pipeline.outbox import DispatchRound, Lanes, OutboxSettings, dispatch
+from deepoj.pipeline.outbox import DispatchRound, Lanes, OutboxSettings, dispatch, mark_published, publish_handed
 from deepoj.pipeline.reclaim import ReclaimSettings, forget_consumers, reclaim
 from deepoj.pipeline.repair import RepairSettings, repair
 from deepoj.pipeline.retention import RetentionSettings, retain
@@ -32,6 +32,7 @@ from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream, OutboxNotifications
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim
+from deepoj.words.outbox import OutboxEvent, PublishedEvent
 from deepoj.words.playground import CustomClaim
 from deepoj.words.readiness import PartState
 from deepoj.words.stream import BadEntry, Entry
@@ -76,8 +77,8 @@ class Dispatch:
     ``quick_poll_s``. Under a flood of submits they would begin one after the other: each asks Redis and the database,
     and moves nothing.
 
-    A stop does not cut a round. The events it has taken are hidden from other nodes for its backoff; and jobs given
-    back during the stop notify the node that stops, too.
+    A stop does not cut a round, nor an event that is being published. The events it has taken are hidden from other
+    nodes for its backoff; and jobs given back during the stop notify the node that stops, too.
     """
 
     outbox: Outbox
@@ -97,7 +98,16 @@ class Dispatch:
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         task_status.started()
+        try:
+            await with_background_tasks(self._rounds, cut=True)
+        finally:
+            with trio.move_on_after(LEAVE_S, shield=True):
+                await self._mark_rest()
+        raise AssertionError("rounds end only by an error")
+
+    async def _rounds(self, start: Start) -> NoReturn:
         lanes, pause_s = Lanes(), 0.0
+        self.hand_over.begin(start, self._publish)
         try:
             while True:
                 done = await self.stop_deadline.finish_despite_stop("a round of dispatch", self._once, lanes)
@@ -107,9 +117,10 @@ class Dispatch:
                 rest_s = self.quick_poll_s if done.is_waiting and not done.moved else 0.0
                 await trio.sleep(rest_s)
                 await self.notifications.wait(max(0.0, (pause_s if done.is_waiting else self.idle_poll_s) - rest_s))
+                if lanes.is_calm:
+                    lanes = replace(lanes, room=self.hand_over.room)
         finally:
-            self.hand_over.open(0)
-            self.hand_over.take()  # due again in the outbox, where a pause of judging holds them
+            self.hand_over.end()
 
     def _pause_s(self, last_s: float, done: DispatchRound) -> float:
         if done.lanes.is_calm:
@@ -121,9 +132,28 @@ class Dispatch:
         return min(self.poll_s, max(last_s, self.quick_poll_s))
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
-        return await dispatch(
-            self.outbox, self.stream, self.settings, self.metrics, lanes, handed=self.hand_over.take()
+        published = self.hand_over.published
+        handed = self.hand_over.take()
+        done = await dispatch(
+            self.outbox, self.stream, self.settings, self.metrics, lanes, handed=handed, published=published
         )
+        self.hand_over.marked(len(published))
+        return done
+
+    async def _publish(self, event: OutboxEvent) -> PublishedEvent | None:
+        return await publish_handed(self.stream, event, self.metrics)
+
+    async def _mark_rest(self) -> None:
+        """Mark what was published since the last round. If it fails, the next start does it, or the events are
+        published again."""
+        published = self.hand_over.published
+        if published:
+            try:
+                await mark_published(self.outbox, published)
+            except StoreUnavailable as away:
+                observe.log("mark_failed", level="warning", reason=str(away))
+            else:
+                self.hand_over.marked(len(published))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ Events of contests may go beyond the window, by the smallest one: nodes with slo
 the entries that have to wait (``nursery.contests.TakeContestJobs``).
 
 While no event waits, a new one is published into the room known from the last look, before the next look. So in an
-idle system a submission needs no question to Redis first.
+idle system a submission needs no question to Redis first. One of this process is published by ``publish_handed`` even
+before the next round, which marks it.
 
 Several dispatchers look at the same stream: together they may overshoot the window by one window each.
 
@@ -40,7 +41,7 @@ from deepoj import observe
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import StreamUnavailable
-from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority
+from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority, PublishedEvent
 
 #: the smallest window: it keeps one node busy until the next round, and is a short queue for the next user
 WINDOW_MIN = 4
@@ -140,17 +141,22 @@ async def dispatch(
     lanes: Lanes,
     *,
     handed: Sequence[OutboxEvent] = (),
+    published: Sequence[PublishedEvent] = (),
 ) -> DispatchRound:
     """Do one round: publish due events, as many as the window has room for. ``handed``: events that requests of this
-    process have written as taken, each into a place of the window.
+    process have written as taken, each into a place of the window. ``published``: those that are in the stream and not
+    marked.
 
     Raises:
       StoreUnavailable: before or after publishing; another dispatcher or the next start repeats the round.
       StreamUnavailable: after ``last_error`` was recorded, if events were taken; they become due again.
     """
-    moved = 0
+    moved = len(published)
+    if published:
+        await mark_published(outbox, published)
     if handed:
-        moved = await _deliver(outbox, stream, metrics, handed)
+        moved += await _deliver(outbox, stream, metrics, handed)
+    if moved:
         lanes = lanes.moved(moved, max(moved, lanes.room))
     elif lanes.is_calm:
         places = min(lanes.room, settings.batch_size)
@@ -188,6 +194,27 @@ async def _move(
     return await _deliver(outbox, stream, metrics, events) if events else 0
 
 
+async def publish_handed(stream: JobStream, event: OutboxEvent, metrics: observe.Metrics) -> PublishedEvent | None:
+    """Publish an event that a request of this process has written as taken; a later round marks it. None: the stream
+    may not have it, and a round has to publish it."""
+    started = time.monotonic()
+    try:
+        (entry_id,) = await stream.publish([event])
+    except StreamUnavailable:
+        return None
+    _count_delivered(metrics, [PublishedEvent(event, entry_id)], started)
+    return PublishedEvent(event, entry_id)
+
+
+async def mark_published(outbox: Outbox, published: Sequence[PublishedEvent]) -> None:
+    """Mark events that are in the stream.
+
+    Raises:
+      StoreUnavailable: some of them may be published again.
+    """
+    await outbox.mark_delivered([(one.event.id, one.entry_id) for one in published])
+
+
 async def _deliver(outbox: Outbox, stream: JobStream, metrics: observe.Metrics, events: Sequence[OutboxEvent]) -> int:
     """Publish taken events in one pipeline and mark them. Return their number."""
     started = time.monotonic()
@@ -198,16 +225,20 @@ async def _deliver(outbox: Outbox, stream: JobStream, metrics: observe.Metrics, 
         metrics.stream_enqueue.labels(status="error").inc(len(events))
         await outbox.mark_undelivered([event.id for event in events], str(error))
         raise
-    await outbox.mark_delivered([(event.id, entry_id) for event, entry_id in zip(events, entry_ids, strict=True)])
-    metrics.outbox_dispatch.labels(status="ok", reason="").inc(len(events))
-    metrics.stream_enqueue.labels(status="ok").inc(len(events))
-    metrics.outbox_dispatch_latency_seconds.observe(time.monotonic() - started)
-    for event, entry_id in zip(events, entry_ids, strict=True):
-        _tell(event, entry_id)
+    published = [PublishedEvent(event, entry_id) for event, entry_id in zip(events, entry_ids, strict=True)]
+    await mark_published(outbox, published)
+    _count_delivered(metrics, published, started)
     return len(events)
 
 
-def _tell(event: OutboxEvent, entry_id: str) -> None:
-    # The runbook greps for repair_xadd when repair brought a job back.
-    name = "repair_xadd" if event.event_type == "repair" else "enqueue"
-    observe.log(name, job_id=event.job_id, stream_entry_id=entry_id, trace_id=event.trace_id, reason=event.event_type)
+def _count_delivered(metrics: observe.Metrics, published: Sequence[PublishedEvent], started: float) -> None:
+    """Count and log events that were brought to the stream since ``started``, on the monotonic clock."""
+    metrics.outbox_dispatch.labels(status="ok", reason="").inc(len(published))
+    metrics.stream_enqueue.labels(status="ok").inc(len(published))
+    metrics.outbox_dispatch_latency_seconds.observe(time.monotonic() - started)
+    for event, entry_id in ((one.event, one.entry_id) for one in published):
+        # The runbook greps for repair_xadd when repair brought a job back.
+        name = "repair_xadd" if event.event_type == "repair" else "enqueue"
+        observe.log(
+            name, job_id=event.job_id, stream_entry_id=entry_id, trace_id=event.trace_id, reason=event.event_type
+        )

@@ -4,10 +4,11 @@ What if we die here? The submissions row, its outbox row and the NOTIFY are one 
 again for its job id, or nothing happened. After the commit the dispatcher delivers the outbox row. Redis is not asked,
 so it may be down.
 
-While nothing waits, this process's dispatcher gets the event from here (``hand_over``). The outbox row is written as
-one that a dispatcher has taken. If we die before it is published, it is due again after its backoff, and the next poll
-of any dispatcher finds it. The same holds if the answer to the commit is lost; this process's dispatcher then looks
-for the event.
+While nothing waits, this process publishes the event itself (``hand_over``). The outbox row is written as one that a
+dispatcher has taken. If we die before it is published, it is due again after its backoff, and the next poll of any
+dispatcher finds it. The same holds if the answer to the commit is lost; this process's dispatcher then looks for the
+event. If we die after it is published and before it is marked, it is published again after its backoff, and the claim
+refuses the second entry.
 
 Without the outbox (``stream``, for debugging only) there is only the submissions row. Between its commit and the XADD
 it has no entry, and between the XADD and ``mark_sent`` the entry is not recorded. Either way repair puts the job back
@@ -50,7 +51,7 @@ async def submit(
         twice as many; above ``inflight_cap`` only users without an unfinished submission may submit.
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: publish to this stream at once; None: the dispatcher publishes it.
-      hand_over: the dispatcher of this process, if it has one: where it has room, it gets the event at once.
+      hand_over: the dispatcher of this process, if it has one: where it has room, it publishes the event at once.
       user_inflight_cap: maximum number of unfinished submissions of this user; None: any number. It is counted only if
         it is less than ``inflight_cap``, because the count reads as many rows as it allows.
 
@@ -92,6 +93,10 @@ async def submit(
             is_stored = answer is None or (isinstance(answer, Receipt) and not answer.repeated)
             hand_over.settle(event, is_stored=is_stored)
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
+    if hand_over is not None and event is not None:
+        # Otherwise the caller makes its answer first, in the same thread: in two traces, XADD was sent 0.8 and 2.3 ms
+        # after the commit.
+        await hand_over.wait_begun()
     metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
     if stream is not None and event is not None:
         await _send(submissions, stream, event, metrics)

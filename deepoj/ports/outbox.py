@@ -9,7 +9,7 @@ from deepoj.words.outbox import OutboxEvent, OutboxPending, OutboxWaiting, Prior
 
 
 class HandOver(Protocol):
-    """A dispatcher in this process, which takes events from the requests that wrote them. They need no notification
+    """A dispatcher in this process, which publishes events of the requests that wrote them. They need no notification
     and no statement that takes them."""
 
     def reserve(self) -> float | None:
@@ -18,8 +18,12 @@ class HandOver(Protocol):
         ...
 
     def settle(self, event: OutboxEvent | None, *, is_stored: bool) -> None:
-        """Use a reserved place for an event that is committed; None: give the place back. ``is_stored``: an event may
-        have been written all the same, so the dispatcher looks for it."""
+        """Use a reserved place for an event that is committed, which is published at once; None: give the place back.
+        ``is_stored``: an event may have been written all the same, so the dispatcher looks for it."""
+        ...
+
+    async def wait_begun(self) -> None:
+        """Park until the settled events are on their way to the stream. It does not wait for the stream."""
         ...
 
 

@@ -71,6 +71,14 @@ class OutboxEvent:
     trace_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """An event that is in the stream, and its entry there."""
+
+    event: OutboxEvent
+    entry_id: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxStanding:
     """The delivery status of an outbox event."""

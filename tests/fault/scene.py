@@ -98,7 +98,9 @@ class Scene:
         [entry_id] = await self.stream.publish([event])
         await self.lab.store.outbox.mark_delivered([(event.id, entry_id)])
 
-    async def dies(self, point: str, *roles: str, submits: bool = False, rejudges: bool = False) -> None:
+    async def dies(
+        self, point: str, *roles: str, submits: bool = False, hands_over: bool = False, rejudges: bool = False
+    ) -> None:
         """Run a process with these roles that is killed at ``point``."""
         spec = Spec(
             dsn=self.lab.server.dsn(self.lab.database),
@@ -110,7 +112,7 @@ class Scene:
             rejudges=self.job_id if rejudges else "",
         )
         if submits:
-            spec = replace(spec, user_id=self.user_id, problem_id=self.problem_id)
+            spec = replace(spec, user_id=self.user_id, problem_id=self.problem_id, hands_over=hands_over)
         await self.mortals.play(spec)
         self.grow_old()
         if not self.job_id:

@@ -40,9 +40,18 @@ from tests.mortal import MAX_ATTEMPTS
 CLAIMED_AND_JUDGED = [("claimed", "healer"), ("finalized", "healer")]
 
 
-@pytest.mark.parametrize("point", ["after:submit", "after:take_outbox", "before:publish"])
-async def test_between_commit_and_xadd(scene: Scene, point: str) -> None:
-    await scene.dies(point, "dispatcher", submits=True)
+@pytest.mark.parametrize(
+    ("point", "hands_over"),
+    [
+        ("after:submit", False),
+        ("after:take_outbox", False),
+        ("before:publish", False),
+        ("after:submit", True),
+        ("before:publish", True),
+    ],
+)
+async def test_between_commit_and_xadd(scene: Scene, point: str, hands_over: bool) -> None:
+    await scene.dies(point, "dispatcher", submits=True, hands_over=hands_over)
     assert scene.state() == "pending"
     assert scene.outbox() == [("submit", "pending")]
     assert scene.entries() == 0
@@ -52,9 +61,10 @@ async def test_between_commit_and_xadd(scene: Scene, point: str) -> None:
     assert scene.entries() == 1
 
 
+@pytest.mark.parametrize("hands_over", [False, True])
 @pytest.mark.parametrize("point", ["after:publish", "before:mark_delivered"])
-async def test_between_xadd_and_the_mark(scene: Scene, point: str) -> None:
-    await scene.dies(point, "dispatcher", submits=True)
+async def test_between_xadd_and_the_mark(scene: Scene, point: str, hands_over: bool) -> None:
+    await scene.dies(point, "dispatcher", submits=True, hands_over=hands_over)
     assert scene.outbox() == [("submit", "pending")]
     assert scene.entries() == 1
     # the dispatcher sends it again; the claim refuses the second

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,9 +34,18 @@ def test_places_of_events_on_their_way_are_not_given_twice() -> None:
 
 
 class CountingStore(MemoryStore):
-    """Counts the events that statements took."""
+    """Counts the events that statements took and marked."""
 
     taken = 0
+
+    def __init__(self) -> None:
+        super().__init__(clock=trio.current_time)
+        #: how many events each statement marked
+        self.mark_counts: list[int] = []
+
+    async def mark_delivered(self, delivered: Sequence[tuple[int, str]]) -> None:
+        self.mark_counts.append(len(delivered))
+        await super().mark_delivered(delivered)
 
     async def take_outbox(
         self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None
@@ -51,7 +60,7 @@ class Dispatching:
     """A database, a stream, and the dispatcher of the process that takes submissions."""
 
     metrics: Metrics
-    store: CountingStore = field(default_factory=lambda: CountingStore(clock=trio.current_time))
+    store: CountingStore = field(default_factory=CountingStore)
     stream: MemoryStream = field(default_factory=MemoryStream)
     cap: int = 500
 
@@ -110,6 +119,77 @@ async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(pl
     assert len(place.stream.server.entries) == 3 * WINDOW_MIN
 
 
+async def test_an_event_is_on_its_way_before_the_request_is_answered(place: Dispatching) -> None:
+    began: list[OutboxEvent] = []
+    publish = place.stream.publish
+
+    async def slow(events: Sequence[OutboxEvent]) -> list[str]:
+        began.extend(events)
+        await trio.sleep(0.3)  # the request does not wait for the stream
+        return await publish(events)
+
+    place.stream.publish = slow  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        at = trio.current_time()
+        receipt = await place.submit()
+        assert isinstance(receipt, Receipt)
+        assert [event.job_id for event in began] == [receipt.job_id]
+        assert trio.current_time() - at < 0.3
+        await place.until_delivered(1)
+        nursery.cancel_scope.cancel()
+    assert place.store.taken == 0
+
+
+async def test_published_events_are_marked_in_one_group(place: Dispatching) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        for number in range(WINDOW_MIN - 1):
+            await place.submit(f"// {number}")
+        await place.until_delivered(WINDOW_MIN - 1)
+        nursery.cancel_scope.cancel()
+    assert place.store.mark_counts == [WINDOW_MIN - 1]
+    assert place.store.taken == 0
+
+
+async def test_a_stop_lets_an_event_be_published_and_marks_it(place: Dispatching) -> None:
+    """Otherwise it would be hidden from other nodes for its backoff, or be published twice."""
+    publish = place.stream.publish
+
+    async def slow(events: Sequence[OutboxEvent]) -> list[str]:
+        await trio.sleep(0.3)
+        return await publish(events)
+
+    place.stream.publish = slow  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await trio.sleep(1)
+        await place.submit()
+        nursery.cancel_scope.cancel()
+    assert [event.status for event in place.store.outbox.values()] == ["delivered"]
+    assert place.hand_over.reserve() is None
+
+
+async def test_events_whose_marks_failed_are_marked_at_the_next_start(place: Dispatching) -> None:
+    with pytest.RaisesGroup(StoreUnavailable):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(place.dispatcher())
+            await trio.sleep(1)
+            await place.submit()
+            await trio.sleep(place.hand_over.mark_after_s / 2)
+            place.store.down = True
+            await trio.sleep(60)
+    place.store.down = False
+    async with trio.open_nursery() as nursery:
+        await nursery.start(place.dispatcher())
+        await place.until_delivered(1)
+        nursery.cancel_scope.cancel()
+    assert place.store.taken == 0
+    assert len(place.stream.server.entries) == 1
+
+
 def counting_rounds(place: Dispatching) -> list[float]:
     """Return a list that each round of the dispatcher adds its time to."""
     rounds: list[float] = []
@@ -154,7 +234,7 @@ async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_
         assert len(rounds) <= (trio.current_time() - began) / dispatcher.quick_poll_s + 1
         await place.stream.read(100, 0)
         entries = len(place.stream.server.entries)
-        await trio.sleep(dispatcher.poll_s)
+        await trio.sleep(2 * dispatcher.poll_s)  # a pause may begin as late as now
         assert len(place.stream.server.entries) > entries, "the next round finds the room"
         nursery.cancel_scope.cancel()
 
