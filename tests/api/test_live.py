@@ -18,7 +18,7 @@ import trio
 from deepoj.api.live import events as wire
 from deepoj.judging.result import as_result, as_test
 from deepoj.words.jobs import Claim
-from deepoj.words.live import EndedTests
+from deepoj.words.live import EndedTests, LiveJob
 from deepoj.words.outbox import OutboxPending
 from deepoj.words.results import Report, TestResult, Verdict
 from tests.api.house import House, client, house, served, submission
@@ -251,6 +251,24 @@ async def test_reconnected_stream_sends_later_events(scene: Scene, last: str | N
         assert [brief(await stream.next()) for _ in tests] == [(f"1-1-{n}", "test", n) for n in tests]
         await scene.tell(claim, 3, 3)
         assert brief(await stream.next()) == ("1-1-3", "test", 3)
+
+
+async def test_a_new_stream_reads_a_waiting_job_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    live = scene.home.store.live
+
+    async def counted(job_id: str, attempt_id: int, after: int) -> LiveJob | None:
+        reads.append(job_id)
+        return await live(job_id, attempt_id, after)
+
+    monkeypatch.setattr(scene.home.store, "live", counted)
+    async with (
+        served(scene.home) as (url, _),
+        client(url) as http,
+        streaming(http, scene.path, scene.token) as stream,
+    ):
+        assert brief(await stream.next()) == ("1-0-0", "state", "pending")
+    assert reads == [scene.job]
 
 
 async def test_a_deleted_job_ends_its_streams(scene: Scene) -> None:

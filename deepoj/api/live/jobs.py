@@ -76,7 +76,7 @@ class JobFeed:
 
     async def events(self) -> Sequence[LiveEvent]:
         job = await self._results.live(self._job_id, self._at.attempt_id, self._at.tests)
-        if job is not None and job.attempt_id == self._at.attempt_id and job.judging != self._at.judging:
+        if job is not None and 0 < job.attempt_id == self._at.attempt_id and job.judging != self._at.judging:
             # an attempt belongs to exactly one judging: the client's id is forged
             self._at = Place(0, 0, 0)
             job = await self._results.live(self._job_id, 0, 0)
