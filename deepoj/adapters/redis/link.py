@@ -156,8 +156,14 @@ class RedisLink:
 
     async def call[T](self, work: Callable[[Commands], Awaitable[T]]) -> T:
         """Run ``work`` on the bridge with the pool. Raises StreamUnavailable, StreamRefused."""
-        async with self._slots:
+        try:
+            self._slots.acquire_nowait()  # ``acquire`` would give way to all other tasks first
+        except trio.WouldBlock:
+            await self._slots.acquire()
+        try:
             return await self._cross(self._client, work)
+        finally:
+            self._slots.release()
 
     async def call_blocking[T](self, work: Callable[[Commands], Awaitable[T]], wait_s: float) -> T:
         """Run ``work`` with one command that the server may answer only after ``wait_s`` seconds."""
