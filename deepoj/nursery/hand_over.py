@@ -21,8 +21,8 @@ from deepoj.nursery.scopes import Start
 from deepoj.ports.stream import OutboxNotifications
 from deepoj.words.outbox import OutboxEvent, PublishedEvent
 
-#: the longest pause before published events are marked: by then a job has usually begun to compile
-MARK_AFTER_S = 0.05
+#: the longest pause before published events are marked: by then a job's compiler usually runs, and has not ended
+MARK_AFTER_S = 0.02
 #: how long publishing one event may take, also during a stop; after that the dispatcher tries
 PUBLISH_S = 1.0
 
