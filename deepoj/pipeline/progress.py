@@ -69,7 +69,8 @@ class ProgressBuffer:
     def __init__(
         self, metrics: observe.Metrics, *, watchers: LiveReceiver | None = None, max_tests: int = MAX_TESTS
     ) -> None:
-        """``watchers``: those of this process. They learn of a job's end before the other nodes do."""
+        """``watchers``: those of this process. They learn of a job's end before the other nodes do. If it has some,
+        the other nodes are told with what is published next: that statement would run beside the watchers' read."""
         self._metrics, self._watchers = metrics, watchers
         self._max_tests = max_tests
         self._runs: deque[_Run] = deque()
@@ -96,13 +97,12 @@ class ProgressBuffer:
         self._some.set()
 
     def changed(self, job_id: str, *, over: bool = False) -> None:
-        if over and self._watchers is not None:
-            self._watchers.notify(job_id)
+        has_watcher = over and self._watchers is not None and self._watchers.notify(job_id)
         jobs = self._over if over else self._changed
         if len(jobs) < MAX_NOTIFICATIONS:
             jobs.add(job_id)
             self._some.set()
-            if over:
+            if over and not has_watcher:
                 self._some_over.set()
 
     async def wait(self) -> None:
@@ -110,7 +110,7 @@ class ProgressBuffer:
         await self._some.wait()
 
     async def wait_over(self) -> None:
-        """Park until a job has ended whose watchers do not know it."""
+        """Park until a job has ended that has no watcher here."""
         await self._some_over.wait()
 
     def batch(self) -> Batch | None:

@@ -36,8 +36,8 @@ class LiveResults(Protocol):
 class LiveReceiver(Protocol):
     """Receives notifications for all watchers of this node. Called in Trio's thread; neither waits nor raises."""
 
-    def notify(self, topic: str) -> None:
-        """The topic (a job's id) may have changed."""
+    def notify(self, topic: str) -> bool:
+        """The topic (a job's id) may have changed. Return whether it has a watcher here."""
         ...
 
     def listens(self, *, well: bool) -> None:

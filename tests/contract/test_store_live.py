@@ -188,8 +188,9 @@ class Receiver:
         self.heard: list[str] = []
         self.well: list[bool] = []
 
-    def notify(self, topic: str) -> None:
+    def notify(self, topic: str) -> bool:
         self.heard.append(topic)
+        return True
 
     def listens(self, *, well: bool) -> None:
         self.well.append(well)

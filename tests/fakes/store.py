@@ -182,7 +182,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     #: (job, attempt) → portions by their last test, and when they were told
     told: dict[tuple[str, int], dict[int, tuple[EndedTests, float]]] = field(default_factory=dict)
     #: heard of every ring for live results
-    ears: list[Callable[[str], None]] = field(default_factory=list)
+    ears: list[Callable[[str], object]] = field(default_factory=list)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
     _problems: dict[int, Problem] = field(default_factory=dict)

@@ -71,12 +71,15 @@ async def test_all_jobs_of_a_node_are_one_statement(metrics: Metrics) -> None:
     assert counted(metrics, "told") == 4
 
 
-async def test_watchers_of_this_process_learn_of_an_end_before_the_statement(metrics: Metrics) -> None:
+async def test_watchers_of_this_process_learn_of_an_end_before_the_statement(
+    autojump_clock: object, metrics: Metrics
+) -> None:
     topics: list[str] = []
 
     class Watchers:
-        def notify(self, topic: str) -> None:
+        def notify(self, topic: str) -> bool:
             topics.append(topic)
+            return topic == "two"
 
         def listens(self, *, well: bool) -> None:
             raise AssertionError("nothing is connected here")
@@ -87,6 +90,11 @@ async def test_watchers_of_this_process_learn_of_an_end_before_the_statement(met
     assert topics == ["two"]
     await tell(listener, progress, metrics)
     assert listener.calls == [([], {"one"}, {"two"})], "other nodes are told, too"
+    for job_id, is_urgent in (("two", False), ("three", True)):
+        progress.changed(job_id, over=True)
+        with trio.move_on_after(1) as waiting:
+            await progress.wait_over()
+        assert waiting.cancelled_caught is not is_urgent, "the others of a job without a watcher here, at once"
 
 
 async def test_a_test_as_the_result_has_it(metrics: Metrics) -> None:

@@ -41,7 +41,7 @@ class Listener:
         self._check_s = check_s
 
     async def serve(
-        self, heard: Callable[[str], None], began: Callable[[], None], *, task_status: trio.TaskStatus[None]
+        self, heard: Callable[[str], object], began: Callable[[], None], *, task_status: trio.TaskStatus[None]
     ) -> NoReturn:
         """Call ``heard`` with each payload until the connection is lost; call ``began`` and start once it listens.
 

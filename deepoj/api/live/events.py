@@ -176,9 +176,11 @@ class Live:
 
     # -- notifications
 
-    def notify(self, topic: str) -> None:
-        for stream in self._streams.get(topic, ()):
+    def notify(self, topic: str) -> bool:
+        streams = self._streams.get(topic, ())
+        for stream in streams:
             stream.wake()
+        return bool(streams)
 
     def listens(self, *, well: bool) -> None:
         self._is_notified = well
