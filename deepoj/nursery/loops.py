@@ -15,7 +15,7 @@ from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure, measure_outage, pressure, show
 from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.scopes import Start, StopDeadline, with_background_tasks
+from deepoj.nursery.scopes import STOP_LEAST_S, Start, StopDeadline, with_background_tasks
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
 from deepoj.nursery.waiting import WorkSignal
 from deepoj.nursery.work import JobIntake
@@ -101,7 +101,7 @@ class Dispatch:
         try:
             await with_background_tasks(self._rounds, cut=True)
         finally:
-            with trio.move_on_after(LEAVE_S, shield=True):
+            with trio.move_on_after(STOP_LEAST_S, shield=True):
                 await self._mark_rest()
         raise AssertionError("rounds end only by an error")
 
