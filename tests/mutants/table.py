@@ -130,8 +130,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/progress.py",
-        "            self._watchers.notify(job_id)",
-        "            pass",
+        "and self._watchers.notify(job_id)",
+        "and True",
         "tests/unit/test_progress.py::test_watchers_of_this_process_learn_of_an_end_before_the_statement",
     ),
     Mutant(
@@ -191,6 +191,12 @@ MUTANTS = (
          "        )\n"
          "        return None"),
         "tests/unit/test_tree.py::test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away",
+    ),
+    Mutant(
+        "deepoj/pipeline/submit.py",
+        "await hand_over.wait_begun()",
+        "pass",
+        "tests/unit/test_hand_over.py::test_an_event_is_on_its_way_before_the_request_is_answered",
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
