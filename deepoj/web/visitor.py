@@ -230,10 +230,12 @@ class Visitors:
         """Return whether the browser of the current request speaks TLS with the proxy in front of us."""
         if self._always_encrypted:
             return True
-        peer = request.scope.get("client")
-        is_proxied = is_within(parse(peer[0]) if peer else None, self._trusted)
         schemes = request.headers.get("X-Forwarded-Proto", "").split(",")  # the first is the browser's
-        return is_proxied and schemes[0].strip().lower() == "https"
+        # asked with every answer: to parse the peer's address first took 2 % of a status read's CPU
+        if schemes[0].strip().lower() != "https":
+            return False
+        peer = request.scope.get("client")
+        return is_within(parse(peer[0]) if peer else None, self._trusted)
 
 
 def _new_secret() -> str:
