@@ -15,11 +15,12 @@ import h11
 import trio
 from quart import Response
 from quart.typing import ResponseTypes
+from quart.wrappers.response import DataBody, ResponseBody
 from werkzeug.datastructures import Headers
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.body import MIN_BYTES_PER_S, ChunkedDecoder, SizedDecoder
-from deepoj.api.http.exchange import PROBES, Address, Exchange, MeasuredApp, encoded, request_id_of
+from deepoj.api.http.exchange import PROBES, Address, Exchange, MeasuredApp, encoded
 from deepoj.api.http.head import Head, fault_in, parse
 from deepoj.api.http.sockets import ClientState, client_state, has_unread
 from deepoj.api.settings import ApiSettings
@@ -278,15 +279,23 @@ class Connection:
         if not self._is_head_request:
             data_body = Response.data_body_class
             body = response.response if isinstance(response, Response) else data_body(response.get_data())
-            async with body as pieces:
-                async for piece in pieces:
-                    data = piece.encode() if isinstance(piece, str) else piece
-                    if data:
-                        await self._send(unsent + self._protocol.send(h11.Data(data=data)))
-                        unsent = b""
+            if type(body) is DataBody:  # whole already, as most are
+                unsent += self._protocol.send(h11.Data(data=body.data[body.begin : body.end]))
+            else:
+                unsent = await self._send_pieces(body, unsent)
         unsent += self._protocol.send(h11.EndOfMessage())
         if unsent:
             await self._send(unsent)
+
+    async def _send_pieces(self, body: ResponseBody, unsent: bytes) -> bytes:
+        """Send a body piece by piece, after what is unsent. Return what is still unsent."""
+        async with body as pieces:
+            async for piece in pieces:
+                data = piece.encode() if isinstance(piece, str) else piece
+                if data:
+                    await self._send(unsent + self._protocol.send(h11.Data(data=data)))
+                    unsent = b""
+        return unsent
 
     async def _refuse(self, refused: Refused, status: int) -> None:
         """Answer without the application; the connection is closed afterwards."""
@@ -298,7 +307,7 @@ class Connection:
         body = json.dumps(refused.body(chinese=False)).encode()
         headers = Headers(refused.extra_headers())
         headers.update({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-        headers["X-Request-ID"] = request_id_of(None)
+        headers["X-Request-ID"] = self._app.new_request_id()
         protocol = h11.Connection(h11.SERVER)
         answer = protocol.send(h11.Response(status_code=status, headers=encoded(headers)))
         if not self._is_head_request:

@@ -6,9 +6,9 @@ That is ``X-Request-ID``, ``traceparent``, metrics, and the order in which waiti
 from __future__ import annotations
 
 import functools
+import random
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import Any, cast
@@ -18,10 +18,12 @@ import trio
 from prometheus_client import Counter, Histogram
 from quart.typing import ResponseTypes
 from quart.wrappers import Request as QuartRequest
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
+from werkzeug.routing import MapAdapter
 
 from deepoj.accounts.passwords import FairTurns
 from deepoj.api.http.address import Network, client_of
@@ -32,6 +34,8 @@ from deepoj.observe import Metrics
 
 #: monitoring must work while the node is busy: these paths are not limited, and not refused for lack of connections
 PROBES = frozenset({"/api/v1/health", "/api/v1/ready", "/metrics"})
+#: names of hosts that quart's router accepts; it decides about others
+_HOST_NAME = re.compile(r"[0-9A-Za-z-]{1,63}(?:\.[0-9A-Za-z-]{1,63})*(?::[0-9]+)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: browsers send about 50 characters; werkzeug needs 10 ms to parse 16 KiB
@@ -100,6 +104,23 @@ class MeasuredApp(QuartTrio):
         #: (path, method, status) → metrics with these labels: as many as the registry has
         self._measures: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._async_functions: set[object] = set()
+        #: for ids of requests, which must differ and are no secrets. The kernel's randomness costs a system call, and
+        #: at each the thread of the bridge may take the interpreter from the one that serves requests
+        self._chance = random.Random()  # noqa: S311 - the comment above
+
+    def new_request_id(self) -> str:
+        """Return a new UUID (version 4)."""
+        digits = f"{self._chance.getrandbits(128):032x}"
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what matches the request's path, as quart does. It also parses the name of the host, which no rule
+        has here and no URL is built of."""
+        if request is None or not _HOST_NAME.fullmatch(request.headers.get("Host", "")):
+            return super().create_url_adapter(request)
+        return MapAdapter(
+            self.url_map, "", "/", "", request.scheme, request.path, request.method, request.query_string.decode()
+        )
 
     def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         """Return an async function, as quart does, which inspects the same functions several times in each request."""
@@ -136,7 +157,7 @@ class Exchange:
         self.status = _CLIENT_GONE
         self._has_page_stream = False
         self.request = _request_of(head, client)
-        self._request_id = request_id_of(self.request.headers.get("X-Request-ID"))
+        self._request_id = request_id_of(self.request.headers.get("X-Request-ID"), app.new_request_id)
         self._trace = trace_of(self.request.headers.get("traceparent"))
         self._at_end: list[Callable[[], None]] = []
         # routes and log lines read these from the scope
@@ -198,9 +219,9 @@ async def _push_nothing(_path: str, _headers: Headers) -> None:
     """HTTP/1.1 pushes nothing."""
 
 
-def request_id_of(sent: str | None) -> str:
+def request_id_of(sent: str | None, new_id: Callable[[], str]) -> str:
     """Return the client's ``X-Request-ID`` if it is safe to log, else a new one."""
-    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else new_id()
 
 
 def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
