@@ -72,7 +72,7 @@ class Lanes:
     is_full: bool = False
     #: the last look found no event that could go
     is_calm: bool = True
-    #: the last look found more than half of the window unread
+    #: the last look found more than half of the smallest window unread
     is_ample: bool = False
     #: the last look found nothing unread
     is_used_up: bool = True
@@ -92,7 +92,7 @@ class Lanes:
             window=window,
             room=max(0, window - unread),
             is_calm=not waiting.is_waiting,
-            is_ample=unread * 2 > self.window,
+            is_ample=self.window == WINDOW_MIN and unread * 2 > WINDOW_MIN,
             is_used_up=unread == 0,
         )
 
