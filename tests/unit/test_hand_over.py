@@ -101,11 +101,13 @@ class Dispatching:
 
 
 @pytest.fixture
-def place(metrics: Metrics, autojump_clock: object) -> Dispatching:
+def place(metrics: Metrics) -> Dispatching:
     return Dispatching(metrics)
 
 
-async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(place: Dispatching) -> None:
+async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(
+    place: Dispatching, autojump_clock: object
+) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(place.dispatcher())
         await trio.sleep(1)
@@ -119,7 +121,9 @@ async def test_a_submission_of_an_idle_node_is_dispatched_without_being_taken(pl
     assert len(place.stream.server.entries) == 3 * WINDOW_MIN
 
 
-async def test_an_event_is_on_its_way_before_the_request_is_answered(place: Dispatching) -> None:
+async def test_an_event_is_on_its_way_before_the_request_is_answered(
+    place: Dispatching, autojump_clock: object
+) -> None:
     began: list[OutboxEvent] = []
     publish = place.stream.publish
 
@@ -142,7 +146,7 @@ async def test_an_event_is_on_its_way_before_the_request_is_answered(place: Disp
     assert place.store.taken == 0
 
 
-async def test_published_events_are_marked_in_one_group(place: Dispatching) -> None:
+async def test_published_events_are_marked_in_one_group(place: Dispatching, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(place.dispatcher())
         await trio.sleep(1)
@@ -154,7 +158,7 @@ async def test_published_events_are_marked_in_one_group(place: Dispatching) -> N
     assert place.store.taken == 0
 
 
-async def test_a_stop_lets_an_event_be_published_and_marks_it(place: Dispatching) -> None:
+async def test_a_stop_lets_an_event_be_published_and_marks_it(place: Dispatching, autojump_clock: object) -> None:
     """Otherwise it would be hidden from other nodes for its backoff, or be published twice."""
     publish = place.stream.publish
 
@@ -172,7 +176,9 @@ async def test_a_stop_lets_an_event_be_published_and_marks_it(place: Dispatching
     assert place.hand_over.reserve() is None
 
 
-async def test_events_whose_marks_failed_are_marked_at_the_next_start(place: Dispatching) -> None:
+async def test_events_whose_marks_failed_are_marked_at_the_next_start(
+    place: Dispatching, autojump_clock: object
+) -> None:
     with pytest.RaisesGroup(StoreUnavailable):
         async with trio.open_nursery() as nursery:
             await nursery.start(place.dispatcher())
@@ -204,7 +210,9 @@ def counting_rounds(place: Dispatching) -> list[float]:
 
 
 @pytest.mark.parametrize("read_every_s", [0.005, 0.03, 0.1])
-async def test_a_queue_is_looked_at_as_often_as_readers_need_it(place: Dispatching, read_every_s: float) -> None:
+async def test_a_queue_is_looked_at_as_often_as_readers_need_it(
+    place: Dispatching, autojump_clock: object, read_every_s: float
+) -> None:
     jobs, rounds, empty = 200, counting_rounds(place), 0
     for number in range(jobs):
         await place.submit(f"// {number}")
@@ -218,7 +226,9 @@ async def test_a_queue_is_looked_at_as_often_as_readers_need_it(place: Dispatchi
     assert empty < 0.1 * jobs
 
 
-async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_room(place: Dispatching) -> None:
+async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_room(
+    place: Dispatching, autojump_clock: object
+) -> None:
     rounds = counting_rounds(place)
     async with trio.open_nursery() as nursery:
         dispatcher = place.dispatcher()
@@ -239,7 +249,7 @@ async def test_notifications_begin_no_round_after_round_while_the_stream_has_no_
         nursery.cancel_scope.cancel()
 
 
-async def test_no_more_are_handed_over_than_the_stream_has_room_for(place: Dispatching) -> None:
+async def test_no_more_are_handed_over_than_the_stream_has_room_for(place: Dispatching, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(place.dispatcher())
         await trio.sleep(1)
@@ -254,7 +264,9 @@ async def test_no_more_are_handed_over_than_the_stream_has_room_for(place: Dispa
         nursery.cancel_scope.cancel()
 
 
-async def test_an_event_whose_process_died_is_dispatched_by_another_after_its_backoff(place: Dispatching) -> None:
+async def test_an_event_whose_process_died_is_dispatched_by_another_after_its_backoff(
+    place: Dispatching, autojump_clock: object
+) -> None:
     place.hand_over.open(1)
     await place.submit()  # its dispatcher never runs
     other = Dispatching(place.metrics, place.store, place.stream)
@@ -267,7 +279,9 @@ async def test_an_event_whose_process_died_is_dispatched_by_another_after_its_ba
     assert place.store.taken == 1
 
 
-async def test_an_event_that_the_stream_did_not_take_is_dispatched_after_its_backoff(place: Dispatching) -> None:
+async def test_an_event_that_the_stream_did_not_take_is_dispatched_after_its_backoff(
+    place: Dispatching, autojump_clock: object
+) -> None:
     with pytest.RaisesGroup(StreamUnavailable):
         async with trio.open_nursery() as nursery:
             await nursery.start(place.dispatcher())
@@ -286,7 +300,7 @@ async def test_an_event_that_the_stream_did_not_take_is_dispatched_after_its_bac
     assert place.store.taken == 1
 
 
-async def test_a_submit_whose_answer_was_lost_is_looked_for(place: Dispatching) -> None:
+async def test_a_submit_whose_answer_was_lost_is_looked_for(place: Dispatching, autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         await nursery.start(place.dispatcher())
         await trio.sleep(1)
@@ -302,7 +316,7 @@ async def test_a_submit_whose_answer_was_lost_is_looked_for(place: Dispatching) 
         nursery.cancel_scope.cancel()
 
 
-async def test_a_refused_submit_gives_its_place_back(place: Dispatching) -> None:
+async def test_a_refused_submit_gives_its_place_back(place: Dispatching, autojump_clock: object) -> None:
     place.hand_over.open(1)
     place.cap = 0
     assert await place.submit() is SubmitRefusal.INFLIGHT_CAP_REACHED
