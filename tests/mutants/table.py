@@ -193,6 +193,12 @@ MUTANTS = (
         "tests/unit/test_tree.py::test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away",
     ),
     Mutant(
+        "deepoj/nursery/tree.py",
+        "except* trio.Cancelled",
+        "except trio.Cancelled",
+        "tests/unit/test_tree.py::test_the_drain_deadline_gives_a_long_job_back_at_once",
+    ),
+    Mutant(
         "deepoj/pipeline/submit.py",
         "await hand_over.wait_begun()",
         "pass",
