@@ -93,7 +93,7 @@ async def submit(
             is_stored = answer is None or (isinstance(answer, Receipt) and not answer.repeated)
             hand_over.settle(event, is_stored=is_stored)
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
-    if hand_over is not None and event is not None:
+    if hand_over is not None and hidden_s is not None and event is not None:
         # Otherwise the caller makes its answer first, in the same thread: in two traces, XADD was sent 0.8 and 2.3 ms
         # after the commit.
         await hand_over.wait_begun()

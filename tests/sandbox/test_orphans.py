@@ -166,6 +166,7 @@ async def kill_all_but_a_newborn(bench: Bench) -> tuple[int, str]:
         with busy(core):
             nursery.start_soon(run)
             slot, newborn = await trio.to_thread.run_sync(stop_a_newborn, guards)
+            os.kill(slot, signal.SIGSTOP)  # else it may see the guard's end, and answer before its own
             for pid in (launcher, *guards[slot], slot):
                 os.kill(pid, signal.SIGKILL)
         await until(lambda: newborn in children(os.getpid()), "the slot's end")
