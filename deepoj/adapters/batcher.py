@@ -8,11 +8,6 @@ While another batch is in progress, or the last one had several calls, a call th
 tasks of this scheduler turn run. Requests that arrived together then share a batch. Without that, the first two of them
 took both lanes, each with a statement for itself.
 
-Under load, when the last batch had several calls, a free lane is only for the case that a batch hangs, for instance in
-a lock: a call takes it after ``_PATIENCE_S``. Each batch costs the node, the server and the disk something of its own,
-and two lanes made 0.40 transactions per submit of 32 clients, where one made 0.27. The first call of the queue measures
-the time for all of them.
-
 CPU of node and database per request with 32 clients (``deepoj bench api``), unbatched and batched, medians of 10 to 25
 alternating stretches: a submit 2.78 and 1.96 ms; with only the account look-ups batched, 1.92 and 1.64 ms; a status
 read 0.80 and 0.67 ms. With a single client there is no difference.
@@ -30,9 +25,6 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
-
-#: how long a batch may take, under load, until another lane is used; a commit of 16 submissions takes about 10 ms
-_PATIENCE_S = 0.05
 
 
 class _Waiting[A, R]:
@@ -69,28 +61,20 @@ class Batcher[A, R]:
     async def do(self, argument: A) -> R:
         """Return the answer to one argument. Raises as ``work`` does."""
         mine: _Waiting[A, R] = _Waiting(argument)
-        is_idle = self._free_lanes == self._lanes
-        is_free = self._free_lanes > 0 and not self._queue and not self._is_gathering
-        if is_free and (is_idle or not self._had_company):
+        if self._free_lanes and not self._queue and not self._is_gathering:
+            is_busy = self._free_lanes < self._lanes or self._had_company
             self._free_lanes -= 1
-            if self._had_company or not is_idle:
+            if is_busy:
                 await self._gather()
             return await self._begin(mine)
         self._queue.append(mine)
         try:
-            if is_free:
-                with trio.move_on_after(_PATIENCE_S):
-                    await mine.woken.wait()
-                if mine in self._queue:
-                    self._use_free_lane()
             await mine.woken.wait()
         except trio.Cancelled:
             if mine.begins:  # pass the lane on to the next call
                 self._hand_on()
             elif mine in self._queue:
                 self._queue.remove(mine)
-                if is_free:  # the others rely on this call to measure the time
-                    self._use_free_lane()
             raise
         if mine.begins:
             return await self._begin(mine)
@@ -124,7 +108,9 @@ class Batcher[A, R]:
         while self._queue and len(group) < self._most:
             group.append(self._queue.popleft())
         self._had_company = len(group) > 1
-        self._use_free_lane()  # if more had gathered than a batch takes
+        if self._queue and self._free_lanes:  # more had gathered than a batch takes
+            self._free_lanes -= 1
+            self._hand_on()
         if len(group) == 1:
             try:
                 return await self._alone(mine.argument)
@@ -147,12 +133,6 @@ class Batcher[A, R]:
             for one in group[1:]:
                 one.woken.set()
         return await self._answer_of(mine)
-
-    def _use_free_lane(self) -> None:
-        """Let the first call of the queue start a batch, if there are one and a free lane."""
-        if self._queue and self._free_lanes:
-            self._free_lanes -= 1
-            self._hand_on()
 
     def _hand_on(self) -> None:
         if not self._queue:

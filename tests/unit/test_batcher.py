@@ -41,13 +41,6 @@ class Calls:
             self._nursery.start_soon(self._one, number)
             await trio.testing.wait_all_tasks_blocked()
 
-    async def begin_together(self, *numbers: int) -> None:
-        """Begin calls in one scheduler turn."""
-        for number in numbers:
-            self.scopes[number] = trio.CancelScope()
-            self._nursery.start_soon(self._one, number)
-        await trio.testing.wait_all_tasks_blocked()
-
     async def _one(self, number: int) -> None:
         with self.scopes[number]:
             try:
@@ -84,7 +77,10 @@ async def test_calls_of_one_turn_share_a_batch_while_another_is_in_progress(most
         batcher = Batcher(work, lanes=3, most=most)
         calls = Calls(batcher, nursery)
         await calls.begin(1)
-        await calls.begin_together(*range(2, 7))
+        for number in range(2, 7):
+            calls.scopes[number] = trio.CancelScope()
+            nursery.start_soon(calls._one, number)
+        await trio.testing.wait_all_tasks_blocked()
         assert sorted(map(len, work.groups)) == groups, "more than a batch takes go into the next lane"
         work.may_go.set()
     assert calls.answers == {number: 2 * number for number in range(1, 7)}
@@ -109,46 +105,6 @@ async def test_first_call_after_a_shared_batch_lets_others_join_and_after_a_lone
     assert await at_once(1, 2, 3) == [3]
     assert await at_once(1) == [1]
     assert await at_once(1, 2, 3) == [1, 2]
-
-
-async def _with_a_hung_batch_under_load(calls: Calls, work: Work) -> None:
-    """Leave a batch in progress that follows one with several calls."""
-    await calls.begin_together(1, 2, 3)
-    work.may_go.set()
-    await trio.testing.wait_all_tasks_blocked()
-    work.groups.clear()
-    work.may_go = trio.Event()
-    await calls.begin_together(5, 6)
-
-
-async def test_batches_under_load_use_one_lane_until_one_hangs(autojump_clock: trio.testing.MockClock) -> None:
-    work = Work()
-    async with trio.open_nursery() as nursery:
-        calls = Calls(Batcher(work, lanes=2, most=10), nursery)
-        await _with_a_hung_batch_under_load(calls, work)
-        await calls.begin(7, 8, 9)
-        before = list(work.groups)
-        await trio.sleep(1)
-        after = list(work.groups)
-        work.may_go.set()
-    assert len(before) == 1, "the second lane is not for a batch that may end soon"
-    assert after[1:] == [[7, 8, 9]]
-    assert all(calls.answers[number] == 2 * number for number in range(5, 10))
-
-
-async def test_calls_whose_first_is_cancelled_use_the_second_lane_of_a_hung_batch(
-    autojump_clock: trio.testing.MockClock,
-) -> None:
-    work = Work()
-    async with trio.open_nursery() as nursery:
-        calls = Calls(Batcher(work, lanes=2, most=10), nursery)
-        await _with_a_hung_batch_under_load(calls, work)
-        await calls.begin(7, 8, 9)
-        calls.scopes[7].cancel()
-        await trio.sleep(1)
-        after = list(work.groups)
-        work.may_go.set()
-    assert after[1:] == [[8, 9]]
 
 
 async def test_call_cancelled_while_others_join_passes_its_lane_on() -> None:
