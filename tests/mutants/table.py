@@ -600,12 +600,6 @@ MUTANTS = (
         "tests/api/test_http_refused.py::test_forbidden_head_is_refused_and_connection_closed",
     ),
     Mutant(
-        "deepoj/adapters/batcher.py",
-        "is_free and (is_idle or not self._had_company)",
-        "is_free",
-        "tests/unit/test_batcher.py::test_batches_under_load_use_one_lane_until_one_hangs",
-    ),
-    Mutant(
         "deepoj/api/http/body.py",
         "431 if self._spare_bytes < 0 or end < 2 else",
         "431 if end < 2 else",
