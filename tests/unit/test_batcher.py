@@ -112,14 +112,14 @@ async def test_call_cancelled_while_others_join_passes_its_lane_on() -> None:
     async with trio.open_nursery() as nursery:
         calls = Calls(Batcher(work, lanes=2, most=10), nursery)
         await calls.begin(1)
-        for number in (2, 3):
-            calls.scopes[number] = trio.CancelScope()
-            nursery.start_soon(calls._one, number)
-        await trio.lowlevel.checkpoint()  # one of them has taken the second lane
+        calls.scopes = {2: trio.CancelScope(), 3: trio.CancelScope()}
+        nursery.start_soon(calls._one, 3)
         calls.scopes[2].cancel()
+        await calls._one(2)  # takes the second lane before the other begins
         await trio.testing.wait_all_tasks_blocked()
-        assert work.groups == [[1], [3]]
+        groups = list(work.groups)
         work.may_go.set()
+    assert groups == [[1], [3]]
     assert calls.answers == {1: 2, 3: 6}
 
 

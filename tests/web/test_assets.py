@@ -24,6 +24,7 @@ from deepoj.web.assets import MISSING, STATIC, AssetRoutes, Assets, best_encodin
 from deepoj.wiring.children.intake import page_assets
 from deploy import web_assets
 from tests.api.house import client, house, served
+from tests.logs import captured_logs
 
 APP = b"let answer = 42;\n" * 40
 CSS = b"main { color: red }\n"
@@ -187,13 +188,12 @@ async def test_without_a_bundle_there_are_no_urls_and_the_sentence_says_so(
     assert (there.missing, there.url("other.js")) == ("", None)
 
 
-def test_node_without_a_bundle_says_so_when_it_starts(
-    tmp_path: Path, files: dict[str, str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert page_assets(tmp_path).url("app.js") is not None
-    assert "assets_missing" not in "".join(capsys.readouterr())
-    assert page_assets(tmp_path / "nowhere").url("app.js") is None
-    assert "assets_missing" in "".join(capsys.readouterr())
+def test_node_without_a_bundle_says_so_when_it_starts(tmp_path: Path, files: dict[str, str]) -> None:
+    with captured_logs() as lines:
+        assert page_assets(tmp_path).url("app.js") is not None
+        assert lines == []
+        assert page_assets(tmp_path / "nowhere").url("app.js") is None
+    assert [line["event"] for line in lines] == ["assets_missing"]
 
 
 def test_half_a_bundle_is_none(tmp_path: Path, files: dict[str, str]) -> None:
