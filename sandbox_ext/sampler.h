@@ -29,8 +29,9 @@ struct sampler {
     uint64_t planned_us; /* planned time since the sample before, as drawn */
     uint64_t unseen_us;  /* mean CPU time of a task that ended since the sample before */
     uint64_t hidden_us; /* when hidden memory was last read */
-    unsigned unsettled; /* samples over the memory limit that changed while read, since the last that did not */
+    unsigned doubt; /* whether samples that changed hide memory */
     bool ask_hidden;
+    bool stopping; /* the processes are being stopped, or are stopped */
     bool loses;     /* the run may lose children: see sampler_lose */
     unsigned cores;
     uint64_t waited_us;   /* of children waited for before sampler_lose */

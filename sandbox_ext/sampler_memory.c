@@ -8,9 +8,10 @@
  * from the first, and 60 from the other if the first has ended meanwhile. So the processes are listed again after the
  * reading. Of a sample that changed meanwhile only the largest process counts.
  *
- * That alone would let a chain of processes, each of which forks the next one and ends, hide any amount. So after
- * UNSETTLED_MAX such samples whose sum was over the limit, the processes are stopped, read, and continued. A program
- * could notice it by a SIGCHLD of a child that stopped; nothing else can be read exactly.
+ * That alone would let chains of processes, each of which forks the next one and ends, hide any amount. So each sample
+ * that changed makes a doubt grow, slowly where the proportional sets were within the limit: of chains, several have
+ * ended before they are read. A sample without change ends the doubt. At DOUBT_MAX the processes are stopped, read, and
+ * continued. A program could notice it by a SIGCHLD of a child that stopped; nothing else can be read exactly.
  *
  * Three kinds of memory are in no resident set. A process whose first thread has ended shows none, so one of its other
  * threads is read. Page tables (the only cost of memory that was only read) and swapped pages are in a more expensive
@@ -20,7 +21,8 @@
  * A vfork child has its parent's memory, not a copy. Every posix_spawn, so every system(), would count it twice. A
  * vfork child cannot be recognized for certain from outside. So the youngest child of a parent is taken for one while
  * its address space is as large as the parent's, and it is young or its parent waits. Then only its memory beyond the
- * parent's counts. A program that abuses this gains at most the limit once more. */
+ * parent's counts. A program that abuses this gains at most the limit once more. Of stopped processes only the parent of
+ * a vfork child still waits, so youth does not matter there: it would hide half of each link of a chain. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +36,8 @@
 #include "sampler_internal.h"
 #include "sys.h"
 
-#define UNSETTLED_MAX 16U
+#define DOUBT_MAX 32U /* 16 samples that were over the limit, or 32 that might have been */
+#define DOUBT_OVER 2U
 #define STOPS_MAX 16U /* a process that was about to fork when it was stopped has a child that was not */
 #define SHRUNK_BYTES (UINT64_C(1) << 20) /* a program that gives back less than this is taken to have kept all */
 #define YOUNG_US UINT64_C(64000)
@@ -95,7 +98,7 @@ static const struct sampled *vfork_parent_of(const struct sampler *sampler, cons
     }
     /* A parent's pid must be below its child's, so that the recursion over parents ends for any input. */
     if (parent == NULL || parent->pid > child->pid ||
-        !(parent->waiting || sampler->now_us - child->since_us < YOUNG_US) ||
+        !(parent->waiting || (!sampler->stopping && sampler->now_us - child->since_us < YOUNG_US)) ||
         child->virtual_bytes >= parent->virtual_bytes + TWIN_DIFFERENCE ||
         parent->virtual_bytes >= child->virtual_bytes + TWIN_DIFFERENCE)
         return NULL;
@@ -240,22 +243,26 @@ static void stop_process(void *context, pid_t pid) {
         entry->stopped = true;
 }
 
-/* Stops all processes and reads their proportional sets. Returns whether they add up. They do not where a program
- * continues its processes faster than they are stopped. */
-static bool weigh_stopped(struct sampler *sampler) {
+/* Stops all processes, and returns the sum of their proportional sets. It is too small where a program continues its
+ * processes faster than they are stopped; then it has seen to it, and the last sum counts. */
+static uint64_t weigh_stopped(struct sampler *sampler) {
     bool settled = false;
+    uint64_t sum;
 
+    sampler->stopping = true;
     for (unsigned i = 0; i < STOPS_MAX && !settled; i++) {
         for (size_t j = 0; j < sampler->seen_count; j++)
             sampler->seen[j].present = false;
         settled = sampler_each_process(sampler, stop_process, sampler) && weigh_all(sampler);
     }
+    sum = sum_of(sampler, proportional_of);
+    sampler->stopping = false;
     for (size_t i = 0; i < sampler->seen_count; i++)
         if (sampler->seen[i].stopped) {
             (void)send_signal(sampler, sampler->seen[i].pid, SIGCONT); /* fails only for one that is gone */
             sampler->seen[i].stopped = false;
         }
-    return settled;
+    return sum;
 }
 
 uint64_t sampler_memory(struct sampler *sampler, uint64_t memory_limit) {
@@ -264,18 +271,17 @@ uint64_t sampler_memory(struct sampler *sampler, uint64_t memory_limit) {
     bool settled;
 
     if (resident <= memory_limit || sampler->seen_count < 2) {
-        sampler->unsettled = 0;
+        sampler->doubt -= sampler->doubt > 0; /* not 0: of chains, a sample may miss all links but one */
         return resident;
     }
     settled = weigh_all(sampler);
     exact = sum_of(sampler, proportional_of);
-    if (!settled && exact > memory_limit && ++sampler->unsettled >= UNSETTLED_MAX) {
-        (void)weigh_stopped(sampler); /* if it fails, the program has seen to it, and its last sum counts */
-        exact = sum_of(sampler, proportional_of);
-        settled = true;
+    if (!settled) {
+        sampler->doubt += exact > memory_limit ? DOUBT_OVER : 1;
+        if (sampler->doubt < DOUBT_MAX)
+            return largest_of(sampler);
+        exact = weigh_stopped(sampler);
     }
-    if (!settled)
-        return largest_of(sampler);
-    sampler->unsettled = 0;
+    sampler->doubt = 0;
     return exact < resident ? exact : resident;
 }
