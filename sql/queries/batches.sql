@@ -47,12 +47,14 @@ decision AS MATERIALIZED (
         SELECT s.id, s.job_id, s.created_at > now() - make_interval(secs => $3::float8) AND s.contest_id IS NULL AS fresh
         FROM submissions AS s
         WHERE s.user_id = $2 AND s.problem_id = a.problem_id AND s.language = a.language AND s.code_hash = a.code_hash
-          AND s.deduplicates AND s.state IN ('pending', 'processing')) AS twin ON true
+          -- as in idx_submissions_twin (migration 041)
+          AND s.deduplicates AND CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN true END) AS twin ON true
 ),
 waiting AS MATERIALIZED (
     SELECT count(*) AS count FROM (
         SELECT FROM submissions
-        WHERE user_id = $2 AND state IN ('pending', 'processing') AND judging = 1 AND in_batch LIMIT $6) AS counted
+        WHERE user_id = $2 AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
+          AND judging = 1 AND in_batch LIMIT $6) AS counted
 ),
 admitted AS MATERIALIZED (
     SELECT d.* FROM decision AS d WHERE word = 'accepted'
@@ -75,8 +77,8 @@ taken AS (
     RETURNING *
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
-    SELECT 'submit', taken.job_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
+    INSERT INTO outbox_events (event_type, job_id, user_id, stream_key, enqueue_ts, priority, payload)
+    SELECT 'submit', taken.job_id, user_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
            submission_priority(taken::submissions), submission_task(taken::submissions)
     FROM taken
     -- the caller's ids are in the order of the lines

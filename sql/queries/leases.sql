@@ -4,6 +4,14 @@
 -- Rows are locked in the order of their ids (in extend, too). After waiting for a lock, the row is checked again: of two
 -- nodes one wins. The reasons come from the statement's snapshot. There, a row that another claim took meanwhile still
 -- looks free and is reported as 'leased': it is never acked, so nothing is lost.
+--
+-- Rows are found by their job ids, here and in all statements that are given some. A session plans a statement once, perhaps
+-- while few jobs are unfinished or there are few at all. Left to itself it then reads all unfinished jobs for each claim: with
+-- 2,000 of them that took 1.5 ms of CPU instead of 0.5. So the state is checked by CASE, which no partial index matches, and
+-- the order is of id + 0, which no index has.
+--
+-- The commit waits for the disk: a program that brings down the whole host must find its attempt counted, or it does so again
+-- without end; and the number of a lost attempt would be given to another one.
 -- $6: a job that $3 has just failed at is 'avoided' until its avoid_until, unless it is dead anyway.
 -- $7: the languages of node $3; a job in another language is 'unfit', unless it is dead anyway. NULL: all. So is one of a
 -- problem whose judging a contest has paused: its event, which is written again, waits until that ends (outbox_hold).
@@ -22,8 +30,9 @@ free AS MATERIALIZED (
                WHEN $6::boolean AND avoid_owner = $3 AND avoid_until > now() THEN 'avoided'
            END AS left_as
     FROM submissions
-    WHERE job_id = ANY ($2::uuid[]) AND (state = 'pending' OR (state = 'processing' AND lease_until <= now()))
-    ORDER BY id
+    WHERE job_id = ANY ($2::uuid[])
+      AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN lease_until <= now() END
+    ORDER BY id + 0
     FOR NO KEY UPDATE
 ),
 won AS (
@@ -90,8 +99,9 @@ WITH held AS MATERIALIZED (
     FROM submissions AS s
     JOIN unnest($1::uuid[], $2::bigint[]) AS h (job_id, attempt_id)
       ON h.job_id = s.job_id AND h.attempt_id = s.attempt_id
-    WHERE s.state = 'processing' AND s.lease_owner = $3 AND s.lease_until > now()
-    ORDER BY s.id
+    WHERE s.job_id = ANY ($1::uuid[])
+      AND CASE s.state WHEN 'processing' THEN s.lease_owner = $3 AND s.lease_until > now() END
+    ORDER BY s.id + 0
     FOR NO KEY UPDATE OF s
 )
 UPDATE submissions AS s
@@ -198,8 +208,9 @@ wanted AS MATERIALIZED (SELECT DISTINCT job_id FROM unnest($1::uuid[]) AS w (job
 free AS MATERIALIZED (
     SELECT s.*
     FROM submissions AS s
-    WHERE s.job_id = ANY ($1::uuid[]) AND (s.state = 'pending' OR (s.state = 'processing' AND s.lease_until <= now()))
-    ORDER BY s.id
+    WHERE s.job_id = ANY ($1::uuid[])
+      AND CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN s.lease_until <= now() END
+    ORDER BY s.id + 0
     FOR NO KEY UPDATE
 ),
 sent AS (

@@ -11,7 +11,8 @@ portions AS MATERIALIZED (
     SELECT t.*
     FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::int[], $6::text[])
         AS t (job_id, attempt_id, first, last, count, tests)
-    JOIN submissions AS s ON s.job_id = t.job_id AND s.attempt_id = t.attempt_id AND s.state = 'processing'
+    JOIN submissions AS s ON s.job_id = t.job_id AND s.attempt_id = t.attempt_id
+    WHERE s.job_id = ANY ($1::uuid[]) AND CASE s.state WHEN 'processing' THEN true END
 ),
 kept AS (
     INSERT INTO live_tests (job_id, attempt_id, first, last, count, tests)
@@ -23,7 +24,8 @@ forgotten AS (
     DELETE FROM live_tests AS l
     WHERE l.job_id = ANY ($8::uuid[]) AND NOT EXISTS (
         SELECT FROM submissions AS s
-        WHERE s.job_id = l.job_id AND s.attempt_id = l.attempt_id AND s.state = 'processing')
+        WHERE s.job_id = ANY ($8::uuid[]) AND s.job_id = l.job_id AND s.attempt_id = l.attempt_id
+          AND CASE s.state WHEN 'processing' THEN true END)
 )
 SELECT pg_notify('deepoj_live', rung.job_id::text)
 FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung

@@ -33,7 +33,8 @@ twin AS (
                AND NOT in_batch AS fresh
     FROM submissions
     WHERE user_id = $2 AND problem_id = $3 AND language = $4 AND code_hash = $6
-      AND deduplicates AND state IN ('pending', 'processing')
+      -- as in idx_submissions_twin (migration 041)
+      AND deduplicates AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
 ),
 decision AS MATERIALIZED (
     SELECT CASE
@@ -68,8 +69,8 @@ taken AS (
     RETURNING *
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, attempts, next_attempt_at)
-    SELECT 'submit', job_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
+    INSERT INTO outbox_events (event_type, job_id, user_id, stream_key, enqueue_ts, priority, payload, attempts, next_attempt_at)
+    SELECT 'submit', job_id, user_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
            submission_priority(taken::submissions),
            $9::jsonb || jsonb_build_object(
                'job_id', job_id, 'time_limit', time_limit, 'memory_limit', memory_limit,
@@ -137,8 +138,8 @@ SELECT count(*) FROM (
 -- contests, and before a batch both, that are not in the stream yet.
 SELECT least($2, CASE WHEN s.in_batch THEN (SELECT count(*) FROM (
                       SELECT FROM submissions AS b
-                      WHERE b.user_id = s.user_id AND b.state IN ('pending', 'processing') AND b.judging = 1 AND b.in_batch
-                        AND b.state = 'pending' AND b.id < s.id
+                      WHERE b.user_id = s.user_id AND CASE b.state WHEN 'pending' THEN true WHEN 'processing' THEN true END
+                        AND b.judging = 1 AND b.in_batch AND b.state = 'pending' AND b.id < s.id
                       LIMIT $2) AS older)
                  ELSE (SELECT count(*) FROM (
                       SELECT FROM submissions AS b
@@ -152,4 +153,4 @@ SELECT least($2, CASE WHEN s.in_batch THEN (SELECT count(*) FROM (
                       SELECT FROM outbox_events AS e
                       WHERE e.status = 'pending' AND e.priority = 0 AND s.in_batch LIMIT $2) AS interactive)) AS before
 FROM submissions AS s
-WHERE s.job_id = $1 AND s.state = 'pending' AND s.judging = 1;
+WHERE s.job_id = $1 AND CASE s.state WHEN 'pending' THEN s.judging = 1 END;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -324,6 +325,59 @@ async def test_a_plan_of_an_empty_table_serves_a_full_one(real: PgLab) -> None:
         assert scans, f"{name}:\n{plan}"
         unbounded = [scan for scan in scans if "Index Cond" not in scan and not any(one in scan for one in PARTIAL)]
         assert unbounded == [], f"{name}:\n{plan}"
+
+
+#: statements about few jobs, by their ids or their user
+OF_FEW_JOBS = (
+    "submit", "submit_lines", "count_before", "claim", "extend", "finalize", "give_back", "hand_over", "tell_live",
+)  # fmt: skip
+#: most rows of submissions that one of them reads
+READ = 20
+BATCH = "00000000-0000-0000-0000-000000000039"
+
+
+async def test_a_plan_made_while_few_jobs_wait_reads_no_more_when_many_wait(real: PgLab) -> None:
+    """Indexes of unfinished jobs look small while few wait. A session that planned then to read all of one, for a job
+    or a user, read all waiting jobs for each claim. The first statement is for the trigger of a contest's events."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    other_id = await new_user(real.store, "bob")
+    await send(real.store, draft(user_id, problem.id))
+    fill(real, "'done', 'Accepted', '{}'::jsonb", "'delivered', now(), '1-1'")
+    real.sql(f"INSERT INTO batches (id, user_id, idempotency_key) VALUES ('{BATCH}', {user_id}, 'k')")
+    calls = {"event": "EXECUTE p_event"}
+    event = (
+        "INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload) "
+        "SELECT 'submit', job_id, 's', 1, 1, '{}' FROM submissions ORDER BY id DESC LIMIT 1"
+    )
+    prepared = [f"PREPARE p_event AS {event}"]
+    for name in OF_FEW_JOBS:
+        types, values = ON_THE_PATH[name]
+        values = values.replace("'k'", "NULL").replace("'\\x00'", "sha256(random()::text::bytea)")
+        if name == "submit_lines":
+            values = values.replace("gen_random_uuid()", f"'{BATCH}'", 1)
+            values = values.replace("'{1}'", "ARRAY[(random() * 1e9)::int]")
+        prepared.append(f"PREPARE p_{name} ({types}) AS {queries()[name].sql}")
+        calls[name] = f"EXECUTE p_{name}({values})"
+
+    async def reads(connection: Any, _again: bool) -> dict[str, int]:
+        found = {}
+        async with connection.transaction():
+            for statement in (*prepared, *calls.values()):
+                await connection.execute(statement)
+            await connection.execute(
+                "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, "
+                f"code_hash, deduplicates, contest_id) SELECT gen_random_uuid(), {problem.id}, {other_id}, 'x', "
+                "'cpp17', 1, 1, sha256(n::text::bytea), true, 1 FROM generate_series(1, 500) AS n"
+            )
+            for name, call in calls.items():
+                counted = "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'submissions'"
+                before = await connection.fetchval(counted)
+                await connection.execute(call)
+                found[name] = await connection.fetchval(counted) - before
+        return found
+
+    found = await real.pg_store._pool.do(reads, repeatable=False)
+    assert {name: count for name, count in found.items() if count > READ} == {}
 
 
 async def test_repair_hashes_the_live_jobs(real: PgLab) -> None:
