@@ -53,6 +53,16 @@ static uint64_t random_wait_us(void) {
     return wait;
 }
 
+/* Returns whether the next sample may wait until the memory limit can be passed. The kernel keeps the peak of one
+ * process. The peak of the sum of several is known from our samples alone, and a compiler's is never shown. At one
+ * sample a millisecond we took a fifth of the CPU time of the smallest compilation. A compiler's processes that start and
+ * end are sampled more often, for a chain of them might hide memory (sampler_memory.c). */
+static bool may_be_lazy(const struct run *run, const struct sample *sample) {
+    if (!run->several)
+        return true;
+    return run->slot->cell.policy == DOJ_POLICY_COMPILE && !sample->changed && run->sampler->doubt == 0;
+}
+
 static uint64_t sample_tree(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     struct doj_result *result = run->result;
@@ -87,11 +97,10 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
         cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
     cpu = run_at_least_counted(run, cpu) + run_heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
-    /* The kernel keeps the peak of one process. The peak of the sum of several is known from our samples alone. */
     wait = SAMPLE_US;
     if (run->loses_children) /* so that a program cannot expect the moment of the sample */
         wait = random_wait_us();
-    else if (!run->several && run->slot->launcher->process_quota)
+    else if (may_be_lazy(run, &sample) && run->slot->launcher->process_quota)
         wait = least(LAZY_SAMPLE_US,
                      less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
     if (wait < SAMPLE_US && !run->loses_children)

@@ -114,6 +114,8 @@ uint64_t sampler_written(struct sampler *sampler) {
 
 void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limit, struct sample *sample) {
     struct pass pass = {.sampler = sampler, .sample = sample};
+    size_t known = sampler->seen_count;
+    size_t listed;
     uint64_t tracked_us;
 
     memset(sample, 0, sizeof *sample);
@@ -127,7 +129,9 @@ void sampler_take(struct sampler *sampler, uint64_t now_us, uint64_t memory_limi
         keep_all_present(sampler); /* an incomplete list does not show which processes are gone */
     sample->memory_bytes = sampler_memory(sampler, memory_limit);
     sampler_recheck_absent(sampler);
+    listed = sampler->seen_count;
     tracked_us = sampler_remove_absent(sampler);
+    sample->changed = listed != known || sampler->seen_count != known || sample->processes != known;
     pass.with_children_us += sampler->reaped_us;
     tracked_us += sampler->gone_cpu_us + sampler->waited_us;
     sample->cpu_us = tracked_us > pass.with_children_us ? tracked_us : pass.with_children_us;

@@ -64,6 +64,7 @@ struct sample {
     uint64_t waited_us;    /* of children that living processes have waited for */
     unsigned processes;
     unsigned tasks; /* threads of all processes */
+    bool changed;   /* the processes are not those of the sample before, or not all were seen */
 };
 
 /* Returns whether process 1 is the only one. */

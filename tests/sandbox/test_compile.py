@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deepoj.words.sandbox import FileIn, FileOut, Policy, RunOutcome, RunSpec, RunVerdict
@@ -82,3 +84,22 @@ async def test_running_is_allowed_less_than_compiling(bench: Bench) -> None:
     """What compilers do to files: a link, here."""
     assert (await bench.run("link_file", "made", "/p/main", policy=Policy.COMPILE)).exit_code == 0
     assert (await bench.run("link_file", "made", "/p/main", policy=Policy.RUN)).exit_code == 1
+
+
+async def slot_waits(bench: Bench, *argv: str) -> int:
+    """Return how often the slot of a compilation waited. It does so once for each sample."""
+    slots = psutil.Process(bench.box.launcher_pid).children()
+    before = {slot.pid: int(slot.num_ctx_switches().voluntary) for slot in slots}
+    # so much that all cores together could not touch it between two samples
+    lim = limits(memory_bytes=(os.cpu_count() or 1) * 256 * MIB)
+    outcome = await bench.box.run(RunSpec(argv=argv, policy=Policy.COMPILE, env=ENV, limits=lim))
+    assert outcome.verdict is RunVerdict.OK
+    return max(int(slot.num_ctx_switches().voluntary) - before[slot.pid] for slot in slots)
+
+
+async def test_several_processes_of_a_compiler_far_below_the_memory_limit_are_sampled_as_rarely_as_one(
+    bench: Bench,
+) -> None:
+    """A sample each millisecond took a fifth of the CPU time of a small compilation."""
+    one = await slot_waits(bench, "/usr/bin/sleep", "2")
+    assert await slot_waits(bench, "/bin/sh", "-c", "sleep 2; :") < 2 * one + 60

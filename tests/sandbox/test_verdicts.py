@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.words.sandbox import RunVerdict
+from deepoj.words.sandbox import Policy, RunVerdict
 from tests.sandbox.bench import MIB, Bench, limits
 from tests.sandbox.lent import LentBox
 
@@ -216,8 +216,9 @@ async def test_an_untouched_reservation_costs_nothing(bench: Bench) -> None:
     assert outcome.verdict is OK
 
 
-async def test_the_memory_of_children_counts_together(bench: Bench) -> None:
-    outcome = await bench.run("touch_children", 20)
+@pytest.mark.parametrize("policy", Policy)
+async def test_the_memory_of_children_counts_together(bench: Bench, policy: Policy) -> None:
+    outcome = await bench.run("touch_children", 20, policy=policy)
 
     assert (outcome.verdict, outcome.rule) == (MLE, "memory")
 
