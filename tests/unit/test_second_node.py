@@ -6,7 +6,8 @@ Over fakes, on a clock that jumps; ``tests/fault/test_second_node_real.py`` has 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -526,6 +527,17 @@ async def test_forgotten_consumers_are_counted(fake: FakeNode) -> None:
 # Deadline of reclaim
 
 
+@pytest.fixture
+def signals_put_back() -> Iterator[None]:
+    """Restore what signals do: the node that began first ends first, so the other puts back the first one's handlers,
+    which would raise RunFinishedError in whichever later test a signal meets."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("signals_put_back")
 @pytest.mark.parametrize("held_s", [1, 10, 20, 30, 50, 70, 79, 81, 100, 140, 155, 200])
 async def test_a_job_is_taken_over_in_time_however_long_it_has_been_in_hand(
     autojump_clock: object, fake: FakeNode, held_s: float
