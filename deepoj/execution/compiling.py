@@ -262,7 +262,8 @@ class Compiler:
             return True
         if not outcome.files_out:
             return False
-        return await trio.to_thread.run_sync(needs_ld, job.spec.files_out[0].path)
+        program = job.spec.files_out[0].path
+        return await do_blocking(needs_ld, program, is_short=program.stat().st_size <= SHORT_BYTES)
 
     def _headers_directory(self, compile_key: _CompileKey | None) -> str | None:
         """Return the directory of headers that the compilation can use precompiled, if it exists."""

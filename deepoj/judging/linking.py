@@ -29,6 +29,8 @@ WARNED = (
     " tmpnam_r"
 )
 _CALLS_WARNED = re.compile(rb"\0(?:__compat_|__)?(?:%s)(?:_chk)?\0" % WARNED.replace(" ", "|").encode())
+#: looked for first: 30 plain searches of a program take a tenth of the time of the pattern, which stops at each zero
+_WARNED_NAMES = tuple(name.encode() for name in WARNED.split())
 _GNU_STACK, _EXECUTABLE = 0x6474E551, 1
 
 
@@ -49,7 +51,8 @@ def needs_ld(program: Path) -> bool:
       OSError: it cannot be read.
     """
     data = program.read_bytes()
-    return _CALLS_WARNED.search(data) is not None or _has_executable_stack(data)
+    may_call = any(name in data for name in _WARNED_NAMES)
+    return (may_call and _CALLS_WARNED.search(data) is not None) or _has_executable_stack(data)
 
 
 def _has_executable_stack(program: bytes) -> bool:
