@@ -4,6 +4,7 @@ beside the compiler."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 import trio.testing
 
 from deepoj.execution.compiling import Compiler
-from deepoj.execution.deferred import StartTask
+from deepoj.execution.deferred import AFTER_S, DeferredWork, StartTask
 from deepoj.judging.languages import Toolchain
 from deepoj.observe import Metrics
 from deepoj.pipeline.judge import judge
@@ -90,6 +91,25 @@ async def test_program_is_kept_after_the_verdict_and_then_its_directory_is_remov
         attempted.cache.gate.set()
     assert [list(files) for files in attempted.cache.kept] == [["main"]]
     attempted.assert_nothing_left()
+
+
+async def test_deferred_work_begins_after_a_pause_in_the_order_of_adding(autojump_clock: object) -> None:
+    """By then a short program has its verdict."""
+    done: list[tuple[str, float]] = []
+    added_at = trio.current_time()
+
+    async def do(name: str) -> None:
+        await trio.lowlevel.checkpoint()
+        done.append((name, trio.current_time() - added_at))
+
+    async with trio.open_nursery() as tasks:
+        deferred = DeferredWork(tasks.start_soon)
+        for name in ("keep", "remove"):
+            await deferred.add(partial(do, name))
+        await trio.testing.wait_all_tasks_blocked()
+        assert done == []
+    assert [name for name, _ in done] == ["keep", "remove"]
+    assert [after_s for _, after_s in done] == pytest.approx([AFTER_S, AFTER_S])
 
 
 async def test_attempt_cancelled_in_the_compiler_leaves_nothing(attempted: Attempted) -> None:
