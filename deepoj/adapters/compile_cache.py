@@ -89,7 +89,7 @@ class DiskCompileCache:
             self._slot = None
 
     async def take(self, key: str, into: Path) -> CompileResult | None:
-        slot = await self.start()
+        slot = self._slot or await self.start()  # a lock would let all other tasks run first
         if key not in self._entries:
             return None
         if self._entries[key] <= _SHORT_BYTES:

@@ -117,7 +117,7 @@ class TestDataCache:
         """
         if not re.fullmatch(r"[0-9a-f]{64}", problem.data_hash):
             raise TestDataBroken(f"problem {problem.id} has no usable hash of its test data: '{problem.data_hash}'")
-        slot = await self.start()
+        slot = self._slot or await self.start()  # a lock would let all other tasks run first
         waited = False
         while True:
             entry = self._entry(problem)

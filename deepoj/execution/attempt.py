@@ -204,7 +204,7 @@ class Attempt:
         began = trio.current_time()
         self._deciders = await on_sources(self._sources, self._all_deciders, prepared, limits)
         slots = self._context.idle_slots
-        if slots is None or runs.one_at_a_time:
+        if slots is None or runs.one_at_a_time or len(plan.cases) == 1:  # nothing to run beside it
             outcome = await self._judge_tests(plan, scoring, runs, runs.first)
         else:
             outcome = await self._judge_beside(plan, scoring, runs, slots)

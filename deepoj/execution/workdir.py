@@ -41,10 +41,13 @@ class AttemptDir:
         """Make it, with the sources in a subdirectory of their own, because the contestant chooses their names."""
         plain = "".join(char if char.isascii() and (char.isalnum() or char == "-") else "_" for char in claim.job_id)
         path = workdir / f"{plain}-{claim.attempt_id}"
-        workdir.mkdir(parents=True, exist_ok=True)
-        if path.exists():  # attempt numbers are never reused: the node that left this is dead
+        try:
+            path.mkdir(mode=0o700)
+        except FileNotFoundError:
+            path.mkdir(mode=0o700, parents=True)
+        except FileExistsError:  # attempt numbers are never reused: the node that left this is dead
             shutil.rmtree(path)
-        path.mkdir(mode=0o700)
+            path.mkdir(mode=0o700)
         made = cls(path, cls._lock(path))
         try:
             (path / SOURCES).mkdir(mode=0o700)

@@ -13,6 +13,7 @@ import trio.testing
 
 from deepoj.execution import runs_ahead
 from deepoj.execution.case_runs import CaseRun, CaseRuns, Execution
+from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.judging.problem import Aggregate, Case, Checker, Group, Plan, Program, Protocol
 from deepoj.judging.reuse import Former
 from deepoj.nursery.idle_slots import HelperSlots
@@ -126,6 +127,18 @@ async def test_tests_run_beside_each_other_and_are_reported_in_order(tmp_path: P
     assert report.status is Verdict.ACCEPTED
     assert [test.name for test in report.tests] == attempted.seen == ["1", "2", "3", "4", "5", "6"]
     assert report.run_wall_ms == sum(range(1, 7))
+    attempted.assert_nothing_left()
+
+
+async def test_a_single_test_runs_in_the_attempts_own_slot_without_a_helper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempted = Attempted(tmp_path, tests=1)
+    monkeypatch.setattr(RunsAhead, "first", None)
+    attempted.box.on(Policy.RUN, b"main", ended(0))
+    report = await attempted.judge()
+    assert isinstance(report, Report), report
+    assert [test.status for test in report.tests] == [Verdict.ACCEPTED]
     attempted.assert_nothing_left()
 
 
