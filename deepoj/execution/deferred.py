@@ -1,4 +1,5 @@
-"""Work of an attempt that its verdict does not wait for: it keeps the compiled program, and removes the directory."""
+"""Work of an attempt that its verdict does not wait for: it keeps the compiled program, removes the directory, and acks
+the stream's entry."""
 
 from __future__ import annotations
 
@@ -23,8 +24,9 @@ class DeferredWork:
     The order matters: a program is kept before the directory that holds it is removed. The queue needs no bound: an
     attempt adds two works at most. They share the threads of all disk work, so attempts on a slow disk slow down, too.
 
-    What if we die before the work is done? The program is compiled again, and the next start removes the directory
-    (``workdir.sweep``). A stop does not cut the work: none of it takes long.
+    What if we die before the work is done? The program is compiled again, the next start removes the directory
+    (``workdir.sweep``), and reclaim acks the entry (``nursery.work``). A stop does not cut the work: none of it takes
+    long.
     """
 
     def __init__(self, start: StartTask | None = None) -> None:

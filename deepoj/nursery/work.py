@@ -8,7 +8,7 @@ Both stores meet here. What if we die between them (``tests/fault/test_deaths.py
 * read or reclaimed, not claimed: the entry is pending, the row unchanged. Reclaim brings the entry to the claim.
 * claimed, not finalized: the lease runs out. Reclaim brings attempt+1, and every statement of the old one is refused.
 * finalized, not acked: the row is done, the entry pending. Reclaim brings it to the claim, which answers
-  ``already_done``, and it is acked.
+  ``already_done``, and it is acked. So the ack need not delay anything: a task of the node makes it a moment later.
 * given back, not acked: the outbox brings a new entry. The claim accepts one of the two; the other is acked when the
   row is done.
 * the entry is lost as well (trimmed, Redis wiped): repair writes a new outbox event for the row, once.
@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import trio
 
 from deepoj import observe
+from deepoj.execution.deferred import DeferredWork, StartTask
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.intake import DRAINED, Intake, names
 from deepoj.nursery.leases import Lease, Leases
@@ -45,6 +47,8 @@ GIVE_BACK_MAX_S = 30.0
 #: A node that failed leaves the job to other nodes for this long, if there are any, so that a broken node does not use
 #: up the attempts. After that it takes the job itself, so a job never waits for a node that does not come.
 AVOID_S = 30.0
+#: how long an ack may take, also while the node stops: as long as the stream waits for an answer
+ACK_S = 3.0
 
 Judge = Callable[[Claim], Awaitable[Report | Infra]]
 
@@ -59,6 +63,8 @@ class Work:
     metrics: observe.Metrics
     #: notified when a job has ended here; None: progress is not published
     progress: Progress | None = None
+    #: starts a task of the node, for the ack; None: the job waits for the ack
+    start_task: StartTask | None = None
 
     async def judge(self, claim: Claim) -> Report | Infra:
         """Judge it. A declared breakage becomes an ``Infra``: a reason to try again."""
@@ -77,6 +83,8 @@ class Work:
         """Write the verdict (or give the job back), then ack. If the stream is away only the ack is missing: reclaim
         finds the row done and acks then.
 
+        The slot is free before the ack, which would share the interpreter with the reads of those who watch the job.
+
         Raises:
           StoreUnavailable: the verdict may or may not be written; repeating is safe.
         """
@@ -88,7 +96,7 @@ class Work:
         if ending is ack_step.Settled.FINALIZED:
             waited_s = lease.claim.waited_ms / 1000
             self.metrics.end_to_end_seconds.observe(waited_s + trio.current_time() - lease.granted_at)
-        await _ack(self.stream, lease.claim, ending)
+        await DeferredWork(self.start_task).add(partial(_ack, self.stream, lease.claim, ending))
 
     def _measured(self, lease: Lease, report: Report) -> Report:
         """Return the report with the times of all stages up to now, and count them."""
@@ -305,7 +313,11 @@ class JobIntake(Intake[Claim]):
 
 
 async def _ack(stream: JobStream, claim: Claim, ending: ack_step.Settled | FinalizeRefusal) -> None:
+    reason = f"no answer within {ACK_S:g} s"
     try:
-        await ack_step.ack(stream, claim.entry_id, ending, **names(claim))
+        with trio.move_on_after(ACK_S):
+            await ack_step.ack(stream, claim.entry_id, ending, **names(claim))
+            return
     except StreamUnavailable as error:
-        observe.log("xack_failed", level="warning", **names(claim), stream_entry_id=claim.entry_id, reason=str(error))
+        reason = str(error)
+    observe.log("xack_failed", level="warning", **names(claim), stream_entry_id=claim.entry_id, reason=reason)

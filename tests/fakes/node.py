@@ -20,7 +20,7 @@ from deepoj.nursery.gate import Gate
 from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.playground import RunIntake, RunWork, TakeRuns
-from deepoj.nursery.scopes import StopDeadline
+from deepoj.nursery.scopes import NodeTasks, StopDeadline
 from deepoj.nursery.supervise import Child, ChildStatus
 from deepoj.nursery.tree import LeasedWork, Node, run
 from deepoj.nursery.work import JobIntake, Work
@@ -102,7 +102,7 @@ class FakeNode:
         return self.database or self.store.ports
 
     def node(self) -> Node:
-        ports = self._ports
+        ports, tasks = self._ports, NodeTasks()
         leases = Leases(self.lease_s, self.slots)
         gate = Gate(is_open=self.judge_round is None)
         leasing = LeaseSettings(self.owner, self.lease_s, 5, self.languages)
@@ -123,6 +123,7 @@ class FakeNode:
             judge_claim=self._judge,
             metrics=self.metrics,
             progress=self.progress,
+            start_task=tasks.start,
         )
         beat = loops.Heartbeat(
             leases=leases,
@@ -180,6 +181,7 @@ class FakeNode:
             child_status=self.child_status,
             metrics=self.metrics,
             drain_s=self.drain_s,
+            tasks=tasks,
         )
 
     def _run_intake(self, leases: Leases, gate: Gate) -> RunIntake | None:

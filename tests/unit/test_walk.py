@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 import trio
 
+from deepoj.nursery.work import ACK_S
 from deepoj.observe import Metrics
 from deepoj.pipeline.submit import submit
 from deepoj.words.errors import BlobsUnavailable, BoxAway, Breakage
@@ -49,6 +53,64 @@ async def test_a_submission_gets_its_verdict_without_waiting_for_a_poll(autojump
         await settled(fake)
     assert fake.judged == [(job_id, 1)]
     assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+class SlowAcks(MemoryStream):
+    """A stream that acks nothing for a minute, or until ``gate`` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = trio.Event()
+
+    async def ack(self, entry_ids: Sequence[str]) -> int:
+        with trio.move_on_after(60):
+            await self.gate.wait()
+        return await super().ack(entry_ids)
+
+
+async def test_ack_does_not_hold_the_slot(autojump_clock: object, fake: FakeNode) -> None:
+    fake.stream = acks = SlowAcks()
+    fake.slots, fake.judge_s = 1, 0.0
+    async with running(fake):
+        jobs = [await submitted(fake.store, fake.metrics, f"code {n}") for n in range(3)]
+        assert await until_done(fake.store, *jobs) < ACK_S
+        assert not nothing_pending(fake)
+        acks.gate.set()
+        await trio.sleep(1)
+        assert nothing_pending(fake)
+
+
+async def test_stop_waits_for_an_ack_and_not_for_long(autojump_clock: object, fake: FakeNode) -> None:
+    fake.stream = acks = SlowAcks()
+    fake.judge_s = 0.0
+    async with running(fake):
+        job_id = await submitted(fake.store, fake.metrics)
+        stopped_at = await until_done(fake.store, job_id)
+    assert trio.current_time() - stopped_at < ACK_S + 1
+    assert not nothing_pending(fake)
+    acks.gate.set()
+    async with running(fake):
+        await settled(fake)
+    assert verdicts(fake.store, job_id) == ["finalized"]
+
+
+async def test_stop_right_after_the_verdict_leaves_no_entry(
+    autojump_clock: object, fake: FakeNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop = trio.Event()
+    finalize = fake.store.finalize
+
+    async def finalize_and_stop(*args: Any) -> Any:
+        stop.set()
+        await trio.sleep(1)  # the consumer hands over what no job of this node has, and ends
+        return await finalize(*args)
+
+    monkeypatch.setattr(fake.store, "finalize", finalize_and_stop)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(fake.run, stop)
+        await submitted(fake.store, fake.metrics)
+    assert fake.judged
+    assert nothing_pending(fake)
 
 
 async def test_no_more_jobs_than_slots_are_in_hand(autojump_clock: object, fake: FakeNode) -> None:

@@ -212,7 +212,12 @@ def job_parts(
         on_run=_ignore_run if run_intake is None else run_intake.due.set,
     )
     judging = Work(
-        jobs=store.leases, stream=stream, judge_claim=judge_of.judge_claim, metrics=metrics, progress=progress
+        jobs=store.leases,
+        stream=stream,
+        judge_claim=judge_of.judge_claim,
+        metrics=metrics,
+        progress=progress,
+        start_task=tasks.start,
     )
     work: list[LeasedWork[Any, Any]] = [LeasedWork(kind="job", intake=job_intake, handler=judging)]
     if run_intake is not None:
