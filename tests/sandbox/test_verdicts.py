@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -275,6 +276,20 @@ async def test_stderr_is_counted_and_kept(bench: Bench) -> None:
     assert outcome.verdict is OK
     assert (outcome.stderr_len, outcome.truncated_stderr, len(outcome.stderr)) == (5000, True, 4096)
     assert (outcome.stdout_len, outcome.truncated_stdout) == (0, False)
+
+
+async def test_output_of_which_nothing_is_kept_is_counted_and_limited(bench: Bench, tmp_path: Path) -> None:
+    """The input's descriptor stands in for what is kept: nothing may be written to it."""
+    whole, stdin = tmp_path / "whole", tmp_path / "stdin"
+    stdin.write_bytes(b"1 2\n")
+    some: dict[str, Any] = {"stdin": stdin, "stdout_to": whole, "keep_stdout_bytes": 0, "keep_stderr_bytes": 0}
+    out, err = await bench.run("out", 5000, **some), await bench.run("err", 5000, **some)
+    flood = await bench.run("both", lim=limits(output_bytes=300_000), **some)
+
+    assert (out.verdict, out.stdout_len, out.truncated_stdout, out.stdout) == (OK, 5000, True, b"")
+    assert (err.verdict, err.stderr_len, err.truncated_stderr, err.stderr) == (OK, 5000, True, b"")
+    assert (flood.verdict, flood.rule, flood.stdout, flood.stderr) == (OLE, "output", b"", b"")
+    assert stdin.read_bytes() == b"1 2\n"
 
 
 @pytest.mark.parametrize("mode", [("out", 1 << 40), ("err", 1 << 40), ("both",)], ids=lambda mode: str(mode[0]))

@@ -48,8 +48,8 @@ class RunFiles:
             self._take(os.open(spec.stdin or "/dev/null", os.O_RDONLY | os.O_CLOEXEC))
         else:
             self.fds.append(self.ends[0])
-        self.keep_stdout = self._take(os.memfd_create("stdout", os.MFD_CLOEXEC))
-        self.keep_stderr = self._take(os.memfd_create("stderr", os.MFD_CLOEXEC))
+        self.keep_stdout = self._take_memory("stdout", spec.keep_stdout_bytes)
+        self.keep_stderr = self._take_memory("stderr", spec.keep_stderr_bytes)
         writing = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         if self.ends is not None:
             self.fds.append(self.ends[1])
@@ -67,6 +67,14 @@ class RunFiles:
         self.fds.append(fd)
         self.own.append(fd)
         return fd
+
+    def _take_memory(self, name: str, keep_bytes: int) -> int:
+        """Return a file in memory; -1 if nothing is kept. Then the run's stdin is sent once more in its place, to which
+        the launcher writes nothing (``pass_on`` in ``sandbox_ext/stream.c``)."""
+        if keep_bytes > 0:
+            return self._take(os.memfd_create(name, os.MFD_CLOEXEC))
+        self.fds.append(self.fds[0])
+        return -1
 
     def _close(self) -> None:
         for fd in self.own:
@@ -100,6 +108,8 @@ def _partial(file_out: FileOut) -> Path:
 
 
 def _whole(fd: int) -> bytes:
+    if fd < 0:
+        return b""
     size = os.fstat(fd).st_size
     data = os.pread(fd, size, 0)
     if len(data) != size:
