@@ -82,6 +82,11 @@ def test_everything_that_decides_a_test_makes_another_fingerprint() -> None:
     assert all(len(mark) == 22 for mark in marks.values())
 
 
+def test_fingerprint_is_that_of_stored_results() -> None:
+    """If it has to become another one, raise ``reuse._FORM``."""
+    assert deciders().fingerprint(CASE) == "rfA1YNwPCQqH63cTkHzJLg"
+
+
 def test_fingerprint_ignores_names_groups_and_titles() -> None:
     mark = deciders().fingerprint(CASE)
     for case in (
