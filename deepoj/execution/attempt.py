@@ -236,8 +236,7 @@ class Attempt:
                     case_run = self._with_allowed_points(scoring, number, plan.cases[number], case_run)
                 if isinstance(case_run, Infra):
                     return case_run
-                test = self._record(scoring, number, plan.cases[number], case_run)
-            test = replace(test, fingerprint=self._fingerprint(plan, number))
+                test = self._record(plan, scoring, number, case_run)
             self._failed = self._failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
@@ -330,7 +329,13 @@ class Attempt:
         if match.reason:
             self._reasons.append({**match.reason, "test": case.name})
         return replace(
-            match.test, name=case.name, group=case.group, sample=case.sample, status=graded.status, score=graded.score
+            match.test,
+            name=case.name,
+            group=case.group,
+            sample=case.sample,
+            status=graded.status,
+            score=graded.score,
+            fingerprint=self._fingerprint(plan, number),
         )
 
     def _with_allowed_points(self, scoring: Scoring, number: int, case: Case, case_run: CaseRun) -> CaseRun | Infra:
@@ -341,17 +346,18 @@ class Attempt:
         fault = scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
         return case_run if fault is None else broken(f"test {case.name}", fault, ruling.message)
 
-    def _record(self, scoring: Scoring, number: int, case: Case, case_run: CaseRun) -> TestResult:
+    def _record(self, plan: Plan, scoring: Scoring, number: int, case_run: CaseRun) -> TestResult:
         finding = case_run.finding
         points = None if finding.ruling is None else finding.ruling.points_of(scoring.worth(number))
         graded = scoring.record(number, finding.status, points)
         test = exec_rules.test_result(
-            case,
+            plan.cases[number],
             graded,
             finding.rule,
             case_run.outcome,
             message=finding.message,
             borderline=case_run.borderline,
+            fingerprint=self._fingerprint(plan, number),
             settings=self._settings,
         )
         for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):

@@ -56,6 +56,7 @@ class Execution:
     case: Case
     #: the test's, without the margin that the run had
     limits: RunLimits
+    answer_bytes: int
     stdout: Path
     #: with the margin
     measured: RunOutcome
@@ -108,6 +109,9 @@ class CaseRuns:
     ) -> None:
         self._context, self._program, self._prepared, self._limits = context, program, prepared, limits
         self._settings, self._problem = context.settings, program.claim.problem
+        self._widened = borderline.widened(limits, self._settings.borderline_percent)
+        #: how outputs are compared; None: see ``way_of``
+        self._way = way_of(prepared.plan, self._problem.compare)
         self._keep_error_bytes = keep_error_bytes
         #: verdicts of tests whose output stays in the directory
         self._kept: frozenset[Verdict] = frozenset()
@@ -153,16 +157,19 @@ class CaseRuns:
     ) -> Execution:
         """Run the program once on a test. Other tests may run at the same time. Not where ``one_at_a_time``."""
         case, stdout = self._prepared.plan.cases[number], self._stdout(number)
-        limits, margin = self._limits_of(case), self._settings.borderline_percent
-        spec = self._spec(case, borderline.widened(limits, margin), stdout, alone_within_s=alone_within_s)
-        spec = spec if gate is None else replace(spec, gate=gate)
+        answer_bytes, margin = self._answer_bytes(case), self._settings.borderline_percent
+        limits = exec_rules.for_answer(self._limits, answer_bytes)
+        widened = self._widened if limits is self._limits else borderline.widened(limits, margin)
+        spec = self._spec(case, widened, stdout, alone_within_s=alone_within_s, gate=gate)
         output_only = self._prepared.plan.output_only
         with self._timed():
             outcome = await (self._take_output(case, stdout) if output_only else self._context.run(spec, "run"))
         self.isolation = min(self.isolation, outcome.isolation)
         measured = exec_rules.at_heap_limit(outcome, self._program.language, self._limits)
         near = borderline.is_near(measured, self._limits, margin)
-        return Execution(case=case, limits=limits, stdout=stdout, measured=measured, near=near)
+        return Execution(
+            case=case, limits=limits, answer_bytes=answer_bytes, stdout=stdout, measured=measured, near=near
+        )
 
     async def decide(self, number: int, first: CaseRun) -> CaseRun | Infra:
         """Run a test again if its first run was close to the limit.
@@ -195,15 +202,22 @@ class CaseRuns:
         checker = self._prepared.plan.checker
         if checker is not None and (checker.interactive or checker.multipass):
             case = self._prepared.plan.cases[number]
-            return await self._interact(case, self._spec(case, self._limits_of(case), self._stdout(number)), checker)
+            limits = exec_rules.for_answer(self._limits, self._answer_bytes(case))
+            return await self._interact(case, self._spec(case, limits, self._stdout(number)), checker)
         return await self.conclude(await self.execute(number, alone_within_s=alone_within_s))
 
-    def _limits_of(self, case: Case) -> RunLimits:
-        if case.answer is None:
-            return self._limits
-        return exec_rules.for_answer(self._limits, self._prepared.path(case.answer).stat().st_size)
+    def _answer_bytes(self, case: Case) -> int:
+        return 0 if case.answer is None else self._prepared.path(case.answer).stat().st_size
 
-    def _spec(self, case: Case, limits: RunLimits, stdout: Path, *, alone_within_s: float | None = None) -> RunSpec:
+    def _spec(
+        self,
+        case: Case,
+        limits: RunLimits,
+        stdout: Path,
+        *,
+        alone_within_s: float | None = None,
+        gate: AbstractAsyncContextManager[object] | None = None,
+    ) -> RunSpec:
         """Return the run of a test. All but the test's own is composed once."""
         prepared, program = self._prepared, self._program
         if self._common_spec is None:
@@ -235,6 +249,7 @@ class CaseRuns:
             stdout_to=stdout,
             files_in=files,
             alone_within_s=alone_within_s,
+            gate=gate,
         )
 
     @contextmanager
@@ -274,7 +289,7 @@ class CaseRuns:
         if status is Verdict.SYSTEM_ERROR:
             return Infra("sandbox", f"test {case.name}: {outcome.verdict} by rule '{outcome.rule}'")
         if status is verdicts.COMPARE:
-            finding = await self._check_output(case, stdout, outcome.stdout_len)
+            finding = await self._check_output(execution, outcome.stdout_len)
         else:
             finding = CaseFinding(status, outcome.rule)
             await do_blocking(_tidy, stdout, status, self._kept, is_short=outcome.stdout_len <= _SHORT_BYTES)
@@ -289,20 +304,19 @@ class CaseRuns:
         output_bytes = await trio.to_thread.run_sync(_copy, sent, stdout)
         return outputs.taken_for_run(output_bytes, self._context.box.isolation)
 
-    async def _check_output(self, case: Case, stdout: Path, output_bytes: int) -> CaseFinding | Infra:
+    async def _check_output(self, execution: Execution, output_bytes: int) -> CaseFinding | Infra:
         """Decide whether the output of a program that ended well is right, by the problem's checker or by comparing."""
-        plan, kept = self._prepared.plan, self._kept
+        plan, kept, case, stdout = self._prepared.plan, self._kept, execution.case, execution.stdout
         if plan.checker is not None:
             finding = await self._check(plan.checker, case, stdout)
             if not isinstance(finding, Infra):
                 await do_blocking(_tidy, stdout, finding.status, kept, is_short=output_bytes <= _SHORT_BYTES)
             return finding
-        way = way_of(plan, self._problem.compare)
         _, answer = self._files_of(case)
-        if way is None or answer is None:
+        if self._way is None or answer is None:
             return Infra("unsupported_plan", f"test {case.name}: there is nothing to compare by")
-        compare = functools.partial(_compare, way, answer, stdout, kept=kept, scored=plan.scored)
-        return await do_blocking(compare, is_short=output_bytes + answer.stat().st_size <= _SHORT_BYTES)
+        compare = functools.partial(_compare, self._way, answer, stdout, kept=kept, scored=plan.scored)
+        return await do_blocking(compare, is_short=output_bytes + execution.answer_bytes <= _SHORT_BYTES)
 
     # -- with an interactor or a multipass validator
 

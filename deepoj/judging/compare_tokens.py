@@ -140,6 +140,6 @@ def _skip_equal(expected: BinaryIO, got: BinaryIO, table: bytes | None = None) -
                 left, right = left.translate(table), right.translate(table)
             if left != right:
                 return offset, left, right
-        if not left:
+        if len(left) < blocks.CHUNK_BYTES:  # the end of both: no read to learn that
             return None
         offset += len(left)

@@ -317,6 +317,7 @@ def test_result(
     *,
     message: str,
     borderline: Borderline | None,
+    fingerprint: str,
     settings: JudgeSettings,
 ) -> TestResult:
     """Return one test in the contract's form. ``reason`` is the rule that decided, empty for an accepted test.
@@ -339,6 +340,7 @@ def test_result(
         truncated_stderr=outcome.stderr_len > settings.stderr_limit_bytes,
         sample=case.sample,
         borderline=borderline,
+        fingerprint=fingerprint,
     )
 
 
