@@ -136,6 +136,7 @@ class PgSubmissions:
         # until an answer says otherwise: if the client left or the answer was lost, the submission may exist
         taken = True
         try:
+            digest = draft.digest()
             asked = _Asked(
                 parameters=(
                     new_job_id(),
@@ -143,7 +144,7 @@ class PgSubmissions:
                     draft.problem_id,
                     draft.language,
                     clean_text(draft.code),
-                    draft.digest(),
+                    digest,
                     clean_text(draft.trace_id),
                     None if draft.idempotency_key is None else clean_text(draft.idempotency_key),
                     clean_json(payload),
@@ -159,7 +160,7 @@ class PgSubmissions:
                 ),
                 user_id=draft.user_id,
                 has_key=draft.idempotency_key is not None,
-                place=(draft.user_id, draft.problem_id, draft.language, draft.digest()),
+                place=(draft.user_id, draft.problem_id, draft.language, digest),
             )
             if direct:
                 row, event = await self._take_direct(asked, draft)
