@@ -584,6 +584,12 @@ MUTANTS = (
         "tests/api/test_http_refused.py::test_forbidden_head_is_refused_and_connection_closed",
     ),
     Mutant(
+        "deepoj/adapters/batcher.py",
+        "if is_next and (is_idle or not self._had_company):",
+        "if is_next:",
+        "tests/unit/test_batcher.py::test_calls_under_load_wait_for_the_batch_in_progress_and_not_for_one_that_hangs",
+    ),
+    Mutant(
         "deepoj/api/http/body.py",
         "431 if self._spare_bytes < 0 or end < 2 else",
         "431 if end < 2 else",
