@@ -37,6 +37,8 @@ class Lease[C: (Claim, CustomClaim) = Claim]:
         self.reclaimed = reclaimed
         #: on trio's clock; every heartbeat moves it
         self.deadline = deadline
+        #: nothing of it runs any more; its outcome is being written
+        self.is_judged = False
         self._lost = trio.Event()
 
     @property
@@ -96,6 +98,15 @@ class Leases:
         self._held.pop(lease.held, None)
         self._notify()
 
+    def judged(self, lease: Lease[Any]) -> None:
+        """Free the slot of a job of which nothing runs any more. Its lease stays until its outcome is written.
+
+        So the next job is claimed beside the write. Without that, the cores of a node that drained a queue idled for 7
+        to 10 % of the time (two slots, ten small tests each).
+        """
+        lease.is_judged = True
+        self._notify()
+
     def held(self, kind: type[Claim | CustomClaim] = Claim) -> list[Held]:
         """The leases of submissions, or of custom runs."""
         return [held for held, lease in self._held.items() if isinstance(lease.claim, kind)]
@@ -125,12 +136,14 @@ class Leases:
     @property
     def free(self) -> int:
         """How many slots any work may take."""
-        others = self._lent + sum(not lease.of_contest for lease in self._held.values())
+        others = self._lent + sum(not (lease.of_contest or lease.is_judged) for lease in self._held.values())
         return max(0, min(self.free_for_contests, self.slots - self._kept - others))
 
     @property
     def free_for_contests(self) -> int:
-        return max(0, self.slots - self._lent - len(self._held))
+        running = sum(not lease.is_judged for lease in self._held.values())
+        # outcomes that wait for the database hold up new jobs, once there are as many as slots
+        return max(0, min(self.slots - self._lent - running, 2 * self.slots - len(self._held)))
 
     def read_began(self) -> None:
         """Note that the consumer reads the stream."""

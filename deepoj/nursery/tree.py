@@ -169,6 +169,7 @@ async def one_job[C: (Claim, CustomClaim), O](
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + node.give_back_s):
                         await work.intake.give_back(lease.claim)
                 raise
+            work.intake.leases.judged(lease)
             with trio.CancelScope(shield=True, deadline=lease.deadline) as writing:
                 job.start_soon(_hurry, writing, node.give_back_s, name="hurry")
                 await _conclude(work.handler, lease, outcome)

@@ -813,9 +813,15 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/nursery/leases.py",
-        "others = self._lent + sum(not lease.of_contest for lease in self._held.values())",
-        "others = self._lent + len(self._held)",
+        "sum(not (lease.of_contest or lease.is_judged) for lease in self._held.values())",
+        "sum(not lease.is_judged for lease in self._held.values())",
         "tests/unit/test_contest_slots.py::test_jobs_of_contests_use_kept_slots_first",
+    ),
+    Mutant(
+        "deepoj/nursery/leases.py",
+        "2 * self.slots - len(self._held)",
+        "9 * self.slots - len(self._held)",
+        "tests/unit/test_tree.py::test_no_more_jobs_are_claimed_than_two_for_a_slot_where_no_verdict_can_be_written",
     ),
     Mutant(
         "deepoj/nursery/work.py",

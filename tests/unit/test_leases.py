@@ -106,6 +106,39 @@ async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
     assert leases.held() == [Held("b", 1)]
 
 
+async def test_judged_jobs_leave_their_slots_until_as_many_outcomes_are_unwritten(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    jobs = [leases.add(a_claim("a"), 0), leases.add(a_claim("b"), 0)]
+    assert leases.free == 0
+    seen: list[int] = []
+
+    async def waiter() -> None:
+        seen.append(await leases.wait_free())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(waiter)
+        await trio.testing.wait_all_tasks_blocked()
+        leases.judged(jobs[0])
+    assert seen == [1]
+    leases.judged(jobs[1])
+    assert (leases.free, len(leases.held())) == (2, 2), "their leases stay"
+    leases.judged(leases.add(a_claim("e"), 0))
+    assert leases.free == 1, "three of four"
+    leases.add(a_claim("f"), 0)
+    assert (leases.free, leases.free_for_contests) == (0, 0), "one runs, but three outcomes wait"
+    leases.drop(jobs[0])
+    assert leases.free == 1
+
+
+async def test_a_judged_practice_job_leaves_its_slot_to_practice_where_slots_are_kept(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    leases.keep(1)
+    practice = leases.add(a_claim("practice"), 0)
+    assert (leases.free, leases.free_for_contests) == (0, 1)
+    leases.judged(practice)
+    assert (leases.free, leases.free_for_contests) == (1, 2)
+
+
 async def test_kept_slots_are_for_contests_alone(autojump_clock: object) -> None:
     leases = Leases(lease_s=10, slots=3)
     leases.keep(2)

@@ -255,6 +255,45 @@ async def test_a_stop_does_not_wait_a_lease_for_a_database_that_is_away(autojump
     assert fake.store.rows[job_id].state is State.PROCESSING
 
 
+async def test_the_next_job_begins_while_a_verdict_is_being_written(autojump_clock: object, fake: FakeNode) -> None:
+    fake.slots = 1
+    write = fake.store.finalize
+
+    async def slow_finalize(claim: Claim, report: Report, result: dict[str, object]) -> object:
+        await trio.sleep(fake.judge_s / 2)
+        return await write(claim, report, result)
+
+    fake.store.finalize = slow_finalize  # type: ignore[method-assign, assignment]
+    async with running(fake):
+        began = trio.current_time()
+        jobs = [await submitted(fake.store, fake.metrics, name) for name in ("one", "two", "three")]
+        while any(fake.store.rows[job].state is not State.DONE for job in jobs):
+            await trio.sleep(0.1)
+        assert trio.current_time() - began == pytest.approx(3.5 * fake.judge_s, abs=0.5)
+    assert fake.judged == [(job, 1) for job in jobs]
+
+
+async def test_no_more_jobs_are_claimed_than_two_for_a_slot_where_no_verdict_can_be_written(
+    autojump_clock: object, fake: FakeNode
+) -> None:
+    fake.slots = 1
+    written = trio.Event()
+    write = fake.store.finalize
+
+    async def hung_finalize(claim: Claim, report: Report, result: dict[str, object]) -> object:
+        await written.wait()
+        return await write(claim, report, result)
+
+    fake.store.finalize = hung_finalize  # type: ignore[method-assign, assignment]
+    async with running(fake):
+        jobs = [await submitted(fake.store, fake.metrics, name) for name in ("one", "two", "three")]
+        await trio.sleep(10 * fake.judge_s)
+        assert fake.judged == [(job, 1) for job in jobs[:2]]
+        written.set()
+        await trio.sleep(2 * fake.judge_s)
+    assert fake.judged == [(job, 1) for job in jobs]
+
+
 async def test_a_lost_lease_stops_its_judge_and_only_that(autojump_clock: object, fake: FakeNode) -> None:
     fake.judge_s = 40.0
     async with running(fake):
