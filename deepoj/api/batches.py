@@ -1,6 +1,7 @@
 """Taking in a batch line by line, and reading its results.
 
-The body is read as a stream. A chunk of lines is one transaction; only the chunk and the result lines are in memory.
+The body is read as a stream. A chunk of lines is one transaction, and the next chunk is read meanwhile; only the two
+chunks and the result lines are in memory.
 What if we die between two chunks? The client gets no answer, or a broken one, and sends the batch again under its key:
 lines that were stored answer with their submissions, so nothing is made twice.
 """
@@ -12,6 +13,7 @@ import binascii
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import trio
@@ -26,8 +28,10 @@ from deepoj.api.submitting import refusal_of, status_word
 from deepoj.observe import log
 from deepoj.pipeline.submit import submit_lines
 from deepoj.ports.batches import Batches
+from deepoj.ports.tasks import Start
 from deepoj.words.accounts import User
 from deepoj.words.batches import MAX_LINES, BatchLine, SubmissionBatch
+from deepoj.words.errors import StoreUnavailable
 from deepoj.words.submissions import Draft, Receipt, SubmissionItem, SubmitRefusal
 
 #: a chunk ends at so many lines or bytes
@@ -74,6 +78,16 @@ class LineSplitter:
 
 
 @dataclass(slots=True)
+class _Storing:
+    """A chunk that is being stored. ``early``: results of its lines that were refused before."""
+
+    chunk: Sequence[BatchLine]
+    early: dict[int, Receipt | Refused]
+    ended: trio.Event = field(default_factory=trio.Event)
+    failed: Refused | StoreUnavailable | None = None
+
+
+@dataclass(slots=True)
 class BatchIntake:
     """One request that sends lines of a batch. ``draft_of``: makes a line's draft, or raises Refused."""
 
@@ -94,7 +108,9 @@ class BatchIntake:
     _chunk: list[BatchLine] = field(default_factory=list)
     _chunk_bytes: int = 0
     #: results of lines of the chunk that were refused before it is stored
-    _early: dict[int, Refused] = field(default_factory=dict)
+    _early: dict[int, Receipt | Refused] = field(default_factory=dict)
+    #: the chunk that is being stored, beside the reading of the next one
+    _storing: _Storing | None = None
 
     async def take(self, pieces: BodyPieces) -> bytes:
         """Store the lines of a body. Return a result line for each, in their order, and a last line with the sums.
@@ -103,17 +119,28 @@ class BatchIntake:
           Refused: the body is too slow or too large; nothing could be stored because of the quota or of backpressure.
           StoreUnavailable: some chunks may have been stored.
         """
-        splitter = LineSplitter(self.context.settings.submit_body_max_bytes)
-        async for piece in pieces:
-            if not self._is_cut:  # the rest is read and dropped, so that the client reads its answer
-                await self._take_lines(splitter.take(piece), pieces)
-        if not self._is_cut:
-            await self._take_lines(splitter.rest(), pieces)
-        await self._flush(pieces)
+        refused = await self.context.with_tasks(partial(self._take_all, pieces))
+        if refused is not None:
+            raise refused
         self._results.append(_line({"batch_id": self.batch_id, "lines": sum(self._counts.values()), **self._counts}))
         return b"".join(self._results)
 
-    async def _take_lines(self, lines: Sequence[bytes | None], pieces: BodyPieces) -> None:
+    async def _take_all(self, pieces: BodyPieces, start: Start) -> Refused | None:
+        """Store the lines of a body. Return what refused it."""
+        splitter = LineSplitter(self.context.settings.submit_body_max_bytes)
+        try:
+            async for piece in pieces:
+                if not self._is_cut:  # the rest is read and dropped, so that the client reads its answer
+                    await self._take_lines(splitter.take(piece), pieces, start)
+            if not self._is_cut:
+                await self._take_lines(splitter.rest(), pieces, start)
+            await self._flush(pieces, start)
+            await self._settle()
+        except Refused as refused:
+            return refused
+        return None
+
+    async def _take_lines(self, lines: Sequence[bytes | None], pieces: BodyPieces, start: Start) -> None:
         for raw in lines:
             self._number += 1
             if self._number > MAX_LINES and (raw is None or raw.strip() or self._number >= 2 * MAX_LINES):
@@ -123,7 +150,7 @@ class BatchIntake:
             if raw is None or raw.strip():
                 self._read(raw)
             if len(self._chunk) + len(self._early) >= _CHUNK_LINES or self._chunk_bytes >= _CHUNK_BYTES:
-                await self._flush(pieces)
+                await self._flush(pieces, start)
 
     def _read(self, raw: bytes | None) -> None:
         try:
@@ -138,45 +165,65 @@ class BatchIntake:
             self._chunk.append(BatchLine(self._number, draft))
             self._chunk_bytes += len(raw)
 
-    async def _flush(self, pieces: BodyPieces) -> None:
-        """Store the chunk, and add the results of its lines."""
-        began = trio.current_time()
-        answers: dict[int, Receipt | Refused] = dict(self._early)
-        answers |= await self._stored()
-        for number, answer in sorted(answers.items()):
-            self._add(number, answer)
-        self._chunk, self._chunk_bytes, self._early = [], 0, {}
-        pieces.excuse(trio.current_time() - began)
+    async def _flush(self, pieces: BodyPieces, start: Start) -> None:
+        """Begin to store the chunk, after the one before.
 
-    async def _stored(self) -> dict[int, Receipt | Refused]:
-        if not self._chunk:
+        Reading takes about a fifth of a batch's time, the database most of the rest, and a node has two cores at least.
+        """
+        began = trio.current_time()
+        await self._settle()
+        pieces.excuse(trio.current_time() - began)
+        self._storing = _Storing(self._chunk, self._early)
+        self._chunk, self._chunk_bytes, self._early = [], 0, {}
+        start(self._store, self._storing)
+
+    async def _settle(self) -> None:
+        """Wait for the chunk that is being stored. Raises as ``_stored`` does."""
+        if self._storing is not None:
+            await self._storing.ended.wait()
+            if self._storing.failed is not None:
+                raise self._storing.failed
+
+    async def _store(self, storing: _Storing) -> None:
+        """Store a chunk, and add the results of its lines."""
+        try:
+            answers = storing.early | await self._stored(storing.chunk)
+        except (Refused, StoreUnavailable) as error:
+            storing.failed = error
+        else:
+            for number, answer in sorted(answers.items()):
+                self._add(number, answer)
+        storing.ended.set()
+
+    async def _stored(self, chunk: Sequence[BatchLine]) -> dict[int, Receipt | Refused]:
+        if not chunk:
             return {}
         try:
             self.backpressure()
         except Refused as refused:
             if not self._has_stored:
                 raise
-            return {one.line: refused for one in self._chunk}
+            return {one.line: refused for one in chunk}
         if not await self.recheck():
             raise Refused(ApiError.BAD_TOKEN)
         settings, metrics = self.context.settings, self.context.metrics
         found = await submit_lines(
             self.context.batches,
             self.batch_id,
-            self._chunk,
+            chunk,
             quota=settings.user_batch_quota,
             dedup_window_s=settings.inflight_ttl_s,
             stream_key=settings.stream_key,
             metrics=metrics,
         )
-        log("submit_batch", user_id=self._chunk[0].draft.user_id, trace_id=self._chunk[0].draft.trace_id,
+        log("submit_batch", user_id=chunk[0].draft.user_id, trace_id=chunk[0].draft.trace_id,
             count=len(found))  # fmt: skip
         if not self._has_stored and all(one is SubmitRefusal.USER_BATCH_QUOTA_REACHED for one in found):
             metrics.submit_429.labels(reason="user_batch_quota").inc()
             raise Refused(ApiError.USER_BATCH_QUOTA, limit=settings.user_batch_quota)
         answers: dict[int, Receipt | Refused] = {}
         known: dict[tuple[int, str, SubmitRefusal], Refused] = {}
-        for one, answer in zip(self._chunk, found, strict=True):
+        for one, answer in zip(chunk, found, strict=True):
             if isinstance(answer, SubmitRefusal):
                 key = (one.draft.problem_id, one.draft.language, answer)
                 if key not in known:

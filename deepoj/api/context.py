@@ -43,6 +43,7 @@ from deepoj.ports.statements import StatementStore
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import SubmissionLists, Submissions
 from deepoj.ports.system import SystemView
+from deepoj.ports.tasks import WithTasks
 from deepoj.ports.verifications import Verifications
 from deepoj.ports.webhooks import ContestWebhooks, Webhooks
 from deepoj.words.readiness import Readiness
@@ -101,6 +102,8 @@ class ApiContext:
     ready: Callable[[], Readiness]
     settings: ApiSettings
     metrics: Metrics
+    #: opens a scope for tasks beside a request's work
+    with_tasks: WithTasks
     #: held while a package is read whole: they are large, so this node reads one at a time
     package_turn: trio.Lock = field(default_factory=trio.Lock)
     #: None: GitHub login is disabled

@@ -23,9 +23,10 @@ import trio
 from deepoj import observe
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.nursery.waiting import WorkSignal
 from deepoj.ports.leases import BackgroundLeases
+from deepoj.ports.tasks import Start
 from deepoj.words.background import MAX_ATTEMPTS, BackgroundClaim
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StoreUnavailable
 from deepoj.words.results import Infra

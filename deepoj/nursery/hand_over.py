@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.nursery.scopes import Start
 from deepoj.ports.stream import OutboxNotifications
+from deepoj.ports.tasks import Start
 from deepoj.words.outbox import OutboxEvent, PublishedEvent
 
 #: the longest pause before published events are marked: by then a job's compiler usually runs, and has not ended

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.ports.slots import StartHelper
+from deepoj.ports.tasks import Start
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure, measure_outage, pressure, show
 from deepoj.nursery.hand_over import LocalHandOver
 from deepoj.nursery.leases import Leases
-from deepoj.nursery.scopes import STOP_LEAST_S, Start, StopDeadline, with_background_tasks
+from deepoj.nursery.scopes import STOP_LEAST_S, StopDeadline, with_background_tasks
 from deepoj.nursery.supervise import BACKOFF_BASE_S, BACKOFF_MAX_S, BUDGET, WINDOW_S, Child, ChildStatus
 from deepoj.nursery.waiting import WorkSignal
 from deepoj.nursery.work import JobIntake
@@ -30,6 +30,7 @@ from deepoj.ports.jobs import Retention, Strays
 from deepoj.ports.leases import LeaseStore
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream, OutboxNotifications
+from deepoj.ports.tasks import Start
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.outbox import OutboxEvent, PublishedEvent

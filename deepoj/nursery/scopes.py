@@ -9,10 +9,8 @@ from dataclasses import dataclass
 
 import trio
 
+from deepoj.ports.tasks import Start
 from deepoj.words.errors import Breakage, StoreUnavailable
-
-#: starts a task: call it with an async function and its arguments
-type Start = Callable[..., None]
 
 #: how long a stop waits for all work that it does not cut
 STOP_S = 2.5
@@ -88,12 +86,7 @@ class NodeTasks:
 
 
 async def with_background_tasks[T](work: Callable[[Start], Awaitable[T]], *, cut: bool = False) -> T:
-    """Run ``work``, which may start background tasks. Wait for them when it ends or breaks, or cancel them (``cut``); a
-    cancellation cuts all of them. Background tasks must handle their breakages themselves.
-
-    Raises:
-      Every exception of ``work``; a breakage or OSError is raised as it is, not in a group.
-    """
+    """Run ``work`` with tasks beside it (``ports.tasks.WithTasks``)."""
     done: list[T] = []
     broke: Breakage | OSError | None = None
     async with trio.open_nursery() as tasks:

@@ -24,8 +24,9 @@ from typing import NoReturn, Protocol
 
 import trio
 
-from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.nursery.waiting import WorkSignal
+from deepoj.ports.tasks import Start
 from deepoj.ports.webhooks import DueDeliveries
 from deepoj.words.webhooks import DueHooks
 

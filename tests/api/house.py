@@ -30,6 +30,7 @@ from deepoj.api.live.events import Live
 from deepoj.api.settings import ApiSettings, RateLimit
 from deepoj.capacity.backpressure import Backpressure, BackpressureSettings, Threshold
 from deepoj.judging.problem import Plan
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.observe import Metrics
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.statements.publisher import RenderEdits
@@ -270,7 +271,8 @@ def _house[S](
         statements=ports.statements, submissions=ports.submissions, lists=ports.lists, letters=ports.letters,
         rejudges=ports.rejudges, roster=ports.roster, runs=ports.runs, results=ports.live, marks=ports.marks,
         admin_events=ports.admin_events, system=ports.system, webhooks=ports.webhooks, run_notifier=stream, blobs=blobs,
-        ready=ready, settings=settings, metrics=metrics, verifications=ports.verifications, previews=ports.previews,
+        ready=ready, settings=settings, metrics=metrics, with_tasks=with_background_tasks,
+        verifications=ports.verifications, previews=ports.previews,
         reruns=ports.reruns,
         contests=ports.contests, contest_rejudges=ports.contest_rejudges, contest_setup=ports.contest_setup,
         contest_webhooks=ports.contest_webhooks,

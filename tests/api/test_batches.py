@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 
 from deepoj.api.batches import BatchFeed, LineSplitter, ResultPlace
+from deepoj.api.body import parse_object
 from deepoj.judging.result import as_result
 from deepoj.words.batches import MAX_LINES
 from deepoj.words.jobs import Claim
@@ -105,6 +108,29 @@ async def test_batch_sent_again_after_a_death_between_chunks_answers_the_same(
     assert len(home.store.rows) == 1200
     again, _ = await results_of(await post(home, token, body))
     assert again == lines
+
+
+async def test_next_chunk_is_read_while_one_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    whole = MemoryBatches.submit_lines
+    lines_read, read_meanwhile = 0, []
+
+    def counted(raw: bytes) -> Any:
+        nonlocal lines_read
+        lines_read += 1
+        return parse_object(raw)
+
+    async def slow(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
+        await trio.testing.wait_all_tasks_blocked()
+        read_meanwhile.append(lines_read)
+        return await whole(batches, *args, **options)
+
+    monkeypatch.setattr("deepoj.api.batches.parse_object", counted)
+    monkeypatch.setattr(MemoryBatches, "submit_lines", slow)
+    lines, _ = await results_of(await post(home, token, lines_of(problem, *map(str, range(1200)))))
+    assert [line["line"] for line in lines] == list(range(1, 1201))
+    assert read_meanwhile == [1000, 1200, 1200]
 
 
 async def test_key_names_the_batch_and_no_key_a_new_one(tmp_path: Path) -> None:

@@ -41,11 +41,12 @@ from deepoj.judging.headers import HEADERS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Case, Plan
 from deepoj.nursery.idle_slots import HelperSlots
-from deepoj.nursery.scopes import Start, with_background_tasks
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.observe import Metrics
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.sandbox_rounds import MIB, Memory
 from deepoj.pipeline.judge import judge as judge_claim
+from deepoj.ports.tasks import Start
 from deepoj.wiring.settings import judging
 from deepoj.words.errors import StartRefused
 from deepoj.words.jobs import Claim

@@ -22,6 +22,7 @@ from deepoj.nursery.canaries import Canaries
 from deepoj.nursery.contests import TakeContestJobs
 from deepoj.nursery.headers import Precompile
 from deepoj.nursery.playground import TakeRuns
+from deepoj.nursery.scopes import with_background_tasks
 from deepoj.nursery.supervise import Child
 from deepoj.web.app import add_pages
 from deepoj.web.assets import STATIC, Assets
@@ -190,6 +191,7 @@ def _api_context(parts: Parts) -> ApiContext:
         ready=parts.child_status.readiness,
         settings=parts.api,
         metrics=parts.metrics,
+        with_tasks=with_background_tasks,
         github=github_of(cfg),
         language_versions=parts.languages,
         live_languages=parts.live_languages.get,
