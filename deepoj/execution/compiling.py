@@ -2,11 +2,10 @@
 
 Contestants' submissions and setters' checkers and interactors go through the same :class:`Compiler`.
 
-The result of a compilation is cached by a digest of everything that decides it (``ports.CompileCache``): sources,
-command, environment, limits, the isolation of the sandbox, and the compiler. The compiler is identified by its file and
-by the package manager's lists, because headers and linkers change with those. A result is cached if the same
-compilation would give it again: a program, or the compiler's refusal, unless its messages could be those of a host that
-lacked memory, space or another resource. A second request for the same compilation waits for the first.
+The result of a compilation is cached by a digest of everything that decides it (``compile_key``,
+``ports.CompileCache``). A result is cached if the same compilation would give it again: a program, or the compiler's
+refusal, unless its messages could be those of a host that lacked memory, space or another resource. A second request
+for the same compilation waits for the first.
 
 A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled. If the compiler then
 prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the source
@@ -23,12 +22,9 @@ exceeds its limits of time, memory or output. A compiler that is missing, blocke
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,13 +34,14 @@ import trio
 from deepoj import observe
 from deepoj.execution import execute
 from deepoj.execution import header_cache as precompiled
+from deepoj.execution.compile_key import CompileKey, compile_key_of, compiler_identity, is_gxx
 from deepoj.execution.deferred import DeferredWork
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.execution.workdir import SHORT_BYTES, do_blocking
-from deepoj.judging import checkers, exec_rules
+from deepoj.judging import exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.headers import first_includes, with_headers
+from deepoj.judging.headers import with_headers
 from deepoj.judging.languages import Language
 from deepoj.judging.linking import is_linkers, needs_ld, with_mold
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
@@ -52,12 +49,6 @@ from deepoj.ports.sandbox import Box, CompileCache
 from deepoj.words.results import CompileResult, Infra
 from deepoj.words.sandbox import FileIn, Isolation, RunLimits, RunOutcome, RunSpec, RunVerdict
 
-#: files that a package manager rewrites whenever it installs or removes a package
-_PACKAGE_LISTS = (
-    Path("/var/lib/dpkg/status"),
-    Path("/var/lib/rpm/rpmdb.sqlite"),
-    Path("/lib/apk/db/installed"),
-)
 #: A compiler that prints one of these may have met a host that lacks a resource, or a bug of its own: the result is not
 #: cached. A source can make the compiler print them; it is then compiled again each time.
 _PERHAPS_OURS = re.compile(
@@ -65,6 +56,10 @@ _PERHAPS_OURS = re.compile(
     r"|Resource temporarily unavailable|Input/output error|Too many open files|Read-only file system|[Qq]uota exceeded"
     r"|[Kk]illed|(?<!compilation )terminated|[Ss]ignal|cannot exec"
 )
+
+
+#: how long a compilation ahead waits for a call that takes it over: a claim takes milliseconds
+AHEAD_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +106,13 @@ class Compiler:
         self._cache, self._headers, self._toolchain_cache = cache, headers, toolchain_cache
         #: key → the event that is set when its compilation has ended and its result is kept
         self._running: dict[str, trio.Event] = {}
+        #: key → its compilation ahead of a call of ``compile``, which no call has taken over
+        self._ahead: dict[str, _Ahead] = {}
+
+    @property
+    def ahead(self) -> int:
+        """How many compilations ahead no call has taken over."""
+        return len(self._ahead)
 
     @property
     def box(self) -> Box:
@@ -147,37 +149,76 @@ class Compiler:
         """
         entry = _entry_of(sources, entry)
         executable = self._executable(language, sources, entry, into, memory_mb)
-        archive = None if self._toolchain_cache is None else await self._toolchain_cache.get(language)
-        if isinstance(archive, Infra):
-            return archive
-        if archive is None and language.archive is not None and language.archive.is_required:
-            return Infra("kit", f"compiling {language.key} needs a toolchain archive, and this node keeps none")
-        spec = self._spec(language, sources, entry, into, archive=archive, limits=limits, user_id=user_id)
+        spec = await self._spec(language, sources, entry, into, limits=limits, user_id=user_id)
+        if isinstance(spec, Infra):
+            return spec
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
         if self._cache is None and self._headers is None:
             return await self._compile(job, None)
-        tool, linker = language.tool(self._settings.toolchain), self._linker(language)
-        compile_key = await on_sources(sources, _compile_key, spec, language, tool, linker, self._box.isolation)
+        compile_key = await self._key(language, sources, spec)
         if self._cache is None or compile_key is None:
             return await self._compile(job, compile_key)
         return await self._through_cache(job, compile_key, self._cache, into, deferred or DeferredWork())
+
+    async def compile_ahead(
+        self,
+        language: Language,
+        sources: Sequence[FileIn],
+        *,
+        into: Path,
+        user_id: int,
+        is_wanted: Callable[[], Awaitable[bool]],
+        about: Mapping[str, Any],
+    ) -> None:
+        """Compile for a call of ``compile`` that is about to ask for the same, as of one with neither limits nor an
+        entry point other than the first source. Return once it has taken the result over, or ``AHEAD_S`` after there is
+        one. Without a cache nothing is done. ``is_wanted``: awaited before anything is executed.
+
+        Raises as ``compile`` does.
+        """
+        spec = await self._spec(language, sources, sources[0].name, into, limits=None, user_id=user_id)
+        if self._cache is None or spec is None or isinstance(spec, Infra):
+            return
+        compile_key = await self._key(language, sources, spec)
+        if compile_key is None or not await is_wanted() or await self._cache.take(compile_key.key, into) is not None:
+            return
+        key = compile_key.key
+        if key in self._running or key in self._ahead:
+            return
+        executable = Executable(argv=(), files_in=())  # the call that takes it over has its own
+        ahead = self._ahead[key] = _Ahead(spec)
+        try:
+            outcome = await self._run_now(_Job(language, spec, executable, about), compile_key)
+            if outcome.verdict is not RunVerdict.SE:  # else the call tries for itself
+                ahead.outcome = outcome
+            ahead.ended.set()
+            with trio.move_on_after(AHEAD_S):
+                await ahead.taken.wait()
+            if self._ahead.get(key) is not ahead:  # a call is about to take the files out of ``into``
+                await ahead.taken.wait()
+        finally:
+            ahead.ended.set()
+            if self._ahead.get(key) is ahead:
+                del self._ahead[key]
+            result = "used" if ahead.taken.is_set() and ahead.outcome is not None else "unused"
+            self._metrics.compile_ahead.labels(result=result).inc()
 
     async def precompile(self, language: Language, header: str) -> bool:
         """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
         Without this call a header is built once a source could have used it."""
         spec = exec_rules.compile_spec(language, Path(), self._settings)
-        if self._headers is None or spec is None or not _is_gxx(language):
+        if self._headers is None or spec is None or not is_gxx(language):
             return False
-        identity = await trio.to_thread.run_sync(_identity, spec.argv[0], self._linker(language))
+        identity = await trio.to_thread.run_sync(compiler_identity, spec.argv[0], self._linker(language))
         if identity is None:
             return False
         name = language.source_name
         return await self._headers.build(precompiled.order((header,), spec, name, language.artifact, identity))
 
     async def _through_cache(
-        self, job: _Job, compile_key: _CompileKey, cache: CompileCache, into: Path, deferred: DeferredWork
+        self, job: _Job, compile_key: CompileKey, cache: CompileCache, into: Path, deferred: DeferredWork
     ) -> Compiled | Infra:
         key, waited = compile_key.key, False
         while True:
@@ -211,7 +252,7 @@ class Compiler:
         finally:
             self._running.pop(key).set()
 
-    async def _compile(self, job: _Job, compile_key: _CompileKey | None) -> Compiled | Infra:
+    async def _compile(self, job: _Job, compile_key: CompileKey | None) -> Compiled | Infra:
         # Only the failure of a compiler that runs code of the source depends on the host's kills.
         runs_source = job.language.compile_runs_source
         kills = _host_kills() if runs_source else 0
@@ -231,7 +272,13 @@ class Compiler:
         result = CompileResult(ok=ok, time_ms=outcome.cpu_ms, output=output)
         return job.compiled(result, why=rule, sentence=sentence, outcome=outcome)
 
-    async def _run(self, job: _Job, compile_key: _CompileKey | None) -> RunOutcome:
+    async def _run(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
+        """Compile, or take over the same compilation ahead of this call."""
+        ahead = None if compile_key is None else self._ahead.pop(compile_key.key, None)
+        outcome = None if ahead is None else await ahead.take(job.spec)
+        return outcome or await self._run_now(job, compile_key)
+
+    async def _run_now(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
         is_mold = compile_key is not None and compile_key.is_mold
         plain = replace(job.spec, argv=with_mold(job.spec.argv)) if is_mold else job.spec
         directory = self._headers_directory(compile_key)
@@ -265,7 +312,7 @@ class Compiler:
         program = job.spec.files_out[0].path
         return await do_blocking(needs_ld, program, is_short=program.stat().st_size <= SHORT_BYTES)
 
-    def _headers_directory(self, compile_key: _CompileKey | None) -> str | None:
+    def _headers_directory(self, compile_key: CompileKey | None) -> str | None:
         """Return the directory of headers that the compilation can use precompiled, if it exists."""
         if self._headers is None or compile_key is None or not compile_key.header_sets:
             return None
@@ -280,17 +327,22 @@ class Compiler:
 
     # -- the parts of a RunSpec
 
-    def _spec(
+    async def _spec(
         self,
         language: Language,
         sources: Sequence[FileIn],
         entry: str,
         into: Path,
         *,
-        archive: Path | None,
         limits: RunLimits | None,
         user_id: int | None,
-    ) -> RunSpec | None:
+    ) -> RunSpec | Infra | None:
+        """Return None if this language needs no compilation."""
+        archive = None if self._toolchain_cache is None else await self._toolchain_cache.get(language)
+        if isinstance(archive, Infra):
+            return archive
+        if archive is None and language.archive is not None and language.archive.is_required:
+            return Infra("kit", f"compiling {language.key} needs a toolchain archive, and this node keeps none")
         spec = exec_rules.compile_spec(language, into, self._settings)
         if spec is None:
             return None
@@ -300,6 +352,10 @@ class Compiler:
             () if archive is None or language.archive is None else (exec_rules.archive_file(language.archive, archive),)
         )
         return replace(spec, argv=argv, files_in=(*sources, *archives), limits=limits or spec.limits, user_id=user_id)
+
+    async def _key(self, language: Language, sources: Sequence[FileIn], spec: RunSpec) -> CompileKey | None:
+        tool, linker = language.tool(self._settings.toolchain), self._linker(language)
+        return await on_sources(sources, compile_key_of, spec, language, tool, linker, self._box.isolation)
 
     def _executable(
         self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
@@ -339,6 +395,28 @@ class _Job:
         )
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """A compilation ahead of a call. ``outcome``: None until it ends, or if it broke."""
+
+    spec: RunSpec
+    outcome: RunOutcome | None = None
+    ended: trio.Event = field(default_factory=trio.Event)
+    taken: trio.Event = field(default_factory=trio.Event)
+
+    async def take(self, spec: RunSpec) -> RunOutcome | None:
+        """Wait for the outcome, and move its files to the places of ``spec``. Raises OSError."""
+        try:
+            await self.ended.wait()
+            if self.outcome is not None:
+                for there, here in zip(self.spec.files_out, spec.files_out, strict=True):
+                    if there.name in self.outcome.files_out:
+                        there.path.replace(here.path)
+            return self.outcome
+        finally:
+            self.taken.set()
+
+
 def _is_repeatable(compiled: Compiled) -> bool:
     """Whether the same compilation would give the same result again."""
     result = compiled.result
@@ -348,7 +426,7 @@ def _is_repeatable(compiled: Compiled) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The content that decides a compilation; all of it blocks
+# Sources
 
 
 async def on_sources[*Ts, T](sources: Sequence[FileIn], work: Callable[[*Ts], T], *args: *Ts) -> T:
@@ -361,38 +439,6 @@ async def on_sources[*Ts, T](sources: Sequence[FileIn], work: Callable[[*Ts], T]
     return await do_blocking(work, *args, is_short=size_bytes <= SHORT_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class _CompileKey:
-    """Identifies a compilation by its content."""
-
-    key: str
-    #: the header sets that it could use precompiled, the largest first
-    header_sets: tuple[precompiled.HeaderBuild, ...]
-    #: whether it is linked by mold
-    is_mold: bool
-
-
-def _compile_key(spec: RunSpec, language: Language, tool: str, linker: str, isolation: Isolation) -> _CompileKey | None:
-    """Return None if the compiler does not exist. ``linker``: mold's file if the language may be linked by it."""
-    identity = _identity(tool, linker)
-    if identity is None:
-        return None
-    # an archive's name identifies everything that it is made of, and its content is large
-    archives = [file.path.name for file in spec.files_in if file.program]
-    texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
-    content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
-    request = [
-        spec.argv,
-        spec.env,
-        asdict(spec.limits),
-        [(file.name, file.max_bytes) for file in spec.files_out],
-        [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
-        archives,
-    ]
-    key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
-    return _CompileKey(key, _header_sets(spec, language, texts, identity), os.access(linker, os.X_OK))
-
-
 def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
     """How many processes the kernel has killed for lack of memory since boot; 0 if the kernel does not say."""
     try:
@@ -400,42 +446,6 @@ def _host_kills(vmstat: Path = Path("/proc/vmstat")) -> int:
     except OSError:
         return 0
     return 0 if match is None else int(match[1])
-
-
-def _identity(tool: str, linker: str) -> object | None:
-    """Identify the compiler, a linker and everything installed with them. None: the compiler cannot be read."""
-    try:
-        real = Path(tool).resolve()
-        others = [path for path in (*_PACKAGE_LISTS, Path(linker)) if path.is_file()]
-        return [str(real), _version_of(real), [(str(path), _version_of(path)) for path in others]]
-    except OSError:
-        return None
-
-
-def _version_of(path: Path) -> tuple[int, ...]:
-    """Return numbers that differ for another file, and after the file was written to."""
-    stat = path.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
-def _is_gxx(language: Language) -> bool:
-    return language.is_gcc and language.package == "g++"
-
-
-def _header_sets(
-    spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
-) -> tuple[precompiled.HeaderBuild, ...]:
-    # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
-    if not _is_gxx(language) or checkers.BESIDE in spec.env:
-        return ()
-    names = [word for word in spec.argv if word in texts]
-    if len(names) != 1:  # of several sources, each would have to begin with it
-        return ()
-    headers = first_includes(texts[names[0]])
-    return tuple(
-        precompiled.order(headers[:count], spec, names[0], language.artifact, identity)
-        for count in range(len(headers), 0, -1)
-    )
 
 
 def _entry_of(sources: Sequence[FileIn], entry: str | None) -> str:

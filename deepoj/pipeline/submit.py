@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 
 from deepoj.observe import Metrics, log
+from deepoj.ports.ahead import CompileAhead
 from deepoj.ports.batches import Batches
 from deepoj.ports.outbox import HandOver
 from deepoj.ports.stream import JobStream
@@ -43,6 +44,7 @@ async def submit(
     stream: JobStream | None = None,
     user_inflight_cap: int | None = None,
     hand_over: HandOver | None = None,
+    compile_ahead: CompileAhead | None = None,
 ) -> Receipt | SubmitRefusal:
     """Store a well-formed draft as a submission, or refuse it.
 
@@ -52,6 +54,7 @@ async def submit(
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: publish to this stream at once; None: the dispatcher publishes it.
       hand_over: the dispatcher of this process, if it has one: where it has room, it publishes the event at once.
+      compile_ahead: compiles it where ``hand_over`` has room; None: its judge does.
       user_inflight_cap: maximum number of unfinished submissions of this user; None: any number. It is counted only if
         it is less than ``inflight_cap``, because the count reads as many rows as it allows.
 
@@ -74,6 +77,7 @@ async def submit(
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
     hidden_s = None if hand_over is None or stream is not None else hand_over.reserve()
+    ahead = None if compile_ahead is None or hidden_s is None else compile_ahead.prepare(draft)
     answer: Receipt | SubmitRefusal | None = None
     began = time.monotonic()
     try:
@@ -92,11 +96,15 @@ async def submit(
         if hand_over is not None and hidden_s is not None:
             is_stored = answer is None or (isinstance(answer, Receipt) and not answer.repeated)
             hand_over.settle(event, is_stored=is_stored)
+        if ahead is not None:
+            ahead.settle(is_stored=event is not None)
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
     if hand_over is not None and hidden_s is not None and event is not None:
         # Otherwise the caller makes its answer first, in the same thread: in two traces, XADD was sent 0.8 and 2.3 ms
         # after the commit.
         await hand_over.wait_begun()
+        if ahead is not None:
+            await ahead.wait_begun()
     metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
     if stream is not None and event is not None:
         await _send(submissions, stream, event, metrics)

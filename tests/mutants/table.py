@@ -463,7 +463,7 @@ MUTANTS = (
         "tests/unit/test_compiling.py::test_compilation_that_might_end_otherwise_is_not_kept",
     ),
     Mutant(
-        "deepoj/execution/compiling.py",
+        "deepoj/execution/compile_key.py",
         "        asdict(spec.limits),\n",
         "",
         "tests/unit/test_compiling.py::test_all_that_goes_in_is_in_the_key",
@@ -816,6 +816,24 @@ MUTANTS = (
         "sum(not (lease.of_contest or lease.is_judged) for lease in self._held.values())",
         "sum(not lease.is_judged for lease in self._held.values())",
         "tests/unit/test_contest_slots.py::test_jobs_of_contests_use_kept_slots_first",
+    ),
+    Mutant(
+        "deepoj/execution/compiling.py",
+        "if compile_key is None or not await is_wanted() or await self._cache",
+        "if compile_key is None or (await is_wanted() and False) or await self._cache",
+        "tests/unit/test_ahead.py::test_what_was_not_stored_is_not_compiled",
+    ),
+    Mutant(
+        "deepoj/execution/compiling.py",
+        "if outcome.verdict is not RunVerdict.SE:  # else",
+        "if outcome:  # else",
+        "tests/unit/test_ahead.py::test_the_call_compiles_what_broke_ahead",
+    ),
+    Mutant(
+        "deepoj/pipeline/submit.py",
+        "ahead.settle(is_stored=event is not None)",
+        "ahead.settle(is_stored=True)",
+        "tests/unit/test_hand_over.py::test_a_submission_is_compiled_ahead_once_it_is_stored",
     ),
     Mutant(
         "deepoj/nursery/leases.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import pytest
 import trio
@@ -56,6 +57,26 @@ class CountingStore(MemoryStore):
 
 
 @dataclass
+class Compiling:
+    """``ports.CompileAhead``, which notes what became of each draft, and how many rows there were then."""
+
+    store: MemoryStore
+    said: list[tuple[bool, int]] = field(default_factory=list)
+    waited: int = 0
+
+    def prepare(self, draft: Draft) -> Self:
+        del draft
+        return self
+
+    def settle(self, *, is_stored: bool) -> None:
+        self.said.append((is_stored, len(self.store.rows)))
+
+    async def wait_begun(self) -> None:
+        self.waited += 1
+        await trio.lowlevel.checkpoint()
+
+
+@dataclass
 class Dispatching:
     """A database, a stream, and the dispatcher of the process that takes submissions."""
 
@@ -66,6 +87,7 @@ class Dispatching:
 
     def __post_init__(self) -> None:
         self.hand_over = LocalHandOver(notifications=self.store, hidden_s=HIDDEN_S)
+        self.compiling: Compiling | None = None
 
     def dispatcher(self) -> loops.Dispatch:
         return loops.Dispatch(
@@ -92,6 +114,7 @@ class Dispatching:
             stream_key=STREAM_KEY,
             metrics=self.metrics,
             hand_over=self.hand_over,
+            compile_ahead=self.compiling,
         )
 
     async def until_delivered(self, count: int) -> None:
@@ -144,6 +167,26 @@ async def test_an_event_is_on_its_way_before_the_request_is_answered(
         await place.until_delivered(1)
         nursery.cancel_scope.cancel()
     assert place.store.taken == 0
+
+
+async def test_a_submission_is_compiled_ahead_once_it_is_stored(place: Dispatching, autojump_clock: object) -> None:
+    place.compiling = compiling = Compiling(place.store)
+    async with trio.open_nursery() as nursery:
+        await place.submit("// no dispatcher runs, which will take it in its turn")
+        assert compiling.said == []
+        await nursery.start(place.dispatcher())
+        await place.until_delivered(1)
+        await trio.sleep(1)
+        await place.submit("// new")
+        await place.submit("// new")
+        place.cap = 2
+        assert await place.submit("// too many") is SubmitRefusal.INFLIGHT_CAP_REACHED
+        place.store.break_next("submit", applied=True)
+        with pytest.raises(StoreUnavailable):
+            await place.submit("// is it stored?")
+        nursery.cancel_scope.cancel()
+    assert compiling.said == [(True, 2), (False, 2), (False, 2), (False, 2)]
+    assert compiling.waited == 1, "the answer waits until the compiler has its orders"
 
 
 async def test_published_events_are_marked_in_one_group(place: Dispatching, autojump_clock: object) -> None:

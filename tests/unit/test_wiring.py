@@ -13,8 +13,11 @@ import trio
 
 from deepoj.adapters.blobs.directory import DirectoryBlobs
 from deepoj.adapters.pg import PgStore
+from deepoj.capacity.pressure import LatestPressure
 from deepoj.config.loader import load
 from deepoj.nursery.background import BackgroundJudge
+from deepoj.nursery.gate import Gate
+from deepoj.nursery.leases import Leases
 from deepoj.nursery.loops import Periodic
 from deepoj.nursery.playground import TakeRuns
 from deepoj.nursery.supervise import Child
@@ -23,6 +26,7 @@ from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
 from deepoj.wiring.adapters import Adapters
 from deepoj.wiring.children.intake import intake
+from deepoj.wiring.children.jobs import has_room_ahead
 from deepoj.wiring.children.keepers import keepers
 from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
@@ -174,3 +178,25 @@ async def test_each_kind_of_work_wakes_its_loops_and_no_other(
         await parts.watch.once()
         assert await woken() == told[kind], "it is told once more that there is none"
     assert told == WOKEN
+
+
+@pytest.mark.parametrize(
+    ("is_open", "consumers", "taken", "ahead", "has_room"),
+    [
+        (True, 1, 0, 0, True),
+        (True, 1, 0, 1, True),
+        (True, 1, 0, 2, False),
+        (True, 1, 1, 1, False),
+        (False, 1, 0, 0, False),
+        # another node may claim the job
+        (True, 2, 0, 0, False),
+        (True, None, 0, 0, False),
+    ],
+)
+def test_compilation_ahead_needs_an_idle_slot_and_no_other_node(
+    is_open: bool, consumers: int | None, taken: int, ahead: int, has_room: bool
+) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    for number in range(taken):
+        leases.add(a_claim(str(number)), 0)
+    assert has_room_ahead(leases, Gate(is_open=is_open), LatestPressure(consumers=consumers), ahead) is has_room

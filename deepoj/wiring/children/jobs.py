@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any
 
 from deepoj import observe
+from deepoj.capacity.pressure import LatestPressure
 from deepoj.config.model import Config
+from deepoj.execution.ahead import CompilationsAhead
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
 from deepoj.execution.header_cache import HeaderCache
@@ -82,6 +84,8 @@ class JobParts:
     work: Sequence[LeasedWork[Any, Any]]
     #: what the jobs leave to be done
     tasks: NodeTasks
+    #: compiles submissions that this process takes in, on their way to their claim
+    compile_ahead: CompilationsAhead
     #: precompiled headers; None where they are disabled
     headers: HeaderCache | None
     #: builds toolchain archives after the start
@@ -155,10 +159,12 @@ def job_parts(
     watchers: LiveReceiver,
     *,
     watch: WorkWatch,
+    pressure: LatestPressure,
 ) -> JobParts | None:
     """Make the objects of a node that judges; None on other nodes. ``languages`` is filled while preparing.
 
-    ``watchers``: the event streams of this process. ``watch``: tells the loops when there may be work.
+    ``watchers``: the event streams of this process. ``watch``: tells the loops when there may be work. ``pressure``:
+    tells how many nodes take jobs.
     """
     box, data, store, stream = adapters.box, adapters.data, adapters.store, adapters.stream
     if box is None or data is None:
@@ -270,9 +276,18 @@ def job_parts(
         ),
         work=work,
         tasks=tasks,
+        compile_ahead=CompilationsAhead(
+            context=context, start_task=tasks.start, has_room=partial(has_room_ahead, leases, gate, pressure)
+        ),
         headers=headers,
         toolchains=MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=languages),
     )
+
+
+def has_room_ahead(leases: Leases, gate: Gate, pressure: LatestPressure, ahead: int) -> bool:
+    """Whether a slot is idle beside ``ahead`` compilations, and the next job will be claimed here."""
+    # With other nodes, one of them may claim the job, and a slot here would compile for nothing.
+    return gate.is_open and pressure.consumers == 1 and leases.free > ahead
 
 
 def _limited(problem: Problem, claim: PreviewClaim | RerunClaim) -> Problem:

@@ -92,14 +92,14 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
     api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
     live = Live(api, metrics)
     watch = WorkWatch(partial(adapters.store.waiting.waiting_work, settings.run_keeping(cfg).keep_s))
-    jobs = job_parts(cfg, adapters, metrics, languages, live, watch=watch)
+    latest = LatestPressure()
+    jobs = job_parts(cfg, adapters, metrics, languages, live, watch=watch, pressure=latest)
     vet = statements = None
     if jobs is not None or Role.API in cfg.roles:
         compiler = jobs.compiler if jobs is not None else None
         rooms = cfg.workspace / ROOMS
         vet = vetting_of(cfg, languages, metrics, compiler=compiler, workdir=rooms)
         statements = publisher_of(cfg, adapters.store.statements, metrics, compiler=compiler, workdir=rooms)
-    latest = LatestPressure()
     return Parts(
         cfg=cfg,
         adapters=adapters,

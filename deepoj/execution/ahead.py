@@ -1,0 +1,149 @@
+"""Compilations that begin before their job is claimed.
+
+Between the commit of a submission and its compiler are the stream, the claim and the attempt's own preparation: 6 to
+7 ms on an idle node, of 16 to 18 that a verdict takes beside its compiler and its program. So a node that has taken in
+a submission, has an idle slot and is the only one that claims jobs compiles it at once. The attempt finds the same
+compilation under way, by the digest of everything that decides it, and takes over its result. Nothing of a submission
+is executed before it is stored.
+
+What if we die, or the job is claimed elsewhere? The result is dropped, and the next start removes the directory
+(``workdir.sweep``). A job never depends on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from deepoj.execution.context import AttemptContext
+from deepoj.execution.deferred import DeferredWork, StartTask
+from deepoj.execution.workdir import AttemptDir, do_blocking
+from deepoj.judging.languages import Language, resolve
+from deepoj.judging.sources import scratch_names, takes_several
+from deepoj.words.errors import BoxBroken
+from deepoj.words.sandbox import FileIn
+from deepoj.words.sources import SourceFile
+from deepoj.words.submissions import Draft
+
+
+@dataclass(slots=True, eq=False)
+class _Commit:
+    """What became of a submission. Implements ``ports.CompilationAhead``."""
+
+    is_stored: bool = False
+    #: whether only the commit is waited for
+    is_prepared: bool = False
+    settled: trio.Event = field(default_factory=trio.Event)
+    begun: trio.Event = field(default_factory=trio.Event)
+
+    def settle(self, *, is_stored: bool) -> None:
+        self.is_stored = is_stored
+        self.settled.set()
+
+    async def wait_begun(self) -> None:
+        if self.is_prepared:
+            await self.begun.wait()
+
+    async def wait_stored(self) -> bool:
+        """Park until it is settled. What the caller does until it parks again comes before ``wait_begun`` returns."""
+        self.is_prepared = True
+        await self.settled.wait()
+        self.begun.set()
+        return self.is_stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompilationsAhead:
+    """Implements ``ports.CompileAhead``."""
+
+    context: AttemptContext
+    start_task: StartTask
+    #: whether a slot is idle beside so many compilations that no job has taken over, and the job will be claimed here
+    has_room: Callable[[int], bool]
+    #: empty directories for results. Nothing is made on disk beside the commit: a file system that is writing its
+    #: journal, as it does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
+    _directories: list[AttemptDir] = field(default_factory=list)
+    #: those that have not begun to compile
+    _waiting: set[_Commit] = field(default_factory=set)
+
+    def prepare(self, draft: Draft) -> _Commit | None:
+        language = resolve(draft.language)
+        if language is None or language.compile_argv(self.context.settings.toolchain) is None:
+            return None
+        # The failure of a compiler that runs code of the source is judged by what the host killed meanwhile.
+        if language.compile_runs_source or (draft.files and not takes_several(language)):
+            return None
+        if not self.has_room(len(self._waiting) + self.context.compiler.ahead):
+            return None
+        commit = _Commit()
+        self._waiting.add(commit)
+        self.start_task(partial(self._compile, draft, language, commit))
+        return commit
+
+    async def _compile(self, draft: Draft, language: Language, commit: _Commit) -> None:
+        try:
+            # The attempt compiles by itself what is not compiled here, and meets the breakage again.
+            with suppress(OSError, BoxBroken):
+                directory = self._directories.pop() if self._directories else await self._new_directory()
+                with _in_memory(language, draft) as sources:
+                    await self.context.compiler.compile_ahead(
+                        language,
+                        sources,
+                        into=directory.path,
+                        user_id=draft.user_id,
+                        is_wanted=partial(self._is_wanted, commit),
+                        about={"trace_id": draft.trace_id, "problem_id": draft.problem_id, "language": language.key},
+                    )
+                # not beside the job's first test
+                await DeferredWork(self.start_task).add(partial(self._empty, directory))
+        finally:
+            self._waiting.discard(commit)
+            commit.begun.set()
+
+    async def _is_wanted(self, commit: _Commit) -> bool:
+        is_stored = await commit.wait_stored()
+        self._waiting.discard(commit)
+        return is_stored
+
+    async def _empty(self, directory: AttemptDir) -> None:
+        with suppress(OSError):  # else it is not used again
+            await do_blocking(_remove_files, directory.path, is_short=True)  # usually there is none
+            self._directories.append(directory)
+
+    async def _new_directory(self) -> AttemptDir:
+        """Make a directory that is there until the node stops."""
+        directory = await trio.to_thread.run_sync(AttemptDir.unnamed, self.context.workdir)
+        self.start_task(partial(_hold, directory))
+        return directory
+
+
+async def _hold(directory: AttemptDir) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        await directory.leave(keep=False)
+
+
+@contextmanager
+def _in_memory(language: Language, draft: Draft) -> Iterator[list[FileIn]]:
+    """Put the sources into files in memory, with their names in the sandbox. Raises OSError."""
+    files = draft.files or (SourceFile("", draft.code),)
+    with ExitStack() as opened:
+        sources = []
+        for name, file in zip(scratch_names(language, files), files, strict=True):
+            memory = opened.enter_context(os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "wb"))
+            memory.write(file.content.encode("utf-8", "replace"))
+            memory.flush()
+            sources.append(FileIn(name, Path(f"/proc/self/fd/{memory.fileno()}")))
+        yield sources
+
+
+def _remove_files(directory: Path) -> None:
+    for path in directory.iterdir():
+        path.unlink()

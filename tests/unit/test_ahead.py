@@ -1,0 +1,245 @@
+"""Compilations that begin before their job is claimed: what they run, who gets the result, and what they leave."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from trio.testing import MockClock
+
+from deepoj.execution.ahead import CompilationsAhead
+from deepoj.execution.compiling import AHEAD_S, Compiled, Compiler
+from deepoj.execution.deferred import AFTER_S, StartTask
+from deepoj.judging.languages import LANGUAGES, Toolchain
+from deepoj.observe import Metrics
+from deepoj.ports.ahead import CompilationAhead
+from deepoj.words.errors import BoxBroken
+from deepoj.words.results import CompileResult
+from deepoj.words.sandbox import FileIn, Policy, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sources import SourceFile
+from deepoj.words.submissions import Draft
+from tests.fakes.attempts import attempt_context
+from tests.fakes.box import ScriptedBox, outcome
+from tests.fakes.settings import judge_settings
+from tests.unit.test_compiling import Shelf
+
+DRAFT = Draft(code="int main(){}", user_id=1, problem_id=1, language="cpp17", trace_id="t")
+
+
+class Ahead:
+    """A node's compiler, with the tasks that it starts."""
+
+    def __init__(self, directory: Path, metrics: Metrics, start: StartTask) -> None:
+        self.box, self.shelf, self.metrics, self.room = ScriptedBox(), Shelf(), metrics, 1
+        self.workspace, self.attempt = directory / "workspace", directory / "attempt"
+        self.attempt.mkdir()
+        tool = directory / "compiler"
+        tool.write_text("")
+        settings = judge_settings(toolchain=Toolchain(gxx=str(tool)))
+        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, cache=self.shelf)
+        context = attempt_context(self.box, self.workspace, settings, metrics=metrics, compiler=self.compiler)
+        self.compilations = CompilationsAhead(
+            context=context, start_task=start, has_room=lambda count: count < self.room
+        )
+
+    async def prepared(self, draft: Draft = DRAFT) -> CompilationAhead:
+        commit, before = self.compilations.prepare(draft), self.count
+        assert commit is not None
+        while not commit.is_prepared:  # a thread makes the first directory
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert self.count == before, "nothing runs before it is stored"
+        return commit
+
+    async def begin(self, draft: Draft = DRAFT, *, is_stored: bool = True) -> None:
+        commit = await self.prepared(draft)
+        commit.settle(is_stored=is_stored)
+        await commit.wait_begun()
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def compile(self, text: str = DRAFT.code) -> Compiled:
+        """As the attempt at judging ``DRAFT`` does."""
+        source = self.attempt / "main.cpp"
+        source.write_text(text)
+        made = await self.compiler.compile(
+            LANGUAGES["cpp17"], [FileIn("main.cpp", source)], "main.cpp", into=self.attempt, user_id=1
+        )
+        assert isinstance(made, Compiled)
+        return made
+
+    @property
+    def count(self) -> int:
+        return len(self.box.runs(Policy.COMPILE))
+
+    def counted(self, result: str) -> float:
+        for family in self.metrics.registry.collect():
+            for sample in family.samples:
+                if sample.name == "worker_compile_ahead_total" and sample.labels["result"] == result:
+                    return sample.value
+        return 0.0
+
+
+@pytest.fixture
+def clock() -> MockClock:
+    """The usual clock, but it can jump."""
+    return MockClock(rate=1)
+
+
+@asynccontextmanager
+async def ahead_in(directory: Path, metrics: Metrics) -> AsyncIterator[Ahead]:
+    with trio.fail_after(600):
+        async with trio.open_nursery() as tasks:
+            yield Ahead(directory, metrics, tasks.start_soon)
+            tasks.cancel_scope.cancel()
+    assert not list((directory / "workspace").iterdir())
+
+
+async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        ahead.box.hold()
+        await ahead.begin()
+        assert ahead.count == 1
+        async with trio.open_nursery() as nursery:
+            made: list[Compiled] = []
+
+            async def call() -> None:
+                made.append(await ahead.compile())
+
+            nursery.start_soon(call)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not made
+            ahead.box.release()
+        (compiled,) = made
+        assert compiled.result == CompileResult(ok=True, time_ms=200, output="")
+        assert compiled.wall_ms == 250
+        assert compiled.isolation is ahead.box.isolation
+        assert (ahead.attempt / "main").read_bytes() == b"int main(){}"
+        again = await ahead.compile()
+        assert again.result == replace(compiled.result, cached=True)
+        assert ahead.count == 1
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ahead.counted("used"), ahead.counted("unused")) == (1, 0)
+        clock.jump(2 * AFTER_S)
+        await trio.testing.wait_all_tasks_blocked()
+        await ahead.begin(replace(DRAFT, code="int main(){} //"))
+        assert len(list(ahead.workspace.iterdir())) == 1, "its directory is used again"
+
+
+async def test_what_was_not_stored_is_not_compiled(tmp_path: Path, metrics: Metrics) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        await ahead.begin(is_stored=False)
+        assert (ahead.count, ahead.compiler.ahead) == (0, 0)
+
+
+async def test_a_result_that_no_call_takes_is_dropped(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        await ahead.begin()
+        await ahead.compile("int main(){} // another")
+        assert (ahead.count, ahead.compiler.ahead) == (2, 1)
+        clock.jump(AHEAD_S)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (ahead.compiler.ahead, ahead.counted("unused")) == (0, 1)
+        assert (await ahead.compile()).wall_ms == 250
+        assert ahead.count == 3
+
+
+@pytest.mark.parametrize(
+    "broken", [BoxBroken("it fell"), OSError(5, "no"), outcome(RunVerdict.SE)], ids=["fell", "disk", "ours"]
+)
+async def test_the_call_compiles_what_broke_ahead(
+    tmp_path: Path, metrics: Metrics, broken: BoxBroken | OSError | RunOutcome
+) -> None:
+    replies = iter([broken, outcome(wall_ms=7)])
+
+    def reply(_spec: RunSpec, _stdin: bytes) -> RunOutcome:
+        one = next(replies)
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    async with ahead_in(tmp_path, metrics) as ahead:
+        ahead.box.on(Policy.COMPILE, b"int", reply)
+        ahead.box.hold()
+        await ahead.begin()
+        async with trio.open_nursery() as nursery:
+            made: list[Compiled] = []
+
+            async def call() -> None:
+                made.append(await ahead.compile())
+
+            nursery.start_soon(call)
+            await trio.testing.wait_all_tasks_blocked()
+            ahead.box.release()
+        assert made[0].wall_ms == 7
+        assert ahead.count == 2
+
+
+async def test_a_call_that_was_first_is_not_repeated(tmp_path: Path, metrics: Metrics) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        commit = await ahead.prepared()
+        ahead.box.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ahead.compile)
+            await trio.testing.wait_all_tasks_blocked()
+            commit.settle(is_stored=True)
+            await trio.testing.wait_all_tasks_blocked()
+            ahead.box.release()
+        assert ahead.count == 1
+        await ahead.begin()
+        assert ahead.count == 1, "it is in the cache"
+
+
+async def test_a_cancelled_call_leaves_the_result_to_nobody(tmp_path: Path, metrics: Metrics) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        ahead.box.hold()
+        await ahead.begin()
+        with trio.move_on_after(1):
+            await ahead.compile()
+        ahead.box.release()
+        await trio.testing.wait_all_tasks_blocked()
+        assert ahead.compiler.ahead == 0
+        assert (await ahead.compile()).wall_ms == 250
+        assert ahead.count == 2
+
+
+async def test_a_submission_of_several_files_is_taken_over(tmp_path: Path, metrics: Metrics) -> None:
+    several = replace(DRAFT, entry_point="a.cpp", beside=(SourceFile("b.h", "int f();"),))
+    async with ahead_in(tmp_path, metrics) as ahead:
+        await ahead.begin(several)
+        (spec,) = ahead.box.runs(Policy.COMPILE)
+        assert [file.name for file in spec.files_in] == ["a.cpp", "b.h"]
+
+
+@pytest.mark.parametrize(
+    ("draft", "room"),
+    [
+        (DRAFT, 0),
+        (replace(DRAFT, language="outputs"), 1),
+        (replace(DRAFT, language="none such"), 1),
+        (replace(DRAFT, language="python3"), 1),
+    ],
+    ids=["no slot", "outputs", "unknown", "runs the source"],
+)
+async def test_what_is_compiled_after_its_claim(tmp_path: Path, metrics: Metrics, draft: Draft, room: int) -> None:
+    async with trio.open_nursery() as tasks:
+        ahead = Ahead(tmp_path, metrics, tasks.start_soon)
+        ahead.room = room
+        assert ahead.compilations.prepare(draft) is None
+
+
+async def test_a_second_one_needs_a_second_slot(tmp_path: Path, metrics: Metrics) -> None:
+    async with ahead_in(tmp_path, metrics) as ahead:
+        commit = ahead.compilations.prepare(DRAFT)
+        assert commit is not None
+        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is None, "one waits for its commit"
+        commit.settle(is_stored=True)
+        while not ahead.count:
+            await trio.lowlevel.checkpoint()
+        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is None, "one has no call yet"
+        await ahead.compile()
+        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is not None
