@@ -88,6 +88,9 @@ class DiskCompileCache:
             os.close(self._lock_fd)
             self._slot = None
 
+    def has(self, key: str) -> bool:
+        return key in self._entries
+
     async def take(self, key: str, into: Path) -> CompileResult | None:
         slot = self._slot or await self.start()  # a lock would let all other tasks run first
         if key not in self._entries:

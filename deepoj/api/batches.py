@@ -84,7 +84,7 @@ class _Storing:
     chunk: Sequence[BatchLine]
     early: dict[int, Receipt | Refused]
     ended: trio.Event = field(default_factory=trio.Event)
-    failed: Refused | StoreUnavailable | None = None
+    error: Refused | StoreUnavailable | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +111,8 @@ class BatchIntake:
     _early: dict[int, Receipt | Refused] = field(default_factory=dict)
     #: the chunk that is being stored, beside the reading of the next one
     _storing: _Storing | None = None
+    #: left as soon as a chunk cannot be stored
+    _reading: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     async def take(self, pieces: BodyPieces) -> bytes:
         """Store the lines of a body. Return a result line for each, in their order, and a last line with the sums.
@@ -127,18 +129,26 @@ class BatchIntake:
 
     async def _take_all(self, pieces: BodyPieces, start: Start) -> Refused | None:
         """Store the lines of a body. Return what refused it."""
-        splitter = LineSplitter(self.context.settings.submit_body_max_bytes)
         try:
-            async for piece in pieces:
-                if not self._is_cut:  # the rest is read and dropped, so that the client reads its answer
-                    await self._take_lines(splitter.take(piece), pieces, start)
-            if not self._is_cut:
-                await self._take_lines(splitter.rest(), pieces, start)
-            await self._flush(pieces, start)
-            await self._settle()
+            with self._reading:
+                await self._read_all(pieces, start)
+            await self._await_chunk()
         except Refused as refused:
+            try:
+                await self._await_chunk()
+            except Refused as earlier:
+                return earlier
             return refused
         return None
+
+    async def _read_all(self, pieces: BodyPieces, start: Start) -> None:
+        splitter = LineSplitter(self.context.settings.submit_body_max_bytes)
+        async for piece in pieces:
+            if not self._is_cut:  # the rest is read and dropped, so that the client reads its answer
+                await self._take_lines(splitter.take(piece), pieces, start)
+        if not self._is_cut:
+            await self._take_lines(splitter.rest(), pieces, start)
+        await self._flush(pieces, start)
 
     async def _take_lines(self, lines: Sequence[bytes | None], pieces: BodyPieces, start: Start) -> None:
         for raw in lines:
@@ -171,25 +181,26 @@ class BatchIntake:
         Reading takes about a fifth of a batch's time, the database most of the rest, and a node has two cores at least.
         """
         began = trio.current_time()
-        await self._settle()
+        await self._await_chunk()
         pieces.excuse(trio.current_time() - began)
         self._storing = _Storing(self._chunk, self._early)
         self._chunk, self._chunk_bytes, self._early = [], 0, {}
         start(self._store, self._storing)
 
-    async def _settle(self) -> None:
+    async def _await_chunk(self) -> None:
         """Wait for the chunk that is being stored. Raises as ``_stored`` does."""
         if self._storing is not None:
             await self._storing.ended.wait()
-            if self._storing.failed is not None:
-                raise self._storing.failed
+            if self._storing.error is not None:
+                raise self._storing.error
 
     async def _store(self, storing: _Storing) -> None:
         """Store a chunk, and add the results of its lines."""
         try:
             answers = storing.early | await self._stored(storing.chunk)
         except (Refused, StoreUnavailable) as error:
-            storing.failed = error
+            storing.error = error
+            self._reading.cancel()
         else:
             for number, answer in sorted(answers.items()):
                 self._add(number, answer)

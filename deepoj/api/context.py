@@ -21,12 +21,12 @@ from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.account_data import AccountData
 from deepoj.ports.accounts import Accounts, Github
 from deepoj.ports.admin_events import AdminEvents
-from deepoj.ports.ahead import CompileAhead
 from deepoj.ports.batches import Batches
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contest_setup import ContestSetup
 from deepoj.ports.contests import Contests
+from deepoj.ports.early import EarlyCompiler
 from deepoj.ports.groups import Groups
 from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.limits import Counters
@@ -92,7 +92,7 @@ class ApiContext:
     #: the dispatcher of this process; None: it has none
     hand_over: HandOver | None = None
     #: compiles new submissions in idle slots of this process; None: it does not judge
-    compile_ahead: CompileAhead | None = None
+    early_compiler: EarlyCompiler | None = None
     #: refuses new work while too much is waiting
     backpressure: Backpressure = field(default_factory=lambda: Backpressure(lambda _: None, None))
     #: what this node has measured of the queue

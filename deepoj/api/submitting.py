@@ -62,7 +62,7 @@ async def take_in(context: ApiContext, draft: Draft) -> Receipt:
         metrics=context.metrics,
         stream=context.stream,
         hand_over=context.hand_over,
-        compile_ahead=context.compile_ahead,
+        early_compiler=context.early_compiler,
     )
     if isinstance(job, SubmitRefusal):
         if job is SubmitRefusal.INFLIGHT_CAP_REACHED:

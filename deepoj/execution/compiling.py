@@ -58,8 +58,8 @@ _PERHAPS_OURS = re.compile(
 )
 
 
-#: how long a compilation ahead waits for a call that takes it over: a claim takes milliseconds
-AHEAD_S = 5.0
+#: how long the result of an early compilation waits for a call that takes it over: a claim takes milliseconds
+EARLY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +106,13 @@ class Compiler:
         self._cache, self._headers, self._toolchain_cache = cache, headers, toolchain_cache
         #: key → the event that is set when its compilation has ended and its result is kept
         self._running: dict[str, trio.Event] = {}
-        #: key → its compilation ahead of a call of ``compile``, which no call has taken over
-        self._ahead: dict[str, _Ahead] = {}
+        #: key → its early compilation that no call of ``compile`` has taken over
+        self._early: dict[str, _EarlyResult] = {}
 
     @property
-    def ahead(self) -> int:
-        """How many compilations ahead no call has taken over."""
-        return len(self._ahead)
+    def early_count(self) -> int:
+        """How many early compilations no call has taken over."""
+        return len(self._early)
 
     @property
     def box(self) -> Box:
@@ -162,48 +162,50 @@ class Compiler:
             return await self._compile(job, compile_key)
         return await self._through_cache(job, compile_key, self._cache, into, deferred or DeferredWork())
 
-    async def compile_ahead(
+    async def compile_early(
         self,
         language: Language,
         sources: Sequence[FileIn],
         *,
         into: Path,
         user_id: int,
-        is_wanted: Callable[[], Awaitable[bool]],
+        wait_until_wanted: Callable[[], Awaitable[bool]],
         about: Mapping[str, Any],
-    ) -> None:
-        """Compile for a call of ``compile`` that is about to ask for the same, as of one with neither limits nor an
-        entry point other than the first source. Return once it has taken the result over, or ``AHEAD_S`` after there is
-        one. Without a cache nothing is done. ``is_wanted``: awaited before anything is executed.
+    ) -> bool:
+        """Compile for a call of ``compile`` that is about to come with these sources, their first as the entry point,
+        and without ``limits``. Return once that call has taken the result over, or ``EARLY_S`` after there is one.
+        Return False if there was a result and no call took it.
 
-        Raises as ``compile`` does.
+        Without a cache nothing is done. ``wait_until_wanted`` is awaited before anything is executed, and
+        nothing is if it returns False. Raises as ``compile`` does.
         """
         spec = await self._spec(language, sources, sources[0].name, into, limits=None, user_id=user_id)
         if self._cache is None or spec is None or isinstance(spec, Infra):
-            return
+            return True
         compile_key = await self._key(language, sources, spec)
-        if compile_key is None or not await is_wanted() or await self._cache.take(compile_key.key, into) is not None:
-            return
+        if compile_key is None or not await wait_until_wanted():
+            return True
         key = compile_key.key
-        if key in self._running or key in self._ahead:
-            return
-        executable = Executable(argv=(), files_in=())  # the call that takes it over has its own
-        ahead = self._ahead[key] = _Ahead(spec)
+        if key in self._running or key in self._early or self._cache.has(key):
+            return True
+        executable = Executable(argv=(), files_in=())  # the call that takes the result over has its own
+        early = self._early[key] = _EarlyResult(spec)
         try:
-            outcome = await self._run_now(_Job(language, spec, executable, about), compile_key)
-            if outcome.verdict is not RunVerdict.SE:  # else the call tries for itself
-                ahead.outcome = outcome
-            ahead.ended.set()
-            with trio.move_on_after(AHEAD_S):
-                await ahead.taken.wait()
-            if self._ahead.get(key) is not ahead:  # a call is about to take the files out of ``into``
-                await ahead.taken.wait()
+            with early.scope:
+                outcome = await self._run_now(_Job(language, spec, executable, about), compile_key)
+                if outcome.verdict is not RunVerdict.SE:  # else the call tries for itself
+                    early.outcome = outcome
+            early.ended.set()
+            with trio.move_on_after(EARLY_S):
+                await early.taken.wait()
+            if self._early.get(key) is not early:  # a call is about to take the files out of ``into``
+                await early.taken.wait()
         finally:
-            ahead.ended.set()
-            if self._ahead.get(key) is ahead:
-                del self._ahead[key]
-            result = "used" if ahead.taken.is_set() and ahead.outcome is not None else "unused"
-            self._metrics.compile_ahead.labels(result=result).inc()
+            early.ended.set()
+            if self._early.get(key) is early:
+                del self._early[key]
+            self._metrics.compile_early.labels(result="used" if early.is_used else "unused").inc()
+        return early.is_used or early.outcome is None
 
     async def precompile(self, language: Language, header: str) -> bool:
         """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
@@ -273,9 +275,9 @@ class Compiler:
         return job.compiled(result, why=rule, sentence=sentence, outcome=outcome)
 
     async def _run(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
-        """Compile, or take over the same compilation ahead of this call."""
-        ahead = None if compile_key is None else self._ahead.pop(compile_key.key, None)
-        outcome = None if ahead is None else await ahead.take(job.spec)
+        """Compile, or take over the result of the same compilation, which began early."""
+        early = None if compile_key is None else self._early.pop(compile_key.key, None)
+        outcome = None if early is None else await early.take(job.spec)
         return outcome or await self._run_now(job, compile_key)
 
     async def _run_now(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
@@ -396,24 +398,34 @@ class _Job:
 
 
 @dataclass(slots=True)
-class _Ahead:
-    """A compilation ahead of a call. ``outcome``: None until it ends, or if it broke."""
+class _EarlyResult:
+    """The result of an early compilation. ``outcome``: None until it ends, or if it broke."""
 
     spec: RunSpec
     outcome: RunOutcome | None = None
+    #: around the compilation
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     ended: trio.Event = field(default_factory=trio.Event)
+    #: set once the call that took it over needs nothing more of it
     taken: trio.Event = field(default_factory=trio.Event)
+    is_used: bool = False
 
     async def take(self, spec: RunSpec) -> RunOutcome | None:
-        """Wait for the outcome, and move its files to the places of ``spec``. Raises OSError."""
+        """Wait for the outcome, and move its files to the places of ``spec``. Return None if there is none, or a file
+        cannot be moved. A cancelled call ends the compilation."""
         try:
             await self.ended.wait()
-            if self.outcome is not None:
-                for there, here in zip(self.spec.files_out, spec.files_out, strict=True):
-                    if there.name in self.outcome.files_out:
-                        there.path.replace(here.path)
+            if self.outcome is None:
+                return None
+            for made, wanted in zip(self.spec.files_out, spec.files_out, strict=True):
+                if made.name in self.outcome.files_out:
+                    made.path.replace(wanted.path)
+            self.is_used = True
             return self.outcome
+        except OSError:
+            return None
         finally:
+            self.scope.cancel()
             self.taken.set()
 
 

@@ -83,7 +83,7 @@ class Work:
         """Write the verdict (or give the job back), then ack. If the stream is away only the ack is missing: reclaim
         finds the row done and acks then.
 
-        The slot is free before the ack, which would share the interpreter with the reads of those who watch the job.
+        The lease ends before the ack, which would share the interpreter with the reads of those who watch the job.
 
         Raises:
           StoreUnavailable: the verdict may or may not be written; repeating is safe.

@@ -213,8 +213,8 @@ class Metrics:
             "worker_compile_duration_seconds", "Compiling one submission", WORK_S
         )
         self.compile_cache = to.counter("worker_compile_cache_total", "Compilations looked up on disk", "result")
-        self.compile_ahead = to.counter(
-            "worker_compile_ahead_total", "Compilations that began before their job was claimed", "result"
+        self.compile_early = to.counter(
+            "worker_compile_early_total", "Compilations that began before their job was claimed", "result"
         )
         self.compile_headers = to.counter(
             "worker_compile_headers_total", "Compilations that could use a precompiled header", "result"

@@ -22,8 +22,8 @@ import time
 from collections.abc import Sequence
 
 from deepoj.observe import Metrics, log
-from deepoj.ports.ahead import CompileAhead
 from deepoj.ports.batches import Batches
+from deepoj.ports.early import EarlyCompiler
 from deepoj.ports.outbox import HandOver
 from deepoj.ports.stream import JobStream
 from deepoj.ports.submissions import Submissions
@@ -44,7 +44,7 @@ async def submit(
     stream: JobStream | None = None,
     user_inflight_cap: int | None = None,
     hand_over: HandOver | None = None,
-    compile_ahead: CompileAhead | None = None,
+    early_compiler: EarlyCompiler | None = None,
 ) -> Receipt | SubmitRefusal:
     """Store a well-formed draft as a submission, or refuse it.
 
@@ -54,7 +54,7 @@ async def submit(
       dedup_window_s: how long an identical unfinished submission of the same user answers for a second one.
       stream: publish to this stream at once; None: the dispatcher publishes it.
       hand_over: the dispatcher of this process, if it has one: where it has room, it publishes the event at once.
-      compile_ahead: compiles it where ``hand_over`` has room; None: its judge does.
+      early_compiler: compiles it before its claim, where ``hand_over`` has room; None: the attempt does.
       user_inflight_cap: maximum number of unfinished submissions of this user; None: any number. It is counted only if
         it is less than ``inflight_cap``, because the count reads as many rows as it allows.
 
@@ -77,10 +77,12 @@ async def submit(
         task["entry_point"] = draft.entry_point
         task["files"] = [{"name": file.name, "content": file.content} for file in draft.beside]
     hidden_s = None if hand_over is None or stream is not None else hand_over.reserve()
-    ahead = None if compile_ahead is None or hidden_s is None else compile_ahead.prepare(draft)
+    early = None
     answer: Receipt | SubmitRefusal | None = None
     began = time.monotonic()
     try:
+        if early_compiler is not None and hidden_s is not None:
+            early = early_compiler.prepare(draft)
         answer = await submissions.submit(
             draft,
             inflight_cap=inflight_cap,
@@ -93,18 +95,18 @@ async def submit(
         )
     finally:
         event = answer.event if isinstance(answer, Receipt) else None
+        if early is not None:
+            early.settle(is_stored=event is not None)
         if hand_over is not None and hidden_s is not None:
             is_stored = answer is None or (isinstance(answer, Receipt) and not answer.repeated)
             hand_over.settle(event, is_stored=is_stored)
-        if ahead is not None:
-            ahead.settle(is_stored=event is not None)
     metrics.stage_seconds.labels(stage="commit").observe(time.monotonic() - began)
     if hand_over is not None and hidden_s is not None and event is not None:
         # Otherwise the caller makes its answer first, in the same thread: in two traces, XADD was sent 0.8 and 2.3 ms
         # after the commit.
         await hand_over.wait_begun()
-        if ahead is not None:
-            await ahead.wait_begun()
+        if early is not None:
+            await early.wait_begun()
     metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
     if stream is not None and event is not None:
         await _send(submissions, stream, event, metrics)

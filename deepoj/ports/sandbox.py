@@ -40,6 +40,10 @@ class CompileCache(Protocol):
     """Results of compilations, by a digest of everything that decides them. It is only a cache: a failure of the disk
     is a miss. Raises StartRefused at the first call if its directory cannot be made."""
 
+    def has(self, key: str) -> bool:
+        """Return whether ``take`` may have a result; False before the first call of another method."""
+        ...
+
     async def take(self, key: str, into: Path) -> CompileResult | None:
         """Return the result kept under ``key``. Its files are then in ``into``, complete, and must not be written
         to."""

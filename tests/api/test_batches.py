@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import pytest
 import trio
 import trio.testing
 
-from deepoj.api.batches import BatchFeed, LineSplitter, ResultPlace
+from deepoj.api.batches import BatchFeed, BatchIntake, LineSplitter, ResultPlace
 from deepoj.api.body import parse_object
+from deepoj.api.errors import ApiError, Refused
 from deepoj.judging.result import as_result
 from deepoj.words.batches import MAX_LINES
+from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim
 from deepoj.words.outbox import Priority
+from deepoj.words.submissions import Draft
 from tests.api.house import House, house
 from tests.contract.labs import entry
 from tests.fakes.batches import MemoryBatches
@@ -131,6 +135,57 @@ async def test_next_chunk_is_read_while_one_is_stored(tmp_path: Path, monkeypatc
     lines, _ = await results_of(await post(home, token, lines_of(problem, *map(str, range(1200)))))
     assert [line["line"] for line in lines] == list(range(1, 1201))
     assert read_meanwhile == [1000, 1200, 1200]
+
+
+@dataclass
+class Stalling:
+    """A body of 500 lines that never ends, or ends too late."""
+
+    body: bytes
+    refused: Refused | None
+
+    def excuse(self, seconds: float) -> None:
+        del seconds
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        if self.body:
+            whole, self.body = self.body, b""
+            return whole
+        if self.refused is None:
+            await trio.sleep_forever()
+        raise self.refused
+
+
+@pytest.mark.parametrize("later", [None, Refused(ApiError.TOO_SLOW)], ids=["stalls", "too slow"])
+async def test_chunk_that_cannot_be_stored_answers_at_once_whatever_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: Refused | None
+) -> None:
+    home = house(tmp_path)
+    user, problem = await home.account("alice"), await home.problem()
+
+    async def down(*_args: Any, **_options: Any) -> Any:
+        await trio.testing.wait_all_tasks_blocked()
+        raise StoreUnavailable("the database is away")
+
+    async def is_valid() -> bool:
+        await trio.lowlevel.checkpoint()
+        return True
+
+    monkeypatch.setattr(MemoryBatches, "submit_lines", down)
+    intake = BatchIntake(
+        home.context,
+        "batch",
+        chinese=False,
+        draft_of=lambda _: Draft(code="x", user_id=user.id, problem_id=problem, language="cpp17", trace_id="t"),
+        backpressure=lambda: None,
+        recheck=is_valid,
+    )
+    with trio.fail_after(60), pytest.raises(StoreUnavailable):
+        await intake.take(cast(Any, Stalling(lines_of(problem, *map(str, range(500))), later)))
 
 
 async def test_key_names_the_batch_and_no_key_a_new_one(tmp_path: Path) -> None:

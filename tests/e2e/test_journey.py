@@ -150,7 +150,7 @@ MOVED = {
     "scheduler_repair_total",
     "submission_total",
     "worker_claim_total",
-    "worker_compile_ahead_total",
+    "worker_compile_early_total",
     "worker_compile_cache_total",
     "worker_compile_duration_seconds",
     "worker_compile_headers_total",

@@ -819,21 +819,21 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/compiling.py",
-        "if compile_key is None or not await is_wanted() or await self._cache",
-        "if compile_key is None or (await is_wanted() and False) or await self._cache",
-        "tests/unit/test_ahead.py::test_what_was_not_stored_is_not_compiled",
+        "if compile_key is None or not await wait_until_wanted():",
+        "if compile_key is None or (await wait_until_wanted() and False):",
+        "tests/unit/test_early.py::test_draft_that_is_not_stored_is_not_compiled",
     ),
     Mutant(
         "deepoj/execution/compiling.py",
         "if outcome.verdict is not RunVerdict.SE:  # else",
         "if outcome:  # else",
-        "tests/unit/test_ahead.py::test_the_call_compiles_what_broke_ahead",
+        "tests/unit/test_early.py::test_the_call_compiles_what_broke_early",
     ),
     Mutant(
         "deepoj/pipeline/submit.py",
-        "ahead.settle(is_stored=event is not None)",
-        "ahead.settle(is_stored=True)",
-        "tests/unit/test_hand_over.py::test_a_submission_is_compiled_ahead_once_it_is_stored",
+        "early.settle(is_stored=event is not None)",
+        "early.settle(is_stored=True)",
+        "tests/unit/test_hand_over.py::test_a_submission_is_compiled_early_once_it_is_stored",
     ),
     Mutant(
         "deepoj/nursery/leases.py",

@@ -118,6 +118,9 @@ class Shelf:
         #: until it is set, ``keep`` waits
         self.gate: trio.Event | None = None
 
+    def has(self, key: str) -> bool:
+        return key in self.kept
+
     async def take(self, key: str, into: Path) -> CompileResult | None:
         await trio.lowlevel.checkpoint()
         if key not in self.kept:

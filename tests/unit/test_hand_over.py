@@ -58,7 +58,7 @@ class CountingStore(MemoryStore):
 
 @dataclass
 class Compiling:
-    """``ports.CompileAhead``, which notes what became of each draft, and how many rows there were then."""
+    """``ports.EarlyCompiler``, which notes what became of each draft, and how many rows there were then."""
 
     store: MemoryStore
     said: list[tuple[bool, int]] = field(default_factory=list)
@@ -114,7 +114,7 @@ class Dispatching:
             stream_key=STREAM_KEY,
             metrics=self.metrics,
             hand_over=self.hand_over,
-            compile_ahead=self.compiling,
+            early_compiler=self.compiling,
         )
 
     async def until_delivered(self, count: int) -> None:
@@ -169,7 +169,7 @@ async def test_an_event_is_on_its_way_before_the_request_is_answered(
     assert place.store.taken == 0
 
 
-async def test_a_submission_is_compiled_ahead_once_it_is_stored(place: Dispatching, autojump_clock: object) -> None:
+async def test_a_submission_is_compiled_early_once_it_is_stored(place: Dispatching, autojump_clock: object) -> None:
     place.compiling = compiling = Compiling(place.store)
     async with trio.open_nursery() as nursery:
         await place.submit("// no dispatcher runs, which will take it in its turn")

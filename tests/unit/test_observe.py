@@ -58,7 +58,7 @@ worker_compile_duration_seconds worker
 worker_download_duration_seconds worker
 worker_unzip_duration_seconds worker
 worker_testcase_cache_total worker result
-worker_compile_ahead_total worker result
+worker_compile_early_total worker result
 worker_compile_cache_total worker result
 worker_live_tests_total worker result
 worker_preview_jobs_total worker result

@@ -188,7 +188,7 @@ def _api_context(parts: Parts) -> ApiContext:
         backpressure=parts.backpressure,
         stream=None if cfg.api.outbox.enabled else parts.adapters.stream,
         hand_over=parts.hand_over,
-        compile_ahead=None if parts.jobs is None else parts.jobs.compile_ahead,
+        early_compiler=None if parts.jobs is None else parts.jobs.early_compiler,
         ready=parts.child_status.readiness,
         settings=parts.api,
         metrics=parts.metrics,

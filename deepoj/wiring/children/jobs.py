@@ -11,9 +11,9 @@ from typing import Any
 from deepoj import observe
 from deepoj.capacity.pressure import LatestPressure
 from deepoj.config.model import Config
-from deepoj.execution.ahead import CompilationsAhead
 from deepoj.execution.compiling import Compiler
 from deepoj.execution.context import AttemptContext
+from deepoj.execution.early import IdleSlotCompiler
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging.reuse import Former, former_of
@@ -85,7 +85,7 @@ class JobParts:
     #: what the jobs leave to be done
     tasks: NodeTasks
     #: compiles submissions that this process takes in, on their way to their claim
-    compile_ahead: CompilationsAhead
+    early_compiler: IdleSlotCompiler
     #: precompiled headers; None where they are disabled
     headers: HeaderCache | None
     #: builds toolchain archives after the start
@@ -276,18 +276,18 @@ def job_parts(
         ),
         work=work,
         tasks=tasks,
-        compile_ahead=CompilationsAhead(
-            context=context, start_task=tasks.start, has_room=partial(has_room_ahead, leases, gate, pressure)
+        early_compiler=IdleSlotCompiler(
+            context=context, start_task=tasks.start, has_room=partial(has_room_early, leases, gate, pressure)
         ),
         headers=headers,
         toolchains=MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=languages),
     )
 
 
-def has_room_ahead(leases: Leases, gate: Gate, pressure: LatestPressure, ahead: int) -> bool:
-    """Whether a slot is idle beside ``ahead`` compilations, and the next job will be claimed here."""
+def has_room_early(leases: Leases, gate: Gate, pressure: LatestPressure, early: int) -> bool:
+    """Whether a slot is idle beside ``early`` compilations, and the next job will be claimed here."""
     # With other nodes, one of them may claim the job, and a slot here would compile for nothing.
-    return gate.is_open and pressure.consumers == 1 and leases.free > ahead
+    return gate.is_open and pressure.consumers == 1 and leases.free > early
 
 
 def _limited(problem: Problem, claim: PreviewClaim | RerunClaim) -> Problem:

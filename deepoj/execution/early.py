@@ -31,10 +31,15 @@ from deepoj.words.sandbox import FileIn
 from deepoj.words.sources import SourceFile
 from deepoj.words.submissions import Draft
 
+#: how long no submission of a problem is compiled early after one whose result no job asked for
+UNUSED_S = 600.0
+#: of how many such problems a node knows
+MOST_UNUSED = 1000
+
 
 @dataclass(slots=True, eq=False)
-class _Commit:
-    """What became of a submission. Implements ``ports.CompilationAhead``."""
+class _Pending:
+    """The draft that is being stored. Implements ``ports.EarlyCompilation``."""
 
     is_stored: bool = False
     #: whether only the commit is waited for
@@ -59,8 +64,8 @@ class _Commit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CompilationsAhead:
-    """Implements ``ports.CompileAhead``."""
+class IdleSlotCompiler:
+    """Implements ``ports.EarlyCompiler``."""
 
     context: AttemptContext
     start_task: StartTask
@@ -70,57 +75,83 @@ class CompilationsAhead:
     #: journal, as it does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
     _directories: list[AttemptDir] = field(default_factory=list)
     #: those that have not begun to compile
-    _waiting: set[_Commit] = field(default_factory=set)
+    _pending: set[_Pending] = field(default_factory=set)
+    #: problem → when its result was not used: its package adds files to each program, or its judging is paused
+    _unused: dict[int, float] = field(default_factory=dict)
 
-    def prepare(self, draft: Draft) -> _Commit | None:
+    def prepare(self, draft: Draft) -> _Pending | None:
         language = resolve(draft.language)
         if language is None or language.compile_argv(self.context.settings.toolchain) is None:
             return None
         # The failure of a compiler that runs code of the source is judged by what the host killed meanwhile.
         if language.compile_runs_source or (draft.files and not takes_several(language)):
             return None
-        if not self.has_room(len(self._waiting) + self.context.compiler.ahead):
+        if not self._has_room() or self._is_unused(draft.problem_id):
             return None
-        commit = _Commit()
-        self._waiting.add(commit)
-        self.start_task(partial(self._compile, draft, language, commit))
-        return commit
+        pending = _Pending()
+        self._pending.add(pending)
+        self.start_task(partial(self._compile, draft, language, pending))
+        return pending
 
-    async def _compile(self, draft: Draft, language: Language, commit: _Commit) -> None:
+    def _has_room(self) -> bool:
+        return self.has_room(len(self._pending) + self.context.compiler.early_count)
+
+    def _is_unused(self, problem_id: int) -> bool:
+        since = self._unused.get(problem_id)
+        return since is not None and trio.current_time() - since < UNUSED_S
+
+    async def _compile(self, draft: Draft, language: Language, pending: _Pending) -> None:
         try:
             # The attempt compiles by itself what is not compiled here, and meets the breakage again.
-            with suppress(OSError, BoxBroken):
+            with suppress(OSError, BoxBroken, ValueError):
                 directory = self._directories.pop() if self._directories else await self._new_directory()
-                with _in_memory(language, draft) as sources:
-                    await self.context.compiler.compile_ahead(
-                        language,
-                        sources,
-                        into=directory.path,
-                        user_id=draft.user_id,
-                        is_wanted=partial(self._is_wanted, commit),
-                        about={"trace_id": draft.trace_id, "problem_id": draft.problem_id, "language": language.key},
-                    )
-                # not beside the job's first test
-                await DeferredWork(self.start_task).add(partial(self._empty, directory))
+                try:
+                    is_used = await self._compile_in(directory, draft, language, pending)
+                finally:
+                    await self._give_back(directory, is_empty=not pending.is_stored)
+                if not is_used:
+                    self._note_unused(draft.problem_id)
         finally:
-            self._waiting.discard(commit)
-            commit.begun.set()
+            self._pending.discard(pending)
+            pending.begun.set()
 
-    async def _is_wanted(self, commit: _Commit) -> bool:
-        is_stored = await commit.wait_stored()
-        self._waiting.discard(commit)
-        return is_stored
+    async def _compile_in(self, directory: AttemptDir, draft: Draft, language: Language, pending: _Pending) -> bool:
+        with _in_memory(language, draft) as sources:
+            return await self.context.compiler.compile_early(
+                language,
+                sources,
+                into=directory.path,
+                user_id=draft.user_id,
+                wait_until_wanted=partial(self._wait_until_wanted, pending),
+                about={"trace_id": draft.trace_id, "problem_id": draft.problem_id, "language": language.key},
+            )
 
-    async def _empty(self, directory: AttemptDir) -> None:
-        with suppress(OSError):  # else it is not used again
-            await do_blocking(_remove_files, directory.path, is_short=True)  # usually there is none
-            self._directories.append(directory)
+    async def _wait_until_wanted(self, pending: _Pending) -> bool:
+        is_stored = await pending.wait_stored()
+        self._pending.discard(pending)
+        return is_stored and self._has_room()  # other jobs may have come meanwhile
+
+    def _note_unused(self, problem_id: int) -> None:
+        if len(self._unused) >= MOST_UNUSED:
+            self._unused.clear()
+        self._unused[problem_id] = trio.current_time()
 
     async def _new_directory(self) -> AttemptDir:
         """Make a directory that is there until the node stops."""
         directory = await trio.to_thread.run_sync(AttemptDir.unnamed, self.context.workdir)
         self.start_task(partial(_hold, directory))
         return directory
+
+    async def _give_back(self, directory: AttemptDir, *, is_empty: bool) -> None:
+        if is_empty:
+            self._directories.append(directory)
+        else:  # not beside the job's first test
+            await DeferredWork(self.start_task).add(partial(self._empty, directory))
+
+    async def _empty(self, directory: AttemptDir) -> None:
+        with suppress(OSError):  # else it is not used again
+            await do_blocking(_remove_files, directory.path, is_short=True)  # usually there is none
+            self._directories.append(directory)
 
 
 async def _hold(directory: AttemptDir) -> None:
@@ -137,7 +168,7 @@ def _in_memory(language: Language, draft: Draft) -> Iterator[list[FileIn]]:
     with ExitStack() as opened:
         sources = []
         for name, file in zip(scratch_names(language, files), files, strict=True):
-            memory = opened.enter_context(os.fdopen(os.memfd_create(name, os.MFD_CLOEXEC), "wb"))
+            memory = opened.enter_context(os.fdopen(os.memfd_create("source", os.MFD_CLOEXEC), "wb"))
             memory.write(file.content.encode("utf-8", "replace"))
             memory.flush()
             sources.append(FileIn(name, Path(f"/proc/self/fd/{memory.fileno()}")))

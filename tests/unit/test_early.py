@@ -12,12 +12,12 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from deepoj.execution.ahead import CompilationsAhead
-from deepoj.execution.compiling import AHEAD_S, Compiled, Compiler
+from deepoj.execution.compiling import EARLY_S, Compiled, Compiler
 from deepoj.execution.deferred import AFTER_S, StartTask
+from deepoj.execution.early import UNUSED_S, IdleSlotCompiler
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
-from deepoj.ports.ahead import CompilationAhead
+from deepoj.ports.early import EarlyCompilation
 from deepoj.words.errors import BoxBroken
 from deepoj.words.results import CompileResult
 from deepoj.words.sandbox import FileIn, Policy, RunOutcome, RunSpec, RunVerdict
@@ -31,7 +31,7 @@ from tests.unit.test_compiling import Shelf
 DRAFT = Draft(code="int main(){}", user_id=1, problem_id=1, language="cpp17", trace_id="t")
 
 
-class Ahead:
+class Place:
     """A node's compiler, with the tasks that it starts."""
 
     def __init__(self, directory: Path, metrics: Metrics, start: StartTask) -> None:
@@ -43,12 +43,10 @@ class Ahead:
         settings = judge_settings(toolchain=Toolchain(gxx=str(tool)))
         self.compiler = Compiler(self.box, settings=settings, metrics=metrics, cache=self.shelf)
         context = attempt_context(self.box, self.workspace, settings, metrics=metrics, compiler=self.compiler)
-        self.compilations = CompilationsAhead(
-            context=context, start_task=start, has_room=lambda count: count < self.room
-        )
+        self.early = IdleSlotCompiler(context=context, start_task=start, has_room=lambda count: count < self.room)
 
-    async def prepared(self, draft: Draft = DRAFT) -> CompilationAhead:
-        commit, before = self.compilations.prepare(draft), self.count
+    async def prepared(self, draft: Draft = DRAFT) -> EarlyCompilation:
+        commit, before = self.early.prepare(draft), self.count
         assert commit is not None
         while not commit.is_prepared:  # a thread makes the first directory
             await trio.lowlevel.checkpoint()
@@ -79,7 +77,7 @@ class Ahead:
     def counted(self, result: str) -> float:
         for family in self.metrics.registry.collect():
             for sample in family.samples:
-                if sample.name == "worker_compile_ahead_total" and sample.labels["result"] == result:
+                if sample.name == "worker_compile_early_total" and sample.labels["result"] == result:
                     return sample.value
         return 0.0
 
@@ -91,67 +89,67 @@ def clock() -> MockClock:
 
 
 @asynccontextmanager
-async def ahead_in(directory: Path, metrics: Metrics) -> AsyncIterator[Ahead]:
-    with trio.fail_after(600):
+async def place_in(directory: Path, metrics: Metrics) -> AsyncIterator[Place]:
+    with trio.fail_after(2000):
         async with trio.open_nursery() as tasks:
-            yield Ahead(directory, metrics, tasks.start_soon)
+            yield Place(directory, metrics, tasks.start_soon)
             tasks.cancel_scope.cancel()
     assert not list((directory / "workspace").iterdir())
 
 
 async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        ahead.box.hold()
-        await ahead.begin()
-        assert ahead.count == 1
+    async with place_in(tmp_path, metrics) as place:
+        place.box.hold()
+        await place.begin()
+        assert place.count == 1
         async with trio.open_nursery() as nursery:
             made: list[Compiled] = []
 
             async def call() -> None:
-                made.append(await ahead.compile())
+                made.append(await place.compile())
 
             nursery.start_soon(call)
             await trio.testing.wait_all_tasks_blocked()
             assert not made
-            ahead.box.release()
+            place.box.release()
         (compiled,) = made
         assert compiled.result == CompileResult(ok=True, time_ms=200, output="")
         assert compiled.wall_ms == 250
-        assert compiled.isolation is ahead.box.isolation
-        assert (ahead.attempt / "main").read_bytes() == b"int main(){}"
-        again = await ahead.compile()
+        assert compiled.isolation is place.box.isolation
+        assert (place.attempt / "main").read_bytes() == b"int main(){}"
+        again = await place.compile()
         assert again.result == replace(compiled.result, cached=True)
-        assert ahead.count == 1
+        assert place.count == 1
         await trio.testing.wait_all_tasks_blocked()
-        assert (ahead.counted("used"), ahead.counted("unused")) == (1, 0)
+        assert (place.counted("used"), place.counted("unused")) == (1, 0)
         clock.jump(2 * AFTER_S)
         await trio.testing.wait_all_tasks_blocked()
-        await ahead.begin(replace(DRAFT, code="int main(){} //"))
-        assert len(list(ahead.workspace.iterdir())) == 1, "its directory is used again"
+        await place.begin(replace(DRAFT, code="int main(){} //"))
+        assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
 
 
-async def test_what_was_not_stored_is_not_compiled(tmp_path: Path, metrics: Metrics) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        await ahead.begin(is_stored=False)
-        assert (ahead.count, ahead.compiler.ahead) == (0, 0)
+async def test_draft_that_is_not_stored_is_not_compiled(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        await place.begin(is_stored=False)
+        assert (place.count, place.compiler.early_count) == (0, 0)
 
 
 async def test_a_result_that_no_call_takes_is_dropped(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        await ahead.begin()
-        await ahead.compile("int main(){} // another")
-        assert (ahead.count, ahead.compiler.ahead) == (2, 1)
-        clock.jump(AHEAD_S)
+    async with place_in(tmp_path, metrics) as place:
+        await place.begin()
+        await place.compile("int main(){} // another")
+        assert (place.count, place.compiler.early_count) == (2, 1)
+        clock.jump(EARLY_S)
         await trio.testing.wait_all_tasks_blocked()
-        assert (ahead.compiler.ahead, ahead.counted("unused")) == (0, 1)
-        assert (await ahead.compile()).wall_ms == 250
-        assert ahead.count == 3
+        assert (place.compiler.early_count, place.counted("unused")) == (0, 1)
+        assert (await place.compile()).wall_ms == 250
+        assert place.count == 3
 
 
 @pytest.mark.parametrize(
     "broken", [BoxBroken("it fell"), OSError(5, "no"), outcome(RunVerdict.SE)], ids=["fell", "disk", "ours"]
 )
-async def test_the_call_compiles_what_broke_ahead(
+async def test_the_call_compiles_what_broke_early(
     tmp_path: Path, metrics: Metrics, broken: BoxBroken | OSError | RunOutcome
 ) -> None:
     replies = iter([broken, outcome(wall_ms=7)])
@@ -162,57 +160,103 @@ async def test_the_call_compiles_what_broke_ahead(
             raise one
         return one
 
-    async with ahead_in(tmp_path, metrics) as ahead:
-        ahead.box.on(Policy.COMPILE, b"int", reply)
-        ahead.box.hold()
-        await ahead.begin()
+    async with place_in(tmp_path, metrics) as place:
+        place.box.on(Policy.COMPILE, b"int", reply)
+        place.box.hold()
+        await place.begin()
         async with trio.open_nursery() as nursery:
             made: list[Compiled] = []
 
             async def call() -> None:
-                made.append(await ahead.compile())
+                made.append(await place.compile())
 
             nursery.start_soon(call)
             await trio.testing.wait_all_tasks_blocked()
-            ahead.box.release()
+            place.box.release()
         assert made[0].wall_ms == 7
-        assert ahead.count == 2
+        assert place.count == 2
 
 
 async def test_a_call_that_was_first_is_not_repeated(tmp_path: Path, metrics: Metrics) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        commit = await ahead.prepared()
-        ahead.box.hold()
+    async with place_in(tmp_path, metrics) as place:
+        commit = await place.prepared()
+        place.box.hold()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ahead.compile)
+            nursery.start_soon(place.compile)
             await trio.testing.wait_all_tasks_blocked()
             commit.settle(is_stored=True)
             await trio.testing.wait_all_tasks_blocked()
-            ahead.box.release()
-        assert ahead.count == 1
-        await ahead.begin()
-        assert ahead.count == 1, "it is in the cache"
+            place.box.release()
+        assert place.count == 1
+        await place.begin()
+        assert place.count == 1, "it is in the cache"
 
 
-async def test_a_cancelled_call_leaves_the_result_to_nobody(tmp_path: Path, metrics: Metrics) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        ahead.box.hold()
-        await ahead.begin()
-        with trio.move_on_after(1):
-            await ahead.compile()
-        ahead.box.release()
+async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        place.box.hold()
+        await place.begin()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(place.compile)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
         await trio.testing.wait_all_tasks_blocked()
-        assert ahead.compiler.ahead == 0
-        assert (await ahead.compile()).wall_ms == 250
-        assert ahead.count == 2
+        assert (place.box.cancelled, place.box.running, place.compiler.early_count) == (1, 0, 0)
+        place.box.release()
+        assert (await place.compile()).wall_ms == 250
+        assert place.count == 2
 
 
 async def test_a_submission_of_several_files_is_taken_over(tmp_path: Path, metrics: Metrics) -> None:
     several = replace(DRAFT, entry_point="a.cpp", beside=(SourceFile("b.h", "int f();"),))
-    async with ahead_in(tmp_path, metrics) as ahead:
-        await ahead.begin(several)
-        (spec,) = ahead.box.runs(Policy.COMPILE)
+    async with place_in(tmp_path, metrics) as place:
+        await place.begin(several)
+        (spec,) = place.box.runs(Policy.COMPILE)
         assert [file.name for file in spec.files_in] == ["a.cpp", "b.h"]
+
+
+async def test_draft_is_not_compiled_if_other_jobs_came_while_it_was_stored(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        commit = await place.prepared()
+        place.room = 0
+        commit.settle(is_stored=True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert place.count == 0
+
+
+async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_a_while(
+    tmp_path: Path, metrics: Metrics, clock: MockClock
+) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        place.room = 2
+        await place.begin()
+        clock.jump(EARLY_S)
+        await trio.testing.wait_all_tasks_blocked()
+        assert place.early.prepare(DRAFT) is None
+        assert place.early.prepare(replace(DRAFT, problem_id=2)) is not None
+        clock.jump(UNUSED_S)
+        assert place.early.prepare(DRAFT) is not None
+
+
+async def test_directories_are_used_again_after_breakages_and_refusals(
+    tmp_path: Path, metrics: Metrics, clock: MockClock
+) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        place.box.on(Policy.COMPILE, b"int", OSError(24, "Too many open files"))
+        for is_stored in (True, False, True, False):
+            await place.begin(is_stored=is_stored)
+            clock.jump(2 * AFTER_S)
+            await trio.testing.wait_all_tasks_blocked()
+        assert len(list(place.workspace.iterdir())) == 1
+
+
+async def test_the_call_compiles_what_it_cannot_move(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        await place.begin()
+        (made,) = place.workspace.glob("*/main")
+        made.unlink()
+        assert (await place.compile()).wall_ms == 250
+        assert place.count == 2
 
 
 @pytest.mark.parametrize(
@@ -225,21 +269,21 @@ async def test_a_submission_of_several_files_is_taken_over(tmp_path: Path, metri
     ],
     ids=["no slot", "outputs", "unknown", "runs the source"],
 )
-async def test_what_is_compiled_after_its_claim(tmp_path: Path, metrics: Metrics, draft: Draft, room: int) -> None:
+async def test_draft_is_compiled_after_its_claim(tmp_path: Path, metrics: Metrics, draft: Draft, room: int) -> None:
     async with trio.open_nursery() as tasks:
-        ahead = Ahead(tmp_path, metrics, tasks.start_soon)
-        ahead.room = room
-        assert ahead.compilations.prepare(draft) is None
+        place = Place(tmp_path, metrics, tasks.start_soon)
+        place.room = room
+        assert place.early.prepare(draft) is None
 
 
 async def test_a_second_one_needs_a_second_slot(tmp_path: Path, metrics: Metrics) -> None:
-    async with ahead_in(tmp_path, metrics) as ahead:
-        commit = ahead.compilations.prepare(DRAFT)
+    async with place_in(tmp_path, metrics) as place:
+        commit = place.early.prepare(DRAFT)
         assert commit is not None
-        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is None, "one waits for its commit"
+        assert place.early.prepare(replace(DRAFT, code="x")) is None, "one waits for its commit"
         commit.settle(is_stored=True)
-        while not ahead.count:
+        while not place.count:
             await trio.lowlevel.checkpoint()
-        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is None, "one has no call yet"
-        await ahead.compile()
-        assert ahead.compilations.prepare(replace(DRAFT, code="x")) is not None
+        assert place.early.prepare(replace(DRAFT, code="x")) is None, "one has no call yet"
+        await place.compile()
+        assert place.early.prepare(replace(DRAFT, code="x")) is not None
