@@ -165,6 +165,7 @@ class RunsAhead:
                 del self._running[number]
         if scope.cancelled_caught:
             self._begun.discard(number)
+            self._announce()  # by now the attempt's own slot may be all that is left to run it
         return execution
 
     async def _decide(self, number: int, execution: Execution | None) -> None:

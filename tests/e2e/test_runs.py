@@ -126,7 +126,7 @@ def test_the_same_program_is_compiled_once(node: Node, token: str) -> None:
     hits = [
         sample.value
         for sample in node.families("worker")["worker_compile_cache_total"].samples
-        if sample.labels["result"] == "hit"
+        if sample.labels["result"] in ("hit", "joined")  # the first may still be on its way into the cache
     ]
     assert sum(hits) >= 1
 

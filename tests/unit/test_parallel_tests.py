@@ -271,6 +271,20 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
     assert all(report == reports[0] for report in reports)
 
 
+@pytest.mark.parametrize("seed", range(40, 65))
+async def test_all_tests_are_run_while_slots_become_idle_and_are_needed_again(tmp_path: Path, seed: int) -> None:
+    """Without a notice that a prepared test was given up, no slot ran that test for some of these seeds."""
+    dice = random.Random(seed)
+    tests = dice.randrange(2, 8)
+    replies = [_random_runs(dice, number, 0.0) for number in range(tests)]
+    attempted = Attempted(tmp_path, tests, box=IrregularBox(seed))
+    attempted.slots = HelperSlots(lambda: dice.choice([0, 0, 1, 2]))
+    attempted.box.on(Policy.RUN, b"main", Replies(*replies))
+    report = await attempted.judge()
+    assert isinstance(report, Report), report
+    assert len(attempted.seen) == tests
+
+
 def _random_runs(dice: random.Random, number: int, failing: float) -> list[RunOutcome]:
     """The runs of a test: the second and third count where the one before is close to the limit of a second."""
     if dice.random() >= failing:
