@@ -108,17 +108,23 @@ class RunsAhead:
             self._slot_count -= 1
 
     def _unbegun(self) -> Iterator[int]:
+        """Yield the tests that no slot has begun, first the one whose turn it is: the attempt waits for it,
+        also if the results seem to leave it out."""
         if self._breakage is not None:
             return
-        for place, number in enumerate(self._upcoming()):
-            if place > 0 and len(self._ended) + len(self._undecided) >= AHEAD:
+        if self._turn not in self._begun:
+            yield self._turn
+        for number in self._upcoming():
+            if number == self._turn:
+                continue
+            if len(self._ended) + len(self._undecided) >= AHEAD:
                 return
             if number not in self._begun:
                 yield number
 
     def _cut_unneeded(self) -> None:
         """Cut runs, and forget results, of tests that the results recorded so far have left out."""
-        unneeded = {*self._running, *self._ended}
+        unneeded = {*self._running, *self._ended} - {self._turn}
         for number in self._upcoming():
             if not unneeded:
                 return
@@ -126,7 +132,8 @@ class RunsAhead:
         for number in unneeded:
             if number in self._running:
                 self._running[number].cancel()
-            self._ended.pop(number, None)
+            if self._ended.pop(number, None) is not None:
+                self._begun.discard(number)  # later results may ask for it again, where some failures are forgiven
 
     async def _run_upcoming(self, slot: _SharedSlot) -> None:
         """Run upcoming tests in a slot, one after the other. Once the first program has ended, another task takes turns

@@ -188,6 +188,8 @@ class Leases:
         while self.free < (2 if self._lent else 1):
             await self._changed.wait()
         self._lent += 1
+        if self._kept:
+            self._notify()  # as in ``add``
 
     def take_back(self) -> None:
         """Free a slot that was lent."""

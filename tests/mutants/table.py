@@ -818,6 +818,18 @@ MUTANTS = (
         "tests/unit/test_contest_slots.py::test_jobs_of_contests_use_kept_slots_first",
     ),
     Mutant(
+        "deepoj/judging/scoring/absolute.py",
+        "if place == self._passed.get(name, 0) and self._is_whole(member):",
+        "if place == self._passed.get(name, 0):",
+        "tests/unit/test_scoring.py::test_looking_ahead_changes_nothing",
+    ),
+    Mutant(
+        "deepoj/execution/runs_ahead.py",
+        "self._begun.discard(number)  # later",
+        "pass  # later",
+        "tests/unit/test_parallel_tests.py::test_results_that_were_forgotten_are_made_again_when_a_failure_is_forgiven",
+    ),
+    Mutant(
         "deepoj/execution/runs_ahead.py",
         "self._announce()  # by now",
         "pass  # by now",

@@ -14,7 +14,7 @@ import trio.testing
 from deepoj.execution import runs_ahead
 from deepoj.execution.case_runs import CaseRun, CaseRuns, Execution
 from deepoj.execution.runs_ahead import RunsAhead
-from deepoj.judging.problem import Aggregate, Case, Checker, Group, Plan, Program, Protocol
+from deepoj.judging.problem import Accepts, Aggregate, Case, Checker, Group, Plan, Points, Program, Protocol
 from deepoj.judging.reuse import Former
 from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import QUIET_S, Leases
@@ -247,6 +247,7 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
             for name in names
         ),
     )
+    points = dice.choice(list(Points))
     scored, budget_ms = dice.random() < 0.7, dice.choice([5, 100, 60_000])
     failing = dice.choice([0.0, 0.1, 0.4])
     replies = [_random_runs(dice, number, failing) for number in range(tests)]
@@ -259,7 +260,7 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
             replace(case, group=names[number * 3 // tests], score=1.0 if scored else None)
             for number, case in enumerate(cases)
         )
-        attempted.plan = replace(attempted.plan, cases=grouped, groups=groups, scored=scored)
+        attempted.plan = replace(attempted.plan, cases=grouped, groups=groups, scored=scored, points=points)
         attempted.settings = replace(attempted.settings, failed_budget_ms=budget_ms)
         box.on(Policy.RUN, b"main", Replies(*replies))
         report = await attempted.judge()
@@ -269,6 +270,30 @@ async def test_the_report_is_that_of_one_slot(tmp_path: Path, seed: int) -> None
         assert box.most <= 1 + idle
         reports.append(replace(report, stages=Stages()))
     assert all(report == reports[0] for report in reports)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_results_that_were_forgotten_are_made_again_when_a_failure_is_forgiven(tmp_path: Path, seed: int) -> None:
+    """The first test rejects its group, whose second one makes good for it. Tests of the next group ran before that."""
+    attempted = Attempted(tmp_path, 6, idle=3, box=IrregularBox(seed))
+    groups = (
+        Group(name="", parent=None, judge_all=False),
+        Group(name="a", accepts=Accepts.ANY, judge_all=True),
+        Group(name="b"),
+    )
+    cases = [replace(case, group="ab"[number > 1]) for number, case in enumerate(attempted.plan.cases)]
+    attempted.plan = replace(attempted.plan, cases=tuple(cases), groups=groups, points=Points.LEGACY)
+
+    def reply(_spec: RunSpec, stdin: bytes) -> RunOutcome:
+        number = int(stdin.split()[0])
+        return ended(number, right=number > 0)
+
+    attempted.box.on(Policy.RUN, b"main", reply)
+    report = await attempted.judge()
+    assert isinstance(report, Report), report
+    assert report.status is Verdict.ACCEPTED
+    assert attempted.seen == ["1", "2", "3", "4", "5", "6"]
+    attempted.assert_nothing_left()
 
 
 @pytest.mark.parametrize("seed", range(40, 65))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.judging.problem import Aggregate, Case, Group, Plan, Points
+from deepoj.judging.problem import Accepts, Aggregate, Case, Group, Plan, Points
 from deepoj.judging.scoring.faults import MAX_DEPTH, fault_of
 from deepoj.judging.scoring.outcome import Graded, Outcome
 from deepoj.judging.scoring.submission import Scoring
@@ -393,6 +393,7 @@ def plans(draw: st.DrawFn, *, is_scored: bool | None = None) -> Plan:
                 depends_on=tuple(draw(st.lists(st.sampled_from(others), max_size=2, unique=True))) if others else (),
                 judge_all=draw(st.booleans()),
                 ignored=draw(st.sampled_from([False, False, False, True])),
+                accepts=draw(st.sampled_from(Accepts)),
             )
         )
     names = ["", *(group.name for group in groups)]
@@ -424,14 +425,23 @@ ROLLS = st.lists(st.tuples(FATES, st.floats(0, 1)), min_size=8, max_size=8)
 Rolls = list[tuple[Verdict, float]]
 
 
-def roll(plan: Plan, rolls: Rolls, *, hurry: bool = False) -> tuple[list[int], Outcome]:
+def roll(plan: Plan, rolls: Rolls, *, hurry: bool = False, looks_ahead: bool = False) -> tuple[list[int], Outcome]:
     scoring = Scoring(plan)
     judged = []
     while (number := scoring.next(hurry=hurry)) is not None:
+        if looks_ahead:
+            first, *_ = scoring.upcoming(hurry=hurry)
+            assert first == number
         judged.append(number)
         verdict, share = rolls[number]
         scoring.record(number, verdict, share * scoring.worth(number) if verdict is V.PARTIAL else None)
     return judged, scoring.outcome()
+
+
+@given(plans(), ROLLS, st.sampled_from(Points))
+def test_looking_ahead_changes_nothing(plan: Plan, rolls: Rolls, points: Points) -> None:
+    absolute = replace(plan, points=points)
+    assert roll(absolute, rolls, looks_ahead=True) == roll(absolute, rolls)
 
 
 @given(plans(), ROLLS)

@@ -29,10 +29,9 @@ class AbsoluteScores:
 
     def __init__(self, plan: Plan, tree: GroupTree, graded: Mapping[int, Graded]) -> None:
         self._plan, self._tree, self._graded = plan, tree, graded
-        #: of groups that end at their first rejected member: the number of members already examined, and the rejected
-        #: one
-        self._looked_at: dict[str, int] = {}
-        self._rejected: dict[str, int | Group] = {}
+        #: of groups that end at their first rejected member: how many of their first members are judged whole and were
+        #: not rejected
+        self._passed: dict[str, int] = {}
 
     # -- tests
 
@@ -105,19 +104,28 @@ class AbsoluteScores:
         return min(failures, key=_badness) if group.worst_error else failures[0]
 
     def rejected_before(self, name: str, case: int) -> str | None:
-        """Return the first rejected member of a group if it precedes the member that contains the test; else None."""
+        """Return the first rejected member of a group if it precedes the member that contains the test; else None.
+
+        Tests ahead of their turn are asked for as well, so an answer must not depend on the questions before it. What
+        is kept are members whose verdict is final.
+        """
         members = self._tree.members(name)
-        while name not in self._rejected and (at := self._looked_at.get(name, 0)) < len(members):
-            member = members[at]
+        for place in range(self._passed.get(name, 0), len(members)):
+            member = members[place]
             if self._is_in(case, member):
                 return None
-            self._looked_at[name] = at + 1
-            if self._verdict_of(member) not in (None, Verdict.ACCEPTED):
-                self._rejected[name] = member
-        rejected = self._rejected.get(name)
-        if rejected is None:
-            return None
-        return self._plan.cases[rejected].name if isinstance(rejected, int) else rejected.name
+            verdict = self._verdict_of(member)
+            if verdict not in (None, Verdict.ACCEPTED):
+                return self._plan.cases[member].name if isinstance(member, int) else member.name
+            if place == self._passed.get(name, 0) and self._is_whole(member):
+                self._passed[name] = place + 1
+        return None
+
+    def _is_whole(self, member: int | Group) -> bool:
+        """Return whether all tests of a member are judged."""
+        if isinstance(member, int):
+            return member in self._graded
+        return all(self._is_whole(below) for below in self._tree.members(member.name))
 
     def maximum(self, name: str) -> float | None:
         """Return the maximum score of a group; None: it has no bound."""
