@@ -172,6 +172,22 @@ async def test_the_wait_for_kept_slots_ends_when_practice_has_all_others(autojum
     assert seen == [1]
 
 
+async def test_the_wait_for_kept_slots_ends_when_background_work_has_all_others(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    leases.keep(1)
+    seen: list[int] = []
+
+    async def waiter() -> None:
+        seen.append(await leases.wait_only_for_contests())
+
+    async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = trio.current_time() + 5
+        nursery.start_soon(waiter)
+        await trio.testing.wait_all_tasks_blocked()
+        await leases.lend(patience_s=1)
+    assert seen == [1]
+
+
 async def test_a_second_custom_run_leaves_a_slot_for_a_submission(autojump_clock: object) -> None:
     leases = Leases(lease_s=10, slots=3)
     leases.add(a_custom_claim(), 0)
