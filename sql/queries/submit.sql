@@ -23,9 +23,9 @@
 WITH
 terms AS MATERIALIZED (SELECT * FROM submission_terms($2, $3, $4, $18)),
 same_key AS MATERIALIZED (
-    SELECT job_id, problem_id = $3 AND language = $4 AND code_hash = $6
-               AND (SELECT s.contest_id FROM submissions AS s WHERE s.job_id = k.job_id) IS NOT DISTINCT FROM $18 AS same_body
-    FROM submission_of_key($2, $8) AS k WHERE $8::text IS NOT NULL
+    SELECT k.job_id, s.job_id IS NOT NULL AS is_seen,
+           k.problem_id = $3 AND k.language = $4 AND k.code_hash = $6 AND s.contest_id IS NOT DISTINCT FROM $18 AS same_body
+    FROM submission_of_key($2, $8) AS k LEFT JOIN submissions AS s ON s.job_id = k.job_id WHERE $8::text IS NOT NULL
 ),
 twin AS (
     SELECT id, job_id,
@@ -40,6 +40,8 @@ decision AS MATERIALIZED (
     SELECT CASE
         -- this is the second try of a call whose first answer was lost
         WHEN EXISTS (SELECT FROM submissions WHERE job_id = $1) THEN 'taken'
+        -- the function waits for a request with the same key, and sees what that committed after this statement began
+        WHEN EXISTS (SELECT FROM same_key WHERE NOT is_seen) THEN 'raced'
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN (SELECT refusal FROM terms) IS NOT NULL THEN (SELECT refusal FROM terms)

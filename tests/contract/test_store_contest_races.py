@@ -9,6 +9,8 @@ from typing import Any
 
 import trio
 
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
 from deepoj.words.contests import (
     ClarificationDraft,
     Contest,
@@ -34,6 +36,7 @@ from tests.contract.labs import (
 )
 from tests.contract.test_store_contests import RESULT, by, judged, new_contest, rules, team
 from tests.contract.test_store_previews import AC, WA, Scene
+from tests.fakes.ports import Store
 
 KEY = "deepoj:jobs"
 
@@ -75,6 +78,28 @@ async def two_contests(real: PgLab) -> Two:
             assert await store.put_problem(contest.id, shown, by=director) is None
     await store.advance()
     return Two(real, contests, problems, user_id, director)
+
+
+async def test_two_nodes_that_take_a_key_at_once_answer_with_one_submission(real: PgLab, bridge: AioBridge) -> None:
+    """The second one waits for the key, and then sees a submission that is newer than its statement."""
+    two = await two_contests(real)
+    mine = replace(two.draft(0, 0), idempotency_key="one")
+    answers: list[str] = []
+
+    async def one(store: Store) -> None:
+        answers.append(await send(store, mine))
+
+    async with (
+        PgStore.open(bridge, real.server.dsn(real.database), max_conns=2) as other,
+        holding(real, f"SELECT lock_submission_key({two.user_id}, 'one')") as end,
+        trio.open_nursery() as nursery,
+    ):
+        for store in (real.store, other):
+            nursery.start_soon(one, store)
+        await until_somebody_waits_for_a_lock(real, 2)
+        end("commit")
+    assert len(answers) == 2
+    assert len(set(answers)) == 1
 
 
 async def test_a_reader_sees_every_number_before_the_next_while_all_write_at_once(real: PgLab) -> None:
