@@ -110,6 +110,15 @@ async def test_a_compiler_that_could_not_run_is_ours(bench: Bench) -> None:
 # The compile cache
 
 
+def counted(metrics: Metrics, counter: str, result: str) -> float:
+    """Return how often a counter with the label ``result`` counted this one."""
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == counter and sample.labels["result"] == result:
+                return sample.value
+    return 0.0
+
+
 class Shelf:
     """``ports.CompileCache`` in memory."""
 
@@ -166,11 +175,7 @@ class Keeping(Bench):
         return len(self.box.runs(Policy.COMPILE))
 
     def counted(self, result: str) -> float:
-        for family in self.metrics.registry.collect():
-            for sample in family.samples:
-                if sample.name == "worker_compile_cache_total" and sample.labels["result"] == result:
-                    return sample.value
-        return 0.0
+        return counted(self.metrics, "worker_compile_cache_total", result)
 
 
 @pytest.fixture

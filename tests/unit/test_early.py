@@ -26,7 +26,7 @@ from deepoj.words.submissions import Draft
 from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
-from tests.unit.test_compiling import Shelf
+from tests.unit.test_compiling import Shelf, counted
 
 DRAFT = Draft(code="int main(){}", user_id=1, problem_id=1, language="cpp17", trace_id="t")
 
@@ -70,16 +70,26 @@ class Place:
         assert isinstance(made, Compiled)
         return made
 
+    async def compile_held(self) -> Compiled:
+        """``compile`` while runs are held, which are released once it waits."""
+        made: list[Compiled] = []
+
+        async def call() -> None:
+            made.append(await self.compile())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not made
+            self.box.release()
+        return made[0]
+
     @property
     def count(self) -> int:
         return len(self.box.runs(Policy.COMPILE))
 
     def counted(self, result: str) -> float:
-        for family in self.metrics.registry.collect():
-            for sample in family.samples:
-                if sample.name == "worker_compile_early_total" and sample.labels["result"] == result:
-                    return sample.value
-        return 0.0
+        return counted(self.metrics, "worker_compile_early_total", result)
 
 
 @pytest.fixture
@@ -102,17 +112,7 @@ async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics
         place.box.hold()
         await place.begin()
         assert place.count == 1
-        async with trio.open_nursery() as nursery:
-            made: list[Compiled] = []
-
-            async def call() -> None:
-                made.append(await place.compile())
-
-            nursery.start_soon(call)
-            await trio.testing.wait_all_tasks_blocked()
-            assert not made
-            place.box.release()
-        (compiled,) = made
+        compiled = await place.compile_held()
         assert compiled.result == CompileResult(ok=True, time_ms=200, output="")
         assert compiled.wall_ms == 250
         assert compiled.isolation is place.box.isolation
@@ -164,16 +164,7 @@ async def test_the_call_compiles_what_broke_early(
         place.box.on(Policy.COMPILE, b"int", reply)
         place.box.hold()
         await place.begin()
-        async with trio.open_nursery() as nursery:
-            made: list[Compiled] = []
-
-            async def call() -> None:
-                made.append(await place.compile())
-
-            nursery.start_soon(call)
-            await trio.testing.wait_all_tasks_blocked()
-            place.box.release()
-        assert made[0].wall_ms == 7
+        assert (await place.compile_held()).wall_ms == 7
         assert place.count == 2
 
 
@@ -207,7 +198,7 @@ async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Me
         assert place.count == 2
 
 
-async def test_a_submission_of_several_files_is_taken_over(tmp_path: Path, metrics: Metrics) -> None:
+async def test_draft_of_several_files_is_compiled_with_their_names(tmp_path: Path, metrics: Metrics) -> None:
     several = replace(DRAFT, entry_point="a.cpp", beside=(SourceFile("b.h", "int f();"),))
     async with place_in(tmp_path, metrics) as place:
         await place.begin(several)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import trio
 import trio.testing
@@ -88,10 +91,8 @@ async def test_an_answer_for_a_finished_job_is_nothing(autojump_clock: object) -
     assert leases.held() == []
 
 
-async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
-    leases = Leases(lease_s=10, slots=2)
-    first, _second = leases.add(a_claim("a"), 0), leases.add(a_claim("b"), 0)
-    assert leases.free == 0
+async def waited_for(leases: Leases, free_one: Callable[[], None]) -> int:
+    """Return what ``wait_free`` returns after ``free_one``, and not before."""
     seen: list[int] = []
 
     async def waiter() -> None:
@@ -101,8 +102,15 @@ async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
         nursery.start_soon(waiter)
         await trio.testing.wait_all_tasks_blocked()
         assert seen == []
-        leases.drop(first)
-    assert seen == [1]
+        free_one()
+    return seen[0]
+
+
+async def test_slots_are_counted_and_waited_for(autojump_clock: object) -> None:
+    leases = Leases(lease_s=10, slots=2)
+    first, _second = leases.add(a_claim("a"), 0), leases.add(a_claim("b"), 0)
+    assert leases.free == 0
+    assert await waited_for(leases, partial(leases.drop, first)) == 1
     assert leases.held() == [Held("b", 1)]
 
 
@@ -110,16 +118,7 @@ async def test_judged_jobs_leave_their_slots_until_as_many_outcomes_are_unwritte
     leases = Leases(lease_s=10, slots=2)
     jobs = [leases.add(a_claim("a"), 0), leases.add(a_claim("b"), 0)]
     assert leases.free == 0
-    seen: list[int] = []
-
-    async def waiter() -> None:
-        seen.append(await leases.wait_free())
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(waiter)
-        await trio.testing.wait_all_tasks_blocked()
-        leases.judged(jobs[0])
-    assert seen == [1]
+    assert await waited_for(leases, partial(leases.judged, jobs[0])) == 1
     leases.judged(jobs[1])
     assert (leases.free, len(leases.held())) == (2, 2), "their leases stay"
     leases.judged(leases.add(a_claim("e"), 0))
