@@ -78,7 +78,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Text:
+class PolicyText:
     """The whole policy, in the order of the text."""
 
     calls: list[Call] = field(default_factory=list)
@@ -88,11 +88,11 @@ class Text:
     lists: dict[str, list[str]] = field(default_factory=dict)
 
 
-def parse(text: str) -> Text:
+def parse(text: str) -> PolicyText:
     """Raises PolicyError."""
-    found = Text()
+    policy = PolicyText()
     section, values = "", None
-    calls = found.calls
+    calls = policy.calls
     for number, line in enumerate(text.splitlines(), 1):
         if len(line) > WIDTH or line != line.rstrip() or "\t" in line:
             raise PolicyError(f"{number}: a line is at most {WIDTH} characters, without tabs, no space at its end")
@@ -100,8 +100,8 @@ def parse(text: str) -> Text:
             continue
         if line.startswith("= "):
             section = line[2:]
-            calls = found.weak if section == WEAK else found.calls
-            values = _list_of(section, found, number)
+            calls = policy.weak if section == WEAK else policy.calls
+            values = _list_of(section, policy, number)
         elif line.startswith(" "):
             if values is not None or not calls or calls[-1].section != section:
                 raise PolicyError(f"{number}: there is no call here whose reason could go on")
@@ -110,18 +110,18 @@ def parse(text: str) -> Text:
             values.append(_constant_of(line, values, number))
         else:
             calls.append(_call_of(line, section, number))
-    _examine(found)
-    return found
+    _examine(policy)
+    return policy
 
 
-def _list_of(section: str, found: Text, number: int) -> list[str] | None:
+def _list_of(section: str, policy: PolicyText, number: int) -> list[str] | None:
     """The list that a section's title begins, or None if it is a section of calls."""
     title = _LIST.match(section)
     if title is None:
         return None
-    if title[1] not in LISTS or title[1] in found.lists:
+    if title[1] not in LISTS or title[1] in policy.lists:
         raise PolicyError(f"{number}: no check, or not once, goes by the list '{title[1]}'")
-    return found.lists.setdefault(title[1], [])
+    return policy.lists.setdefault(title[1], [])
 
 
 def _constant_of(line: str, values: list[str], number: int) -> str:
@@ -141,16 +141,16 @@ def _call_of(line: str, section: str, number: int) -> Call:
     return Call(name, answer, words[2] if len(words) == 3 else "", section, number)
 
 
-def _examine(found: Text) -> None:
+def _examine(policy: PolicyText) -> None:
     """Check the rules that concern several lines."""
-    names = _names_of(found.calls)
-    for name in sorted(_names_of(found.weak) - names):
+    names = _names_of(policy.calls)
+    for name in sorted(_names_of(policy.weak) - names):
         raise PolicyError(f"0: '{name}' is replaced at weak, and stands nowhere")
-    for call in [*found.calls, *found.weak]:
+    for call in [*policy.calls, *policy.weak]:
         like = _AS.match(call.reason)
         if like is not None and like[1] not in names:
             raise PolicyError(f"{call.line}: '{call.name}' is explained by '{like[1]}', which stands nowhere")
-    missing = LISTS - {name for name, values in found.lists.items() if values}
+    missing = LISTS - {name for name, values in policy.lists.items() if values}
     if missing:
         raise PolicyError(f"0: no values for {', '.join(sorted(missing))}")
 
@@ -166,7 +166,7 @@ def _names_of(calls: list[Call]) -> set[str]:
     return names
 
 
-def table(policy: Text) -> str:
+def table(policy: PolicyText) -> str:
     """The C header. A call that the kernel's headers of the building host do not have is left out."""
     lines = ["/* Made from policy.txt by make_policy.py: change that. */"]
     lines += _rules("rules", policy.calls) + _rules("weak_rules", policy.weak)

@@ -19,9 +19,9 @@ from rich.text import Text
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.cli.common import print_json, settings
-from deepoj.operate.targets import database_url
 from deepoj.pipeline.audit import AuditReport
 from deepoj.pipeline.audit import audit as audit_step
+from deepoj.wiring.targets import database_url
 from deepoj.words.exits import CheckFailed
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")

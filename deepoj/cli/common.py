@@ -15,7 +15,7 @@ import click
 
 from deepoj.config.loader import load
 from deepoj.config.model import Config
-from deepoj.operate.targets import database_url
+from deepoj.wiring.targets import database_url
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg import PgStore

@@ -38,8 +38,8 @@ from deepoj.operate.drill.soak import SOAK_TIMING, SoakOutcome, SoakPlan, SoakPr
 from deepoj.operate.drill.soak import soak as play_soak
 from deepoj.operate.drill.stage import Timing, slowness
 from deepoj.operate.drill.victim import find_victim
-from deepoj.operate.targets import database_url, redis_target
 from deepoj.operate.verify.deployment import api_of
+from deepoj.wiring.targets import database_url, redis_target
 from deepoj.words.exits import CHECK_FAILED, GOOD
 
 _SEEDS = 2**31

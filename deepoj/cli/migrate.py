@@ -8,7 +8,7 @@ import trio
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg.migrations import Migrator, Step
 from deepoj.cli.common import print_json, settings
-from deepoj.operate.targets import database_url
+from deepoj.wiring.targets import database_url
 
 
 @click.command()

@@ -12,7 +12,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.capacity.pressure import pressure as measure
 from deepoj.cli.common import print_json, settings
 from deepoj.config.model import Config
-from deepoj.operate.targets import database_url, open_stream
+from deepoj.wiring.targets import database_url, open_stream
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import LANES, OutboxPending
 from deepoj.words.stream import PressureSnapshot

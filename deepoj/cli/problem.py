@@ -25,12 +25,12 @@ from deepoj.judging import compare as comparing
 from deepoj.judging.checkers import language_of
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Plan
-from deepoj.operate.targets import database_url
 from deepoj.packages.formats import PackageFault, UnzipLimits, pack_directory, zip_fault
 from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload, Published, UploadRefusal, publish
 from deepoj.packages.vetting import Vet, Vetted, programs_of
 from deepoj.wiring.adapters import blobs_of
 from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
+from deepoj.wiring.targets import database_url
 from deepoj.wiring.vetting import publisher_of, vetting_of
 from deepoj.words.exits import CheckFailed
 from deepoj.words.problems import MAX_TAG_CHARS, MAX_TAGS, Visibility, tag_of, tags_of

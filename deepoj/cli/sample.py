@@ -21,7 +21,7 @@ from deepoj import sample
 from deepoj.cli import errors
 from deepoj.cli.start_view import StartView
 from deepoj.config.model import Config
-from deepoj.operate.targets import reachable
+from deepoj.wiring.targets import reachable
 from deepoj.words.errors import Breakage
 from deepoj.words.exits import CHECK_FAILED, GOOD, INTERRUPTED
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.panel import Panel
 
 from deepoj.config.model import Config
-from deepoj.operate.targets import reachable
+from deepoj.wiring.targets import reachable
 from deepoj.words.sandbox import Isolation
 
 if TYPE_CHECKING:

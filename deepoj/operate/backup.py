@@ -25,9 +25,9 @@ from deepoj.adapters.pg.dump import dump, find_programs
 from deepoj.adapters.pg.dump import restore as fill
 from deepoj.adapters.pg.migrations import Migrator
 from deepoj.config.model import Config
-from deepoj.operate.targets import database_url
 from deepoj.ports.blobs import Blobs
 from deepoj.wiring.adapters import blobs_of
+from deepoj.wiring.targets import database_url
 from deepoj.words.errors import BlobMissing, StartRefused
 from deepoj.words.exits import CheckFailed
 

@@ -14,6 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "deepoj"
 SANDBOX = ROOT / "sandbox_ext"
+#: the Python that is installed, or builds what is
+PRODUCT = ("deepoj/**/*.py", "sandbox_ext/*.py", "deploy/*.py", "setup.py")
 #: of a file: a longer one is divided by meaning, so that its parts' names say where a line is
 MAX_LINES = 500
 #: sources that were not written here: brought by a package, and generated at build
@@ -169,13 +171,13 @@ def _written(tree: ast.AST) -> Iterator[tuple[int, str]]:
                     yield from ((line, part) for part in node.module.split("."))
 
 
-def declared_twice(package: Path) -> dict[str, list[str]]:
-    """Return the class names that a package tree declares more than once, each with its places."""
+def declared_twice(root: Path) -> dict[str, list[str]]:
+    """Return the class names that the product's Python declares more than once, each with its places."""
     places: dict[str, list[str]] = {}
-    for file in sorted(package.rglob("*.py")):
+    for file in (file for room in PRODUCT for file in sorted(root.glob(room))):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(f"{file.relative_to(package)}:{node.lineno}")
+                places.setdefault(node.name, []).append(f"{file.relative_to(root)}:{node.lineno}")
     return {name: found for name, found in places.items() if len(found) > 1}
 
 
@@ -221,7 +223,7 @@ def test_imports_and_names_are_where_the_rules_allow_them() -> None:
 
 def test_a_class_name_is_declared_once() -> None:
     """A reader who searches a name finds one class: one name, one meaning."""
-    assert declared_twice(PACKAGE) == {}
+    assert declared_twice(ROOT) == {}
 
 
 def test_every_function_and_class_is_used_by_the_program() -> None:

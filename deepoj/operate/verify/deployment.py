@@ -18,7 +18,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.look import RedisLook
 from deepoj.config.model import Config
-from deepoj.operate.targets import database_url, reachable, redis_target
+from deepoj.wiring.targets import database_url, reachable, redis_target
 from deepoj.words.exits import CheckFailed
 
 POLL_S = 0.1

@@ -18,7 +18,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 import yaml
 from defusedxml.common import DefusedXmlException
-from yaml._yaml import CParser
+from yaml.cyaml import CParser
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver

@@ -1,4 +1,4 @@
-"""Which database, Redis and addresses the settings of this host lead to."""
+"""The addresses of the database and of Redis that the settings of this host lead to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def database_url(cfg: Config) -> str:
-    """The database that commands speak to: the one an operator has set, else that of the embedded home, which needs no
-    setting. Raises StartRefused when the home is there and cannot be read."""
+    """Return the URL of the database that is set, else of the embedded home's, which needs no setting.
+
+    Raises StartRefused if the home is there and cannot be read."""
     from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
 
     is_set = not cfg.sources["api.database_url"].startswith("default")
@@ -23,7 +24,7 @@ def database_url(cfg: Config) -> str:
 
 
 def redis_target(cfg: Config) -> tuple[str, str, bool]:
-    """URL, password and whether over TLS, of the Redis that commands speak to; found as ``database_url`` is."""
+    """Return the URL and the password of Redis, and whether TLS is used; chosen as ``database_url`` is."""
     from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
 
     is_set = not cfg.sources["api.redis_url"].startswith("default")
@@ -34,12 +35,12 @@ def redis_target(cfg: Config) -> tuple[str, str, bool]:
 
 
 def reachable(url: str) -> str:
-    """Where a client on this machine finds a server that listens on ``url``: one bound to every address is at home."""
+    """Return the URL at which a client of this machine reaches a server that listens on ``url``."""
     return url.replace("://0.0.0.0:", "://127.0.0.1:").replace("://[::]:", "://[::1]:")
 
 
 def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[RedisStream]:
-    """The stream that commands look at, and do not read."""
+    """Open the stream for commands that ask for its figures and read no entries."""
     from deepoj.adapters.redis.stream import RedisStream  # noqa: PLC0415
 
     url, password, tls = redis_target(cfg)
@@ -50,7 +51,7 @@ def open_stream(cfg: Config, bridge: AioBridge) -> AbstractAsyncContextManager[R
         tls=tls,
         stream_key=cfg.stream_key,
         group=cfg.stream_group,
-        consumer="looker-on",
+        consumer="command",
         connect_timeout_s=cfg.redis.dial_timeout_ms / 1000,
         read_timeout_s=cfg.redis.read_timeout_ms / 1000,
     )
