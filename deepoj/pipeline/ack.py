@@ -8,8 +8,9 @@ An entry is acked only after the database has answered, and only when its job no
 * the entry cannot be decoded, which will not change;
 * the entry announces custom runs: it is only a notification.
 
-It is kept while another node holds, or may hold, a newer attempt. That node acks it; if that node dies, reclaim needs
-it. A failure (a store that does not answer) never acks: the step raises before this is called.
+It is kept while a node holds, or may hold, another attempt, because reclaim needs it if that node dies. The holder acks
+only the entry that it claimed by. If this is a second entry of the job, reclaim brings it again, and it is acked as
+``already_done``. A failure (a store that does not answer) never acks: the step raises before this is called.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ wait in the database. Three rules choose the next events:
 Events of contests may go beyond the window, by the smallest one: nodes with slots for contests take them from between
 the entries that have to wait (``nursery.contests.TakeContestJobs``).
 
-While no event waits, a new one is published into the room known from the last look, before the next look. So in an
-idle system a submission needs no question to Redis first. One of this process is published by ``publish_handed`` even
-before the next round, which marks it.
+While no event waits, a new event is published into the room known from the last look, before the next look. So in an
+idle system a submission needs no question to Redis first. ``publish_handed`` publishes an event of this process even
+before the next round; that round marks it.
 
 Several dispatchers look at the same stream: together they may overshoot the window by one window each.
 
@@ -25,10 +25,11 @@ Two stores meet here; what if we die between the lines?
 * taken (or written as taken, and handed over), not published: the event stays ``pending`` and is due again after its
   backoff. Delivery is at least once.
 * the state between rounds (``Lanes``) may be lost: the shares begin at zero, the window at its smallest.
-* published, not marked: it will be published again. The claim (``claim`` in ``sql/queries/leases.sql``) refuses the
-  second entry of a job.
-* published, the answer lost (StreamUnavailable): the same. The payload is never deleted here, because a delivered entry
-  whose payload is missing would point to nothing.
+* published, not marked: it is published again, so the job has two entries. The claim (``claim`` in
+  ``sql/queries/leases.sql``) refuses the second one as ``leased``. It stays in the group, and reclaim brings it again
+  until it is acked as ``already_done``.
+* published, the answer lost: the same, also where the Redis client itself repeats XADD. The payload is never deleted
+  here, because a delivered entry whose payload is missing would point to nothing.
 """
 
 from __future__ import annotations

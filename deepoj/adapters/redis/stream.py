@@ -3,13 +3,13 @@
 What if we die here?
 
 * between SET of a payload and XADD: the payload has no entry; it expires.
-* between XADD and the caller's mark: the entry is published again; the second claim is refused.
+* between XADD and the caller's mark: the event is published again, as a second entry (``pipeline/outbox``).
 * between XREADGROUP at the server and its reply here (killed, or the blocking read cancelled): the entry is pending for
   this consumer and was never seen. ``own_pending`` at the next start finds it, or ``reclaim`` on another node.
 * the server loses its data: the group is created again at 0; repair sends the jobs without an entry again.
 
-Every command here can be repeated without harm, so the link retries once after a broken connection. A repeated read may
-leave the entries of the first one pending and unseen, as above.
+Every command here can be repeated without harm, so the link retries once after a broken connection. A repeated XADD may
+leave a second entry, as above. A repeated read may leave the entries of the first one pending and unseen, as above.
 """
 
 from __future__ import annotations
