@@ -39,7 +39,7 @@ async def claim(
     """Claim a batch by one statement; the answer is keyed by entry id.
 
     A job that this node has just failed at is refused with ``yields`` (AVOIDED). A job in a language that this node
-    does not have is always refused (UNFIT).
+    does not have, or of a problem that its contest has paused, is always refused (UNFIT).
 
     Raises:
       StoreUnavailable: the outcome is unknown, and no entry may be acked.

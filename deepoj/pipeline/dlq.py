@@ -1,4 +1,4 @@
-"""Dead letters: submissions whose attempts are used up, and an administrator's decisions about them.
+"""Dead letters: submissions whose attempts are used up, and the decisions of operators and administrators about them.
 
 A requeued letter has all its attempts again (``judging_attempts`` becomes 0), in the same judging. Its attempt numbers
 go on, so a late statement of a dead attempt is refused by its number as before. A discarded letter is done with System

@@ -33,7 +33,7 @@ class JobLeases(LeaseStore, Protocol):
 
         ``yields``: a row that this owner has given back for others (``give_back``'s ``avoid_s``) is AVOIDED while that
         holds, and stays unchanged. ``languages``: a row in any other language is UNFIT, and stays unchanged; None: all
-        languages are judged here."""
+        languages are judged here. A row of a problem that its contest has paused is UNFIT, too."""
         ...
 
     async def finalize(self, claim: Claim, report: Report, result: Mapping[str, object]) -> FinalizeRefusal | None:
@@ -57,7 +57,7 @@ class JobLeases(LeaseStore, Protocol):
         none.
 
         The event is due at once. If the job was given back with ``avoid_s`` and is still avoided, the event is due the
-        later the longer it has been (up to 5 s). ``unfit``: the caller cannot judge the jobs; their events are due the
+        later the longer it has been (up to 5 s). ``unfit``: the claim has answered UNFIT; their events are due the
         later the longer they have waited (up to 2 s, or 38 s while no live node has announced their language)."""
         ...
 

@@ -18,7 +18,7 @@ class State(enum.StrEnum):
     PROCESSING = "processing"
     #: has its final verdict
     DONE = "done"
-    #: a dead letter: its attempts are used up, an administrator decides
+    #: a dead letter: its attempts are used up, an operator or an administrator decides
     DEAD = "dead"
 
 
@@ -57,7 +57,7 @@ class ClaimRefusal(enum.StrEnum):
     LEASED = "leased"
     #: this node has just failed at it for an infrastructure reason: left to another node, if there is one
     AVOIDED = "avoided"
-    #: this node does not have its language: left to another node
+    #: this node does not have the job's language, or a contest has paused the job's problem: handed over
     UNFIT = "unfit"
 
 

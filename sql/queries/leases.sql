@@ -13,8 +13,9 @@
 -- The commit waits for the disk: a program that brings down the whole host must find its attempt counted, or it does so again
 -- without end; and the number of a lost attempt would be given to another one.
 -- $6: a job that $3 has just failed at is 'avoided' until its avoid_until, unless it is dead anyway.
--- $7: the languages of node $3; a job in another language is 'unfit', unless it is dead anyway. NULL: all. So is one of a
--- problem whose judging a contest has paused: its event, which is written again, waits until that ends (outbox_hold).
+-- $7: the languages of node $3; NULL: all. A job in another language is 'unfit', unless it is dead anyway. A job of a
+-- problem that its contest has paused is 'unfit', too, on every node: hand_over writes its event again, and the trigger
+-- outbox_hold lets that event wait until the pause ends.
 WITH
 wanted AS MATERIALIZED (
     SELECT entry_id, job_id, row_number() OVER (PARTITION BY job_id ORDER BY position) = 1 AS first
@@ -201,7 +202,7 @@ SELECT CASE WHEN NOT applied_before THEN refusal END AS refusal, (SELECT count(*
 -- $2: for how long the node that failed at a job avoids it. The first offer goes out at once, because the node that has
 -- waited longest for work takes it. Each later offer waits half as long as the job has been offered so far, at most 4 s;
 -- the random factor keeps offers out of step with the nodes' reads.
--- $3: the node cannot judge these jobs. The next offer waits half as long as the job has waited so far, plus 0.1 s: at
+-- $3: the node may not judge these jobs ('unfit'). The next offer waits half as long as the job has waited so far, plus 0.1 s: at
 -- most 1.5 s while a live node can judge it, 30 s while none can.
 WITH
 wanted AS MATERIALIZED (SELECT DISTINCT job_id FROM unnest($1::uuid[]) AS w (job_id)),
