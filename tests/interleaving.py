@@ -335,7 +335,7 @@ class Play:
     # -- invariants
 
     def _check(self) -> None:
-        """Check the invariants of architecture §5, after every move."""
+        """Check the invariants of "What if a process dies?" (``deploy/docs/architecture.md``) after every move."""
         row, ledger, events = self.seen.row, self.seen.ledger, self.seen.events()
         verdicts = [noted for noted in ledger if noted.event == "finalized"]
         assert len(verdicts) <= 1, "two verdicts"

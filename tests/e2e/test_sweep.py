@@ -1,4 +1,4 @@
-"""Architecture §5, "node killed while a sandbox runs": the next start removes what it left."""
+"""The next start of a node removes processes, cgroups and directories that a killed node has left."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What if we die here? Architecture §5, row by row, on real servers.
+"""Tests of "What if a process dies?" in ``deploy/docs/architecture.md``, on real servers.
 
-A real process is killed at that point. Then a node that has only the role named in the row repairs the job.
+A real process is killed at the point of the row. Then a node with only the role that repairs the job repairs it.
+Rows in brackets are not in that table.
 
 | between                              | test                                                                       |
 |--------------------------------------|----------------------------------------------------------------------------|
@@ -67,7 +68,7 @@ async def test_between_xadd_and_the_mark(scene: Scene, point: str, hands_over: b
     await scene.dies(point, "dispatcher", submits=True, hands_over=hands_over)
     assert scene.outbox() == [("submit", "pending")]
     assert scene.entries() == 1
-    # the dispatcher sends it again; the claim refuses the second
+    # the dispatcher sends it again; the claim refuses the second entry
     await scene.mended_by("dispatcher", "consumer", "reclaim")
     assert scene.entries() == 2
     assert scene.ledger() == CLAIMED_AND_JUDGED
