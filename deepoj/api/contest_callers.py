@@ -1,10 +1,9 @@
 """Who calls the Contest API: Bearer with a token of ours, HTTP Basic with a name and a password, or the public.
 
-Clients of the Contest API send name and password with each request. To hash the password each time would cost 50 ms of
-CPU, and strangers could order that. So a password that was right is remembered as a keyed digest, until the account's
-epoch changes (a new password, a disabled account), which each request reads from the database, and for the address from
-which it was sent. The key is of this
-process and never stored, so a digest that leaks tells nothing.
+Clients of the Contest API send name and password with each request. Hashing a password takes 50 ms of CPU. So a right
+password is remembered as a keyed digest, for the address that sent it, until the account's epoch changes (a new
+password, a disabled account). Each request reads the epoch from the database. The key belongs to this process and is
+never stored, so a digest that leaks tells nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A contest, folded from the events of its ledger: its objects, its times, and its two boards.
 
-Each event changes what it names. A submission or a judgement changes one cell of the boards, so its cost does not grow
-with those before it. An event that moves times or rows (of the contest itself, problems, teams, groups) drops the
-boards, and the next reader lays out new ones.
+Each event changes the object that it names. A submission or a judgement changes one cell of the boards, so its cost
+does not grow with those before it. An event that changes the layout (times, rules, problems, teams) or deletes an
+object drops the boards, and the next reader lays out new ones.
 
 The public board hides verdicts from the freeze on, until the thaw: it shows that teams submitted.
 """
@@ -33,7 +33,7 @@ from deepoj.words.results import Verdict
 Object = Mapping[str, Any]
 #: verdicts that say nothing about the program
 _JUDGES_FAULT = {Verdict.SYSTEM_ERROR.value, Verdict.INVALID.value}
-#: what changes more of the boards than one cell
+#: types of events that may change the layout of the boards
 _LAYOUT = {
     EventType.CONTEST, EventType.STATE, EventType.PROBLEMS, EventType.TEAMS, EventType.GROUPS, EventType.INTERVALS,
     EventType.EXTENSIONS, EventType.PENALTIES,
@@ -218,8 +218,8 @@ class ContestLedger:
 
     @property
     def keeping_back(self) -> tuple[bool, bool]:
-        """Return whether all verdicts are kept from their own teams, too, and whether those that the jury has not
-        verified are. Until nothing more is taken all are: a team with more time must not learn from others."""
+        """Return whether all verdicts are hidden from their own teams, too, and whether unverified ones are. All are
+        hidden until no team may submit and the board shows all: a team with more time must not learn from others."""
         contest, state = self.contest, self.state
         is_shown = is_thawed(state.get("closed_at"), state.get("frozen_at"), state.get("thawed_at"))
         return (
@@ -358,8 +358,8 @@ class ContestLedger:
         self.clock = None if start is None else ContestClock(parse_time(start), merged(gone))
 
     def lay_out(self) -> Iterator[None]:
-        """Lay out the boards, if they are not: in steps of about a millisecond, between which no event may be taken
-        in. A look at a board does all of them."""
+        """Lay out the boards, unless they are laid out. Each step takes about a millisecond. The caller may do other
+        work between two steps, but take in no event. Reading a board does all steps at once."""
         if self._boards is not None:
             return
         layout = self._layout()

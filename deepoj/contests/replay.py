@@ -1,4 +1,5 @@
-"""The scoreboard of a feed, and where the feed's own awards differ from it."""
+"""The scoreboard of a feed of another system, and where the feed's own awards differ from it. Contests of ours are
+folded by ``ledger``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Who sees what of a contest: the one home of that rule.
+"""Which objects of a contest a viewer sees: the rules of feeds, pages and routes.
 
-What the public or another team gets to see is computed from ``seen`` alone, so it cannot depend on a verdict that
-the freeze hides. The jury sees everything.
+What the public and teams get comes from these functions or from the public board. Neither depends on a verdict that the
+freeze hides. The jury sees everything. Three rules are elsewhere: what the public board hides
+(``ledger.ContestLedger``), who is jury (``api.contest_callers.contest_viewer``), and which verdicts queries hide (the
+SQL function ``is_judging_withheld``).
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ JURY = ContestViewer(is_jury=True)
 
 
 def seen(ledger: ContestLedger, viewer: ContestViewer, type_: EventType, object_id: str, data: Object) -> bool:
-    """Return whether the viewer may see an object, as the contest is now."""
+    """Return whether the viewer may see an object, as the contest is now. An empty id of a judgement: the one that
+    counts."""
     rule = _RULES.get(type_)
     return viewer.is_jury or rule is None or rule(ledger, viewer, object_id, data)
 
@@ -74,7 +77,7 @@ def _sees_submission(ledger: ContestLedger, viewer: ContestViewer, submission_id
 def _sees_judgement(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str, data: Object) -> bool:
     submission_id = data["submission_id"]
     submission = ledger.of(EventType.SUBMISSIONS).get(submission_id)
-    # without an id it is the one that counts
+    # an empty id: the judgement that counts
     known_id = judgement_id or ledger.current_judgement(submission_id)
     if submission is None or (known_id is not None and ledger.is_kept_back(known_id)):
         return False
