@@ -48,8 +48,8 @@ async def _user(guards: Guards) -> User:
 
 @functools.cache
 def needs(right: Right) -> Access:
-    """Return the access of accounts that have the right to something. Where it may reach own problems only, the handler
-    checks the problem (``rights.require``)."""
+    """Return the access of accounts that have the right, be it to their own problems only. So where a right may reach
+    own problems only (``rights.RIGHTS``), the handler also checks the problem, by ``rights.require``."""
 
     async def check(guards: Guards) -> User:
         user = await guards.auth.user()

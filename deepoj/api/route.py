@@ -1,21 +1,21 @@
 """Declares routes and adds them to the application.
 
-A group of routes is a class. Its constructor takes what its handlers use; its handlers are methods with a ``@route``::
+A group of routes is a class. Its constructor takes what its handlers use; its handlers are methods with a ``@route``,
+as in ``routes/dlq.py``::
 
     class LetterRoutes:
         def __init__(self, context: ApiContext) -> None:
-            self._letters = context.letters
+            self._letters = DecidingLetters(context)
 
-        @route("GET", "/api/v1/admin/dlq/<job_id>", access=ADMIN, responses={200: LetterHistory})
-        async def letter(self, admin: User, job_id: str) -> LetterHistory:
+        @route("GET", "/api/v1/admin/dlq/<job_id>", access=needs(Right.OPERATE), responses={200: LetterHistory})
+        async def letter(self, _user: User, job_id: str) -> LetterHistory:
             \"\"\"Return one dead letter with its events in the ledger.
 
-            For administrators.
+            For operators and administrators.
             \"\"\"
             history = await self._letters.history(job_id)
-            if history is None:
-                raise Refused(ApiError.NO_SUCH_DEAD_LETTER)
-            return history
+            events = [LedgerEventView(**dataclasses.asdict(event)) for event in history.events]
+            return LetterHistory(letter=_view(history.letter), events=events)
 
 ``app.create_app`` adds it: ``add_routes(app, LetterRoutes(context), guards)``. The OpenAPI document is generated from
 the declaration: the first line of the docstring is the operation's summary, the others are its description.

@@ -39,7 +39,8 @@ async def _member(guards: Guards) -> Visitor:
 
 @functools.cache
 def needs(right: Right) -> Access:
-    """Return the access of members who have the right to something; as ``api.access.needs``."""
+    """Return the access of members who have the right, be it to their own problems only. So the handler also checks the
+    problem, as ``api.access.needs`` says."""
 
     async def check(guards: Guards) -> Visitor:
         visitor = await _member(guards)
