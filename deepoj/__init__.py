@@ -39,8 +39,9 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     wiring      config → adapters → the children of the tree           ← all above
     operate     doctor, verify, backup, bench, and drills that
                 break deployments on purpose; no node imports it       ← all above, sample
+    sample      the bundled sample problem                             imports no other package of deepoj
     client      the client side of the HTTP API: a library, and what
-                `deepoj login`, `submit`, `status`, `run` do             ← words, judging
+                `deepoj login`, `submit`, `status`, `run` do           ← words, judging
     cli         the commands                                           ← all above
 """
 

@@ -1,2 +1,2 @@
-"""The tower under the judge step: attempts, compiling, checking, interacting, their caches, and single executions in
-the sandbox."""
+"""Attempts: compiling, running tests in the sandbox, checking, interacting, and their caches. The judge step,
+playground runs, reruns and canaries share them."""

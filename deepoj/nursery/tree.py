@@ -6,27 +6,27 @@ each wait inside it raises ``trio.Cancelled``, and the program goes on after the
 outer scopes out. Each nursery has a cancel scope. A *task status* lets a task report that it is up: ``nursery.start``
 waits until the task has called ``task_status.started()``.
 
-The nursery that opens first is closed last. ``wiring/children`` has a file for each, which makes its children::
+The nursery that opens first is closed last. ``wiring/children`` makes the children of each, of which these are some::
 
     root           the signal receiver, beside everything else; a second signal cancels root: everything ends at once
       servers      embedded PostgreSQL and Valkey; then the preparations (schema, reachability)
-        keepers    outlive the jobs: notifications, heartbeat, progress, dispatcher, webhooks, reclaim, repair, gc,
-                   health; tasks that jobs leave (``scopes.NodeTasks``)
-          jobs     one child per claimed job or custom run, with a small nursery of its own: the judge beside its lease
-            intake lets new work in: API, canaries, consumer, runs, guests that use the API (the bundled sample)
+        keepers    outlive the jobs: dispatcher, heartbeat, reclaim, repair, …; tasks that jobs leave
+                   (``scopes.NodeTasks``)
+          jobs     one task per claimed job or playground run, with a nursery of its own: the judge beside its lease
+            intake lets new work in: API, canaries, consumer, …; guests that use the API (the bundled sample)
 
 Work that a stop must not cut has a small nursery in any of them: the work, and beside it the wait for a stop
 (``scopes.StopDeadline.finish_despite_stop``). A child that does several things at a time has a nursery for them
 (``scopes.with_background_tasks``).
 
-The API's server (api/http/server) opens two more, which the tree does not show: one for the task that looks for clients
-that have gone, and that of ``trio.serve_listeners``: one task per connection. Both end inside the child that serves.
+The child that serves the API (``api/http/server``) has two nurseries inside, which the tree does not show: one for the
+task that looks for disconnected clients, and that of ``trio.serve_listeners`` with a task per connection.
 
 The shutdown steps, taken on SIGTERM, SIGINT, SIGHUP or when a guest asks for it:
 
 1. intake is cancelled: no new work;
-2. from the stop on, jobs have ``drain_s`` to end, however long the intake takes. A job that is cut then is given back,
-   so that another node starts it at once;
+2. jobs have ``drain_s`` to end, counted from the stop, not from the end of the intake. A job that is cut then is given
+   back, so that another node starts it at once;
 3. keepers are cancelled, and then the servers they used.
 
 An exception anywhere takes the same steps at once: nurseries cancel from the inside out.
@@ -55,7 +55,8 @@ RETRY_S = 0.5
 
 
 class JobHandler[C: (Claim, CustomClaim), O](Protocol):
-    """The handler of a claim: judge it and write its outcome. Implemented by ``Work`` and ``RunWork``."""
+    """The handler of a claim: judge it and write its outcome. Implemented by ``work.Work`` and
+    ``playground.RunWork``."""
 
     async def judge(self, claim: C) -> O: ...
 
@@ -150,7 +151,7 @@ async def run(node: Node, stop: trio.Event, *, task_status: trio.TaskStatus[None
 async def one_job[C: (Claim, CustomClaim), O](
     node: Node, work: LeasedWork[C, O], lease: Lease[C], stop: trio.Event
 ) -> None:
-    """Handle one claimed job or custom run: judge it while its lease is watched, then write the verdict in a shield.
+    """Handle one claimed job or playground run: judge it while its lease is watched, then write its outcome shielded.
 
     The shield ends with the lease, or soon after all other tasks were cancelled: a stop must not wait a whole lease
     for a database that is away.
@@ -198,7 +199,7 @@ async def _drain(stop: trio.Event, drain_s: float, job: trio.CancelScope) -> Non
 
 
 async def _hurry(shielded: trio.CancelScope, give_back_s: float) -> None:
-    """Park until cancelled; then give the shield ``give_back_s`` more."""
+    """Park until cancelled; then end the shield after ``give_back_s``, or at its own deadline if that is earlier."""
     try:
         await trio.sleep_forever()
     finally:
