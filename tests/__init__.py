@@ -1,0 +1,1 @@
+"""The tests, a folder for each need. The modules here are helpers that several folders share."""

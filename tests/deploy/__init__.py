@@ -1,1 +1,1 @@
-"""What stands in ``deploy/``, held against the tools that would read it and against the program's own names."""
+"""The files in ``deploy/``, checked by the tools that read them and against the program's own names."""

@@ -1,0 +1,1 @@
+"""Whole nodes, started as processes and used by HTTP and commands."""

@@ -1,0 +1,1 @@
+"""Faults on real servers: killed processes, cut links, lost answers, cancelled calls."""

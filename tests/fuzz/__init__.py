@@ -1,0 +1,1 @@
+"""libFuzzer on C code that parses bytes: ``make fuzz``."""

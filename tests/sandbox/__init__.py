@@ -1,0 +1,1 @@
+"""The real sandbox on this host: verdicts, measures, isolation, compiling and checking."""

@@ -1,0 +1,1 @@
+"""Tests of the sandbox again, in a virtual machine with cgroup v2."""

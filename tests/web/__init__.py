@@ -1,0 +1,1 @@
+"""The pages: answers, forms and rights, and how a real browser shows them."""

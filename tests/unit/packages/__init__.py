@@ -1,0 +1,1 @@
+"""Reading and vetting problem packages of each format."""
