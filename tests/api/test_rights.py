@@ -105,7 +105,7 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("POST", "/api/v1/submissions/{job}/reruns", (401, 401, 403, 403, 400)),  # no test is named
     ("GET", "/api/v1/submissions/{job}/reruns/{rerun}", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/problems/{problem}/rejudges", (401, 401, 403, 403, 200)),
-    # there are no contests in this store: tests/contests/test_routes.py
+    # there are no contests in this store: see tests/contests/test_route_rights.py
     ("GET", "/api/v1/contests", (200, 200, 200, 200, 200)),
     ("POST", "/api/v1/contests", (401, 401, 403, 403, 400)),
     ("GET", "/api/v1/contests/{contest}", (404, 404, 404, 404, 404)),
