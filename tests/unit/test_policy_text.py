@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox_ext.make_policy import PolicyError, Text, parse, table, write_table
+from sandbox_ext.make_policy import PolicyError, PolicyText, parse, table, write_table
 
 SOURCE = Path(__file__).parents[2] / "sandbox_ext" / "policy.txt"
 #: the kernel's headers: this architecture's numbers, and the names that all newer architectures share
@@ -44,7 +44,7 @@ def names_of(header: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def policy() -> Text:
+def policy() -> PolicyText:
     return parse(SOURCE.read_text())
 
 
@@ -56,15 +56,15 @@ def numbers() -> set[str]:
     return names_of(found)
 
 
-def test_every_call_of_the_kernel_is_decided(policy: Text, numbers: set[str]) -> None:
+def test_every_call_of_the_kernel_is_decided(policy: PolicyText, numbers: set[str]) -> None:
     assert numbers - {call.name for call in policy.calls} == UNNAMED
 
 
-def test_no_call_is_made_up(policy: Text, numbers: set[str]) -> None:
+def test_no_call_is_made_up(policy: PolicyText, numbers: set[str]) -> None:
     assert {call.name for call in policy.calls} - numbers <= YOUNG
 
 
-def test_calls_of_x86_64_alone_are_marked(policy: Text, numbers: set[str]) -> None:
+def test_calls_of_x86_64_alone_are_marked(policy: PolicyText, numbers: set[str]) -> None:
     # there as __NR3264_fstatat and by two names for 32 bits, which no 64-bit architecture has
     generic = (names_of(GENERIC) | {"newfstatat"} | YOUNG) - {"stat", "lstat", "uretprobe", "uprobe"}
     marked = {call.name for call in policy.calls if call.x86_64_only}
@@ -72,19 +72,19 @@ def test_calls_of_x86_64_alone_are_marked(policy: Text, numbers: set[str]) -> No
     assert {call.name for call in policy.calls} - marked - generic == set()
 
 
-def test_risky_calls_that_are_allowed_have_a_reason(policy: Text) -> None:
+def test_risky_calls_that_are_allowed_have_a_reason(policy: PolicyText) -> None:
     bare = {call.name for call in policy.calls if not call.reason}
     assert bare & NEEDS_A_REASON == set()
     assert {call.name for call in policy.calls} >= NEEDS_A_REASON
 
 
-def test_compilers_are_allowed_no_more_than_a_few_calls(policy: Text) -> None:
+def test_compilers_are_allowed_no_more_than_a_few_calls(policy: PolicyText) -> None:
     assert {call.name for call in policy.calls if call.answer == "compile"} == {
         *("symlink", "symlinkat", "chown", "fchown", "lchown", "fchownat"),
     }
 
 
-def test_the_table_is_the_same_every_time(tmp_path: Path, policy: Text) -> None:
+def test_the_table_is_the_same_every_time(tmp_path: Path, policy: PolicyText) -> None:
     header = tmp_path / "policy_table.h"
     write_table(SOURCE, header)
     made, changed_ns = header.read_text(), header.stat().st_mtime_ns

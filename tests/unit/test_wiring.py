@@ -26,7 +26,7 @@ from deepoj.nursery.webhooks import Deliver
 from deepoj.observe import Metrics
 from deepoj.wiring.adapters import Adapters
 from deepoj.wiring.children.intake import intake
-from deepoj.wiring.children.jobs import has_room_early
+from deepoj.wiring.children.jobs import EarlyRoom
 from deepoj.wiring.children.keepers import keepers
 from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
@@ -199,4 +199,5 @@ def test_compilation_ahead_needs_an_idle_slot_and_no_other_node(
     leases = Leases(lease_s=10, slots=2)
     for number in range(taken):
         leases.add(a_claim(str(number)), 0)
-    assert has_room_early(leases, Gate(is_open=is_open), LatestPressure(consumers=consumers), ahead) is has_room
+    room = EarlyRoom(leases=leases, gate=Gate(is_open=is_open), pressure=LatestPressure(consumers=consumers))
+    assert room.has_room(ahead) is has_room

@@ -18,10 +18,8 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 import yaml
 from defusedxml.common import DefusedXmlException
-from yaml.cyaml import CParser
 from yaml.composer import Composer
 from yaml.constructor import SafeConstructor
-from yaml.resolver import Resolver
 
 from deepoj.packages.formats.faults import Unusable, clean, show
 from deepoj.packages.formats.files import Files
@@ -60,7 +58,7 @@ def _text(loader: SafeConstructor, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-class _CountingLoader(Composer, CParser, SafeConstructor, Resolver):
+class _CountingLoader(Composer, yaml.CSafeLoader):
     """A safe loader that counts values. An alias counts as all its values: ten lines cannot unfold to a billion.
 
     libyaml parses (ten times as fast as PyYAML), and PyYAML's composer composes, because counting can be added there.
@@ -74,10 +72,8 @@ class _CountingLoader(Composer, CParser, SafeConstructor, Resolver):
     }
 
     def __init__(self, text: str, max_values: int) -> None:
-        CParser.__init__(self, text)
+        yaml.CSafeLoader.__init__(self, text)
         Composer.__init__(self)
-        SafeConstructor.__init__(self)
-        Resolver.__init__(self)
         self._depth = 0
         self._max_values = max_values
         self.values = 0

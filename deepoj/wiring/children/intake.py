@@ -83,9 +83,9 @@ def _job_intake(parts: Parts, jobs: JobParts) -> list[Child]:
         if jobs.run_intake is not None:
             take = TakeRuns(run_intake=jobs.run_intake, stop_deadline=parts.stop_deadline)
             children.append(Child(name="runs", run=take, restart_on=AWAY))
-        children.append(Child(name="verify", run=jobs.verifying, restart_on=AWAY))
-        children.append(Child(name="previews", run=jobs.previewing, restart_on=AWAY))
-        children.append(Child(name="reruns", run=jobs.rerunning, restart_on=AWAY))
+        children.append(Child(name="verify", run=jobs.background.verifying, restart_on=AWAY))
+        children.append(Child(name="previews", run=jobs.background.previewing, restart_on=AWAY))
+        children.append(Child(name="reruns", run=jobs.background.rerunning, restart_on=AWAY))
     return children
 
 

@@ -4,8 +4,7 @@ them. ``nursery/tree.py`` starts a task for each in the nursery of the jobs."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from deepoj import observe
@@ -16,9 +15,6 @@ from deepoj.execution.context import AttemptContext
 from deepoj.execution.early import IdleSlotCompiler
 from deepoj.execution.header_cache import HeaderCache
 from deepoj.execution.toolchain_cache import ToolchainCache
-from deepoj.judging.reuse import Former, former_of
-from deepoj.judging.verifications import ExampleOutcome
-from deepoj.nursery.background import POLL_S, BackgroundJudge
 from deepoj.nursery.gate import Gate
 from deepoj.nursery.idle_slots import HelperSlots
 from deepoj.nursery.leases import Leases
@@ -29,36 +25,25 @@ from deepoj.nursery.toolchains import MakeToolchainArchives
 from deepoj.nursery.tree import LeasedWork
 from deepoj.nursery.waiting import WorkWatch
 from deepoj.nursery.work import JobIntake, Work
-from deepoj.packages.examples import example_job
 from deepoj.pipeline.judge import judge
-from deepoj.pipeline.preview import settle_preview_job
 from deepoj.pipeline.progress import ProgressBuffer
 from deepoj.pipeline.rejudge import former
-from deepoj.pipeline.rerun import run_test_again, settle_rerun
-from deepoj.pipeline.verify import settle_example
 from deepoj.playground.attempt import run_custom
 from deepoj.ports.live import LiveReceiver
-from deepoj.ports.problems import Problems
 from deepoj.ports.rejudges import Rejudges
 from deepoj.ports.sandbox import Box
 from deepoj.ports.testdata import TestData
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import Adapters
-from deepoj.words.background import BackgroundClaim
+from deepoj.wiring.children.background import BackgroundJudges, BackgroundPrograms, background_judges
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim, CustomReport
-from deepoj.words.previews import PreviewClaim, PreviewOutcome
-from deepoj.words.problems import Problem
-from deepoj.words.reruns import RerunClaim, RerunOutcome
 from deepoj.words.results import Infra, Report
 from deepoj.words.sandbox import Isolation
-from deepoj.words.verifications import ExampleClaim
 from deepoj.words.waiting import WorkKind
 
 #: subdirectory of the workspace: a directory per attempt
 ATTEMPTS = "attempts"
-#: of reruns, for which a person waits: patience beside submissions, and pause between polls
-RERUN_PATIENCE_S, RERUN_POLL_S = 10.0, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +59,7 @@ class JobParts:
     progress: ProgressBuffer
     #: None where custom runs are disabled
     run_intake: RunIntake | None
-    #: judges what packages promise, with slots that submissions leave
-    verifying: BackgroundJudge[ExampleClaim, ExampleOutcome, Report]
-    #: judges submissions again for previews of rejudges, with such slots as well
-    previewing: BackgroundJudge[PreviewClaim, PreviewOutcome, Report]
-    #: runs single tests again for people who wait, with such slots as well
-    rerunning: BackgroundJudge[RerunClaim, RerunOutcome, RerunOutcome]
+    background: BackgroundJudges
     #: the kinds of work that the node takes, with their intakes
     work: Sequence[LeasedWork[Any, Any]]
     #: what the jobs leave to be done
@@ -99,7 +79,6 @@ class ClaimJudge:
     context: AttemptContext
     data: TestData
     rejudges: Rejudges
-    problems: Problems
     progress: ProgressBuffer
 
     async def judge_claim(self, claim: Claim) -> Report | Infra:
@@ -111,44 +90,22 @@ class ClaimJudge:
             on_test=lambda test, index, count: self.progress.test_ended(claim, index, count, test),
         )
 
-    async def judge_example(self, claim: ExampleClaim) -> Report | Infra | None:
-        """Judge a submission of a verification as a contestant's; None: its problem has another version by now."""
-        problem = await self._problem_of(claim)
-        return None if problem is None else await self._judge_background("verify", claim, problem)
-
-    async def judge_preview(self, claim: PreviewClaim) -> Report | Infra | None:
-        """Judge a submission of a preview as a rejudge would; None: its problem has another version by now."""
-        problem = await self._problem_of(claim)
-        if problem is None:
-            return None
-        problem = _limited(problem, claim)
-        reusable = None if claim.former is None else former_of(claim.former)
-        return await self._judge_background("preview", claim, problem, reusable)
-
-    async def rerun(self, claim: RerunClaim) -> RerunOutcome | Infra | None:
-        """Run a test of a submission again; None: its problem has another version by now."""
-        problem = await self._problem_of(claim)
-        if problem is None:
-            return None
-        job = self._background_job("rerun", claim, _limited(problem, claim))
-        return await run_test_again(self.context, self.data, job, claim.test)
-
-    async def _problem_of(self, claim: BackgroundClaim) -> Problem | None:
-        problem = await self.problems.problem(claim.problem_id)
-        return None if problem is None or problem.version != claim.problem_version else problem
-
-    async def _judge_background(
-        self, kind: str, claim: BackgroundClaim, problem: Problem, reusable: Former | None = None
-    ) -> Report | Infra | None:
-        return await judge(self.context, self.data, self._background_job(kind, claim, problem), former=reusable)
-
-    def _background_job(self, kind: str, claim: BackgroundClaim, problem: Problem) -> Claim:
-        job_id = f"{kind}-{claim.batch_id}-{claim.place}"
-        attempt_id, owner = claim.attempt_id, claim.lease_owner
-        return example_job(job_id, claim, claim.language, problem, attempt_id=attempt_id, owner=owner)
-
     async def run_claim(self, claim: CustomClaim) -> CustomReport | Infra:
         return await run_custom(self.context, claim)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyRoom:
+    """Whether this node may compile a submission that it has just stored."""
+
+    leases: Leases
+    gate: Gate
+    pressure: LatestPressure
+
+    def has_room(self, early: int) -> bool:
+        """Whether a slot is idle beside ``early`` compilations, and the next job will be claimed here."""
+        # With other nodes, one of them may claim the job, and a slot here would compile for nothing.
+        return self.gate.is_open and self.pressure.consumers == 1 and self.leases.free > early
 
 
 def job_parts(
@@ -166,137 +123,143 @@ def job_parts(
     ``watchers``: the event streams of this process. ``watch``: tells the loops when there may be work. ``pressure``:
     tells how many nodes take jobs.
     """
-    box, data, store, stream = adapters.box, adapters.data, adapters.store, adapters.stream
-    if box is None or data is None:
+    if adapters.box is None or adapters.data is None:
         return None
-    headers = _headers(cfg, box, metrics)
-    options = settings.judging(cfg)
-    toolchain_cache = ToolchainCache(box=box, cache_dir=settings.toolchain_dir(cfg), settings=options)
-    compiler = Compiler(
-        box,
-        settings=options,
-        metrics=metrics,
-        cache=adapters.compiled,
-        headers=headers,
-        toolchain_cache=toolchain_cache,
-    )
-    leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
-    progress = ProgressBuffer(metrics, watchers=watchers)
-    gate, tasks = Gate(is_open=False), NodeTasks()  # the canaries open the gate
-    context = AttemptContext(
-        box=box,
-        compiler=compiler,
-        workdir=cfg.workspace / ATTEMPTS,
-        settings=options,
-        metrics=metrics,
-        idle_slots=HelperSlots(leases.idle) if cfg.worker.parallel_tests else None,
-        start_task=tasks.start,
-    )
-    judge_of = ClaimJudge(
-        context=context, data=data, rejudges=store.rejudges, problems=store.problems, progress=progress
-    )
-    run_intake = None
-    if cfg.api.limits.run_enabled:
-        run_intake = RunIntake(
-            store.run_leases,
-            stream,
-            leases,
-            settings.run_leasing(cfg, languages),
-            metrics,
-            share=cfg.worker.run_slots,
-            gate=gate,
-            due=watch.signal(WorkKind.RUNS, poll_s=RUN_POLL_S),
-        )
-    job_intake = JobIntake(
-        store.leases,
-        stream,
-        leases,
-        settings.leasing(cfg, languages),
-        metrics,
-        gate=gate,
-        progress=progress,
-        on_run=_ignore_run if run_intake is None else run_intake.due.set,
-    )
-    judging = Work(
-        jobs=store.leases,
-        stream=stream,
-        judge_claim=judge_of.judge_claim,
-        metrics=metrics,
-        progress=progress,
-        start_task=tasks.start,
-    )
-    work: list[LeasedWork[Any, Any]] = [LeasedWork(kind="job", intake=job_intake, handler=judging)]
-    if run_intake is not None:
-        running = RunWork(
-            runs=store.run_leases,
-            run_claim=judge_of.run_claim,
+    wiring = _JobWiring(cfg, adapters, metrics, languages, watch, box=adapters.box, data=adapters.data)
+    return wiring.parts(watchers, pressure)
+
+
+class _JobWiring:
+    """Makes the objects of ``JobParts`` from those that they share."""
+
+    def __init__(
+        self,
+        cfg: Config,
+        adapters: Adapters,
+        metrics: observe.Metrics,
+        languages: Mapping[str, str],
+        watch: WorkWatch,
+        *,
+        box: Box,
+        data: TestData,
+    ) -> None:
+        self._cfg, self._store, self._stream, self._metrics = cfg, adapters.store, adapters.stream, metrics
+        self._languages, self._watch, self._box, self._data = languages, watch, box, data
+        self._leases = Leases(cfg.worker.stream.lease_sec, cfg.worker.pool_size)
+        self._gate, self._tasks = Gate(is_open=False), NodeTasks()  # the canaries open the gate
+        options = settings.judging(cfg)
+        self._headers = _headers(cfg, box, metrics)
+        self._toolchain_cache = ToolchainCache(box=box, cache_dir=settings.toolchain_dir(cfg), settings=options)
+        self._compiler = Compiler(
+            box,
+            settings=options,
             metrics=metrics,
-            user_max_bytes=cfg.api.limits.run_kept_max_bytes,
+            cache=adapters.compiled,
+            headers=self._headers,
+            toolchain_cache=self._toolchain_cache,
         )
-        work.append(LeasedWork(kind="run", intake=run_intake, handler=running))
-    return JobParts(
-        box=box,
-        compiler=compiler,
-        gate=gate,
-        job_intake=job_intake,
-        progress=progress,
-        run_intake=run_intake,
-        verifying=BackgroundJudge(
-            store=store.example_leases,
-            leases=leases,
+        self._context = AttemptContext(
+            box=box,
+            compiler=self._compiler,
+            workdir=cfg.workspace / ATTEMPTS,
+            settings=options,
+            metrics=metrics,
+            idle_slots=HelperSlots(self._leases.idle) if cfg.worker.parallel_tests else None,
+            start_task=self._tasks.start,
+        )
+
+    def parts(self, watchers: LiveReceiver, pressure: LatestPressure) -> JobParts:
+        leases, gate, languages = self._leases, self._gate, self._languages
+        progress = ProgressBuffer(self._metrics, watchers=watchers)
+        judge_of = ClaimJudge(context=self._context, data=self._data, rejudges=self._store.rejudges, progress=progress)
+        run_intake = self._run_intake() if self._cfg.api.limits.run_enabled else None
+        job_intake = self._job_intake(progress, run_intake)
+        work: list[LeasedWork[Any, Any]] = [self._job_work(job_intake, judge_of)]
+        if run_intake is not None:
+            work.append(self._run_work(run_intake, judge_of))
+        room = EarlyRoom(leases=leases, gate=gate, pressure=pressure)
+        return JobParts(
+            box=self._box,
+            compiler=self._compiler,
             gate=gate,
-            owner=cfg.consumer,
-            languages=languages,
-            judge=judge_of.judge_example,
-            settle=partial(settle_example, store.example_leases),
-            due=watch.signal(WorkKind.EXAMPLES, poll_s=POLL_S),
-        ),
-        previewing=BackgroundJudge(
-            store=store.preview_leases,
-            leases=leases,
-            gate=gate,
-            owner=cfg.consumer,
-            languages=languages,
-            judge=judge_of.judge_preview,
-            settle=partial(settle_preview_job, store.preview_leases, metrics),
-            at_most=max(1, leases.slots - 1),
-            due=watch.signal(WorkKind.PREVIEW_JOBS, poll_s=POLL_S),
-        ),
-        rerunning=BackgroundJudge(
-            store=store.rerun_leases,
-            leases=leases,
-            gate=gate,
-            owner=cfg.consumer,
-            languages=languages,
-            judge=judge_of.rerun,
-            settle=partial(settle_rerun, store.rerun_leases, metrics),
-            patience_s=RERUN_PATIENCE_S,
-            poll_s=RERUN_POLL_S,
-            due=watch.signal(WorkKind.RERUNS, poll_s=RERUN_POLL_S),
-        ),
-        work=work,
-        tasks=tasks,
-        early_compiler=IdleSlotCompiler(
-            context=context, start_task=tasks.start, has_room=partial(has_room_early, leases, gate, pressure)
-        ),
-        headers=headers,
-        toolchains=MakeToolchainArchives(cache=toolchain_cache, leases=leases, gate=gate, languages=languages),
-    )
+            job_intake=job_intake,
+            progress=progress,
+            run_intake=run_intake,
+            background=self._background(),
+            work=work,
+            tasks=self._tasks,
+            early_compiler=IdleSlotCompiler(
+                context=self._context, start_task=self._tasks.start, has_room=room.has_room
+            ),
+            headers=self._headers,
+            toolchains=MakeToolchainArchives(
+                cache=self._toolchain_cache, leases=leases, gate=gate, languages=languages
+            ),
+        )
 
+    def _job_intake(self, progress: ProgressBuffer, run_intake: RunIntake | None) -> JobIntake:
+        return JobIntake(
+            self._store.leases,
+            self._stream,
+            self._leases,
+            settings.leasing(self._cfg, self._languages),
+            self._metrics,
+            gate=self._gate,
+            progress=progress,
+            on_run=_ignore_run if run_intake is None else run_intake.due.set,
+        )
 
-def has_room_early(leases: Leases, gate: Gate, pressure: LatestPressure, early: int) -> bool:
-    """Whether a slot is idle beside ``early`` compilations, and the next job will be claimed here."""
-    # With other nodes, one of them may claim the job, and a slot here would compile for nothing.
-    return gate.is_open and pressure.consumers == 1 and leases.free > early
+    def _job_work(self, intake: JobIntake, judge_of: ClaimJudge) -> LeasedWork[Any, Any]:
+        work = Work(
+            jobs=self._store.leases,
+            stream=self._stream,
+            judge_claim=judge_of.judge_claim,
+            metrics=self._metrics,
+            progress=judge_of.progress,
+            start_task=self._tasks.start,
+        )
+        return LeasedWork(kind="job", intake=intake, handler=work)
 
+    def _run_intake(self) -> RunIntake:
+        return RunIntake(
+            self._store.run_leases,
+            self._stream,
+            self._leases,
+            settings.run_leasing(self._cfg, self._languages),
+            self._metrics,
+            share=self._cfg.worker.run_slots,
+            gate=self._gate,
+            due=self._watch.signal(WorkKind.RUNS, poll_s=RUN_POLL_S),
+        )
 
-def _limited(problem: Problem, claim: PreviewClaim | RerunClaim) -> Problem:
-    """Return the problem with the limits that the submission's contest gives it."""
-    return replace(
-        problem,
-        time_limit_ms=claim.time_limit_ms or problem.time_limit_ms,
-        memory_limit_mb=claim.memory_limit_mb or problem.memory_limit_mb,
-    )
+    def _run_work(self, intake: RunIntake, judge_of: ClaimJudge) -> LeasedWork[Any, Any]:
+        work = RunWork(
+            runs=self._store.run_leases,
+            run_claim=judge_of.run_claim,
+            metrics=self._metrics,
+            user_max_bytes=self._cfg.api.limits.run_kept_max_bytes,
+        )
+        return LeasedWork(kind="run", intake=intake, handler=work)
+
+    def _background(self) -> BackgroundJudges:
+        store = self._store
+        programs = BackgroundPrograms(
+            context=self._context,
+            data=self._data,
+            problems=store.problems,
+            example_leases=store.example_leases,
+            preview_leases=store.preview_leases,
+            rerun_leases=store.rerun_leases,
+            metrics=self._metrics,
+        )
+        return background_judges(
+            programs,
+            leases=self._leases,
+            gate=self._gate,
+            watch=self._watch,
+            owner=self._cfg.consumer,
+            languages=self._languages,
+        )
 
 
 def _headers(cfg: Config, box: Box, metrics: observe.Metrics) -> HeaderCache | None:
