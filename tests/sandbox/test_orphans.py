@@ -67,9 +67,12 @@ async def test_run_beside_unreaped_processes_of_a_killed_node_may_have_all_its_o
             launcher = int(node.stdout.readline())
             await until(lambda: len(named_main(launcher)) == count, "a run with all its processes")
             below = descendants(launcher)
-            for slot in children(launcher):
+            slots = children(launcher)
+            for slot in slots:
                 os.kill(slot, signal.SIGSTOP)  # else it may reap its run before it gets its death signal
             os.kill(launcher, signal.SIGKILL)  # first: if it sees the node end, it may have time to reap them
+            for slot in slots:
+                os.kill(slot, signal.SIGKILL)  # one that was stopped as the programs' user has no death signal
         finally:
             node.kill()
     await until(lambda: not alive(below), "all of them ended")
