@@ -70,7 +70,7 @@ MEMBER = Access(check=_member)
 ADMIN = needs(Right.MANAGE_PEOPLE)
 
 
-def page[H: Handler](method: str, path: str, *, access: Access = ANYONE, limit: Limit = Limit.API) -> Callable[[H], H]:
+def page[H: Handler](method: str, path: str, *, access: Access, limit: Limit = Limit.API) -> Callable[[H], H]:
     """Declare the decorated method as the handler of a page. One of a POST must read its form with ``forms.read``,
     which checks that the form was ours."""
     return route(method, path, access=access, limit=limit, responses={200: _PAGE}, documented=False)

@@ -31,7 +31,7 @@ from deepoj.web.contests import (
     read_before,
     remember_read,
 )
-from deepoj.web.page import MEMBER, page
+from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -51,7 +51,7 @@ class ContestPages:
         self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
         self._reader = reader
 
-    @page("GET", "/contests")
+    @page("GET", "/contests", access=ANYONE)
     async def contests(self, visitor: Visitor) -> Response:
         """List the contests that the visitor sees: those under way, those to come, those that are over."""
         found = await self._reader.contesting.listed(visitor.user)
@@ -64,7 +64,7 @@ class ContestPages:
             past=[contest for contest, phase in phases if phase in (ContestPhase.OVER, ContestPhase.FINAL)],
         )
 
-    @page("GET", "/contests/<key>")
+    @page("GET", "/contests/<key>", access=ANYONE)
     async def contest(self, visitor: Visitor, key: str) -> Response:
         """Show a contest: its times, its problems, the visitor's team."""
         reading = await self._reader.read(visitor, key)
@@ -78,7 +78,7 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/scoreboard")
+    @page("GET", "/contests/<key>/scoreboard", access=ANYONE)
     async def scoreboard(self, visitor: Visitor, key: str) -> Response:
         """Show the board of the public, also to teams and the jury."""
         reading = await self._reader.read(visitor, key)
@@ -94,12 +94,12 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/board")
+    @page("GET", "/contests/<key>/board", access=ANYONE)
     async def board(self, visitor: Visitor, key: str) -> Response:
         """Lead to the board: programs and people know it by this name, too."""
         return redirect(f"{(await self._reader.read(visitor, key)).path}/scoreboard")
 
-    @page("GET", "/contests/<key>/scoreboard/events")
+    @page("GET", "/contests/<key>/scoreboard/events", access=ANYONE)
     async def board_events(self, visitor: Visitor, key: str) -> Response:
         """Stream the board as pieces of its page."""
         reading = await self._reader.read(visitor, key)
@@ -125,7 +125,7 @@ class ContestPages:
             None if visitor.user is None else visitor.user.id, topic_of(contest), feed, remains
         )
 
-    @page("GET", "/contests/<key>/board/<team>/<label>")
+    @page("GET", "/contests/<key>/board/<team>/<label>", access=ANYONE)
     async def cell(self, visitor: Visitor, key: str, team: str, label: str) -> Response:
         """Show what is behind a cell of the board, as the visitor sees it."""
         reading = await self._reader.read(visitor, key)
@@ -147,7 +147,7 @@ class ContestPages:
             **frame | {"given_minutes": reading.given_minutes(team)},
         )
 
-    @page("GET", "/contests/<key>/submissions")
+    @page("GET", "/contests/<key>/submissions", access=ANYONE)
     async def submissions(self, visitor: Visitor, key: str) -> Response:
         """List submissions, the newest first: of all teams that the visitor sees, or of one; first those of the
         visitor's."""
@@ -172,7 +172,7 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/clarifications")
+    @page("GET", "/contests/<key>/clarifications", access=ANYONE)
     async def clarifications(self, visitor: Visitor, key: str) -> Response:
         """Show announcements, and the questions of the visitor's team with their answers."""
         return self._clarifications(visitor, await self._reader.read(visitor, key))

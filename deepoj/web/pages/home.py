@@ -12,7 +12,7 @@ from quart import Response
 from deepoj.api.context import ApiContext
 from deepoj.api.http.limits import Limit
 from deepoj.web import forms
-from deepoj.web.page import page
+from deepoj.web.page import ANYONE, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem
@@ -40,7 +40,7 @@ class HomePages:
         self._known: Sequence[Problem] = ()
         self._stale_at = -math.inf
 
-    @page("GET", "/", limit=Limit.NONE)
+    @page("GET", "/", access=ANYONE, limit=Limit.NONE)
     async def home(self, visitor: Visitor) -> Response:
         """Show what there is to do."""
         problems = await (self._for_strangers() if visitor.account is None else self._recent())
@@ -55,7 +55,7 @@ class HomePages:
             self._known, self._stale_at = await self._recent(), trio.current_time() + _FRESH_S
         return self._known
 
-    @page("POST", "/preferences")
+    @page("POST", "/preferences", access=ANYONE)
     async def prefer(self, visitor: Visitor) -> Response:
         """Remember language or theme in this browser."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)

@@ -14,7 +14,7 @@ from deepoj.api.http.limits import Limit
 from deepoj.api.oauth import PAGE_CALLBACK, LoginStates
 from deepoj.api.signing_in import SigningIn
 from deepoj.web import forms
-from deepoj.web.page import page
+from deepoj.web.page import ANYONE, page
 from deepoj.web.pages.home import own_path
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -31,7 +31,7 @@ class LoginPages:
         self._settings, self._timeout_s = context.settings, context.settings.read_timeout_s
         self._github = GithubLogin(context, LoginStates(context.settings.jwt_secret, is_of_pages=True))
 
-    @page("GET", "/login", limit=Limit.NONE)
+    @page("GET", "/login", access=ANYONE, limit=Limit.NONE)
     async def show_login(self, visitor: Visitor) -> Response:
         """Show the form."""
         next_path = own_path(request.args.get("next", "/"))
@@ -39,7 +39,7 @@ class LoginPages:
             return redirect(next_path)
         return self._login(visitor, next_path=next_path)
 
-    @page("POST", "/login", limit=Limit.PASSWORD)
+    @page("POST", "/login", access=ANYONE, limit=Limit.PASSWORD)
     async def login(self, visitor: Visitor) -> Response:
         """Begin a session."""
         username, next_path = "", "/"
@@ -55,7 +55,7 @@ class LoginPages:
         await self._visitors.begin(account, response.headers)
         return response
 
-    @page("GET", "/register", limit=Limit.NONE)
+    @page("GET", "/register", access=ANYONE, limit=Limit.NONE)
     async def show_register(self, visitor: Visitor) -> Response:
         """Show the form."""
         if visitor.account is not None:
@@ -63,7 +63,7 @@ class LoginPages:
         next_path = own_path(request.args.get("next", "/problems"))
         return self._pages.html("register.html", visitor, next_path=next_path, username="", email="", refused=None)
 
-    @page("POST", "/register", limit=Limit.REGISTER)
+    @page("POST", "/register", access=ANYONE, limit=Limit.REGISTER)
     async def register(self, visitor: Visitor) -> Response:
         """Create an account, and begin a session of it."""
         username, email, next_path = "", "", "/problems"
@@ -82,7 +82,7 @@ class LoginPages:
             await self._visitors.begin(account, response.headers)
         return response
 
-    @page("GET", "/login/github", limit=Limit.AUTH)
+    @page("GET", "/login/github", access=ANYONE, limit=Limit.AUTH)
     async def begin_github(self, visitor: Visitor) -> Response:
         """Send the browser to GitHub. A cookie binds the login to this browser, and remembers where it goes on."""
         next_path = own_path(request.args.get("next", "/"))
@@ -93,7 +93,7 @@ class LoginPages:
         self._set_github(response, f"{state.text}:{quote(next_path, safe='')}", self._settings.oauth_state_ttl_s)
         return response
 
-    @page("GET", PAGE_CALLBACK, limit=Limit.AUTH)
+    @page("GET", PAGE_CALLBACK, access=ANYONE, limit=Limit.AUTH)
     async def end_github(self, visitor: Visitor) -> Response:
         """Begin a session of the person with whom the browser comes back from GitHub."""
         state, _, sent = request.cookies.get(_GITHUB, "").partition(":")
@@ -107,7 +107,7 @@ class LoginPages:
         self._set_github(response, "", 0)
         return response
 
-    @page("POST", "/logout")
+    @page("POST", "/logout", access=ANYONE)
     async def logout(self, visitor: Visitor) -> Response:
         """End the session."""
         await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)

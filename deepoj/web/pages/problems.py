@@ -25,7 +25,7 @@ from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.outputs import OUTPUTS, language_of
 from deepoj.ports.statements import Statements
 from deepoj.web import forms
-from deepoj.web.page import MEMBER, page
+from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.samples import SampleRuns, runnable
@@ -60,7 +60,7 @@ class ProblemPages:
         self._runs, self._samples = runs, SampleRuns(context, runs)
         self._settings = context.settings
 
-    @page("GET", "/problems")
+    @page("GET", "/problems", access=ANYONE)
     async def problems(self, visitor: Visitor) -> Response:
         """List the problems of a search, by number or by title, in pages."""
         after, search = query_number("after", 0, _MAX_AFTER), request.args.get("search", "").strip()[:_MAX_SEARCH]
@@ -85,7 +85,7 @@ class ProblemPages:
             is_first=after == 0,
         )
 
-    @page("GET", "/problems/<problem_id>")
+    @page("GET", "/problems/<problem_id>", access=ANYONE)
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
         """Show a problem, also with the result of a run that was ordered here (``run``), of runs on the samples
         (``samples``), or with the source of a submission in the editor (``from``)."""
@@ -121,18 +121,18 @@ class ProblemPages:
             return await self._problem(visitor, problem, sent, refused)
         return self._runs.ordered(f"/problems/{problem.id}?run={run_id}#run", form)
 
-    @page("GET", "/problems/<problem_id>/run")
+    @page("GET", "/problems/<problem_id>/run", access=ANYONE)
     async def after_run(self, visitor: Visitor, problem_id: str) -> Response:
         """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
         return redirect(f"/problems/{(await self._find_problem(visitor, problem_id)).id}")
 
-    @page("GET", "/problems/<problem_id>/statement/files/<name>", limit=Limit.NONE)
+    @page("GET", "/problems/<problem_id>/statement/files/<name>", access=ANYONE, limit=Limit.NONE)
     async def file(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement: the API, which has them too, knows no sessions."""
         problem = await self._find_problem(visitor, problem_id)
         return await file_answer(self._context.statements, problem, StatementFileKind.SHOWN, name)
 
-    @page("GET", "/problems/<problem_id>/attachments/<name>", limit=Limit.NONE)
+    @page("GET", "/problems/<problem_id>/attachments/<name>", access=ANYONE, limit=Limit.NONE)
     async def attachment(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with a file for contestants."""
         problem = await self._find_problem(visitor, problem_id)

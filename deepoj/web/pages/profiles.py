@@ -12,7 +12,7 @@ from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_number
 from deepoj.api.own_account import OwnAccount
-from deepoj.web.page import page
+from deepoj.web.page import ANYONE, page
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.marks import ActiveDay
@@ -57,7 +57,7 @@ class ProfilePages:
         self._context, self._pages = context, pages
         self._own_account = OwnAccount(context, auth)
 
-    @page("GET", "/users/<name>")
+    @page("GET", "/users/<name>", access=ANYONE)
     async def profile(self, visitor: Visitor, name: str) -> Response:
         """Show solved problems, verdicts and a year's activity of a user."""
         after, marks = query_number("after", 0, _MAX_ID), self._context.marks
