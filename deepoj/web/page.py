@@ -38,7 +38,7 @@ async def _member(guards: Guards) -> Visitor:
 
 
 @functools.cache
-def needs(right: Right) -> Access:
+def member_with(right: Right) -> Access:
     """Return the access of members who have the right, be it to their own problems only. So the handler also checks the
     problem, as ``api.access.needs`` says."""
 
@@ -51,7 +51,7 @@ def needs(right: Right) -> Access:
     return Access(check=check)
 
 
-async def _reader(guards: Guards) -> Visitor:
+async def _visitor_or_stranger(guards: Guards) -> Visitor:
     try:
         return await _visitor(guards)
     except StoreUnavailable:
@@ -63,11 +63,9 @@ async def _reader(guards: Guards) -> Visitor:
 #: handlers get the ``Visitor`` as their first argument
 ANYONE = Access(check=_visitor)
 #: the same, also while the database is away: then as a stranger
-READER = Access(check=_reader)
+ANYONE_WITHOUT_DATABASE = Access(check=_visitor_or_stranger)
 #: others are sent to the login, and come back
 MEMBER = Access(check=_member)
-#: an administrator
-ADMIN = needs(Right.MANAGE_PEOPLE)
 
 
 def page[H: Handler](method: str, path: str, *, access: Access, limit: Limit = Limit.API) -> Callable[[H], H]:

@@ -9,7 +9,7 @@ from quart import Response
 from deepoj.api.context import ApiContext
 from deepoj.api.http.paths import query_number
 from deepoj.api.rights import Right
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 from deepoj.words.admin_events import AdminAct, AdminEvent
@@ -98,7 +98,7 @@ class AuditPages:
     def __init__(self, context: ApiContext, pages: Pages) -> None:
         self._events, self._pages = context.admin_events, pages
 
-    @page("GET", "/manage/audit", access=needs(Right.OPERATE))
+    @page("GET", "/manage/audit", access=member_with(Right.OPERATE))
     async def audit(self, visitor: Visitor) -> Response:
         """List administrative acts, newest first."""
         before = query_number("before", None, _MAX_ID)

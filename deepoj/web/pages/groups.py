@@ -13,11 +13,13 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.grouping import MAX_MEMBERS, Grouping
 from deepoj.api.http.paths import query_text
+from deepoj.api.rights import Right
 from deepoj.web import forms
-from deepoj.web.page import ADMIN, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 
+_MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
 _PAGE = 50
 #: of a list of names with its form
 _MAX_LIST_BYTES = 128 * 1024
@@ -45,12 +47,12 @@ class GroupPages:
         self._timeout_s = context.settings.read_timeout_s
         self._visitors, self._pages = visitors, pages
 
-    @page("GET", "/manage/groups", access=ADMIN)
+    @page("GET", "/manage/groups", access=_MANAGE_PEOPLE)
     async def groups(self, visitor: Visitor) -> Response:
         """List groups by name, with the form for a new one."""
         return await self._groups(visitor)
 
-    @page("POST", "/manage/groups", access=ADMIN)
+    @page("POST", "/manage/groups", access=_MANAGE_PEOPLE)
     async def create(self, visitor: Visitor) -> Response:
         """Make a group; its page then takes members."""
         name = ""
@@ -62,12 +64,12 @@ class GroupPages:
             return await self._groups(visitor, name, refused)
         return redirect(f"/manage/groups/{group.id}")
 
-    @page("GET", "/manage/groups/<group_id>", access=ADMIN)
+    @page("GET", "/manage/groups/<group_id>", access=_MANAGE_PEOPLE)
     async def group(self, visitor: Visitor, group_id: str) -> Response:
         """Show a group with its members and its forms."""
         return await self._group(visitor, group_id)
 
-    @page("POST", "/manage/groups/<group_id>", access=ADMIN)
+    @page("POST", "/manage/groups/<group_id>", access=_MANAGE_PEOPLE)
     async def change(self, visitor: Visitor, group_id: str) -> Response:
         """Rename or remove a group, put people into it, or take one out, as the form says (``act``)."""
         name = people = ""

@@ -12,11 +12,11 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
 
 
 def _(text: str) -> str:

@@ -17,12 +17,12 @@ from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.web import forms
 from deepoj.web.contest_forms import length_ms, moment_in, whole_number
 from deepoj.web.contests import ContestReader, ContestReading
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClockAct, ClockChange, EventType
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
 
 
 def _(text: str) -> str:

@@ -16,14 +16,14 @@ from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.judging.languages import LANGUAGES
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contest_rejudges import ContestRejudgeScope
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
 _MINUTES = re.compile(r"[0-9]{1,6}")
 #: changed verdicts and rows that are shown
 _MAX_SHOWN = 200

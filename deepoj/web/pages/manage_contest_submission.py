@@ -14,14 +14,14 @@ from deepoj.api.rights import Right
 from deepoj.judging.languages import LANGUAGES
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.pages.submissions import result_values, source_of
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ReviewAct, ReviewDraft
 from deepoj.words.results import Verdict
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
 _JUDGING = re.compile(r"[0-9]{1,9}")
 
 

@@ -22,13 +22,14 @@ from deepoj.api.rights import Right, may
 from deepoj.contests.ledger import name_of
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading
-from deepoj.web.page import ADMIN, needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import EventType
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
+_MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
 _HEADS = ("team_id", "team", "username", "password")
 #: of a form with passwords that is sent back to be downloaded
 _MAX_BYTES = 512 * 1024
@@ -101,7 +102,7 @@ class ManageContestTeamPages:
             return await self._teams(visitor, key, form, faults=faults)
         return redirect(f"/manage/contests/{key}/teams?done={act}")
 
-    @page("POST", "/manage/contests/<key>/credentials", access=ADMIN)
+    @page("POST", "/manage/contests/<key>/credentials", access=_MANAGE_PEOPLE)
     async def credentials(self, visitor: Visitor, key: str) -> Response:
         """Make new passwords for the accounts of a team (``team``), or of all, and show them to be printed."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
@@ -125,7 +126,7 @@ class ManageContestTeamPages:
         response.headers["Cache-Control"] = "no-store"
         return response
 
-    @page("POST", "/manage/contests/<key>/credentials.csv", access=ADMIN)
+    @page("POST", "/manage/contests/<key>/credentials.csv", access=_MANAGE_PEOPLE)
     async def download(self, visitor: Visitor, key: str) -> Response:
         """Return passwords that were just shown as a file: they are stored nowhere, so the page sends them back."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s, max_bytes=_MAX_BYTES)

@@ -23,7 +23,7 @@ from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contest_forms import kind_of, problem_of, rules_of, shown_rules, whole_number
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -35,7 +35,7 @@ from deepoj.words.contests import (
 )
 from deepoj.words.results import Verdict
 
-_RUN = needs(Right.RUN_CONTESTS)
+_RUN = member_with(Right.RUN_CONTESTS)
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
 _HOUR_MS = 3_600_000

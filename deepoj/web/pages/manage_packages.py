@@ -16,7 +16,7 @@ from deepoj.api.rights import Right
 from deepoj.judging import compare
 from deepoj.packages.changes import ChangeKind, PackageChanges
 from deepoj.web import forms
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem
@@ -33,7 +33,7 @@ class ManagePackagePages:
         self._publishing = Publishing(context)
         self._replacing = Replacing(context, self._publishing)
 
-    @page("GET", "/manage/problems/<problem_id>/replace", access=needs(Right.CHANGE_PROBLEMS))
+    @page("GET", "/manage/problems/<problem_id>/replace", access=member_with(Right.CHANGE_PROBLEMS))
     async def replace(self, visitor: Visitor, problem_id: str) -> Response:
         """Show what a staged package changes, or the form for a new package."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
@@ -65,7 +65,7 @@ class ManagePackagePages:
             ways=list(compare.WAYS),
         )
 
-    @page("POST", "/manage/problems/<problem_id>/replace", access=needs(Right.CHANGE_PROBLEMS))
+    @page("POST", "/manage/problems/<problem_id>/replace", access=member_with(Right.CHANGE_PROBLEMS))
     async def send(self, visitor: Visitor, problem_id: str) -> Response:
         """Take a package to be looked at, or apply one."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)

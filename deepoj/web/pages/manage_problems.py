@@ -30,7 +30,7 @@ from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.web import forms
 from deepoj.web.charts import time_bars
 from deepoj.web.matrix import Matrix, matrix_of, place_of
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
@@ -70,12 +70,12 @@ class ManageProblemPages:
 
     # -- the list, and new problems
 
-    @page("GET", "/manage/problems", access=needs(Right.READ_RESULTS))
+    @page("GET", "/manage/problems", access=member_with(Right.READ_RESULTS))
     async def problems(self, visitor: Visitor) -> Response:
         """List problems with the form for a new one."""
         return await self._problems(visitor)
 
-    @page("POST", "/manage/problems", access=needs(Right.MAKE_PROBLEMS))
+    @page("POST", "/manage/problems", access=member_with(Right.MAKE_PROBLEMS))
     async def create(self, visitor: Visitor) -> Response:
         """Create a problem from a package; its page shows what was read."""
         sent: dict[str, str] = {}
@@ -90,14 +90,14 @@ class ManageProblemPages:
 
     # -- one problem
 
-    @page("GET", "/manage/problems/<problem_id>", access=needs(Right.READ_RESULTS))
+    @page("GET", "/manage/problems/<problem_id>", access=member_with(Right.READ_RESULTS))
     async def problem(self, visitor: Visitor, problem_id: str) -> Response:
         """Show a problem with its forms, and what its package holds if that is asked for."""
         return await self._problem(
             visitor, await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         )
 
-    @page("POST", "/manage/problems/<problem_id>", access=needs(Right.CHANGE_PROBLEMS))
+    @page("POST", "/manage/problems/<problem_id>", access=member_with(Right.CHANGE_PROBLEMS))
     async def change(self, visitor: Visitor, problem_id: str) -> Response:
         """Change what the form names; a package is replaced on a page of its own."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
@@ -111,14 +111,14 @@ class ManageProblemPages:
         query = f"changed={changed.version}" if changed.version != problem.version else "saved=1"
         return redirect(f"/manage/problems/{problem.id}?{query}")
 
-    @page("GET", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
+    @page("GET", "/manage/problems/<problem_id>/delete", access=member_with(Right.CHANGE_PROBLEMS))
     async def ask_delete(self, visitor: Visitor, problem_id: str) -> Response:
         """Say what deleting a problem deletes."""
         return await self._delete(
             visitor, await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
         )
 
-    @page("POST", "/manage/problems/<problem_id>/delete", access=needs(Right.CHANGE_PROBLEMS))
+    @page("POST", "/manage/problems/<problem_id>/delete", access=member_with(Right.CHANGE_PROBLEMS))
     async def delete(self, visitor: Visitor, problem_id: str) -> Response:
         """Delete a problem, and its submissions if the form says so."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
@@ -131,12 +131,12 @@ class ManageProblemPages:
 
     # -- rejudging
 
-    @page("GET", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
+    @page("GET", "/manage/problems/<problem_id>/rejudge", access=member_with(Right.REJUDGE))
     async def rejudge(self, visitor: Visitor, problem_id: str) -> Response:
         """Show the progress of the latest rejudge and what it changed, the form for the next one, and the history."""
         return await self._rejudge(visitor, await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id))
 
-    @page("POST", "/manage/problems/<problem_id>/rejudge", access=needs(Right.REJUDGE))
+    @page("POST", "/manage/problems/<problem_id>/rejudge", access=member_with(Right.REJUDGE))
     async def order(self, visitor: Visitor, problem_id: str) -> Response:
         """Rejudge the submissions of a problem, all or those that the form's filters name, or preview that."""
         problem = await self._publishing.allowed(visitor.member, Right.REJUDGE, problem_id)
@@ -159,14 +159,14 @@ class ManageProblemPages:
 
     # -- results
 
-    @page("GET", "/manage/problems/<problem_id>/results.csv", access=needs(Right.READ_RESULTS))
+    @page("GET", "/manage/problems/<problem_id>/results.csv", access=member_with(Right.READ_RESULTS))
     async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
         """Download the results as CSV, all or those of a group."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
         content = csv_of(_HEADS, self._results(visitor, problem, _query(problem)))
         return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
 
-    @page("GET", "/manage/problems/<problem_id>/results.json", access=needs(Right.READ_RESULTS))
+    @page("GET", "/manage/problems/<problem_id>/results.json", access=member_with(Right.READ_RESULTS))
     async def results_json(self, visitor: Visitor, problem_id: str) -> Response:
         """Download the results as JSON, all or those of a group."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)

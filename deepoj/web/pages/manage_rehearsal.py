@@ -11,7 +11,7 @@ from deepoj.api.rehearsals import KEY_PREFIX, MAX_FEED_BYTES, RehearsalOrder
 from deepoj.api.rights import Right
 from deepoj.web import forms
 from deepoj.web.contests import ContestPhase, ContestReader, phase_of
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 
@@ -32,12 +32,12 @@ class RehearsalPages:
         self._auth, self._visitors, self._pages, self._reader = auth, visitors, pages, reader
 
     # it makes accounts, as only administrators may
-    @page("GET", "/manage/rehearsal", access=needs(Right.MANAGE_PEOPLE))
+    @page("GET", "/manage/rehearsal", access=member_with(Right.MANAGE_PEOPLE))
     async def rehearsal(self, visitor: Visitor) -> Response:
         """Show the latest rehearsal of this node, and the form for another one."""
         return await self._shown(visitor)
 
-    @page("POST", "/manage/rehearsal", access=needs(Right.MANAGE_PEOPLE))
+    @page("POST", "/manage/rehearsal", access=member_with(Right.MANAGE_PEOPLE))
     async def act(self, visitor: Visitor) -> Response:
         """Start a rehearsal of a feed, or end the one that is under way."""
         try:

@@ -23,7 +23,7 @@ from deepoj.packages.statements.sources import MAX_FILE_BYTES, MAX_SOURCE_BYTES
 from deepoj.ports.statements import Statements
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.problems import Problem
@@ -168,18 +168,18 @@ class ManageStatementPages:
         self._context, self._publishing = context, Publishing(context)
         self._editor = StatementEditor(context, visitors, pages)
 
-    @page("GET", "/manage/problems/<problem_id>/statement", access=needs(Right.CHANGE_PROBLEMS))
+    @page("GET", "/manage/problems/<problem_id>/statement", access=member_with(Right.CHANGE_PROBLEMS))
     async def statement(self, visitor: Visitor, problem_id: str) -> Response:
         """Show the source of a statement in a form."""
         return await self._editor.shown(visitor, await self._place(visitor, problem_id))
 
-    @page("POST", "/manage/problems/<problem_id>/statement", access=needs(Right.CHANGE_PROBLEMS))
+    @page("POST", "/manage/problems/<problem_id>/statement", access=member_with(Right.CHANGE_PROBLEMS))
     async def edit(self, visitor: Visitor, problem_id: str) -> Response:
         """Preview or save what the form has, or go back to the package's statement."""
         place = await self._place(visitor, problem_id)
         return await self._editor.done(visitor, place, await self._editor.read(visitor))
 
-    @page("GET", "/manage/problems/<problem_id>/package", access=needs(Right.CHANGE_PROBLEMS))
+    @page("GET", "/manage/problems/<problem_id>/package", access=member_with(Right.CHANGE_PROBLEMS))
     async def package(self, visitor: Visitor, problem_id: str) -> Response:
         """Download the package with the test data."""
         problem = await self._publishing.allowed(visitor.member, Right.CHANGE_PROBLEMS, problem_id)
@@ -202,12 +202,12 @@ class ManageContestStatementPages:
         self._context, self._reader = context, reader
         self._editor = StatementEditor(context, visitors, pages)
 
-    @page("GET", "/manage/contests/<key>/problems/<label>/statement", access=needs(Right.RUN_CONTESTS))
+    @page("GET", "/manage/contests/<key>/problems/<label>/statement", access=member_with(Right.RUN_CONTESTS))
     async def statement(self, visitor: Visitor, key: str, label: str) -> Response:
         """Show the source of the statement that a problem has in a contest."""
         return await self._editor.shown(visitor, await self._place(visitor, key, label))
 
-    @page("POST", "/manage/contests/<key>/problems/<label>/statement", access=needs(Right.RUN_CONTESTS))
+    @page("POST", "/manage/contests/<key>/problems/<label>/statement", access=member_with(Right.RUN_CONTESTS))
     async def edit(self, visitor: Visitor, key: str, label: str) -> Response:
         """Preview or save what the form has, also a PDF, or go back to the problem's statement."""
         sent = await self._editor.read(visitor, _MAX_PDF_FORM_BYTES)

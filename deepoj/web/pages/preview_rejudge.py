@@ -14,7 +14,7 @@ from deepoj.api.publishing import Publishing
 from deepoj.api.rights import Right
 from deepoj.web import forms
 from deepoj.web.matrix import matrix_of
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.progress import ProgressFeed, ProgressStreams
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -33,12 +33,12 @@ class PreviewPages:
         self._visitors, self._pages, self._streams = visitors, pages, ProgressStreams(context.live, visitors)
         self._publishing, self._previewing = Publishing(context), Previewing(context)
 
-    @page("GET", "/manage/problems/<problem_id>/previews/<preview_id>", access=needs(Right.REJUDGE))
+    @page("GET", "/manage/problems/<problem_id>/previews/<preview_id>", access=member_with(Right.REJUDGE))
     async def preview(self, visitor: Visitor, problem_id: str, preview_id: str) -> Response:
         """Show a preview with its matrix and the submissions that it changes."""
         return await self._shown(visitor, await self._allowed(visitor, problem_id), preview_id)
 
-    @page("POST", "/manage/problems/<problem_id>/previews/<preview_id>", access=needs(Right.REJUDGE))
+    @page("POST", "/manage/problems/<problem_id>/previews/<preview_id>", access=member_with(Right.REJUDGE))
     async def act(self, visitor: Visitor, problem_id: str, preview_id: str) -> Response:
         """Apply a preview, or cancel it."""
         problem = await self._allowed(visitor, problem_id)
@@ -52,7 +52,7 @@ class PreviewPages:
             return await self._shown(visitor, problem, preview_id, refused)
         return redirect(f"/manage/problems/{problem.id}/previews/{preview_id}")
 
-    @page("GET", "/manage/problems/<problem_id>/previews/<preview_id>/events", access=needs(Right.REJUDGE))
+    @page("GET", "/manage/problems/<problem_id>/previews/<preview_id>/events", access=member_with(Right.REJUDGE))
     async def events(self, visitor: Visitor, problem_id: str, preview_id: str) -> Response:
         """Stream the progress as pieces of the page."""
         problem = await self._allowed(visitor, problem_id)

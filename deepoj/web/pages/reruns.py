@@ -13,13 +13,13 @@ from deepoj.api.rerunning import Rerunning, judged_test
 from deepoj.api.rights import Right
 from deepoj.judging.languages import LANGUAGES
 from deepoj.web import reruns, sentences
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor
 from deepoj.words.reruns import Rerun, RerunFile
 from deepoj.words.submissions import Submission
 
-_READ = needs(Right.READ_RESULTS)
+_READ = member_with(Right.READ_RESULTS)
 
 
 class RerunPages:

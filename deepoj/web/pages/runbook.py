@@ -9,7 +9,7 @@ from markupsafe import Markup
 from quart import Response
 
 from deepoj.api.errors import ApiError, Refused
-from deepoj.web.page import READER, page
+from deepoj.web.page import ANYONE_WITHOUT_DATABASE, page
 from deepoj.web.render import Pages
 from deepoj.web.runbook import Runbook, RunbookChapter, runbook
 from deepoj.web.visitor import Visitor
@@ -21,13 +21,13 @@ class RunbookPages:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
-    @page("GET", "/runbook", access=READER)
+    @page("GET", "/runbook", access=ANYONE_WITHOUT_DATABASE)
     async def contents(self, visitor: Visitor) -> Response:
         """List the chapters and their sections."""
         found = await _read(visitor)
         return self._page(visitor, found.preface, chapters=found.chapters.values())
 
-    @page("GET", "/runbook/<number>", access=READER)
+    @page("GET", "/runbook/<number>", access=ANYONE_WITHOUT_DATABASE)
     async def chapter(self, visitor: Visitor, number: str) -> Response:
         """Show a chapter."""
         chapter = (await _read(visitor)).chapters.get(number)

@@ -31,7 +31,7 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import language_of
 from deepoj.web import forms, sentences
 from deepoj.web.live import PieceFeed, SoFar
-from deepoj.web.page import MEMBER, needs, page
+from deepoj.web.page import MEMBER, member_with, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ContestPlace
@@ -93,7 +93,7 @@ class SubmissionPages:
         """Show a submission; its tests appear as they end."""
         return await self._page(visitor, job_id)
 
-    @page("POST", "/submissions/<job_id>/reruns", access=needs(Right.READ_RESULTS))
+    @page("POST", "/submissions/<job_id>/reruns", access=member_with(Right.READ_RESULTS))
     async def run_again(self, visitor: Visitor, job_id: str) -> Response:
         """Run a test again; its page shows what the program prints. A refusal is said on the submission's page."""
         submission = await self._rerunning.submission(visitor.member, job_id)

@@ -14,7 +14,7 @@ from deepoj.api.rights import Right, may
 from deepoj.web import forms
 from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed, as_operators_name, audit_values, queue_values
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.symptoms import symptoms
 from deepoj.web.visitor import Visitor, Visitors
@@ -35,7 +35,7 @@ class SystemPages:
         self._context, self._visitors, self._pages = context, visitors, pages
         self._letters = DecidingLetters(context)
 
-    @page("GET", "/manage/system", access=needs(Right.OPERATE))
+    @page("GET", "/manage/system", access=member_with(Right.OPERATE))
     async def system(self, visitor: Visitor) -> Response:
         """Show nodes, the queue, dead letters, and what needs a person."""
         context = self._context
@@ -79,7 +79,7 @@ class SystemPages:
             done=request.args.get("done"),
         )
 
-    @page("GET", "/manage/system/events", access=needs(Right.OPERATE))
+    @page("GET", "/manage/system/events", access=member_with(Right.OPERATE))
     async def events(self, visitor: Visitor) -> Response:
         """Stream what waits and the audit's progress as pieces of the page. It asks the database for nothing."""
 
@@ -95,26 +95,26 @@ class SystemPages:
         feed = SystemFeed({"queue": queue, "audit": audit})
         return self._context.live.answer(visitor.member.id, SYSTEM_TOPIC, feed, remains)
 
-    @page("POST", "/manage/system/audit", access=needs(Right.OPERATE))
+    @page("POST", "/manage/system/audit", access=member_with(Right.OPERATE))
     async def audit(self, visitor: Visitor) -> Response:
         """Order an audit on this node, unless one is under way."""
         await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
         is_new = self._context.audits.order(visitor.member.username)
         return redirect(f"/manage/system?done={'audit' if is_new else 'busy'}")
 
-    @page("POST", "/manage/system/webhooks/<delivery_id>", access=needs(Right.OPERATE))
+    @page("POST", "/manage/system/webhooks/<delivery_id>", access=member_with(Right.OPERATE))
     async def resend(self, visitor: Visitor, delivery_id: str) -> Response:
         """Begin another round of a webhook delivery that was given up."""
         await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)
         await redeliver(self._context, visitor.member, delivery_id)
         return redirect("/manage/system?done=resent")
 
-    @page("GET", "/manage/system/letters/<job_id>", access=needs(Right.OPERATE))
+    @page("GET", "/manage/system/letters/<job_id>", access=member_with(Right.OPERATE))
     async def letter(self, visitor: Visitor, job_id: str) -> Response:
         """Show a dead letter with its events, and ask what to do with it."""
         return await self._letter(visitor, job_id)
 
-    @page("POST", "/manage/system/letters/<job_id>", access=needs(Right.OPERATE))
+    @page("POST", "/manage/system/letters/<job_id>", access=member_with(Right.OPERATE))
     async def decide(self, visitor: Visitor, job_id: str) -> Response:
         """Requeue or discard a dead letter, fenced by the attempt that the person saw."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._context.settings.read_timeout_s)

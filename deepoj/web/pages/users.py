@@ -17,12 +17,14 @@ from deepoj.api.downloads import csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.grouping import MAX_OFFERED
 from deepoj.api.http.paths import query_number, query_text
+from deepoj.api.rights import Right
 from deepoj.web import forms
-from deepoj.web.page import ADMIN, page
+from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import Account, UserRole
 
+_MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
 _PAGE = 50
 _MAX_NAME_CHARS = 64
 #: of a list of people with its form
@@ -196,7 +198,7 @@ class UserPages:
         self._settings = context.settings
         self._visitors, self._pages = visitors, pages
 
-    @page("GET", "/manage/users", access=ADMIN)
+    @page("GET", "/manage/users", access=_MANAGE_PEOPLE)
     async def users(self, visitor: Visitor) -> Response:
         """List accounts by name, of all people or of a group."""
         search, after = query_text("search", _MAX_NAME_CHARS), query_text("after", _MAX_NAME_CHARS)
@@ -218,12 +220,12 @@ class UserPages:
             is_first=not after,
         )
 
-    @page("GET", "/manage/users/new", access=ADMIN)
+    @page("GET", "/manage/users/new", access=_MANAGE_PEOPLE)
     async def show_new(self, visitor: Visitor) -> Response:
         """Show the form of one account."""
         return self._new(visitor, {})
 
-    @page("POST", "/manage/users/new", access=ADMIN)
+    @page("POST", "/manage/users/new", access=_MANAGE_PEOPLE)
     async def new(self, visitor: Visitor) -> Response:
         """Create an account; its slip is shown once."""
         sent: Mapping[str, str] = {}
@@ -239,12 +241,12 @@ class UserPages:
             return self._new(visitor, sent, refused)
         return self._slips(visitor, slips)
 
-    @page("GET", "/manage/users/import", access=ADMIN)
+    @page("GET", "/manage/users/import", access=_MANAGE_PEOPLE)
     async def show_import(self, visitor: Visitor) -> Response:
         """Show the form of a list of people."""
         return self._import(visitor)
 
-    @page("POST", "/manage/users/import", access=ADMIN)
+    @page("POST", "/manage/users/import", access=_MANAGE_PEOPLE)
     async def create_many(self, visitor: Visitor) -> Response:
         """Create an account for each line of a list, or none, and say what is wrong by line.
 
@@ -272,7 +274,7 @@ class UserPages:
         except Refused as refused:
             return self._import(visitor, typed, refused=refused)
 
-    @page("POST", "/manage/users/slips.csv", access=ADMIN)
+    @page("POST", "/manage/users/slips.csv", access=_MANAGE_PEOPLE)
     async def slips(self, visitor: Visitor) -> Response:
         """Return slips that were just shown as a file: they are stored nowhere, so the page sends them back."""
         form = await forms.read(
@@ -282,7 +284,7 @@ class UserPages:
         slips = [line for line in lines if len(line) == len(_SLIP_HEADS)]
         return download("accounts.csv", "text/csv; charset=utf-8", _file_of(slips))
 
-    @page("GET", "/manage/users/<user_id>", access=ADMIN)
+    @page("GET", "/manage/users/<user_id>", access=_MANAGE_PEOPLE)
     async def user(self, visitor: Visitor, user_id: str) -> Response:
         """Show an account and what can be done with it."""
         account, done = await self._administering.account(user_id), request.args.get("done", "")
@@ -298,7 +300,7 @@ class UserPages:
             done=_("The roles are changed.") if done == "roles" else ACTS[done].done if done in ACTS else "",
         )
 
-    @page("POST", "/manage/users/<user_id>/roles", access=ADMIN)
+    @page("POST", "/manage/users/<user_id>/roles", access=_MANAGE_PEOPLE)
     async def give_roles(self, visitor: Visitor, user_id: str) -> Response:
         """Give an account the roles that the form names, and take all others."""
         form = await forms.read(self._visitors, visitor, timeout_s=self._settings.read_timeout_s)
@@ -306,12 +308,12 @@ class UserPages:
         await self._administering.give_roles(user_id, visitor.member, roles)
         return redirect(f"/manage/users/{user_id}?done=roles")
 
-    @page("GET", "/manage/users/<user_id>/<act>", access=ADMIN)
+    @page("GET", "/manage/users/<user_id>/<act>", access=_MANAGE_PEOPLE)
     async def ask(self, visitor: Visitor, user_id: str, act: str) -> Response:
         """Say what an act will do, and ask."""
         return await self._ask(visitor, user_id, act)
 
-    @page("POST", "/manage/users/<user_id>/<act>", access=ADMIN)
+    @page("POST", "/manage/users/<user_id>/<act>", access=_MANAGE_PEOPLE)
     async def change(self, visitor: Visitor, user_id: str, act: str) -> Response:
         """Do what was asked."""
         asked = _act(act)

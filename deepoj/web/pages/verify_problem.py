@@ -17,7 +17,7 @@ from deepoj.api.verifying import VerificationResult, Verifying, topic_of
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import Kept, promises_failure
 from deepoj.web import forms
-from deepoj.web.page import needs, page
+from deepoj.web.page import member_with, page
 from deepoj.web.progress import ProgressFeed, ProgressStreams
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -60,12 +60,12 @@ class VerifyPages:
         self._visitors, self._pages, self._streams = visitors, pages, ProgressStreams(context.live, visitors)
         self._publishing, self._verifying = Publishing(context), Verifying(context)
 
-    @page("GET", "/manage/problems/<problem_id>/verify", access=needs(Right.REJUDGE))
+    @page("GET", "/manage/problems/<problem_id>/verify", access=member_with(Right.REJUDGE))
     async def verify(self, visitor: Visitor, problem_id: str) -> Response:
         """Show the running verification, or the last result."""
         return await self._shown(visitor, await self._allowed(visitor, problem_id))
 
-    @page("POST", "/manage/problems/<problem_id>/verify", access=needs(Right.REJUDGE))
+    @page("POST", "/manage/problems/<problem_id>/verify", access=member_with(Right.REJUDGE))
     async def act(self, visitor: Visitor, problem_id: str) -> Response:
         """Start a verification, or cancel the running one."""
         problem = await self._allowed(visitor, problem_id)
@@ -79,7 +79,7 @@ class VerifyPages:
             return await self._shown(visitor, problem, refused)
         return redirect(f"/manage/problems/{problem.id}/verify")
 
-    @page("GET", "/manage/problems/<problem_id>/verify/events", access=needs(Right.REJUDGE))
+    @page("GET", "/manage/problems/<problem_id>/verify/events", access=member_with(Right.REJUDGE))
     async def events(self, visitor: Visitor, problem_id: str) -> Response:
         """Stream the progress as pieces of the page."""
         problem = await self._allowed(visitor, problem_id)
