@@ -205,7 +205,7 @@ class Attempt:
         self._deciders = await on_sources(self._sources, self._all_deciders, prepared, limits)
         slots = self._context.idle_slots
         if slots is None or runs.one_at_a_time or len(plan.cases) == 1:  # nothing to run beside it
-            outcome = await self._judge_tests(plan, scoring, runs, runs.first)
+            outcome = await self._judge_tests(plan, scoring, runs, runs.run_once)
         else:
             outcome = await self._judge_beside(plan, scoring, runs, slots)
         run_ms = runs.run_s * 1000
@@ -216,20 +216,20 @@ class Attempt:
     async def _judge_beside(self, plan: Plan, scoring: Scoring, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
         async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
             ahead = RunsAhead(runs, lambda: self._upcoming(plan, scoring), slots, start_helper)
-            return await self._judge_tests(plan, scoring, runs, ahead.first)
+            return await self._judge_tests(plan, scoring, runs, ahead.first_run)
 
         return await slots.with_helpers(judge_beside)
 
     async def _judge_tests(
-        self, plan: Plan, scoring: Scoring, runs: CaseRuns, first: Callable[[int], Awaitable[CaseRun | Infra]]
+        self, plan: Plan, scoring: Scoring, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
     ) -> Outcome | Infra:
-        """Record the tests in the scoring's order. ``first`` returns the first run of the test whose turn it is."""
+        """Record the tests in the scoring's order. ``first_run`` returns the first run of the test whose turn it is."""
         while (number := scoring.next(hurry=self._hurry)) is not None:
             test = self._taken_over(scoring, number, plan)
             if test is None:
-                case_run = await first(number)
+                case_run = await first_run(number)
                 if not isinstance(case_run, Infra) and not scoring.is_settled(number):
-                    case_run = await runs.decide(number, case_run)
+                    case_run = await runs.repeat_if_near(number, case_run)
                 self._isolation = min(self._isolation, runs.isolation)
                 if not isinstance(case_run, Infra):
                     self._run_wall_ms += case_run.total_wall_ms
@@ -271,7 +271,7 @@ class Attempt:
             return RerunOutcome(failure=RerunFailure.NO_TEST, problem_version=self._claim.problem.version)
         program, limits = self._ready_program(plan), self._limits(plan)
         runs = CaseRuns(self._context, program, prepared, limits, keep_error_bytes=KEEP_BYTES)
-        case_run = await runs.first(number)
+        case_run = await runs.run_once(number)
         if isinstance(case_run, Infra):
             return case_run
         finding, outcome, compiled = case_run.finding, case_run.outcome, self._compile_result

@@ -144,7 +144,7 @@ class CaseRuns:
         """Whether ``conclude`` runs a program of its own."""
         return self._prepared.plan.checker is not None
 
-    async def first(self, number: int) -> CaseRun | Infra:
+    async def run_once(self, number: int) -> CaseRun | Infra:
         """Run a test once and decide about it."""
         return await self._run_case(number)
 
@@ -171,7 +171,7 @@ class CaseRuns:
             case=case, limits=limits, answer_bytes=answer_bytes, stdout=stdout, measured=measured, near=near
         )
 
-    async def decide(self, number: int, first: CaseRun) -> CaseRun | Infra:
+    async def repeat_if_near(self, number: int, first: CaseRun) -> CaseRun | Infra:
         """Run a test again if its first run was close to the limit.
 
         Neighbours make a run's CPU time longer, never shorter. So a second run beside them that is within the limit

@@ -58,7 +58,7 @@ class RunsAhead:
         self._breakage: Breakage | OSError | None = None
         self._changed = trio.Event()
 
-    async def first(self, number: int) -> CaseRun | Infra:
+    async def first_run(self, number: int) -> CaseRun | Infra:
         """Return the first run of the test whose turn it is. Later tests run meanwhile.
 
         Raises:
@@ -87,7 +87,7 @@ class RunsAhead:
             self._start_helper(self.help)
 
     def _may_use_own_slot(self) -> bool:
-        """Whether the caller of ``first`` does not need it: to run a test again that was close to its limit."""
+        """Whether the caller of ``first_run`` does not need it: to run a test again that was close to its limit."""
         result = self._ended.get(self._turn)
         return not (isinstance(result, CaseRun) and result.near)
 

@@ -134,7 +134,7 @@ async def test_a_single_test_runs_in_the_attempts_own_slot_without_a_helper(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempted = Attempted(tmp_path, tests=1)
-    monkeypatch.setattr(RunsAhead, "first", None)
+    monkeypatch.setattr(RunsAhead, "first_run", None)
     attempted.box.on(Policy.RUN, b"main", ended(0))
     report = await attempted.judge()
     assert isinstance(report, Report), report
