@@ -30,7 +30,7 @@ from deepoj.nursery.leases import Lease, Leases
 from deepoj.pipeline import ack as ack_step
 from deepoj.pipeline import claim as claim_step
 from deepoj.pipeline import finalize as finalize_step
-from deepoj.ports.jobs import JobLeases
+from deepoj.ports.leases import JobLeases
 from deepoj.ports.live import Progress
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import BlobMissing, BlobsUnavailable, BoxAway, BoxBroken, StreamUnavailable

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deepoj import observe
-from deepoj.ports.jobs import JobLeases
+from deepoj.ports.leases import JobLeases
 from deepoj.words.jobs import Claim, ClaimRefusal
 from deepoj.words.outbox import Priority
 from deepoj.words.stream import Entry

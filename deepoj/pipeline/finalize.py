@@ -11,7 +11,7 @@ from typing import Any
 
 from deepoj import observe
 from deepoj.judging.result import as_result
-from deepoj.ports.jobs import JobLeases
+from deepoj.ports.leases import JobLeases
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import Claim, FinalizeRefusal
 from deepoj.words.results import Infra, Report

@@ -13,7 +13,8 @@ from deepoj.ports.contest_rejudges import ContestRejudges
 from deepoj.ports.contest_setup import ContestSetup
 from deepoj.ports.contests import Contests
 from deepoj.ports.groups import Groups
-from deepoj.ports.jobs import JobLeases, Retention, Strays
+from deepoj.ports.jobs import Retention, Strays
+from deepoj.ports.leases import JobLeases
 from deepoj.ports.ledger import Auditor, DeadLetters
 from deepoj.ports.live import LiveResults
 from deepoj.ports.marks import Marks
