@@ -28,7 +28,7 @@ int cgroup_run_limit(struct cgroup_run *run, const struct doj_limits *limits);
 /* Sets a program's rate limits. */
 int cgroup_run_rate(const struct cgroup_run *run, const struct cgroup_rates *rates);
 
-/* CPU time of the group in microseconds so far; samples memory as well. */
+/* Returns the group's CPU time so far in microseconds, and raises `peak_bytes` to its memory of now. */
 uint64_t cgroup_run_sample(struct cgroup_run *run);
 
 /* Kills all processes of the run. */

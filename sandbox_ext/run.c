@@ -186,7 +186,7 @@ static void on_time(struct run *run) {
 /* Time until the next sample or deadline. */
 static struct timespec next_moment(const struct run *run) {
     uint64_t at = run->asked ? run->asked_us + EMPTY_US : least(run->wall_end_us, run->next_sample_us);
-    uint64_t wait = less(at, sys_now_us());
+    uint64_t wait = saturating_sub(at, sys_now_us());
 
     return (struct timespec){(time_t)(wait / 1000000U), (long)(wait % 1000000U) * 1000};
 }

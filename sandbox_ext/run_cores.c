@@ -31,7 +31,7 @@ void run_sample_waits(struct run *run, uint64_t now) {
 
     sampler_take_wait(run->sampler, now, run->result->cpu_us, &waits);
     /* the payload may have waited before its exec, too: that was not the program */
-    waits.delay_us = least(waits.delay_us, less(now, run->payload.monotonic_us));
+    waits.delay_us = least(waits.delay_us, saturating_sub(now, run->payload.monotonic_us));
     if (waits.delay_us > run->result->delay_us)
         run->result->delay_us = waits.delay_us;
     /* Two samples in a row, so that a short burst of a runtime's threads does not count. */
@@ -39,7 +39,7 @@ void run_sample_waits(struct run *run, uint64_t now) {
     run->runnable = waits.runnable;
     if (nice > run->nice)
         run->nice = nice;
-    run->next_wait_us = now + (waits.runnable > MODEST_TASKS && run->nice == 0 ? CROWD_AGAIN_US : WAIT_EVERY_US);
+    run->next_wait_us = now + (waits.runnable > MODEST_TASKS && run->nice == 0 ? MANY_TASKS_EVERY_US : WAIT_EVERY_US);
     if (run->nice > 0)
         cell_set_share(&run->slot->cell, run->sampler,
                        (struct sampled_share){run->grouped ? 0 : run->nice, run->slot->cpu});

@@ -18,16 +18,16 @@ uint64_t run_counted_us(const struct slot *slot) {
     if (slot->cpu_stat < 0)
         return 0;
     all = cgroup_usage_us(slot->cpu_stat);
-    return less(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
+    return saturating_sub(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
 }
 
 /* A program could set handlers again and again, and so use our time for free. No shell needs FREE_HEARING_US. */
-uint64_t run_heard_too_much_us(const struct run *run) { return less(run->heard_us, FREE_HEARING_US); }
+uint64_t run_heard_too_much_us(const struct run *run) { return saturating_sub(run->heard_us, FREE_HEARING_US); }
 
 /* Only the group counts children that their parent does not wait for (it ignores SIGCHLD). If both figures differ by
  * less than COUNT_SLACK_US, the processes' own is better. */
 uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us) {
-    uint64_t counted = less(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
+    uint64_t counted = saturating_sub(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
 
     return counted > cpu_us + COUNT_SLACK_US ? counted : cpu_us;
 }
@@ -41,7 +41,7 @@ void run_hear_disowning(struct run *run) {
     bare_become_payload(launcher);
     lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
     bare_become_root(launcher);
-    run->heard_us += less(sys_cpu_us(), before_us);
+    run->heard_us += saturating_sub(sys_cpu_us(), before_us);
     if (!lost || run->loses_children)
         return;
     run->loses_children = true;

@@ -13,8 +13,8 @@
 #define SAMPLE_US UINT64_C(1000)
 #define LAZY_SAMPLE_US UINT64_C(20000)
 #define COUNT_SLACK_US UINT64_C(2000)
-#define CROWD_AGAIN_US UINT64_C(20000) /* between two samples of waits, when the run may have many runnable tasks */
-#define TOUCH_BYTES_US UINT64_C(4096)  /* a core touches 3.4 GB/s of small pages at most */
+#define MANY_TASKS_EVERY_US UINT64_C(20000) /* between two samples of waits, if the run may have many runnable tasks */
+#define TOUCH_BYTES_US UINT64_C(4096)       /* a core touches 3.4 GB/s of small pages at most */
 
 struct run {
     struct slot *slot;
@@ -46,7 +46,7 @@ struct run {
     uint64_t written_bytes; /* output to a joined run, by the kernel's count */
 };
 
-static inline uint64_t less(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
+static inline uint64_t saturating_sub(uint64_t from, uint64_t amount) { return from > amount ? from - amount : 0; }
 
 static inline uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 

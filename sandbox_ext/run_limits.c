@@ -12,11 +12,11 @@
 
 /* Returns how long the CPU limit cannot be passed, even if the run uses all cores, and at least SAMPLE_US. */
 static uint64_t until_cpu_us(const struct run *run, uint64_t cpu_us) {
-    return SAMPLE_US + less(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
+    return SAMPLE_US + saturating_sub(run->request->limits.cpu_us, cpu_us) / run->slot->cores;
 }
 
 static uint64_t sample_group(struct run *run, uint64_t now) {
-    uint64_t cpu = less(cgroup_run_sample(&run->group), run->payload.cpu_us);
+    uint64_t cpu = saturating_sub(cgroup_run_sample(&run->group), run->payload.cpu_us);
 
     run->next_sample_us = now + least(LAZY_SAMPLE_US, until_cpu_us(run, cpu));
     return cpu;
@@ -34,7 +34,7 @@ static uint64_t queued_bytes(const struct run *run) {
     if (size <= 0)
         return 0;
     text[size] = 0;
-    return less(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
+    return saturating_sub(proctext_number(text, "sockets: used"), cell->sockets + FREE_SOCKETS) * SOCKET_BYTES;
 }
 
 /* Returns a random wait of SAMPLER_MEAN_US on average. However long it has lasted, it is as likely to end at the next
@@ -89,12 +89,12 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
     if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
         run_end(run, DOJ_ENDED_PROCESSES);
     /* The sampled figure is in ticks. By it alone a run would be ended up to a tick late or early. */
-    exact = less(sys_cpu_of_us(run->pid) + run->sampler->reaped_us, run->payload.cpu_us);
-    cpu = less(sample.cpu_us, run->payload.cpu_us);
+    exact = saturating_sub(sys_cpu_of_us(run->pid) + run->sampler->reaped_us, run->payload.cpu_us);
+    cpu = saturating_sub(sample.cpu_us, run->payload.cpu_us);
     if (exact > cpu || (sample.processes <= 1 && !run->loses_children))
         cpu = exact;
     if (run->loses_children) /* the estimate may be more than all cores could give since the start */
-        cpu = least(cpu, less(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
+        cpu = least(cpu, saturating_sub(sys_now_us(), run->payload.monotonic_us) * run->slot->cores);
     cpu = run_at_least_counted(run, cpu) + run_heard_too_much_us(run);
     run->several = run->several || sample.processes > 1;
     wait = SAMPLE_US;
@@ -102,7 +102,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
         wait = random_wait_us();
     else if (may_be_lazy(run, &sample) && run->slot->launcher->process_quota)
         wait = least(LAZY_SAMPLE_US,
-                     less(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
+                     saturating_sub(limits->memory_bytes, sample.memory_bytes) / (TOUCH_BYTES_US * run->slot->cores));
     if (wait < SAMPLE_US && !run->loses_children)
         wait = SAMPLE_US;
     wait = least(wait, until_cpu_us(run, cpu));

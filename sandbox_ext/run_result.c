@@ -51,7 +51,7 @@ static void settle_usage(struct run *run, uint32_t *foreign_kill) {
             fault(run, "cgroup_figures", error);
         peak = 0;
     }
-    cpu = less(cpu, run->payload.cpu_us);
+    cpu = saturating_sub(cpu, run->payload.cpu_us);
     if (!run->grouped && result->wall_us > COUNT_SLACK_US)
         cpu = run_at_least_counted(run, cpu);
     cpu += run_heard_too_much_us(run);
@@ -81,7 +81,8 @@ void run_collect(struct run *run) {
 
     drain_rest(run);
     result->stderr_len = run->streams[1].length;
-    result->stdout_len = is_joined(run) ? less(run->written_bytes, result->stderr_len) : run->streams[0].length;
+    result->stdout_len =
+        is_joined(run) ? saturating_sub(run->written_bytes, result->stderr_len) : run->streams[0].length;
     settle_usage(run, &foreign_kill);
     /* not ENOMEM, which is retried: a program that needs more memory than the host has would be retried endlessly */
     if (foreign_kill > 0 && result->ended_by == DOJ_ENDED_ITSELF &&

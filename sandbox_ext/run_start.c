@@ -182,7 +182,7 @@ void run_start(struct run *run) {
     }
     open_sampler(run);
     run->wall_end_us = payload->monotonic_us + run->request->limits.wall_us + 1;
-    run->next_wait_us = payload->monotonic_us + CROWD_AGAIN_US;
+    run->next_wait_us = payload->monotonic_us + MANY_TASKS_EVERY_US;
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;
     if (slot->launcher->process_quota || run->grouped)
         run->next_sample_us = payload->monotonic_us + least(LAZY_SAMPLE_US, run->request->limits.memory_bytes /
