@@ -122,7 +122,7 @@ class RunIntake(Intake[CustomClaim]):
             try:
                 await self._notifier.notify_run(claim.run_id, claim.at_ms)
             except StreamUnavailable as error:
-                observe.log("run_not_rung", job_id=claim.run_id, reason=str(error))
+                observe.log("run_not_notified", job_id=claim.run_id, reason=str(error))
 
     def _gauge(self) -> None:
         self._metrics.custom_runs_inflight.set(len(self.leases.held(CustomClaim)))

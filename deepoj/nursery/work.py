@@ -182,7 +182,7 @@ class JobIntake(Intake[Claim]):
         ]
         of_contest = {entry.entry_id for entry in good if entry.priority == Priority.CONTEST}
         started = 0
-        await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
+        await self._take_notifications([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         if good:
             sent_at = trio.current_time()
             answers: dict[str, Claim | ack_step.Ending] = dict(
@@ -205,7 +205,7 @@ class JobIntake(Intake[Claim]):
                     refused.append((entry.entry_id, entry.job_id, answer))
                     if answer is ClaimRefusal.DEAD and self._progress is not None:
                         self._progress.changed(entry.job_id, over=True)
-            await self._put_down([entry_id for entry_id, _, ending in refused if ending is ClaimRefusal.LEASED])
+            await self._set_idle([entry_id for entry_id, _, ending in refused if ending is ClaimRefusal.LEASED])
         for entry_id, job_id, ending in refused:
             if isinstance(ending, BadEntry):
                 self._metrics.stream_consume.labels(status="error", reason="undecodable").inc()
@@ -236,13 +236,13 @@ class JobIntake(Intake[Claim]):
         await self._stream.take_out([entry_id for entry_id, answer in answers.items() if isinstance(answer, Claim)])
         return started
 
-    async def _ring(self, of_runs: Sequence[Entry]) -> None:
+    async def _take_notifications(self, of_runs: Sequence[Entry]) -> None:
         """Handle entries that are only notifications: custom runs wait in the store for a node that has room."""
         if of_runs:
             self._on_run()
-            await ack_step.ack_all(self._stream, [(entry, ack_step.Settled.RUNG) for entry in of_runs])
+            await ack_step.ack_all(self._stream, [(entry, ack_step.Settled.NOTIFIED) for entry in of_runs])
 
-    async def _put_down(self, entry_ids: Sequence[str]) -> None:
+    async def _set_idle(self, entry_ids: Sequence[str]) -> None:
         """Let reclaim look at entries of leased jobs again as soon as ``grace`` is over.
 
         Otherwise they would have to be idle for another lease + grace; the holder may die right after this look, and
@@ -252,7 +252,7 @@ class JobIntake(Intake[Claim]):
         for lease + grace from now.
         """
         if entry_ids:
-            await self._stream.put_down(entry_ids, round(self._settings.lease_s * 1000))
+            await self._stream.set_idle(entry_ids, round(self._settings.lease_s * 1000))
 
     async def _avoid(self, entries: Sequence[Entry]) -> Mapping[str, Claim | ack_step.Ending]:
         """Offer jobs that this node has just failed at to other nodes, or claim them here if there are none."""
@@ -269,7 +269,7 @@ class JobIntake(Intake[Claim]):
           StoreUnavailable: no entry was acked; they stay pending for reclaim.
           StreamUnavailable: some of them stay pending beside their new entries.
         """
-        await self._ring([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
+        await self._take_notifications([entry for entry in entries if isinstance(entry, Entry) and entry.of_run])
         in_hand = {held.job_id for held in self.leases.held()}
         left = [
             entry for entry in entries if isinstance(entry, Entry) and not entry.of_run and entry.job_id not in in_hand

@@ -34,7 +34,7 @@ class Settled(enum.Enum):
     #: not claimed here; an outbox event brings a new entry, to a free node
     HANDED_OVER = "handed_over"
     #: of a custom run: a node with room finds the run in the store, which it also polls
-    RUNG = "rung"
+    NOTIFIED = "notified"
 
 
 Ending = Settled | ClaimRefusal | FinalizeRefusal | BadEntry

@@ -54,7 +54,7 @@ class JobStream(RunNotifier, Protocol):
         """XAUTOCLAIM from ``cursor`` (``0-0`` to begin); return the next cursor and the entries taken over."""
         ...
 
-    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+    async def set_idle(self, entry_ids: Sequence[str], idle_ms: int) -> None:
         """Set the idle time of entries that were read or taken over in vain. Entries that are no longer pending are
         ignored."""
         ...

@@ -27,8 +27,8 @@ forgotten AS (
         WHERE s.job_id = ANY ($8::uuid[]) AND s.job_id = l.job_id AND s.attempt_id = l.attempt_id
           AND CASE s.state WHEN 'processing' THEN true END)
 )
-SELECT pg_notify('deepoj_live', rung.job_id::text)
-FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS rung
+SELECT pg_notify('deepoj_live', notified.job_id::text)
+FROM (SELECT job_id FROM portions UNION SELECT unnest($7::uuid[]) UNION SELECT unnest($8::uuid[])) AS notified
 CROSS JOIN unflushed;
 
 -- name: live

@@ -58,10 +58,10 @@ class Scene:
         told = EndedTests(job_id=self.job, attempt_id=claim.attempt_id, first=first, count=len(TESTS), tests=tests)
         await self.home.store.tell_live([told], (), ())
 
-    async def finish(self, claim: Claim, tests: tuple[TestResult, ...] = TESTS, *, rings: bool = True) -> Report:
+    async def finish(self, claim: Claim, tests: tuple[TestResult, ...] = TESTS, *, notifies: bool = True) -> Report:
         report = replace(a_report(Verdict.WRONG_ANSWER), tests=tests)
         assert await self.home.store.finalize(claim, report, as_result(claim, report)) is None
-        if rings:
+        if notifies:
             await self.home.store.tell_live((), (), {self.job})
         return report
 
@@ -446,7 +446,7 @@ async def test_a_lost_ring_only_delays(scene: Scene, hasty: None) -> None:
         claim = await scene.claim()
         await scene.tell(claim, 1, 3)
         assert [brief(await stream.next())[2] for _ in range(4)] == ["processing", 1, 2, 3]
-        await scene.finish(claim, rings=False)
+        await scene.finish(claim, notifies=False)
         assert [one.event for one in await stream.rest()] == ["state", "done"]
         assert set(stream.comments) == {": keep-alive"}
 

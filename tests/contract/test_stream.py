@@ -303,14 +303,14 @@ async def test_reclaim_clears_deleted_entries_away(lab: Lab) -> None:
     assert (await one.pressure()).pending == 2
 
 
-async def test_put_down_sets_the_idle_time_of_pending_entries(lab: Lab) -> None:
+async def test_set_idle_sets_the_idle_time_of_pending_entries(lab: Lab) -> None:
     one, two = lab.consumer("one"), lab.consumer("two")
     published = await one.publish(events(4))
     await one.read(4, 0)
     await one.ack(published[:1])
     lab.delete(published[1])
-    await two.put_down([*published[:3], "1-1"], 3_600_000)
-    assert await one.ack(published[:1]) == 0  # put_down delivers nothing: acked entries stay acked
+    await two.set_idle([*published[:3], "1-1"], 3_600_000)
+    assert await one.ack(published[:1]) == 0  # set_idle delivers nothing: acked entries stay acked
     _, taken = await two.reclaim(3_599_000, "0-0", 10)
     assert ids(taken) == published[2:3]
     assert await two.reclaim(3_599_000, "0-0", 10) == ("0-0", [])  # just taken: its idle time is 0
@@ -733,16 +733,16 @@ def test_other_addresses_are_refused(url: str) -> None:
 async def test_an_entry_of_a_custom_run_only_wakes(lab: Lab) -> None:
     one, two = lab.consumer("one"), lab.consumer("two")
     run_id = f"run-{uuid.uuid4()}"
-    rung = [await one.notify_run(run_id, 1_700_000_000_123), await one.notify_run(run_id, 1_700_000_000_123)]
+    notified = [await one.notify_run(run_id, 1_700_000_000_123), await one.notify_run(run_id, 1_700_000_000_123)]
     found = await two.read(10, 0)
-    assert [entry.entry_id for entry in found] == rung
+    assert [entry.entry_id for entry in found] == notified
     for entry in found:
         assert isinstance(entry, Entry)
         assert entry.of_run
         assert (entry.job_id, entry.enqueue_ts_ms, entry.payload_ref, entry.priority) == (
             run_id, 1_700_000_000_123, "", 0,
         )  # fmt: skip
-    assert await two.ack(rung) == 2
+    assert await two.ack(notified) == 2
     assert not Entry(
         entry_id="1-1", job_id=str(uuid.uuid4()), enqueue_ts_ms=1, payload_ref="", priority=0, event_id=1
     ).of_run

@@ -167,7 +167,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             one.applied = sum(job.is_applied for job in one.jobs)
             counts = {"submissions": one.applied, "left_out": one.left_out}
             self._log(by, AdminAct.PREVIEW_APPLIED, problem_id, preview=one.id, **counts)
-            self._ring(one)
+            self._notify(one)
         return self._shown(one)
 
     def _apply(self, one: PreviewRow, job: PreviewJobRow, by: int) -> None:
@@ -303,7 +303,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             job = self._row(claim)
             return job is not None and not job.is_unfinished and job.lease_owner == claim.lease_owner
         job.state, job.outcome, job.changed_at = "done", outcome, self.memory.clock()
-        self._ring(next(one for one in self.kept if one.id == claim.batch_id))
+        self._notify(next(one for one in self.kept if one.id == claim.batch_id))
         return True
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
@@ -318,7 +318,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
                 for job in one.jobs:
                     job.end()
                 one.state, one.judged_at, ended = PreviewState.OUTDATED, now, ended + 1
-                self._ring(one)
+                self._notify(one)
                 continue
             for job in one.jobs:
                 if job.is_unfinished and job.due_at <= now and (job.attempts >= max_attempts or is_idle):
@@ -330,13 +330,13 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
                 waiting[0].changed_at = now
             if one.state is PreviewState.RUNNING and not any(job.is_unfinished for job in one.jobs):
                 one.state, one.judged_at, ended = PreviewState.READY, now, ended + 1
-                self._ring(one)
+                self._notify(one)
         for one in self.kept:
             if one.state is PreviewState.READY and one.judged_at is not None and one.judged_at < now - UNDECIDED_S:
                 for job in one.jobs:
                     job.outcome = replace(job.outcome, result=None)
                 one.state, one.decided_at, ended = PreviewState.CANCELLED, now, ended + 1
-                self._ring(one)
+                self._notify(one)
         self.kept[:] = [one for one in self.kept if one.created_at >= now - keep_s]
         return PreviewSweep(ended, sum(one.state is PreviewState.RUNNING for one in self.kept))
 
@@ -365,7 +365,7 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
             job.end()
         one.state, one.decided_by, one.decided_at = PreviewState.CANCELLED, by, self.memory.clock()
         self._log(by, AdminAct.PREVIEW_CANCELLED, one.problem_id, preview=one.id)
-        self._ring(one)
+        self._notify(one)
 
     def _rows(self, batch_id: int) -> list[PreviewJobRow]:
         return next((one.jobs for one in self.kept if one.id == batch_id), [])
@@ -377,8 +377,8 @@ class MemoryPreviews(MemoryBackgroundLeases[PreviewClaim, PreviewJobRow]):
     def _log(self, by: int, act: AdminAct, problem_id: int, **details: object) -> None:
         self.memory._log(self._name(by), act, problem_id, **details)
 
-    def _ring(self, one: PreviewRow) -> None:
-        self.memory._ring_live(f"preview-{one.id}")
+    def _notify(self, one: PreviewRow) -> None:
+        self.memory._notify_live(f"preview-{one.id}")
 
     def _shown(self, one: PreviewRow) -> Preview:
         def iso(at: float | None) -> str | None:

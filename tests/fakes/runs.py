@@ -64,11 +64,11 @@ class MemoryRuns:
     def _answer[T](answer: T, lost: bool) -> T:
         raise NotImplementedError
 
-    def _ring_live(self, job_id: str) -> None:
+    def _notify_live(self, job_id: str) -> None:
         raise NotImplementedError
 
     def _changed(self, row: RunRow) -> None:
-        self._ring_live(row.run_id.removeprefix(RUN_ID_PREFIX))
+        self._notify_live(row.run_id.removeprefix(RUN_ID_PREFIX))
 
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
         lost = await self._enter("take_run")

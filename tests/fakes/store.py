@@ -181,7 +181,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     node_facts: dict[str, NodeFacts] = field(default_factory=dict)
     #: (job, attempt) → portions by their last test, and when they were told
     told: dict[tuple[str, int], dict[int, tuple[EndedTests, float]]] = field(default_factory=dict)
-    #: heard of every ring for live results
+    #: called with every notification of live results
     ears: list[Callable[[str], object]] = field(default_factory=list)
     kept: dict[str, list[KeptRow]] = field(default_factory=dict)
     orders: list[OrderRow] = field(default_factory=list)
@@ -988,7 +988,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         row.avoid_owner = claim.lease_owner if avoid_s > 0 else None
         row.avoid_until = self.clock() + delay_s + avoid_s if avoid_s > 0 else 0.0
         self._note_of(claim, "given_back", reason, until)
-        self._ring_live(row.job_id)
+        self._notify_live(row.job_id)
         self._send(row, "give_back", delay_s, self._task(row))
         return self._answer(None, lost)
 
@@ -1064,9 +1064,9 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
 
     # -- live results
 
-    def _ring_live(self, job_id: str) -> None:
-        for ring in self.ears:
-            ring(job_id)
+    def _notify_live(self, job_id: str) -> None:
+        for notify in self.ears:
+            notify(job_id)
 
     def _under_way(self, job_id: str, attempt_id: int) -> bool:
         row = self.rows.get(job_id)
@@ -1074,16 +1074,16 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
 
     async def tell_live(self, tests: Sequence[EndedTests], changed: Collection[str], over: Collection[str]) -> None:
         lost = await self._enter("tell_live")
-        rung = {*changed, *over}
+        notified = {*changed, *over}
         for one in tests:
             if self._under_way(one.job_id, one.attempt_id):
                 portions = self.told.setdefault((one.job_id, one.attempt_id), {})
                 portions.setdefault(one.last, (one, self.clock()))
-                rung.add(one.job_id)
+                notified.add(one.job_id)
         for key in [key for key in self.told if key[0] in over and not self._under_way(*key)]:
             del self.told[key]
-        for job_id in rung:
-            self._ring_live(job_id)
+        for job_id in notified:
+            self._notify_live(job_id)
         self._answer(None, lost)
 
     async def live(self, job_id: str, attempt_id: int, after: int) -> LiveJob | None:

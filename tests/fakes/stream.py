@@ -215,7 +215,7 @@ class MemoryStream:
                 taken.append(_decode(entry_id, self.server.entries[entry_id]))
         return "0-0", taken
 
-    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+    async def set_idle(self, entry_ids: Sequence[str], idle_ms: int) -> None:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
         for one in map(_parse, entry_ids):

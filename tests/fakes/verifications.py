@@ -88,7 +88,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
                 row.state, row.outcome = "done", ExampleOutcome(kept=Kept.SKIPPED, why=row.draft.why)
         number = self.memory._take_id("verification")
         self.kept.append(VerificationRow(number, draft, problem.time_limit_ms, rows))
-        self._ring(problem.id)
+        self._notify(problem.id)
         self.memory._log(by, AdminAct.PROBLEM_VERIFIED, problem.id, version=problem.version)
         return None
 
@@ -140,7 +140,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
                 if row.state == "pending" and row.lease_owner == owner and row.due_at > now - 60.0:
                     continue
                 self._begin(row, owner, lease_s)
-                self._ring(one.draft.problem_id)
+                self._notify(one.draft.problem_id)
                 sources = row.draft.sources or Sources(code="")
                 return ExampleClaim(
                     batch_id=one.id, place=row.place, attempt_id=row.attempt_id, attempts=row.attempts,
@@ -164,7 +164,7 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
             row = self._row(claim)
             return row is not None and row.outcome is not None and row.lease_owner == claim.lease_owner
         row.state, row.outcome, row.changed_at = "done", outcome, self.memory.clock()
-        self._ring(claim.problem_id)
+        self._notify(claim.problem_id)
         return True
 
     async def sweep_verifications(self, max_attempts: int, max_wait_s: float) -> int:
@@ -212,16 +212,16 @@ class MemoryVerifications(MemoryBackgroundLeases[ExampleClaim, ExampleRow]):
         for row in one.rows:
             if row.is_unfinished:
                 row.state, row.lease_owner = "done", None
-        self._ring(one.draft.problem_id)
+        self._notify(one.draft.problem_id)
 
     def _rows(self, batch_id: int) -> list[ExampleRow]:
         return next((one.rows for one in self.kept if one.id == batch_id), [])
 
     def _rings(self, claim: ExampleClaim) -> None:
-        self._ring(claim.problem_id)
+        self._notify(claim.problem_id)
 
-    def _ring(self, problem_id: int) -> None:
-        self.memory._ring_live(f"verify-{problem_id}")
+    def _notify(self, problem_id: int) -> None:
+        self.memory._notify_live(f"verify-{problem_id}")
 
 
 def _shown(one: VerificationRow) -> Verification:

@@ -156,7 +156,7 @@ async def test_a_job_that_kills_every_node_is_dead_after_its_attempts(scene: Sce
     assert (seen.status, seen.error_code) == ("System Error", "ATTEMPTS_EXHAUSTED")
 
 
-@pytest.mark.parametrize("point", ["before:put_down", "after:put_down"])
+@pytest.mark.parametrize("point", ["before:set_idle", "after:set_idle"])
 async def test_between_looking_at_a_held_job_and_putting_it_down(scene: Scene, point: str) -> None:
     """The holder is dead, its lease still runs, and the node that looked at the entry dies, too."""
     await scene.submit_and_deliver()

@@ -157,7 +157,7 @@ async def test_a_lost_entry_costs_a_moment(autojump_clock: object, fake: FakeNod
         draft = CustomDraft(
             user_id=1001, language="python3", code="x", stdin=b"", time_limit_ms=1, memory_limit_kb=1, trace_id="t"
         )
-        taken = await fake.store.take_run(draft, per_user=1)  # and we die before it is rung
+        taken = await fake.store.take_run(draft, per_user=1)  # and we die before any node is notified
         assert isinstance(taken, CustomReceipt)
         began = trio.current_time()
         assert await until_ended(fake, taken.run_id) - began < POLL_S + 0.5

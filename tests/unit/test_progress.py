@@ -264,7 +264,7 @@ class Told:
         self.changes.append((job_id, over))
 
 
-async def test_a_claim_and_its_end_ring(autojump_clock: object, metrics: Metrics) -> None:
+async def test_a_claim_and_its_end_notify(autojump_clock: object, metrics: Metrics) -> None:
     told = Told()
     fake = FakeNode(store=MemoryStore(), stream=MemoryStream(), metrics=metrics, progress=told)
     job_id = await submitted(fake.store, metrics)

@@ -582,7 +582,7 @@ async def test_a_round_of_reclaim_goes_through_all_that_is_in_hand(fake: FakeNod
     await left_waiting(fake, 60)  # touched just now, all of them
     job_intake, started = open_intake(fake, slots=2)
     last = (await fake.stream.own_pending(60))[-1].entry_id
-    await fake.stream.put_down([last], 3_600_000)
+    await fake.stream.set_idle([last], 3_600_000)
     back = loops.Reclaim(
         stream=fake.stream, job_intake=job_intake, settings=ReclaimSettings(75_000, 16), metrics=fake.metrics,
         stop_deadline=fake.stop_deadline,

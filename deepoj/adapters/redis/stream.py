@@ -201,7 +201,7 @@ class RedisStream:
         reply = await self._with_group(*command)
         return _text(reply[0]), _decode_all(reply[1])
 
-    async def put_down(self, entry_ids: Sequence[str], idle_ms: int) -> None:
+    async def set_idle(self, entry_ids: Sequence[str], idle_ms: int) -> None:
         # JUSTID returns no bodies, and the server does not count it as a delivery
         command: list[Arg] = ["XCLAIM", self.stream_key, self.group, self.consumer, 0, *entry_ids]
         command += ["IDLE", idle_ms, "JUSTID"]
