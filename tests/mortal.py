@@ -178,11 +178,11 @@ async def accept(_claim: Claim) -> Report:
 
 
 def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> Deliver[Hook, HookAnswer]:
-    knobs = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
+    settings = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     return Deliver(
         webhooks=webhooks,
-        attempt=lambda hook: attempt(sender, hook, knobs, partial(result_for, is_whole=False, steps=hidden_steps())),
-        settle=lambda hook, answer: settle(webhooks, hook, answer, knobs, metrics),
+        attempt=lambda hook: attempt(sender, hook, settings, partial(result_for, is_whole=False, steps=hidden_steps())),
+        settle=lambda hook, answer: settle(webhooks, hook, answer, settings, metrics),
         concurrency=4,
         per_target=2,
         poll_s=0.1,
@@ -191,10 +191,10 @@ def calling_back(webhooks: Webhooks, sender: HookSender, metrics: Metrics) -> De
 
 
 def telling_contests(store: Store, sender: HookSender, metrics: Metrics) -> Deliver[ContestHook, ContestTry | None]:
-    options = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
+    settings = hook_settings(HOOK_SECRET, rules=CallbackRules.of(**AT_HOME), retry_base_s=0.1, retry_max_s=0.1)
     callbacks = ContestCallbacks(
         webhooks=store.contest_webhooks, accounts=store.accounts, contests=store.contests,
-        ledgers=ContestLedgers(store.contests), sender=sender, settings=options, metrics=metrics,
+        ledgers=ContestLedgers(store.contests), sender=sender, settings=settings, metrics=metrics,
     )  # fmt: skip
     return Deliver(
         webhooks=store.contest_webhooks, attempt=callbacks.attempt, settle=callbacks.settle, concurrency=4,
@@ -221,8 +221,8 @@ def node(
     """Return a node with these roles and no other."""
     leases, stop_deadline = Leases(lease_s, slots=2), StopDeadline()
     job_intake = JobIntake(store.leases, stream, leases, LeaseSettings(name, lease_s, MAX_ATTEMPTS), metrics)
-    beat = loops.Heartbeat(leases=leases, stores={Claim: store.leases}, owner=name, metrics=metrics)
-    keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, beat.once), restart_on=AWAY)]
+    heartbeat = loops.Heartbeat(leases=leases, stores={Claim: store.leases}, owner=name, metrics=metrics)
+    keepers = [Child(name="heartbeat", run=loops.Periodic(lease_s / 5, heartbeat.once), restart_on=AWAY)]
     intake = []
     if "dispatcher" in roles:
         dispatcher = loops.Dispatch(
@@ -310,6 +310,6 @@ def play(line: str) -> int:
 
 
 if __name__ == "__main__":
-    for told in sys.stdin:
-        sys.stdout.write(f"{play(told)}\n")
+    for line in sys.stdin:
+        sys.stdout.write(f"{play(line)}\n")
         sys.stdout.flush()

@@ -23,7 +23,7 @@ import trio
 from deepoj.cli.common import print_json, settings
 from deepoj.config.model import Config
 from deepoj.execution.toolchain_cache import ToolchainCache
-from deepoj.judging.exec_rules import MIB, archive_file, compile_sentence, compile_spec, said, wall_limit_ms
+from deepoj.judging.exec_rules import MIB, archive_file, compile_sentence, compile_spec, compiler_output, wall_limit_ms
 from deepoj.judging.languages import LANGUAGES, Language
 from deepoj.judging.sources import scratch_names, with_sources
 from deepoj.ports.sandbox import Box
@@ -132,7 +132,7 @@ def _compile(cfg: Config, options: JudgeOptions) -> int:
     outcome = trio.run(_compile_in_box, cfg, language, source, spec)
     sentence = compile_sentence(outcome, language, spec.limits)
     failed = outcome.verdict is not RunVerdict.OK or bool(sentence)
-    message = "\n".join(part for part in (sentence, said(outcome, 64 * 1024)) if part)
+    message = "\n".join(part for part in (sentence, compiler_output(outcome, 64 * 1024)) if part)
     if outcome.verdict is RunVerdict.OK and failed:
         outcome = replace(outcome, verdict=RunVerdict.RE, rule="exit")
     return _print_outcome(options, outcome, message if failed else "")

@@ -260,7 +260,7 @@ class ContestLedger:
             if (judgement := self.judgement_of(submission_id)) is not None
             and judgement["verdict"] in _JUDGES_FAULT
             and not self.is_hidden(submission["team_id"])
-            and self._attempts(submission_id) is not None
+            and self._attempt_pair(submission_id) is not None
         ]
 
     def _outcome_of(self, judgement: Object | None) -> AttemptOutcome:
@@ -290,7 +290,7 @@ class ContestLedger:
         """Return the cell of submissions of one team to one problem; a judgement that is not seen counts as none."""
         attempts = []
         for submission_id in submission_ids:
-            if (pair := self._attempts(submission_id)) is not None:
+            if (pair := self._attempt_pair(submission_id)) is not None:
                 judgement = self.judgement_of(submission_id)
                 is_shown = judgement is not None and is_seen(judgement)
                 attempts.append(pair[0] if is_shown else _without_verdict(pair[0]))
@@ -366,9 +366,9 @@ class ContestLedger:
         order, teams, *_ = layout
         jury, public = (self._empty_board(teams, order) for _ in range(2))
         for some in itertools.batched(self.objects[EventType.SUBMISSIONS], _STEP, strict=False):
-            pairs = [pair for each in some if (pair := self._attempts(each)) is not None]
-            jury.add(known for known, _ in pairs)
-            public.add(told for _, told in pairs)
+            pairs = [pair for each in some if (pair := self._attempt_pair(each)) is not None]
+            jury.add(of_jury for of_jury, _ in pairs)
+            public.add(of_public for _, of_public in pairs)
             yield
         for board in (jury, public):
             for _ in itertools.batched(board.settle(), _STEP, strict=False):
@@ -405,14 +405,14 @@ class ContestLedger:
 
     def _put(self, submission_id: str, jury: Board, public: Board) -> None:
         """Put a submission on both boards."""
-        pair = self._attempts(submission_id)
+        pair = self._attempt_pair(submission_id)
         for board, attempt in zip((jury, public), pair or (None, None), strict=True):
             if attempt is None:
                 board.remove(submission_id)
             else:
                 board.put(attempt)
 
-    def _attempts(self, submission_id: str) -> tuple[BoardAttempt, BoardAttempt] | None:
+    def _attempt_pair(self, submission_id: str) -> tuple[BoardAttempt, BoardAttempt] | None:
         """Return a submission as the jury's and as the public board has it; None: it was sent outside of the contest's
         time, or is ignored."""
         submission, clock = self.objects[EventType.SUBMISSIONS].get(submission_id), self.clock
@@ -426,7 +426,7 @@ class ContestLedger:
         judgement_id = self.current_judgement(submission_id)
         judgement = None if judgement_id is None else self.judgement(judgement_id)
         points, subtasks = self._points_of(judgement, time_ms - deadline_ms)
-        known = BoardAttempt(
+        of_jury = BoardAttempt(
             time_ms=time_ms,
             # what was sent in an interval that is removed has one contest time, and keeps its order
             number=(at_ms << 32) + self.number_of(EventType.SUBMISSIONS, submission_id),
@@ -440,7 +440,7 @@ class ContestLedger:
         is_withheld = (freeze_ms is not None and time_ms >= freeze_ms) or (
             judgement_id is not None and self.is_kept_back(judgement_id)
         )
-        return known, _without_verdict(known) if is_withheld else known
+        return of_jury, _without_verdict(of_jury) if is_withheld else of_jury
 
 
 def _without_verdict(attempt: BoardAttempt) -> BoardAttempt:

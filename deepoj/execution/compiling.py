@@ -266,7 +266,7 @@ class Compiler:
         if blame is not None:
             return blame
         sentence = exec_rules.compile_sentence(outcome, job.language, job.spec.limits)
-        output = exec_rules.said(outcome, self._settings.compile_output_kept)
+        output = exec_rules.compiler_output(outcome, self._settings.compile_output_kept)
         if sentence:
             output = f"{output}\n{sentence}" if output else sentence
         ok = outcome.verdict is RunVerdict.OK and not sentence

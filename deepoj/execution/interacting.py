@@ -43,7 +43,7 @@ class Interaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Talked:
+class InteractionResult:
     """The result of a test."""
 
     verdict: Verdict
@@ -83,7 +83,7 @@ class Interacting:
         #: the weakest isolation of any run
         self.isolation: Isolation = context.box.isolation
 
-    async def judge(self, talk: Interaction) -> Talked | Infra:
+    async def judge(self, talk: Interaction) -> InteractionResult | Infra:
         """Run the program on one test, in as many passes as the validator asks for.
 
         Raises:
@@ -112,7 +112,7 @@ class Interacting:
 
     # -- a pass
 
-    async def _interact(self, one: _Pass, executable: Executable) -> Talked | Infra:
+    async def _interact(self, one: _Pass, executable: Executable) -> InteractionResult | Infra:
         """Run the program and the interactor at the same time."""
         program = replace(
             one.talk.program,
@@ -152,7 +152,7 @@ class Interacting:
         verdict, rule = interactive.verdict(joined, exit_verdict)
         if verdict is Verdict.SYSTEM_ERROR:
             return ruling if isinstance(ruling, Infra) else _unread_output(where, ruling)
-        return Talked(
+        return InteractionResult(
             verdict=verdict,
             rule=rule,
             outcome=joined.program,
@@ -161,7 +161,7 @@ class Interacting:
             output=self._feedback / checkers.OUTPUT if checkers.OUTPUT in joined.interactor.files_out else None,
         )
 
-    async def _check(self, one: _Pass, executable: Executable) -> Talked | Infra:
+    async def _check(self, one: _Pass, executable: Executable) -> InteractionResult | Infra:
         """Run the program first, then the validator on its output."""
         where = f"test {one.talk.test}"
         stdout = self.output
@@ -176,7 +176,7 @@ class Interacting:
         )
         if verdict is Verdict.SYSTEM_ERROR:
             return Infra("sandbox", f"{where}: {outcome.verdict} by rule '{outcome.rule}'")
-        ended = Talked(
+        ended = InteractionResult(
             verdict=verdict or Verdict.SYSTEM_ERROR,
             rule=outcome.rule,
             outcome=outcome,
@@ -205,7 +205,7 @@ class Interacting:
 
     # -- the next pass
 
-    async def _next(self, one: _Pass, done: Talked) -> Path | Infra | None:
+    async def _next(self, one: _Pass, done: InteractionResult) -> Path | Infra | None:
         """Return the input of the next pass; None: that was the last pass."""
         if not self._interactor.multipass or done.ruling is None or done.rule != "interactor":
             return None

@@ -303,7 +303,7 @@ def _limit_met(outcome: RunOutcome, limits: RunLimits) -> str:
     return ""
 
 
-def said(outcome: RunOutcome, kept_chars: int) -> str:
+def compiler_output(outcome: RunOutcome, kept_chars: int) -> str:
     """Return both output streams of the compiler, cut with a note."""
     missing = outcome.stdout_len + outcome.stderr_len - len(outcome.stdout) - len(outcome.stderr)
     return cut(visible(outcome.stderr) + visible(outcome.stdout), kept_chars, missing)

@@ -114,12 +114,12 @@ class ProgressBuffer:
         await self._some_over.wait()
 
     def batch(self) -> Batch | None:
-        """Return the oldest unpublished batch, the same one until ``said`` is called; None: there is none."""
+        """Return the oldest unpublished batch, the same one until ``finish_batch`` is called; None: there is none."""
         if self._pending is None:
             self._pending = self._gathered()
         return self._pending
 
-    def said(self) -> None:
+    def finish_batch(self) -> None:
         """Mark the batch as published, or as dropped."""
         self._pending = None
         if not self._over:
@@ -164,7 +164,7 @@ async def tell(live: LiveResults, progress: ProgressBuffer, metrics: observe.Met
         metrics.live_tests.labels(result="refused").inc(tests)
     else:
         metrics.live_tests.labels(result="told").inc(tests)
-    progress.said()
+    progress.finish_batch()
 
 
 async def sweep(live: LiveResults) -> int:

@@ -125,7 +125,7 @@ class FakeNode:
             progress=self.progress,
             start_task=tasks.start,
         )
-        beat = loops.Heartbeat(
+        heartbeat = loops.Heartbeat(
             leases=leases,
             stores={Claim: ports.leases, CustomClaim: ports.run_leases},
             owner=self.owner,
@@ -165,7 +165,7 @@ class FakeNode:
         )
         return Node(
             keepers=[
-                beat.child(self.heartbeat_s),
+                heartbeat.child(self.heartbeat_s),
                 Child(name="dispatcher", run=dispatch, restart_on=AWAY),
                 Child(name="reclaim", run=loops.Periodic(self.reclaim_s, back.once), restart_on=AWAY),
                 Child(name="repair", run=loops.Periodic(30.0, mend.once), restart_on=AWAY),

@@ -235,12 +235,12 @@ async def test_repair_finds_what_is_lost_among_very_many_live_entries(place: Pla
         client.execute_command("XDEL", place.key, *[row["stream_entry_id"] for row in lost])
     place.lab.advance(100)
     place.lab.sql("ANALYZE")
-    knobs = RepairSettings(60.0, 200, place.key)
-    assert 2 * knobs.look_limit < many < 3 * knobs.look_limit
+    settings = RepairSettings(60.0, 200, place.key)
+    assert 2 * settings.look_limit < many < 3 * settings.look_limit
     after_id, count, rounds = 0, 0, 0
     with trio.fail_after(SOON_S):
         while True:
-            told = await repair(store.strays, stream, knobs, place.metrics, after_id=after_id)
+            told = await repair(store.strays, stream, settings, place.metrics, after_id=after_id)
             after_id, count, rounds = told.after_id, count + told.count, rounds + 1
             if after_id == 0:
                 break

@@ -231,7 +231,7 @@ MUTANTS = (
         "deepoj/pipeline/repair.py",
         "if not live.isdisjoint(stray.entry_ids)}",
         "if live.isdisjoint(stray.entry_ids)}",
-        "tests/unit/test_walk.py::test_redis_wiped_with_jobs_in_it",
+        "tests/unit/test_pipeline.py::test_redis_wiped_with_jobs_in_it",
     ),
     Mutant(
         "deepoj/capacity/backpressure.py",
@@ -753,8 +753,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/contests/ledger.py",
-        "return known, _without_verdict(known) if is_withheld else known",
-        "return known, known",
+        "return of_jury, _without_verdict(of_jury) if is_withheld else of_jury",
+        "return of_jury, of_jury",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[stranger]",
     ),
     Mutant(

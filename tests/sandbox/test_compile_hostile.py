@@ -12,7 +12,7 @@ import psutil
 import pytest
 import trio
 
-from deepoj.judging.exec_rules import JudgeSettings, compile_spec, said
+from deepoj.judging.exec_rules import JudgeSettings, compile_spec, compiler_output
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
 from deepoj.pipeline.judge import judge
@@ -186,7 +186,7 @@ async def test_bytes_that_are_no_text(
     outcome = await box.run(spec)
 
     assert outcome.verdict is verdict, outcome
-    words = said(outcome, 1000)
+    words = compiler_output(outcome, 1000)
     words.encode()
     assert "\x1b" not in words
     assert bool(words) is (verdict is RunVerdict.RE)

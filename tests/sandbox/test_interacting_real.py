@@ -12,7 +12,7 @@ import trio
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled
-from deepoj.execution.interacting import Interacting, Interaction, Talked
+from deepoj.execution.interacting import Interacting, Interaction, InteractionResult
 from deepoj.judging import checkers
 from deepoj.judging.exec_rules import JudgeSettings
 from deepoj.judging.languages import LANGUAGES
@@ -131,7 +131,7 @@ class Room:
         protocol: Protocol = Protocol.VALIDATOR,
         secret: str = "777",
         **more: bool | int,
-    ) -> Talked | Infra:
+    ) -> InteractionResult | Infra:
         """(language, source) of both; one test."""
         context = attempt_context(self.box, self.directory, self.settings)
         package, made = self.directory / "package", self.directory / "program"
@@ -180,22 +180,22 @@ async def room(tmp_path: Path) -> AsyncIterator[Room]:
 @pytest.mark.parametrize("referee", [("python3", PYTHON_REFEREE), ("c17", C_REFEREE)], ids=["python3", "c17"])
 @pytest.mark.parametrize("player", [("python3", PYTHON_PLAYER), ("cpp17", CPP_PLAYER)], ids=["python3", "cpp17"])
 async def test_right_in_any_two_languages(referee: tuple[str, str], player: tuple[str, str], room: Room) -> None:
-    talked = await room.judge(referee, player)
+    result = await room.judge(referee, player)
 
-    assert isinstance(talked, Talked), talked
-    assert talked.verdict is V.ACCEPTED
+    assert isinstance(result, InteractionResult), result
+    assert result.verdict is V.ACCEPTED
 
 
 async def test_a_testlib_interactor_and_what_it_writes(room: Room) -> None:
-    talked = await room.judge(("cpp17", TESTLIB_REFEREE), ("python3", PYTHON_PLAYER), protocol=Protocol.TESTLIB)
+    result = await room.judge(("cpp17", TESTLIB_REFEREE), ("python3", PYTHON_PLAYER), protocol=Protocol.TESTLIB)
 
-    assert isinstance(talked, Talked), talked
-    assert talked.verdict is V.ACCEPTED
-    assert talked.output is not None
-    turns = int(talked.output.read_text())
+    assert isinstance(result, InteractionResult), result
+    assert result.verdict is V.ACCEPTED
+    assert result.output is not None
+    turns = int(result.output.read_text())
     assert 1 <= turns <= 10
-    assert talked.ruling is not None
-    assert f"{turns} turns" in talked.ruling.message
+    assert result.ruling is not None
+    assert f"{turns} turns" in result.ruling.message
 
 
 @pytest.mark.parametrize(
@@ -223,10 +223,10 @@ async def test_verdict_of_each_pair_of_endings(code: str, verdict: Verdict, rule
         room.limits = limits(cpu_ms=1000)
     elif rule == "wall":
         room.settings, room.limits = replace(room.settings, check_cpu_ms=500), limits(cpu_ms=500, wall_ms=500)
-    talked = await room.judge(("python3", PYTHON_REFEREE), ("python3", code))
+    result = await room.judge(("python3", PYTHON_REFEREE), ("python3", code))
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.rule) == (verdict, rule)
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.rule) == (verdict, rule)
 
 
 @pytest.mark.parametrize(
@@ -254,37 +254,37 @@ async def test_failing_interactor_is_a_fault_of_the_setter(code: str, words: str
 
 
 async def test_passes_with_what_the_validator_has_left(room: Room) -> None:
-    talked = await room.judge(
+    result = await room.judge(
         ("python3", PASSES), ("python3", "print(2 * int(input()))"), secret="10", interactive=False, multipass=True,
         max_passes=3,
     )  # fmt: skip
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
-    assert talked.ruling is not None
-    assert talked.ruling.message == "10->20 20->40 40->80"
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.passes) == (V.ACCEPTED, 3)
+    assert result.ruling is not None
+    assert result.ruling.message == "10->20 20->40 40->80"
 
 
 async def test_multipass_validator_at_weak_finds_what_it_has_left(tmp_path: Path) -> None:
     async with LinuxBox.open(1, at_most=Isolation.WEAK, min_isolation=Isolation.WEAK) as box:
         room = Room(box, tmp_path, judge_settings(compile_wall_ms=100_000))
-        talked = await room.judge(
+        result = await room.judge(
             ("python3", PASSES), ("python3", "print(2 * int(input()))"), secret="10", interactive=False,
             multipass=True, max_passes=3,
         )  # fmt: skip
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.passes) == (V.ACCEPTED, 3)
 
 
 async def test_multipass_validator_runs_each_pass_once(room: Room) -> None:
     """The same, but the validator sends the number to the program."""
     speaking = PASSES.replace("given, said =", "print(open(sys.argv[1]).read(), flush=True)\ngiven, said =")
-    talked = await room.judge(
+    result = await room.judge(
         ("python3", speaking), ("python3", "print(2 * int(input()))"), secret="10", multipass=True, max_passes=3
     )
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.passes) == (V.ACCEPTED, 3)
-    assert talked.ruling is not None
-    assert talked.ruling.message == "10->20 20->40 40->80"
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.passes) == (V.ACCEPTED, 3)
+    assert result.ruling is not None
+    assert result.ruling.message == "10->20 20->40 40->80"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.execution.interacting import Interacting, Interaction, Talked
+from deepoj.execution.interacting import Interacting, Interaction, InteractionResult
 from deepoj.judging import checkers, interactors
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.problem import Checker, Program, Protocol
@@ -111,10 +111,10 @@ async def test_how_an_interactor_is_called(
     protocol: Protocol, words: Sequence[str], accepts: int, bench: Bench
 ) -> None:
     bench.plays(ends(exits(0), exits(accepts)))
-    talked = await bench.interacting(protocol).judge(bench.talk())
+    result = await bench.interacting(protocol).judge(bench.talk())
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.rule, talked.passes) == (V.ACCEPTED, "interactor", 1)
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.rule, result.passes) == (V.ACCEPTED, "interactor", 1)
     ((program, interactor),) = bench.box.pairs
     assert interactor.argv[-len(words) :] == tuple(words)
     assert (interactor.stdin, interactor.stdout_to, program.stdin, program.stdout_to) == (None, None, None, None)
@@ -125,14 +125,14 @@ async def test_how_an_interactor_is_called(
 
 async def test_the_limits_of_both(bench: Bench) -> None:
     bench.plays(ends(exits(0), exits(42)))
-    talked = await bench.interacting().judge(bench.talk())
+    result = await bench.interacting().judge(bench.talk())
 
     ((program, interactor),) = bench.box.pairs
     assert program.limits == replace(LIMITS, wall_ms=LIMITS.wall_ms + bench.settings.check_cpu_ms)
     assert interactor.limits.cpu_ms == bench.settings.check_cpu_ms
     assert interactor.limits.wall_ms == program.limits.wall_ms + bench.settings.interactor_finish_ms
-    assert isinstance(talked, Talked)
-    assert talked.limits == program.limits
+    assert isinstance(result, InteractionResult)
+    assert result.limits == program.limits
 
 
 async def test_its_words_go_to_the_setter(bench: Bench) -> None:
@@ -141,12 +141,12 @@ async def test_its_words_go_to_the_setter(bench: Bench) -> None:
         ends(exits(0), exits(43)),
     )
     interacting = bench.interacting()
-    talked = await interacting.judge(bench.talk())
-    assert isinstance(talked, Talked)
-    assert (talked.verdict, talked.ruling and talked.ruling.message) == (V.WRONG_ANSWER, "7 is not it")
+    result = await interacting.judge(bench.talk())
+    assert isinstance(result, InteractionResult)
+    assert (result.verdict, result.ruling and result.ruling.message) == (V.WRONG_ANSWER, "7 is not it")
 
     again = await interacting.judge(bench.talk())
-    assert isinstance(again, Talked)
+    assert isinstance(again, InteractionResult)
     assert again.ruling is not None
     assert again.ruling.message == "", "nothing of the test before"
     assert len(bench.box.runs(Policy.COMPILE)) == 1
@@ -154,10 +154,10 @@ async def test_its_words_go_to_the_setter(bench: Bench) -> None:
 
 async def test_a_program_that_fails_by_itself_is_told_by_its_run(bench: Bench) -> None:
     bench.plays(ends(outcome(R.TLE, cpu_ms=1500), exits(43)))
-    talked = await bench.interacting().judge(bench.talk())
+    result = await bench.interacting().judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert (talked.verdict, talked.rule, talked.outcome.cpu_ms) == (V.TIME_LIMIT_EXCEEDED, "cpu", 1500)
+    assert isinstance(result, InteractionResult)
+    assert (result.verdict, result.rule, result.outcome.cpu_ms) == (V.TIME_LIMIT_EXCEEDED, "cpu", 1500)
 
 
 @pytest.mark.parametrize("interactive", [True, False], ids=["interactive", "several passes"])
@@ -167,10 +167,10 @@ async def test_program_at_its_heap_limit_is_memory_limit_exceeded(interactive: b
     bench.plays(ends(out_of_heap, exits(43)))
     bench.box.on(Policy.RUN, b"main", out_of_heap)
 
-    talked = await bench.interacting(interactive=interactive, multipass=True).judge(bench.talk("java"))
+    result = await bench.interacting(interactive=interactive, multipass=True).judge(bench.talk("java"))
 
-    assert isinstance(talked, Talked)
-    assert (talked.verdict, talked.rule) == (V.MEMORY_LIMIT_EXCEEDED, "heap")
+    assert isinstance(result, InteractionResult)
+    assert (result.verdict, result.rule) == (V.MEMORY_LIMIT_EXCEEDED, "heap")
 
 
 @pytest.mark.parametrize(
@@ -214,21 +214,21 @@ async def test_a_sandbox_that_fails_is_ours(side: str, bench: Bench) -> None:
 
 async def test_output_of_a_testlib_interactor_is_kept_for_the_checker(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(exits(0), leaving(exits(0), spec, output=b"12 turns")))
-    talked = await bench.interacting(Protocol.TESTLIB).judge(bench.talk())
+    result = await bench.interacting(Protocol.TESTLIB).judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert talked.output is not None
-    assert talked.output.read_bytes() == b"12 turns"
+    assert isinstance(result, InteractionResult)
+    assert result.output is not None
+    assert result.output.read_bytes() == b"12 turns"
 
 
 async def test_points(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(exits(0), leaving(exits(42), spec, score_txt=b"12.5")))
-    talked = await bench.interacting(scored=True).judge(bench.talk())
+    result = await bench.interacting(scored=True).judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert talked.verdict is V.PARTIAL
-    assert talked.ruling is not None
-    assert talked.ruling.points == 12.5
+    assert isinstance(result, InteractionResult)
+    assert result.verdict is V.PARTIAL
+    assert result.ruling is not None
+    assert result.ruling.points == 12.5
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -241,10 +241,10 @@ async def test_passes_go_on_as_long_as_the_validator_asks(bench: Bench) -> None:
         lambda _, spec: joined(exits(0, cpu_ms=90), leaving(exits(42), spec, nextpass_in=b"third")),
         lambda _, spec: joined(exits(0, cpu_ms=10), leaving(exits(42), spec)),
     )
-    talked = await bench.interacting(multipass=True, max_passes=3).judge(bench.talk())
+    result = await bench.interacting(multipass=True, max_passes=3).judge(bench.talk())
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.passes, talked.outcome.cpu_ms) == (V.ACCEPTED, 3, 90)
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.passes, result.outcome.cpu_ms) == (V.ACCEPTED, 3, 90)
     inputs = [next(file.path for file in spec.files_in if file.name == "input") for _, spec in bench.box.pairs]
     assert inputs[0] == bench.package / "1.in"
     assert [path.read_bytes() for path in inputs[1:]] == [b"second", b"third"]
@@ -257,11 +257,11 @@ async def test_only_the_last_pass_of_a_scoring_validator_owes_a_score(bench: Ben
         lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"second")),
         lambda _, spec: joined(exits(0), leaving(exits(42), spec, score_txt=b"74.42")),
     )
-    talked = await bench.interacting(multipass=True, scored=True, scores=True).judge(bench.talk())
+    result = await bench.interacting(multipass=True, scored=True, scores=True).judge(bench.talk())
 
-    assert isinstance(talked, Talked), talked
-    assert talked.ruling is not None
-    assert (talked.passes, talked.ruling.points) == (2, 74.42)
+    assert isinstance(result, InteractionResult), result
+    assert result.ruling is not None
+    assert (result.passes, result.ruling.points) == (2, 74.42)
 
 
 async def test_a_pass_that_fails_is_the_last(bench: Bench) -> None:
@@ -269,10 +269,10 @@ async def test_a_pass_that_fails_is_the_last(bench: Bench) -> None:
         lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"second")),
         ends(outcome(R.MLE), exits(43)),
     )
-    talked = await bench.interacting(multipass=True).judge(bench.talk())
+    result = await bench.interacting(multipass=True).judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert (talked.verdict, talked.passes) == (V.MEMORY_LIMIT_EXCEEDED, 2)
+    assert isinstance(result, InteractionResult)
+    assert (result.verdict, result.passes) == (V.MEMORY_LIMIT_EXCEEDED, 2)
 
 
 @pytest.mark.parametrize(("code", "passes", "sentence"), [(43, 1, "did not accept"), (42, 2, "more than 2 passes")])
@@ -287,10 +287,10 @@ async def test_a_validator_that_breaks_the_rules_of_passes(code: int, passes: in
 
 async def test_a_validator_of_one_pass_is_not_asked_for_more(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"more")))
-    talked = await bench.interacting().judge(bench.talk())
+    result = await bench.interacting().judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert talked.passes == 1
+    assert isinstance(result, InteractionResult)
+    assert result.passes == 1
     ((_, spec),) = bench.box.pairs
     assert interactors.NEXT_PASS not in {file.name for file in spec.files_out}
 
@@ -310,15 +310,15 @@ async def test_passes_without_a_talk(bench: Bench) -> None:
         return exits(0, stdout=b"said " + stdin)
 
     bench.box.on(Policy.RUN, b"", run)
-    talked = await bench.interacting(interactive=False, multipass=True).judge(bench.talk())
+    result = await bench.interacting(interactive=False, multipass=True).judge(bench.talk())
 
-    assert isinstance(talked, Talked), talked
-    assert (talked.verdict, talked.passes, given) == (V.ACCEPTED, 2, [b"1.in", b"second"])
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.passes, given) == (V.ACCEPTED, 2, [b"1.in", b"second"])
 
 
 async def test_a_program_that_fails_is_not_looked_at(bench: Bench) -> None:
     bench.box.on(Policy.RUN, b"", outcome(R.RE, exit_signal=signal.SIGSEGV))
-    talked = await bench.interacting(interactive=False, multipass=True).judge(bench.talk())
+    result = await bench.interacting(interactive=False, multipass=True).judge(bench.talk())
 
-    assert isinstance(talked, Talked)
-    assert (talked.verdict, talked.rule, talked.passes) == (V.RUNTIME_ERROR, "signal", 1)
+    assert isinstance(result, InteractionResult)
+    assert (result.verdict, result.rule, result.passes) == (V.RUNTIME_ERROR, "signal", 1)

@@ -41,12 +41,12 @@ async def test_a_heartbeat_moves_the_end(autojump_clock: object) -> None:
     began = trio.current_time()
     lease = leases.add(a_claim(), began)
 
-    async def beat() -> None:
+    async def heartbeat() -> None:
         await trio.sleep(5)
         leases.extended([lease.held], lost=set(), sent_at=trio.current_time())
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(beat)
+        nursery.start_soon(heartbeat)
         ended = await watch_until_lost(lease)
     assert ended - began == pytest.approx(5 + 9)
 

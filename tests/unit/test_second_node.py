@@ -36,8 +36,8 @@ from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
 from tests.unit.makers import a_report
+from tests.unit.test_pipeline import settled, verdicts
 from tests.unit.test_tree import running
-from tests.unit.test_walk import settled, verdicts
 
 
 @pytest.fixture
@@ -457,17 +457,17 @@ async def test_repair_finds_what_is_lost_among_more_than_it_looks_at_in_a_round(
     for n in (3, 17, 39):
         fake.stream.server.delete("{}-{}".format(*entries[n]))
     now += 100
-    knobs = RepairSettings(60.0, 200, STREAM_KEY, page_size=4, look_limit=10)
+    settings = RepairSettings(60.0, 200, STREAM_KEY, page_size=4, look_limit=10)
     after_id, counts = 0, []
     for _ in range(4):
-        told = await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=after_id)
+        told = await repair(fake.store, fake.stream, settings, fake.metrics, after_id=after_id)
         after_id = told.after_id
         counts.append(told.count)
     assert sum(counts) == 3
     assert after_id == 0  # one full round is done
     again = [event.job_id for event in fake.store.outbox.values() if event.event_type == "repair"]
     assert again == lost
-    assert (await repair(fake.store, fake.stream, knobs, fake.metrics)).count == 0  # once
+    assert (await repair(fake.store, fake.stream, settings, fake.metrics)).count == 0  # once
 
 
 async def test_repair_puts_back_no_more_than_its_batch(fake: FakeNode) -> None:
@@ -476,10 +476,10 @@ async def test_repair_puts_back_no_more_than_its_batch(fake: FakeNode) -> None:
     await left_waiting(fake, 10)
     fake.stream.server.wipe()
     now += 100
-    knobs = RepairSettings(60.0, 4, STREAM_KEY, page_size=3)
+    settings = RepairSettings(60.0, 4, STREAM_KEY, page_size=3)
     counts, after_id = [], 0
     for _ in range(4):
-        told = await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=after_id)
+        told = await repair(fake.store, fake.stream, settings, fake.metrics, after_id=after_id)
         counts.append(told.count)
         after_id = told.after_id
     assert counts == [4, 4, 2, 0]
@@ -506,12 +506,12 @@ async def test_a_row_that_comes_of_age_while_repair_looks_at_its_page(fake: Fake
         return live
 
     fake.stream.live_entries = slow_look  # type: ignore[method-assign]
-    knobs = RepairSettings(60.0, batch_size, STREAM_KEY)
-    told = await repair(fake.store, fake.stream, knobs, fake.metrics)
+    settings = RepairSettings(60.0, batch_size, STREAM_KEY)
+    told = await repair(fake.store, fake.stream, settings, fake.metrics)
     again = [event.job_id for event in fake.store.outbox.values() if event.event_type == "repair"]
     assert again == ([late.job_id] if batch_size == 1 else [first.job_id, late.job_id])
     assert (told.count, told.after_id) == (batch_size, 0 if batch_size == 1 else first.id)
-    assert (await repair(fake.store, fake.stream, knobs, fake.metrics, after_id=told.after_id)).count == 1
+    assert (await repair(fake.store, fake.stream, settings, fake.metrics, after_id=told.after_id)).count == 1
     assert [event.job_id for event in fake.store.outbox.values()][-1] == last.job_id
 
 

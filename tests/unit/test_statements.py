@@ -145,6 +145,6 @@ async def test_a_database_away_for_moments_costs_no_lease(autojump_clock: object
 @pytest.mark.parametrize("period_s", [0.05, 0.2, 10.0])
 def test_the_heartbeats_budget_has_room_for_an_outage_at_its_pace(fake: FakeNode, period_s: float) -> None:
     fake.heartbeat_s = period_s
-    (beat,) = [child for child in fake.node().keepers if child.name == "heartbeat"]
-    assert beat.backoff_max_s <= period_s
-    assert beat.budget > beat.window_s / (beat.backoff_max_s * 0.75)
+    (heartbeat,) = [child for child in fake.node().keepers if child.name == "heartbeat"]
+    assert heartbeat.backoff_max_s <= period_s
+    assert heartbeat.budget > heartbeat.window_s / (heartbeat.backoff_max_s * 0.75)

@@ -223,12 +223,12 @@ async def test_delivery_status_follows_the_answer(
 async def test_pauses_double_up_to_the_longest_and_listen_to_the_receiver(
     autojump_clock: object, metrics: Metrics, logged: io.StringIO
 ) -> None:
-    store, knobs = MemoryStore(), replace(SETTINGS, retry_base_s=5.0, retry_max_s=60.0, give_up_s=10**9)
+    store, settings = MemoryStore(), replace(SETTINGS, retry_base_s=5.0, retry_max_s=60.0, give_up_s=10**9)
     await told(store, ALIVE)
     pauses: list[float] = []
     for _ in range(7):
         (hook,) = await take_due(store)
-        await settle(store, hook, HookAnswer(HookFailure.HTTP, 503), knobs, metrics)
+        await settle(store, hook, HookAnswer(HookFailure.HTTP, 503), settings, metrics)
         pauses.append(store.hooks[hook.id].next_attempt_at - trio.current_time())
         await trio.sleep(pauses[-1])
     for pause, middle in zip(pauses, (5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0), strict=True):
@@ -236,7 +236,7 @@ async def test_pauses_double_up_to_the_longest_and_listen_to_the_receiver(
     assert len({pause / middle for pause, middle in zip(pauses[4:], (60, 60, 60), strict=True)}) == 3, "no jitter"
     for wish, middle in ((30.0, 60.0), (10**6, 60.0)):
         (hook,) = await take_due(store)
-        await settle(store, replace(hook, tries=1), HookAnswer(HookFailure.HTTP, 429, wish), knobs, metrics)
+        await settle(store, replace(hook, tries=1), HookAnswer(HookFailure.HTTP, 429, wish), settings, metrics)
         pause = store.hooks[hook.id].next_attempt_at - trio.current_time()
         assert 0.75 * min(wish, middle) <= pause <= 1.25 * min(wish, middle)
         await trio.sleep(pause)

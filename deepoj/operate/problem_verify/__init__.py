@@ -93,19 +93,19 @@ async def verify_package(
                 rates=rates(cfg),
             )
         )
-        knobs, metrics = judging(cfg), metrics_of(cfg)
+        settings, metrics = judging(cfg), metrics_of(cfg)
         wanted = {key: found for key in _languages(plan) if (found := resolve(key)) is not None}
-        find = partial(versions, wanted.values(), knobs.toolchain, has_proc=box.has_proc)
+        find = partial(versions, wanted.values(), settings.toolchain, has_proc=box.has_proc)
         there = await trio.to_thread.run_sync(find)
         # each submission requests the checker again
         compiled = stack.enter_context(closing(DiskCompileCache(room / "compiled", metrics=metrics)))
-        toolchain_cache = ToolchainCache(box=box, cache_dir=toolchain_dir(cfg), settings=knobs)
-        compiler = Compiler(box, settings=knobs, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
-        context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=knobs, metrics=metrics)
+        toolchain_cache = ToolchainCache(box=box, cache_dir=toolchain_dir(cfg), settings=settings)
+        compiler = Compiler(box, settings=settings, metrics=metrics, cache=compiled, toolchain_cache=toolchain_cache)
+        context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=settings, metrics=metrics)
         parallel = cfg.worker.parallel_tests
         bench = Bench(context=context, package=package, versions=there, parallel_tests=parallel)
         look = await vetted(
-            compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=knobs
+            compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=settings
         )
         if isinstance(look, PackageFault):
             verified.fault = look
