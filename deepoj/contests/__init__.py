@@ -6,7 +6,7 @@ submission, judgement, award.
     clock.py    the times of the Contest API
     feed.py     the objects of a contest of another system, folded from its event feed of any published version
     board.py    a scoreboard, kept up to date attempt by attempt
-    score_board.py  the same where points count: subtasks, and late homework
+    points_board.py  the same where points count: subtasks, and late homework
     replay.py   the scoreboard of a feed of another system, and where its awards differ
     rehearsal.py  the plan of a dress rehearsal from a feed
     ledger.py   a contest of ours, folded from the events of its ledger

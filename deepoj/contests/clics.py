@@ -14,7 +14,7 @@ from typing import Any
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
 from deepoj.contests.ledger import ContestLedger, Object, name_of
-from deepoj.contests.score_board import is_scored
+from deepoj.contests.points_board import is_scored
 from deepoj.contests.views import ContestViewer, reads_statements, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict

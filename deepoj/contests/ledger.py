@@ -18,7 +18,7 @@ from typing import Any
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import ContestClock, merged, parse_time
-from deepoj.contests.score_board import ScoreBoard, after_lateness, is_scored, subtasks_of
+from deepoj.contests.points_board import PointsBoard, after_lateness, is_scored, subtasks_of
 from deepoj.words.contests import (
     USUAL_SCORE,
     ContestEvent,
@@ -309,7 +309,7 @@ class ContestLedger:
 
     def _empty_board(self, teams: Iterable[str], problems: Iterable[str]) -> Board:
         if self.is_scored:
-            return ScoreBoard(teams, problems, adds_subtasks=self.contest["kind"] == ContestKind.IOI)
+            return PointsBoard(teams, problems, adds_subtasks=self.contest["kind"] == ContestKind.IOI)
         given = {team: int(one["minutes"]) for team, one in self.objects[EventType.PENALTIES].items()}
         return Board(teams, problems, penalty_ms=int(self.contest.get("penalty_ms", 0)), given=given)
 

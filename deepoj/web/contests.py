@@ -20,7 +20,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object, name_of
-from deepoj.contests.score_board import lost_percent
+from deepoj.contests.points_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import Contest, EventType

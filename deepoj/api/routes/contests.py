@@ -61,7 +61,7 @@ from deepoj.api.route import Described, route
 from deepoj.api.routes.submissions import draft_of
 from deepoj.api.submitting import QUEUING, take_in
 from deepoj.contests.awards import Medals
-from deepoj.contests.score_board import is_scored
+from deepoj.contests.points_board import is_scored
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,

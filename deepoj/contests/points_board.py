@@ -51,7 +51,7 @@ def lost_percent(late_ms: int, *, step_ms: int, percent: int) -> int:
     return min(_WHOLE_PERCENT, steps * percent)
 
 
-def score_cell(attempts: Iterable[BoardAttempt], *, adds_subtasks: bool) -> BoardCell:
+def points_cell(attempts: Iterable[BoardAttempt], *, adds_subtasks: bool) -> BoardCell:
     """Return the cell of attempts that are in order."""
     judged = pending = 0
     solved_ms = improved_ms = None
@@ -81,7 +81,7 @@ def score_cell(attempts: Iterable[BoardAttempt], *, adds_subtasks: bool) -> Boar
     )
 
 
-class ScoreBoard(Board):
+class PointsBoard(Board):
     """The scoreboard of the teams given, for the problems given, in that order.
 
     ``adds_subtasks``: the points of a problem are summed over its subtasks, each from another submission if need be.
@@ -95,7 +95,7 @@ class ScoreBoard(Board):
             cells.update(dict.fromkeys(self.problems, empty))
 
     def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
-        return score_cell(attempts, adds_subtasks=self._adds_subtasks)
+        return points_cell(attempts, adds_subtasks=self._adds_subtasks)
 
     def first_to_solve(self, problem: str) -> frozenset[str]:
         """Return no team: where points count, nothing is given for being the first."""

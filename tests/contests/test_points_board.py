@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.board import Board
 from deepoj.contests.ledger import ContestLedger
-from deepoj.contests.score_board import after_lateness, subtasks_of
+from deepoj.contests.points_board import after_lateness, subtasks_of
 from tests.contests.ledgers import LAID_OUT, MadeLedger, Step, steps
 from tests.contests.naive import naive_points
 
