@@ -16,9 +16,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 _ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.PackageLoader("deepoj.api", "pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    loader=jinja2.PackageLoader("deepoj.api", "docs"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
-_STYLE = _ENVIRONMENT.get_template("docs.css").render()
+_STYLE = _ENVIRONMENT.get_template("page.css").render()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 #: Content-Security-Policy: the page's own style only; no scripts, images, forms or framing
 POLICY = (
@@ -83,7 +83,7 @@ def page_of(document: Mapping[str, Any]) -> str:
         (tag["name"], tag["description"], [one for name, one in operations if name == tag["name"]])
         for tag in document["tags"]
     ]
-    return _ENVIRONMENT.get_template("docs.html").render(
+    return _ENVIRONMENT.get_template("page.html").render(
         info=document["info"],
         introduction=[_marked(part) for part in document["info"]["description"].split("\n\n")],
         style=Markup(_STYLE),  # noqa: S704  # our own file

@@ -147,7 +147,7 @@ def test_each_image_has_what_it_is_for_and_no_more(images: Mapping[str, Image]) 
         "_sql",
         "_docs/runbook.md",
         "judging/testlib/testlib.h",
-        "api/pages",
+        "api/docs",
         "web/static/manifest.json",
     ):
         assert (package / name).exists(), name
