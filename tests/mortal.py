@@ -27,8 +27,8 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.hook_sender import HttpHookSender
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.stream import RedisStream
+from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.contest_webhooks import ContestCallbacks
-from deepoj.api.contests import ContestLedgers
 from deepoj.api.redact import result_for
 from deepoj.nursery import loops
 from deepoj.nursery.hand_over import LocalHandOver

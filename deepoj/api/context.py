@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import trio
 
 from deepoj.api.audits import AuditOrders
-from deepoj.api.contests import ContestLedgers
+from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.live.events import Live
 from deepoj.api.rehearsals import RehearsalOrders
 from deepoj.api.settings import ApiSettings

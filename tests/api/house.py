@@ -23,7 +23,7 @@ from werkzeug.datastructures import Headers
 
 from deepoj.api.app import Api, create_app
 from deepoj.api.auth import Tokens
-from deepoj.api.contests import ContestLedgers
+from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.context import ApiContext
 from deepoj.api.http.server import Server, serve
 from deepoj.api.live.events import Live

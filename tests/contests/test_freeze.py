@@ -18,7 +18,7 @@ import trio
 from werkzeug.routing import Rule
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.api.contests import topic_of
+from deepoj.api.contest_ledgers import topic_of
 from deepoj.api.live import events
 from deepoj.api.route import declaration_of, is_page
 from deepoj.contests.clics import access_of

@@ -19,7 +19,7 @@ import pytest
 import trio
 from quart import Response
 
-from deepoj.api.contests import topic_of
+from deepoj.api.contest_ledgers import topic_of
 from deepoj.api.routes import clics
 from deepoj.contests import clics as objects
 from deepoj.contests import views
@@ -317,7 +317,7 @@ async def test_statements_are_files_for_teams_and_the_jury(scene: Scene) -> None
 
 
 async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepoj.api.contests._VIEWS", 1)
+    monkeypatch.setattr("deepoj.api.contest_ledgers._VIEWS", 1)
     await scene.get("/teams", "root")
     for code in ("1;", "2;"):
         _, sent, _ = await scene.submit("bob", code)

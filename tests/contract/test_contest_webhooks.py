@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.contest_webhooks import ContestCallbacks
-from deepoj.api.contests import ContestLedgers
 from deepoj.api.routes import clics
 from deepoj.api.routes.clics_webhooks import MOST_WEBHOOKS
 from deepoj.contests import clics_feed

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 import trio
 
-from deepoj.api.contests import topic_of
+from deepoj.api.contest_ledgers import topic_of
 from deepoj.contests.views import PUBLIC
 from deepoj.web.assets import Assets
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards

@@ -18,7 +18,7 @@ from quart_trio.wrappers import TrioResponse
 import deepoj
 from deepoj.api.access import CONTEST_API
 from deepoj.api.contest_callers import ContestCallers
-from deepoj.api.contests import ContestLedgers, topic_of
+from deepoj.api.contest_ledgers import ContestLedgers, topic_of
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit

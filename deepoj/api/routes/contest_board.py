@@ -9,10 +9,10 @@ from quart import Response, request
 from deepoj.api.access import READER
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
-from deepoj.api.board_answers import cell_view, submission_page
 from deepoj.api.board_file import board_file
 from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_submission_answers import cell_view, submission_page
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import download

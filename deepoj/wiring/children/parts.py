@@ -11,7 +11,7 @@ import trio
 
 from deepoj import observe
 from deepoj.api.audits import AuditOrders
-from deepoj.api.contests import ContestLedgers
+from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.live.events import Live
 from deepoj.api.rehearsals import RehearsalOrders
 from deepoj.api.settings import ApiSettings

@@ -1,4 +1,4 @@
-"""Cells and submissions behind a scoreboard, as the answers of routes show them."""
+"""Submissions of a contest, and cells of its board with their submissions, as the answers of routes show them."""
 
 from __future__ import annotations
 
