@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
-from deepoj.api.contesting import ContestSight
+from deepoj.api.contest_sight import ContestSight
 from deepoj.api.models.contests import (
     AwardView,
     CellView,

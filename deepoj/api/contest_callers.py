@@ -18,13 +18,11 @@ from collections.abc import Awaitable, Callable
 from quart import request
 
 from deepoj.api.auth import Auth, Claims, bearer
-from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_sight import feed_viewer, find_contest
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.rights import Right, may
 from deepoj.api.signing_in import SigningIn
-from deepoj.contests.views import JURY, ContestViewer
-from deepoj.ports.contests import Contests
+from deepoj.contests.views import ContestViewer
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest
 
@@ -80,11 +78,8 @@ class ContestCallers:
 
     async def contest(self, user: User | None, key: str) -> tuple[Contest, ContestViewer]:
         """Return a contest that the caller sees, and as whom. Refused with 404."""
-        contest = await self._contests.contest(key)
-        viewer = None if contest is None else await self.viewer(user, contest)
-        if contest is None or viewer is None:
-            raise Refused(ContestError.NO_SUCH_CONTEST)
-        return contest, viewer
+        sight = await find_contest(self._contests, key, user)
+        return sight.contest, sight.feed_viewer
 
     async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:
         """Return as whom an account sees a contest; None: it does not see it. One of the jury is of no team here."""
@@ -117,21 +112,6 @@ class ContestCallers:
     def _digest(self, username: str, password: str) -> bytes:
         sent = f"{self._auth.address()} {len(username)}:{username}{password}".encode("utf-8", "surrogatepass")
         return hashlib.blake2b(sent, key=self._key, digest_size=32).digest()
-
-
-async def feed_viewer(contests: Contests, user: User | None, contest: Contest) -> ContestViewer | None:
-    """Return whose event feed an account gets; None: it does not see the contest. Raises StoreUnavailable."""
-    viewer = await contest_viewer(contests, user, contest)
-    return JURY if viewer is not None and viewer.is_jury else viewer
-
-
-async def contest_viewer(contests: Contests, user: User | None, contest: Contest) -> ContestViewer | None:
-    """Return as whom an account sees a contest; None: it does not see it. Raises StoreUnavailable."""
-    is_jury = user is not None and may(user, Right.RUN_CONTESTS)
-    team_id = None if user is None else await contests.team_of(contest.id, user.id)
-    is_own = user is not None and contest.created_by == user.id
-    is_seen = contest.rules.is_public or is_jury or is_own or team_id is not None
-    return ContestViewer(is_jury=is_jury, team_id=team_id) if is_seen else None
 
 
 def _basic(header: str | None) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from deepoj.api.contesting import ContestSight
+from deepoj.api.contest_sight import ContestSight
 from deepoj.api.models.contest_boards import (
     CellAttemptView,
     CellJudgementView,

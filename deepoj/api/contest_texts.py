@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from deepoj.accounts.teams import MAX_TEXT_CHARS
 from deepoj.api.body import text
 from deepoj.api.contest_errors import ContestError
-from deepoj.api.contesting import ContestSight
+from deepoj.api.contest_sight import ContestSight
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepoj import observe
-from deepoj.api.contest_callers import feed_viewer
 from deepoj.api.contest_ledgers import ContestLedgers
+from deepoj.api.contest_sight import feed_viewer
 from deepoj.contests.clics_feed import encoded
 from deepoj.ports.accounts import Accounts
 from deepoj.ports.contests import Contests

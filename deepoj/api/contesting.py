@@ -34,17 +34,16 @@ from deepoj.accounts.teams import (
 from deepoj.api.administering import Administering
 from deepoj.api.body import text
 from deepoj.api.codes import CodedError
-from deepoj.api.contest_callers import contest_viewer
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_sight import ContestSight, find_contest
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
 from deepoj.api.rights import Right, may, require
 from deepoj.contests.awards import Medals, awards_of
-from deepoj.contests.board import Board
 from deepoj.contests.cells import OpenedCell
-from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import CATEGORIES, ContestViewer, seen
+from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.views import CATEGORIES
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.packages.formats.texts import parse_yaml
@@ -111,26 +110,6 @@ REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class ContestSight:
-    """A contest, and as whom an account looks at it."""
-
-    contest: Contest
-    viewer: ContestViewer
-
-    def board(self, ledger: ContestLedger) -> Board:
-        """Return the board that the viewer sees."""
-        return ledger.jury_board if self.viewer.is_jury else ledger.public_board
-
-    def objects(self, ledger: ContestLedger, type_: EventType) -> dict[str, Object]:
-        """Return the objects of a type that the viewer sees, by id."""
-        return {
-            object_id: data
-            for object_id, data in ledger.of(type_).items()
-            if seen(ledger, self.viewer, type_, object_id, data)
-        }
-
-
-@dataclass(frozen=True, slots=True)
 class TeamImport:
     """What an import has done, or why it did nothing (``faults``)."""
 
@@ -160,12 +139,8 @@ class Contesting:
         )
 
     async def find(self, key: str, user: User | None) -> ContestSight:
-        """Return a contest that the caller sees; a contest that is not public is not there for others."""
-        contest = await self._contests.contest(key)
-        viewer = None if contest is None else await contest_viewer(self._contests, user, contest)
-        if contest is None or viewer is None:
-            raise Refused(ContestError.NO_SUCH_CONTEST)
-        return ContestSight(contest, viewer)
+        """Return a contest that the caller sees (``find_contest``)."""
+        return await find_contest(self._contests, key, user)
 
     async def run(self, key: str, user: User) -> Contest:
         """Return a contest for an account that may run it."""

@@ -12,8 +12,9 @@ from quart import Response, request
 
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.contest_ledgers import topic_of
+from deepoj.api.contest_sight import ContestSight
 from deepoj.api.contest_texts import texts_of
-from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused
 from deepoj.api.http.paths import query_number

@@ -11,8 +11,9 @@ from quart import Response, request
 
 from deepoj.api.contest_answers import waits_view
 from deepoj.api.contest_ledgers import topic_of
+from deepoj.api.contest_sight import ContestSight
 from deepoj.api.contest_texts import put_texts, texts_of
-from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, ContestSight
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
