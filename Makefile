@@ -42,10 +42,10 @@ demo: build ## the same, but stop after the sample's verdict
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest
 BESIDE := -n 4 --dist loadfile --no-loadscope-reorder --durations=25
 
-check: ## lint, unit tests, and the contracts of stores and streams on fakes: no root, no servers
+check: ## lint, unit tests, the rules of contests, and the contracts of stores on fakes: no root, no servers
 	@deploy/scripts/build.sh --test
 	@$(MAKE) --no-print-directory lint
-	$(PYTEST) $(BESIDE) -m check tests/unit tests/contract
+	$(PYTEST) $(BESIDE) -m check tests/unit tests/contract tests/contests
 
 # Lint has run the tests of the house's rules.
 test: ## install what the tests need, and prove the product on this host

@@ -2,8 +2,8 @@
 
 *Stage.* ``make test`` runs every test that is not marked ``full``; ``make test-full`` adds those. ``full`` are tests
 below a path of ``FULL``, those on the second pair of servers, and those that say so themselves. ``alone`` are tests
-whose figures other work on the machine would change; they are ``full``. ``check`` are unit tests and contract tests on
-fakes, which need no server: ``make check``.
+whose figures other work on the machine would change; they are ``full``. ``check`` are tests that need no server: unit
+tests, contract tests on fakes, and tests of contests without a database: ``make check``.
 
 *Workers.* pytest-xdist gives whole files to its workers, in the order of collection (``--dist loadfile``). The files of
 ``LONGEST`` come first, so that all workers end at about the same time. The files of a row of ``SHARED`` go to one
@@ -164,7 +164,9 @@ def stages_of(item: pytest.Item, path: str) -> Iterator[pytest.MarkDecorator]:
         yield pytest.mark.alone
     if path.startswith((*FULL, *ALONE)) or parameters & SECOND_PAIR:
         yield pytest.mark.full
-    if path.startswith("tests/unit/") or (path.startswith("tests/contract/") and parameters & FAKES):
+    is_on_fakes = path.startswith("tests/contract/") and parameters & FAKES
+    is_without_database = path.startswith("tests/contests/") and "postgres" not in getattr(item, "fixturenames", ())
+    if path.startswith("tests/unit/") or is_on_fakes or is_without_database:
         yield pytest.mark.check
 
 

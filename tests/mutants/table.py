@@ -347,19 +347,19 @@ MUTANTS = (
         "deepoj/adapters/sandbox/verdict.py",
         "    if figures.wall_us - figures.delay_us > limits.wall_ms * 1000:",
         "    if figures.wall_us > limits.wall_ms * 1000:",
-        "tests/sandbox/test_decide.py::test_row",
+        "tests/unit/test_sandbox_verdict.py::test_row",
     ),
     Mutant(
         "deepoj/adapters/sandbox/verdict.py",
         "    if figures.cpu_us > limits.cpu_ms * 1000:",
         "    if figures.cpu_us >= limits.cpu_ms * 1000:",
-        "tests/sandbox/test_decide.py::test_row",
+        "tests/unit/test_sandbox_verdict.py::test_row",
     ),
     Mutant(
         "deepoj/adapters/sandbox/verdict.py",
         "_HOST_IS_SHORT = frozenset({errno.EAGAIN,",
         "_HOST_IS_SHORT = frozenset({errno.EIO, errno.EAGAIN,",
-        "tests/sandbox/test_decide.py::test_program_that_cannot_start_is_blamed_on_program_or_host",
+        "tests/unit/test_sandbox_verdict.py::test_program_that_cannot_start_is_blamed_on_program_or_host",
     ),
     Mutant(
         "deepoj/adapters/sandbox/verdict.py",
@@ -368,7 +368,7 @@ MUTANTS = (
          "        return killed\n"
          "    return _passed(figures, limits) or _ended(figures)"),
         "    return _passed(figures, limits) or _KILLED.get(figures.ended_by) or _ended(figures)",
-        "tests/sandbox/test_decide.py::test_row",
+        "tests/unit/test_sandbox_verdict.py::test_row",
     ),
     Mutant(
         "deepoj/judging/verdicts.py",
