@@ -34,12 +34,12 @@ def show(as_json: bool, changed: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: [{key, environment, default, allowed, doc, …}].")
 def reference(as_json: bool) -> None:
     """Print what every setting does, its environment name, default and range, as Markdown."""
-    from deepoj.cli import config_reference  # noqa: PLC0415 - not needed for `show`
+    from deepoj.config import reference as settings_reference  # noqa: PLC0415 - not needed for `show`
 
     if as_json:
-        print_json(config_reference.as_json())
+        print_json(settings_reference.as_json())
         return
-    click.echo(config_reference.markdown(), nl=False)
+    click.echo(settings_reference.markdown(), nl=False)
 
 
 def _table(items: list[Shown]) -> None:

@@ -22,4 +22,5 @@
     derived      defaults that follow other settings
     addresses    URLs and networks; hides passwords in URLs
     checks       contradictions, warnings, settings without effect; what a node needs to start
+    reference    the reference of all settings, as Markdown and as JSON
 """

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepoj.cli import config_reference
+from deepoj.config import reference
 from deepoj.config.checks import NO_EFFECT_YET, require_startable
 from deepoj.config.draft import ConfigError
 from deepoj.config.keys import effective, leaves, mask, value_of
@@ -606,18 +606,18 @@ def test_every_setting_has_one_sentence(key: str) -> None:
 
 def test_the_reference_is_up_to_date() -> None:
     kept = (Path(__file__).parents[2] / "deploy" / "configuration.md").read_text()
-    assert kept == config_reference.markdown(), "deepoj config reference > deploy/configuration.md"
+    assert kept == reference.markdown(), "deepoj config reference > deploy/configuration.md"
 
 
 def test_the_reference_tells_every_setting_and_nothing_of_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {str(row["key"]): row for row in config_reference.as_json()}
+    told = {str(row["key"]): row for row in reference.as_json()}
     assert list(told) == list(leaves())
-    assert set(config_reference.FOLLOWS) <= set(leaves())
+    assert set(reference.FOLLOWS) <= set(leaves())
     by_default = read()
     for key, row in told.items():
         assert row["environment"] == leaves()[key].env
         source = by_default.sources[key]
-        if source == "default" and key not in config_reference.FOLLOWS and key not in BY_THEMSELVES:
+        if source == "default" and key not in reference.FOLLOWS and key not in BY_THEMSELVES:
             value = value_of(by_default, key)
             assert row["default"] == (list(value) if isinstance(value, tuple) else value), key
     assert (
@@ -625,5 +625,5 @@ def test_the_reference_tells_every_setting_and_nothing_of_this_host(monkeypatch:
     )
     monkeypatch.setenv("PORT", "1")
     monkeypatch.setenv("JWT_SECRET", SECRET)
-    assert {str(row["key"]): row for row in config_reference.as_json()} == told
+    assert {str(row["key"]): row for row in reference.as_json()} == told
     assert sorted(key for key, row in told.items() if not row["effect"]) == sorted(NO_EFFECT_YET)
