@@ -42,6 +42,8 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     sample      the bundled sample problem                             imports no other package of deepoj
     client      the client side of the HTTP API: a library, and what
                 `deepoj login`, `submit`, `status`, `run` do           ← words, judging
+                its part ``contests``: contest packages, rehearsals    ← words, judging, contests, packages/formats,
+                                                                         sample, client
     cli         the commands                                           ← all above
 """
 

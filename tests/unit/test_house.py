@@ -60,10 +60,11 @@ ROOMS: dict[str, set[str]] = {
     },
     #: nothing of the store, the stream or the sandbox
     "client": {"words", "judging"},
+    "client/contests": {"words", "judging", "contests", "packages/formats", "sample", "client"},
     "cli": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",
         "webhooks", "capacity", "observe", "config", "api", "adapters", "nursery", "wiring", "sample", "client",
-        "operate", "operate/drill", "contests",
+        "client/contests", "operate", "operate/drill", "contests",
     },
     "__main__": {"cli", "config"},
     "__init__": set(),

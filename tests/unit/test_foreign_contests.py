@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.cli.contest_folder import PackageError, problem_languages, read_package
+from deepoj.client.contests.foreign import PackageError, problem_languages, read_package
 
 _PROBLEM = {"problem.yaml": "name: A", "data/secret/1.in": "1"}
 _NOW = {
