@@ -6,14 +6,9 @@ import contextlib
 import dataclasses
 import json
 import secrets
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Column, Table
-from rich.text import Text
 
 from deepoj.cli import errors
 from deepoj.cli.client import RETRY_FOR, URL, connected
@@ -21,23 +16,20 @@ from deepoj.cli.common import print_json
 from deepoj.cli.contest_clock import contest_clock
 from deepoj.cli.contest_demo import demo
 from deepoj.cli.contest_package import contest_export, contest_import
-from deepoj.cli.contest_rehearsal import ContestRehearsal, print_report
 from deepoj.cli.contest_rejudge import contest_rejudge
 from deepoj.cli.contest_review import REVIEW_COMMANDS
 from deepoj.cli.contest_run import COMMANDS
 from deepoj.cli.contest_setup import SETUP_COMMANDS
+from deepoj.cli.contest_view import show_rehearsal, show_replay
 from deepoj.client import ServerAway, ServerRefused
-from deepoj.contests.board import BoardRow
-from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
-from deepoj.contests.feed import ContestObjects, FeedError, FeedEvent, parse_collection, read_events
-from deepoj.contests.ledger import name_of
+from deepoj.client.contests.feed_files import events_of
+from deepoj.client.contests.rehearsal import ContestRehearsal
+from deepoj.contests.clock import MS_PER_MINUTE
+from deepoj.contests.feed import ContestObjects, FeedError
 from deepoj.contests.rehearsal import busiest_from_ms, plan_of
-from deepoj.contests.replay import Replay, board_fields
+from deepoj.contests.replay import board_fields
 from deepoj.contests.replay import replay as fold
 from deepoj.words.exits import CheckFailed
-
-#: names that a feed has in a folder that was downloaded or packed as a whole
-_FEED_NAMES = ("event-feed.ndjson", "event-feed.json")
 
 #: a rehearsal waits so long where the server's limit of requests a minute refuses it
 _LIMITED_S = 90.0
@@ -110,7 +102,7 @@ def replay(
     if speed != 1.0 or from_minute is not None or minutes is not None:
         raise click.UsageError("--speed, --from and --minutes are of --judge.")
     try:
-        replayed = fold(_events(feed))
+        replayed = fold(events_of(feed))
     except (FeedError, OSError, UnicodeDecodeError) as error:
         raise CheckFailed(str(error)) from error
     if board_file is not None:
@@ -126,7 +118,7 @@ def replay(
             }
         )
     else:
-        _print(replayed)
+        show_replay(replayed)
     if replayed.differences:
         raise CheckFailed(f"{len(replayed.differences)} awards of the feed differ from its board")
 
@@ -143,7 +135,7 @@ def _rehearse(
 ) -> None:
     try:
         objects = ContestObjects()
-        for event in _events(feed):
+        for event in events_of(feed):
             objects.apply(event)
         length_ms = None if minutes is None else minutes * MS_PER_MINUTE
         from_ms = (from_minute or 0) * MS_PER_MINUTE
@@ -166,7 +158,7 @@ def _rehearse(
     if as_json:
         print_json(report.fields())
     else:
-        print_report(report, plan, click.echo)
+        show_rehearsal(report, plan)
         errors.say(_how_to_remove(rehearsal))
     if report.lost or report.wrong_verdicts or report.differences:
         raise CheckFailed(
@@ -180,63 +172,3 @@ def _how_to_remove(rehearsal: ContestRehearsal) -> str:
         f"The rehearsal stays as the contest {rehearsal.key}, with its problems and accounts; `deepoj contest delete"
         f" {rehearsal.key} --force` removes the contest."
     )
-
-
-def _events(feed: Path) -> Iterator[FeedEvent]:
-    if feed.is_file():
-        with feed.open(encoding="utf-8-sig") as lines:
-            yield from read_events(lines, feed.name)
-        return
-    for name in _FEED_NAMES:
-        if (feed / name).is_file():
-            yield from _events(feed / name)
-            return
-    if len(feeds := list(feed.glob("*.ndjson"))) == 1:
-        yield from _events(feeds[0])
-        return
-    files = sorted(feed.glob("*.json"))
-    if not files:
-        raise FeedError(f"{feed} has neither {' nor '.join(_FEED_NAMES)} nor a JSON file for each endpoint")
-    for file in files:
-        yield parse_collection(file.stem, file.read_text(encoding="utf-8-sig"), file.name)
-
-
-def _print(replayed: Replay) -> None:
-    objects = replayed.objects
-    problems = list(replayed.rows[0].cells) if replayed.rows else []
-    labels = [str(objects.of("problems")[problem].get("label") or problem) for problem in problems]
-    table = Table(
-        Column("rank", justify="right"),
-        Column("team", max_width=32, no_wrap=True),
-        Column("solved", justify="right"),
-        Column("penalty", justify="right"),
-        *(Column(label, justify="right") for label in labels),
-        box=None,
-        pad_edge=False,
-    )
-    for row in replayed.rows:
-        name = name_of(objects.of("teams"), row.team_id)
-        table.add_row(str(row.rank), Text(name), str(row.solved), str(row.penalty), *_cells(row))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 400)
-    console.print(Text(replayed.name or replayed.contest_id))
-    console.print(table)
-    for difference in replayed.differences:
-        console.print(
-            Text(
-                f"{difference.award}: the feed gives it to {_teams(difference.published)}, its board to"
-                f" {_teams(difference.computed)}"
-            )
-        )
-
-
-def _cells(row: BoardRow) -> Iterator[str]:
-    """Return each problem's attempts, and the minute of its solution."""
-    for cell in row.cells.values():
-        if cell.solved_ms is not None:
-            yield f"{cell.judged}/{minutes_of(cell.solved_ms)}"
-        else:
-            yield f"{cell.judged or ''}{'?' * bool(cell.pending)}"
-
-
-def _teams(teams: list[str]) -> str:
-    return ", ".join(teams) or "no team"

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import io
 import secrets
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -27,6 +23,7 @@ from deepoj.adapters.pg import PgStore
 from deepoj.cli import errors
 from deepoj.cli.common import operator, print_json, settings, with_store
 from deepoj.client import ApiClient, new_key
+from deepoj.client.contests.problems import file_of, package_of
 from deepoj.operate.verify.deployment import api_of
 from deepoj.words.exits import CheckFailed
 
@@ -232,25 +229,6 @@ class _DemoContest:
 
     def _username(self, team: str) -> str:
         return f"{team}-{self._suffix}"
-
-
-@contextlib.contextmanager
-def file_of(content: bytes) -> Iterator[Path]:
-    """Write a package to a file, which is deleted at the end of the ``with``."""
-    with tempfile.TemporaryDirectory(prefix="deepoj-demo-") as folder:
-        file = Path(folder) / "problem.zip"
-        file.write_bytes(content)
-        yield file
-
-
-def package_of(cases: Mapping[str, str]) -> bytes:
-    """Return the zip of a problem with these tests: input line → output line."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for number, (given, wanted) in enumerate(cases.items(), 1):
-            archive.writestr(f"{number}.in", f"{given}\n")
-            archive.writestr(f"{number}.out", f"{wanted}\n")
-    return out.getvalue()
 
 
 def _ms(duration: dt.timedelta) -> int:

@@ -26,10 +26,9 @@ import click
 from deepoj.cli import errors
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
-from deepoj.cli.contest_run import path_of
-from deepoj.cli.contest_setup import statement_body, statement_path
 from deepoj.client import ApiClient, ServerAway, ServerRefused
 from deepoj.client.contests.foreign import PackageError, problem_languages, read_package
+from deepoj.client.contests.requests import path_of, statement_body, statement_path
 from deepoj.client.shown import shown
 from deepoj.words.exits import CheckFailed
 

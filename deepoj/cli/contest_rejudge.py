@@ -10,8 +10,9 @@ import click
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
-from deepoj.cli.contest_run import RELTIME, path_of
+from deepoj.cli.contest_run import RELTIME
 from deepoj.cli.rejudging import RejudgeChoice, rejudge_options
+from deepoj.client.contests.requests import path_of
 from deepoj.client.shown import shown
 from deepoj.contests.board import points_text
 

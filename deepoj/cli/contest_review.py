@@ -10,7 +10,7 @@ import click
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
-from deepoj.cli.contest_run import path_of
+from deepoj.client.contests.requests import path_of
 from deepoj.client.shown import shown
 from deepoj.words.contests import ReviewAct
 

@@ -14,10 +14,12 @@ import httpx
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.contest_view import cell_text, clock_text, show_contest, state_word
 from deepoj.client import ServerRefused
+from deepoj.client.contests.requests import path_of
 from deepoj.client.shown import shown
 from deepoj.contests.board import points_text
-from deepoj.contests.clock import minutes_of, parse_reltime
+from deepoj.contests.clock import parse_reltime
 from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
 
 #: the value of an option that empties a field
@@ -116,11 +118,6 @@ def _fields(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if value == _NONE else value for name, value in given.items()}
 
 
-def path_of(key: str, below: str = "") -> str:
-    """Return the path of a contest's route."""
-    return f"/api/v1/contests/{quote(key, safe='')}{below}"
-
-
 @click.command("list")
 @AS_JSON
 @URL
@@ -132,7 +129,7 @@ def contest_list(as_json: bool, url: str | None, retry_for_s: float) -> None:
     if as_json:
         print_json(found)
         return
-    listed = [{**one, "length": clock_text(one["duration_ms"]), "state": _state(one)} for one in found["contests"]]
+    listed = [{**one, "length": clock_text(one["duration_ms"]), "state": state_word(one)} for one in found["contests"]]
     rows(listed, key="key", name="name", start_at="start", length="length", state="state")
 
 
@@ -155,7 +152,7 @@ def contest_create(key: str, *, as_json: bool, url: str | None, retry_for_s: flo
     """Make the contest KEY; problems and teams are added afterwards. It starts and ends by itself."""
     with connected(url, retry_for_s) as server:
         made = server.ask("POST", "/api/v1/contests", body={"key": key, **_fields(options)}, repeatable=False)
-    _print(made, as_json)
+    show_contest(made, as_json)
 
 
 @click.command("show")
@@ -173,7 +170,7 @@ def contest_show(key: str, as_json: bool, url: str | None, retry_for_s: float) -
             if refused.status not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
                 raise
             waits = None
-    _print({**found, "waits": waits}, as_json)
+    show_contest({**found, "waits": waits}, as_json)
 
 
 @click.command("set")
@@ -190,7 +187,7 @@ def contest_set(key: str, *, as_json: bool, url: str | None, retry_for_s: float,
     if not changes:
         raise click.UsageError("There is nothing to change: give an option.")
     with connected(url, retry_for_s) as server:
-        _print(server.ask("PATCH", path_of(key), body=changes), as_json)
+        show_contest(server.ask("PATCH", path_of(key), body=changes), as_json)
 
 
 @click.command("delete")
@@ -246,7 +243,7 @@ def contest_problem(
             changed = server.ask("DELETE", path)
         else:
             changed = server.ask("PUT", path, body={"problem_id": problem_id, **fields})
-    _print(changed, as_json)
+    show_contest(changed, as_json)
 
 
 @click.command("teams")
@@ -370,7 +367,7 @@ def contest_scoreboard(
         print_json(board)
         return
     labels = [problem["label"] for problem in board["problems"]]
-    listed = [{**row, **{cell["problem"]: _cell(cell) for cell in row["cells"]}} for row in board["rows"]]
+    listed = [{**row, **{cell["problem"]: cell_text(cell) for cell in row["cells"]}} for row in board["rows"]]
     is_scored = any("points" in row for row in board["rows"])
     totals = {"points": "points"} if is_scored else {"solved": "solved", "penalty": "penalty"}
     for row in listed if is_scored else ():
@@ -424,59 +421,3 @@ def _text_of(file: Path) -> str:
         return file.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise click.UsageError(f"{file} is not text in UTF-8.") from error
-
-
-def _print(contest: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        print_json(contest)
-        return
-    freeze_ms = contest.get("freeze_ms")
-    frozen = "never frozen" if freeze_ms is None else f"frozen for the last {clock_text(freeze_ms)}"
-    about = f"{shown(contest['kind'])}, {_state(contest)}"
-    click.echo(f"contest {shown(contest.get('key'))}: {shown(contest.get('name'))} ({about})")
-    click.echo(
-        f"  starts: {shown(contest.get('start_at') or 'not decided')}, {clock_text(contest['duration_ms'])}, {frozen}"
-    )
-    if contest["late_ms"]:
-        click.echo(
-            f"  taken late for {clock_text(contest['late_ms'])}: {contest['late_percent']} % less for each"
-            f" {clock_text(contest['late_step_ms'])} that has begun"
-        )
-    if contest.get("paused_at"):
-        click.echo(f"  paused since: {shown(contest['paused_at'])}")
-    click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
-    for line in lines_of_waits(contest.get("waits")):
-        click.echo(f"  {line}")
-    rows(contest["problems"], label="problem", name="name", problem_id="id", color="color")
-
-
-def lines_of_waits(waits: Mapping[str, Any] | None) -> list[str]:
-    """Return waits in words; empty where there are none."""
-    if not waits or not waits["count"]:
-        return []
-    return [
-        f"waits of the latest {waits['count']} submissions: median {waits['wait_p50_ms']} ms, 99 %"
-        f" {waits['wait_p99_ms']} ms",
-        f"judging: median {waits['judging_p50_ms']} ms, 99 % {waits['judging_p99_ms']} ms; compile"
-        f" {waits['compile_percent']} %, run {waits['run_percent']} %, judge {waits['other_percent']} %",
-    ]
-
-
-def _state(contest: Mapping[str, Any]) -> str:
-    """Return the last thing that has happened to a contest, in a word."""
-    state = contest["state"]
-    words = {"finalized_at": "finalized", "ended_at": "over", "frozen_at": "frozen", "started_at": "running"}
-    return next((word for name, word in words.items() if state.get(name)), "not started")
-
-
-def clock_text(ms: int) -> str:
-    """Return milliseconds as H:MM:SS."""
-    minutes, seconds = divmod(ms // 1000, 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
-
-
-def _cell(cell: Mapping[str, Any]) -> str:
-    if "points" in cell:
-        return points_text(cell["points"]) + "?" * bool(cell["pending"]) if cell["judged"] or cell["pending"] else ""
-    tries = f"{cell['judged'] or ''}{'?' * bool(cell['pending'])}"
-    return tries if cell["solved_ms"] is None else f"{tries}/{minutes_of(cell['solved_ms'])}"

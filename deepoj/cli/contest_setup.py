@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import os
 from pathlib import Path
@@ -15,7 +14,7 @@ import click
 from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
-from deepoj.cli.contest_run import path_of
+from deepoj.client.contests.requests import path_of, statement_body, statement_path
 from deepoj.client.shown import shown
 
 _HEADS = ("team_id", "team", "username", "password")
@@ -187,21 +186,6 @@ def contest_statement(
         click.echo("Saved. A judge node is to render it." if done["pending"] else f"Saved: {shown(done['title'])}")
         for note in done["notes"]:
             click.echo(f"  {shown(note)}")
-
-
-def statement_path(key: str, label: str, language: str) -> str:
-    """Return the path of the statement that a problem has in a contest."""
-    return path_of(key, f"/problems/{quote(label, safe='')}/statement/{quote(language, safe='')}")
-
-
-def statement_body(suffix: str, content: bytes, name: str) -> dict[str, str]:
-    """Return a statement as the API takes it. Raises click.UsageError for a text that is not UTF-8."""
-    if suffix == ".pdf":
-        return {"format": "pdf", "pdf": base64.b64encode(content).decode("ascii")}
-    try:
-        return {"format": "tex" if suffix == ".tex" else "md", "source": content.decode("utf-8")}
-    except UnicodeDecodeError as error:
-        raise click.UsageError(f"{name} is not text in UTF-8.") from error
 
 
 #: the commands, for the group

@@ -11,16 +11,15 @@ import dataclasses
 import datetime as dt
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from deepoj.cli.contest_demo import file_of, package_of
-from deepoj.cli.contest_run import lines_of_waits, path_of
 from deepoj.client import ApiClient, ServerAway, ServerRefused, new_key
+from deepoj.client.contests.problems import file_of, package_of
+from deepoj.client.contests.requests import path_of
 from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.ledger import name_of
 from deepoj.contests.rehearsal import (
@@ -151,7 +150,7 @@ class ContestRehearsal:
             name = str(plan.problems[problem].get("name") or label)[:100]
             self._ask("PUT", f"/problems/{label}", {"problem_id": made["id"], "name": name})
         teams = [
-            {"id": there, "name": _name(plan.teams[team], team), "hidden": team in plan.hidden}
+            {"id": there, "name": team_name(plan.teams[team], team), "hidden": team in plan.hidden}
             for team, there in self._teams.items()
         ]
         for part in _parts(teams, _TEAMS_A_REQUEST):
@@ -313,23 +312,6 @@ class ContestRehearsal:
         return self._jury.ask(method, path_of(self.key, path), body=body, repeatable=method != "POST")
 
 
-def print_report(report: RehearsalReport, plan: RehearsalPlan, echo: Callable[[str], None]) -> None:
-    """Print a report in words."""
-    programs = Counter(one.stand_in.value for one in plan.submissions)
-    echo(f"contest {report.key}: {report.sent} submissions were taken, {report.judged} judged, {len(report.lost)} lost")
-    echo(f"  programs: {', '.join(f'{count} {name}' for name, count in programs.most_common())}")
-    for line in lines_of_waits(report.waits):
-        echo(f"  {line}")
-    echo(f"  sent late by at most {report.late_p99_ms} ms (99 %)")
-    for sentence in (*report.lost, *report.wrong_verdicts):
-        echo(f"  {sentence}")
-    for one in report.differences:
-        team = _name(plan.teams[one.team_id], one.team_id)
-        echo(f"  board of the {one.board}, {team}: {one.found or 'no row'}, expected {one.expected or 'no row'}")
-    if not report.differences:
-        echo("  boards: equal, the feed's and the server's")
-
-
 def _labels(problems: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return labels that a contest takes: the feed's if all can be, else A1, A2, …"""
     labels = [str(one.get("label") or "") for one in problems]
@@ -339,7 +321,8 @@ def _labels(problems: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"A{number}" for number, _ in enumerate(problems, 1)]
 
 
-def _name(team: Mapping[str, Any], team_id: str) -> str:
+def team_name(team: Mapping[str, Any], team_id: str) -> str:
+    """Return the name of a team as a server takes it."""
     name = " ".join(name_of({team_id: team}, team_id).split())[:100]
     return "".join(letter for letter in name if letter.isprintable()) or team_id
 
