@@ -5,6 +5,7 @@ terminal; ``deepoj/cli/contest*.py`` are the commands.
 
     requests     paths and bodies of requests about contests
     problems     packages of problems that are made for a try
+    exchange     a contest as one file: its export and import
     foreign      contest packages of other systems
     feed_files   the event feed of a published contest, as files
     rehearsal    a feed's contest, played on a server
