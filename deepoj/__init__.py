@@ -41,7 +41,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
                 break deployments on purpose; no node imports it       ← all above, sample
     sample      the bundled sample problem                             imports no other package of deepoj
     client      the client side of the HTTP API: a library, and what
-                `deepoj login`, `submit`, `status`, `run` do           ← words, judging
+                `deepoj login`, `submit`, `status`, `run` do           ← words, judging, sample
                 its part ``contests``: contest packages, rehearsals    ← words, judging, contests, packages/formats,
                                                                          sample, client
     cli         the commands                                           ← all above

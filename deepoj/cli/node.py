@@ -24,7 +24,7 @@ from deepoj.words.exits import FELL, GOOD, INTERRUPTED
 from deepoj.words.sandbox import Isolation
 
 if TYPE_CHECKING:
-    from deepoj.cli.sample import Sample
+    from deepoj.cli.sample_view import SampleGuest
     from deepoj.cli.start_view import StartView
 
 #: time beyond the drains of the settings before the watchdog ends a hanging node: an execution that does not end (15),
@@ -97,11 +97,11 @@ def up(sample: bool, leave: bool, style: observe.LogStyle, log_level: str | None
     shows_progress = on_terminal and style != "json"
     if not (sample or shows_progress):
         return _run(cfg)
-    from deepoj.cli.sample import Sample  # noqa: PLC0415 - these load rich and httpx
+    from deepoj.cli.sample_view import SampleGuest  # noqa: PLC0415 - these load rich and httpx
     from deepoj.cli.start_view import StartView  # noqa: PLC0415
 
     view = StartView(cfg, shows_progress=shows_progress, stays=not leave)
-    guest = Sample(cfg, view, leave=leave) if sample else None
+    guest = SampleGuest(cfg, view, leave=leave) if sample else None
     try:
         view.show("loading the program")
         return _run(cfg, view, guest)
@@ -121,7 +121,7 @@ def accept_weak_isolation(cfg: Config) -> Config:
     return cfg.model_copy(update={name: Isolation.WEAK, "sources": sources})
 
 
-def _run(cfg: Config, view: StartView | None = None, guest: Sample | None = None) -> int:
+def _run(cfg: Config, view: StartView | None = None, guest: SampleGuest | None = None) -> int:
     """Run a node from start to stop; return the exit code."""
     with importing():
         from deepoj.wiring.node import Life, serve  # noqa: PLC0415 - loads every adapter: only a node pays for that

@@ -1,4 +1,4 @@
-"""Client of the HTTP API: log in, submit, watch. A library without a terminal; ``deepoj/cli/client.py`` is the command.
+"""Client of the HTTP API: log in, submit, watch. A library without a terminal; ``deepoj/cli/client.py`` has commands.
 
 ::
 
@@ -8,8 +8,9 @@
         for event in watch(server, status_path(job_id)):   the event stream, resumed; otherwise polling
             ...
 
-It blocks: call it in a thread where that matters. Failures are ``ServerAway`` (no answer, or not from a Deep-OJ server)
-or ``ServerRefused`` (with the server's own sentence). It imports nothing that only a node needs.
+It blocks: call it in a thread where that matters (``sample`` alone is asynchronous). Failures are ``ServerAway`` (no
+answer, or not from a Deep-OJ server) or ``ServerRefused`` (with the server's own sentence). It imports nothing that
+only a node needs.
 """
 
 from deepoj.client.server import ApiClient, ServerAway, ServerRefused, new_key

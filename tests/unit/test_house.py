@@ -59,7 +59,7 @@ ROOMS: dict[str, set[str]] = {
         "contests",
     },
     #: nothing of the store, the stream or the sandbox
-    "client": {"words", "judging"},
+    "client": {"words", "judging", "sample"},
     "client/contests": {"words", "judging", "contests", "packages/formats", "sample", "client"},
     "cli": {
         "words", "ports", "judging", "accounts", "execution", "pipeline", "playground", "packages", "packages/formats",

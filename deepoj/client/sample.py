@@ -8,22 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import trio
-from rich import box
-from rich.table import Table
 
 from deepoj import sample
-from deepoj.cli import errors
-from deepoj.cli.start_view import StartView
-from deepoj.config.model import Config
-from deepoj.wiring.targets import reachable
 from deepoj.words.errors import Breakage
-from deepoj.words.exits import CHECK_FAILED, GOOD, INTERRUPTED
 
 USERNAME = "sample"
 #: a verdict takes well under two seconds on an idle laptop
@@ -37,37 +29,22 @@ class SampleFailed(Breakage):
     """The sample could not be judged; the sentence names the failed step."""
 
 
-class Sample:
-    """Judges the sample as a task of the node's tree. ``exit_code``: 0 after an Accepted, 130 before a verdict."""
+class SampleJudge:
+    """Has a node judge the sample, as a client with an account of its own. ``home``: the node's directory."""
 
-    def __init__(self, cfg: Config, view: StartView, *, leave: bool) -> None:
-        self._note_file = cfg.home / "sample.json"
-        self._view = view
-        #: whether the node ends after the verdict
-        self.leaves = leave
+    def __init__(self, home: Path) -> None:
+        self._note_file = home / "sample.json"
         self.username = USERNAME
         #: wiring sets it on the account at every start
         self.password = secrets.token_urlsafe(24)
-        self.exit_code = INTERRUPTED
 
-    async def __call__(self, base_url: str, stop: Callable[[], None]) -> None:
-        """Judge the sample and show the result. A failure prints one line; a node that stays keeps running."""
-        base_url = reachable(base_url)
+    async def judge(self, base_url: str) -> dict[str, Any]:
+        """Return the status of the sample's submission with its verdict. Raises SampleFailed."""
         try:
-            self._view.show("judging the canaries, then the bundled sample")
             with trio.fail_after(VERDICT_DEADLINE_S):
-                verdict = await self._judge(base_url)
-        except (SampleFailed, httpx.HTTPError, trio.TooSlowError) as failure:
-            self._view.clear()
-            errors.say(f"the sample was not judged: {failure or type(failure).__name__}")
-            self.exit_code = CHECK_FAILED
-        else:
-            self._view.clear()
-            self._show(verdict)
-            self.exit_code = GOOD if verdict["status"] == "Accepted" else CHECK_FAILED
-        self._view.show_ready()
-        if self.leaves:
-            stop()
+                return await self._judge(base_url)
+        except (httpx.HTTPError, trio.TooSlowError) as failure:
+            raise SampleFailed(str(failure) or type(failure).__name__) from failure
 
     async def _judge(self, base_url: str) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=base_url, timeout=30, trust_env=False) as client:
@@ -102,21 +79,6 @@ class Sample:
         note = {"problem_id": problem_id, "package": sample.package_hash(package)}
         await trio.Path(self._note_file).write_text(json.dumps(note))
         return problem_id
-
-    def _show(self, status: dict[str, Any]) -> None:
-        verdict, result = status["status"], status.get("data") or {}
-        colour = "green" if verdict == "Accepted" else "red"
-        table = Table("test", "verdict", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        table.add_column("time", justify="right")
-        table.add_column("memory", justify="right")
-        for test in result.get("tests", []):
-            table.add_row(test["name"], test["status"], f"{test['cpu_ms']} ms", f"{test['memory_kb']} KB")
-        out = self._view.out
-        out.print()
-        out.print(table)
-        out.print(f"Result: [bold {colour}]{verdict}[/bold {colour}] ({sample.TITLE}, {sample.LANGUAGE})\n")
-        if verdict != "Accepted":
-            out.print_json(json.dumps(status))
 
 
 def _read_note(file: Path, package_hash: str) -> int | None:
