@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deepoj.cli.client import connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import connected
 from deepoj.client.keys import Keyring
 from deepoj.client.server import RETRY_FOR_S
 from deepoj.client.shown import shown

@@ -6,70 +6,39 @@ Results go to stdout; warnings and retries are reported on stderr.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client_view import JobView, changes_text, problem_text, rejudge_text, rows
+from deepoj.cli.client_view import JobView, changes_text, problem_text, rejudge_text, rows, show_run
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected, warn_if_clear
 from deepoj.cli.scopes import scope_options
 from deepoj.client import ApiClient, new_key, watch
-from deepoj.client.keys import ClientAccount, Keyring, in_the_clear
-from deepoj.client.server import RETRY_FOR_S, run_path, status_path
+from deepoj.client.keys import ClientAccount, Keyring
+from deepoj.client.server import run_path, status_path
 from deepoj.client.shown import shown
 from deepoj.client.sources import body_of, read, read_from
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.exits import CHECK_FAILED, GOOD
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 _files = click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE..."
 )
 _language = click.option("--language", help="Key or number (see `deepoj languages`); default: by the file's ending.")
 _entry_point = click.option("--entry-point", metavar="NAME", help="The file to compile or run, of several.")
-_url = click.option("--url", help="The server (default: DEEPOJ_URL, else that of the last login, else this machine).")
-_retry_for = click.option(
-    "--retry-for",
-    "retry_for_s",
-    type=click.FloatRange(min=0),
-    default=RETRY_FOR_S,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to retry a request while the server is busy or unreachable.",
-)
-#: for the commands of other modules
-AS_JSON, URL, RETRY_FOR = _as_json, _url, _retry_for
-
-
-@contextlib.contextmanager
-def connected(url: str | None, retry_for_s: float) -> Iterator[ApiClient]:
-    """Open the server at ``url``, else that of the environment or of the last login, with the stored token."""
-    keyring = Keyring.of_user()
-    base = keyring.url(url)
-    _warn(base)
-    with ApiClient(base, keyring.token(base), retry_for_s=retry_for_s, notice=errors.say) as server:
-        yield server
-
-
-def _warn(url: str) -> None:
-    """Warn if the connection is not encrypted."""
-    if in_the_clear(url):
-        errors.say(f"{url} is not encrypted: others on the network can read your password and your token.")
 
 
 @click.command()
 @click.argument("url", required=False)
 @click.option("--username", "-u", help="Asked for if omitted.")
 @click.option("--register", is_flag=True, help="Create the account first.")
-@_retry_for
-@_as_json
+@RETRY_FOR
+@AS_JSON
 def login(url: str | None, username: str | None, register: bool, retry_for_s: float, as_json: bool) -> None:
     """Log in to the server at URL, and store its token for the other commands, which then use this server.
 
@@ -78,7 +47,7 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
     """
     keyring = Keyring.of_user()
     base = keyring.url(url)
-    _warn(base)
+    warn_if_clear(base)
     is_terminal = sys.stdin.isatty()
     if username is None:
         if not is_terminal:
@@ -105,7 +74,7 @@ def login(url: str | None, username: str | None, register: bool, retry_for_s: fl
 
 @click.command()
 @click.argument("url", required=False)
-@_as_json
+@AS_JSON
 def logout(url: str | None, as_json: bool) -> None:
     """Delete the stored token of the server at URL (default: that of the last login).
 
@@ -130,9 +99,9 @@ def logout(url: str | None, as_json: bool) -> None:
 @click.option(
     "--idempotency-key", metavar="KEY", help="For scripts that may run twice: the same key makes one submission."
 )
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def submit(
     *,
     files: tuple[Path, ...],
@@ -182,9 +151,9 @@ def submit(
 @click.option(
     "--watch", "-w", "watching", is_flag=True, help="Watch it until its verdict; exit code 0 only if that is Accepted."
 )
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def status(job_id: str, watching: bool, as_json: bool, url: str | None, retry_for_s: float) -> int:
     """Show the state of a submission: its tests, its verdict, the compiler's output."""
     with connected(url, retry_for_s) as server:
@@ -221,9 +190,9 @@ def _watched(server: ApiClient, job_id: str, as_json: bool) -> int:
               help="The program's input (default: what is piped in).")  # fmt: skip
 @click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="CPU time in milliseconds.")
 @click.option("--memory-limit", type=click.IntRange(min=1), metavar="KB", help="Memory in KB.")
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def run(
     *,
     files: tuple[Path, ...],
@@ -255,35 +224,15 @@ def run(
     if as_json:
         print_json(last)
     else:
-        _show_run(last)
+        show_run(last)
     return GOOD if last.get("status") == "Finished" else CHECK_FAILED
-
-
-def _show_run(body: dict[str, Any]) -> None:
-    """Write the program's output unchanged, as if it had run here."""
-    data = body.get("data")
-    data = data if isinstance(data, dict) else {}
-    for name, stream in (("stdout", sys.stdout.buffer), ("stderr", sys.stderr.buffer)):
-        stream.write(_bytes_of(data, name))
-        stream.flush()
-    with JobView(to_stderr=True) as view:
-        view.verdict(body)
-
-
-def _bytes_of(data: dict[str, Any], name: str) -> bytes:
-    """Return the output, from base64 if the server sent that because it is not text."""
-    encoded = data.get(f"{name}_base64")
-    if isinstance(encoded, str):
-        with contextlib.suppress(binascii.Error):
-            return base64.b64decode(encoded, validate=True)
-    return str(data.get(name) or "").encode()
 
 
 @click.command()
 @click.option("--tag", default="", help="Only problems with this tag.")
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def problems(tag: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the problems of the server that you see."""
     with connected(url, retry_for_s) as server:
@@ -297,9 +246,9 @@ def problems(tag: str, as_json: bool, url: str | None, retry_for_s: float) -> No
 @click.command("show")
 @click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
 @click.option("--lang", "language", help="Language of the statement, as en; default: English, else the first.")
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def problem_show(problem_id: int, *, language: str | None, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """Show a problem of the server: title, limits, statement as text, samples.
 
@@ -320,9 +269,9 @@ def problem_show(problem_id: int, *, language: str | None, as_json: bool, url: s
 @click.option("--time-limit", type=click.IntRange(min=1), metavar="MS", help="Instead of the package's.")
 @click.option("--memory-limit", type=click.IntRange(min=1), metavar="MB", help="Instead of the package's.")
 @click.option("--compare", help="Comparison if the package defines none: tokens, floats:abs=1e-9, …")
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def problem_replace(
     problem_id: int,
     package: Path,
@@ -358,9 +307,9 @@ def problem_replace(
 @click.command("rejudge")
 @click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
 @scope_options
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def problem_rejudge(
     problem_id: int, *, scope: Mapping[str, str], as_json: bool, url: str | None, retry_for_s: float
 ) -> None:
@@ -380,9 +329,9 @@ def problem_rejudge(
 @click.argument("problem_id", type=click.IntRange(min=1), metavar="ID")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--lang", "language", default="en", show_default=True, help="Language of the statement.")
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def problem_statement(
     problem_id: int, *, file: Path | None, language: str, as_json: bool, url: str | None, retry_for_s: float
 ) -> None:
@@ -415,9 +364,9 @@ def _text_of(file: Path) -> str:
 
 
 @click.command()
-@_as_json
-@_url
-@_retry_for
+@AS_JSON
+@URL
+@RETRY_FOR
 def languages(as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the languages in which the server judges programs."""
     with connected(url, retry_for_s) as server:

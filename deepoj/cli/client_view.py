@@ -6,6 +6,9 @@ All text from the server is untrusted and is escaped by ``deepoj/client/shown.py
 
 from __future__ import annotations
 
+import base64
+import binascii
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -128,6 +131,26 @@ class JobView:
         if self._out.is_terminal:
             self._spinner.update(Text(text))
             self._spinner.start()
+
+
+def show_run(body: dict[str, Any]) -> None:
+    """Write the program's output unchanged, as if it had run here."""
+    data = body.get("data")
+    data = data if isinstance(data, dict) else {}
+    for name, stream in (("stdout", sys.stdout.buffer), ("stderr", sys.stderr.buffer)):
+        stream.write(_bytes_of(data, name))
+        stream.flush()
+    with JobView(to_stderr=True) as view:
+        view.verdict(body)
+
+
+def _bytes_of(data: dict[str, Any], name: str) -> bytes:
+    """Return the output, from base64 if the server sent that because it is not text."""
+    encoded = data.get(f"{name}_base64")
+    if isinstance(encoded, str):
+        with contextlib.suppress(binascii.Error):
+            return base64.b64decode(encoded, validate=True)
+    return str(data.get(name) or "").encode()
 
 
 def rows(items: Sequence[Mapping[str, Any]], **columns: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client import RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import RETRY_FOR, URL, connected
 from deepoj.cli.contest_clock import contest_clock
 from deepoj.cli.contest_demo import demo
 from deepoj.cli.contest_package import contest_export, contest_import

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.contest_run import RELTIME
 from deepoj.cli.contest_view import clock_text
 from deepoj.client.contests.requests import path_of

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from deepoj.cli import errors
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.contests.exchange import export_contest, import_contest
 from deepoj.client.shown import shown
 

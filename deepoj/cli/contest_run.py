@@ -11,9 +11,9 @@ from urllib.parse import quote
 import click
 import httpx
 
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.contest_view import cell_text, clock_text, show_contest, state_word
 from deepoj.client import ServerRefused
 from deepoj.client.contests.requests import path_of

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import click
 
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.contests.requests import path_of, statement_body, statement_path
 from deepoj.client.shown import shown
 

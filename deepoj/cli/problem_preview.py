@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from deepoj.cli.client import connected
 from deepoj.cli.client_view import rows
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import connected
 from deepoj.cli.rejudging import RejudgeChoice, rejudge_options
 from deepoj.cli.scopes import scope_options
 from deepoj.client.server import RETRY_FOR_S

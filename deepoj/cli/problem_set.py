@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.shown import shown
 from deepoj.judging.languages import LANGUAGES
 from deepoj.words.problems import Visibility

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import click
 
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.shown import block, shown
 from deepoj.words.exits import CheckFailed
 from deepoj.words.reruns import RerunFile

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import track
 
 from deepoj.cli import errors
-from deepoj.cli.client import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.cli.common import print_json
+from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.batches import PATH, SentBatch, batch_verdicts, send_batch, send_whole_batch
 from deepoj.client.server import ApiClient
 from deepoj.client.shown import shown

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from deepoj.cli import client as commands
-from deepoj.cli import run
+from deepoj.cli import connection, run
 from deepoj.client import ApiClient, ServerAway, ServerRefused, WatchEvent, keys, watch
 from deepoj.client.keys import ClientAccount, Keyring, server_url
 from deepoj.client.server import status_path
@@ -519,7 +519,8 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Play]:
                 sleep=played.slept.append, clock=lambda: sum(played.slept),
             )  # fmt: skip
 
-        monkeypatch.setattr(commands, "ApiClient", server)
+        for module in (commands, connection):
+            monkeypatch.setattr(module, "ApiClient", server)
         return played
 
     with Path(os.devnull).open() as nothing:
