@@ -15,9 +15,9 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
-from deepoj.cli.client import problem_rejudge, problem_replace, problem_show, problem_statement
 from deepoj.cli.common import operator, print_json, settings
 from deepoj.cli.problem_preview import problem_preview
+from deepoj.cli.problem_server import problem_rejudge, problem_replace, problem_show, problem_statement
 from deepoj.cli.problem_set import problem_set
 from deepoj.cli.problem_verify import verify
 from deepoj.config.model import Config
