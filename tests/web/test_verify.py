@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from trio.testing import wait_all_tasks_blocked
 
 from deepoj.api.http.upload import sweep
-from deepoj.cli import problem_verify_remote
+from deepoj.cli import problem_verify
 from deepoj.cli.problem_verify import verify
 from deepoj.client import ApiClient
 from deepoj.judging.verifications import VerificationDraft, example_of_json
@@ -313,7 +313,7 @@ def test_command_waits_for_the_servers_result(
         return left.pop(0)
 
     monkeypatch.setattr(ApiClient, "ask", ask)
-    monkeypatch.setattr(problem_verify_remote, "_POLL_S", 0.0)
+    monkeypatch.setattr(problem_verify, "_POLL_S", 0.0)
     (package_path := tmp_path / "x.zip").touch()
     options = [str(package_path) if option == "x.zip" else option for option in options]
     line = ["--remote", "7", "--url", "http://127.0.0.1:1", *options]
