@@ -8,5 +8,6 @@ terminal; ``deepoj/cli/contest*.py`` are the commands.
     exchange     a contest as one file: its export and import
     foreign      contest packages of other systems
     feed_files   the event feed of a published contest, as files
+    demo         a small contest, played on a server
     rehearsal    a feed's contest, played on a server
 """

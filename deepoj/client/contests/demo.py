@@ -1,30 +1,20 @@
-"""The command ``deepoj contest demo``: a small contest on the running node, from its creation to its thawed board.
+"""Plays a small contest on a node, from its creation to its thawed board, through the public API.
 
-Everything is done through the public API, as a director, a jury and teams would do it; only the director's account is
-made in the database. The times of the contest are those of the server: it is said to have started two hours ago, and
-its freeze and its end are set when the programs before them are sent.
+A director, a jury and teams would do it like this. The times of the contest are those of the server: it is said to have
+started two hours ago, and its freeze and its end are set when the programs before them are sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import click
-
 from deepoj import sample
-from deepoj.accounts.passwords import Passwords
-from deepoj.adapters.pg import PgStore
-from deepoj.cli import errors
-from deepoj.cli.common import operator, print_json, settings, with_store
 from deepoj.client import ApiClient, new_key
 from deepoj.client.contests.problems import file_of, package_of
-from deepoj.operate.verify.deployment import api_of
 from deepoj.words.exits import CheckFailed
 
 _BEGAN_BEFORE = dt.timedelta(hours=2)
@@ -34,8 +24,6 @@ _LONG = dt.timedelta(hours=5)
 _GAP = dt.timedelta(milliseconds=500)
 _PATIENCE_S = 300.0
 _POLL_S = 0.5
-#: longer than the window of a rate limit: on a slow node the demo asks so often that it is refused for a while
-_RETRY_FOR_S = 90.0
 
 _LIMITS = {"time_limit": "1000", "memory_limit": "128", "visibility": "draft"}
 _READ = "#include <iostream>\nint main() {\n    long long a, b;\n    std::cin >> a >> b;\n"
@@ -66,70 +54,14 @@ _SENT: Sequence[tuple[str, str, str, str, Sequence[str], Sequence[str]]] = (
 )
 
 
-_AS_JSON = "One JSON line: {contest_id, user, password, team_user, team_password, url}."
+class DemoContest:
+    """A contest that is made, played and finalized. ``jury``: a director's connection; ``opened`` closes those of the
+    teams, whose retries are told to ``notice``."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Director:
-    """The administrator that makes the contest."""
-
-    username: str
-    password: str
-
-
-@click.command("demo")
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="One JSON line: {contest_id, user, password, team_user, team_password, url}.",
-)
-@click.option("--url", help="The server, with the database of the settings (default: this machine's, by the settings).")
-def demo(as_json: bool, url: str | None) -> None:
-    """Make a small finished contest on a running node, with teams, clarifications, verdicts and a thawed board.
-
-    Prints the contest's id, and the names and passwords of a new administrator and of a team's account, for the Contest
-    API. Its problems are drafts; remove it with `deepoj contest delete ID --force`.
-    """
-    cfg = settings()
-    base = url or api_of(cfg)
-    suffix = secrets.token_hex(3)
-    director = with_store(lambda store: _new_director(store, f"demo-director-{suffix}"))
-    with ApiClient(base, notice=errors.say) as server:
-        token = server.log_in(director.username, director.password)
-    key = f"demo-{suffix}"
-    with contextlib.ExitStack() as opened:
-        jury = opened.enter_context(ApiClient(base, token, retry_for_s=_RETRY_FOR_S, notice=errors.say))
-        contest = _DemoContest(jury, key, suffix, opened)
-        contest.play()
-    said = {
-        "contest_id": key,
-        "user": director.username,
-        "password": director.password,
-        "team_user": contest.team[0],
-        "team_password": contest.team[1],
-        "url": f"{base}/clics/contests/{key}",
-    }
-    if as_json:
-        print_json(said)
-    else:
-        click.echo(f"contest {key}: finished; Contest API at {said['url']}")
-        click.echo(f"  user {director.username}, password {director.password}")
-        click.echo(f"  of a team: user {contest.team[0]}, password {contest.team[1]}")
-
-
-async def _new_director(store: PgStore, username: str) -> _Director:
-    password = secrets.token_urlsafe(15)
-    password_hash = await Passwords().hash(password)
-    await store.accounts.create_user(username, password_hash, None, is_admin=True, by=operator("contest demo"))
-    return _Director(username, password)
-
-
-class _DemoContest:
-    """A contest that is made, played and finalized. ``opened`` closes the teams' connections."""
-
-    def __init__(self, jury: ApiClient, key: str, suffix: str, opened: contextlib.ExitStack) -> None:
-        self._jury, self._key, self._suffix, self._opened = jury, key, suffix, opened
+    def __init__(
+        self, jury: ApiClient, key: str, suffix: str, opened: contextlib.ExitStack, notice: Callable[[str], None]
+    ) -> None:
+        self._jury, self._key, self._suffix, self._opened, self._notice = jury, key, suffix, opened, notice
         self._base = f"/api/v1/contests/{key}"
         self._start = dt.datetime.now(dt.UTC) - _BEGAN_BEFORE
         self._teams: dict[str, ApiClient] = {}
@@ -172,9 +104,9 @@ class _DemoContest:
         passwords = {one["username"]: one["password"] for one in self._ask("POST", "/teams", sent)["created"]}
         self.team = next((name, passwords[name]) for name in passwords)
         for team, *_ in _SENT:
-            with ApiClient(self._jury.url, notice=errors.say) as server:
+            with ApiClient(self._jury.url, notice=self._notice) as server:
                 token = server.log_in(self._username(team), passwords[self._username(team)])
-            self._teams[team] = self._opened.enter_context(ApiClient(self._jury.url, token, notice=errors.say))
+            self._teams[team] = self._opened.enter_context(ApiClient(self._jury.url, token, notice=self._notice))
         self._ask("PATCH", "", {"start_at": self._start.isoformat()})
         self._wait_for("started_at")
 
