@@ -716,6 +716,12 @@ MUTANTS = (
         "tests/unit/test_house.py::test_imports_and_names_are_where_the_rules_allow_them",
     ),
     Mutant(
+        "deepoj/cli/completion.py",
+        "@click.command()\n",
+        "",
+        "tests/unit/test_house.py::test_modules_of_cli_define_commands_or_print_their_results",
+    ),
+    Mutant(
         "deepoj/pipeline/repair.py",
         "from __future__ import annotations\n",
         "from __future__ import annotations\nclass Metrics: pass\n",

@@ -85,6 +85,17 @@ ONLY_IN: dict[str, set[str]] = {
     "settles": {"pipeline/ack.py"},
 }
 
+#: modules of ``cli`` that define no command and print none's results (those are named ``*_view``) → what commands share
+#: in them
+SHARED_BY_COMMANDS: Mapping[str, str] = {
+    "common.py": "the settings, the database, JSON lines",
+    "connection.py": "the options and the connection to a server",
+    "errors.py": "the line and the exit code of a failed command",
+    "examples.py": "the examples in the help",
+    "imports.py": "the import of a command's modules",
+    "rejudging.py": "the options of rejudges",
+    "scopes.py": "the options that name submissions",
+}
 
 #: words that usually replace the name of the thing that is meant
 TELL_TALE = re.compile(
@@ -216,6 +227,27 @@ def tell_tales(root: Path) -> dict[str, int]:
             if file.suffix in PROSE and not name.startswith(NOT_COUNTED):
                 counts[name] = len(TELL_TALE.findall(file.read_text("utf-8", "replace")))
     return dict(+counts)
+
+
+def without_command(commands: Path) -> list[str]:
+    """Return the modules of ``cli`` that define no click command and are not named ``*_view.py``."""
+    return sorted(
+        file.name
+        for file in commands.rglob("*.py")
+        if not file.name.endswith("_view.py") and not any(map(_is_command, ast.walk(ast.parse(file.read_text()))))
+    )
+
+
+def _is_command(node: ast.AST) -> bool:
+    """Whether this is a function below ``@click.command`` or ``@GROUP.command(…)``, or the same with ``group``."""
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef) else []
+    makers = [decorator.func if isinstance(decorator, ast.Call) else decorator for decorator in decorators]
+    return any(isinstance(maker, ast.Attribute) and maker.attr in ("command", "group") for maker in makers)
+
+
+def test_modules_of_cli_define_commands_or_print_their_results() -> None:
+    """What reads, computes or talks to a server belongs to client, operate or the room of its subject."""
+    assert without_command(PACKAGE / "cli") == sorted(SHARED_BY_COMMANDS)
 
 
 def test_imports_and_names_are_where_the_rules_allow_them() -> None:
