@@ -10,7 +10,7 @@ from deepoj.words.accounts import Credentials
 
 class AccessTokens(Protocol):
     """Tokens by their ids; the tokens themselves are signed and stored nowhere. One belongs to the token epoch of its
-    account: a new password ends it. Raises StoreUnavailable."""
+    account: a new password ends it. Raises StoreUnavailable. Implemented by ``adapters.pg.access_tokens``."""
 
     async def add_token(self, token_id: str, account: Credentials, *, name: str, expires_s: float) -> None:
         """Note a token that expires after ``expires_s``. It ends the account's oldest beyond MAX_ACCESS_TOKENS."""

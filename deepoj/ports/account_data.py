@@ -10,7 +10,7 @@ from deepoj.words.submissions import ListPlace
 
 
 class AccountData(Protocol):
-    """Privacy, export and erasure of accounts. Raises StoreUnavailable.
+    """Privacy, export and erasure of accounts. Raises StoreUnavailable. Implemented by ``adapters.pg.account_data``.
 
     An erased account is no account for ``Accounts`` any more, and its name is free. Its submissions keep their verdicts
     and figures, under the pseudonym ``deleted-<id>``, and lose their sources: at once in the eyes of others, in the

@@ -19,7 +19,7 @@ from deepoj.words.accounts import (
 
 
 class Accounts(Protocol):
-    """User accounts. Raises StoreUnavailable."""
+    """User accounts. Raises StoreUnavailable. Implemented by ``adapters.pg.accounts``."""
 
     async def create_user(
         self,
@@ -118,7 +118,8 @@ class Accounts(Protocol):
 
 
 class Github(Protocol):
-    """GitHub, or a GitHub Enterprise server, as an OAuth 2 provider. Raises GithubUnavailable."""
+    """GitHub, or a GitHub Enterprise server, as an OAuth 2 provider. Raises GithubUnavailable. Implemented by
+    ``adapters.github``."""
 
     def authorize_url(self, state: str, challenge: str) -> str:
         """Return the URL to send a browser to; ``challenge`` is PKCE's, S256."""

@@ -9,7 +9,8 @@ from deepoj.words.admin_events import AdminEvent
 
 class AdminEvents(Protocol):
     """The log of administrative acts. Each act writes its own row, in its transaction: ``Accounts``, ``DeadLetters``,
-    ``Rejudges`` and ``Problems`` do it for calls that name who asks (``by``). Raises StoreUnavailable."""
+    ``Rejudges`` and ``Problems`` do it for calls that name who asks (``by``). Raises StoreUnavailable. Implemented by
+    ``adapters.pg.admin_events``."""
 
     async def admin_events(self, limit: int, before_id: int | None = None) -> list[AdminEvent]:
         """Return a page, newest first, of those whose ``id`` is below ``before_id``."""

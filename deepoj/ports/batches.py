@@ -10,7 +10,7 @@ from deepoj.words.submissions import Receipt, SubmitRefusal
 
 
 class Batches(Protocol):
-    """Storing and reading batches. Raises StoreUnavailable."""
+    """Storing and reading batches. Raises StoreUnavailable. Implemented by ``adapters.pg.batches``."""
 
     async def open_batch(self, user_id: int, key: str) -> str:
         """Return the id of the user's batch with this Idempotency-Key; it is made if there is none."""

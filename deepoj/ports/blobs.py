@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Blobs(Protocol):
-    """The object store. Raises BlobsUnavailable, BlobMissing."""
+    """The object store. Raises BlobsUnavailable, BlobMissing. Implemented by ``adapters.blobs``."""
 
     async def put(self, key: str, source: Path) -> None:
         """Store an object atomically: a reader sees the old object or the complete new one."""

@@ -11,7 +11,7 @@ from deepoj.words.previews import PreviewFailure, PreviewRefusal
 
 class ContestRejudges(Protocol):
     """Rejudges of contests: a preview of each problem (``ports.Previews``), decided together. Raises
-    StoreUnavailable."""
+    StoreUnavailable. Implemented by ``adapters.pg.contest_rejudges``."""
 
     async def start_rejudge(
         self,

@@ -11,7 +11,8 @@ from deepoj.words.contests import ContestRefusal
 
 
 class ContestSetup(Protocol):
-    """Copies, teams and their logins, practice. Each change is one transaction. Raises StoreUnavailable."""
+    """Copies, teams and their logins, practice. Each change is one transaction. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.contest_setup``."""
 
     async def copy_contest(
         self,

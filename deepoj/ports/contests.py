@@ -28,7 +28,8 @@ from deepoj.words.problems import Problem
 
 class Contests(Protocol):
     """Contests, and the ledger of each. Each change writes its events in its own transaction, and the log of
-    administrative acts where it is one (``by``: who does it). Raises StoreUnavailable."""
+    administrative acts where it is one (``by``: who does it). Raises StoreUnavailable. Implemented by
+    ``adapters.pg.contests``."""
 
     async def create_contest(
         self, key: str, kind: ContestKind, rules: ContestRules, *, by: int

@@ -8,7 +8,7 @@ from deepoj.words.submissions import Draft
 
 
 class EarlyCompilation(Protocol):
-    """The compilation of a draft that is being stored."""
+    """The compilation of a draft that is being stored. Implemented by ``execution.early``."""
 
     def settle(self, *, is_stored: bool) -> None:
         """Begin to compile, if the draft ``is_stored`` as a submission that waits for a claim; else drop it."""
@@ -20,7 +20,8 @@ class EarlyCompilation(Protocol):
 
 
 class EarlyCompiler(Protocol):
-    """Compiles new submissions in idle slots of this process, before it claims them."""
+    """Compiles new submissions in idle slots of this process, before it claims them. Implemented by
+    ``execution.early``."""
 
     def prepare(self, draft: Draft) -> EarlyCompilation | None:
         """Prepare the compilation of a draft that is about to be stored. None: it is compiled after its claim."""

@@ -10,7 +10,7 @@ from deepoj.words.groups import GroupRefusal, UserGroup
 
 class Groups(Protocol):
     """Groups and their members; ``Accounts.accounts`` lists members. ``by``: who does it, for the log of administrative
-    acts. Raises StoreUnavailable."""
+    acts. Raises StoreUnavailable. Implemented by ``adapters.pg.groups``."""
 
     async def create_group(self, name: str, *, by: str) -> UserGroup | GroupRefusal:
         """Make a group without members."""

@@ -17,7 +17,8 @@ from deepoj.words.ledger import (
 
 
 class DeadLetters(Protocol):
-    """Dead letters, about which an administrator decides. Raises StoreUnavailable."""
+    """Dead letters, about which an administrator decides. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.dead_letters``."""
 
     async def dead_letters(self, limit: int, before_id: int | None = None) -> list[DeadLetter]:
         """Return a page, newest submission first, of those whose ``id`` is below ``before_id``."""
@@ -43,7 +44,8 @@ class DeadLetters(Protocol):
 
 
 class Auditor(Protocol):
-    """Reads the rows and the ledger, a page at a time. Raises StoreUnavailable."""
+    """Reads the rows and the ledger, a page at a time. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.audit``."""
 
     async def audit_page(self, after_id: int, limit: int) -> list[AuditedJob]:
         """Return the next ``limit`` submissions above ``after_id``; empty at the end."""

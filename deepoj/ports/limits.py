@@ -9,7 +9,8 @@ from deepoj.words.limits import Overdrawn, Quota
 
 
 class Counters(Protocol):
-    """Counts requests in windows of time. Raises StreamUnavailable where they are counted for all nodes."""
+    """Counts requests in windows of time. Raises StreamUnavailable where they are counted for all nodes. Implemented by
+    ``adapters.redis.counters``, for one process by ``api.counters``."""
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
         """Count one request against all of ``quotas``, in one step, or against none of them if one is used up. Then the

@@ -11,7 +11,7 @@ from deepoj.words.results import TestResult
 
 
 class LiveResults(Protocol):
-    """Progress of judging, shown to watchers. Raises StoreUnavailable.
+    """Progress of judging, shown to watchers. Raises StoreUnavailable. Implemented by ``adapters.pg.live``.
 
     No verdict needs it: lost progress is replaced by the result when the job is done. Watchers are woken by a
     notification with the job's id (``LiveReceiver``), and then read.
@@ -34,7 +34,8 @@ class LiveResults(Protocol):
 
 
 class LiveReceiver(Protocol):
-    """Receives notifications for all watchers of this node. Called in Trio's thread; neither waits nor raises."""
+    """Receives notifications for all watchers of this node. Called in Trio's thread; neither waits nor raises.
+    Implemented by ``api.live.events``."""
 
     def notify(self, topic: str) -> bool:
         """The topic (a job's id) may have changed. Return whether it has a watcher here."""
@@ -46,7 +47,8 @@ class LiveReceiver(Protocol):
 
 
 class Progress(Protocol):
-    """Receives the progress of judging. Neither method waits or fails: progress that has no room is dropped."""
+    """Receives the progress of judging. Neither method waits or fails: progress that has no room is dropped.
+    Implemented by ``pipeline.progress``."""
 
     def test_ended(self, claim: Claim, index: int, count: int, test: TestResult) -> None:
         """Test ``index`` of ``count`` has ended; 1-based, in order."""

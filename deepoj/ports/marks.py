@@ -10,6 +10,7 @@ from deepoj.words.marks import ActiveDay, SolvedProblem
 
 class Marks(Protocol):
     """Solved problems and active days. The store writes them itself when a judging ends. Raises StoreUnavailable.
+    Implemented by ``adapters.pg.marks``.
 
     A user has solved a problem if the newest verdict of one of his submissions to it is Accepted. A submission that is
     rejudged, or is a dead letter, counts by its verdict before. Retention that deletes an accepted submission makes the

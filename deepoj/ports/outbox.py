@@ -10,7 +10,7 @@ from deepoj.words.outbox import OutboxEvent, OutboxPending, OutboxWaiting, Prior
 
 class HandOver(Protocol):
     """A dispatcher in this process, which publishes events of the requests that wrote them. They need no notification
-    and no statement that takes them."""
+    and no statement that takes them. Implemented by ``nursery.hand_over``."""
 
     def reserve(self) -> float | None:
         """Reserve a place in the stream for an event that is about to be written. Return for how many seconds other
@@ -28,7 +28,8 @@ class HandOver(Protocol):
 
 
 class Outbox(Protocol):
-    """Events that are written with a change of a row, and what of them waits. Raises StoreUnavailable."""
+    """Events that are written with a change of a row, and what of them waits. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.outbox``."""
 
     async def take_outbox(
         self, limit: int, retry_base_s: float, retry_max_s: float, *, lanes: Mapping[Priority, int] | None = None

@@ -21,7 +21,7 @@ from deepoj.words.playground import (
 
 class CustomRuns(Protocol):
     """Custom runs, which wait here until a node has room, and their results for some minutes. Raises
-    StoreUnavailable."""
+    StoreUnavailable. Implemented by ``adapters.pg.playground``."""
 
     async def take_run(self, draft: CustomDraft, *, per_user: int) -> CustomReceipt | CustomRefusal:
         """Store a run. It is refused while the author has ``per_user`` unfinished runs, however many are sent at
@@ -52,7 +52,8 @@ class CustomRuns(Protocol):
 
 
 class RunLeases(LeaseStore, Protocol):
-    """Claims, leases and results of custom runs, without a ledger. Raises StoreUnavailable.
+    """Claims, leases and results of custom runs, without a ledger. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.playground``.
 
     A claim counts against ``max_attempts``, unless it is given back with ``counts=False``.
     """
@@ -86,7 +87,8 @@ class RunLeases(LeaseStore, Protocol):
 
 
 class RunNotifier(Protocol):
-    """Announces in the stream that a custom run waits in the store. Raises StreamUnavailable."""
+    """Announces in the stream that a custom run waits in the store. Raises StreamUnavailable. Implemented by
+    ``adapters.redis.stream``."""
 
     async def notify_run(self, run_id: str, at_ms: int) -> str:
         """Add an entry without a payload and return its id. Calling it twice does no harm."""

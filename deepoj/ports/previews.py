@@ -20,7 +20,8 @@ from deepoj.words.rejudges import RejudgeScope, VerdictChange
 
 
 class Previews(Protocol):
-    """Previews of rejudges, for people. Accounts are given by id. Raises StoreUnavailable."""
+    """Previews of rejudges, for people. Accounts are given by id. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.previews``."""
 
     async def start_preview(
         self, problem_id: int, *, by: int, in_full: bool, scope: RejudgeScope, quota: SetterQuota | None = None
@@ -72,7 +73,8 @@ class PreviewSweep:
 
 
 class PreviewLeases(BackgroundLeases[PreviewClaim, PreviewOutcome], Protocol):
-    """Claims and outcomes of the submissions of previews. Raises StoreUnavailable."""
+    """Claims and outcomes of the submissions of previews. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.previews``."""
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         """End previews whose submissions have all ended, and those of an older version of their problem. A submission

@@ -9,7 +9,7 @@ from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, Proble
 
 
 class Problems(Protocol):
-    """Problems and their packages' objects. Raises StoreUnavailable."""
+    """Problems and their packages' objects. Raises StoreUnavailable. Implemented by ``adapters.pg.problems``."""
 
     async def reserve_problem_id(self) -> int:
         """Return a new id. A reserved id that is never inserted is a harmless gap."""

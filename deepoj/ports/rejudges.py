@@ -17,7 +17,7 @@ from deepoj.words.rejudges import (
 
 
 class Rejudges(Protocol):
-    """Rejudging submissions that have a verdict. Raises StoreUnavailable.
+    """Rejudging submissions that have a verdict. Raises StoreUnavailable. Implemented by ``adapters.pg.rejudges``.
 
     A judging is opened in one transaction: the old verdict moves to the judgings, the row waits in the rejudge lane
     with all its attempts, and the ledger records who asked.

@@ -9,7 +9,7 @@ from deepoj.words.reruns import Rerun, RerunClaim, RerunOutcome, RerunRefusal
 
 
 class Reruns(Protocol):
-    """Reruns, for people. Raises StoreUnavailable."""
+    """Reruns, for people. Raises StoreUnavailable. Implemented by ``adapters.pg.reruns``."""
 
     async def take_rerun(self, job_id: str, test: str, *, by: int) -> int | RerunRefusal:
         """Store a rerun for the account ``by``; return its number. An unfinished one of the same test and account is
@@ -22,7 +22,7 @@ class Reruns(Protocol):
 
 
 class RerunLeases(BackgroundLeases[RerunClaim, RerunOutcome], Protocol):
-    """Claims and outcomes of reruns. Raises StoreUnavailable."""
+    """Claims and outcomes of reruns. Raises StoreUnavailable. Implemented by ``adapters.pg.reruns``."""
 
     async def sweep_reruns(self, max_attempts: int, max_wait_s: float, keep_s: float, limit: int) -> int:
         """End reruns whose attempts are used up or that have waited for ``max_wait_s``, and delete those that ended

@@ -9,7 +9,7 @@ from deepoj.words.roster import AnnouncedNode, NodeFacts
 
 
 class Roster(Protocol):
-    """The nodes that judge, and their languages. Raises StoreUnavailable."""
+    """The nodes that judge, and their languages. Raises StoreUnavailable. Implemented by ``adapters.pg.roster``."""
 
     async def announce(
         self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None

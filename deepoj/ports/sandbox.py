@@ -11,7 +11,8 @@ from deepoj.words.sandbox import Isolation, Joined, RunOutcome, RunSpec
 
 
 class Box(Protocol):
-    """The sandbox. Raises BoxBroken. Cancelling ``run`` kills the run and all its processes before it returns."""
+    """The sandbox. Raises BoxBroken. Cancelling ``run`` kills the run and all its processes before it returns.
+    Implemented by ``adapters.sandbox.box`` and ``quiet_box``."""
 
     @property
     def isolation(self) -> Isolation: ...
@@ -38,7 +39,8 @@ class Box(Protocol):
 
 class CompileCache(Protocol):
     """Results of compilations, by a digest of everything that decides them. It is only a cache: a failure of the disk
-    is a miss. Raises StartRefused at the first call if its directory cannot be made."""
+    is a miss. Raises StartRefused at the first call if its directory cannot be made. Implemented by
+    ``adapters.compile_cache``."""
 
     def has(self, key: str) -> bool:
         """Return whether ``take`` may have a result; False before the first call of another method."""

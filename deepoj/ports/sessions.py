@@ -9,7 +9,8 @@ from deepoj.words.sessions import SessionLimits, WebSession
 
 
 class Sessions(Protocol):
-    """Sessions. One belongs to the token epoch of its account: a new password ends it. Raises StoreUnavailable."""
+    """Sessions. One belongs to the token epoch of its account: a new password ends it. Raises StoreUnavailable.
+    Implemented by ``adapters.pg.sessions``."""
 
     async def open_session(self, digest: bytes, account: Credentials, *, client: str, address: str) -> None:
         """Begin a session. ``digest``: SHA-256 of its secret; ``client``: the browser, as it names itself."""

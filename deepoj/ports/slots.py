@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class StartHelper(Protocol):
-    """Starts a task of an attempt."""
+    """Starts a task of an attempt. Implemented by ``nursery.idle_slots``."""
 
     def __call__(self, helper: Callable[[], Awaitable[None]], *, in_idle_slot: bool = True) -> None:
         """Start a helper in an idle slot; or, without ``in_idle_slot``, a task that uses the attempt's own slot or
@@ -16,7 +16,8 @@ class StartHelper(Protocol):
 
 
 class IdleSlots(Protocol):
-    """The node's idle slots, in which an attempt runs tests beside each other."""
+    """The node's idle slots, in which an attempt runs tests beside each other. Implemented by
+    ``nursery.idle_slots``."""
 
     def spare(self) -> int:
         """Return how many more helpers may start. If it is negative, jobs need so many slots that helpers have: as many

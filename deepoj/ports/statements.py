@@ -23,7 +23,7 @@ type StatementMark = tuple[int, str, int]
 
 class Statements(Protocol):
     """Statements of problems' current packages, or of problems in one contest. They are deleted with their problem.
-    Raises StoreUnavailable."""
+    Raises StoreUnavailable. Implemented by ``adapters.pg.statements``, for a contest by ``contest_statements``."""
 
     async def keep_statements(
         self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
@@ -71,7 +71,8 @@ class Statements(Protocol):
 
 
 class StatementStore(Statements, Protocol):
-    """Statements of problems, and of problems in contests. Raises StoreUnavailable."""
+    """Statements of problems, and of problems in contests. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.statements``."""
 
     def of_contest(self, contest_id: int) -> Statements:
         """Return the statements that a contest's problems have there. Where the contest has none of its own, they are

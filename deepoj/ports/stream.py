@@ -12,7 +12,7 @@ from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
 
 class OutboxNotifications(Protocol):
     """Wakes the dispatcher after a commit. A lost notification is harmless, because the dispatcher also polls
-    slowly."""
+    slowly. Implemented by ``adapters.pg.notifications``."""
 
     async def wait(self, timeout_s: float) -> bool:
         """Return True when notified, False after the timeout. A notification while no task waits is remembered."""
@@ -24,7 +24,8 @@ class OutboxNotifications(Protocol):
 
 
 class JobStream(RunNotifier, Protocol):
-    """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing."""
+    """The Redis stream and its group. Raises StreamUnavailable. The group is created at 0 when it is missing.
+    Implemented by ``adapters.redis.stream``."""
 
     async def publish(self, events: Sequence[OutboxEvent]) -> list[str]:
         """Publish in a pipeline: payload envelope with TTL, then XADD. Return entry ids in the order of ``events``.

@@ -21,7 +21,7 @@ from deepoj.words.submissions import (
 
 
 class Submissions(Protocol):
-    """Storing and reading submissions. Raises StoreUnavailable."""
+    """Storing and reading submissions. Raises StoreUnavailable. Implemented by ``adapters.pg.submissions``."""
 
     async def submit(
         self,
@@ -71,7 +71,7 @@ class Submissions(Protocol):
 
 
 class SubmissionLists(Protocol):
-    """Lists of submissions. Raises StoreUnavailable."""
+    """Lists of submissions. Raises StoreUnavailable. Implemented by ``adapters.pg.submission_lists``."""
 
     async def submissions(self, query: SubmissionQuery, limit: int, before: ListPlace | None = None) -> SubmissionList:
         """Return the next ``limit`` that were submitted before the one at ``before``, newest first. The cost is

@@ -9,7 +9,7 @@ from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJo
 
 class SystemView(Protocol):
     """Reads what is in progress and what happened of late, at a cost that no table's size changes. Raises
-    StoreUnavailable."""
+    StoreUnavailable. Implemented by ``adapters.pg.system``."""
 
     async def running_jobs(self, limit: int) -> list[RunningJob]:
         """Return the submissions in processing, oldest first."""

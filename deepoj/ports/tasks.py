@@ -10,7 +10,7 @@ type Start = Callable[..., None]
 
 
 class WithTasks(Protocol):
-    """A scope for tasks beside a piece of work."""
+    """A scope for tasks beside a piece of work. Implemented by ``nursery.scopes``."""
 
     async def __call__[T](self, work: Callable[[Start], Awaitable[T]], *, cut: bool = False) -> T:
         """Run ``work``, which may start tasks. Wait for them when it ends or breaks, or cancel them (``cut``); a

@@ -10,7 +10,8 @@ from deepoj.words.problems import Problem
 
 
 class TestData(Protocol):
-    """A problem's package on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken."""
+    """A problem's package on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken. Implemented by
+    ``adapters.testdata``, without a store by ``operate.problem_verify.unpacked``."""
 
     def needs_fetch(self, problem: Problem) -> bool:
         """Return whether the package is neither on the disk nor on its way, as far as is known without a look."""
@@ -29,7 +30,8 @@ TestData.__test__ = False  # type: ignore[attr-defined]  # not a pytest class, a
 
 
 class Prepared(Protocol):
-    """An unpacked package: its plan, and the paths of its files."""
+    """An unpacked package: its plan, and the paths of its files. Implemented by ``adapters.testdata_disk`` and
+    ``operate.problem_verify.unpacked``."""
 
     @property
     def plan(self) -> Plan: ...

@@ -17,7 +17,7 @@ from deepoj.words.verifications import ExampleClaim, VerificationRefusal
 
 
 class Verifications(Protocol):
-    """Verifications, for people. Raises StoreUnavailable."""
+    """Verifications, for people. Raises StoreUnavailable. Implemented by ``adapters.pg.verifications``."""
 
     async def start_verification(
         self, draft: VerificationDraft, *, by: str | None = None, quota: SetterQuota | None = None
@@ -50,7 +50,8 @@ class Verifications(Protocol):
 
 
 class ExampleLeases(BackgroundLeases[ExampleClaim, ExampleOutcome], Protocol):
-    """Claims and outcomes of the submissions of verifications. Raises StoreUnavailable."""
+    """Claims and outcomes of the submissions of verifications. Raises StoreUnavailable. Implemented by
+    ``adapters.pg.verifications``."""
 
     async def sweep_verifications(self, max_attempts: int, max_wait_s: float) -> int:
         """End verifications whose submissions have all ended, and those of an older version of their problem; return

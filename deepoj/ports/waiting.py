@@ -8,7 +8,7 @@ from deepoj.words.waiting import WorkKind
 
 
 class WaitingWork(Protocol):
-    """Tells which loops may have something to do. Raises StoreUnavailable."""
+    """Tells which loops may have something to do. Raises StoreUnavailable. Implemented by ``adapters.pg.waiting``."""
 
     async def waiting_work(self, run_keep_s: float) -> frozenset[WorkKind]:
         """Return every kind of which some work is due, by the database's clock. A kind may be among them of which this

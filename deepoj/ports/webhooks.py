@@ -22,7 +22,8 @@ from deepoj.words.webhooks import (
 
 
 class DueDeliveries[H](Protocol):
-    """Deliveries of accounts to targets, of which a node takes those that are due. Raises StoreUnavailable."""
+    """Deliveries of accounts to targets, of which a node takes those that are due. Raises StoreUnavailable. Implemented
+    by ``adapters.pg.webhooks`` and ``contest_webhooks``."""
 
     async def webhook_owners(self, after: int, limit: int) -> dict[int, bool]:
         """Return the next ``limit`` accounts after ``after`` with waiting deliveries, in the order of their ids, and
@@ -43,7 +44,7 @@ class DueDeliveries[H](Protocol):
 
 
 class Webhooks(DueDeliveries[Hook], Protocol):
-    """Deliveries to webhooks. Raises StoreUnavailable.
+    """Deliveries to webhooks. Raises StoreUnavailable. Implemented by ``adapters.pg.webhooks``.
 
     A delivery is written in the transaction that ends a judging (done or dead) of a submission with a callback. It is
     taken before it is tried, and settled after; a node that dies between the two only delays it. Delivery is at least
@@ -91,7 +92,7 @@ class Webhooks(DueDeliveries[Hook], Protocol):
 
 
 class ContestWebhooks(DueDeliveries[ContestHook], Protocol):
-    """Webhooks of the Contest API. Raises StoreUnavailable.
+    """Webhooks of the Contest API. Raises StoreUnavailable. Implemented by ``adapters.pg.contest_webhooks``.
 
     A webhook is due when a contest has told something since it lacked nothing. It is called for one contest at a time.
     How much of the contest's feed it has is stored when it has answered: a node that dies before sends the same lines
@@ -124,7 +125,7 @@ class ContestWebhooks(DueDeliveries[ContestHook], Protocol):
 
 
 class HookSender(Protocol):
-    """Sends requests to callback URLs over HTTP."""
+    """Sends requests to callback URLs over HTTP. Implemented by ``adapters.hook_sender``."""
 
     async def post(self, request: HookRequest) -> HookAnswer:
         """Send one POST, in bounded time, to an address that was checked. It raises no exception: any behaviour of a
