@@ -9,7 +9,9 @@ from deepoj.words.jobs import Expired, Stray
 
 
 class Strays(Protocol):
-    """Unfinished jobs that may have no entry in the stream, and their repair. Raises StoreUnavailable."""
+    """Unfinished jobs that may have no entry in the stream, and their repair. Raises StoreUnavailable.
+
+    Implemented by ``adapters.pg.repair``."""
 
     async def strays(self, after_id: int, min_age_s: float, limit: int) -> list[Stray]:
         """Return a page, by id, of unfinished rows above ``after_id`` that are older than ``min_age_s`` and not validly
@@ -36,7 +38,9 @@ class Strays(Protocol):
 
 
 class Retention(Protocol):
-    """Finished submissions that are old enough to be deleted. Raises StoreUnavailable."""
+    """Finished submissions that are old enough to be deleted. Raises StoreUnavailable.
+
+    Implemented by ``adapters.pg.retention``."""
 
     async def expired(self, after_id: int, keep_s: float, limit: int) -> Expired:
         """Return those of the next ``limit`` rows above ``after_id`` that were finished ``keep_s`` ago. The pages end

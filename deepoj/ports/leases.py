@@ -19,6 +19,8 @@ class LeaseStore(Protocol):
     it is over. ``attempt_id`` grows by one with every won claim and never falls. Only the holder of the current attempt
     with a valid lease may extend it, write the outcome or give the work back; every other caller is refused and the row
     stays unchanged.
+
+    Implemented by ``adapters.pg.leases`` and ``adapters.pg.playground``.
     """
 
     async def extend(self, held: Sequence[Held], owner: str, lease_s: float) -> set[str]:
@@ -30,6 +32,8 @@ class JobLeases(LeaseStore, Protocol):
     """Claims, leases and verdicts of submissions, in the database, which decides everything. Raises StoreUnavailable.
 
     Each claim and each outcome appends one ledger row in the same transaction as the change itself.
+
+    Implemented by ``adapters.pg.leases``.
     """
 
     async def claim(
@@ -83,6 +87,8 @@ class BackgroundLeases[C: BackgroundClaim, O](Protocol):
 
     Only the database's clock counts. Only the holder of the current attempt with a valid lease may extend it, write the
     outcome or give the work back.
+
+    Implemented by ``adapters.pg.background``.
     """
 
     async def claim(self, owner: str, lease_s: float, max_attempts: int, languages: Collection[str]) -> C | None:
