@@ -241,6 +241,19 @@ async def test_judging_of_a_problem_is_paused_also_for_what_comes_back(real: PgL
     assert (await ledger_of(real, contest)).of(EventType.PROBLEMS)["A"]["is_paused"] is False
 
 
+async def test_a_removed_contest_lets_go_what_a_paused_problem_held(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules())
+    assert isinstance(await act(real, contest, ClockAct.HOLD, label="A"), Contest)
+    job_id = await send(real.store, mine)
+    now = await found(real, contest)
+    changed = await real.pg_store.contests.change_contest(now.id, replace(now.rules, name="Semifinals"), by=by(now))
+    assert isinstance(changed, Contest)
+    assert await deliver(real) == [], "a change of the rules lets go nothing"
+    assert await real.pg_store.contests.remove_contest(contest.id, by=by(contest))
+    assert len(await deliver(real)) == 1
+    assert [one.status for one in real.outbox(job_id)] == ["delivered"]
+
+
 async def test_an_event_that_comes_during_a_pause_in_the_making_is_held(real: PgLab) -> None:
     contest, mine = await arranged(real, rules())
     pause = f"UPDATE contest_problems SET is_paused = true WHERE contest_id = {contest.id}"

@@ -101,7 +101,6 @@ class PgContests:
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, changed)
                 if changed.keys() & {"feedback", "is_verifying"}:
                     await connection.execute(queries()["release_contest"].sql, contest_id, None)
-                await connection.execute(queries()["release_removed"].sql, contest_id)
                 reopened = await connection.fetchrow(queries()["reopen_contest"].sql, contest_id)
                 await connection.execute(queries()["tell_contest_rules"].sql, contest_id)
                 if reopened is not None:
@@ -118,6 +117,7 @@ class PgContests:
                     return again
                 await connection.execute(queries()["mark_contest"].sql, contest_id)
                 is_gone = await connection.fetchrow(queries()["remove_contest"].sql, contest_id, by) is not None
+                await connection.execute(queries()["release_removed"].sql, contest_id)
                 await connection.execute(queries()["release_contest"].sql, contest_id, None)
             return is_gone or again
 
