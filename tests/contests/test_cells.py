@@ -19,6 +19,10 @@ _SOLVED_TWICE: list[Step] = [
     ("rejudge", 0, 0, ""), ("judge", 0, 0, "Compile Error"),
 ]  # fmt: skip
 
+_OVERRIDDEN: list[Step] = [
+    ("state", 0, 0, ""), ("submit", 0, 5, ""), ("judge", 0, 0, "Wrong Answer"), ("review", 0, 5, "Accepted"),
+]  # fmt: skip
+
 
 def folded(made: list[Step], **rules: Any) -> ContestLedger:
     ledger, told = ContestLedger(), MadeLedger(**rules)
@@ -30,6 +34,7 @@ def folded(made: list[Step], **rules: Any) -> ContestLedger:
 
 @given(steps(*MOVES, *REVIEWS, size=40))
 @example(_SOLVED_TWICE)
+@example(_OVERRIDDEN)
 def test_cells_add_up_to_their_row(made: list[Step]) -> None:
     ledger = folded(made)
     penalty_min = ledger.contest["penalty_ms"] // 60_000

@@ -205,3 +205,14 @@ async def test_a_rejudge_has_the_limits_of_the_contest(scene: Scene) -> None:
     claim = await scene.lab.store.preview_leases.claim("node", 60, 2, ("cpp17",))
     assert claim is not None
     assert (claim.time_limit_ms, claim.memory_limit_mb) == (777, None)
+
+
+async def test_a_rejudge_by_verdict_has_the_submissions_whose_verdict_the_jury_has_overridden(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    job_id = await scene.verdict("owl", AC, "1")
+    submission = scene.lab.sql(f"SELECT id FROM submissions WHERE job_id = '{job_id}'").strip()
+    path = f"/finals/submissions/{submission}/review"
+    override = {"act": "override", "judging": 1, "verdict": WA.value, "reason": "It reads the answers."}
+    await scene.done("jury", "POST", path, override)
+    await scene.done("admin", "POST", path, {"act": "confirm", "judging": 1})
+    assert (await started(scene, verdict=WA.value))["submissions"] == 1

@@ -173,19 +173,19 @@ async def test_verifying_releases_the_verdict_and_its_callback_and_a_rejudge_wit
     await _judged(scene, job_id, Verdict.ACCEPTED)
     status = f"/api/v1/submissions/{job_id}"
 
-    async def shown() -> tuple[str, int, int]:
+    async def shown() -> tuple[str, int, int, int]:
         answer = json.loads(await (await scene.home.ask("GET", status, token=scene.tokens["owl"])).get_data())
         [row, *_] = (await scene.done("lark", "GET", "/finals/scoreboard"))["rows"]
-        return answer["status"], len(answer["judgings"]), row["solved"]
+        return answer["status"], len(answer["judgings"]), len(answer["webhooks"]), row["solved"]
 
-    assert await shown() == ("Judging", 0, 0)
+    assert await shown() == ("Judging", 0, 0, 0)
     assert not _is_due(scene, job_id)
     await scene.done("jury", "POST", f"/finals/submissions/{submission_id}/review", {"act": "verify", "judging": 1})
-    assert await shown() == ("Accepted", 1, 1)
+    assert await shown() == ("Accepted", 1, 1, 1)
     assert _is_due(scene, job_id)
     await scene.lab.store.rejudges.rejudge(job_id, None, by="jury", in_full=True, stream_key="s")
     await _judged(scene, job_id, Verdict.WRONG_ANSWER, "2-1")
-    assert await shown() == ("Judging", 1, 0), "the verified judging is shown still"
+    assert await shown() == ("Judging", 1, 0, 0), "the verified judging is shown still"
 
 
 async def test_hidden_feedback_shows_all_when_the_contest_is_over(scene: Scene) -> None:
@@ -283,16 +283,19 @@ async def test_more_time_closes_an_open_contest_later(scene: Scene) -> None:
     assert (await scene.done("owl", "GET", "/finals"))["state"]["closed_at"] is None
 
 
-async def test_a_contest_that_verifies_writes_no_mark_before_it_is_finalized(scene: Scene) -> None:
+async def test_a_contest_that_verifies_has_no_mark_and_no_practice_before_it_is_finalized(scene: Scene) -> None:
     await opened(scene, freeze_ms=None, is_verifying=True)
     job_id, submission_id = await _submitted(scene)
     await _judged(scene, job_id, Verdict.ACCEPTED)
     await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
     await scene.advance()
     assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "0"
+    status, _ = await scene.ask("jury", "POST", "/finals/practice")
+    assert status == 409, "practice would show the verdict"
     status, body = await scene.ask("jury", "POST", "/finals/finalize", {})
     assert (status, body["code"]) == (409, "CONTEST_UNVERIFIED")
     await scene.done("jury", "POST", f"/finals/submissions/{submission_id}/review", {"act": "verify", "judging": 1})
     await scene.done("jury", "POST", "/finals/finalize", {})
     await scene.advance()
     assert scene.lab.sql("SELECT count(*) FROM solved").strip() == "1"
+    await scene.done("jury", "POST", "/finals/practice")

@@ -30,6 +30,7 @@ from deepoj.contests.replay import board_fields, replay
 from deepoj.contests.views import JURY
 from deepoj.words.contests import (
     Contest,
+    ContestKind,
     ContestMember,
     ContestObject,
     ContestProblem,
@@ -169,6 +170,9 @@ async def test_root_document_and_contests(scene: Scene) -> None:
             status = (await scene.home.ask("GET", f"{BASE}{path}", headers=headers)).status_code
             assert status == (404 if not known or path == "/nothing" else 200), (name, path)
     assert [len(each) for each in listing.values()] == [0, 0, 1, 1]
+    await new_contest(scene.real, scene.root, rules(), key="points", kind=ContestKind.IOI)
+    listed = json.loads(await (await scene.home.ask("GET", "/clics/contests")).get_data())
+    assert [(each["id"], each["scoreboard_type"]) for each in listed] == [("points", "score")]
 
 
 async def test_a_password_is_hashed_once_until_the_epoch_changes(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

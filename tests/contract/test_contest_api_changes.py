@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepoj.words.results import Verdict
 from tests.contests.specification import check_all
 from tests.contract.test_contest_api import BASE, Scene, everything, scene, zipped
 from tests.contract.test_store_contests import HOUR_MS
@@ -60,6 +61,16 @@ async def test_commentary_is_told_to_all_but_about_hidden_verdicts(scene: Scene)
     for name, told in (("", ["1"]), ("bob", ["1"]), ("root", ["1", "2"])):
         assert [each["id"] for each in await scene.get("/commentary", name)] == told
         check_all(await everything(scene, name), await scene.feed(name))
+
+
+async def test_commentary_about_a_verdict_that_is_not_verified_is_told_to_the_jury_alone(scene: Scene) -> None:
+    await scene.change(freeze_ms=None, is_verifying=True)
+    _, sent, _ = await scene.submit("bob")
+    await scene.judge(sent["id"], Verdict.ACCEPTED)
+    about = {"message": "Solved!", "tags": [], "submission_ids": [sent["id"]]}
+    assert (await scene.send("POST", "/commentary", "root", about))[0] == 200
+    for name, told in (("", []), ("bob", []), ("root", ["1"])):
+        assert [each["id"] for each in await scene.get("/commentary", name)] == told
 
 
 async def test_persons_are_the_accounts_of_teams(scene: Scene) -> None:

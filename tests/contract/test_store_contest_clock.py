@@ -160,6 +160,26 @@ async def test_a_contest_that_is_over_runs_again_when_its_end_is_to_come(real: P
     assert short.ended_at == over.ended_at + dt.timedelta(seconds=30)
 
 
+async def test_a_contest_that_runs_again_shows_no_mark_until_its_end(real: PgLab) -> None:
+    contest, mine = await arranged(real, rules(started_min=301, freeze_ms=None))
+    assert isinstance(await act(real, contest, ClockAct.REMOVE, start_at=ago(100), end_at=ago(90)), Contest)
+    await judged(real, mine, Verdict.ACCEPTED)
+    assert real.rows("SELECT user_id FROM solved") == []
+    interval = int(next(iter((await ledger_of(real, contest)).of(EventType.INTERVALS))))
+    assert isinstance(await act(real, contest, ClockAct.RESTORE, interval=interval), Contest)
+    assert len(real.rows("SELECT user_id FROM solved")) == 1
+
+
+async def test_a_thaw_right_after_the_end_keeps_the_freeze_of_the_rules(real: PgLab) -> None:
+    contest, _ = await arranged(real, rules(started_min=299))
+    real.sql("UPDATE contests SET start_at = start_at - interval '2 min', frozen_at = frozen_at - interval '2 min'")
+    assert (await found(real, contest)).ended_at is None, "no node has noted the end yet"
+    assert isinstance(await act(real, contest, ClockAct.THAW), Contest)
+    thawed = await found(real, contest)
+    assert thawed.thawed_at is not None
+    assert thawed.rules.freeze_ms == HOUR_MS
+
+
 async def test_the_board_is_frozen_and_thawed_by_hand(real: PgLab) -> None:
     contest, mine = await arranged(real, rules(started_min=60))
     await judged(real, mine, Verdict.ACCEPTED)

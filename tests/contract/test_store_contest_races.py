@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import trio
@@ -166,6 +167,33 @@ async def test_rejudges_over_two_contests_lock_their_counters_in_one_order(real:
         await until_somebody_waits_for_a_lock(real, 2)
         end("commit")
     assert (len(await two.events(0)), len(await two.events(1))) == (before[0] + 2, before[1] + 2)
+
+
+async def test_an_event_takes_no_counter_before_the_row_of_its_contest(real: PgLab) -> None:
+    """The clock holds the row of a contest when it asks for its counter."""
+    two = await two_contests(real)
+    await seen_to_take_no_counter(
+        real, two.contests[0], partial(real.pg_store.account_data.erase, two.user_id, by=None)
+    )
+
+
+async def test_events_of_two_contests_take_no_counter_before_the_rows_of_both(real: PgLab) -> None:
+    two = await two_contests(real)
+    for contest in range(2):
+        await judged(real, two.draft(contest, 0), WA)
+    rejudges = real.pg_store.rejudges
+    assert await rejudges.order_rejudge(two.problems[0], by="director", in_full=False, scope=EVERYTHING)
+    await seen_to_take_no_counter(real, two.contests[1], partial(rejudges.go_on_rejudging, 9, KEY))
+
+
+async def seen_to_take_no_counter(real: PgLab, held: Contest, write: Callable[[], Awaitable[object]]) -> None:
+    """Hold the row of a contest while events are written to it, and see that all counters are free."""
+    row = f"SELECT * FROM contests WHERE id = {held.id} FOR UPDATE"
+    async with trio.open_nursery() as nursery, holding(real, row) as end:
+        nursery.start_soon(write)
+        await until_somebody_waits_for_a_lock(real)
+        assert len(real.rows("SELECT contest_id FROM contest_counters FOR UPDATE NOWAIT")) == 2
+        end("commit")
 
 
 async def test_an_applied_preview_ends_the_old_judgement_and_tells_the_new_one(real: PgLab) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 import trio
+from quart import Response
 
 from deepoj.api.contest_ledgers import topic_of
 from deepoj.contests.views import PUBLIC
@@ -269,6 +270,25 @@ async def test_a_board_sends_only_the_rows_that_have_changed(tmp_path: Path, rea
     place.tell(contest, EventType.TEAMS, "late", {"name": "Latecomers", "group_ids": [], "is_hidden": False})
     (whole,) = await shared[0].events()
     assert whole.name == "board"
+
+
+async def test_streams_of_boards_are_counted_to_the_account_or_to_the_address_alone(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    counted: list[int | None] = []
+
+    def answer(user_id: int | None, *_: object) -> Response:
+        counted.append(user_id)
+        return Response(b"")
+
+    monkeypatch.setattr(place.home.streams, "answer", answer)
+    for who in (STRANGER, TEAM):
+        assert (await place.visits[who].get("/contests/finals/scoreboard/events")).status == 200
+    team_user = await place.home.ports.accounts.credentials(TEAM)
+    assert team_user is not None
+    assert counted == [None, team_user.user.id], "None: without an account, with or without cookies"
 
 
 async def test_changes_since_any_earlier_board_give_the_board(tmp_path: Path, real: PgLab) -> None:

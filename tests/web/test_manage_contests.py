@@ -11,6 +11,7 @@ from deepoj.words.contests import Contest, EventType
 from tests.contract.labs import PgLab
 from tests.web.contest_scene import (
     ADMIN,
+    HOUR_MS,
     JURY,
     MEMBER,
     OTHER,
@@ -124,6 +125,8 @@ async def test_the_jury_sees_through_the_freeze(tmp_path: Path, real: PgLab) -> 
         ({"act": "teams", "list": "a b,Red"}, 422),
         ({"act": "finalize", "gold": "1", "silver": "1", "bronze": "1"}, 409),
         ({"act": "else"}, 400),
+        ({"act": "start"}, 400),
+        ({"act": "thaw"}, 400),
     ],
 )
 async def test_what_is_refused_is_said_and_kept(
@@ -138,6 +141,17 @@ async def test_what_is_refused_is_said_and_kept(
     assert fields.get("list", "") in reply.text
     assert fields.get("name", "") in reply.text
     assert await contest_of(place, "finals") == before
+
+
+async def test_a_form_of_rules_keeps_the_seconds_that_its_fields_do_not_have(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    times = {"duration_ms": 2 * HOUR_MS + 1000, "freeze_ms": 30 * 60_000 + 2000, "penalty_ms": 20 * 60_000 + 3000}
+    await place.hold("finals", rules(-100.0, **times), [])
+    sent = {"act": "rules", **_RULES, "length": "2:00", "start_at": ""}
+    assert (await place.visits[JURY].post(_HERE, sent)).location == f"{_HERE}?done=rules"
+    changed = (await contest_of(place, "finals")).rules
+    assert changed.name == _RULES["name"]
+    assert {name: getattr(changed, name) for name in times} == times
 
 
 async def test_names_are_text_on_the_pages_of_the_jury(tmp_path: Path, real: PgLab) -> None:
