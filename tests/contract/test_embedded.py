@@ -12,7 +12,9 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -599,6 +601,28 @@ def test_older_copies_are_removed_unless_a_node_uses_them(wheel: Wheel) -> None:
     (wheel.programs.top / "lib" / "data").write_text("of a third one")
     with wheel.using() as newest:
         assert wheel.copies() == [newest]
+
+
+@as_root
+def test_nodes_that_start_at_once_make_one_copy(wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel.closed()
+    make, began = reach._make, [threading.Event(), threading.Event()]
+
+    def make_slowly(programs: reach.Programs, copy: Path) -> None:
+        began[began[0].is_set()].set()
+        began[1].wait(0.5)  # of another node, if it does not wait for this one
+        make(programs, copy)
+
+    def used() -> list[Path]:
+        with wheel.using() as copy:
+            return [file.relative_to(copy) for file in wheel.programs.files(copy)]
+
+    monkeypatch.setattr(reach, "_make", make_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        nodes = [pool.submit(used) for _ in range(2)]
+        assert [len(node.result()) for node in nodes] == [2, 2]
+    assert not began[1].is_set()
+    assert len(wheel.copies()) == 1
 
 
 @as_root

@@ -72,6 +72,32 @@ def test_an_idle_node_loads_nothing_that_its_first_use_loads_and_no_tool_that_ru
     assert done.returncode == 0, done.stderr
 
 
+def test_memory_of_password_hashes_goes_back_to_the_system() -> None:
+    script = """
+import threading
+from argon2 import PasswordHasher
+from deepoj.cli import node
+
+def resident_kb():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS"))
+
+def hash_twice():
+    for _ in range(2):
+        PasswordHasher(time_cost=1, memory_cost=19_456, parallelism=1).hash("x")
+
+node._return_memory()
+before_kb = resident_kb()
+threads = [threading.Thread(target=hash_twice) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(resident_kb() - before_kb)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert int(done.stdout) < 10_000, "four blocks of 19 MB"
+
+
 # -- endings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -58,6 +59,16 @@ async def test_a_page_that_is_refused_for_its_rate_reads_no_session(tmp_path: Pa
     assert (await visit.post("/account/password", {}, form_token="")).status == 429
 
 
+async def test_requests_with_a_cookie_use_up_nothing_of_the_quota_of_tokens(tmp_path: Path) -> None:
+    """Whether its session has ended is not asked before a request is counted: a stolen cookie may be an old one."""
+    few = RateLimit(ip_limit=100, user_limit=2, window_s=600.0)
+    home = house(tmp_path, has_pages=True, rate=few)
+    visit = await registered(home, "alice")
+    assert [(await visit.get("/problems")).status for _ in range(3)] == [200, 200, 429]
+    answer = await home.ask("GET", "/api/v1/users/me", token=await home.token_of("alice"))
+    assert answer.status_code == 200
+
+
 async def test_a_school_behind_one_address_reaches_the_login(tmp_path: Path) -> None:
     home = house(tmp_path, has_pages=True, rate=RateLimit(ip_limit=2, user_limit=0, window_s=600.0))
     for _ in range(5):
@@ -84,6 +95,24 @@ async def test_a_new_password_ends_other_sessions_and_says_so(tmp_path: Path) ->
     assert reply.status == 303, reply.text
     assert "Your password is changed." in (await visit.get(reply.location)).text
     assert (await other.get("/account")).location.startswith("/login")
+
+
+async def test_a_reset_right_after_a_password_change_ends_the_session_of_the_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path, has_pages=True)
+    visit = await registered(home, "alice")
+    change = home.store.change_password
+
+    async def change_before_a_reset(user_id: int, password_hash: str, *, epoch: int) -> int | None:
+        changed = await change(user_id, password_hash, epoch=epoch)
+        await home.store.set_password(user_id, "of an administrator")
+        return changed
+
+    monkeypatch.setattr(home.store, "change_password", change_before_a_reset)
+    reply = await visit.post("/account/password", {"password": PASSWORD, "new_password": "another password"})
+    assert reply.status == 303, reply.text
+    assert (await visit.get("/account")).location.startswith("/login")
 
 
 async def test_a_new_administrator_by_registration_is_in_the_log(tmp_path: Path) -> None:

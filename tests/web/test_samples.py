@@ -120,6 +120,17 @@ async def test_one_press_is_one_run_for_the_bound_of_the_author(home: House) -> 
     assert len(home.store.runs) == 5
 
 
+async def test_a_sample_on_a_page_keeps_its_first_line_feed(home: House) -> None:
+    """HTML drops a line feed right after ``<pre>``: the page has one more there."""
+    samples = (
+        StatementSample(input="\n1", output="\n2"),
+        StatementSample(input="", output="", interaction="\n< 3"),
+    )
+    alice, number = await member(home, "alice"), await with_samples(home, samples)
+    shown = await alice.get(f"/problems/{number}")
+    assert [shown.count(f">\n\n{text}</pre>") for text in ("1", "2", "&lt; 3")] == [1, 1, 1]
+
+
 async def test_without_samples_there_is_no_button(home: House) -> None:
     alice, number = await member(home, "alice"), await with_samples(home, SAMPLES[1:2])
     assert "Run on samples" not in await alice.get(f"/problems/{number}")
