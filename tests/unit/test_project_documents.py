@@ -22,7 +22,10 @@ CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
 #: container images, which look like paths
 IMAGES = {"deepoj/node", "deepoj/worker"}
-DOCUMENTS = (*sorted(ROOT.glob("*.md")), ROOT / "deploy" / "README.md", ENGLISH, CHINESE, *sorted(DOCS.glob("*.md")))
+DOCUMENTS = (
+    *sorted(ROOT.glob("*.md")), ROOT / "tests" / "FAULTS.md", ROOT / "deploy" / "README.md", ENGLISH, CHINESE,
+    *sorted(DOCS.glob("*.md")),
+)  # fmt: skip
 
 
 def found(path: Path, pattern: str) -> list[str]:

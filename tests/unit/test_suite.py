@@ -1,4 +1,4 @@
-"""Stages, quarantine and report of ``tests/conftest.py``; names in CONTRIBUTING's fault table and ``tests/mutants``."""
+"""Stages, quarantine and report of ``tests/conftest.py``; names in both tables of faults and ``tests/mutants``."""
 
 from __future__ import annotations
 
@@ -70,6 +70,12 @@ def fault_table() -> dict[int, list[str]]:
     return {int(number): re.findall(r"`([\w/.]+::\w+)`", cell) for number, cell in rows}
 
 
+def own_fault_table() -> list[tuple[str, list[str]]]:
+    """FAULTS.md's tables: each fault, and the tests that it names."""
+    rows = re.findall(r"^\| ([^|]+) \| (`[^|]+) \|$", (conftest.ROOT / "tests" / "FAULTS.md").read_text(), re.MULTILINE)
+    return [(fault, re.findall(r"`([\w/.]+::\w+)`", cell)) for fault, cell in rows]
+
+
 def compliance_table() -> dict[int, tuple[str, list[str]]]:
     """The table of requirements for contests: number → whether it is met, and the tests that are named."""
     text = (conftest.ROOT / "deploy/docs/contest-compliance.md").read_text()
@@ -90,15 +96,24 @@ def test_fault_table_names_tests_for_each_fault() -> None:
     assert [number for number, tests in faults.items() if not tests] == []
 
 
+def test_own_fault_table_names_tests_for_each_fault_once() -> None:
+    faults = own_fault_table()
+    lines = (conftest.ROOT / "tests" / "FAULTS.md").read_text().splitlines()
+    assert len(faults) == sum(line.startswith("| ") and line != "| fault | held by |" for line in lines) > 160
+    assert len({fault for fault, _ in faults}) == len(faults)
+    assert [fault for fault, tests in faults if not tests] == []
+
+
 @pytest.mark.parametrize(
     "names",
     [
         [name for tests in fault_table().values() for name in tests],
+        [name for _, tests in own_fault_table() for name in tests],
         [name for _, tests in compliance_table().values() for name in tests],
         list(conftest.quarantined()),
         [mutant.test for mutant in MUTANTS],
     ],
-    ids=["CONTRIBUTING", "compliance", "quarantine", "mutants"],
+    ids=["CONTRIBUTING", "FAULTS", "compliance", "quarantine", "mutants"],
 )
 def test_tests_that_are_named_exist(names: list[str]) -> None:
     split = {name: name.partition("[")[0].partition("::") for name in names}
