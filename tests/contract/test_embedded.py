@@ -40,6 +40,8 @@ from tests.servers import tied
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
 USER_ID = 65534
+#: of no account
+NAMELESS_ID = 54_321
 SOON_S = 300.0
 
 as_root = pytest.mark.skipif(not ROOT, reason="about what root must do differently")
@@ -741,9 +743,21 @@ async def test_without_root(public_dir: Path, nodes: Callable[..., Node]) -> Non
         assert read(home) == (["a"], 1)
 
 
-def as_an_ordinary_user() -> tuple[str, ...]:
+@as_root
+@pytest.mark.needs("ordinary user who reads the checkout")
+async def test_a_uid_that_has_no_name_gets_servers(public_dir: Path, nodes: Callable[..., Node]) -> None:
+    with pytest.raises(KeyError):
+        pwd.getpwuid(NAMELESS_ID)
+    os.chown(public_dir, NAMELESS_ID, NAMELESS_ID)
+    node = nodes(public_dir / "home", around=as_an_ordinary_user(NAMELESS_ID))
+    await node.until("up")
+    assert {server.uids().real for server in node.servers()} == {NAMELESS_ID}
+    await node.stop()
+
+
+def as_an_ordinary_user(uid: int = USER_ID) -> tuple[str, ...]:
     """Return setpriv words for an ordinary user, with the right to read a checkout below a private directory."""
-    plain = ("setpriv", f"--reuid={USER_ID}", f"--regid={USER_ID}", "--clear-groups", "--inh-caps=-all", "--")
+    plain = ("setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--inh-caps=-all", "--")
     if (
         subprocess.run(
             [*plain, sys.executable, "-c", "import tests, trio"],
