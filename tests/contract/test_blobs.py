@@ -427,3 +427,15 @@ async def test_other_endpoints_are_refused(endpoint: str) -> None:
 def test_minio_is_not_imported_before_it_is_used() -> None:
     code = "import sys, deepoj.adapters.blobs.s3, deepoj.adapters.blobs.directory; sys.exit('minio' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+async def test_fetch_from_a_directory_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """As a mount whose server is away: opening a pipe that nothing writes to hangs, too."""
+    hanging = tmp_path / "objects" / "tests.zip"
+    hanging.parent.mkdir()
+    os.mkfifo(hanging)
+    with trio.fail_after(SOON_S), trio.move_on_after(0.05) as scope:
+        await DirectoryBlobs(hanging.parent).fetch(hanging.name, tmp_path / "fetched")
+
+    assert scope.cancelled_caught
+    os.close(os.open(hanging, os.O_RDWR))  # lets the thread go

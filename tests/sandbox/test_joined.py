@@ -13,9 +13,10 @@ import pytest
 import trio
 
 from deepoj.adapters.sandbox import joined as joining
+from deepoj.adapters.sandbox import talk
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.errors import BoxBroken
-from deepoj.words.sandbox import FileIn, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
+from deepoj.words.sandbox import FileIn, FileOut, Joined, Policy, RunLimits, RunOutcome, RunSpec, RunVerdict
 from tests.host import PROC
 from tests.sandbox.bench import MIB, Bench, limits, open_box
 from tests.sandbox.lent import LentBox
@@ -282,6 +283,20 @@ async def test_cancelling_at_any_moment_leaves_nothing_of_either(lone: Table) ->
         assert named_main(lone.box.launcher_pid) == []
         assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
     assert len(await standing(lone.box.launcher_pid, 1)) == len(before)
+
+
+async def test_side_whose_file_cannot_be_put_in_its_place_is_not_waited_for_again(lone: Table, tmp_path: Path) -> None:
+    """A full disk ends such a pair, too."""
+    (tmp_path / "taken" / "full").mkdir(parents=True)  # which no file can replace
+    judge = lone.bench.spec(
+        "write_file", 10, "verdict", keep_stdout_bytes=0, files_out=(FileOut("verdict", tmp_path / "taken", 1000),)
+    )
+    launcher = lone.box.launcher_pid
+    with pytest.raises(OSError, match="taken"), trio.fail_after(talk.CANCEL_S):
+        await lone.box.run_joined(lone.side("player", ("mute",), None), judge, is_settled=is_settled)
+
+    assert codes(await lone.play(("play",), ("referee", 3))) == (0, RIGHT)
+    assert lone.box.launcher_pid == launcher
 
 
 async def test_no_end_of_a_pipe_stays_with_us(lone: Table, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,8 +63,8 @@ class DirectoryBlobs:
     async def fetch(self, key: str, target: Path) -> None:
         if not is_key(key):
             raise BlobMissing(f"{key!r} cannot be the key of an object")
-        with self._translated():
-            await trio.to_thread.run_sync(self._fetch, key, target, limiter=self._limiter)
+        with self._translated():  # a mount that hangs must not hold the caller beyond its patience
+            await trio.to_thread.run_sync(self._fetch, key, target, limiter=self._limiter, abandon_on_cancel=True)
 
     async def ping(self) -> None:
         with self._translated():

@@ -148,6 +148,8 @@ class _EndWatch:
     pipes: _Pipes
     is_settled: Callable[[RunOutcome], bool]
     ends: dict[_Side, _End] = field(default_factory=dict)
+    #: sides whose slot has answered: nothing of their run is left
+    answered: set[_Side] = field(default_factory=set)
 
     async def until_both_ended(self) -> dict[_Side, _End]:
         """Wait for both runs. Raises BoxBroken, OSError; after any exception, neither run is left."""
@@ -185,10 +187,11 @@ class _EndWatch:
                             quiet_until = trio.current_time() + QUIET_S
 
     def _waiting(self) -> list[_Side]:
-        return [side for side in (self.contestant, self.partner) if side not in self.ends]
+        return [side for side in (self.contestant, self.partner) if side not in self.answered]
 
     def _hear(self, side: _Side) -> None:
         message = talk.answer(self.slot, side.sock, side.serial)
+        self.answered.add(side)  # also if its files cannot be put in their place
         by, at_us = talk.ended(message)
         outcome = talk.outcome(message, side.spec, side.files, self.slot.launcher.hello.isolation)
         to_it, from_it = self.pipes.back[0], self.pipes.there[0]

@@ -16,7 +16,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -33,6 +33,8 @@ LAUNCHER = Path(__file__).resolve().parents[2] / "_launcher"
 HELLO_S = 30.0
 #: after its sockets close, the launcher needs milliseconds; more if a run has to be emptied
 LEAVE_S = 10.0
+#: a process that was killed ends at once, unless it hangs in the kernel (a disk or mount that does not answer)
+_KILLED_S = 5.0
 _MESSAGE_BYTES = 128 * 1024
 _OPTIONS = {Policy.RUN: "--slot", Policy.COMPILE: "--compile-slot"}
 
@@ -169,8 +171,9 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
         process.wait(LEAVE_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-    if process.returncode < 0:  # killed: it has not waited for its children
+        with suppress(subprocess.TimeoutExpired):  # the next launcher takes other uids than a process that still runs
+            process.wait(_KILLED_S)
+    if process.returncode is None or process.returncode < 0:  # it has not waited for its children
         reap_orphans(LAUNCHER.name)
 
 
