@@ -51,6 +51,7 @@ from deepoj.api.routes.groups import GroupRoutes
 from deepoj.api.routes.health import HealthRoutes
 from deepoj.api.routes.languages import LanguageRoutes
 from deepoj.api.routes.metrics import MetricsRoutes
+from deepoj.api.routes.nodes import NodeRoutes
 from deepoj.api.routes.oauth import GithubRoutes
 from deepoj.api.routes.own_account import OwnAccountRoutes
 from deepoj.api.routes.playground import PlaygroundRoutes
@@ -144,6 +145,7 @@ def create_app(context: ApiContext) -> Api:
         DocumentRoutes(_document(app)),
         WebhookRoutes(context),
         AuditRoutes(context),
+        NodeRoutes(context),
         VerificationRoutes(context),
         PreviewRoutes(context),
         RerunRoutes(context),

@@ -1,4 +1,5 @@
-"""Which languages live nodes can judge: nodes announce their languages, and nodes that serve the API read them.
+"""Which nodes are there, and which languages they can judge: every node announces itself, and nodes that serve the API
+read the languages.
 
 What if a node dies? Its announcement expires. What if the database is away? Then the live nodes are unknown, which does
 not mean that there are none: submissions are accepted if their language is known at all, and wait for a node.
@@ -44,13 +45,15 @@ class LatestLanguages:
         return self._languages if trio.current_time() - self._at <= MAX_AGE_S else None
 
 
-async def announce(roster: Roster, node: str, languages: Mapping[str, str], facts: NodeFacts | None = None) -> None:
-    """Announce the languages of a node that takes work now.
+async def announce(
+    roster: Roster, node: str, languages: Mapping[str, str], facts: NodeFacts, *, takes_work: bool
+) -> None:
+    """Announce a node. Its languages count while it takes work.
 
     Raises:
       StoreUnavailable: an earlier announcement may still be valid.
     """
-    await roster.announce(node, languages, LEASE_S, facts)
+    await roster.announce(node, languages, LEASE_S, facts, takes_work=takes_work)
 
 
 async def withdraw(roster: Roster, node: str) -> None:

@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Break a temporary deployment on purpose; check that no job is lost or judged twice.",
     ),
     "bench": ("deepoj.cli.bench:bench", "Benchmark this host; tables, or JSON."),
+    "nodes": ("deepoj.cli.nodes:nodes", "List the nodes, with their roles and canaries."),
     "pressure": ("deepoj.cli.pressure:pressure", "Show how much work waits, and for how long."),
     "probe": ("deepoj.cli.probe:probe", "Check the stream, the tables and the metrics of a deployment once."),
     "verify": ("deepoj.cli.verify:verify", "Check a running deployment against the runbook."),

@@ -127,6 +127,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest replay FOLDER --board board.json --json",
         "deepoj contest replay event-feed.ndjson --judge --minutes 10",
     ),
+    "nodes": ("deepoj nodes", "deepoj nodes --json"),
     "dlq": ("deepoj dlq list", "deepoj dlq requeue JOB_ID --note 'the disk was full'"),
     "dlq list": ("deepoj dlq list", "deepoj dlq list --limit 10 --json"),
     "dlq show": ("deepoj dlq show JOB_ID",),

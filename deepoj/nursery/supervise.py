@@ -10,6 +10,7 @@ faster than that although their dependency is there.
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
@@ -63,13 +64,20 @@ class ChildStatus:
 
     _parts: dict[str, PartState] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
+    _since: dict[str, dt.datetime] = field(default_factory=dict)
 
     def set(self, part: str, state: PartState, reason: str = "") -> None:
+        if self._parts.get(part) is not state:
+            self._since[part] = dt.datetime.now(dt.UTC)
         self._parts[part] = state
         if reason:
             self._reasons[part] = reason
         else:
             self._reasons.pop(part, None)
+
+    def since(self, part: str) -> dt.datetime | None:
+        """Return when the part came into its state; None: the node has no such part."""
+        return self._since.get(part)
 
     def readiness(self) -> Readiness:
         return Readiness(dict(self._parts), dict(self._reasons))

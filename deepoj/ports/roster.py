@@ -1,4 +1,4 @@
-"""The nodes that judge, and their languages."""
+"""The nodes and their languages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from deepoj.words.roster import AnnouncedNode, NodeFacts
 
 
 class Roster(Protocol):
-    """The nodes that judge, and their languages. Raises StoreUnavailable. Implemented by ``adapters.pg.roster``."""
+    """The nodes and their languages. Raises StoreUnavailable. Implemented by ``adapters.pg.roster``."""
 
     async def announce(
-        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+        self,
+        node: str,
+        languages: Mapping[str, str],
+        lease_s: float,
+        facts: NodeFacts | None = None,
+        *,
+        takes_work: bool = True,
     ) -> None:
-        """Announce the node's languages (language key → version) for ``lease_s``, in place of its earlier ones."""
+        """Announce the node with its languages (language key → version) for ``lease_s``, in place of its earlier
+        announcement. A node that does not take work now counts as one that has no language."""
         ...
 
     async def withdraw(self, node: str) -> None:
@@ -22,7 +29,7 @@ class Roster(Protocol):
         ...
 
     async def live_languages(self) -> Mapping[str, tuple[str, ...]] | None:
-        """Return language key → versions of all nodes whose announcement is valid; None: there is no such node."""
+        """Return language key → versions of all live nodes that take work; None: there is no such node."""
         ...
 
     async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:

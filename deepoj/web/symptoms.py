@@ -66,16 +66,15 @@ def symptoms(
         reason = readiness.reasons.get(part, "")
         if outage is not None and (part == "redis" or reason.startswith(_REDIS_SAYS)):
             continue
+        if part == "canary" and any(node.fails_canaries and _canaries_say(node) == reason for node in nodes):
+            continue
         if state is not PartState.UP:
             params = {"part": part, "reason": reason}
             yield Symptom(_("%(part)s is not up on this node. %(reason)s"), _OF_PART.get(part, ""), params)
-    if not any(node.is_live for node in nodes):
+    if not any(node.takes_work for node in nodes):
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
     for node in nodes:
-        if not node.is_live:
-            yield Symptom(_("Node %(node)s judged within a day and is silent now."), NO_WORKER, {"node": node.node})
-        elif node.isolation == Isolation.WEAK:
-            yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
+        yield from _of_node(node)
     if refuses:
         yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)
     elif snapshot is not None and _is_not_dispatched(snapshot):
@@ -84,6 +83,24 @@ def symptoms(
         yield Symptom(_("This node does not know how much waits: its figures are too old."), REDIS)
     if has_letters:
         yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
+
+
+def _of_node(node: AnnouncedNode) -> Iterator[Symptom]:
+    """Yield what needs a person on a node. A node without languages does not judge."""
+    if not node.is_live and node.languages:
+        yield Symptom(_("Node %(node)s judged within a day and is silent now."), NO_WORKER, {"node": node.node})
+    elif not node.is_live:
+        params = {"node": node.node, "roles": ", ".join(node.facts.roles)}
+        yield Symptom(_("Node %(node)s (%(roles)s) was there within a day and is silent now."), "", params)
+    elif node.fails_canaries:
+        params = {"node": node.node, "reason": _canaries_say(node)}
+        yield Symptom(_("Node %(node)s takes no work: its canaries fail. %(reason)s"), CANARY, params)
+    if node.is_live and node.isolation == Isolation.WEAK:
+        yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
+
+
+def _canaries_say(node: AnnouncedNode) -> str:
+    return "" if node.facts.canaries is None else node.facts.canaries.reason
 
 
 def _is_not_dispatched(snapshot: PressureSnapshot) -> bool:

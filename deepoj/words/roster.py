@@ -1,9 +1,14 @@
-"""The nodes that judge, as they announce themselves."""
+"""The nodes, as they announce themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from deepoj.words.readiness import PartState
+
+#: the most nodes that are listed
+MAX_NODES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,26 +26,50 @@ class DiskUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryFacts:
+    """The canaries of a node: ``up`` after a clean round, ``down`` while one differs, ``starting`` before."""
+
+    state: PartState
+    #: ISO 8601, by the node's clock; None: not known
+    since: str | None = None
+    #: why the node takes no work
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
-    """What a node says of itself beside its languages. Empty: a node of an older version, which says nothing."""
+    """Facts about a node beside its languages. Empty: a node of an older version, which announces none."""
 
     version: str = ""
     roles: tuple[str, ...] = ()
     disks: tuple[DiskUse, ...] = ()
+    #: of its sandbox; None: it has none, or an older version
+    isolation: str | None = None
+    #: None: it does not judge, or an older version
+    canaries: CanaryFacts | None = None
+    #: metric with its labels → count since the node's start, of repair, deletion and canaries, without zeros
+    upkeep: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnouncedNode:
-    """A node that judges, or did within a day. Times are ISO 8601, by the database's clock."""
+    """A node that was there within a day. Times are ISO 8601, by the database's clock."""
 
     node: str
-    #: language key → version
+    #: language key → version; empty: it does not judge
     languages: Mapping[str, str]
     #: whether its last announcement is valid
     is_live: bool
-    #: end of its last announcement
-    live_until: str
-    #: of its latest verdict, if that is among the latest events of the ledger; None: not known
+    #: whether it takes submissions now
+    takes_work: bool
+    #: its last announcement
+    seen_at: str
+    #: as announced; else of its latest verdict, if that is among the latest events of the ledger; None: not known
     isolation: str | None
     judged_at: str | None
     facts: NodeFacts = field(default_factory=NodeFacts)
+
+    @property
+    def fails_canaries(self) -> bool:
+        canaries = self.facts.canaries
+        return self.is_live and canaries is not None and canaries.state is PartState.DOWN

@@ -139,7 +139,7 @@ class MemoryLab:
 _TIMES = {
     "submissions": ("created_at", "updated_at", "lease_until", "avoid_until"),
     "outbox_events": ("created_at", "next_attempt_at", "dispatched_at"),
-    "node_languages": ("live_until",),
+    "node_languages": ("live_until", "seen_at", "seen_until"),
     "live_tests": ("told_at",),
     "runs": ("created_at", "due_at", "finished_at"),
     "webhook_deliveries": ("created_at", "begun_at", "next_attempt_at", "ended_at"),

@@ -12,7 +12,10 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
+from deepoj.api.models.nodes import NodeList
 from deepoj.cli import run
+from deepoj.words.readiness import PartState
+from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
 from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, PgLab, claim, entry
 from tests.contract.test_audit import history
 from tests.logs import logs_put_back
@@ -123,6 +126,33 @@ def test_dead_letters_are_listed_shown_requeued_and_discarded(place: Place, deep
     assert place.do(dies_again) == "pending"
     assert deepoj("dlq", "discard", dead, "--note", "hopeless")[:2] == (0, f"{dead} discarded\n")
     assert deepoj("audit")[0] == 0
+
+
+def test_nodes_lists_what_the_api_lists(place: Place, deepoj: Callable[..., Answer]) -> None:
+    failed = CanaryFacts(state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="abort: found Accepted")
+    disk = DiskUse(directory="work", free_bytes=1, total_bytes=4)
+    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), canaries=failed, upkeep={"x_total: a": 1})
+
+    async def announce(lab: PgLab) -> None:
+        await lab.store.roster.announce("node-a", {"cpp17": "g++"}, 60.0, facts, takes_work=False)
+        await lab.store.roster.announce("node-b", {}, 60.0, NodeFacts(roles=("api",)), takes_work=False)
+        await lab.store.roster.announce("node-c", {"cpp17": "g++"}, 60.0)
+
+    assert deepoj("nodes") == (0, "0 nodes, 0 of them take work\n", "")
+    place.do(announce)
+    code, out, err = deepoj("nodes", "--json")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    first, *others = NodeList.model_validate_json(out, extra="forbid").nodes
+    assert (first.node, first.live, first.takes_work, first.upkeep) == ("node-a", True, False, {"x_total: a": 1})
+    assert first.canaries is not None
+    assert (first.canaries.state, first.canaries.reason) == ("down", "abort: found Accepted")
+    assert [(one.node, one.canaries, one.takes_work) for one in others] == [
+        ("node-b", None, False),
+        ("node-c", None, True),
+    ]
+    shown = deepoj("nodes")[1]
+    assert "failing since 2026-01-31T09:00:00. abort: found Accepted" in shown
+    assert shown.endswith("3 nodes, 1 of them take work\n")
 
 
 def test_pages_of_the_list_go_on_where_the_last_one_ended(place: Place, deepoj: Callable[..., Answer]) -> None:

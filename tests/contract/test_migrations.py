@@ -13,6 +13,7 @@ import trio
 from click.testing import CliRunner
 
 from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
 from deepoj.adapters.pg.migrations import Direction, MigrationRefused, Migrator, needed_version
 from deepoj.adapters.pg.sql_files import Migration, read_migrations, sql_root
 from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
@@ -590,3 +591,26 @@ async def test_webhooks_of_contests_go_with_their_rollback(
     assert postgres.psql("SELECT count(*) FROM contests", empty) == "1"
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM contest_webhooks", empty) == "0"
+
+
+async def test_announcements_from_before_every_node_announced_itself_stay_and_the_rollback_removes_the_others(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(version_of("announce_all_nodes") - 1)
+    postgres.psql(
+        "INSERT INTO node_languages (node, languages, live_until) VALUES"
+        " ('live', '{\"cpp17\": \"g++\"}', now() + interval '1 minute'), ('silent', '{}', now() - interval '1 minute')",
+        empty,
+    )
+    await migrator.migrate(version_of("announce_all_nodes"))
+    async with PgStore.open(bridge, postgres.dsn(empty)) as store:
+        await store.roster.announce("judges", {}, 60.0)
+        await store.roster.announce("serves", {}, 60.0, takes_work=False)
+        found = [(one.node, one.is_live, one.takes_work) for one in await store.roster.announced_nodes(9)]
+    assert found == [
+        ("judges", True, True), ("live", True, True), ("serves", True, False), ("silent", False, False),
+    ]  # fmt: skip
+    await migrator.rollback(version_of("announce_all_nodes") - 1)
+    left = "SELECT string_agg(node, ' ' ORDER BY node) FROM node_languages"
+    assert postgres.psql(left, empty) == "judges live silent"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deepoj.words.jobs import Claim, ClaimRefusal
-from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, claim, deliver, entry, new_job, report
+from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, PgLab, claim, deliver, entry, new_job, report
 
 PYTHON, BOTH = frozenset({"python3"}), frozenset({"python3", "cpp17"})
 
@@ -52,6 +52,39 @@ async def test_nodes_are_listed_by_name_for_a_day_each_with_the_isolation_of_its
     assert [one.node for one in await roster.announced_nodes(9)] == [OTHER]
     lab.advance(86_400)
     assert await roster.announced_nodes(9) == []
+
+
+async def test_a_node_that_takes_no_work_is_listed_and_counts_for_no_language(lab: Lab) -> None:
+    roster, job_id = lab.store.roster, await new_job(lab)
+    await roster.announce(NODE, {"cpp17": "g++"}, 300.0)
+    await roster.announce(NODE, {"cpp17": "g++"}, 300.0, takes_work=False)
+    await roster.announce(OTHER, {}, 300.0, takes_work=False)
+    assert await roster.live_languages() is None, "there is no node that judges"
+    assert [(one.is_live, one.takes_work, one.languages) for one in await roster.announced_nodes(9)] == [
+        (True, False, {"cpp17": "g++"}), (True, False, {}),
+    ]  # fmt: skip
+    await deliver(lab)
+    lab.advance(120)
+    assert await lab.store.leases.hand_over([job_id], unfit=True) == {job_id: None}
+    assert lab.delay_s(job_id) > 20.0, "no live node can judge it"
+    await roster.announce(NODE, {"cpp17": "g++"}, 300.0)
+    assert await roster.live_languages() == {"cpp17": ("g++",)}
+    assert [one.takes_work for one in await roster.announced_nodes(9)] == [True, False]
+
+
+async def test_a_node_of_the_version_before_is_listed(real: PgLab) -> None:
+    """Its announcements know nothing of the columns of migration 042."""
+    roster = real.store.roster
+    await roster.announce(NODE, {"cpp17": "g++"}, 30.0)
+    real.sql("UPDATE node_languages SET seen_at = NULL, seen_until = NULL")
+    [fresh] = await roster.announced_nodes(9)
+    assert (fresh.is_live, fresh.takes_work) == (True, True)
+    real.advance(60)
+    [silent] = await roster.announced_nodes(9)
+    assert (silent.is_live, silent.takes_work, silent.seen_at < fresh.seen_at) == (False, False, True)
+    real.advance(86_400)
+    await roster.announce(OTHER, {}, 30.0)
+    assert [one.node for one in await roster.announced_nodes(9)] == [OTHER]
 
 
 async def tried(lab: Lab, job_id: str, languages: frozenset[str] | None, **more: bool) -> Claim | ClaimRefusal:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from deepoj.words.roster import DiskUse, NodeFacts
+from deepoj.words.readiness import PartState
+from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
 from tests.contract.labs import LEASE_S, NODE, OTHER, Lab, PgLab, claim, new_job, report
 
 
@@ -87,7 +88,12 @@ async def test_pipeline_times_are_those_of_the_last_dispatch_and_claim(lab: Lab)
 async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forgotten(lab: Lab) -> None:
     roster = lab.store.roster
     facts = NodeFacts(
-        version="0.2.0", roles=("api", "worker"), disks=(DiskUse(directory="work", free_bytes=1, total_bytes=4),)
+        version="0.2.0",
+        roles=("api", "worker"),
+        disks=(DiskUse(directory="work", free_bytes=1, total_bytes=4),),
+        isolation="full",
+        canaries=CanaryFacts(state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="abort é"),
+        upkeep={"scheduler_repair_total: sent": 2},
     )
     await roster.announce(NODE, {"cpp17": "g++"}, 30.0, facts)
     await roster.announce(OTHER, {}, 30.0)

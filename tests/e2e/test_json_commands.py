@@ -19,6 +19,7 @@ COMMANDS = {
     "config reference": {0},
     "doctor --embedded": {0, 1},
     "migrate --dry-run": {0},
+    "nodes": {0},
     "pressure": {0},
     "probe": {0},
     "audit": {0},

@@ -179,6 +179,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     #: node → its languages, and until when they hold
     nodes: dict[str, tuple[dict[str, str], float]] = field(default_factory=dict)
     node_facts: dict[str, NodeFacts] = field(default_factory=dict)
+    #: time and end of the last announcement
+    nodes_seen: dict[str, tuple[float, float]] = field(default_factory=dict)
     #: (job, attempt) → portions by their last test, and when they were told
     told: dict[tuple[str, int], dict[int, tuple[EndedTests, float]]] = field(default_factory=dict)
     #: called with every notification of live results
@@ -1025,11 +1027,18 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         self._answer(None, lost)
 
     async def announce(
-        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+        self,
+        node: str,
+        languages: Mapping[str, str],
+        lease_s: float,
+        facts: NodeFacts | None = None,
+        *,
+        takes_work: bool = True,
     ) -> None:
         lost = await self._enter("announce")
         self.node_facts[node] = facts or NodeFacts()
-        self.nodes[node] = (dict(languages), self.clock() + lease_s)
+        self.nodes_seen[node] = (self.clock(), self.clock() + lease_s)
+        self.nodes[node] = (dict(languages), self.clock() + (lease_s if takes_work else 0))
         self._answer(None, lost)
 
     def live_now(self) -> set[str] | None:
@@ -1051,14 +1060,15 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             AnnouncedNode(
                 node=node,
                 languages=languages,
-                is_live=until > self.clock(),
-                live_until=self._dated(until).isoformat(),
-                isolation=judged[node].isolation if node in judged else None,
+                is_live=self.nodes_seen[node][1] > self.clock(),
+                takes_work=until > self.clock(),
+                seen_at=self._dated(self.nodes_seen[node][0]).isoformat(),
+                isolation=self.node_facts[node].isolation or (judged[node].isolation if node in judged else None),
                 judged_at=self._dated(judged[node].at).isoformat() if node in judged else None,
-                facts=self.node_facts.get(node, NodeFacts()),
+                facts=self.node_facts[node],
             )
             for node, (languages, until) in sorted(self.nodes.items())
-            if until > self.clock() - 86_400
+            if self.nodes_seen[node][1] > self.clock() - 86_400
         ]
         return self._answer(found[:limit], lost)
 

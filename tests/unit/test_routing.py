@@ -11,6 +11,7 @@ from deepoj.capacity.roster import LEASE_S, MAX_AGE_S, LatestLanguages, announce
 from deepoj.observe import Metrics
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.jobs import State
+from deepoj.words.roster import NodeFacts
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -30,7 +31,7 @@ def other(fake: FakeNode) -> FakeNode:
 
 async def test_the_node_that_has_the_language_judges(autojump_clock: object, fake: FakeNode) -> None:
     able = other(fake)
-    await announce(fake.store, "node-b", {"cpp17": "g++"})
+    await announce(fake.store, "node-b", {"cpp17": "g++"}, NodeFacts(), takes_work=True)
     jobs = [await submitted(fake.store, fake.metrics, f"code {number}") for number in range(8)]
     async with running(fake), running(able):
         await until_done(fake.store, *jobs, within_s=120)
@@ -47,7 +48,7 @@ async def test_without_such_a_node_nothing_spins_and_no_attempt_is_lost(autojump
         assert 20 <= sent <= 60
         assert fake.store.rows[job].state is State.PENDING
         assert (fake.store.rows[job].attempt_id, fake.store.ledger) == (0, [])
-        await announce(fake.store, "node-b", {"cpp17": "g++"})
+        await announce(fake.store, "node-b", {"cpp17": "g++"}, NodeFacts(), takes_work=True)
         async with running(able := other(fake)):
             await until_done(fake.store, job, within_s=60)
     assert able.judged == [(job, 1)]
@@ -57,7 +58,7 @@ async def test_a_look_is_kept_until_it_is_too_old(autojump_clock: object) -> Non
     store, latest = MemoryStore(), LatestLanguages()
     await look(store, latest)
     assert latest.get() is None
-    await announce(store, "node-a", {"cpp17": "g++ 14"})
+    await announce(store, "node-a", {"cpp17": "g++ 14"}, NodeFacts(), takes_work=True)
     await look(store, latest)
     assert latest.get() == {"cpp17": ("g++ 14",)}
     store.down = True
@@ -71,7 +72,7 @@ async def test_a_look_is_kept_until_it_is_too_old(autojump_clock: object) -> Non
 
 async def test_a_dead_node_vanishes(autojump_clock: object) -> None:
     store, latest = MemoryStore(), LatestLanguages()
-    await announce(store, "node-a", {"cpp17": "g++ 14"})
+    await announce(store, "node-a", {"cpp17": "g++ 14"}, NodeFacts(), takes_work=True)
     await trio.sleep(LEASE_S + 1)
     await look(store, latest)
     assert latest.get() is None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -30,6 +32,7 @@ from deepoj.wiring.children.jobs import EarlyRoom
 from deepoj.wiring.children.keepers import keepers
 from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
+from deepoj.words.readiness import PartState
 from deepoj.words.waiting import WorkKind
 from tests.fakes.box import ScriptedBox
 from tests.fakes.stream import MemoryStream
@@ -44,11 +47,13 @@ class RecordingPool:
 
     def __init__(self) -> None:
         self.queries: list[tuple[str, object]] = []
+        self.arguments: list[list[Any]] = []
 
     async def rows(self, query: str, *args: object, repeatable: bool) -> list[object]:
         del repeatable
         await trio.lowlevel.checkpoint()
         self.queries.append((query, args[0]))
+        self.arguments.append(list(args))
         return []
 
 
@@ -95,16 +100,58 @@ async def test_a_node_that_is_stopped_withdraws_its_announcement_and_one_that_br
     parts = a_worker(metrics, tmp_path, pool)
     assert parts.jobs is not None
     parts.jobs.gate.open()
-    [languages] = [child for child in keepers(parts) if child.name == "languages"]
+    async with announced(parts, pool):
+        if is_asked:
+            parts.stopping.set()
+    assert [query for query, _ in pool.queries] == queries
+
+
+@asynccontextmanager
+async def announced(parts: Parts, pool: RecordingPool) -> AsyncIterator[list[Any]]:
+    """Run the node's announcing; yields the arguments of its first announcement."""
+    [roster] = [child for child in keepers(parts) if child.name == "roster"]
     async with trio.open_nursery() as nursery:
-        await nursery.start(languages.run)
+        await nursery.start(roster.run)
         with trio.fail_after(60):
             while not pool.queries:  # the disks are read in a thread
                 await trio.sleep(0.01)
-        if is_asked:
-            parts.stopping.set()
+        yield pool.arguments[0]
         nursery.cancel_scope.cancel()
-    assert [query for query, _ in pool.queries] == queries
+
+
+@pytest.mark.parametrize("roles", ["api", "scheduler", "gc", "worker", "all"])
+async def test_every_node_announces_its_roles_and_only_one_that_judges_takes_work(
+    metrics: Metrics, tmp_path: Path, roles: str
+) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool, roles, {"worker.stream.consumer": "of-a-worker"})
+    parts.languages["cpp17"] = "g++"
+    if parts.jobs is not None:
+        parts.jobs.gate.open()
+    metrics.canary_failures.labels(case="abort").inc(2)
+    async with announced(parts, pool) as (name, languages, _, facts, takes_work):
+        judges = parts.jobs is not None
+        assert (name == "of-a-worker", takes_work, json.loads(languages)) == (
+            judges, judges, {"cpp17": "g++"} if judges else {},
+        )  # fmt: skip
+        assert json.loads(facts)["roles"] == sorted(parts.cfg.roles)
+        assert json.loads(facts)["upkeep"] == {"canary_failures_total: abort": 2}
+
+
+async def test_a_node_whose_canaries_fail_announces_that_it_takes_no_work(metrics: Metrics, tmp_path: Path) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool)
+    assert parts.jobs is not None
+    parts.jobs.gate.shut()
+    for reason in ("abort: found Accepted", "abort: found Accepted once more"):
+        parts.child_status.set("canary", PartState.DOWN, reason)
+    since = parts.child_status.since("canary")
+    assert since is not None
+    async with announced(parts, pool) as (_, _, _, facts, takes_work):
+        assert takes_work is False
+        assert json.loads(facts)["canaries"] == {
+            "state": "down", "since": since.isoformat(timespec="seconds"), "reason": "abort: found Accepted once more",
+        }  # fmt: skip
 
 
 def test_gc_node_removes_erased_sources_and_old_addresses_while_garbage_collection_is_off(

@@ -15,7 +15,8 @@ from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed
 from deepoj.wiring.children.keepers import PressureRounds
 from deepoj.words.errors import StreamUnavailable
-from deepoj.words.roster import DiskUse, NodeFacts
+from deepoj.words.readiness import PartState
+from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
 from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
 from deepoj.words.webhooks import HookFailure, HookStatus
 from tests.api.house import House, client, served, submission
@@ -80,6 +81,27 @@ async def test_disks_and_version_of_nodes(scene: tuple[House, Person]) -> None:
     assert "0.2.0< worker work 75 % 30 GiB free" in (await admin.get(PAGE)).words
     await home.store.withdraw("node-a")
     assert "node-a" not in (await admin.get(PAGE)).words
+
+
+async def test_nodes_over_the_api_say_what_the_page_says(scene: tuple[House, Person]) -> None:
+    home, _admin = scene
+    canaries = CanaryFacts(state=PartState.UP, since="2026-01-31T09:00:00+00:00")
+    disk = DiskUse(directory="work", free_bytes=1, total_bytes=4)
+    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), isolation="full", canaries=canaries)
+    await home.store.announce("node-a", {"cpp17": "g++"}, 60.0, facts)
+    await home.store.announce("node-b", {}, 60.0, NodeFacts(roles=("api",), upkeep={"x_total: a": 1}), takes_work=False)
+    answer = await home.ask("GET", "/api/v1/admin/nodes", token=await home.token_of("root"))
+    first, second = (await answer.get_json())["nodes"]
+    assert (first.pop("seen_at") <= second["seen_at"], first) == (
+        True,
+        {
+            "node": "node-a", "roles": ["worker"], "version": "9.9", "live": True, "takes_work": True,
+            "isolation": "full", "judged_at": None, "languages": {"cpp17": "g++"},
+            "canaries": {"state": "up", "since": "2026-01-31T09:00:00+00:00", "reason": ""},
+            "disks": [{"directory": "work", "free_bytes": 1, "total_bytes": 4}], "upkeep": {},
+        },
+    )  # fmt: skip
+    assert (second["canaries"], second["takes_work"], second["upkeep"]) == (None, False, {"x_total: a": 1})
 
 
 async def test_a_webhook_that_was_given_up_is_sent_again(scene: tuple[House, Person]) -> None:

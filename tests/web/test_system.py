@@ -15,6 +15,7 @@ from deepoj.words.jobs import State
 from deepoj.words.outbox import OutboxPending, Priority
 from deepoj.words.readiness import PartState
 from deepoj.words.results import Verdict
+from deepoj.words.roster import CanaryFacts, NodeFacts
 from tests.api.house import House, submission
 from tests.api.test_dlq import dies
 from tests.contract.labs import entry
@@ -65,7 +66,8 @@ async def test_a_quiet_system_needs_no_person(scene: Scene) -> None:
     shown = await scene.admin.get(PAGE)
     assert shown.status == 200
     assert "Nothing needs a person." in shown.words
-    assert "node-a ✓ live not known – 2 languages C++17 (GCC) g++ <14> klingon 1" in shown.words
+    assert "node-a ✓ live takes work last heard:" in shown.words
+    assert "UTC – not known – 2 languages C++17 (GCC) g++ <14> klingon 1" in shown.words
     assert "Waiting 1 refused from 9 on Taken by a node and not ended 2 Oldest 1 min" in shown.words
     assert "New submissions accepted" in shown.words
     assert "There are none." in shown.words
@@ -80,8 +82,44 @@ async def test_each_symptom_names_its_section_of_the_runbook(scene: Scene) -> No
     assert "No node judges: submissions wait. Runbook, section 4.4 No worker takes jobs" in shown
     assert "New submissions are refused: too much waits. Runbook, section 4.3 The backlog grows" in shown
     assert "New submissions refused lag" in shown
-    await scene.home.store.announce("node-b", {}, -5.0)
-    assert "Node node-b judged within a day and is silent now." in (await scene.admin.get(PAGE)).words
+    await scene.home.store.announce("node-b", {"cpp17": "g++"}, -5.0)
+    await scene.home.store.announce("node-c", {}, -5.0, NodeFacts(roles=("api",)), takes_work=False)
+    shown = (await scene.admin.get(PAGE)).words
+    assert "Node node-b judged within a day and is silent now. Runbook, section 4.4 No worker takes jobs" in shown
+    assert "Node node-c (api) was there within a day and is silent now." in shown
+
+
+async def test_a_node_whose_canaries_fail_is_live_and_named_with_the_canaries_section(scene: Scene) -> None:
+    """As another node sees it."""
+    failed = CanaryFacts(
+        state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="nothing is judged here: abort"
+    )
+    facts = NodeFacts(roles=("worker",), isolation="full", canaries=failed, upkeep={"canary_failures_total: abort": 3})
+    passing = NodeFacts(roles=("worker",), canaries=CanaryFacts(state=PartState.UP, since="2026-01-31T08:00:00+00:00"))
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, facts, takes_work=False)
+    await scene.home.store.announce("node-b", {"cpp17": "g++"}, 60.0, passing)
+    await scene.home.store.announce("node-c", {}, 60.0, NodeFacts(roles=("api",), version="9.9"), takes_work=False)
+    shown = (await scene.admin.get(PAGE)).words
+    assert (
+        "Node node-a takes no work: its canaries fail. nothing is judged here: abort"
+        " Runbook, section 4.16 A canary fails" in shown
+    )
+    assert "silent" not in shown
+    assert "node-a ✓ live takes no work last heard:" in shown
+    assert "✗ failing since: 2026-01-31 09:00 UTC full" in shown
+    assert "✓ passing since: 2026-01-31 08:00 UTC not known" in shown
+    assert re.search(r"node-c ✓ live last heard: \S+ \S+ UTC – – – – 9.9 api", shown)
+    assert "node-a canary_failures_total: abort 3" in shown
+    assert "No node judges" not in shown
+
+
+async def test_a_node_that_serves_the_page_names_its_failed_canaries_once(scene: Scene) -> None:
+    scene.home.parts |= {"canary": PartState.DOWN}
+    failed = CanaryFacts(state=PartState.DOWN, reason="on purpose")
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, NodeFacts(canaries=failed), takes_work=False)
+    shown = (await scene.admin.get(PAGE)).words
+    assert shown.count("section 4.16") == 1
+    assert "No node judges: submissions wait." in shown
 
 
 async def test_while_redis_is_away_the_page_says_one_thing_and_what_waits_in_the_database(scene: Scene) -> None:

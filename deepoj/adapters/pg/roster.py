@@ -1,4 +1,4 @@
-"""The nodes that judge, and their languages (``sql/queries/roster.sql``).
+"""The nodes and their languages (``sql/queries/roster.sql``).
 
 What if a node dies? Its announcement expires by the database's clock.
 """
@@ -8,25 +8,36 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.roster import AnnouncedNode, DiskUse, NodeFacts
+from deepoj.words.readiness import PartState
+from deepoj.words.roster import AnnouncedNode, CanaryFacts, DiskUse, NodeFacts
+
+if TYPE_CHECKING:
+    import asyncpg
 
 #: events of the ledger in which a node's latest verdict is looked for
 _LATEST_EVENTS = 1000
 
 
 class PgRoster:
-    """Nodes that judge (``ports.Roster``)."""
+    """The nodes (``ports.Roster``)."""
 
     def __init__(self, pool: PgPool) -> None:
         self._pool = pool
 
     async def announce(
-        self, node: str, languages: Mapping[str, str], lease_s: float, facts: NodeFacts | None = None
+        self,
+        node: str,
+        languages: Mapping[str, str],
+        lease_s: float,
+        facts: NodeFacts | None = None,
+        *,
+        takes_work: bool = True,
     ) -> None:
-        stored = json.dumps(asdict(facts or NodeFacts()))
-        await self._pool.rows("announce", node, json.dumps(dict(languages)), lease_s, stored, repeatable=True)
+        stored, known = json.dumps(asdict(facts or NodeFacts())), json.dumps(dict(languages))
+        await self._pool.rows("announce", node, known, lease_s, stored, takes_work, repeatable=True)
 
     async def withdraw(self, node: str) -> None:
         await self._pool.rows("withdraw_node", node, repeatable=True)
@@ -42,18 +53,21 @@ class PgRoster:
         return {key: tuple(sorted(versions)) for key, versions in versions_of.items()}
 
     async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
-        return [
-            AnnouncedNode(
-                node=row["node"],
-                languages=json.loads(row["languages"]),
-                is_live=row["is_live"],
-                live_until=row["live_until"].isoformat(),
-                isolation=row["isolation"],
-                judged_at=None if row["judged_at"] is None else row["judged_at"].isoformat(),
-                facts=_facts(row["facts"]),
-            )
-            for row in await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, repeatable=True)
-        ]
+        rows = await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, repeatable=True)
+        return [_announced(row, _facts(row["facts"])) for row in rows]
+
+
+def _announced(row: asyncpg.Record, facts: NodeFacts) -> AnnouncedNode:
+    return AnnouncedNode(
+        node=row["node"],
+        languages=json.loads(row["languages"]),
+        is_live=row["is_live"],
+        takes_work=row["takes_work"],
+        seen_at=row["seen_at"].isoformat(),
+        isolation=facts.isolation or row["isolation"],
+        judged_at=None if row["judged_at"] is None else row["judged_at"].isoformat(),
+        facts=facts,
+    )
 
 
 def _facts(stored: str) -> NodeFacts:
@@ -65,4 +79,13 @@ def _facts(stored: str) -> NodeFacts:
             DiskUse(directory=one["directory"], free_bytes=one["free_bytes"], total_bytes=one["total_bytes"])
             for one in facts.get("disks", ())
         ),
+        isolation=facts.get("isolation"),
+        canaries=_canaries(facts.get("canaries")),
+        upkeep=facts.get("upkeep", {}),
     )
+
+
+def _canaries(facts: Mapping[str, Any] | None) -> CanaryFacts | None:
+    if facts is None:
+        return None
+    return CanaryFacts(state=PartState(facts["state"]), since=facts["since"], reason=facts["reason"])

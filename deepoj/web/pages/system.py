@@ -20,10 +20,10 @@ from deepoj.web.symptoms import symptoms
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.ledger import Decision
 from deepoj.words.readiness import PartState
+from deepoj.words.roster import MAX_NODES
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
-_MAX_NODES = 200
 _MAX_RUNNING = 100
 _MAX_INTERRUPTIONS = 20
 
@@ -40,7 +40,7 @@ class SystemPages:
         """Show nodes, the queue, dead letters, and what needs a person."""
         context = self._context
         before = query_number("before", None, _MAX_ID)
-        nodes = await context.roster.announced_nodes(_MAX_NODES)
+        nodes = await context.roster.announced_nodes(MAX_NODES)
         letters = await self._letters.page(_PAGE, before)
         hooks, more_hooks = await given_up(context, _PAGE, None)
         hour = await context.system.last_hour()
@@ -70,7 +70,6 @@ class SystemPages:
             hour=hour,
             hour_chart=history_chart(hour.verdicts, bar_width=50),
             interruptions=await context.system.interruptions(_MAX_INTERRUPTIONS),
-            upkeep=context.metrics.upkeep(),
             hooks=hooks,
             more_hooks=more_hooks is not None,
             **queue,

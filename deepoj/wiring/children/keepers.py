@@ -1,5 +1,5 @@
-"""The children of the ``keepers`` nursery, which outlive the jobs. The health loop is on every node; the others are by
-role."""
+"""The children of the ``keepers`` nursery, which outlive the jobs. The health loop, the watch and the
+announcement are on every node; the others are by role."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import trio
 
-from deepoj import __version__, observe
+from deepoj import observe
 from deepoj.api.live.events import SYSTEM_TOPIC, Live
 from deepoj.capacity.backpressure import Backpressure
-from deepoj.capacity.disks import disks
-from deepoj.capacity.roster import PERIOD_S, announce, look, withdraw
+from deepoj.capacity.roster import PERIOD_S, look
 from deepoj.config.roles import Role
 from deepoj.nursery import loops
 from deepoj.nursery.audits import RunAudits
@@ -36,13 +35,13 @@ from deepoj.playground.lease import sweep_runs
 from deepoj.webhooks.delivery import forget
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import KEEPS
+from deepoj.wiring.children.announcing import announcing
 from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
 from deepoj.wiring.children.webhooks import contest_webhook_sender, webhook_sender
 from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
-from deepoj.words.roster import NodeFacts
 from deepoj.words.waiting import WorkKind
 
 HEALTH_PERIOD_S = 2.0
@@ -84,7 +83,7 @@ def keepers(parts: Parts) -> list[Child]:
     """Return the children in order of start."""
     roles = parts.cfg.roles
     rounds, due_loop = _Rounds(parts), _DueLoops(parts.watch)
-    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once), _waiting_work(parts)]
+    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once), _waiting_work(parts), announcing(parts)]
     if parts.jobs is not None:
         children += _job_keepers(parts, parts.jobs)
     if Role.API in roles:
@@ -177,7 +176,6 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         due_loop("revet", REVET_PERIOD_S, rounds.check_published, WorkKind.UNCHECKED),
         due_loop("statements", REVET_PERIOD_S, rounds.render_statements, WorkKind.UNRENDERED),
-        Child(name="languages", run=_Announcing(parts, rounds), restart_on=AWAY),
         Child(name="progress", run=publisher, restart_on=AWAY),
     ]
 
@@ -349,32 +347,6 @@ class _JobRounds:
         """Render the statements of one problem whose package came to a node that could not."""
         if self.jobs.gate.is_open and self.render_later is not None:
             await self.render_later.once()
-
-    async def announce_languages(self) -> None:
-        if self.jobs.gate.is_open:
-            parts = self.parts
-            await announce(parts.adapters.store.roster, parts.cfg.consumer, parts.languages, await _facts(parts))
-
-
-async def _facts(parts: Parts) -> NodeFacts:
-    home = parts.adapters.home
-    directories = {"work": parts.cfg.workspace} | ({"blobs": home.objects_dir} if home is not None else {})
-    return NodeFacts(version=__version__, roles=tuple(sorted(parts.cfg.roles)), disks=await disks(directories))
-
-
-@dataclass(frozen=True, slots=True)
-class _Announcing:
-    """Announces the node's languages, and takes the announcement back when a stop was asked for."""
-
-    parts: Parts
-    rounds: _JobRounds
-
-    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
-        try:
-            await loops.Periodic(PERIOD_S, self.rounds.announce_languages)(task_status=task_status)
-        finally:
-            if self.parts.stopping.is_set():
-                await withdraw(self.parts.adapters.store.roster, self.parts.cfg.consumer)
 
 
 @dataclass(frozen=True, slots=True)
