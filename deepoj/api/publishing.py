@@ -29,6 +29,7 @@ from deepoj.packages.publish import (
 from deepoj.packages.retire import retire
 from deepoj.words.accounts import User
 from deepoj.words.problems import (
+    MAX_DIFFICULTY_CHARS,
     MAX_TAG_CHARS,
     MAX_TAGS,
     Problem,
@@ -38,7 +39,6 @@ from deepoj.words.problems import (
     tags_of,
 )
 
-MAX_DIFFICULTY_CHARS = 32
 #: groups that see a private problem
 MAX_GROUPS = 100
 

@@ -228,13 +228,15 @@ def run(
 
 @click.command()
 @click.option("--tag", default="", help="Only problems with this tag.")
+@click.option("--difficulty", default="", help="Only problems of this difficulty.")
+@click.option("--unsolved", is_flag=True, help="Only problems that you have not solved.")
 @AS_JSON
 @URL
 @RETRY_FOR
-def problems(tag: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
+def problems(tag: str, difficulty: str, *, unsolved: bool, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """List the problems of the server that you see."""
     with connected(url, retry_for_s) as server:
-        problem_list = list(server.problems(tag))
+        problem_list = list(server.problems(tag, difficulty, unsolved=unsolved))
     if as_json:
         print_json({"problems": problem_list})
     else:

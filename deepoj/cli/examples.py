@@ -161,7 +161,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "submit": ("deepoj submit main.cpp --problem 1 --wait", "deepoj submit main.py --contest finals --problem A"),
     "status": ("deepoj status JOB_ID", "deepoj status JOB_ID --watch"),
     "run": ("deepoj run main.cpp",),
-    "problems": ("deepoj problems",),
+    "problems": ("deepoj problems", "deepoj problems --difficulty easy --unsolved"),
     "languages": ("deepoj languages", "deepoj languages --json"),
     "account": ("deepoj account export account.json",),
     "account export": ("deepoj account export account.json",),

@@ -188,10 +188,13 @@ class ApiClient:
         path = f"/api/v1/problems/{problem_id}/statement/{quote(language, safe='')}"
         return self.ask("PUT", path, body=body, repeatable=False)
 
-    def problems(self, tag: str = "") -> Iterator[dict[str, Any]]:
-        """Yield all problems that the account sees, with ``tag`` if that is given, by id, page after page. Raises
-        ServerAway, ServerRefused."""
-        path, after = "/api/v1/problems?limit=200" + (f"&tag={quote(tag, safe='')}" if tag else ""), 0
+    def problems(self, tag: str = "", difficulty: str = "", *, unsolved: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield all problems that the account sees, by id, page after page; if given, with ``tag``, of ``difficulty``.
+        ``unsolved``: only those that it has not solved. Raises ServerAway, ServerRefused."""
+        filters = {"tag": tag, "difficulty": difficulty, "unsolved": "true" if unsolved else ""}
+        path = "/api/v1/problems?limit=200"
+        path += "".join(f"&{name}={quote(value, safe='')}" for name, value in filters.items() if value)
+        after = 0
         while True:
             page = self.ask("GET", f"{path}&after={after}" if after else path)
             yield from self._rows(page, "problems")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch
@@ -52,6 +52,10 @@ class Problems(Protocol):
 
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
         """Return the next ``limit`` problems of a search after the problem ``after_id``; 0: from the first one."""
+        ...
+
+    async def problem_titles(self, problem_ids: Collection[int], viewer: int | None) -> dict[int, str]:
+        """Return the titles of those of the problems that the account sees; None: people without an account."""
         ...
 
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 MAX_TAGS = 20
 MAX_TAG_CHARS = 40
+MAX_DIFFICULTY_CHARS = 32
 
 
 class Visibility(enum.StrEnum):
@@ -83,17 +84,29 @@ class ProblemChange:
     languages: tuple[str, ...] | None = None
 
 
+class ProblemOrder(enum.StrEnum):
+    """The order of a list of problems."""
+
+    NUMBER = "number"
+    TITLE = "title"
+    #: numbers by their value; then words: easy, medium, hard, the others by the alphabet; last, problems without one
+    DIFFICULTY = "difficulty"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemSearch:
     """A search for problems that the account ``viewer`` sees (None: people without an account): those whose title
-    contains ``search``, without regard to case, or whose id is ``number``; with ``tag``, if it is given."""
+    contains ``search``, in any case, or whose id is ``number``; with ``tag`` and ``difficulty``, if given."""
 
     search: str = ""
     number: int | None = None
     tag: str = ""
+    #: without regard to case
+    difficulty: str = ""
+    #: only those that the viewer has not solved
+    unsolved: bool = False
     viewer: int | None = None
-    #: order by title instead of by id
-    by_title: bool = False
+    order: ProblemOrder = ProblemOrder.NUMBER
 
 
 class ProblemRefusal(enum.StrEnum):

@@ -100,12 +100,16 @@ FROM problems WHERE created_by = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- name: find_problems
 -- A page of problems that the account $5 sees, by id, above the id $4: those whose title matches $1, a pattern of LIKE, or
--- whose id is $2 (NULL: all), with the tag $6 (NULL: any).
+-- whose id is $2 (NULL: all), with the tag $6 (NULL: any), of the difficulty $7 (NULL: any); if $8, only unsolved ones:
+-- NOT IN reads the account's marks once, NOT EXISTS once for each problem.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
        testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
        visibility, tags, languages
 FROM open_problems($5)
-WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint) AND id > $4
+WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
+  AND ($7::text IS NULL OR lower(difficulty) = lower($7))
+  AND (NOT $8::boolean OR id NOT IN (SELECT problem_id FROM solved WHERE user_id = $5))
+  AND id > $4
 ORDER BY id LIMIT $3;
 
 -- name: find_problems_by_title
@@ -117,9 +121,37 @@ SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compa
        visibility, tags, languages
 FROM open_problems($5)
 WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
+  AND ($7::text IS NULL OR lower(difficulty) = lower($7))
+  AND (NOT $8::boolean OR id NOT IN (SELECT problem_id FROM solved WHERE user_id = $5))
   AND (NOT EXISTS (SELECT FROM place)
        OR (lower(title) COLLATE "C", id) > ((SELECT title FROM place), (SELECT id FROM place)))
 ORDER BY lower(title) COLLATE "C", id LIMIT $3;
+
+-- name: find_problems_by_difficulty
+-- The same by difficulty: numbers, then easy, medium, hard, then other words, then none.
+WITH open AS NOT MATERIALIZED (
+    SELECT o.*, CASE WHEN o.difficulty = '' THEN '3'
+                     WHEN o.difficulty ~ '^[0-9]{1,32}$' THEN '1' || lpad(o.difficulty, 32, '0')
+                     WHEN lower(o.difficulty) IN ('easy', '简单') THEN '2 1'
+                     WHEN lower(o.difficulty) IN ('medium', '中等') THEN '2 2'
+                     WHEN lower(o.difficulty) IN ('hard', '困难') THEN '2 3'
+                     ELSE '2' || lower(o.difficulty) END COLLATE "C" AS rank
+    FROM open_problems($5) AS o
+),
+place AS MATERIALIZED (SELECT rank, id FROM open WHERE id = $4)
+SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,
+       testcase_minio_path AS data_path, testcase_hash AS data_hash, version, unchecked, broken, created_by,
+       visibility, tags, languages
+FROM open
+WHERE ($6::text IS NULL OR tags @> ARRAY[$6]) AND ($1::text IS NULL OR title ILIKE $1 OR id = $2::bigint)
+  AND ($7::text IS NULL OR lower(difficulty) = lower($7))
+  AND (NOT $8::boolean OR id NOT IN (SELECT problem_id FROM solved WHERE user_id = $5))
+  AND (NOT EXISTS (SELECT FROM place) OR (rank, id) > ((SELECT rank FROM place), (SELECT id FROM place)))
+ORDER BY rank, id LIMIT $3;
+
+-- name: problem_titles
+-- The titles of those of the problems $1 that the account $2 sees.
+SELECT id, title FROM open_problems($2) WHERE id = ANY ($1::bigint[]);
 
 -- name: unchecked_problems
 -- A page of problems above the id $1 whose programs have not been compiled yet.

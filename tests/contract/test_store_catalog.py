@@ -8,7 +8,7 @@ import pytest
 
 from deepoj.words.accounts import UserRole
 from deepoj.words.groups import UserGroup
-from deepoj.words.problems import Problem, ProblemChange, ProblemSearch, Visibility
+from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemSearch, Visibility
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import Receipt, SubmitRefusal
 from tests.contract.labs import Lab, draft, new_problem, new_user, submit
@@ -68,9 +68,11 @@ async def test_who_sees_a_problem_in_each_state(scene: Scene, visibility: Visibi
         viewer, sees = scene.accounts.get(caller), visibility in states
         found = await store.problems.open_problem(number, viewer)
         assert (None if found is None else found.visibility) == (visibility if sees else None), caller
-        for by_title in (False, True):
-            query = ProblemSearch(viewer=viewer, by_title=by_title)
+        for order in ProblemOrder:
+            query = ProblemSearch(viewer=viewer, order=order)
             assert [one.id for one in await store.problems.find_problems(query, 0, 9)] == [number] * sees, caller
+        titles = await store.problems.problem_titles([number, number, 10**15], viewer)
+        assert titles == ({number: scene.problem.title} if sees else {}), caller
         owner = scene.accounts["owner"]
         solved = await store.marks.solved_problems(owner, 0, 9, viewer=viewer)
         assert (len(solved), await store.marks.count_solved(owner, viewer=viewer)) == (sees, sees), caller
@@ -86,13 +88,14 @@ async def test_a_hidden_problem_is_no_place_in_the_list_by_title(scene: Scene) -
     """A page after it would begin where its title stands, and so tell the title by and by."""
     problems, number = scene.lab.store.problems, scene.problem.id
     await scene.becomes(Visibility.DRAFT)
-    await problems.update_problem(number, ProblemChange(title="m"))
+    await problems.update_problem(number, ProblemChange(title="m", difficulty="m"))
     listed = [(await new_problem(scene.lab.store)).id for _ in range(2)]
     for one, title in zip(listed, ("a", "z"), strict=True):
-        await problems.update_problem(one, ProblemChange(title=title))
+        await problems.update_problem(one, ProblemChange(title=title, difficulty=title))
     for caller, expected in (("stranger", listed), ("other", listed), ("owner", listed[1:])):
-        query = ProblemSearch(viewer=scene.accounts.get(caller), by_title=True)
-        assert [one.id for one in await problems.find_problems(query, number, 9)] == expected, caller
+        for order in (ProblemOrder.TITLE, ProblemOrder.DIFFICULTY):
+            query = ProblemSearch(viewer=scene.accounts.get(caller), order=order)
+            assert [one.id for one in await problems.find_problems(query, number, 9)] == expected, caller
 
 
 async def test_groups_of_a_problem_are_replaced_and_go_with_the_group(scene: Scene) -> None:

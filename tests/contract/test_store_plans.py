@@ -33,6 +33,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "problems_of": ("bigint, bigint, bigint", "1000, 0, 51"),
     "open_problem": ("bigint, bigint", "2000, 1000"),
     "problem_groups": ("bigint", "2000"),
+    "problem_titles": ("bigint[], bigint", "'{2000,2001}', 1000"),
     "loose_objects": ("float8, bigint", "60, 100"),
     "unchecked_problems": ("bigint, bigint", "0, 1"),
     "tell_programs": ("bigint, text, text", "2000, 'h', NULL"),

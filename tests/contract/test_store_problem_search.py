@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from deepoj.words.problems import Problem, ProblemChange, ProblemSearch
-from tests.contract.labs import Lab, new_problem
+import pytest
+
+from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemSearch
+from deepoj.words.results import Verdict
+from deepoj.words.submissions import Receipt
+from tests.contract.labs import Lab, draft, new_problem, new_user, submit
+from tests.contract.test_store_rejudges import finish
 
 TITLES = ("Sum of trees", "A+B", "100%_sure", "a tree", "100 sure", "back\\slash", "题目 A")
 
@@ -18,8 +23,10 @@ async def stored(lab: Lab) -> dict[str, Problem]:
     return found
 
 
-async def search(lab: Lab, sought: str, *, by_title: bool = False, number: int | None = None) -> list[str]:
-    query = ProblemSearch(search=sought, number=number, by_title=by_title)
+async def search(
+    lab: Lab, sought: str, *, order: ProblemOrder = ProblemOrder.NUMBER, number: int | None = None
+) -> list[str]:
+    query = ProblemSearch(search=sought, number=number, order=order)
     return [one.title for one in await lab.store.problems.find_problems(query, 0, 99)]
 
 
@@ -41,9 +48,9 @@ async def test_a_number_finds_its_problem_beside_titles(lab: Lab) -> None:
 
 async def test_pages_by_title_go_on_after_a_problem(lab: Lab) -> None:
     await stored(lab)
-    by_title = ProblemSearch(by_title=True)
+    by_title = ProblemSearch(order=ProblemOrder.TITLE)
     expected = sorted(TITLES, key=str.lower)
-    assert await search(lab, "", by_title=True) == expected
+    assert await search(lab, "", order=ProblemOrder.TITLE) == expected
     after, found = 0, []
     while page := await lab.store.problems.find_problems(by_title, after, 3):
         found += [one.title for one in page]
@@ -56,3 +63,58 @@ async def test_pages_by_number_go_on_after_a_number(lab: Lab) -> None:
     problems = await stored(lab)
     page = await lab.store.problems.find_problems(ProblemSearch(search="a"), problems["A+B"].id, 2)
     assert [one.title for one in page] == ["a tree", "back\\slash"]
+
+
+#: in their order
+DIFFICULTIES = ("2", "10", "800", "Easy", "简单", "medium", "hard", "Insane", "x", "")
+
+
+async def graded(lab: Lab) -> list[int]:
+    """Store a problem of each difficulty, the last one first, and return their ids in the order of difficulties."""
+    ids = []
+    for difficulty in reversed(DIFFICULTIES):
+        ids.append((await new_problem(lab.store)).id)
+        await lab.store.problems.update_problem(ids[-1], ProblemChange(difficulty=difficulty))
+    return ids[::-1]
+
+
+async def test_pages_by_difficulty_go_on_after_a_problem(lab: Lab) -> None:
+    ids, query = await graded(lab), ProblemSearch(order=ProblemOrder.DIFFICULTY)
+    ids[3:5] = sorted(ids[3:5])
+    after, found = 0, list[int]()
+    while page := await lab.store.problems.find_problems(query, after, 3):
+        found += [one.id for one in page]
+        after = page[-1].id
+    assert found == ids
+    gone = await lab.store.problems.find_problems(query, 10**15, 2)
+    assert [one.id for one in gone] == ids[:2]
+
+
+@pytest.mark.parametrize("order", ProblemOrder)
+async def test_difficulty_is_filtered_without_regard_to_case(lab: Lab, order: ProblemOrder) -> None:
+    ids = await graded(lab)
+    for word, place in (("EASY", 3), ("10", 1), ("insane", 7)):
+        found = await lab.store.problems.find_problems(ProblemSearch(difficulty=word, order=order), 0, 9)
+        assert [one.id for one in found] == [ids[place]]
+    assert await lab.store.problems.find_problems(ProblemSearch(difficulty="e", order=order), 0, 9) == []
+
+
+@pytest.mark.parametrize("order", ProblemOrder)
+async def test_unsolved_problems_are_those_without_an_accepted_submission_of_the_viewer(
+    lab: Lab, order: ProblemOrder
+) -> None:
+    ids = [(await new_problem(lab.store)).id for _ in range(3)]
+    alice, bob = await new_user(lab.store, "alice"), await new_user(lab.store, "bob")
+    for user, problem, verdict in (
+        (alice, ids[0], Verdict.ACCEPTED), (alice, ids[1], Verdict.WRONG_ANSWER), (bob, ids[2], Verdict.ACCEPTED),
+    ):  # fmt: skip
+        job = await submit(lab.store, draft(user, problem))
+        assert isinstance(job, Receipt)
+        await finish(lab, job.job_id, verdict)
+
+    async def unsolved(viewer: int | None, after: int = 0) -> list[int]:
+        query = ProblemSearch(viewer=viewer, unsolved=True, order=order)
+        return [one.id for one in await lab.store.problems.find_problems(query, after, 9)]
+
+    assert (await unsolved(alice), await unsolved(bob), await unsolved(None)) == (ids[1:], ids[:2], ids)
+    assert await unsolved(alice, ids[0]) == ids[1:], "a page goes on after a problem that was solved meanwhile"

@@ -38,7 +38,7 @@ from deepoj.words.ledger import (
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch, Visibility
+from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemRefusal, ProblemSearch, Visibility
 from deepoj.words.rejudges import (
     EVERYTHING,
     Judging,
@@ -76,6 +76,16 @@ from tests.fakes.runs import MemoryRuns
 from tests.fakes.statements import MemoryStatements
 from tests.fakes.verifications import MemoryVerifications, VerificationRow
 from tests.fakes.webhooks import EPOCH, MemoryWebhooks
+
+
+def _difficulty_rank(word: str) -> str:
+    """Return what ``find_problems_by_difficulty`` sorts by."""
+    if not word:
+        return "3"
+    if word.isascii() and word.isdigit():
+        return f"1{word:0>32}"
+    known = {"easy": " 1", "简单": " 1", "medium": " 2", "中等": " 2", "hard": " 3", "困难": " 3"}
+    return "2" + known.get(word.lower(), word.lower())
 
 
 @dataclass(kw_only=True)
@@ -369,16 +379,31 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         lost = await self._enter("find_problems")
 
         def place(one: Problem) -> tuple[str, int]:
-            return (one.title.lower() if query.by_title else "", one.id)
+            match query.order:
+                case ProblemOrder.NUMBER:
+                    return ("", one.id)
+                case ProblemOrder.TITLE:
+                    return (one.title.lower(), one.id)
+                case ProblemOrder.DIFFICULTY:
+                    return (_difficulty_rank(one.difficulty), one.id)
 
         sought, start = query.search.lower(), self._open_problems(query.viewer).get(after_id)
         seen = [one for one in self._open_problems(query.viewer).values() if query.tag in ("", *one.tags)]
         found = [one for one in seen if sought in one.title.lower() or one.id == query.number]
-        if query.by_title:
+        if query.difficulty:
+            found = [one for one in found if one.difficulty.lower() == query.difficulty.lower()]
+        if query.unsolved:
+            found = [one for one in found if (query.viewer, one.id) not in self.marks]
+        if query.order is not ProblemOrder.NUMBER:
             found = [one for one in found if start is None or place(one) > place(start)]
         else:
             found = [one for one in found if one.id > after_id]
         return self._answer(sorted(found, key=place)[:limit], lost)
+
+    async def problem_titles(self, problem_ids: Collection[int], viewer: int | None) -> dict[int, str]:
+        lost = await self._enter("problem_titles")
+        seen = self._open_problems(viewer)
+        return self._answer({one: seen[one].title for one in problem_ids if one in seen}, lost)
 
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         lost = await self._enter("update_problem")

@@ -214,6 +214,10 @@ def test_all_pages_of_problems() -> None:
     played = Played([httpx.Response(200, json=page) for page in pages])
     assert [one["id"] for one in played.server().problems()] == [1, 2]
     assert played.paths[1] == "GET /api/v1/problems?limit=200&after=1"
+    filtered = Played([httpx.Response(200, json=page) for page in pages])
+    assert len(list(filtered.server().problems("a&b", "very hard", unsolved=True))) == 2
+    address = "/api/v1/problems?limit=200&tag=a%26b&difficulty=very%20hard&unsolved=true"
+    assert filtered.paths == [f"GET {address}", f"GET {address}&after=1"]
 
 
 def test_pages_that_go_nowhere_are_not_followed() -> None:

@@ -14,7 +14,9 @@ from deepoj.nursery.loops import Pressure
 from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed
 from deepoj.wiring.children.keepers import PressureRounds
+from deepoj.words.accounts import UserRole
 from deepoj.words.errors import StreamUnavailable
+from deepoj.words.problems import ProblemChange, Visibility
 from deepoj.words.readiness import PartState
 from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
 from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
@@ -49,7 +51,38 @@ async def test_running_jobs_name_person_problem_node_and_attempt(scene: tuple[Ho
     job_id = await claimed(home)
     shown = await admin.get(PAGE)
     number = home.store.rows[job_id].draft.problem_id
-    assert f"{job_id[:8]} {job_id[8:]} owner {number} C++17 (GCC) node-a" in shown.words
+    assert f"{job_id[:8]} {job_id[8:]} owner {number} A+B C++17 (GCC) node-a" in shown.words
+
+
+async def test_the_title_of_a_hidden_problem_is_not_shown_to_an_operator(scene: tuple[House, Person]) -> None:
+    home, admin = scene
+    operator, opal = await member(home, "opal")
+    await home.ports.accounts.change_rights(opal.id, roles=[UserRole.OPERATOR], by=None)
+    job_id = await claimed(home)
+    number = home.store.rows[job_id].draft.problem_id
+    await home.ports.problems.update_problem(number, ProblemChange(visibility=Visibility.DRAFT, title="A secret"))
+    assert f"owner {number} A secret C++17" in (await admin.get(PAGE)).words
+    shown = (await operator.get(PAGE)).words
+    assert f"owner {number} C++17" in shown
+    assert "A secret" not in shown
+
+
+async def test_lists_of_submissions_name_problems_that_the_reader_sees(scene: tuple[House, Person]) -> None:
+    home, _admin = scene
+    owner, job_id = Person(home), await claimed(home)
+    number = home.store.rows[job_id].draft.problem_id
+    token = await home.token_of("owner")
+    await owner.log_in("owner")
+    for change, title in (
+        (ProblemChange(title="A title <b>"), "A title <b>"),
+        (ProblemChange(visibility=Visibility.DRAFT), None),
+    ):
+        await home.ports.problems.update_problem(number, change)
+        shown = (await owner.get("/submissions")).words
+        assert f"{number} {title or ''}".strip() + " C++17 (GCC)" in shown
+        assert ("A title" in shown) is (title is not None)
+        [listed] = (await (await home.ask("GET", "/api/v1/submissions", token=token)).get_json())["submissions"]
+        assert (listed["problem_id"], listed["problem_title"]) == (number, title)
 
 
 async def test_statements_do_not_grow_with_what_is_shown(

@@ -10,6 +10,7 @@ import pytest
 
 from deepoj.judging.result import as_result
 from deepoj.words.jobs import Claim
+from deepoj.words.problems import ProblemChange
 from tests.api.house import House, house
 from tests.contract.labs import entry
 from tests.unit.makers import a_report
@@ -80,5 +81,41 @@ async def test_solved_problems_have_the_visitors_mark(home: House) -> None:
     assert await home.store.finalize(won, report, as_result(won, report)) is None
     mark = f'<span class="sr">solved</span></span></td><td class="number">{one}</td>'
     assert mark in await alice.get("/problems")
-    assert "solved" not in await bob.get("/problems")
+    assert ">solved<" not in await bob.get("/problems")
     assert "olved" not in await Surfer(home).get("/problems")
+    assert titles(await alice.get("/problems?unsolved=1")) == ["Two"]
+    assert titles(await bob.get("/problems?unsolved=1")) == ["One", "Two"]
+    assert titles(await Surfer(home).get("/problems?unsolved=1")) == ["One", "Two"], "a stranger has solved none"
+    token = await home.token_of("alice")
+    for path, found in (("?unsolved=true", ["Two"]), ("?unsolved", ["Two"]), ("?unsolved=false", ["One", "Two"])):
+        answer = await home.ask("GET", f"/api/v1/problems{path}", token=token)
+        assert [one["title"] for one in (await answer.get_json())["problems"]] == found
+
+
+async def test_difficulties_are_filtered_and_sorted_on_the_page_and_over_the_api(home: House) -> None:
+    numbers = await titled(home, *(f"t {number}" for number in range(60)))
+    words = ("hard", "Easy", "", "1500", "900")
+    for number, place in zip(numbers, range(60), strict=True):
+        await home.ports.problems.update_problem(number, ProblemChange(difficulty=words[place % 5]))
+    surfer = await member(home, "alice")
+    first = await surfer.get("/problems?sort=difficulty&search=t&unsolved=1")
+    assert titles(first)[::12] == ["t 4", "t 3", "t 1", "t 0", "t 2"]
+    address = "/problems?search=t&amp;unsolved=1&amp;sort=difficulty"
+    assert f'aria-sort="ascending"><a href="{address}">Difficulty' in first
+    after = re.search(r'<a href="([^"]*)" rel="next">', first)
+    assert after is not None
+    assert after[1].startswith(f"{address}&amp;after=")
+    assert titles(await surfer.get(after[1].replace("&amp;", "&"))) == [f"t {place}" for place in range(12, 60, 5)]
+    easy = await surfer.get("/problems?difficulty=easy")
+    assert (len(titles(easy)), titles(easy)[0]) == (12, "t 1")
+    assert '<a href="/problems?difficulty=Easy">Easy</a>' in easy
+    assert "No problem matches these filters." in await surfer.get("/problems?difficulty=%22%3E%3Cb%3E")
+
+    async def listed(query: str) -> list[str]:
+        answer = await home.ask("GET", f"/api/v1/problems?limit=50&{query}")
+        body = await answer.get_json()
+        return [one["title"] for one in body["problems"]] if answer.status_code == 200 else [body["code"]]
+
+    assert (await listed("sort=difficulty"))[::12] == ["t 4", "t 3", "t 1", "t 0", "t 2"]
+    assert len(await listed("difficulty=EASY")) == 12
+    assert await listed("sort=size") == ["INVALID_PARAM"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.words.problems import Problem, ProblemChange, ProblemRefusal, ProblemSearch, Visibility
+from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemRefusal, ProblemSearch, Visibility
 
 if TYPE_CHECKING:
     import asyncpg
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 #: what a pattern of LIKE gives a meaning
 _LIKE_SPECIAL = re.compile(r"[\\%_]")
+_FINDING = {
+    ProblemOrder.NUMBER: "find_problems",
+    ProblemOrder.TITLE: "find_problems_by_title",
+    ProblemOrder.DIFFICULTY: "find_problems_by_difficulty",
+}
 
 
 class PgProblems:
@@ -76,11 +81,15 @@ class PgProblems:
         return [problem_of(row) for row in rows]
 
     async def find_problems(self, query: ProblemSearch, after_id: int, limit: int) -> list[Problem]:
-        name = "find_problems_by_title" if query.by_title else "find_problems"
+        name = _FINDING[query.order]
         pattern = f"%{_LIKE_SPECIAL.sub(r'\\\g<0>', clean_text(query.search))}%" if query.search else None
-        tag = clean_text(query.tag) or None
-        rows = await self._pool.rows(name, pattern, query.number, limit, after_id, query.viewer, tag, repeatable=True)
-        return [problem_of(row) for row in rows]
+        tag, difficulty = clean_text(query.tag) or None, clean_text(query.difficulty) or None
+        values = (pattern, query.number, limit, after_id, query.viewer, tag, difficulty, query.unsolved)
+        return [problem_of(row) for row in await self._pool.rows(name, *values, repeatable=True)]
+
+    async def problem_titles(self, problem_ids: Collection[int], viewer: int | None) -> dict[int, str]:
+        rows = await self._pool.rows("problem_titles", sorted(set(problem_ids)), viewer, repeatable=True)
+        return {row["id"]: row["title"] for row in rows}
 
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         row = await self._pool.row(

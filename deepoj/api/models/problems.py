@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from quart_schema.pydantic import File
 
 from deepoj.api.models.base import RequestModel, ResponseModel
-from deepoj.words.problems import Visibility
+from deepoj.words.problems import ProblemOrder, Visibility
 
 _TAGS = "separated by commas; at most 20 of 40 characters"
 _LANGUAGES = "keys of the languages that it takes, separated by commas; empty: all"
@@ -72,6 +72,9 @@ class ProblemQuery(BaseModel):
     limit: int | None = Field(None, ge=1, le=200, description="maximum number of entries; default 50")
     after: int | None = Field(None, ge=1, lt=2**63, description="`next` of the previous page")
     tag: str | None = Field(None, max_length=40, description="only problems with this tag")
+    difficulty: str | None = Field(None, max_length=32, description="only problems of this difficulty, in any case")
+    unsolved: bool | None = Field(None, description="only problems that the caller has not solved; without a token all")
+    sort: ProblemOrder | None = Field(None, description="the order; default number")
 
 
 class ProblemItem(ResponseModel):

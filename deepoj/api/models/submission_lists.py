@@ -39,6 +39,7 @@ class SubmissionItemView(ResponseModel):
     user_id: int
     username: str
     problem_id: int
+    problem_title: str | None = Field(description="null: the caller does not see the problem")
     language: str
     status: str = Field(description="Queuing, Judging, then the verdict")
     state: str = Field(description="pending, processing, done or dead")

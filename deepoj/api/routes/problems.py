@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from quart import Response
+from quart import Response, request
 
 from deepoj.api.access import READER, needs
 from deepoj.api.catalog import problem_for
 from deepoj.api.context import ApiContext
+from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_flag, query_number, query_text
 from deepoj.api.models.base import reply
 from deepoj.api.models.changes import PackageChangesView, ProblemChangedView, changes_view
@@ -30,7 +31,7 @@ from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
 from deepoj.packages.changes import PackageChanges
 from deepoj.words.accounts import User
-from deepoj.words.problems import MAX_TAG_CHARS, Problem, ProblemSearch, tag_of
+from deepoj.words.problems import MAX_DIFFICULTY_CHARS, MAX_TAG_CHARS, Problem, ProblemOrder, ProblemSearch, tag_of
 
 _PAGE = 50
 _MAX_PAGE = 200
@@ -81,15 +82,22 @@ class ProblemRoutes:
 
     @route("GET", "/api/v1/problems", access=READER, query=ProblemQuery, responses={200: ProblemPage})
     async def problems(self, reader: User | None) -> ProblemPage:
-        """List problems by id, in pages. Send ``next`` of a page as ``after`` to get the following page.
+        """List problems in pages, by id or in another order.
 
-        A page has the problems that the caller sees; without a token, the listed ones.
+        Send ``next`` of a page as ``after`` to get the following page. A page has the
+        problems that the caller sees; without a token, the listed ones.
         """
         limit, after = query_number("limit", _PAGE, _MAX_PAGE), query_number("after", 0, _MAX_AFTER)
         tag = query_text("tag", MAX_TAG_CHARS)
         if tag and not tag_of(tag):
             return ProblemPage(problems=[], next=None)
-        query = ProblemSearch(tag=tag_of(tag), viewer=None if reader is None else reader.id)
+        query = ProblemSearch(
+            tag=tag_of(tag),
+            difficulty=query_text("difficulty", MAX_DIFFICULTY_CHARS),
+            unsolved=query_flag("unsolved"),
+            viewer=None if reader is None else reader.id,
+            order=_order(),
+        )
         problems = await self._problems.find_problems(query, after, limit + 1)
         items = [
             ProblemItem(
@@ -205,3 +213,11 @@ class ProblemRoutes:
             languages=list(problem.languages),
             groups=await self._problems.problem_groups(problem.id) if sees_groups else None,
         )
+
+
+def _order() -> ProblemOrder:
+    """Return the order of ``?sort``. Raises Refused."""
+    word = request.args.get("sort", ProblemOrder.NUMBER)
+    if word not in list(ProblemOrder):
+        raise Refused(ApiError.INVALID, field="sort", problem=f"one of {', '.join(ProblemOrder)}")
+    return ProblemOrder(word)

@@ -51,7 +51,8 @@ class SubmissionListRoutes:
         page = await self._lists.submissions(_query(user, problem_id, sees_all=sees_all), limit, before)
         items = [item_for(item, is_whole=sees_all, steps=self._hidden_steps) for item in page.items]
         after = None if page.next is None else f"{page.next.created_us}-{page.next.id}"
-        return SubmissionPage(submissions=[_view(item) for item in items], next=after)
+        titles = await self._problems.problem_titles({item.problem_id for item in items}, user.id)
+        return SubmissionPage(submissions=[_view(item, titles.get(item.problem_id)) for item in items], next=after)
 
 
 def _query(user: User, problem_id: int | None, *, sees_all: bool) -> SubmissionQuery:
@@ -82,12 +83,13 @@ def _place(raw: str | None) -> ListPlace | None:
     return ListPlace(created_us, row_id)
 
 
-def _view(item: SubmissionItem) -> SubmissionItemView:
+def _view(item: SubmissionItem, problem_title: str | None) -> SubmissionItemView:
     return SubmissionItemView(
         job_id=item.job_id,
         user_id=item.user_id,
         username=item.username,
         problem_id=item.problem_id,
+        problem_title=problem_title,
         language=item.language,
         status=status_word(item),
         state=item.state,

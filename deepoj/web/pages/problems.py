@@ -31,7 +31,7 @@ from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.playground import CustomRun
-from deepoj.words.problems import Problem, ProblemSearch, tag_of
+from deepoj.words.problems import MAX_DIFFICULTY_CHARS, Problem, ProblemOrder, ProblemSearch, tag_of
 from deepoj.words.statements import StatementFileKind, StatementIndex
 from deepoj.words.submissions import Draft, SubmissionQuery
 
@@ -68,8 +68,10 @@ class ProblemPages:
             search=search,
             number=int(search) if _NUMBER.fullmatch(search) else None,
             tag=tag_of(request.args.get("tag", "")),
+            difficulty=request.args.get("difficulty", "").strip()[:MAX_DIFFICULTY_CHARS],
+            unsolved=visitor.user is not None and request.args.get("unsolved") == "1",
             viewer=None if visitor.user is None else visitor.user.id,
-            by_title=request.args.get("sort") == "title",
+            order=_order(request.args.get("sort", "")),
         )
         found = await self._context.problems.find_problems(query, after, _PAGE + 1)
         shown, solved = found[:_PAGE], set[int]()
@@ -299,3 +301,7 @@ def _statement_language(index: StatementIndex, visitor: Visitor) -> str | None:
 def judged_languages(context: ApiContext) -> list[Language]:
     """Return the languages of the live judge nodes; all of them while none is known."""
     return [language for language in LANGUAGES.values() if context.is_judged_now(language.key)]
+
+
+def _order(word: str) -> ProblemOrder:
+    return ProblemOrder(word) if word in list(ProblemOrder) else ProblemOrder.NUMBER

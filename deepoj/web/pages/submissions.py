@@ -79,6 +79,7 @@ class SubmissionPages:
             "submissions.html",
             visitor,
             items=[(item, status_word(item)) for item in items],
+            titles=await self._context.problems.problem_titles({item.problem_id for item in items}, user.id),
             query=query,
             everyone=everyone,
             sees_all=sees_all,

@@ -44,6 +44,8 @@ class SystemPages:
         letters = await self._letters.page(_PAGE, before)
         hooks, more_hooks = await given_up(context, _PAGE, None)
         hour = await context.system.last_hour()
+        running = await context.system.running_jobs(_MAX_RUNNING)
+        shown = {job.problem_id for job in running} | {letter.problem_id for letter in letters.letters}
         readiness, queue = as_operators_name(context.ready()), queue_values(context)
         return self._pages.html(
             "system.html",
@@ -65,7 +67,8 @@ class SystemPages:
             consumers=context.pressure.consumers,
             nodes=nodes,
             letters=letters,
-            running=await context.system.running_jobs(_MAX_RUNNING),
+            running=running,
+            titles=await context.problems.problem_titles(shown, visitor.member.id),
             most_running=_MAX_RUNNING,
             hour=hour,
             hour_chart=history_chart(hour.verdicts, bar_width=50),
