@@ -350,7 +350,7 @@ def forged(claims: Mapping[str, Any], key: str = SECRET, algorithm: str = "HS256
     return jwt.encode(dict(claims), key, algorithm=algorithm)
 
 
-async def submission(home: House, token: str, problem_id: int, code: str = "int main(){}") -> str:
+async def submission(home: House[Any], token: str, problem_id: int, code: str = "int main(){}") -> str:
     answer = await home.ask(
         "POST", "/api/v1/submit", token=token, json={"problem_id": problem_id, "language": 1, "code": code}
     )

@@ -292,7 +292,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     }  # fmt: skip
 
 
-async def _batch(home: House, token: str) -> str:
+async def _batch(home: House[Any], token: str) -> str:
     answer = await home.ask("GET", "/api/v1/users/me", token=token)
     return await home.ports.batches.open_batch((await answer.get_json())["id"], "night")
 
@@ -306,10 +306,10 @@ async def _ended(home: House, token: str) -> str:
     return job_id
 
 
-async def _ended_run(home: House, token: str) -> str:
+async def _ended_run(home: House[Any], token: str) -> str:
     setting = Setting(home, token)
     run_id = await setting.taken()
-    await home.store.finish_run(
+    await home.ports.run_leases.finish_run(
         await setting.claimed(), CustomStatus.FINISHED, MEASURES, b"", b"", user_max_bytes=10**6
     )
     return run_id

@@ -24,7 +24,7 @@ MEASURES = {
 
 @dataclass
 class Setting:
-    home: House
+    home: House[Any]
     token: str
 
     async def send(self, token: str | None = None, **changes: Any) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -47,14 +47,14 @@ class Setting:
         return answer.status_code, await answer.get_json()
 
     async def claimed(self) -> CustomClaim:
-        claim = await self.home.store.claim_run("node-a", 60.0, 2, {"python3", "cpp17"})
+        claim = await self.home.ports.run_leases.claim_run("node-a", 60.0, 2, {"python3", "cpp17"})
         assert claim is not None
         return claim
 
     async def finished(self, stdout: bytes = b"1\n", **changes: Any) -> dict[str, Any]:
         """Finish a run and return it as its author sees it."""
         run_id = await self.taken()
-        await self.home.store.finish_run(
+        await self.home.ports.run_leases.finish_run(
             await self.claimed(), CustomStatus.FINISHED, MEASURES | changes, stdout, b"", user_max_bytes=10**6
         )
         status, seen = await self.look(run_id)

@@ -49,14 +49,14 @@ async def add_group(home: House[Any], members: Sequence[str] = (), name: str = "
 
 
 async def add_submission(
-    home: House, owner: str, problem_id: int, *, code: str = "int main(){}", report: Report | None = None
+    home: House[Any], owner: str, problem_id: int, *, code: str = "int main(){}", report: Report | None = None
 ) -> str:
     """Submit for the owner. ``report``: how it was judged; None: it waits."""
     job_id = await submission(home, await home.token_of(owner), problem_id, code)
     if report is not None:
-        claim = (await home.store.claim([entry(job_id)], "node", 60.0, 5))["1-1"]
+        claim = (await home.ports.leases.claim([entry(job_id)], "node", 60.0, 5))["1-1"]
         assert isinstance(claim, Claim)
-        assert await home.store.finalize(claim, report, as_result(claim, report)) is None
+        assert await home.ports.leases.finalize(claim, report, as_result(claim, report)) is None
     return job_id
 
 

@@ -32,6 +32,11 @@ async def furnished(
 ) -> tuple[House, dict[Who, Visit], dict[str, str]]:
     """Return pages, a visitor of each kind that is asked for, and the ids for the parts of paths."""
     home = house(tmp_path, has_pages=True, **changes)
+    return home, *await furnish(home, among)
+
+
+async def furnish(home: House[Any], among: Collection[Who]) -> tuple[dict[Who, Visit], dict[str, str]]:
+    """Put what pages show into an empty store. Return a visitor of each kind, and the ids for the parts of paths."""
     visits = {Who.STRANGER: Visit(home), Who.MEMBER: await registered(home, "member")}
     for who in among:
         if who in _ROLES:
@@ -61,10 +66,10 @@ async def furnished(
         "team": "1",
         "sent": "1",
     }
-    return home, visits, ids
+    return visits, ids
 
 
-async def _cancelled_preview(home: House, problem: int) -> str:
+async def _cancelled_preview(home: House[Any], problem: int) -> str:
     """Return a preview of a rejudge, whose stream ends at once."""
     by, previews = (await home.account("previewer")).id, home.ports.previews
     preview = await previews.start_preview(problem, by=by, in_full=False, scope=EVERYTHING)
@@ -73,7 +78,7 @@ async def _cancelled_preview(home: House, problem: int) -> str:
     return str(preview.id)
 
 
-async def ended_rerun(home: House, job_id: str, outcome: RerunOutcome) -> str:
+async def ended_rerun(home: House[Any], job_id: str, outcome: RerunOutcome) -> str:
     """Return a rerun of a test of a submission that a node has ended with this outcome."""
     by, ports = (await home.account("rerunner")).id, home.ports
     number = await ports.reruns.take_rerun(job_id, "secret/1", by=by)
