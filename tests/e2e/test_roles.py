@@ -154,6 +154,27 @@ def test_the_scheduler_counts_the_workers(split: Split) -> None:
     )
 
 
+def test_every_node_is_listed_and_only_workers_take_work(split: Split, token: str) -> None:
+    def listed() -> dict[str, dict[str, Any]]:
+        answer = split.front.client.get("/api/v1/admin/nodes", headers=bearer(token))
+        return {node["node"]: node for node in answer.json()["nodes"]}
+
+    def is_complete() -> bool:
+        nodes = listed()
+        return len(nodes) == 3 and all(nodes[name]["takes_work"] for name in split.workers)
+
+    until(is_complete, within_s=120, what="both workers take work")
+    nodes = listed()
+    workers = [nodes.pop(name) for name in split.workers]
+    assert [(one["roles"], one["canaries"]["state"], one["live"]) for one in workers] == [
+        (["consumer", "reclaim"], "up", True)
+    ] * 2
+    [front] = nodes.values()
+    assert (front["takes_work"], front["live"], front["languages"], front["canaries"]) == (False, True, {}, None)
+    assert front["roles"] == ["api", "dispatcher", "gc", "repair"]
+    assert front["node"].endswith("-api")
+
+
 def test_another_worker_finishes_what_a_killed_one_has_begun(split: Split, token: str) -> None:
     """The last test: it kills a worker. The drill worker-kill checks the time of a recovery."""
     front, deployment = split.front, split.deployment

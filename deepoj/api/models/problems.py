@@ -74,7 +74,11 @@ class ProblemQuery(BaseModel):
     tag: str | None = Field(None, max_length=40, description="only problems with this tag")
     difficulty: str | None = Field(None, max_length=32, description="only problems of this difficulty, in any case")
     unsolved: bool | None = Field(None, description="only problems that the caller has not solved; without a token all")
-    sort: ProblemOrder | None = Field(None, description="the order; default number")
+    sort: ProblemOrder | None = Field(
+        None,
+        description="the order; default number. In the others a page after a problem that was deleted meanwhile begins "
+        "the list again",
+    )
 
 
 class ProblemItem(ResponseModel):
