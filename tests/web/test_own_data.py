@@ -81,6 +81,7 @@ async def test_a_token_for_the_command_line_is_shown_once(home: House) -> None:
     reply = await alice.post("/account/token", {"name": "x", "password": PASSWORD})
     token = reply.text.partition("<code>")[2].partition("</code>")[0]
     assert reply.headers["Cache-Control"] == "no-store"
+    assert re.search(r'<pre class="output" id="(\w+)".*data-copy="\1"', reply.text, re.DOTALL), "wrapped, with a button"
     assert (await home.ask("GET", "/api/v1/users/me", token=token)).status_code == 200
     assert token not in (await alice.get("/account")).text
 
