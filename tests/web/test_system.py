@@ -217,6 +217,7 @@ async def test_a_dead_letter_is_discarded_on_its_own_page(scene: Scene) -> None:
     shown = await scene.admin.get(f"{PAGE}/letters/{job_id}")
     assert "Its verdict becomes System Error, finally; its author sees that." in shown.words
     assert "after 2 attempts" in shown.words
+    assert '<a href="/runbook/4#415-dead-letters"><cite>4.15 Dead letters</cite></a>' in shown.text
     fields = {"decision": "discarded", "attempt_id": "2", "note": "the host <is> gone"}
     assert (await scene.admin.post(f"{PAGE}/letters/{job_id}", fields)).location == f"{PAGE}?done=discarded"
     row = scene.home.store.rows[job_id]
