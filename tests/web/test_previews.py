@@ -298,11 +298,15 @@ def test_command_of_a_contest_rejudges_applies_and_cancels(
 
 async def test_reasons_of_failures_are_shown(scene: Scene) -> None:
     path = await scene.started()
+    assert "not judged yet</th>" in (await scene.visit.get(path)).text
     leases = scene.home.ports.preview_leases
     claim = await leases.claim("node", 60.0, 2, ("cpp17",))
     assert claim is not None
     await settle_preview_job(leases, Metrics(), claim, Infra("sandbox", "<b>broke"))
     await scene.judge(AC, AC)
-    assert "<li>1 × sandbox: &lt;b&gt;broke</li>" in (await scene.visit.get(path)).text
+    page = (await scene.visit.get(path)).text
+    assert "<li>1 × sandbox: &lt;b&gt;broke</li>" in page
+    assert "1 submission could not be judged, and Apply leaves it out." in page
+    assert "not judged</th>" in page, "nothing will be judged later"
     shown = await scene.ask("GET", f"/{path.rpartition('/')[2]}")
     assert shown["failures"] == [{"why": "sandbox: <b>broke", "count": 1}]
