@@ -154,6 +154,21 @@ async def test_an_embedded_server_and_the_connection_to_it_are_one_part(scene: S
     assert "postgres" not in shown
 
 
+async def test_parts_that_are_up_are_folded_and_others_are_listed(scene: Scene) -> None:
+    scene.home.parts.clear()
+    scene.home.parts |= {"canary": PartState.RESTARTING, "bell": PartState.UP, "revet": PartState.UP}
+    text = (await scene.admin.get(PAGE)).text.partition("<h2>This node</h2>")[2]
+    listed, _, folded = text.partition("<details><summary>2 parts are up</summary>")
+    assert "<code>canary</code>" in listed
+    assert "bell" not in listed
+    assert [name in folded for name in ("<code>bell</code>", "<code>revet</code>", "canary")] == [True, True, False]
+    scene.home.parts.clear()
+    scene.home.parts |= {"bell": PartState.UP}
+    shown = await scene.admin.get(PAGE)
+    assert "Parts that are not up" not in shown.text
+    assert "This node 1 part is up" in shown.words
+
+
 async def test_dispatcher_and_consumers_say_whether_they_live_and_when_they_last_worked(scene: Scene) -> None:
     shown = (await scene.admin.get(PAGE)).words
     assert "Dispatcher not on this node last sent to the queue: not known" in shown
