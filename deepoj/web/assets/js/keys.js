@@ -1,4 +1,5 @@
-// Keys: `/` goes to Search, Ctrl+Enter sends the form of the class submit-form, Ctrl+' runs on the samples.
+// Keys: `/` goes to Search, Ctrl+Enter sends the form of the class submit-form, Ctrl+' presses
+// its button data-run, which runs the program on the reader's own input.
 document.addEventListener(
   "keydown",
   (event) => {
