@@ -186,6 +186,9 @@ async def test_no_page_may_be_framed_sniffed_or_told_to_load_from_elsewhere(tmp_
         assert set(re.findall(r"https?:|\*|'nonce-", policy["script-src"])) == set(), page
         assert reply.headers["X-Content-Type-Options"] == "nosniff", page
         assert reply.headers["Referrer-Policy"] == "same-origin", page
+        assert {"camera=()", "geolocation=()", "microphone=()"} <= set(
+            reply.headers["Permissions-Policy"].split(", ")
+        ), page
         assert reply.headers["Cross-Origin-Opener-Policy"] == "same-origin", page
         assert "private" in reply.headers["Cache-Control"], page
 
