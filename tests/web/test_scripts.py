@@ -1,0 +1,138 @@
+"""What scripts and print style do, in Chromium: keys, dropped files, copies, what rests in a hidden tab, clocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, JSHandle, Page, expect
+
+from deepoj.sample import accepted_source
+from tests.web.browser import PATIENCE_MS, Look, chromium, watched
+from tests.web.pages import Who
+from tests.web.site import PASSWORD, Site
+from tests.web.test_journey import register
+
+expect.set_options(timeout=PATIENCE_MS)
+_DRAFTS = "Object.keys(localStorage).filter((key) => key.startsWith('deepoj:draft')).length"
+_STREAM = "**/manage/system/events"
+_HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+def dragged(page: Page, name: str, text: str) -> JSHandle:
+    """Return what a browser hands over when a file is dragged into its window."""
+    return page.evaluate_handle(
+        """([name, text]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([text], name));
+          return data;
+        }""",
+        [name, text],
+    )
+
+
+def drop(page: Page, selector: str, name: str, text: str) -> None:
+    page.dispatch_event(selector, "drop", {"dataTransfer": dragged(page, name, text)})
+
+
+def test_slash_goes_to_search_and_control_enter_submits(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.MEMBER) as watcher:
+        page = watcher.page
+        page.goto("/problems")
+        page.keyboard.press("/")
+        expect(page.get_by_label("Search", exact=True)).to_be_focused()
+        page.keyboard.type("A/B")
+        expect(page.get_by_label("Search", exact=True)).to_have_value("A/B")
+        page.goto(site.path("/problems/{problem}"))
+        code = page.get_by_label("Code", exact=True)
+        code.fill(accepted_source())
+        code.press("Control+Enter")
+        page.wait_for_url(re.compile(r"/submissions/[0-9a-f-]{36}$"))
+
+
+def test_file_that_is_dropped_on_the_editor_becomes_its_text(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.MEMBER) as watcher:
+        page = watcher.page
+        page.goto(site.path("/problems/{problem}"))
+        drop(page, ".cm-content", "a.py", "print(3)  # dropped")
+        expect(page.get_by_label("Code", exact=True)).to_contain_text("# dropped")
+
+
+def test_samples_and_tokens_are_copied_by_their_buttons(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER, Look(width=390)) as watcher:
+        page = watcher.page
+        watcher.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.goto(site.path("/problems/{problem}"))
+        copy = page.get_by_role("button", name="Copy", exact=True)
+        copy.first.click()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator("#sample-1-input").text_content()
+        register(page, "copying")
+        page.goto("/account")
+        page.get_by_label("What the token is for").fill("laptop")
+        page.get_by_label("Your password, for the token").fill(PASSWORD)
+        page.get_by_role("button", name="Make a token").click()
+        page.get_by_role("button", name="Copy", exact=True).click()
+        expect(page.get_by_role("button", name="Copied", exact=True)).to_be_visible()
+        assert page.evaluate("navigator.clipboard.readText()") == page.locator("#secret").text_content()
+
+
+def test_stream_is_closed_while_its_tab_is_hidden_and_opened_again(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.ADMIN) as watcher:
+        page = watcher.page
+        with page.expect_request(_STREAM):
+            page.goto("/manage/system")
+        expect(page.locator("[data-sse-connect]")).to_have_attribute("data-live", "open")
+        with page.expect_event("requestfailed", lambda request: request.url.endswith(_STREAM[2:])):
+            page.evaluate(_HIDE, True)
+        with page.expect_request(_STREAM):
+            page.evaluate(_HIDE, False)
+
+
+def test_drafts_are_kept_until_their_account_logs_out(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER) as watcher:
+        page = watcher.page
+        register(page, "drafting")
+        page.goto(site.path("/problems/{problem}"))
+        page.get_by_label("Code", exact=True).fill("print('a draft')")
+        page.reload()
+        expect(page.get_by_label("Code", exact=True)).to_contain_text("a draft")
+        assert page.evaluate(_DRAFTS) == 1
+        page.get_by_role("button", name="Log out", exact=True).click()
+        expect(page.get_by_role("link", name="Log in", exact=True).first).to_be_visible()
+        assert page.evaluate(_DRAFTS) == 0
+
+
+def test_theme_is_shown_at_once_and_kept(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER) as watcher:
+        page = watcher.page
+        page.goto("/")
+        light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        with page.expect_response("**/preferences"):
+            page.get_by_label("Theme", exact=True).select_option("dark")
+            assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+        page.reload()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_printed_problem_is_its_statement(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.MEMBER) as watcher:
+        page = watcher.page
+        page.goto(site.path("/problems/{problem}"))
+        hidden = [page.locator(part) for part in ("header.site", "footer.site", ".solve", ".skip")]
+        copy = page.get_by_role("button", name="Copy", exact=True).first
+        expect(copy).to_be_visible()
+        page.emulate_media(media="print")
+        for part in (*hidden, copy):
+            expect(part).to_be_hidden()
+        expect(page.locator(".statement h2").first).to_be_visible()
