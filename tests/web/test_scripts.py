@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, JSHandle, Page, expect
+from playwright.sync_api import Browser, JSHandle, Page, Route, expect
 
 from deepoj.sample import accepted_source
+from deepoj.web.assets import Assets
 from tests.web.browser import PATIENCE_MS, Look, chromium, watched
 from tests.web.pages import Who
+from tests.web.planted import Planted, planted
 from tests.web.site import PASSWORD, Site
 from tests.web.test_journey import register
 
@@ -97,6 +99,34 @@ def test_stream_is_closed_while_its_tab_is_hidden_and_opened_again(browser: Brow
             page.evaluate(_HIDE, True)
         with page.expect_request(_STREAM):
             page.evaluate(_HIDE, False)
+
+
+def _page(piece: str) -> Planted:
+    script = Assets.load().url("app.js")
+    head = f'<!doctype html><html lang=en><title>x</title><script src="{script}" defer></script>'
+    return Planted(f"{head}<h1>x</h1>{piece}</html>".encode(), {"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize("trigger", ["every 100ms", "load delay:100ms"])
+def test_polling_rests_while_the_tab_is_hidden(browser: Browser, trigger: str) -> None:
+    poller = f'<div id=state data-hx-get="/state" data-hx-trigger="{trigger}" data-hx-swap=outerHTML>{{}}</div>'
+    with planted(browser, {"/x": _page(poller.format("first"))}) as watcher:
+        page, asked = watcher.page, []
+
+        def answer(route: Route) -> None:
+            asked.append(route.request.url)
+            route.fulfill(status=200, content_type="text/html", body=poller.format(f"answer {len(asked)}"))
+
+        watcher.context.route("**/state", answer)
+        page.goto("http://pages.test/x")
+        expect(page.locator("#state")).to_contain_text("answer 3")
+        page.evaluate(_HIDE, True)
+        page.wait_for_timeout(300)  # an answer may be under way
+        before = len(asked)
+        page.wait_for_timeout(1000)
+        assert len(asked) == before
+        page.evaluate(_HIDE, False)
+        expect(page.locator("#state")).to_contain_text(f"answer {before + 3}")
 
 
 def test_drafts_are_kept_until_their_account_logs_out(browser: Browser, site: Site) -> None:

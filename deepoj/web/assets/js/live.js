@@ -1,6 +1,6 @@
-// Event streams that are closed while their tab is hidden: browsers allow six connections to a server, and ten tabs
-// have to work. A stream that is opened again begins with the state of that moment. One whose URL says what the page
-// shows, since=ID, begins with what has changed since the last event.
+// Event streams and polling rest while their tab is hidden. Streams are closed: browsers allow six connections to a
+// server, and ten tabs have to work. A stream that is opened again begins with the state of that moment. One whose URL
+// says what the page shows, since=ID, begins with what has changed since the last event.
 import htmx from "./htmx.js";
 
 const sources = new Set();
@@ -68,8 +68,23 @@ class PausingEventSource {
 
 htmx.createEventSource = (url) => new PausingEventSource(url);
 
+// elements whose requests were held back while the tab was hidden
+const held = new Set();
+
+// A hidden tab does not ask how far something is; it asks once when it is shown again. What was typed is sent all the same.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, requestConfig } = event.detail;
+  if (!document.hidden || requestConfig.verb !== "get") return;
+  event.preventDefault();
+  held.add(elt);
+});
+
 document.addEventListener("visibilitychange", () => {
   for (const source of sources) document.hidden ? source.pause() : source.resume();
+  if (document.hidden) return;
+  const asking = [...held].filter((element) => element.isConnected);
+  held.clear();
+  for (const element of asking) htmx.ajax("GET", element.dataset.hxGet, { source: element });
 });
 
 // data-live says to the style sheet whether what is shown is up to date
