@@ -70,6 +70,26 @@ def test_file_that_is_dropped_on_the_editor_becomes_its_text(browser: Browser, s
         expect(page.get_by_label("Code", exact=True)).to_contain_text("# dropped")
 
 
+@pytest.mark.parametrize(
+    ("path", "beside", "field"),
+    [("/manage/problems", "#title", "#package"), ("/manage/users/import", "#people", "#file")],
+)
+def test_file_that_is_dropped_on_a_form_is_chosen(
+    browser: Browser, site: Site, path: str, beside: str, field: str
+) -> None:
+    with watched(browser, site, Who.ADMIN) as watcher:
+        page = watcher.page
+        page.goto(path)
+        page.dispatch_event(beside, "dragover", {"dataTransfer": dragged(page, "p.zip", "PK")})
+        expect(page.locator("form.dropping")).to_have_count(1)
+        drop(page, beside, "p.zip", "PK")
+        expect(page.locator("form.dropping")).to_have_count(0)
+        assert page.evaluate(f"[...document.querySelector('{field}').files].map((file) => file.name)") == ["p.zip"]
+        page.dispatch_event(beside, "dragover", {"dataTransfer": dragged(page, "p.zip", "PK")})
+        page.dispatch_event("h1", "dragover", {"dataTransfer": dragged(page, "p.zip", "PK")})
+        expect(page.locator("form.dropping")).to_have_count(0)
+
+
 def test_samples_and_tokens_are_copied_by_their_buttons(browser: Browser, site: Site) -> None:
     with watched(browser, site, Who.STRANGER, Look(width=390)) as watcher:
         page = watcher.page

@@ -9,3 +9,4 @@ import "./times.js";
 import "./keys.js";
 import "./logout.js";
 import "./upload.js";
+import "./drop.js";
