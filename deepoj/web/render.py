@@ -62,12 +62,14 @@ class Pages:
         visitor = self._visitors.introduce(visitor, response.headers)
         nonce = secrets.token_urlsafe(16) if has_editor else ""
         page = self._environments[visitor.language].get_template(template)
+        now = dt.datetime.now(dt.UTC)
+        times = {"now": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "now_in_words": now.strftime("%Y-%m-%d %H:%M:%S UTC")}
         text = page.render(
             visitor=visitor,
             path=request.full_path.rstrip("?"),
             asset=self._assets.url,
             nonce=nonce,
-            now=dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **times,
             **values,
         )
         response.set_data(text.encode())

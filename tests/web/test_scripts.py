@@ -23,6 +23,12 @@ _HIDE = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+#: lets the clock of the reader be 125 seconds ahead of the machine's
+_AHEAD = """
+const now = Date.now;
+Date.now = () => now() + 125_000;
+Object.defineProperty(performance, "timeOrigin", { value: performance.timeOrigin + 125_000 });
+"""
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +179,45 @@ def test_theme_is_shown_at_once_and_kept(browser: Browser, site: Site) -> None:
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
         page.reload()
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_footer_shows_the_clock_of_the_server_and_no_difference_that_is_none(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER) as watcher:
+        page, clock = watcher.page, watcher.page.locator("[data-server-clock]")
+        page.goto("/runbook")
+        expect(clock).to_contain_text("The server's clock:", use_inner_text=True)
+        assert "your clock" not in clock.inner_text()
+        shown = clock.inner_text()
+        expect(clock).not_to_have_text(shown, use_inner_text=True)
+    with watched(browser, site, Who.STRANGER, Look(has_scripts=False)) as watcher:
+        watcher.page.goto("/runbook")
+        text = watcher.page.locator("[data-server-clock]").inner_text()
+        assert re.fullmatch(r"This page was made at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", text)
+
+
+def test_footer_says_how_much_the_clock_of_the_reader_differs(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER) as watcher:
+        watcher.context.add_init_script(_AHEAD)
+        watcher.page.goto("/runbook")
+        clock = watcher.page.locator("[data-server-clock]")
+        expect(clock).to_contain_text("The server's clock:", use_inner_text=True)
+        assert clock.inner_text().endswith("your clock is ahead by 2 minutes")
+
+
+def test_page_that_the_browser_had_kept_shows_the_time_of_now(browser: Browser, site: Site) -> None:
+    def made_long_ago(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, body=re.sub(r"(\"server-time\" content=\")\d{4}", r"\g<1>2001", answer.text()))
+
+    with watched(browser, site, Who.STRANGER) as watcher:
+        page = watcher.page
+        page.route("**/runbook", made_long_ago)
+        page.goto("/runbook")
+        clock = page.locator("[data-server-clock]")
+        expect(clock).to_contain_text("The server's clock:", use_inner_text=True)
+        assert "your clock" not in clock.inner_text()
+        age_s = page.evaluate("(Date.now() - Date.parse(document.querySelector('[data-server-clock] time').dateTime))")
+        assert abs(age_s) < 5000
 
 
 def test_printed_problem_is_its_statement(browser: Browser, site: Site) -> None:

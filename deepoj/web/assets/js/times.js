@@ -1,5 +1,7 @@
 // Shows <time datetime="2026-11-29T09:08:17Z"> relative to now ("2 minutes ago"), with the reader's local time as its
-// title; with data-time="local" the local time itself. <span data-clock="…"> shows how long it is until a time: 4:59:59. The clock is the server's: <meta name="server-time" content="…">.
+// title; with data-time="local" the local time itself. <span data-clock="…"> shows how long it is until a time: 4:59:59.
+// The clock is the server's: <meta name="server-time" content="…">. [data-server-clock] shows it, and how much the
+// reader's differs.
 import htmx, { matching } from "./htmx.js";
 
 const AGAIN_MS = 20_000;
@@ -18,12 +20,31 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const local = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const localWithZone = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
 
+const clockFace = new Intl.DateTimeFormat(language, { timeStyle: "long" });
+// a difference of the clocks that readers are told of
+const DIFFERS_MS = 4_000;
+
 const [navigation] = performance.getEntriesByType("navigation");
 const sent = Date.parse(document.querySelector("meta[name=server-time]")?.content);
-const ahead = Number.isNaN(sent) ? 0 : sent - performance.timeOrigin - (navigation?.responseStart ?? 0);
+let ahead = Number.isNaN(sent) ? 0 : sent - performance.timeOrigin - (navigation?.responseStart ?? 0);
+// a page that the browser had kept names an old time, as if the clocks differed
+let isSure = Math.abs(ahead) < DIFFERS_MS;
+const { src } = document.currentScript;
+
+// Asks for the server's time: the header Date of an answer is of this moment.
+async function ask() {
+  const began = Date.now();
+  const answer = await fetch(src, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  const at = Date.parse(answer?.headers.get("Date"));
+  if (Number.isNaN(at)) return;
+  isSure = true;
+  ahead = at + 500 - (began + Date.now()) / 2; // the header has whole seconds
+  show(document);
+  count();
+}
 
 function show(content) {
-  for (const element of matching(content, "time[datetime]")) {
+  for (const element of matching(content, "time[datetime]:not([data-time=server])")) {
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) continue; // a duration
     const isLocal = element.dataset.time === "local";
@@ -40,7 +61,29 @@ function ago(at) {
   return relative.format(unit === "second" && Math.abs(amount) < NOW_S ? 0 : amount, unit);
 }
 
+function tellTime() {
+  const place = document.querySelector("[data-server-clock]");
+  if (!place || !isSure) return;
+  const [made, title, time, ...differences] = place.children;
+  const at = Date.now() + ahead;
+  time.textContent = clockFace.format(at);
+  time.dateTime = new Date(at).toISOString().slice(0, 19) + "Z";
+  time.title = localWithZone.format(at);
+  [made.hidden, title.hidden] = [true, false];
+  [-ahead, ahead].forEach((amount, index) => {
+    differences[index].hidden = amount < DIFFERS_MS;
+    differences[index].lastElementChild.textContent = inWords(amount / 1000);
+  });
+}
+
+function inWords(seconds) {
+  const [unit, length] = UNITS.find((each) => seconds >= each[1]) ?? ["second", 1];
+  const options = { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 };
+  return new Intl.NumberFormat(language, options).format(seconds / length);
+}
+
 function count() {
+  tellTime();
   for (const element of document.querySelectorAll("[data-clock]")) {
     const seconds = Math.max(0, Math.ceil((Date.parse(element.dataset.clock) - Date.now() - ahead) / 1000));
     const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
@@ -69,6 +112,7 @@ function localise() {
 htmx.onLoad(show);
 localise();
 count();
+if (!isSure) ask();
 setInterval(() => document.hidden || count(), 1000);
 setInterval(() => document.hidden || show(document), AGAIN_MS);
 document.addEventListener("visibilitychange", () => document.hidden || show(document));
