@@ -10,6 +10,7 @@ from markupsafe import escape
 from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
+from deepoj.api.conditional import add_etag, digest_of
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.statements import AttachmentView, SampleView, StatementSaved, StatementView
 from deepoj.packages.statements.editing import SavedStatement
@@ -99,6 +100,7 @@ async def file_answer(statements: Statements, problem: Problem, kind: StatementF
         _PDF_POLICY if is_shown and file.media_type == PDF_TYPE else FOREIGN_POLICY
     )
     response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
+    add_etag(response, digest_of(file.content))
     return response
 
 

@@ -16,6 +16,7 @@ from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
 import deepoj
+from deepoj.api.conditional import add_etag, digest_of
 from deepoj.api.errors import Refused
 from deepoj.contests.board import points_text
 from deepoj.judging.languages import LANGUAGES as JUDGED
@@ -59,6 +60,7 @@ class Pages:
     ) -> Response:
         """Return the page. ``has_editor``: the source editor's scripts and styles are allowed on it."""
         response = TrioResponse(status=http_status, content_type="text/html; charset=utf-8")
+        known = visitor
         visitor = self._visitors.introduce(visitor, response.headers)
         nonce = secrets.token_urlsafe(16) if has_editor else ""
         page = self._environments[visitor.language].get_template(template)
@@ -78,6 +80,11 @@ class Pages:
         response.headers["Content-Language"] = visitor.language
         for name, value in _HEADERS.items():
             response.headers[name] = value
+        # another nonce or another form token makes another page
+        if request.method in ("GET", "HEAD") and http_status == 200 and not nonce and visitor is known:
+            for time in times.values():
+                text = text.replace(time, "")
+            add_etag(response, digest_of(text.encode()), is_weak=True)  # weak: the time of the page is left out
         return response
 
     def html_with_refusal(

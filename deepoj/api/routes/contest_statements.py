@@ -13,6 +13,7 @@ from deepoj.api.access import USER, needs
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json, text
+from deepoj.api.conditional import UNCHANGED
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
@@ -79,7 +80,10 @@ class ContestStatementRoutes:
         f"{_BASE}/statement/files/<name>",
         access=USER,
         limit=Limit.NONE,
-        responses={200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS)},
+        responses={
+            200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS),
+            304: UNCHANGED,
+        },
     )
     async def file(self, user: User, key: str, label: str, name: str) -> TrioResponse:
         """An image or a PDF of a statement."""
@@ -91,7 +95,10 @@ class ContestStatementRoutes:
         f"{_BASE}/attachments/<name>",
         access=USER,
         limit=Limit.NONE,
-        responses={200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS)},
+        responses={
+            200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS),
+            304: UNCHANGED,
+        },
     )
     async def attachment(self, user: User, key: str, label: str, name: str) -> TrioResponse:
         """A file for contestants."""

@@ -10,6 +10,7 @@ from quart import request
 from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.access import PUBLIC
+from deepoj.api.conditional import UNCHANGED
 from deepoj.api.docs_page import POLICY, page_of
 from deepoj.api.document import Document
 from deepoj.api.route import Described, route
@@ -17,7 +18,6 @@ from deepoj.api.route import Described, route
 _HTML = "text/html; charset=utf-8"
 #: max-age of Cache-Control
 _MAX_AGE_S = 300
-_UNCHANGED = Described(description="Unchanged since the version in If-None-Match.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class DocumentRoutes:
         access=PUBLIC,
         responses={
             200: Described(description="The document.", content_type="application/json"),
-            304: _UNCHANGED,
+            304: UNCHANGED,
         },
     )
     async def openapi(self) -> TrioResponse:
@@ -59,7 +59,7 @@ class DocumentRoutes:
         access=PUBLIC,
         responses={
             200: Described(description="The page.", content_type="text/html"),
-            304: _UNCHANGED,
+            304: UNCHANGED,
         },
     )
     async def docs(self) -> TrioResponse:

@@ -8,6 +8,7 @@ from quart_trio.wrappers import TrioResponse
 from deepoj.api.access import READER, needs
 from deepoj.api.body import read_json, text
 from deepoj.api.catalog import problem_for
+from deepoj.api.conditional import UNCHANGED
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
@@ -129,7 +130,10 @@ class StatementRoutes:
         "/api/v1/problems/<problem_id>/statement/files/<name>",
         access=READER,
         limit=Limit.NONE,  # pages have several, and a school is one address
-        responses={200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS)},
+        responses={
+            200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS),
+            304: UNCHANGED,
+        },
     )
     async def file(self, reader: User | None, problem_id: str, name: str) -> TrioResponse:
         """An image or a PDF of a statement."""
@@ -141,7 +145,10 @@ class StatementRoutes:
         "/api/v1/problems/<problem_id>/attachments/<name>",
         access=READER,
         limit=Limit.NONE,
-        responses={200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS)},
+        responses={
+            200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS),
+            304: UNCHANGED,
+        },
     )
     async def attachment(self, reader: User | None, problem_id: str, name: str) -> TrioResponse:
         """A file for contestants."""
