@@ -1,21 +1,33 @@
-"""The live parts of the system's page, from what this node knows without asking the database."""
+"""The live parts of the system's page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import datetime as dt
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import trio
+
 from deepoj.api.context import ApiContext
+from deepoj.api.letters import DecidingLetters
 from deepoj.api.live.events import LiveEvent
 from deepoj.web.charts import history_chart
+from deepoj.web.shown import as_sentence
+from deepoj.web.symptoms import symptoms
+from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES
 from deepoj.words.readiness import PartState, Readiness
+from deepoj.words.roster import MAX_NODES, AnnouncedNode
 from deepoj.words.stream import HISTORY_MINUTES
 
 #: a snapshot of what waits is shown up to this age
 SNAPSHOT_AGE_S = 60.0
 _BAR_WIDTH = 10
+#: age at which nodes and dead letters are read again, once for all streams of this node
+STORED_AGE_S = 10.0
+#: the time of the page is sent in steps of this, so not with each measurement
+_CLOCK_STEP_S = 10
 #: embedded server → the part that the connection to it is
 _PART_OF_SERVER = {"postgres": "database", "valkey": "redis"}
 
@@ -51,7 +63,7 @@ def as_operators_name(readiness: Readiness) -> Readiness:
             continue
         if state is not PartState.UP or part not in parts:
             parts[part] = state
-        reasons[part] = " ".join(filter(None, (reason, reasons.get(part))))
+        reasons[part] = " ".join(as_sentence(one) for one in (reason, reasons.get(part, "")) if one)
     return Readiness(parts, reasons)
 
 
@@ -60,12 +72,60 @@ def audit_values(context: ApiContext) -> dict[str, Any]:
     return {"audit": context.audits.standing}
 
 
+class Watch:
+    """What needs a person, as this node sees it. Nodes and dead letters are the last ones read from the database."""
+
+    def __init__(self, context: ApiContext) -> None:
+        self._context, self._letters = context, DecidingLetters(context)
+        self._nodes: Sequence[AnnouncedNode] | None = None
+        self._has_letters, self._read_at = False, 0.0
+
+    async def read(self) -> Sequence[AnnouncedNode]:
+        """Read nodes and dead letters, and return the nodes. Raises StoreUnavailable."""
+        nodes = await self._context.roster.announced_nodes(MAX_NODES)
+        self._has_letters = bool((await self._letters.page(1, None)).letters)
+        self._nodes, self._read_at = nodes, trio.current_time()
+        return nodes
+
+    async def refresh(self) -> None:
+        """Read again what is older than ``STORED_AGE_S``. While the database is away the former values stay: it is
+        itself among the parts that are not up. Raises StoreUnavailable if nothing was read before."""
+        if self._nodes is not None and trio.current_time() - self._read_at < STORED_AGE_S:
+            return
+        try:
+            await self.read()
+        except StoreUnavailable:
+            if self._nodes is None:
+                raise
+
+    def values(self) -> dict[str, Any]:
+        """Return what ``_system_symptoms.html`` needs."""
+        queue = queue_values(self._context)
+        found = symptoms(
+            as_operators_name(self._context.ready()),
+            self._nodes or (),
+            queue["snapshot"],
+            queue["outage"],
+            refuses=queue["pressed"] is not None,
+            has_letters=self._has_letters,
+        )
+        return {"symptoms": list(found)}
+
+
+def page_clock() -> str:
+    """Return the time of the page, in steps."""
+    now = dt.datetime.now(dt.UTC)
+    return now.replace(second=now.second // _CLOCK_STEP_S * _CLOCK_STEP_S, microsecond=0).isoformat()
+
+
 @dataclass(slots=True)
 class SystemFeed:
     """``Feed`` of pieces of the page. A piece is sent when its text has changed, and at the beginning."""
 
     #: name of the event → renders the piece
     pieces: Mapping[str, Callable[[], str]]
+    #: is awaited before the pieces are rendered
+    refresh: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint
     _sent: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
@@ -74,6 +134,7 @@ class SystemFeed:
         return False
 
     async def events(self) -> Sequence[LiveEvent]:
+        await self.refresh()
         events = []
         for name, render in self.pieces.items():
             text = render()

@@ -22,7 +22,7 @@ from deepoj.contests.board import points_text
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
 from deepoj.web.runbook import SECTIONS, section_path
-from deepoj.web.shown import GLYPHS, bar, contest_clock, duration, memory, milliseconds, moment, size
+from deepoj.web.shown import GLYPHS, bar, contest_clock, duration, elapsed, memory, milliseconds, moment, size
 from deepoj.web.visitor import LANGUAGES, THEMES, Visitor, Visitors
 from deepoj.words.results import Verdict
 
@@ -142,7 +142,9 @@ def _environment(language: str) -> jinja2.Environment:
         lambda one, many, count: catalogue.get(one if count == 1 else many, one if count == 1 else many),
         newstyle=True,
     )
-    environment.filters.update(duration=duration, ms=milliseconds, memory=memory, moment=moment, bytes=size)
+    environment.filters.update(
+        duration=duration, ms=milliseconds, memory=memory, moment=moment, elapsed=elapsed, bytes=size
+    )
     environment.filters.update(runbook_path=section_path, points=points_text, clock=contest_clock)
     environment.globals.update(
         form_token=_form_token,

@@ -91,6 +91,19 @@ def moment(iso: str | dt.datetime, *, is_local: bool = False) -> Markup:
     )
 
 
+def elapsed(iso: str) -> Markup:
+    """Return how long ago a time was, as ``29 s``. A script keeps it up to date."""
+    when = dt.datetime.fromisoformat(iso).astimezone(dt.UTC)
+    return Markup('<time datetime="{}" data-time="for">{}</time>').format(
+        when.strftime("%Y-%m-%dT%H:%M:%SZ"), duration(max(0.0, (dt.datetime.now(dt.UTC) - when).total_seconds()))
+    )
+
+
+def as_sentence(text: str) -> str:
+    """Return the text with a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if not text or text.endswith((".", "!", "?", "。")) else ".")
+
+
 def bar(value: int | None, limit: int) -> Markup:
     """Return a value beside its limit as a bar."""
     if value is None:

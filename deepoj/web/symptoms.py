@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deepoj.web.shown import moment
+from deepoj.web.shown import as_sentence, elapsed
 from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import AnnouncedNode
 from deepoj.words.sandbox import Isolation
@@ -52,14 +52,14 @@ def symptoms(
     if outage is not None:
         yield Symptom(
             _(
-                "The queue (Redis) is away since %(since)s. Submissions that wait in the database: %(count)s. They are"
-                " judged when it is back. %(reason)s"
+                "The queue (Redis) has been away for %(duration)s. Submissions that wait in the database: %(count)s."
+                " They are judged when it is back. %(reason)s"
             ),
             REDIS,
             {
-                "since": moment(outage.since),
+                "duration": elapsed(outage.since),
                 "count": outage.outbox.total,
-                "reason": readiness.reasons.get("redis", ""),
+                "reason": as_sentence(readiness.reasons.get("redis", "")),
             },
         )
     for part, state in readiness.parts.items():
@@ -69,7 +69,7 @@ def symptoms(
         if part == "canary" and any(node.fails_canaries and _canaries_say(node) == reason for node in nodes):
             continue
         if state is not PartState.UP:
-            params = {"part": part, "reason": reason}
+            params = {"part": part, "reason": as_sentence(reason)}
             yield Symptom(_("%(part)s is not up on this node. %(reason)s"), _OF_PART.get(part, ""), params)
     if not any(node.takes_work for node in nodes):
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
@@ -93,7 +93,7 @@ def _of_node(node: AnnouncedNode) -> Iterator[Symptom]:
         params = {"node": node.node, "roles": ", ".join(node.facts.roles)}
         yield Symptom(_("Node %(node)s (%(roles)s) was there within a day and is silent now."), "", params)
     elif node.fails_canaries:
-        params = {"node": node.node, "reason": _canaries_say(node)}
+        params = {"node": node.node, "reason": as_sentence(_canaries_say(node))}
         yield Symptom(_("Node %(node)s takes no work: its canaries fail. %(reason)s"), CANARY, params)
     if node.is_live and node.isolation == Isolation.WEAK:
         yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})

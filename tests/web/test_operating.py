@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from deepoj.api.live.events import SYSTEM_TOPIC
 from deepoj.capacity.pressure import LatestPressure
 from deepoj.nursery.loops import Pressure
 from deepoj.web.charts import history_chart
-from deepoj.web.operating import SystemFeed
+from deepoj.web.operating import SystemFeed, Watch
 from deepoj.wiring.children.keepers import PressureRounds
 from deepoj.words.accounts import UserRole
-from deepoj.words.errors import StreamUnavailable
+from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.outbox import OutboxPending
 from deepoj.words.problems import ProblemChange, Visibility
 from deepoj.words.readiness import PartState
 from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
@@ -233,10 +235,54 @@ async def test_stream_sends_the_queue_after_each_measurement_also_while_redis_is
         with pytest.raises(StreamUnavailable):
             await measured(Away())
         away = await piece(lines, "queue")
-        assert "away since" in away
+        assert "away for" in away
         assert "Waiting in the database 1: interactive 1" in away
         await measured(MemoryStream())
-        assert "away since" not in await piece(lines, "queue")
+        assert "away for" not in await piece(lines, "queue")
+
+
+async def test_stream_sends_what_needs_a_person_when_that_begins_and_when_it_ends(
+    scene: tuple[House, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepoj.web.operating.STORED_AGE_S", 0.0)
+    home, admin = scene
+    home.pressed.append(replace(home.backlog, lag=1, pending=2))
+    await home.store.announce("node-a", {}, 60.0)
+    cookie = "; ".join(f"{name}={value}" for name, value in admin.cookies.items())
+    async with (
+        served(home) as (url, _),
+        client(url) as http,
+        http.stream("GET", f"{PAGE}/events", headers={"Cookie": cookie}) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert "As this node sees it:" in await piece(lines, "clock")
+        assert await piece(lines, "symptoms") == "✓ Nothing needs a person."
+        home.context.pressure.put_outage(OutboxPending({}), None)
+        home.streams.notify(SYSTEM_TOPIC)
+        assert "The queue (Redis) has been away for 0 s" in await piece(lines, "symptoms")
+        home.context.pressure.put(replace(home.backlog, lag=1, pending=2))
+        await home.store.announce("node-b", {}, -5.0)
+        home.streams.notify(SYSTEM_TOPIC)
+        ended = await piece(lines, "symptoms")
+        assert "Node node-b judged within a day and is silent now." in ended
+        assert "Redis" not in ended
+
+
+async def test_watch_keeps_what_was_read_while_the_database_is_away(
+    scene: tuple[House, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepoj.web.operating.STORED_AGE_S", 0.0)
+    home, _ = scene
+    watch = Watch(home.context)
+    home.store.down = True
+    with pytest.raises(StoreUnavailable):
+        await watch.refresh()
+    home.store.down = False
+    await home.store.announce("node-b", {}, -5.0)
+    await watch.refresh()
+    home.store.down = True
+    await watch.refresh()
+    assert "node-b" in [one.params.get("node") for one in watch.values()["symptoms"]]
 
 
 async def piece(lines: AsyncIterator[str], name: str) -> str:

@@ -13,14 +13,13 @@ from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
 from deepoj.web.charts import history_chart
-from deepoj.web.operating import SystemFeed, as_operators_name, audit_values, queue_values
+from deepoj.web.operating import SystemFeed, Watch, as_operators_name, audit_values, page_clock, queue_values
 from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
-from deepoj.web.symptoms import symptoms
+from deepoj.web.shown import as_sentence
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.ledger import Decision
 from deepoj.words.readiness import PartState
-from deepoj.words.roster import MAX_NODES
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
@@ -33,35 +32,27 @@ class SystemPages:
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
-        self._letters = DecidingLetters(context)
+        self._letters, self._watch = DecidingLetters(context), Watch(context)
 
     @page("GET", "/manage/system", access=member_with(Right.OPERATE))
     async def system(self, visitor: Visitor) -> Response:
         """Show nodes, the queue, dead letters, and what needs a person."""
         context = self._context
         before = query_number("before", None, _MAX_ID)
-        nodes = await context.roster.announced_nodes(MAX_NODES)
+        nodes = await self._watch.read()
         letters = await self._letters.page(_PAGE, before)
         hooks, more_hooks = await given_up(context, _PAGE, None)
         hour = await context.system.last_hour()
         running = await context.system.running_jobs(_MAX_RUNNING)
         shown = {job.problem_id for job in running} | {letter.problem_id for letter in letters.letters}
-        readiness, queue = as_operators_name(context.ready()), queue_values(context)
+        readiness = as_operators_name(context.ready())
         return self._pages.html(
             "system.html",
             visitor,
-            symptoms=list(
-                symptoms(
-                    readiness,
-                    nodes,
-                    queue["snapshot"],
-                    queue["outage"],
-                    refuses=queue["pressed"] is not None,
-                    has_letters=bool(letters.letters or before),
-                )
-            ),
+            **self._watch.values(),
+            clock=page_clock(),
             parts=sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0])),
-            reasons=readiness.reasons,
+            reasons={part: as_sentence(reason) for part, reason in readiness.reasons.items()},
             own=readiness.parts,
             pipeline=await context.system.pipeline_times(),
             consumers=context.pressure.consumers,
@@ -75,7 +66,7 @@ class SystemPages:
             interruptions=await context.system.interruptions(_MAX_INTERRUPTIONS),
             hooks=hooks,
             more_hooks=more_hooks is not None,
-            **queue,
+            **queue_values(context),
             **audit_values(context),
             before=before,
             done=request.args.get("done"),
@@ -83,7 +74,13 @@ class SystemPages:
 
     @page("GET", "/manage/system/events", access=member_with(Right.OPERATE))
     async def events(self, visitor: Visitor) -> Response:
-        """Stream what waits and the audit's progress as pieces of the page. It asks the database for nothing."""
+        """Stream what needs a person, what waits and the audit's progress as pieces of the page."""
+
+        def clock() -> str:
+            return self._pages.piece("_system_clock.html", visitor, clock=page_clock())
+
+        def symptoms() -> str:
+            return self._pages.piece("_system_symptoms.html", visitor, **self._watch.values())
 
         def queue() -> str:
             return self._pages.piece("_queue.html", visitor, **queue_values(self._context))
@@ -94,7 +91,7 @@ class SystemPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, lambda user: may(user, Right.OPERATE))
 
-        feed = SystemFeed({"queue": queue, "audit": audit})
+        feed = SystemFeed({"clock": clock, "symptoms": symptoms, "queue": queue, "audit": audit}, self._watch.refresh)
         return self._context.live.answer(visitor.member.id, SYSTEM_TOPIC, feed, remains)
 
     @page("POST", "/manage/system/audit", access=member_with(Right.OPERATE))

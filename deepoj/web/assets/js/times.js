@@ -1,5 +1,6 @@
 // Shows <time datetime="2026-11-29T09:08:17Z"> relative to now ("2 minutes ago"), with the reader's local time as its
-// title; with data-time="local" the local time itself. <span data-clock="…"> shows how long it is until a time: 4:59:59.
+// title; with data-time="local" the local time itself, with data-time="for" how long it has been ("2 minutes").
+// <span data-clock="…"> shows how long it is until a time: 4:59:59.
 // The clock is the server's: <meta name="server-time" content="…">. [data-server-clock] shows it, and how much the
 // reader's differs.
 import htmx, { matching } from "./htmx.js";
@@ -43,21 +44,31 @@ async function ask() {
   count();
 }
 
+const SHOWN = { local: (at) => local.format(at), for: since };
+
 function show(content) {
   for (const element of matching(content, "time[datetime]:not([data-time=server])")) {
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) continue; // a duration
-    const isLocal = element.dataset.time === "local";
     element.title = localWithZone.format(at);
-    const text = isLocal ? local.format(at) : ago(at);
+    const text = (SHOWN[element.dataset.time] ?? ago)(at);
     if (element.textContent !== text) element.textContent = text;
   }
 }
 
-function ago(at) {
+function away(at) {
   const seconds = (at - Date.now() - ahead) / 1000;
   const [unit, length] = UNITS.find((each) => Math.abs(seconds) >= each[1]) ?? ["second", 1];
-  const amount = Math.trunc(seconds / length);
+  return [Math.trunc(seconds / length), unit];
+}
+
+function since(at) {
+  const [amount, unit] = away(at);
+  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long" }).format(Math.max(0, -amount));
+}
+
+function ago(at) {
+  const [amount, unit] = away(at);
   return relative.format(unit === "second" && Math.abs(amount) < NOW_S ? 0 : amount, unit);
 }
 
