@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,10 @@ async def verdicts(scene: Scene) -> list[str]:
 
 async def test_a_preview_is_judged_shown_and_applied_on_its_page(scene: Scene) -> None:
     visit = scene.visit
-    assert "A preview judges them without touching verdicts" in (await visit.get(scene.rejudge)).text
+    asked = (await visit.get(scene.rejudge)).text
+    assert "A preview judges them without touching verdicts" in asked
+    buttons = re.findall(r"<button([^>]*)>(Preview|Rejudge)", asked)
+    assert buttons == [(' class="main" name="act" value="preview"', "Preview"), ("", "Rejudge")] * 2, "Enter sends the first"
     path = await scene.started()
     assert path.startswith(f"/manage/problems/{scene.number}/previews/")
     page = (await visit.get(path)).text
