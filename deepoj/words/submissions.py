@@ -144,8 +144,10 @@ class SubmissionQuery:
     until: dt.datetime | None = None
     #: of its members, as they are now
     group_id: int | None = None
-    #: ``verdict`` finds verdicts that contests keep back, too
+    #: ``verdict`` finds verdicts that contests keep back, too, and ``is_unfinished`` does not
     sees_withheld: bool = False
+    #: only those without a verdict
+    is_unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)

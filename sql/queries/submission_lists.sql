@@ -3,7 +3,7 @@
 --
 -- Scans at most $8 rows of one index. One of the three branches runs: a NULL parameter matches nothing, and the others have
 -- a condition that no row meets. Filters without an index (language $3, verdict $4, a user's problem, members of the group
--- $10) apply to the scanned rows. Without $11 a verdict that a contest keeps back is none. The last scanned row is returned, too, because the next page begins there; 'hit' marks the rows that match.
+-- $10, $12: without a verdict) apply to the scanned rows. Without $11 a verdict that a contest keeps back is none. The last scanned row is returned, too, because the next page begins there; 'hit' marks the rows that match.
 WITH
 walk AS MATERIALIZED (
     (SELECT id, created_at, user_id, problem_id, language, state, status, judging, contest_id FROM submissions
@@ -24,6 +24,8 @@ step AS (
            AND ($4::text IS NULL OR (state IN ('done', 'dead') AND $4 = CASE
                WHEN $11::boolean OR contest_id IS NULL THEN status
                WHEN NOT is_judging_withheld(contest_id, id, judging) THEN coalesce(override_of(id, judging), status) END))
+           AND (NOT $12::boolean OR state NOT IN ('done', 'dead')
+                OR (NOT $11 AND contest_id IS NOT NULL AND is_judging_withheld(contest_id, id, judging)))
            AND ($10::bigint IS NULL OR EXISTS (
                SELECT FROM group_members AS m WHERE m.group_id = $10 AND m.user_id = walk.user_id)) AS hit
     FROM walk

@@ -195,6 +195,9 @@ async def test_hidden_feedback_shows_all_when_the_contest_is_over(scene: Scene) 
     lists = scene.lab.store.lists
     query = SubmissionQuery(verdict=Verdict.ACCEPTED)
     assert not (await lists.submissions(query, 5)).items
+    for sees_withheld, count in ((False, 1), (True, 0)):
+        unfinished = SubmissionQuery(is_unfinished=True, sees_withheld=sees_withheld)
+        assert len((await lists.submissions(unfinished, 5)).items) == count
     assert not _is_due(scene, job_id)
     await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
     await scene.advance()

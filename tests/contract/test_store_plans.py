@@ -72,8 +72,8 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "withdraw_event": ("uuid", "gen_random_uuid()"),
     "submission": ("uuid", "gen_random_uuid()"),
     "submission_list": (
-        "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean",
-        "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7, false",
+        "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean, boolean",
+        "1000, 2000, 'cpp17', 'Accepted', '-infinity', 'infinity', 0, 5000, 51, 7, false, false",
     ),
     "accounts_and_submissions": ("bigint[], uuid[]", "'{1000}', ARRAY[gen_random_uuid()]"),
     "waiting_work": ("float8, float8, int", "600, 86400, 1"),

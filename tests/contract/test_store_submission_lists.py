@@ -66,6 +66,8 @@ async def test_filters(lab: Lab) -> None:
     assert await found(language="python3") == []
     assert await found(verdict=Verdict.ACCEPTED) == [jobs[0]]
     assert await found(verdict=Verdict.WRONG_ANSWER) == []
+    assert await found(is_unfinished=True) == [jobs[3], jobs[2], jobs[1]]
+    assert await found(is_unfinished=True, user_id=alice) == [jobs[2]]
     assert await found(user_id=alice, verdict=Verdict.ACCEPTED) == [jobs[0]]
     assert await found(user_id=bob, verdict=Verdict.ACCEPTED) == []
     assert await found(user_id=77) == []
@@ -137,9 +139,9 @@ async def test_each_list_walks_its_index(real: PgLab, query: SubmissionQuery) ->
         f"gen_random_uuid(), {problem.id}, {user_id}, 'x', 'c', 1, 1 FROM generate_series(1, 9000)"
     )
     real.sql("ANALYZE")
-    types = "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean"
+    types = "bigint, bigint, text, text, timestamptz, timestamptz, bigint, bigint, bigint, bigint, boolean, boolean"
     words = ["NULL" if one is None else str(one) for one in (query.user_id, query.problem_id)]
-    call = f"{', '.join(words)}, NULL, NULL, '-infinity', 'infinity', 0, 51, 51, NULL, false"
+    call = f"{', '.join(words)}, NULL, NULL, '-infinity', 'infinity', 0, 51, 51, NULL, false, false"
     plan = real.sql(
         f"{await session_settings(real.pg_store)}PREPARE p ({types}) AS {queries()['submission_list'].sql}; "
         f"EXPLAIN (ANALYZE, TIMING OFF, COSTS OFF) EXECUTE p({call})"

@@ -708,6 +708,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
                 and query.language in (None, row.draft.language)
                 and (query.group_id is None or row.draft.user_id in self.group_members.get(query.group_id, ()))
                 and (query.verdict is None or (row.status == query.verdict and not row.unfinished))
+                and (row.unfinished or not query.is_unfinished)
                 and (query.since is None or query.since <= sent)
                 and (query.until is None or sent < query.until)
                 and (before is None or (place(row).created_us, row.id) < (before.created_us, before.id))

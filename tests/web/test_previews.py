@@ -98,7 +98,9 @@ async def test_a_preview_is_judged_shown_and_applied_on_its_page(scene: Scene) -
     asked = (await visit.get(scene.rejudge)).text
     assert "A preview judges them without touching verdicts" in asked
     buttons = re.findall(r"<button([^>]*)>(Preview|Rejudge)", asked)
-    assert buttons == [(' class="main" name="act" value="preview"', "Preview"), ("", "Rejudge")] * 2, "Enter sends the first"
+    assert buttons == [(' class="main" name="act" value="preview"', "Preview"), ("", "Rejudge")] * 2, (
+        "Enter sends the first"
+    )
     path = await scene.started()
     assert path.startswith(f"/manage/problems/{scene.number}/previews/")
     page = (await visit.get(path)).text

@@ -29,7 +29,13 @@ class PgSubmissionLists:
         if before is not None and (place := time_of(before)) < until:
             until, below_id = place, before.id
         # if the index finds every hit, the page and one more row are enough: that row tells whether the list ends
-        narrow = query.language or query.verdict or query.group_id or (query.user_id and query.problem_id)
+        narrow = (
+            query.language
+            or query.verdict
+            or query.is_unfinished
+            or query.group_id
+            or (query.user_id and query.problem_id)
+        )
         walk = WALK if narrow else limit + 1
         rows = await self._pool.rows(
             "submission_list",
@@ -44,6 +50,7 @@ class PgSubmissionLists:
             limit + 1,
             query.group_id,
             query.sees_withheld,
+            query.is_unfinished,
             repeatable=True,
         )
         hits = [row for row in rows if row["hit"]]

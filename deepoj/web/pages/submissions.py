@@ -44,6 +44,8 @@ _PAGE = 50
 _MAX_ID = 2**63 - 1
 #: superseded verdicts that are shown
 _JUDGINGS = 20
+#: filter among the verdicts
+_UNFINISHED = "none"
 #: microseconds up to the year 2286, and an id
 _PLACE = re.compile(r"[0-9]{1,16}-[0-9]{1,18}")
 
@@ -62,6 +64,8 @@ class SubmissionPages:
         problem_id = query_number("problem_id", None, _MAX_ID) if asked.get("problem_id") else None
         sees_all = await reads_all_of(self._context.problems, user, problem_id)
         everyone = sees_all and asked.get("all") == "1"
+        if sees_all and not asked:  # those of all users, unless there are own ones
+            everyone = not (await self._context.lists.submissions(SubmissionQuery(user_id=user.id), 1)).items
         language, verdict = language_of(asked.get("language", "")), asked.get("verdict", "")
         query = SubmissionQuery(
             user_id=None if everyone else user.id,
@@ -70,6 +74,7 @@ class SubmissionPages:
             verdict=Verdict(verdict) if verdict in list(Verdict) else None,
             group_id=query_number("group", None, _MAX_ID) if everyone and asked.get("group") else None,
             sees_withheld=sees_all,
+            is_unfinished=verdict == _UNFINISHED,
         )
         before = asked.get("before", "")
         place = ListPlace(*map(int, before.split("-"))) if _PLACE.fullmatch(before) else None

@@ -1,0 +1,62 @@
+"""The list of submissions: whose they are, filters, and figures as their author may see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deepoj.words.results import Verdict
+from tests.api.house import House
+from tests.unit.makers import a_report
+from tests.web.clicking import Person, member, pages_house
+from tests.web.scene import add_problem, add_submission
+
+
+@pytest.fixture
+async def scene(tmp_path: Path) -> tuple[House, Person, Person, int]:
+    """A house, an administrator, a person, and a problem."""
+    home = pages_house(tmp_path)
+    admin, _ = await member(home, "root", is_admin=True)
+    owner, _ = await member(home, "owner")
+    return home, admin, owner, await add_problem(home)
+
+
+Scene = tuple[House, Person, Person, int]
+
+
+async def test_list_of_an_administrator_without_own_submissions_shows_those_of_all(scene: Scene) -> None:
+    home, admin, _, number = scene
+    job_id = await add_submission(home, "owner", number)
+    shown = await admin.get("/submissions")
+    assert job_id in shown.text
+    assert '<a href="/users/owner">owner</a>' in shown.text
+    none = await admin.get("/submissions?problem_id=&verdict=")
+    assert "Only your own are searched. Show those of all users" in none.words
+    assert job_id not in none.text
+    own = await add_submission(home, "root", number)
+    shown = await admin.get("/submissions")
+    assert own in shown.text
+    assert job_id not in shown.text
+
+
+async def test_list_finds_submissions_without_a_verdict(scene: Scene) -> None:
+    home, _, owner, number = scene
+    done = await add_submission(home, "owner", number, report=a_report(Verdict.ACCEPTED))
+    waiting = await add_submission(home, "owner", number, code="int main(){return 1;}")
+    shown = await owner.get("/submissions?verdict=none")
+    assert waiting in shown.text
+    assert done not in shown.text
+    assert '<option value="none" selected>' in shown.text
+
+
+async def test_list_shows_bounds_to_the_author_and_no_figures_of_a_compile_error(scene: Scene) -> None:
+    home, admin, owner, number = scene
+    report = a_report(Verdict.ACCEPTED)
+    await add_submission(home, "owner", number, report=report)
+    assert "C++17 (GCC) ≤ " in (await owner.get("/submissions")).words
+    assert "≤" not in (await admin.get("/submissions?all=1")).words
+    broken = replace(a_report(Verdict.COMPILE_ERROR), tests=())
+    await add_submission(home, "owner", number, code="int", report=broken)
+    assert "C++17 (GCC) – –" in (await owner.get("/submissions?verdict=Compile+Error")).words
