@@ -23,6 +23,7 @@ from deepoj.observe import log
 from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.boards import Boards
 from deepoj.web.contests import ContestReader
+from deepoj.web.operating import Watch
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
@@ -73,6 +74,7 @@ _BROKEN = {
 def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     """Add the pages, and show refusals to people as pages."""
     visitors = Visitors(context.sessions, context.settings)
+    watch = Watch(context)
     has_playground, has_github = context.settings.runs.is_enabled, context.github is not None
     pages = Pages(visitors, assets, has_playground=has_playground, has_github=has_github)
     runs = PageRuns(context, app.limits, visitors, pages)
@@ -83,14 +85,14 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
-        SubmissionPages(context, visitors, pages),
+        SubmissionPages(context, visitors, pages, watch),
         BatchPages(context, visitors, pages),
         account,
         ManageProblemPages(context, visitors, pages),
         AssetRoutes(assets),
         PlaygroundPages(context, runs, pages),
         ProfilePages(context, app.auth, pages),
-        SystemPages(context, visitors, pages),
+        SystemPages(context, visitors, pages, watch),
         UserPages(context, app.auth, visitors, pages),
         AuditPages(context, pages),
         GroupPages(context, app.auth, visitors, pages),

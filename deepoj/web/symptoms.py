@@ -27,6 +27,9 @@ _REDIS_SAYS = "Redis at "
 #: events that are due go to the stream at once, if it has room
 _MAX_DISPATCH_MS = 30_000
 
+#: sections about what does not delay the judging
+_NO_DELAY = frozenset({LETTERS, ISOLATION})
+
 _OF_PART: Mapping[str, str] = {"redis": REDIS, "database": DATABASE, "objects": OBJECTS, "canary": CANARY}
 
 
@@ -37,6 +40,10 @@ class Symptom:
     sentence: str
     section: str
     params: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def delays_judging(self) -> bool:
+        return self.section not in _NO_DELAY
 
 
 def symptoms(

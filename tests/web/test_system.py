@@ -202,6 +202,17 @@ async def test_a_waiting_submission_is_said_to_be_safe_while_redis_is_away(scene
     assert safe not in (await scene.owner.get(f"/submissions/{job_id}")).words, "a node has it"
 
 
+async def test_a_waiting_submission_tells_operators_why_and_leads_to_the_system(scene: Scene) -> None:
+    job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
+    path, why = f"/submissions/{job_id}", "No node judges: submissions wait."
+    shown = await scene.admin.get(path)
+    assert why in shown.words
+    assert '<a class="of" href="/manage/system">System</a>' in shown.text
+    assert why not in (await scene.owner.get(path)).words
+    await scene.home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+    assert why not in (await scene.admin.get(path)).words, "a node has it"
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_sections_are_headings_of_the_runbook(language: str) -> None:
     runbook = (ROOT / "deploy" / ("runbook.md" if language == "en" else "runbook.zh.md")).read_text()

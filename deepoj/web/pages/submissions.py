@@ -18,6 +18,7 @@ from deepoj.api.rerunning import Rerunning
 from deepoj.api.rights import Right
 from deepoj.api.submitting import (
     MOST_BEFORE,
+    QUEUING,
     Reading,
     asked_job_id,
     before_of,
@@ -31,6 +32,7 @@ from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import language_of
 from deepoj.web import forms, sentences
 from deepoj.web.live import PieceFeed, SoFar
+from deepoj.web.operating import Watch
 from deepoj.web.page import MEMBER, member_with, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.visitor import Visitor, Visitors
@@ -53,8 +55,8 @@ _PLACE = re.compile(r"[0-9]{1,16}-[0-9]{1,18}")
 class SubmissionPages:
     """``/submissions``, ``/submissions/{job_id}``, its ``/events``, and the form that runs one of its tests again."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._context, self._visitors, self._pages = context, visitors, pages
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, watch: Watch) -> None:
+        self._context, self._visitors, self._pages, self._watch = context, visitors, pages, watch
         self._steps, self._rerunning = context.settings.hidden_steps, Rerunning(context)
 
     @page("GET", "/submissions", access=MEMBER)
@@ -122,15 +124,19 @@ class SubmissionPages:
         submission, is_whole = reading.submission, reading.is_whole
 
         def verdict(progress: SoFar) -> str:
-            return self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **_progress_values(progress, problem))
+            values = self._progress_values(visitor, progress, problem)
+            return self._pages.piece("_verdict.html", visitor, is_whole=is_whole, **values)
 
         def tests(progress: SoFar) -> str:
-            return self._pages.piece("_tests.html", visitor, is_whole=is_whole, **_progress_values(progress, problem))
+            values = self._progress_values(visitor, progress, problem)
+            return self._pages.piece("_tests.html", visitor, is_whole=is_whole, **values)
 
         def changed(ended: Mapping[int, Mapping[str, Any]]) -> str:
             return self._pages.piece("_squares.html", visitor, squares=ended.items(), is_patch=True)
 
         async def before() -> int | None:
+            if visitor.may(Right.OPERATE):
+                await self._watch.refresh()
             return await self._context.submissions.count_before(submission.job_id, MOST_BEFORE)
 
         def result(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -180,6 +186,8 @@ class SubmissionPages:
         if submission.judging > 1:
             found = await self._context.rejudges.judgings(submission.job_id, _JUDGINGS)
             judgings = [one for one in found if reading.is_whole or not one.is_withheld]
+        if visitor.may(Right.OPERATE) and submission.state is State.PENDING:
+            await self._watch.refresh()
         return self._pages.html_with_refusal(
             "submission.html",
             visitor,
@@ -196,9 +204,32 @@ class SubmissionPages:
             **(
                 result_values(visitor, problem, body, is_whole=reading.is_whole)
                 if is_over
-                else _progress_values(await self._waiting(submission, body["status"]), problem)
+                else self._progress_values(visitor, await self._waiting(submission, body["status"]), problem)
             ),
         )
+
+    def _progress_values(self, visitor: Visitor, progress: SoFar, problem: Problem | None) -> dict[str, Any]:
+        """Return what the templates of an unfinished submission need; operators read why it waits."""
+        symptoms = self._watch.values()["symptoms"] if visitor.may(Right.OPERATE) else ()
+        delays = [one for one in symptoms if one.delays_judging] if progress.status == QUEUING else []
+        return {
+            "status": progress.status,
+            "tests": [],
+            "squares": list(enumerate(progress.squares, 1)),
+            "ended": len(progress.ended),
+            "count": progress.count,
+            "before": progress.before,
+            "is_delayed": progress.is_delayed,
+            "delays": delays,
+            "most_before": MOST_BEFORE,
+            "why": [],
+            "has_bounds": False,
+            "explanation": [],
+            "compiled": None,
+            "result": None,
+            "groups": [],
+            "problem": problem,
+        }
 
     async def _waiting(self, submission: Submission, status: str) -> SoFar:
         """Return what a page shows first of an unfinished submission."""
@@ -233,6 +264,7 @@ def result_values(
         "count": len(tests),
         "before": None,
         "is_delayed": False,
+        "delays": (),
         "most_before": MOST_BEFORE,
         "why": sentences.of_tests(result, translate, is_whole=is_whole),
         "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
@@ -241,26 +273,6 @@ def result_values(
         "rerun_path": f"/submissions/{body['job_id']}/reruns" if is_whole else "",
         "result": result,
         "groups": result.get("groups") or [],
-        "problem": problem,
-    }
-
-
-def _progress_values(progress: SoFar, problem: Problem | None) -> dict[str, Any]:
-    return {
-        "status": progress.status,
-        "tests": [],
-        "squares": list(enumerate(progress.squares, 1)),
-        "ended": len(progress.ended),
-        "count": progress.count,
-        "before": progress.before,
-        "is_delayed": progress.is_delayed,
-        "most_before": MOST_BEFORE,
-        "why": [],
-        "has_bounds": False,
-        "explanation": [],
-        "compiled": None,
-        "result": None,
-        "groups": [],
         "problem": problem,
     }
 

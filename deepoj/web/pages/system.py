@@ -30,9 +30,9 @@ _MAX_INTERRUPTIONS = 20
 class SystemPages:
     """``/manage/system`` and what is below it."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, watch: Watch) -> None:
         self._context, self._visitors, self._pages = context, visitors, pages
-        self._letters, self._watch = DecidingLetters(context), Watch(context)
+        self._letters, self._watch = DecidingLetters(context), watch
 
     @page("GET", "/manage/system", access=member_with(Right.OPERATE))
     async def system(self, visitor: Visitor) -> Response:
