@@ -139,6 +139,19 @@ async def test_a_refusal_is_said_on_the_page_of_the_submission(scene: Scene) -> 
     assert (await scene.visit.get(scene.path)).location == f"/submissions/{scene.job_id}"
 
 
+async def test_output_is_not_offered_where_the_program_was_erased(scene: Scene) -> None:
+    path = f"/submissions/{scene.job_id}"
+    assert "Show output" in (await scene.visit.get(path)).text
+    account = await scene.home.ports.accounts.credentials("pupil")
+    assert account is not None
+    await scene.home.ports.account_data.erase(account.user.id, by=None)
+    while await scene.home.ports.account_data.erase_sources(9):
+        pass
+    page = (await scene.visit.get(path)).text
+    assert "The source was deleted" in page
+    assert "Show output" not in page
+
+
 def test_the_difference_begins_before_the_first_line_that_differs() -> None:
     same = "".join(f"{number}\n" for number in range(500)).encode()
     lines = difference(outcome(same + b"a\n", same + b"b\n"))

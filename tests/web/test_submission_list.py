@@ -51,6 +51,19 @@ async def test_list_finds_submissions_without_a_verdict(scene: Scene) -> None:
     assert '<option value="none" selected>' in shown.text
 
 
+async def test_filters_tell_languages_that_no_node_has(scene: Scene) -> None:
+    home, admin, _, number = scene
+    home.live[0] = {"cpp17": ("14",)}
+    page = (await admin.get("/submissions")).text
+    installed, _, others = page.partition('<optgroup label="not installed here">')
+    assert 'value="cpp17"' in installed
+    assert 'value="rust"' in others
+    page = (await admin.get(f"/manage/problems/{number}")).text
+    installed, _, others = page.partition("not installed here:")
+    assert 'name="language-cpp17"' in installed
+    assert 'name="language-rust"' in others
+
+
 async def test_list_shows_bounds_to_the_author_and_no_figures_of_a_compile_error(scene: Scene) -> None:
     home, admin, owner, number = scene
     report = a_report(Verdict.ACCEPTED)

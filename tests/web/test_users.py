@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from deepoj.accounts.passwords import Passwords, TooManyWaiting
+from deepoj.client.sample import USERNAME
+from deepoj.web.pages.users import SAMPLE_USER
 from deepoj.words.accounts import Account, User
 from tests.api.house import House
 from tests.web.clicking import PASSWORD, Person, Shown, member, pages_house
@@ -97,6 +99,13 @@ async def test_people_are_listed_by_name_in_pages_and_searched(scene: Scene, mon
     assert re.findall(r"/manage/users/\d+\">(\w+)<", shown.text) == ["albert", "alice"]
     assert 'rel="next"' not in shown.text
     assert "There is no account with this name." in (await scene.admin.get(f"{PAGE}?search=zz")).words
+
+
+async def test_list_explains_the_administrator_of_the_sample(scene: Scene) -> None:
+    assert SAMPLE_USER == USERNAME
+    assert "--sample" not in (await scene.admin.get(PAGE)).words
+    await member(scene.home, USERNAME, is_admin=True)
+    assert "sample was made by deepoj up --sample" in (await scene.admin.get(PAGE)).words
 
 
 async def test_what_is_searched_is_escaped(scene: Scene) -> None:

@@ -92,6 +92,7 @@ PROMISED = {
 async def test_a_package_is_verified_on_its_page(scene: Scene) -> None:
     visit, path = scene.visit, scene.path
     page = (await visit.get(path)).text
+    assert "Input validators of the package are not run here" in page
     assert "Not verified yet." in page
     assert "sse-connect" not in page
     assert (await visit.post(path, {"act": "start"})).location == path

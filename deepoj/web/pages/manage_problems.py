@@ -254,6 +254,7 @@ class ManageProblemPages:
             refused,
             problem=problem,
             by_package=problem.compare == BY_PACKAGE,
+            is_judged_now=self._context.is_judged_now,
             verification=verification,
             report=report if isinstance(report, PackageReport) else None,
             fault=None if isinstance(report, PackageReport) else report,

@@ -94,6 +94,7 @@ class SubmissionPages:
             next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
             is_first=place is None,
             languages=list(LANGUAGES.values()),
+            is_judged_now=self._context.is_judged_now,
         )
 
     @page("GET", "/submissions/<job_id>", access=MEMBER)
@@ -202,7 +203,7 @@ class SubmissionPages:
             judgings=judgings,
             source=[] if is_erased else source_of(submission),
             **(
-                result_values(visitor, problem, body, is_whole=reading.is_whole)
+                result_values(visitor, problem, body, is_whole=reading.is_whole, has_source=not is_erased)
                 if is_over
                 else self._progress_values(visitor, await self._waiting(submission, body["status"]), problem)
             ),
@@ -251,9 +252,10 @@ class SubmissionPages:
 
 
 def result_values(
-    visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool
+    visitor: Visitor, problem: Problem | None, body: Mapping[str, Any], *, is_whole: bool, has_source: bool = True
 ) -> dict[str, Any]:
-    """Return what the templates of a result need. ``body``: as ``status_body`` returns it."""
+    """Return what the templates of a result need. ``body``: as ``status_body`` returns it. ``has_source``: its program
+    can be run again."""
     result, translate = body["data"] or {}, gettext_of(visitor.language)
     tests = result.get("tests") or []
     return {
@@ -270,7 +272,7 @@ def result_values(
         "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
         "explanation": list(sentences.of_submission(result, translate)),
         "compiled": result.get("compile"),
-        "rerun_path": f"/submissions/{body['job_id']}/reruns" if is_whole else "",
+        "rerun_path": f"/submissions/{body['job_id']}/reruns" if is_whole and has_source else "",
         "result": result,
         "groups": result.get("groups") or [],
         "problem": problem,

@@ -34,6 +34,8 @@ _MAX_SESSIONS = 100
 #: of a slip that a page sends back
 _SLIP_HEADS = ("username", "email", "password")
 _MAX_ID = 2**63 - 1
+#: account of ``deepoj up --sample`` (``client.sample.USERNAME``)
+SAMPLE_USER = "sample"
 #: faults of a list that are shown
 _MAX_FAULTS = 100
 
@@ -216,6 +218,7 @@ class UserPages:
             groups=groups,
             group_id=group_id,
             search=search,
+            sample_user=SAMPLE_USER,
             next_after=following,
             is_first=not after,
         )
