@@ -77,6 +77,8 @@ class Slip:
     username: str
     password: str
     email: str | None = None
+    #: name of the group that the list gives; None: none
+    group: str | None = None
 
 
 def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerson], Sequence[LineFault]]:

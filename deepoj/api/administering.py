@@ -124,7 +124,7 @@ class Administering:
         """Give a person a temporary password, if the list has none, and hash it: most of the work of ``create``."""
         password = person.password or slip_password()
         account = NewAccount(person.username, await self._auth.hash(password), person.email, person.group)
-        return HashedPerson(person, Slip(person.username, password, person.email), account)
+        return HashedPerson(person, Slip(person.username, password, person.email, person.group), account)
 
     async def create(self, people: Sequence[HashedPerson], admin: User) -> Sequence[Slip] | Sequence[LineFault]:
         """Create accounts with temporary passwords, all of them or none: then return the lines whose name is taken."""

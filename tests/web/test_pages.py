@@ -52,6 +52,27 @@ def test_samples_are_run_without_scripts(browser: Browser, site: Site) -> None:
         expect(page.get_by_role("status").first).to_contain_text("1 of 1 samples passed", timeout=PATIENCE_MS)
 
 
+@pytest.mark.full
+def test_paper_is_light_in_the_dark_theme_and_scripts_show_how_long_it_has_been(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.MEMBER, Look(theme="dark")) as watcher:
+        page = watcher.page
+        page.goto(site.path("/problems"))
+        colour = "getComputedStyle(document.body).color"
+        on_screen = page.evaluate(colour)
+        page.evaluate(
+            """() => {
+                const time = Object.assign(document.createElement("time"), { id: "since", textContent: "2 min" });
+                time.dateTime = new Date(Date.now() - 130_000).toISOString();
+                time.dataset.time = "for";
+                document.querySelector("main").append(time);
+                document.dispatchEvent(new Event("visibilitychange"));
+            }"""
+        )
+        expect(page.locator("#since")).to_have_text("2 minutes")
+        page.emulate_media(media="print")
+        assert page.evaluate(colour) == "rgb(29, 33, 39)" != on_screen
+
+
 def _english(text: str) -> list[str]:
     """Return the sentences of templates that are in a text in English. Parts of longer words are none: a node calls one
     of its own parts ``dead letters``."""

@@ -225,8 +225,20 @@ async def test_many_accounts_of_a_file_with_slips_and_a_download(scene: Scene) -
     file = await scene.admin.post(f"{PAGE}/slips.csv", {"slips": html.unescape(sent[1])})
     assert file.headers["Content-Disposition"] == 'attachment; filename="accounts.csv"'
     rows = list(csv.reader(io.StringIO(file.text.removeprefix("\ufeff"), newline="")))
-    assert rows[:2] == [["username", "email", "password"], ["bob", "'=b@x", "'-secret-1"]]
+    assert rows[:2] == [["username", "email", "password", "group"], ["bob", "'=b@x", "'-secret-1", ""]]
     assert [row[2] for row in rows[2:]] == [password for _, password in slips[1:]]
+
+
+async def test_slips_name_the_group_and_nothing_on_their_page_leaves_it_by_chance(scene: Scene) -> None:
+    await scene.admin.get(f"{PAGE}/import")
+    shown = await scene.admin.post(f"{PAGE}/import", {"people": "username,group\nbob,Class 7"})
+    assert "Group of people Class 7 Username bob" in shown.words
+    assert 'action="/preferences"' not in shown.text
+    assert "data-print hidden>Print</button>" in shown.text
+    sent = re.search(r'name="slips" value="([^"]*)"', shown.text)
+    assert sent is not None
+    file = await scene.admin.post(f"{PAGE}/slips.csv", {"slips": html.unescape(sent[1])})
+    assert file.text.splitlines()[1].endswith(",Class 7")
 
 
 async def test_a_list_is_counted_while_passwords_are_hashed_for_a_script_that_asks(scene: Scene) -> None:

@@ -32,7 +32,7 @@ _MAX_LIST_BYTES = 256 * 1024
 #: sessions that are counted before they are ended
 _MAX_SESSIONS = 100
 #: of a slip that a page sends back
-_SLIP_HEADS = ("username", "email", "password")
+_SLIP_HEADS = ("username", "email", "password", "group")
 _MAX_ID = 2**63 - 1
 #: account of ``deepoj up --sample`` (``client.sample.USERNAME``)
 SAMPLE_USER = "sample"
@@ -402,7 +402,9 @@ class UserPages:
             "slips.html",
             visitor,
             slips=slips,
-            sent_back="\n".join("\t".join((slip.username, slip.email or "", slip.password)) for slip in slips),
+            sent_back="\n".join(
+                "\t".join((slip.username, slip.email or "", slip.password, slip.group or "")) for slip in slips
+            ),
             is_reset=is_reset,
             address=request.host,
         )

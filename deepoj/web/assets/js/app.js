@@ -10,3 +10,4 @@ import "./keys.js";
 import "./logout.js";
 import "./upload.js";
 import "./drop.js";
+import "./print.js";
