@@ -12,7 +12,7 @@ import csv
 import enum
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import clean_group_name, clean_username, is_pseudonym, is_reserved
@@ -38,6 +38,7 @@ class PersonFault(enum.StrEnum):
     EMPTY = "EMPTY"
     TOO_MANY = "TOO_MANY"
     UNKNOWN_COLUMN = "UNKNOWN_COLUMN"
+    REPEATED_COLUMN = "REPEATED_COLUMN"
     TOO_MANY_CELLS = "TOO_MANY_CELLS"
     QUOTES = "QUOTES"
     NAME = "NAME"
@@ -52,11 +53,12 @@ class PersonFault(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class LineFault:
     """What is wrong with a line, counted from 1; ``value``: the cell, or the number of the line that it repeats. A
-    password is not shown."""
+    password is not shown. ``username``: the name of the line, of its first fault alone; empty: it cannot be one."""
 
     line: int
     fault: PersonFault
     value: str = ""
+    username: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,29 @@ class Slip:
     group: str | None = None
 
 
+def text_in_gb18030(raw: bytes) -> str | None:
+    """Return the text of a file in GB18030, as a Chinese Excel saves CSV. None: it is UTF-8 or UTF-16, or no text."""
+    try:
+        _decoded(raw)
+    except UnicodeDecodeError:
+        pass
+    else:
+        return None
+    try:
+        text = raw.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    return text if all(one.isprintable() or one in "\t\r\n" for one in text) else None
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+
+
 def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerson], Sequence[LineFault]]:
     """Return the people of a list, and its faults. ``reserved``: names that are kept for administrators."""
     try:
-        text = raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+        text = _decoded(raw)
     except UnicodeDecodeError as error:
         return [], [LineFault(raw.count(b"\n", 0, error.start) + 1, PersonFault.NOT_TEXT)]
     people: list[NewPerson] = []
@@ -93,8 +114,11 @@ def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerso
     for person in _checked(text, reserved):
         if isinstance(person, LineFault):
             faults.append(person)
-        elif (first := lines_of.setdefault(person.username.lower(), person.line)) != person.line:
+        name = person.username.lower()
+        if name and (first := lines_of.setdefault(name, person.line)) != person.line:
             faults.append(LineFault(person.line, PersonFault.TWICE, str(first)))
+        elif isinstance(person, LineFault):
+            continue
         elif len(people) == MAX_PEOPLE:
             faults.append(LineFault(person.line, PersonFault.TOO_MANY))
             break
@@ -133,8 +157,10 @@ def _checked(text: str, reserved: frozenset[str]) -> Iterator[NewPerson | LineFa
 
 def _head_faults(line: int, cells: Sequence[str], heads: Sequence[str]) -> Iterator[LineFault]:
     for position, (head, column) in enumerate(zip(cells, heads, strict=True)):
-        if head and (not column or column in heads[:position]):
+        if head and not column:
             yield LineFault(line, PersonFault.UNKNOWN_COLUMN, head)
+        elif head and column in heads[:position]:
+            yield LineFault(line, PersonFault.REPEATED_COLUMN, head)
 
 
 def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:
@@ -154,6 +180,7 @@ def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> It
         faults.append(LineFault(line, PersonFault.PASSWORD))
     if group and group_name is None:
         faults.append(LineFault(line, PersonFault.GROUP, group))
-    yield from faults
+    for position, fault in enumerate(faults):
+        yield replace(fault, username=name) if position == 0 and name is not None else fault
     if name is not None and not faults:
         yield NewPerson(line, name, email or None, password or None, group_name)

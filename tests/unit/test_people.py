@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepoj.accounts.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, read_people
+from deepoj.accounts.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, read_people, text_in_gb18030
 
 RESERVED = frozenset({"admin"})
 
@@ -51,6 +51,20 @@ def test_a_list_of_excel_in_utf_16() -> None:
 
 
 @pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("用户名,班级\r\n王小明,七班".encode("gb18030"), "用户名,班级\r\n王小明,七班"),
+        ("王小明".encode(), None),
+        ("王小明".encode("utf-16"), None),
+        (b"\xff\xff", None),
+        (b"\x89PNG\r\n\x1a\n\x00\xd0\xd5", None),
+    ],
+)
+def test_text_in_gb18030_is_read_only_where_it_is_no_unicode(raw: bytes, text: str | None) -> None:
+    assert text_in_gb18030(raw) == text
+
+
+@pytest.mark.parametrize(
     ("content", "expected"),
     [
         ("", [LineFault(1, PersonFault.EMPTY)]),
@@ -66,7 +80,10 @@ def test_a_list_of_excel_in_utf_16() -> None:
         ("alice,,bell\x07bell", [LineFault(1, PersonFault.PASSWORD)]),
         ("alice,,secret-1,x", [LineFault(1, PersonFault.TOO_MANY_CELLS, "x")]),
         ("username,age\nalice,7", [LineFault(1, PersonFault.UNKNOWN_COLUMN, "age")]),
-        ("username,email,e-mail\nalice", [LineFault(1, PersonFault.UNKNOWN_COLUMN, "e-mail")]),
+        ("username,email,e-mail\nalice", [LineFault(1, PersonFault.REPEATED_COLUMN, "e-mail")]),
+        ("username,,email\nalice,7,x", [LineFault(2, PersonFault.EMAIL, "x")]),
+        ("alice\nAlice,x,short", [LineFault(2, PersonFault.EMAIL, "x"), LineFault(2, PersonFault.TWICE, "1"),
+                                 LineFault(2, PersonFault.PASSWORD)]),
         ('alice\n"bob\ncarol', [LineFault(3, PersonFault.QUOTES)]),
         ("x,y,z,", [LineFault(1, PersonFault.NAME, "x"), LineFault(1, PersonFault.EMAIL, "y"),
                     LineFault(1, PersonFault.PASSWORD)]),

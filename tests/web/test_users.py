@@ -280,6 +280,26 @@ async def test_nothing_is_created_of_a_list_with_a_fault_and_each_line_is_report
     assert await scene.names() == ["alice", "root"]
 
 
+async def test_name_is_reported_as_taken_or_repeated_on_a_line_with_another_fault(scene: Scene) -> None:
+    await scene.admin.get(f"{PAGE}/import")
+    shown = await scene.admin.post(f"{PAGE}/import", {"people": "bob\nalice,x\nBob,y"})
+    assert "2 “alice” is taken." in shown.words
+    assert "3 The name is in line 1 already." in shown.words
+
+
+async def test_file_in_gb18030_is_shown_before_accounts_are_created(scene: Scene) -> None:
+    await scene.admin.get(f"{PAGE}/import")
+    text = "用户名,班级\r\n王小明,七班\r\n"
+    shown = await scene.admin.upload(f"{PAGE}/import", {"people": ""}, text.encode("gb18030"))
+    assert "It was read as GB18030" in shown.words
+    assert "王小明,七班" in shown.text
+    assert await scene.names() == ["alice", "root"]
+    typed = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", shown.text, re.DOTALL)
+    assert typed is not None
+    shown = await scene.admin.post(f"{PAGE}/import", {"people": html.unescape(typed[1])})
+    assert [name for name, _ in slips_of(shown)] == ["王小明"]
+
+
 async def test_a_name_that_is_taken_meanwhile_creates_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     async def none_taken(_names: object) -> frozenset[str]:
         return frozenset()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from quart import Response, request, stream_with_context
 from quart_trio.wrappers import TrioResponse
 
-from deepoj.accounts.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, Slip, read_people
+from deepoj.accounts.people import MAX_PEOPLE, LineFault, NewPerson, PersonFault, Slip, read_people, text_in_gb18030
 from deepoj.api.administering import Administering, HashedPerson
 from deepoj.api.auth import Auth
 from deepoj.api.context import ApiContext
@@ -158,8 +158,12 @@ FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.EMPTY: (_("There is no line with a person."), _("Write a line for each person.")),
     PersonFault.TOO_MANY: (_("The list is too long."), _("Send at most %(most)s people at a time.")),
     PersonFault.UNKNOWN_COLUMN: (
-        _("“%(value)s” is no column, or occurs twice."),
-        _("Name the columns username, email, password, group."),
+        _("“%(value)s” is no column of this list."),
+        _("The columns are username, email, password and group. Empty this heading: its column is left out then."),
+    ),
+    PersonFault.REPEATED_COLUMN: (
+        _("The column “%(value)s” occurs twice."),
+        _("Empty one of the two headings: its column is left out then."),
     ),
     PersonFault.TOO_MANY_CELLS: (
         _("“%(value)s” is one cell too many."),
@@ -178,7 +182,7 @@ FAULTS: Mapping[PersonFault, tuple[str, str]] = {
     PersonFault.TWICE: (_("The name is in line %(value)s already."), _("Remove one of the two lines.")),
     PersonFault.EMAIL: (
         _("“%(value)s” is not an e-mail address."),
-        _("Mend it, or leave the cell empty. A password is the third cell."),
+        _("Mend it, or leave the cell empty. Without a first line that names the columns, it is the second cell."),
     ),
     PersonFault.PASSWORD: (
         _("The password is too short, too long, or has characters that cannot be printed."),
@@ -263,8 +267,11 @@ class UserPages:
             )
             typed, file = form.get("people"), form.files.get("file")
             raw = typed.encode() if file is None else file.content
+            if (text := text_in_gb18030(raw)) is not None:  # the person sees whether it was read right
+                return self._import(visitor, text, is_converted=True)
             people, faults = read_people(raw, self._settings.admin_users)
-            faults = sorted([*faults, *await self._administering.taken(people)], key=lambda fault: fault.line)
+            named = [*people, *(NewPerson(one.line, one.username) for one in faults if one.username)]
+            faults = sorted([*faults, *await self._administering.taken(named)], key=lambda fault: fault.line)
             if faults:
                 return self._import(visitor, typed, faults)
             if "X-Progress" in request.headers:
@@ -384,7 +391,13 @@ class UserPages:
         )
 
     def _import(
-        self, visitor: Visitor, typed: str = "", faults: Sequence[LineFault] = (), refused: Refused | None = None
+        self,
+        visitor: Visitor,
+        typed: str = "",
+        faults: Sequence[LineFault] = (),
+        refused: Refused | None = None,
+        *,
+        is_converted: bool = False,
     ) -> Response:
         return self._pages.html_with_refusal(
             "users_import.html",
@@ -392,6 +405,7 @@ class UserPages:
             refused,
             http_status=422 if faults else 200,
             typed=typed,
+            is_converted=is_converted,
             faults=[(fault, *FAULTS[fault.fault]) for fault in faults[:_MAX_FAULTS]],
             fault_count=len(faults),
             most=MAX_PEOPLE,
