@@ -7,6 +7,7 @@ is put between others whose names are numbers, one was added and the others were
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import enum
 import hashlib
@@ -23,6 +24,8 @@ from deepoj.words.problems import Problem
 
 #: hexadecimal digits of a digest that are shown
 _DIGITS = 16
+#: bytes of a file that are shown
+_BEGINNING_BYTES = 120
 #: names of tests that are shown of an order
 _NAMES = 8
 
@@ -39,11 +42,14 @@ class ChangeKind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDigests:
-    """A test of one of the packages. The digests are beginnings of SHA-256 in hex; empty: it has no such file."""
+    """A test of one of the packages. The digests are beginnings of SHA-256 in hex; empty: it has no such file. The
+    texts are beginnings of the files; None: there is no such file, or it is no text."""
 
     name: str
     input: str
     answer: str
+    input_text: str | None = None
+    answer_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,38 +94,44 @@ class PackageChanges:
 
 @dataclass(frozen=True, slots=True)
 class PackageContent:
-    """The plan of a package, and the SHA-256 of its files by archive name."""
+    """The plan of a package, and the SHA-256 and the beginnings of its files by archive name."""
 
     plan: Plan
     digests: Mapping[str, str]
+    #: up to ``_BEGINNING_BYTES`` + 1 of each file, so that one can see whether there is more
+    beginnings: Mapping[str, bytes]
 
 
 @dataclass(slots=True)
 class _Hash:
-    """A sink that only hashes."""
+    """A sink that hashes, and keeps the beginning."""
 
     sha256: Any = field(default_factory=hashlib.sha256)
+    beginning: bytearray = field(default_factory=bytearray)
 
     def write(self, data: bytes, /) -> None:
         self.sha256.update(data)
+        if (room := _BEGINNING_BYTES + 1 - len(self.beginning)) > 0:
+            self.beginning += data[:room]
 
 
 def content_of(package: Path, limits: UnzipLimits) -> PackageContent | PackageFault:
     """Read a package's plan and hash its files. Blocking. Raises OSError if the file cannot be read."""
     digests: dict[str, str] = {}
+    beginnings: dict[str, bytes] = {}
 
     @contextlib.contextmanager
     def open_sink(name: str) -> Iterator[_Hash]:
         sink = _Hash()
         yield sink
-        digests[name] = sink.sha256.hexdigest()
+        digests[name], beginnings[name] = sink.sha256.hexdigest(), bytes(sink.beginning)
 
     with package.open("rb") as file:
         opened = open_package(file, limits)
         if isinstance(opened, PackageFault):
             return opened
         with opened:
-            return unpack(opened, open_sink) or PackageContent(opened.plan, digests)
+            return unpack(opened, open_sink) or PackageContent(opened.plan, digests, beginnings)
 
 
 def changes_of(old: PackageContent, new: PackageContent, *, before: Problem, after: Problem) -> PackageChanges:
@@ -176,7 +188,25 @@ def _digest(package: PackageContent, name: str | None) -> str:
 
 def _digests(package: PackageContent, case: Case) -> CaseDigests:
     given, answer = _content(package, case)
-    return CaseDigests(name=case.name, input=given[:_DIGITS], answer=answer[:_DIGITS])
+    return CaseDigests(
+        name=case.name,
+        input=given[:_DIGITS],
+        answer=answer[:_DIGITS],
+        input_text=_text(package, case.input),
+        answer_text=_text(package, case.answer),
+    )
+
+
+def _text(package: PackageContent, name: str | None) -> str | None:
+    """Return the beginning of a file, with an ellipsis if there is more; None: it is no text."""
+    beginning = b"" if name is None else package.beginnings[name]
+    try:  # the decoder leaves out a character that the bound cuts in two
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning[:_BEGINNING_BYTES])
+    except UnicodeDecodeError:
+        return None
+    if name is None or not all(one.isprintable() or one in "\t\r\n" for one in text):
+        return None
+    return text + ("…" if len(beginning) > _BEGINNING_BYTES else "")
 
 
 def _parts(old: PackageContent, earlier: Case, new: PackageContent, case: Case) -> tuple[str, ...]:

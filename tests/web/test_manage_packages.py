@@ -49,6 +49,9 @@ async def test_report_comes_before_the_change(desk: Desk) -> None:
     assert "Tests: 1 added, 0 removed, 1 changed, 0 renamed, 1 unchanged." in page
     assert re.search(r'<th scope="row">2</th><td>changed: answer</td>', page)
     assert re.search(r'<th scope="row">3</th><td>added</td>', page)
+    assert '<del><code class="file">9\n</code></del> <ins><code class="file">10\n</code></ins>' in page
+    assert '<code class="file">0 0\n</code>' in page
+    assert "Submissions of this problem: 0." in page
     assert '<th scope="row">1</th>' not in page
     assert re.search(r'<th scope="row">Time limit</th><td>1000 ms</td><td>2000 ms</td>', page)
     assert await home.store.problem(problem.id) == problem, "nothing has changed yet"
@@ -64,6 +67,22 @@ async def test_report_comes_before_the_change(desk: Desk) -> None:
     await jobs_of(home, problem.id, 1)
     assert f'href="/manage/problems/{problem.id}/rejudge">Rejudge the submissions' in await desk.get(place)
     assert uploads(home) == []
+
+
+async def test_report_shows_digests_of_what_is_no_text_and_of_equal_beginnings(desk: Desk) -> None:
+    long = "1 " * 100
+    await desk.sent("/manage/problems", {"title": "Sum"}, file=package({"1.in": long + "2", "1.out": HOSTILE}))
+    [problem] = await desk.home.store.problems(0, 9)
+    new = package({"1.in": long + "3", "1.out": "<b>", "2.in": "a\x00b", "2.out": "y" * 200})
+    page = await desk.get(await desk.sent(f"/manage/problems/{problem.id}/replace", {}, file=new))
+    row = re.search(r'<th scope="row">1</th>.*?</tr>', page, re.DOTALL)
+    assert row is not None
+    assert re.search(r"<del><code>[0-9a-f]{16}</code></del> <ins><code>[0-9a-f]{16}</code></ins>", row[0])
+    assert "&lt;script&gt;" in row[0]
+    assert '<ins><code class="file">&lt;b&gt;</code></ins>' in row[0]
+    added = page.partition('<th scope="row">2</th>')[2]
+    assert re.search(r"<td><code>[0-9a-f]{16}</code></td>", added)
+    assert f'<code class="file">{"y" * 120}…</code>' in added
 
 
 async def test_report_of_another_node_is_the_same(desk: Desk, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from deepoj.words.problems import Problem
 
 #: tests that are shown of a comparison; further ones are counted
 _SHOWN = 200
+#: submissions of the problem that are counted
+_COUNTED = 10_000
 
 
 class ManagePackagePages:
@@ -30,7 +32,7 @@ class ManagePackagePages:
 
     def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
         self._visitors, self._pages, self._settings = visitors, pages, context.settings
-        self._publishing = Publishing(context)
+        self._publishing, self._lists = Publishing(context), context.lists
         self._replacing = Replacing(context, self._publishing)
 
     @page("GET", "/manage/problems/<problem_id>/replace", access=member_with(Right.CHANGE_PROBLEMS))
@@ -58,6 +60,8 @@ class ManagePackagePages:
             fault=None if isinstance(changes, PackageChanges) else changes,
             counts={kind.value: changes.count(kind) for kind in ChangeKind if isinstance(changes, PackageChanges)},
             shown=_SHOWN,
+            count=sum(one.count for one in await self._lists.verdict_counts(problem.id, _COUNTED)),
+            counted=_COUNTED,
             hidden={"package": token, "version": str(problem.version), **package_limits(fields)},
             is_stale=asked.get("stale") == "1",
             sent={},
