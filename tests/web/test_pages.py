@@ -73,6 +73,34 @@ def test_paper_is_light_in_the_dark_theme_and_scripts_show_how_long_it_has_been(
         assert page.evaluate(colour) == "rgb(29, 33, 39)" != on_screen
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_table_that_is_cut_shows_a_shadow_at_that_edge(browser: Browser, site: Site, theme: str) -> None:
+    with watched(browser, site, Who.ADMIN, Look(theme=theme, width=390)) as watcher:
+        page = watcher.page
+        page.goto(site.path("/submissions?all=1"))
+        table = page.locator(".scroll").first
+        assert table.evaluate("each => each.scrollWidth > each.clientWidth")
+        # the text of a cell may lie over an edge: a strip beneath the table shows the background alone
+        table.evaluate("each => { each.style.paddingBottom = '40px'; }")
+
+        def strips(place: int) -> list[bytes]:
+            """Return pictures of the left edge, the middle and the right edge."""
+            table.evaluate("(each, place) => { each.scrollLeft = place; }", place)
+            box = table.bounding_box()
+            assert box is not None
+            y, lefts = box["y"] + box["height"] - 30, (0, box["width"] / 2, box["width"] - 4)
+            return [
+                page.screenshot(clip={"x": box["x"] + left, "y": y, "width": 4, "height": 4}, full_page=True)
+                for left in lefts
+            ]
+
+        left, middle, right = strips(0)
+        assert left == middle != right, "more on the right"
+        left, middle, right = strips(10_000)
+        assert left != middle == right, "more on the left"
+
+
 def _english(text: str) -> list[str]:
     """Return the sentences of templates that are in a text in English. Parts of longer words are none: a node calls one
     of its own parts ``dead letters``."""
