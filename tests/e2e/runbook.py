@@ -1,4 +1,10 @@
-"""Read the runbooks: headings, blocks of commands with their expected output, rows of the symptoms' table."""
+"""Read the runbooks: headings, blocks of commands with their expected output, rows of the symptoms' table.
+
+``test_runbook_text.py`` executes blocks ``sh run`` and ``sh look`` of the English runbook against a real node, and
+compares what they print with the block ``text shows`` after them, in which ``…`` is any text. Blocks ``sh check`` need
+Docker, systemd, Kubernetes or another kind of node: of these it reads the shell's syntax, the files, and the names of
+services and containers. ``tests/deploy/test_compose_up.py`` executes Docker's commands.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +22,7 @@ from tests.e2e.nodes import DEEPOJ, ROOT
 ENGLISH = ROOT / "deploy" / "runbook.md"
 CHINESE = ROOT / "deploy" / "runbook.zh.md"
 
-#: kinds of blocks; see the head of the runbook
+#: kinds of blocks
 EXECUTED, LOOKED, CHECKED = "sh run", "sh look", "sh check"
 SHOWS = "text shows"
 BLOCK_S = 600.0

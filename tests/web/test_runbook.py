@@ -59,4 +59,10 @@ async def test_the_runbook_is_read_while_the_database_is_away_in_the_readers_lan
         assert (await alice.get(path)).status == 200
     chinese = await Person(home, language="zh").get("/runbook/4")
     assert "4.1 Redis 不可用" in chinese.words
+    for person, words in (
+        (alice, "starts its own Valkey again by itself"),
+        (Person(home, language="zh"), "自带的 Valkey"),
+    ):
+        assert words in (await person.get("/runbook/4")).words
+        assert "test_runbook_text" not in (await person.get("/runbook")).words
     assert (await alice.get("/runbook/99")).status == 404
