@@ -74,6 +74,26 @@ def test_paper_is_light_in_the_dark_theme_and_scripts_show_how_long_it_has_been(
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("has_scripts", [True, False])
+def test_slips_have_a_button_that_prints_and_no_form_that_leaves_them(
+    browser: Browser, site: Site, has_scripts: bool
+) -> None:
+    with watched(browser, site, Who.ADMIN, Look(theme="dark", has_scripts=has_scripts)) as watcher:
+        page = watcher.page
+        page.goto(site.path("/manage/users/import"))
+        page.get_by_label("or lines").fill(f"printed{has_scripts}")
+        page.get_by_role("button", name="Create accounts", exact=True).click()
+        expect(page.locator("ul.slips li")).to_have_count(1, timeout=PATIENCE_MS)
+        expect(page.locator("form[action='/preferences']")).to_have_count(0)
+        button = page.get_by_role("button", name="Print", exact=True)
+        expect(button).to_have_count(int(has_scripts))
+        if has_scripts:
+            page.evaluate("window.print = () => { document.title = 'printed'; }")
+            button.click()
+            expect(page).to_have_title("printed")
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_table_that_is_cut_shows_a_shadow_at_that_edge(browser: Browser, site: Site, theme: str) -> None:
     with watched(browser, site, Who.ADMIN, Look(theme=theme, width=390)) as watcher:

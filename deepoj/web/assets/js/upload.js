@@ -47,6 +47,9 @@ document.addEventListener("submit", (event) => {
       // the form again with a refusal, or what is shown only once
       const main = document.querySelector("main");
       htmx.swap(main, request.responseText, { swapStyle: "outerHTML" }, { select: "main" });
+      // a page that is shown only once has no form that leaves it
+      const preferences = document.querySelector("form[action='/preferences']");
+      if (!request.responseText.includes('action="/preferences"')) preferences?.remove();
       scrollTo(0, 0);
       (document.querySelector("main [role=alert]") ?? document.querySelector("main")).focus();
     }
