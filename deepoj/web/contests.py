@@ -22,6 +22,7 @@ from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.points_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
+from deepoj.web.turns import next_turn
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
@@ -271,7 +272,8 @@ class ContestReading:
 
     def frame(self) -> dict[str, Any]:
         """Return what the head of each page of a contest needs."""
-        phase = phase_of(self.contest)
+        phase, now = phase_of(self.contest), dt.datetime.now(dt.UTC)
+        turn = next_turn(self.contest, self.deadline(), self.late_end(), now)
         return {
             "contest": self.contest,
             "viewer": self.viewer,
@@ -279,6 +281,9 @@ class ContestReading:
             "contest_path": self.path,
             "contest_end": self.deadline(),
             "late_end": self.late_end(),
+            "turn": turn,
+            "turn_s": None if turn is None else turn.refresh_s(now),
+            "is_answer": request.method == "POST",
             "is_late": self.takes_late(),
             "is_scored": self.ledger.is_scored,
             "is_still_open": phase is ContestPhase.OVER and self.may_submit(),

@@ -6,6 +6,7 @@ import "./board.js";
 import "./copy.js";
 import "./theme.js";
 import "./times.js";
+import "./turns.js";
 import "./keys.js";
 import "./logout.js";
 import "./upload.js";

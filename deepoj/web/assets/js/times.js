@@ -46,6 +46,9 @@ async function ask() {
 
 const SHOWN = { local: (at) => local.format(at), for: since };
 
+// The server's time, in milliseconds.
+export const serverNow = () => Date.now() + ahead;
+
 function show(content) {
   for (const element of matching(content, "time[datetime]:not([data-time=server])")) {
     const at = Date.parse(element.dateTime);
@@ -57,7 +60,7 @@ function show(content) {
 }
 
 function away(at) {
-  const seconds = (at - Date.now() - ahead) / 1000;
+  const seconds = (at - serverNow()) / 1000;
   const [unit, length] = UNITS.find((each) => Math.abs(seconds) >= each[1]) ?? ["second", 1];
   return [Math.trunc(seconds / length), unit];
 }
@@ -76,7 +79,7 @@ function tellTime() {
   const place = document.querySelector("[data-server-clock]");
   if (!place || !isSure) return;
   const [made, title, time, ...differences] = place.children;
-  const at = Date.now() + ahead;
+  const at = serverNow();
   time.textContent = clockFace.format(at);
   time.dateTime = new Date(at).toISOString().slice(0, 19) + "Z";
   time.title = localWithZone.format(at);
@@ -96,7 +99,7 @@ function inWords(seconds) {
 function count() {
   tellTime();
   for (const element of document.querySelectorAll("[data-clock]")) {
-    const seconds = Math.max(0, Math.ceil((Date.parse(element.dataset.clock) - Date.now() - ahead) / 1000));
+    const seconds = Math.max(0, Math.ceil((Date.parse(element.dataset.clock) - serverNow()) / 1000));
     const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
     element.textContent = [Math.floor(seconds / 3600), ...parts].join(":");
     element.hidden = false;
@@ -111,7 +114,8 @@ function localise() {
     const tell = () => (zone.value = input.value ? minutes(new Date(input.value)) : "");
     if (input.value) {
       const at = new Date(`${input.value}Z`);
-      input.value = new Date(at - minutes(at) * 60_000).toISOString().slice(0, 19);
+      input.defaultValue = new Date(at - minutes(at) * 60_000).toISOString().slice(0, 19);
+      input.value = input.defaultValue;
     }
     input.addEventListener("input", tell);
     tell();

@@ -1,0 +1,96 @@
+"""Pages of a contest follow its clock: they show its next state without a reload by hand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import trio
+
+from deepoj.web.assets import Assets
+from tests.api.house import served
+from tests.contract.labs import PgLab
+from tests.web.browser import PATIENCE_MS, chromium
+from tests.web.contest_scene import JURY, STAGES, TEAM, Arena, arena, at, draft_problem, rules
+from tests.web.site import BUNDLE
+
+_KINDS = {"before": "has started", "running": "is now frozen", "frozen": "is over"}
+_REFRESH = re.compile(r'http-equiv="refresh" content="(\d+)"')
+
+
+async def held(place: Arena, since_min: float, **changes: object) -> str:
+    contest = await place.hold("finals", rules(since_min, **changes), [await draft_problem(place)])
+    return at(contest, 0)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_each_page_of_a_contest_names_its_next_change(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setattr("tests.api.house.Assets", lambda: Assets({"app.js": "/assets/app.js"}))
+    place = await arena(tmp_path, real)
+    await held(place, STAGES[stage])
+    paths = ["/contests/finals", "/contests/finals/scoreboard", "/contests/finals/clarifications"]
+    jury = ["/manage/contests/finals", "/manage/contests/finals/clock", "/contests/finals/problems/A"]
+    for who, path in [*((TEAM, path) for path in paths), *((JURY, path) for path in jury)]:
+        page = (await place.visits[who].get(path)).text
+        assert page.count("data-turn=") == (stage in _KINDS), path
+        assert stage not in _KINDS or _KINDS[stage] in page, path
+
+
+async def test_only_pages_without_text_fields_refresh_without_scripts(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await held(place, 239.0)
+    found = _REFRESH.search((await place.visits[TEAM].get("/contests/finals")).text)
+    assert found is not None
+    assert 40 < int(found[1]) <= 63, "the freeze is within a minute"
+    assert _REFRESH.search((await place.visits[TEAM].get("/contests/finals/problems/A")).text) is None
+    assert _REFRESH.search((await place.visits[JURY].get("/manage/contests/finals")).text) is None
+
+
+async def test_a_start_that_no_node_has_recorded_yet_is_still_to_come(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await held(place, -10.0)
+    real.sql("UPDATE contests SET start_at = now() - interval '20 s'")
+    found = _REFRESH.search((await place.visits[TEAM].get("/contests/finals")).text)
+    assert found is not None
+    assert 10 <= int(found[1]) <= 60, "not at once: browsers that come back again and again wait longer each time"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.api.house.Assets", lambda: Assets.load(BUNDLE.parent))
+    place = await arena(tmp_path, real)
+    await held(place, -0.3, freeze_ms=None)
+
+    def look(url: str) -> None:
+        cookies = [{"name": name, "value": value, "url": url} for name, value in place.visits[TEAM].cookies.items()]
+        with chromium() as browser:
+            context = browser.new_context()
+            context.add_cookies(cookies)  # type: ignore[arg-type]
+            overview, questions = context.new_page(), context.new_page()
+            for page, path in ((overview, ""), (questions, "/clarifications")):
+                page.set_default_timeout(PATIENCE_MS)
+                page.goto(f"{url}/contests/finals{path}")
+            questions.locator("textarea").first.fill("Is the start late?")
+            link = questions.locator("[data-turn] a")
+            assert not link.is_visible()
+            overview.bring_to_front()
+            overview.locator("a[href$='/problems/A']").first.wait_for()
+            questions.bring_to_front()
+            link.wait_for()
+            assert questions.locator("textarea").first.input_value() == "Is the start late?"
+            link.click()
+            questions.locator("a[href$='/problems/A']").first.wait_for()
+
+    async def advance() -> None:
+        while True:
+            await real.pg_store.contests.advance()
+            await trio.sleep(0.5)
+
+    async with served(place.home) as (url, _), trio.open_nursery() as nursery:
+        nursery.start_soon(advance)
+        await trio.to_thread.run_sync(look, url)
+        nursery.cancel_scope.cancel()
