@@ -77,6 +77,10 @@ TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]]
         **dict.fromkeys(STAGES, (LOGIN, 403, 303, 303, 303, 303)),
         "before": (LOGIN, 403, 404, 404, 303, 303),
     },
+    ("GET", "/problems/A/run"): {
+        **dict.fromkeys(STAGES, (LOGIN, 403, 303, 303, 303, 303)),
+        "before": (LOGIN, 403, 404, 404, 303, 303),
+    },
     # the problem has no samples
     ("POST", "/problems/A/samples"): {
         **dict.fromkeys(STAGES, (LOGIN, 403, 400, 400, 400, 400)),
@@ -187,6 +191,14 @@ async def test_a_team_runs_a_program_on_the_samples_unless_the_rules_say_no(tmp_
             shown = await place.visits[TEAM].get(reply.location.partition("#")[0])
             assert f'data-hx-get="{path}/samples?samples=run-' in shown.text
             assert "int main(){}" in shown.text, "the program stays in the form"
+        assert (f'formaction="{path}/run"' in page.text) == allows
+        reply = await place.visits[TEAM].post(f"{path}/run", {**_CODE, "stdin": "5 6"})
+        assert reply.status == (303 if allows else 403)
+        if allows:
+            assert reply.location.startswith(f"{path}?run=run-")
+            shown = await place.visits[TEAM].get(reply.location.partition("#")[0])
+            assert 'data-sse-connect="/playground/run-' in shown.text
+            assert "5 6</textarea>" in shown.text, "the input stays in the form"
     assert real.sql("SELECT count(*) FROM submissions").strip() == "0", "a run is no submission"
 
 
@@ -196,6 +208,22 @@ async def test_a_refused_submission_keeps_what_was_written(tmp_path: Path, real:
     reply = await place.visits[TEAM].post("/contests/finals/problems/A", {"language": "none", "code": "// my program"})
     assert reply.status == 400
     assert "// my program" in reply.text
+
+
+async def test_a_submission_after_the_end_shows_what_was_written_and_one_sentence(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await held(place, "over")
+    reply = await place.visits[TEAM].post("/contests/finals/problems/A", {**_CODE, "code": "// 1 < 2"})
+    assert reply.status == 403
+    assert "// 1 &lt; 2</pre>" in reply.text
+    assert reply.text.count('role="alert"') == 1
+    assert "takes no more submissions" not in reply.text, "the refusal says it"
+    real.sql("UPDATE problems SET visibility = 'listed'")
+    reply = await place.visits[TEAM].post("/contests/finals/problems/A", {**_CODE, "code": "// 1 < 2"})
+    [(former, there)] = re.findall(r'data-drafts="([^"]+)" data-drafts-to="([^"]+)"', reply.text)
+    assert former.split(":")[1:] == ["finals", "A"]
+    page = await place.visits[TEAM].get(f"/problems/{there.split(':')[1]}")
+    assert f'data-draft="{there}"' in page.text
 
 
 async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) -> None:

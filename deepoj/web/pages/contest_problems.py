@@ -22,7 +22,7 @@ from deepoj.web.contests import ContestReader, ContestReading, ShownProblem
 from deepoj.web.page import MEMBER, page
 from deepoj.web.pages.problems import draft_of, editor_values, statement_values
 from deepoj.web.render import Pages, redirect
-from deepoj.web.runs import PageRuns
+from deepoj.web.runs import PageRuns, ShownRun
 from deepoj.web.samples import SampleRuns, runnable
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.playground import CustomRun
@@ -46,10 +46,16 @@ class ContestProblemPages:
 
     @page("GET", "/contests/<key>/problems/<label>", access=MEMBER)
     async def problem(self, visitor: Visitor, key: str, label: str) -> Response:
-        """Show a problem, also with the result of runs on its samples (``samples``), or with the source of a submission
-        in the editor (``from``)."""
+        """Show a problem, also with the result of a run on an own input (``run``), of runs on its samples
+        (``samples``), or with the source of a submission in the editor (``from``)."""
         reading, shown, problem = await self._find(visitor, key, label)
         sent: Mapping[str, str] = {}
+        if run_id := request.args.get("run", ""):
+            try:
+                own_run = await self._runs.shown(visitor, run_id)
+            except Refused as refused:
+                return await self._problem(visitor, reading, shown, problem, refused=refused)
+            return await self._problem(visitor, reading, shown, problem, own_run=own_run)
         if run_ids := request.args.get("samples", ""):
             try:
                 sampled = await self._samples.asked(visitor, run_ids)
@@ -84,14 +90,36 @@ class ContestProblemPages:
         self._visitors.remember(response.headers, programmed=sent.get("language"))
         return response
 
+    @page("POST", "/contests/<key>/problems/<label>/run", access=MEMBER)
+    async def run(self, visitor: Visitor, key: str, label: str) -> Response:
+        """Run a program on the visitor's own input, within the problem's limits, if the contest allows it."""
+        form = await self._runs.read(visitor)
+        reading, shown, problem = await self._find(visitor, key, label)
+        try:
+            _require_runs(reading)
+            run_id = await self._runs.take(
+                visitor,
+                form,
+                time_limit_ms=problem.time_limit_ms,
+                memory_limit_kb=problem.memory_limit_mb * 1024,
+            )
+        except Refused as refused:
+            return await self._problem(visitor, reading, shown, problem, sent=form.fields, refused=refused)
+        return self._runs.ordered(f"{reading.path}/problems/{label}?run={run_id}#run", form)
+
+    @page("GET", "/contests/<key>/problems/<label>/run", access=MEMBER)
+    async def after_run(self, visitor: Visitor, key: str, label: str) -> Response:
+        """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
+        reading, _shown, _problem = await self._find(visitor, key, label)
+        return redirect(f"{reading.path}/problems/{label}")
+
     @page("POST", "/contests/<key>/problems/<label>/samples", access=MEMBER)
     async def run_samples(self, visitor: Visitor, key: str, label: str) -> Response:
         """Run a program on the samples, within the problem's limits, if the contest allows it."""
         form = await self._runs.read(visitor)
         reading, shown, problem = await self._find(visitor, key, label)
         try:
-            if not reading.contest.rules.allows_custom_runs:
-                raise Refused(ContestError.CONTEST_RUNS_OFF)
+            _require_runs(reading)
             run_ids = await self._samples.take(visitor, problem, await self._index(reading, problem), form)
         except Refused as refused:
             return await self._problem(visitor, reading, shown, problem, sent=form.fields, refused=refused)
@@ -146,14 +174,18 @@ class ContestProblemPages:
         *,
         sent: Mapping[str, str] | None = None,
         refused: Refused | None = None,
+        own_run: ShownRun | None = None,
         sampled: Sequence[CustomRun | None] = (),
     ) -> Response:
         index = await self._index(reading, problem)
         path = f"{reading.path}/problems/{shown.label}"
         samples: dict[str, Any] = {"sample_runs": []}
+        if own_run is not None:
+            sent = own_run.sent
         if (first := next(filter(None, sampled), None)) is not None:
             sent = await self._runs.sent(first)
             samples = self._samples.values(visitor, problem, index, sampled, path)
+        sent = sent or {}
         statement = await statement_values(self._statements(reading), visitor, problem, index, path)
         last, team_id = [], reading.viewer.team_id
         is_over = reading.contest.ended_at is not None
@@ -168,15 +200,23 @@ class ContestProblemPages:
             problem=problem,
             shown=shown,
             last=last,
-            run=None,
             practice_path=None if practised is None else f"/problems/{problem.id}",
-            has_samples=reading.contest.rules.allows_custom_runs and bool(runnable(index)),
+            allows_runs=reading.contest.rules.allows_custom_runs,
+            stdin=sent.get("stdin", index.samples[0].input if index.samples else ""),
+            has_samples=bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
             **samples,
+            **self._runs.values(visitor, None if own_run is None else own_run.run),
             may_submit=reading.may_submit(),
             late_percent=reading.late_percent(),
             result=reading.results().get(shown.label),
-            **editor_values(self._context, visitor, problem, sent or {}, [one.language for one in last[:1]]),
+            **editor_values(self._context, visitor, problem, sent, [one.language for one in last[:1]]),
             **statement,
             **reading.frame(),
         )
+
+
+def _require_runs(reading: ContestReading) -> None:
+    """Raises Refused unless the contest lets its teams run programs."""
+    if not reading.contest.rules.allows_custom_runs:
+        raise Refused(ContestError.CONTEST_RUNS_OFF)
