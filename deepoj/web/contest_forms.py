@@ -21,6 +21,8 @@ from deepoj.words.contests import (
     ContestRules,
 )
 
+#: what the form of a new contest offers
+USUAL_FREEZE_MS = 60 * MS_PER_MINUTE
 _LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
 _POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _MINUTES = re.compile(r"[0-9]{1,6}")
@@ -64,6 +66,8 @@ def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKin
             penalty_ms=whole_number(form, "penalty") * MS_PER_MINUTE,
             is_compile_error_free=bool(form.get("is_compile_error_free")),
         )
+    if former is None and rules.freeze_ms == USUAL_FREEZE_MS >= rules.duration_ms:
+        rules = replace(rules, freeze_ms=None)  # the form of a new contest offers the usual freeze
     if former is not None:
         for name in ("duration_ms", "freeze_ms", "penalty_ms", "late_ms", "late_step_ms"):
             old, new = getattr(former, name), getattr(rules, name)

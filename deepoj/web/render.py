@@ -21,6 +21,7 @@ from deepoj.api.errors import Refused
 from deepoj.contests.board import points_text
 from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
+from deepoj.web.field_refusals import sentence_of
 from deepoj.web.runbook import SECTIONS, section_path
 from deepoj.web.shown import GLYPHS, bar, contest_clock, duration, elapsed, memory, milliseconds, moment, size
 from deepoj.web.visitor import LANGUAGES, THEMES, Visitor, Visitors
@@ -157,6 +158,7 @@ def _environment(language: str) -> jinja2.Environment:
         bar=bar,
         judged=JUDGED,
         runbook_sections=SECTIONS,
+        sentence_of=functools.partial(sentence_of, translate=gettext_of(language), is_chinese=language == "zh"),
     )
     return environment
 

@@ -220,10 +220,9 @@ async def test_a_submission_after_the_end_shows_what_was_written_and_one_sentenc
     assert "takes no more submissions" not in reply.text, "the refusal says it"
     real.sql("UPDATE problems SET visibility = 'listed'")
     reply = await place.visits[TEAM].post("/contests/finals/problems/A", {**_CODE, "code": "// 1 < 2"})
-    [(former, there)] = re.findall(r'data-drafts="([^"]+)" data-drafts-to="([^"]+)"', reply.text)
-    assert former.split(":")[1:] == ["finals", "A"]
-    page = await place.visits[TEAM].get(f"/problems/{there.split(':')[1]}")
-    assert f'data-draft="{there}"' in page.text
+    [path] = re.findall(r'href="(/problems/\d+[?]draft=[^"]+)"', reply.text)
+    page = await place.visits[TEAM].get(path)
+    assert re.search(r'data-former-draft="\d+:finals:A"', page.text)
 
 
 async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) -> None:

@@ -32,6 +32,7 @@ _PARAMETERS = (
     "compare",
     "deleted",
     "done",
+    "draft",
     "from",
     "group",
     "kind",

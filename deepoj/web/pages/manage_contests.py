@@ -22,7 +22,7 @@ from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
-from deepoj.web.contest_forms import kind_of, problem_of, rules_of, shown_rules, whole_number
+from deepoj.web.contest_forms import USUAL_FREEZE_MS, kind_of, problem_of, rules_of, shown_rules, whole_number
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
@@ -42,7 +42,7 @@ _MAX_NUMBER = 2**31 - 1
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
 _FIRST_RULES = {
-    ContestKind.ICPC: ContestRules(name="", duration_ms=5 * _HOUR_MS, freeze_ms=_HOUR_MS),
+    ContestKind.ICPC: ContestRules(name="", duration_ms=5 * _HOUR_MS, freeze_ms=USUAL_FREEZE_MS),
     ContestKind.IOI: ContestRules(name="", duration_ms=5 * _HOUR_MS),
     ContestKind.HOMEWORK: ContestRules(
         name="", duration_ms=168 * _HOUR_MS, late_ms=48 * _HOUR_MS, late_percent=20, is_public=False

@@ -264,6 +264,7 @@ def editor_values(
         "outputs": next(iter(allowed(problem, [OUTPUTS])), None),
         "sent_language": sent.get("language"),
         "code": sent.get("code", ""),
+        "former_draft": request.args.get("draft", ""),
         "max_bytes": context.settings.submit_code_max_bytes,
     }
 

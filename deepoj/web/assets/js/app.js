@@ -3,7 +3,6 @@ import "./htmx.js";
 import "htmx-ext-sse";
 import "./live.js";
 import "./board.js";
-import "./carry.js";
 import "./copy.js";
 import "./theme.js";
 import "./times.js";

@@ -5,14 +5,19 @@ import { PREFIX } from "./prefix.js";
 const MOST = 50;
 
 export class Drafts {
-  // key: of account and problem; without one nothing is kept
-  constructor(key) {
+  // key: of account and problem; without one nothing is kept. former: where the draft is if there is none here
+  constructor(key, former) {
     this.key = key;
+    this.former = former;
   }
 
   read(language) {
     try {
-      return this.key ? (JSON.parse(localStorage.getItem(this.place(language)))?.text ?? "") : "";
+      const [found] = [this.key, this.former]
+        .filter(Boolean)
+        .map((key) => localStorage.getItem(this.place(language, key)))
+        .filter(Boolean);
+      return found ? JSON.parse(found).text : "";
     } catch {
       return ""; // storage is off, or the entry is not ours
     }
@@ -30,8 +35,8 @@ export class Drafts {
     }
   }
 
-  place(language) {
-    return `${PREFIX}:${this.key}:${language}`;
+  place(language, key = this.key) {
+    return `${PREFIX}:${key}:${language}`;
   }
 
   forgetOldest() {

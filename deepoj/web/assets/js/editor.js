@@ -17,7 +17,7 @@ class CodeField {
     this.area = area;
     const fields = area.form?.elements;
     this.select = fields?.language ?? fields?.format;
-    this.drafts = new Drafts(area.dataset.draft);
+    this.drafts = new Drafts(area.dataset.draft, area.dataset.formerDraft);
     this.note = document.getElementById("code-note");
     this.grammar = new Compartment();
     this.language = this.select?.value;
