@@ -35,6 +35,7 @@ from deepoj.web.live import PieceFeed, SoFar
 from deepoj.web.operating import Watch
 from deepoj.web.page import MEMBER, member_with, page
 from deepoj.web.render import Pages, gettext_of, redirect
+from deepoj.web.result_points import points_of
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ContestPlace
 from deepoj.words.jobs import State
@@ -200,7 +201,7 @@ class SubmissionPages:
             is_whole=reading.is_whole,
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
-            judgings=judgings,
+            judgings=[(one, points_of(one.result)) for one in judgings],
             source=[] if is_erased else source_of(submission),
             **(
                 result_values(visitor, problem, body, is_whole=reading.is_whole, has_source=not is_erased)
@@ -228,7 +229,7 @@ class SubmissionPages:
             "explanation": [],
             "compiled": None,
             "result": None,
-            "groups": [],
+            "points": None,
             "problem": problem,
         }
 
@@ -274,7 +275,7 @@ def result_values(
         "compiled": result.get("compile"),
         "rerun_path": f"/submissions/{body['job_id']}/reruns" if is_whole and has_source else "",
         "result": result,
-        "groups": result.get("groups") or [],
+        "points": points_of(result),
         "problem": problem,
     }
 
