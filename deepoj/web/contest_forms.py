@@ -21,6 +21,8 @@ from deepoj.words.contests import (
     ContestRules,
 )
 
+#: what the form of a problem shows; a field of colors is never empty
+FIRST_RGB = "#e4572e"
 #: what the form of a new contest offers
 USUAL_FREEZE_MS = 60 * MS_PER_MINUTE
 _LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
@@ -107,14 +109,16 @@ def whole_number(form: forms.SentForm, name: str) -> int:
     return int(form.line(name))
 
 
-def problem_of(form: forms.SentForm) -> ContestProblem:
-    """Return the problem that a form says. Raises Refused."""
+def problem_of(form: forms.SentForm, former_rgb: str) -> ContestProblem:
+    """Return the problem that a form says. ``former_rgb``: its color before, which a form without one keeps. Raises
+    Refused."""
+    is_chosen = bool(form.get("has_color")) or form.line("rgb") not in ("", FIRST_RGB)
     return ContestProblem(
         label=form.line("label"),
         problem_id=whole_number(form, "problem_id"),
         ordinal=0,
         name=form.line("name"),
-        rgb=form.line("rgb") if form.get("has_color") else "",
+        rgb=form.line("rgb") if is_chosen else former_rgb,
         color=form.line("color"),
         max_score=_points(form.line("max_score")),
         time_limit_ms=whole_number(form, "time_limit_ms") if form.line("time_limit_ms") else None,

@@ -41,8 +41,8 @@ def points_of(result: Mapping[str, Any]) -> ResultPoints | None:
         for name, group in zip(names, groups, strict=True)
         if name and name not in above and (group.get("max_score") != 0 or group["score"])
     )
-    root = next((group for name, group in zip(names, groups, strict=True) if not name), {})
-    return ResultPoints(points_text(score), _most(root), leaves if len(leaves) > 1 else ())
+    most = next((_most(group) for name, group in zip(names, groups, strict=True) if not name), "")
+    return ResultPoints(points_text(score), most, leaves if len(leaves) > 1 else ())
 
 
 def _most(group: Mapping[str, Any]) -> str:

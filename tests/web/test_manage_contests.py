@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,38 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     page = (await jury.get(f"{here}?done=finalize")).text
     assert "The results are final" in page
     assert "<form" not in page.split("<main")[1].split("</main>")[0], "nothing is left to change"
+
+
+async def test_form_for_a_problem_offers_problems_and_takes_a_color_only_when_it_is_chosen(
+    tmp_path: Path, real: PgLab
+) -> None:
+    place = await arena(tmp_path, real)
+    number = await draft_problem(place, title="<Sums>")
+    await place.hold("finals", rules(-60.0), [])
+    jury = place.visits[JURY]
+    page = (await jury.get(_HERE)).text
+    assert 'list="offered"' in page
+    assert f'<option value="{number}">{number} — &lt;Sums&gt;</option>' in page
+    assert 'name="has_color" value="1" checked' not in page
+    assert "Memory limit in MiB" in page
+    [untouched] = re.findall(r'name="rgb" type="color" value="([^"]+)"', page)
+    sent = {"act": "problem", "label": "A", "problem_id": str(number), "rgb": untouched}
+    for fields, color in (
+        ({}, None),
+        ({"has_color": "1"}, untouched),
+        ({}, untouched),
+        ({"rgb": "#112233"}, "#112233"),
+        ({"time_limit_ms": "1500"}, "#112233"),
+    ):
+        assert (await jury.post(_HERE, {**sent, **fields})).status == 303
+        filled = re.findall(r'fill="(#[0-9a-f]{6})"', (await jury.get(_HERE)).text)
+        assert filled == ([] if color is None else [color]), fields
+
+
+async def test_form_of_rules_shows_the_time_beside_the_start(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    page = (await place.visits[JURY].get("/manage/contests")).text
+    assert re.search(r'<small id="start-hint">now: <time datetime="[^"]+" data-time="local">[^<]+ UTC</time>', page)
 
 
 async def test_the_jury_sees_through_the_freeze(tmp_path: Path, real: PgLab) -> None:

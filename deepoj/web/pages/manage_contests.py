@@ -18,11 +18,19 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
 from deepoj.api.reviewing import ReviewFilter, matches
-from deepoj.api.rights import Right, may
+from deepoj.api.rights import Right, RightScope, may, reach
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
-from deepoj.web.contest_forms import USUAL_FREEZE_MS, kind_of, problem_of, rules_of, shown_rules, whole_number
+from deepoj.web.contest_forms import (
+    FIRST_RGB,
+    USUAL_FREEZE_MS,
+    kind_of,
+    problem_of,
+    rules_of,
+    shown_rules,
+    whole_number,
+)
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
@@ -34,11 +42,14 @@ from deepoj.words.contests import (
     ContestRules,
     EventType,
 )
+from deepoj.words.problems import Problem, ProblemSearch
 from deepoj.words.results import Verdict
 
 _RUN = member_with(Right.RUN_CONTESTS)
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
+#: problems among which the form for one lets choose; others are typed
+_MAX_OFFERED = 1000
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
 _FIRST_RULES = {
@@ -118,7 +129,7 @@ class ManageContestPages:
     @page("GET", "/manage/contests/<key>", access=_RUN)
     async def contest(self, visitor: Visitor, key: str) -> Response:
         """Show a contest with its forms."""
-        return self._contest(visitor, await self._reader.read(visitor, key))
+        return await self._contest(visitor, await self._reader.read(visitor, key))
 
     @page("POST", "/manage/contests/<key>", access=_RUN)
     async def act(self, visitor: Visitor, key: str) -> Response:
@@ -128,7 +139,7 @@ class ManageContestPages:
         try:
             await self._act(reading, form, visitor)
         except Refused as refused:
-            return self._contest(visitor, await self._reader.read(visitor, key), form, refused)
+            return await self._contest(visitor, await self._reader.read(visitor, key), form, refused)
         await self._context.contests.advance()  # what is due now should be seen now
         return redirect(f"/manage/contests/{key}?done={form.get('act')}")
 
@@ -240,7 +251,8 @@ class ManageContestPages:
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
                 await contesting.finalize(contest, Medals(**medals), user)
             case "problem":
-                await contesting.put_problem(contest, problem_of(form), user)
+                former = reading.ledger.of(EventType.PROBLEMS).get(form.line("label"), {})
+                await contesting.put_problem(contest, problem_of(form, str(former.get("rgb") or "")), user)
             case "remove_problem":
                 await contesting.remove_problem(contest, form.get("label"), user)
             case _:
@@ -265,7 +277,7 @@ class ManageContestPages:
             sent=shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
         )
 
-    def _contest(
+    async def _contest(
         self,
         visitor: Visitor,
         reading: ContestReading,
@@ -280,11 +292,20 @@ class ManageContestPages:
             kind=reading.contest.kind.value,
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
+            offered=await self._offered(visitor),
+            first_rgb=FIRST_RGB,
             team_count=sum(1 for _team in reading.objects(EventType.TEAMS)),
             waiting=reading.unjudged(),
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
+
+    async def _offered(self, visitor: Visitor) -> list[Problem]:
+        """Return the problems that the form for one offers: those that the visitor sees."""
+        if reach(visitor.member, Right.READ_RESULTS) is RightScope.ALL:
+            return await self._context.problems.problems(0, _MAX_OFFERED)
+        seen = ProblemSearch(viewer=visitor.member.id, by_title=True)
+        return await self._context.problems.find_problems(seen, 0, _MAX_OFFERED)
 
     def _clarifications(
         self,
