@@ -119,7 +119,7 @@ class ApiError(CodedError):
         409,
         Code.STATEMENT_CHANGED,
         "The statement or the package has changed since you opened it: copy your text, open it again and merge both.",
-        "打开之后题面或数据包已被他人更改：请复制你的文本，重新打开后合并。",
+        "打开之后题面或数据包已被他人更改：请复制您的文本，重新打开后合并。",
     )
     NO_SUCH_JOB = (404, Code.JOB_NOT_FOUND, "There is no such submission.", "提交不存在。")
     NO_SUCH_RUN = (

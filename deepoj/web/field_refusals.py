@@ -85,12 +85,25 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"hours and minutes, such as 5:00"), _("hours and minutes, such as 5:00")),
     (re.compile(r"a whole number"), _("a whole number")),
 )
+#: why a package is refused as a whole; sentences about one of its files are English
+_PACKAGE_FAULTS = frozenset(
+    (
+        _("The package is not a zip file."),
+        _("The package has no test case."),
+        _("The package has no test case: it needs pairs such as 1.in and 1.out (or 1.ans)."),
+        _("The package is damaged: its entries are not where its directory says."),
+        _("The package is a ZIP64 archive; a package of allowed size does not need that."),
+        _("The package is missing in the object store: upload it again."),
+    )
+)
 _BOUNDS = re.compile(r"(?P<least>\d+) to ((?P<most>\d+)|the duration)")
 
 
 def sentence_of(refused: Refused, translate: Translate, *, is_chinese: bool) -> str:
     """Return the sentence of a refusal for a page with a form."""
     field, problem = str(refused.params.get("field")), str(refused.params.get("problem"))
+    if problem in _PACKAGE_FAULTS:
+        return refused.api_error.sentence(is_chinese, {**refused.params, "problem": translate(problem)})
     if refused.api_error is not ApiError.INVALID or field not in _LABELS:
         return refused.api_error.sentence(is_chinese, refused.params)
     return translate(_("“{label}”: {problem}.")).format(

@@ -58,6 +58,13 @@ def test_refused_account_has_labels_in_both_languages() -> None:
     assert shown(refused.value) == "“Email”: this is no email address."
 
 
+def test_fault_of_a_whole_package_is_translated_and_one_of_a_file_is_not() -> None:
+    refused = Refused(ApiError.INVALID_PACKAGE, problem="The package is not a zip file.")
+    assert shown(refused, "zh") == "测试数据包无效：数据包不是 zip 文件。"
+    assert shown(refused) == "The test package is invalid: The package is not a zip file."
+    assert shown(Refused(ApiError.INVALID_PACKAGE, problem="1.in is odd."), "zh") == "测试数据包无效：1.in is odd."
+
+
 def test_other_refusals_keep_their_sentences() -> None:
     assert shown(Refused(ApiError.INVALID, field="act", problem="start or cancel")) == (
         "Invalid parameter: act: start or cancel."
