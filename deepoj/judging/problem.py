@@ -239,6 +239,8 @@ class Plan:
     tags: tuple[str, ...] = ()
     #: how outputs are compared where there is no checker; None: as the upload's form states
     compare: Compare | None = None
+    #: the package's name of the standard checker that ``compare`` replaces; empty: it replaces none
+    replaced_checker: str = ""
     checker: Checker | None = None
     #: with an interactive ``checker`` of TESTLIB: judges the file that the checker wrote, once it has exited with 0
     output_checker: Checker | None = None

@@ -62,6 +62,8 @@ class PackageReport:
     interactor: ReportedProgram | None
     #: how the package itself says that outputs are compared; empty: it does not
     compare: str
+    #: name of the standard checker that this comparison replaces; empty: it replaces none
+    replaced_checker: str
     limits: Limits
     output_only: bool
     #: languages and kinds of its statements
@@ -96,6 +98,7 @@ def report_of(plan: Plan) -> PackageReport:
         checker=next((_program(one) for one in checkers if not one.interactive), None),
         interactor=next((_program(one) for one in checkers if one.interactive), None),
         compare="" if plan.compare is None else plan.compare.way,
+        replaced_checker=plan.replaced_checker,
         limits=plan.limits,
         output_only=plan.output_only,
         statements=tuple((one.language, one.kind) for one in plan.statements),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 from markupsafe import Markup
 
@@ -31,6 +32,8 @@ GLYPHS: dict[str, tuple[str, str]] = {
     "Finished": ("●", "system"),
 }
 _KB_OF_MIB = 1024
+_HEADING = re.compile(r"<h([1-6])\b.*?</h\1>", re.DOTALL)
+_TAG = re.compile(r"<(?!img\b|math\b)[^>]*>")
 
 
 def _(text: str) -> str:
@@ -44,6 +47,11 @@ WORDS = (
     _("Memory Limit Exceeded"), _("Output Limit Exceeded"), _("Runtime Error"), _("Compile Error"), _("System Error"),
     _("Skipped"), _("Queuing"), _("Judging"), _("Running"), _("Finished"),
 )  # fmt: skip
+
+
+def is_blank(html: str) -> bool:
+    """Return whether the HTML of a statement has neither text nor images below its headings."""
+    return not _TAG.sub("", _HEADING.sub("", html)).strip()
 
 
 def milliseconds(value: int | None) -> str:

@@ -96,6 +96,7 @@ def read(files: Files) -> Plan:
         title=_title(root),
         tags=tuple(one.get("value", "") for one in root.iterfind("tags/tag")),
         compare=compare if interactor is None else None,
+        replaced_checker=_checker_name(assets) if compare is not None and interactor is None else "",
         checker=checker if interactor is None else _checker(interactor, interactive=True),
         output_checker=None if interactor is None else checker,
         input_validators=_validators(files, assets, notes),
@@ -364,9 +365,13 @@ def _named(assets: Element | None) -> str:
     return "".join(f" ({', '.join(show(name) for name in names if name)})" if any(names) else "")
 
 
-def _standard(assets: Element | None) -> Compare | None:
+def _checker_name(assets: Element | None) -> str:
     element = None if assets is None else assets.find("checker")
-    name = "" if element is None else element.get("name", "")
+    return "" if element is None else element.get("name", "")
+
+
+def _standard(assets: Element | None) -> Compare | None:
+    name = _checker_name(assets)
     return _STANDARD.get(name.removeprefix("std::").removesuffix(".cpp")) if name.startswith("std::") else None
 
 

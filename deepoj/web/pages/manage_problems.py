@@ -31,7 +31,8 @@ from deepoj.web import forms
 from deepoj.web.charts import time_bars
 from deepoj.web.matrix import Matrix, matrix_of, place_of
 from deepoj.web.page import member_with, page
-from deepoj.web.render import Pages, redirect
+from deepoj.web.render import Pages, gettext_of, redirect
+from deepoj.web.shown import is_blank
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
@@ -56,6 +57,15 @@ _HEADS = (
     "job_id", "username", "language", "verdict", "score", "time_ms", "memory_kb", "judging", "submitted_at",
 )  # fmt: skip
 _FINISHED = (State.DONE, State.DEAD)
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+#: note about a statement
+_BLANK = _("The statement in the language {language} has no text.")
 
 
 class ManageProblemPages:
@@ -268,8 +278,21 @@ class ManageProblemPages:
             is_new_version="changed" in request.args,
             sent=sent or {},
             ways=list(compare.WAYS),
+            **await self._statement(visitor, problem),
             **await self._groups(problem),
         )
+
+    async def _statement(self, visitor: Visitor, problem: Problem) -> dict[str, Any]:
+        """Return what contestants do not see of the statement, a sentence each."""
+        index = await self._context.statements.statement_index(problem.id)
+        if index is None:
+            return {"is_statement_pending": True, "statement_notes": []}
+        notes, translate = list(index.notes), gettext_of(visitor.language)
+        for language, _title in index.languages:
+            text = await self._context.statements.statement_text(problem.id, language)
+            if text is not None and text.pdf is None and is_blank(text.html):
+                notes.append(translate(_BLANK).format(language=language))
+        return {"is_statement_pending": index.is_pending, "statement_notes": notes}
 
     async def _rejudge(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
         order = await self._context.rejudges.rejudge_order(problem.id)
