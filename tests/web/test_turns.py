@@ -31,7 +31,7 @@ async def test_each_page_of_a_contest_names_its_next_change(
     monkeypatch.setattr("tests.api.house.Assets", lambda: Assets({"app.js": "/assets/app.js"}))
     place = await arena(tmp_path, real)
     await held(place, STAGES[stage])
-    paths = ["/contests/finals", "/contests/finals/scoreboard", "/contests/finals/clarifications"]
+    paths = ["/contests", "/contests/finals", "/contests/finals/scoreboard", "/contests/finals/clarifications"]
     jury = ["/manage/contests/finals", "/manage/contests/finals/clock", "/contests/finals/problems/A"]
     for who, path in [*((TEAM, path) for path in paths), *((JURY, path) for path in jury)]:
         page = (await place.visits[who].get(path)).text

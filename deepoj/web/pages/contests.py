@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,6 +36,7 @@ from deepoj.web.contests import (
 from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, redirect
+from deepoj.web.turns import next_turn
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClarificationDraft, EventType
 
@@ -57,9 +59,15 @@ class ContestPages:
         """List the contests that the visitor sees: those under way, those to come, those that are over."""
         found = await self._reader.contesting.listed(visitor.user)
         phases = [(contest, phase_of(contest)) for contest in found]
+        now = dt.datetime.now(dt.UTC)
+        turns = [turn for contest in found if (turn := next_turn(contest, None, None, now)) is not None]
+        turn = min(turns, key=lambda one: one.at, default=None)
         return self._pages.html(
             "contests.html",
             visitor,
+            turn=turn,
+            turn_s=None if turn is None else turn.refresh_s(now),
+            is_answer=False,
             running=[(contest, end_of(contest)) for contest, phase in phases if phase in _UNDER_WAY],
             coming=[contest for contest, phase in reversed(phases) if phase is ContestPhase.COMING],
             past=[contest for contest, phase in phases if phase in (ContestPhase.OVER, ContestPhase.FINAL)],
