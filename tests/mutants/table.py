@@ -645,8 +645,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/adapters/sandbox/launcher.py",
-        "    if process.returncode < 0:  # killed",
-        "    if process.returncode > 0:  # killed",
+        "    if process.returncode != 0:  # killed",
+        "    if process.returncode == 0:  # killed",
         "tests/sandbox/test_orphans.py::test_node_whose_launcher_is_killed_reaps_its_processes",
     ),
     Mutant(

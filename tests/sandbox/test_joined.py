@@ -286,7 +286,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_of_either(lone: Table) ->
 
 
 async def test_side_whose_file_cannot_be_put_in_its_place_is_not_waited_for_again(lone: Table, tmp_path: Path) -> None:
-    """A full disk ends such a pair, too."""
+    """A full disk ends a pair in this way, too."""
     (tmp_path / "taken" / "full").mkdir(parents=True)  # which no file can replace
     judge = lone.bench.spec(
         "write_file", 10, "verdict", keep_stdout_bytes=0, files_out=(FileOut("verdict", tmp_path / "taken", 1000),)

@@ -31,6 +31,7 @@ _PARAMETERS = (
     "changed",
     "compare",
     "deleted",
+    "difficulty",
     "done",
     "draft",
     "from",
@@ -53,6 +54,7 @@ _PARAMETERS = (
     "tag",
     "team",
     "time_limit",
+    "unsolved",
     "verdict",
     "view",
 )

@@ -261,7 +261,7 @@ async def test_stream_sends_what_needs_a_person_when_that_begins_and_when_it_end
         home.streams.notify(SYSTEM_TOPIC)
         assert "The queue (Redis) has been away for 0 s" in await piece(lines, "symptoms")
         home.context.pressure.put(replace(home.backlog, lag=1, pending=2))
-        await home.store.announce("node-b", {}, -5.0)
+        await home.store.announce("node-b", {"cpp17": "g++"}, -5.0)
         home.streams.notify(SYSTEM_TOPIC)
         ended = await piece(lines, "symptoms")
         assert "Node node-b judged within a day and is silent now." in ended
@@ -278,7 +278,7 @@ async def test_watch_keeps_what_was_read_while_the_database_is_away(
     with pytest.raises(StoreUnavailable):
         await watch.refresh()
     home.store.down = False
-    await home.store.announce("node-b", {}, -5.0)
+    await home.store.announce("node-b", {"cpp17": "g++"}, -5.0)
     await watch.refresh()
     home.store.down = True
     await watch.refresh()

@@ -101,7 +101,7 @@ async def test_a_node_whose_canaries_fail_is_live_and_named_with_the_canaries_se
     await scene.home.store.announce("node-c", {}, 60.0, NodeFacts(roles=("api",), version="9.9"), takes_work=False)
     shown = (await scene.admin.get(PAGE)).words
     assert (
-        "Node node-a takes no work: its canaries fail. nothing is judged here: abort"
+        "Node node-a takes no work: its canaries fail. Nothing is judged here: abort."
         " Runbook, section 4.16 A canary fails" in shown
     )
     assert "silent" not in shown

@@ -173,7 +173,7 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         with suppress(subprocess.TimeoutExpired):  # the next launcher takes other uids than a process that still runs
             process.wait(_KILLED_S)
-    if process.returncode is None or process.returncode < 0:  # it has not waited for its children
+    if process.returncode != 0:  # killed, or it hangs: it has not waited for its children
         reap_orphans(LAUNCHER.name)
 
 

@@ -42,7 +42,7 @@ from deepoj.words.contests import (
     ContestRules,
     EventType,
 )
-from deepoj.words.problems import Problem, ProblemSearch
+from deepoj.words.problems import Problem, ProblemOrder, ProblemSearch
 from deepoj.words.results import Verdict
 
 _RUN = member_with(Right.RUN_CONTESTS)
@@ -304,7 +304,7 @@ class ManageContestPages:
         """Return the problems that the form for one offers: those that the visitor sees."""
         if reach(visitor.member, Right.READ_RESULTS) is RightScope.ALL:
             return await self._context.problems.problems(0, _MAX_OFFERED)
-        seen = ProblemSearch(viewer=visitor.member.id, by_title=True)
+        seen = ProblemSearch(viewer=visitor.member.id, order=ProblemOrder.TITLE)
         return await self._context.problems.find_problems(seen, 0, _MAX_OFFERED)
 
     def _clarifications(
