@@ -10,10 +10,15 @@ import trio
 
 from deepoj.words.roster import DiskUse
 
+_PATIENCE_S = 2.0
+
 
 async def disks(directories: Mapping[str, Path]) -> tuple[DiskUse, ...]:
-    """Return the use of each directory's file system; a directory that cannot be read is left out."""
-    return await trio.to_thread.run_sync(_disks, dict(directories))  # a network file system may block
+    """Return the use of each directory's file system; a directory that cannot be read is left out. Nothing is returned
+    if a network file system hangs."""
+    with trio.move_on_after(_PATIENCE_S):
+        return await trio.to_thread.run_sync(_disks, dict(directories), abandon_on_cancel=True)
+    return ()
 
 
 def _disks(directories: Mapping[str, Path]) -> tuple[DiskUse, ...]:

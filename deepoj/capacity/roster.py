@@ -46,9 +46,10 @@ class LatestLanguages:
 
 
 async def announce(
-    roster: Roster, node: str, languages: Mapping[str, str], facts: NodeFacts, *, takes_work: bool
+    roster: Roster, node: str, languages: Mapping[str, str], facts: NodeFacts, *, takes_work: bool | None
 ) -> None:
-    """Announce a node. Its languages count while it takes work.
+    """Announce a node. Its languages count while it takes work. None: it does not know yet, and what it announced
+    before a short restart stays valid for as long as was said then.
 
     Raises:
       StoreUnavailable: an earlier announcement may still be valid.

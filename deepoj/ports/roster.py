@@ -18,10 +18,11 @@ class Roster(Protocol):
         lease_s: float,
         facts: NodeFacts | None = None,
         *,
-        takes_work: bool = True,
+        takes_work: bool | None = True,
     ) -> None:
         """Announce the node with its languages (language key → version) for ``lease_s``, in place of its earlier
-        announcement. A node that does not take work now counts as one that has no language."""
+        announcement. A node that does not take work now counts as one that has no language. None: whether it takes work
+        stays as it was announced, for as long as was said then."""
         ...
 
     async def withdraw(self, node: str) -> None:
@@ -33,5 +34,5 @@ class Roster(Protocol):
         ...
 
     async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
-        """Return the nodes that were announced within a day, by name, at most ``limit``."""
+        """Return the nodes that were announced within a day, live ones first, by name, at most ``limit``."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from urllib.parse import quote
 
 from quart import Response, request
@@ -64,6 +65,8 @@ from deepoj.words.errors import BlobsUnavailable, StoreUnavailable, StreamUnavai
 _OF_PROGRAMS = ("/api/", "/metrics", "/openapi.json", "/docs")
 #: how long a browser that has used TLS uses nothing else for this site: a year
 _HSTS_S = 31_536_000
+#: of the reloads of a page that was refused for a moment
+_AGAIN_SPREAD_S = 15
 _BROKEN = {
     StoreUnavailable: ApiError.DB_DOWN,
     BlobsUnavailable: ApiError.STORAGE_DOWN,
@@ -169,10 +172,13 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
         if refused.api_error is not ApiError.TOO_MANY_REQUESTS:  # what is refused for its rate must cost nothing
             with contextlib.suppress(StoreUnavailable):
                 visitor = await visitors.visitor()
+        wait_s = refused.extra_headers().get("Retry-After") if request.method in ("GET", "HEAD") else None
         return pages.html_with_refusal(
             "refusal.html",
             visitor,
             refused,
+            # not all at once: a contest's turn makes all of its readers come at one moment
+            again_s=None if wait_s is None else int(wait_s) + secrets.randbelow(_AGAIN_SPREAD_S),
             sentence=refused.api_error.sentence(visitor.is_chinese, refused.params),
             code=refused.api_error.code.value,
             request_id=request_id(request),

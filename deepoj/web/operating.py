@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +28,8 @@ SNAPSHOT_AGE_S = 60.0
 _BAR_WIDTH = 10
 #: age at which nodes and dead letters are read again, once for all streams of this node
 STORED_AGE_S = 10.0
+#: a stream's other pieces wait for that reading
+READ_S = 2.0
 #: the time of the page is sent in steps of this, so not with each measurement
 _CLOCK_STEP_S = 10
 #: embedded server → the part that the connection to it is
@@ -78,32 +82,30 @@ class Watch:
     def __init__(self, context: ApiContext) -> None:
         self._context, self._letters = context, DecidingLetters(context)
         self._nodes: Sequence[AnnouncedNode] | None = None
-        self._has_letters, self._read_at = False, 0.0
+        self._has_letters, self._asked_at = False, -math.inf
 
     async def read(self) -> Sequence[AnnouncedNode]:
         """Read nodes and dead letters, and return the nodes. Raises StoreUnavailable."""
         nodes = await self._context.roster.announced_nodes(MAX_NODES)
         self._has_letters = bool((await self._letters.page(1, None)).letters)
-        self._nodes, self._read_at = nodes, trio.current_time()
+        self._nodes, self._asked_at = nodes, trio.current_time()
         return nodes
 
     async def refresh(self) -> None:
-        """Read again what is older than ``STORED_AGE_S``. While the database is away the former values stay: it is
-        itself among the parts that are not up. Raises StoreUnavailable if nothing was read before."""
-        if self._nodes is not None and trio.current_time() - self._read_at < STORED_AGE_S:
+        """Read again what is older than ``STORED_AGE_S``, one reader for all. While the database is away or hangs the
+        former values stay: it is itself among the parts that are not up."""
+        if trio.current_time() - self._asked_at < STORED_AGE_S:
             return
-        try:
+        self._asked_at = trio.current_time()
+        with trio.move_on_after(READ_S), contextlib.suppress(StoreUnavailable):
             await self.read()
-        except StoreUnavailable:
-            if self._nodes is None:
-                raise
 
     def values(self) -> dict[str, Any]:
         """Return what ``_system_symptoms.html`` needs."""
         queue = queue_values(self._context)
         found = symptoms(
             as_operators_name(self._context.ready()),
-            self._nodes or (),
+            self._nodes,
             queue["snapshot"],
             queue["outage"],
             refuses=queue["pressed"] is not None,

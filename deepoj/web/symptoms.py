@@ -48,14 +48,15 @@ class Symptom:
 
 def symptoms(
     readiness: Readiness,
-    nodes: Sequence[AnnouncedNode],
+    nodes: Sequence[AnnouncedNode] | None,
     snapshot: PressureSnapshot | None,
     outage: QueueOutage | None,
     *,
     refuses: bool,
     has_letters: bool,
 ) -> Iterator[Symptom]:
-    """Yield what needs a person, as this node sees it. ``refuses``: new submissions are refused now."""
+    """Yield what needs a person, as this node sees it. ``nodes``: None if they were never read. ``refuses``: new
+    submissions are refused now."""
     if outage is not None:
         yield Symptom(
             _(
@@ -73,14 +74,14 @@ def symptoms(
         reason = readiness.reasons.get(part, "")
         if outage is not None and (part == "redis" or reason.startswith(_REDIS_SAYS)):
             continue
-        if part == "canary" and any(node.fails_canaries and _canaries_say(node) == reason for node in nodes):
+        if part == "canary" and any(node.fails_canaries and _canaries_say(node) == reason for node in nodes or ()):
             continue
         if state is not PartState.UP:
             params = {"part": part, "reason": as_sentence(reason)}
             yield Symptom(_("%(part)s is not up on this node. %(reason)s"), _OF_PART.get(part, ""), params)
-    if not any(node.takes_work for node in nodes):
+    if nodes is not None and not any(node.takes_work for node in nodes):
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
-    for node in nodes:
+    for node in nodes or ():
         yield from _of_node(node)
     if refuses:
         yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)

@@ -14,6 +14,8 @@ from deepoj.words.contests import Contest
 _OVERDUE = dt.timedelta(minutes=10)
 #: seconds after the moment at which a page without scripts is loaded again
 _REFRESH_AFTER_S = 3
+#: so long before the moment such a page is loaded to learn the seconds that are left
+_NEAR_S = 300
 
 
 class TurnKind(enum.StrEnum):
@@ -22,7 +24,9 @@ class TurnKind(enum.StrEnum):
     START = "start"
     FREEZE = "freeze"
     END = "end"
-    #: late homework, or a team's additional time, is over
+    #: the end for others: the reader's team has more time, or may submit late
+    COMMON_END = "common_end"
+    #: that time is over, too
     CLOSE = "close"
 
 
@@ -34,8 +38,11 @@ class Turn:
     at: dt.datetime
 
     def refresh_s(self, now: dt.datetime) -> int:
-        """Return after how many seconds a page without scripts is loaded again."""
+        """Return after how many seconds a page without scripts is loaded again: long before the moment first, and in
+        whole minutes, so that a browser may keep the page for that long (its ETag stays)."""
         left_s = (self.at - now).total_seconds()
+        if left_s > 2 * _NEAR_S:
+            return int(left_s // 60) * 60 - _NEAR_S
         return _REFRESH_AFTER_S + round(left_s if left_s > 0 else -left_s / 2)
 
 
@@ -64,7 +71,8 @@ def _turns(
                 yield Turn(TurnKind.FREEZE, freeze_at)
         end = moment_of(contest, rules.duration_ms)
         if end is not None:
-            yield Turn(TurnKind.END, end)
+            is_last = all(close is None or close <= end for close in (deadline, late_end))
+            yield Turn(TurnKind.END if is_last else TurnKind.COMMON_END, end)
     elif contest.finalized_at is None:
         for close in (deadline, late_end):
             if close is not None and close > now:

@@ -1,6 +1,6 @@
 -- name: announce
--- Stores a node's languages and facts for $3 seconds from now; it takes work for as long if $5, and else no longer. Deletes
--- nodes that have been silent for a day.
+-- Stores a node's languages and facts for $3 seconds from now; it takes work for as long if $5, no longer if
+-- not, and as announced before if $5 is NULL. Deletes nodes that have been silent for a day.
 WITH forgotten AS (
     DELETE FROM node_languages WHERE greatest(live_until, seen_until) < now() - interval '1 day' AND node <> $1
 )
@@ -9,7 +9,7 @@ VALUES ($1, $2::text::jsonb, $4::text::jsonb, now(), now() + make_interval(secs 
         now() + make_interval(secs => CASE WHEN $5::boolean THEN $3 ELSE 0 END))
 ON CONFLICT (node) DO UPDATE
 SET languages = excluded.languages, facts = excluded.facts, seen_at = excluded.seen_at, seen_until = excluded.seen_until,
-    live_until = excluded.live_until;
+    live_until = CASE WHEN $5::boolean IS NULL THEN node_languages.live_until ELSE excluded.live_until END;
 
 -- name: withdraw_node
 -- Forgets the announcement of a node that ends.
@@ -24,7 +24,7 @@ WHERE n.live_until > now()
 ORDER BY n.node, l.key;
 
 -- name: announced_nodes
--- Up to $1 nodes that were announced within a day, by name. Isolation is that of a node's latest verdict among the $2
+-- Up to $1 nodes that were announced within a day, live ones first, by name. Isolation is that of a node's latest verdict among the $2
 -- latest events of the ledger, read backwards by their key: the ledger itself may be of any size. A node of the version
 -- before, which leaves seen_until as it is, announced itself some time before the end of its announcement.
 WITH latest AS MATERIALIZED (
@@ -39,5 +39,5 @@ SELECT n.node, n.languages::text AS languages, n.facts::text AS facts, greatest(
        j.isolation, j.created_at AS judged_at
 FROM node_languages AS n LEFT JOIN judged AS j ON j.node = n.node
 WHERE greatest(n.live_until, n.seen_until) > now() - interval '1 day'
-ORDER BY n.node
+ORDER BY is_live DESC, n.node
 LIMIT $1;

@@ -35,7 +35,7 @@ from tests.web.test_rights import pattern
 #: the operator's; files that are built
 _LEFT_OUT = ("/metrics", "/assets/")
 #: of one answer, and not of what it says
-_OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie"}
+_OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie", "etag"}
 #: part of a path → what stands there, beside the ids that ``worlds`` has made
 _PARTS: Mapping[str, Sequence[str]] = {
     "key": ("finals",), "contest_id": ("finals",), "label": ("A", "B"), "name": ("owl", "stork"), "lang": ("en",),
@@ -47,14 +47,15 @@ _PARTS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
-    "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "done": "1", "error": "x", "force": "0",
+    "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "difficulty": "x", "done": "1",
+    "draft": "world:A", "error": "x", "force": "0",
     "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "kind": "1",
     "lang": "en",
     "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
     "problem_id": "{problem_id}", "report": "1", "review": "mine", "revision": "x",
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
     "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "token": "x", "time_limit": "1",
-    "until": "2100-01-01T00:00:00Z",
+    "unsolved": "1", "until": "2100-01-01T00:00:00Z",
     "user_id": "{user_id}", "verdict": "Accepted", "view": "projector",
 }  # fmt: skip
 #: parameters that make other ones refused
@@ -64,6 +65,7 @@ _SKIPPED = {"after", "before", "run", "samples"}
 #: what a caller does last: it may have no session and no account afterwards
 _LAST = re.compile(r"logout|erase|sessions|password|users/me")
 _NONCE = re.compile(r"(?<='nonce-)[\w-]+")
+_REFRESH = re.compile(rb'http-equiv="refresh" content="\d+"')
 _TIME = re.compile(rb"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?")
 #: ids and tokens that an answer makes
 _MADE = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|eyJ[\w.-]{60,}|(?<=form_token\" value=\")[^\"]+")
@@ -157,6 +159,7 @@ async def _read(home: House[Any], asked: Asked, sending: Mapping[str, str], body
                     break
     for each in [value for name, value in found if name == "x-request-id"] + _NONCE.findall(str(found)):
         said = said.replace(each.encode(), b"-")
+    said = _REFRESH.sub(b"", said)  # the seconds until the clock's next change
     said = _TIME.sub(lambda time: b"now" if _is_now(time[0], at) else time[0], said)
     if method != "GET":
         said = _MADE.sub(b"made", said)

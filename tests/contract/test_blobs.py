@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,7 @@ import pytest
 import trio
 from minio import Minio
 
-from deepoj.adapters.blobs.directory import DirectoryBlobs
+from deepoj.adapters.blobs.directory import Abandoned, DirectoryBlobs, appearing
 from deepoj.adapters.blobs.s3 import S3Blobs
 from deepoj.ports.blobs import Blobs
 from deepoj.words.errors import BlobMissing, BlobsRefused, BlobsUnavailable, StartRefused
@@ -439,3 +440,13 @@ async def test_fetch_from_a_directory_that_hangs_is_given_up(tmp_path: Path) -> 
 
     assert scope.cancelled_caught
     os.close(os.open(hanging, os.O_RDWR))  # lets the thread go
+
+
+@pytest.mark.parametrize("is_left", [False, True])
+def test_a_fetched_file_appears_only_while_its_caller_waits(tmp_path: Path, *, is_left: bool) -> None:
+    target, abandoned = tmp_path / "fetched", threading.Event()
+    with contextlib.suppress(Abandoned), appearing(target, abandoned) as partial:
+        partial.write_bytes(b"data")
+        if is_left:
+            abandoned.set()
+    assert [path.name for path in tmp_path.iterdir()] == ([] if is_left else ["fetched"])

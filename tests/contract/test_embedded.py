@@ -495,8 +495,10 @@ async def test_servers_run_from_copies_when_their_programs_are_closed_to_their_a
         assert mode_of(closed) == 0o700
         links = [f"/proc/{server.pid}/exe" for server in servers_of(used)]
         # as their own user: root in a container may lack the right to look
-        done = await trio.run_process([*run_as(home.account), "readlink", *links], capture_stdout=True)
+        # PostgreSQL's workers come and go
+        done = await trio.run_process([*run_as(home.account), "readlink", *links], capture_stdout=True, check=False)
         programs = done.stdout.decode().split()
+        assert len(programs) > 2
         assert all(Path(program).is_relative_to(public_dir / "cache") for program in programs)
 
 

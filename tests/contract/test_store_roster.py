@@ -72,6 +72,22 @@ async def test_a_node_that_takes_no_work_is_listed_and_counts_for_no_language(la
     assert [one.takes_work for one in await roster.announced_nodes(9)] == [True, False]
 
 
+async def test_a_node_that_starts_again_takes_work_for_as_long_as_it_said_before(lab: Lab) -> None:
+    """Submissions in a language that only it has are not refused until its canaries have passed."""
+    roster = lab.store.roster
+    await roster.announce(NODE, {"rust": "1"}, 30.0, takes_work=None)
+    assert await roster.live_languages() is None, "it has never taken any"
+    await roster.announce(NODE, {"rust": "1"}, 30.0)
+    lab.advance(20)
+    await roster.announce(NODE, {"rust": "1"}, 30.0, takes_work=None)
+    assert await roster.live_languages() == {"rust": ("1",)}
+    lab.advance(11)
+    assert await roster.live_languages() is None
+    await roster.announce(OTHER, {}, 30.0)
+    lab.advance(25)
+    assert [(one.node, one.is_live) for one in await roster.announced_nodes(9)] == [(OTHER, True), (NODE, False)]
+
+
 async def test_a_node_of_the_version_before_is_listed(real: PgLab) -> None:
     """Its announcements know nothing of the columns of migration 042."""
     roster = real.store.roster

@@ -37,7 +37,7 @@ def sample_verdict(out: Path) -> bool:
 
 def asked_as_the_runbook_says(home: Path) -> list[str]:
     """Ask the node's servers as the runbook says: whether the stream exists, and the number of finished submissions."""
-    [ways] = [block.text for block in blocks(ENGLISH) if block.kind == CHECKED and "DEEPOJ_HOME" in block.text]
+    [ways] = [block.text for block in blocks(ENGLISH) if block.kind == CHECKED and "export DEEPOJ_HOME" in block.text]
     questions = "redis EXISTS deepoj:jobs; sql \"SELECT count(*) FROM submissions WHERE state = 'done'\""
     env = {**os.environ, "DEEPOJ_HOME": str(home)}
     done = subprocess.run(

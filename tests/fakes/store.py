@@ -1059,12 +1059,15 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         lease_s: float,
         facts: NodeFacts | None = None,
         *,
-        takes_work: bool = True,
+        takes_work: bool | None = True,
     ) -> None:
         lost = await self._enter("announce")
+        live_until = self.clock() + (lease_s if takes_work else 0)
+        if takes_work is None and node in self.nodes:
+            live_until = self.nodes[node][1]
         self.node_facts[node] = facts or NodeFacts()
         self.nodes_seen[node] = (self.clock(), self.clock() + lease_s)
-        self.nodes[node] = (dict(languages), self.clock() + (lease_s if takes_work else 0))
+        self.nodes[node] = (dict(languages), live_until)
         self._answer(None, lost)
 
     def live_now(self) -> set[str] | None:
@@ -1096,6 +1099,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             for node, (languages, until) in sorted(self.nodes.items())
             if self.nodes_seen[node][1] > self.clock() - 86_400
         ]
+        found.sort(key=lambda one: not one.is_live)
         return self._answer(found[:limit], lost)
 
     # -- live results

@@ -47,11 +47,13 @@ def register(page: Page, name: str) -> None:
     expect(page.get_by_role("button", name="Log out", exact=True)).to_be_visible()
 
 
-def submit(page: Page, code: str) -> None:
+def submit(page: Page, code: str, *, has_scripts: bool = True) -> None:
     """Go to A+B by the list of problems, and submit the program there."""
     page.get_by_role("link", name="Problems", exact=True).first.click()
     page.get_by_role("link", name="A+B").first.click()
     page.get_by_label("Language", exact=True).select_option(LANGUAGE)
+    if has_scripts:  # the text area is hidden once the editor is there
+        expect(page.locator(".cm-content")).to_be_visible()
     page.get_by_label("Code", exact=True).fill(code)
     page.get_by_role("button", name="Submit", exact=True).click()
     page.wait_for_url(re.compile(r"/submissions/[0-9a-f-]{36}$"))
@@ -116,7 +118,7 @@ def test_a_newcomer_registers_submits_and_sees_each_test_without_reload(browser:
 def test_a_newcomer_without_scripts_sees_the_verdict(browser: Browser, site: Site) -> None:
     with watched(browser, site, Who.STRANGER, Look(has_scripts=False)) as watcher:
         register(watcher.page, "scriptless")
-        submit(watcher.page, accepted_source())
+        submit(watcher.page, accepted_source(), has_scripts=False)
         sees(watcher.page, "Accepted")
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+import trio
 
 from deepoj.api.live.events import SYSTEM_TOPIC
 from deepoj.capacity.pressure import LatestPressure
@@ -16,7 +18,7 @@ from deepoj.web.charts import history_chart
 from deepoj.web.operating import SystemFeed, Watch
 from deepoj.wiring.children.keepers import PressureRounds
 from deepoj.words.accounts import UserRole
-from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxPending
 from deepoj.words.problems import ProblemChange, Visibility
 from deepoj.words.readiness import PartState
@@ -275,14 +277,33 @@ async def test_watch_keeps_what_was_read_while_the_database_is_away(
     home, _ = scene
     watch = Watch(home.context)
     home.store.down = True
-    with pytest.raises(StoreUnavailable):
-        await watch.refresh()
+    await watch.refresh()
+    assert "No node judges: submissions wait." not in [one.sentence for one in watch.values()["symptoms"]], "unknown"
     home.store.down = False
     await home.store.announce("node-b", {"cpp17": "g++"}, -5.0)
     await watch.refresh()
     home.store.down = True
     await watch.refresh()
     assert "node-b" in [one.params.get("node") for one in watch.values()["symptoms"]]
+
+
+async def test_streams_that_refresh_at_once_read_once_and_wait_for_no_database(
+    scene: tuple[House, Person], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, _ = scene
+    watch, count = Watch(home.context), 0
+
+    async def hang(_most: int) -> NoReturn:
+        nonlocal count
+        count += 1
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("deepoj.web.operating.READ_S", 0.0)
+    monkeypatch.setattr(home.context.roster, "announced_nodes", hang)
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(watch.refresh)
+    assert count == 1
 
 
 async def piece(lines: AsyncIterator[str], name: str) -> str:

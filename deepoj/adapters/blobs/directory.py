@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,8 +64,15 @@ class DirectoryBlobs:
     async def fetch(self, key: str, target: Path) -> None:
         if not is_key(key):
             raise BlobMissing(f"{key!r} cannot be the key of an object")
-        with self._translated():  # a mount that hangs must not hold the caller beyond its patience
-            await trio.to_thread.run_sync(self._fetch, key, target, limiter=self._limiter, abandon_on_cancel=True)
+        abandoned = threading.Event()
+        try:
+            with self._translated():  # a mount that hangs must not hold the caller beyond its patience
+                await trio.to_thread.run_sync(
+                    self._fetch, key, target, abandoned, limiter=self._limiter, abandon_on_cancel=True
+                )
+        except trio.Cancelled:
+            abandoned.set()
+            raise
 
     async def ping(self) -> None:
         with self._translated():
@@ -109,12 +117,12 @@ class DirectoryBlobs:
                 if time.time() - left.stat().st_mtime > _LEFTOVER_AGE_S:
                     left.unlink()
 
-    def _fetch(self, key: str, target: Path) -> None:
+    def _fetch(self, key: str, target: Path, abandoned: threading.Event) -> None:
         try:
             source = (self._root / key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise BlobMissing(f"there is no object {key} in {self._root}") from error
-        with source, appearing(target) as partial:
+        with contextlib.suppress(Abandoned), source, appearing(target, abandoned) as partial:
             _copy(source, partial)
 
     def _delete(self, key: str) -> None:
@@ -127,15 +135,22 @@ class DirectoryBlobs:
             raise PermissionError(f"no right to read and write {self._root}")
 
 
+class Abandoned(Exception):
+    """Raised in a thread whose caller was cancelled; never leaves the module of the store."""
+
+
 @contextlib.contextmanager
-def appearing(target: Path) -> Iterator[Path]:
+def appearing(target: Path, abandoned: threading.Event) -> Iterator[Path]:
     """Give a path beside ``target`` to write to; at the end, that file appears as ``target``, complete.
 
-    After an error neither exists. Raises FileExistsError if ``target`` exists.
+    After an error neither exists, nor if the caller has left meanwhile (``abandoned``): it may have cleaned up already.
+    Raises FileExistsError if ``target`` exists, and Abandoned.
     """
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         yield partial
+        if abandoned.is_set():
+            raise Abandoned
         os.link(partial, target)  # unlike a rename it never replaces
     finally:
         partial.unlink(missing_ok=True)

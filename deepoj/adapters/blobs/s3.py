@@ -21,7 +21,7 @@ from xml.etree.ElementTree import ParseError
 
 import trio
 
-from deepoj.adapters.blobs.directory import appearing, is_key, require_key
+from deepoj.adapters.blobs.directory import Abandoned, appearing, is_key, require_key
 from deepoj.words.errors import BlobMissing, BlobsRefused, BlobsUnavailable, StartRefused
 
 if TYPE_CHECKING:
@@ -36,10 +36,6 @@ _BUCKET = re.compile(r"(?![0-9.]+\Z)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 _MISSING = {"NoSuchKey", "NoSuchObject", "NoSuchBucket", "ResourceNotFound"}
 _REFUSED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AllAccessDisabled", "AccountProblem"}
-
-
-class _Abandoned(Exception):
-    """Raised in a thread whose caller was cancelled; never leaves this module."""
 
 
 class S3Blobs:
@@ -105,7 +101,7 @@ class S3Blobs:
         abandoned = threading.Event()
 
         def run() -> None:
-            with contextlib.suppress(_Abandoned), self._translated():
+            with contextlib.suppress(Abandoned), self._translated():
                 work(abandoned)
 
         try:
@@ -166,14 +162,11 @@ class S3Blobs:
     def _fetch(self, key: str, target: Path, abandoned: threading.Event) -> None:
         response = self._client().get_object(self._bucket, key)
         try:
-            with appearing(target) as partial:
-                with partial.open("xb") as file:
-                    for chunk in response.stream(_CHUNK_BYTES):
-                        if abandoned.is_set():
-                            raise _Abandoned
-                        file.write(chunk)
-                if abandoned.is_set():
-                    raise _Abandoned
+            with appearing(target, abandoned) as partial, partial.open("xb") as file:
+                for chunk in response.stream(_CHUNK_BYTES):
+                    if abandoned.is_set():
+                        raise Abandoned
+                    file.write(chunk)
         finally:
             response.close()
             response.release_conn()

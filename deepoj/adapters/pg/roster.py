@@ -34,7 +34,7 @@ class PgRoster:
         lease_s: float,
         facts: NodeFacts | None = None,
         *,
-        takes_work: bool = True,
+        takes_work: bool | None = True,
     ) -> None:
         stored, known = json.dumps(asdict(facts or NodeFacts())), json.dumps(dict(languages))
         await self._pool.rows("announce", node, known, lease_s, stored, takes_work, repeatable=True)
@@ -86,6 +86,6 @@ def _facts(stored: str) -> NodeFacts:
 
 
 def _canaries(facts: Mapping[str, Any] | None) -> CanaryFacts | None:
-    if facts is None:
+    if facts is None or facts["state"] not in set(PartState):  # of a later version
         return None
     return CanaryFacts(state=PartState(facts["state"]), since=facts["since"], reason=facts["reason"])

@@ -171,7 +171,7 @@ def _leave(process: subprocess.Popen[bytes]) -> None:
         process.wait(LEAVE_S)
     except subprocess.TimeoutExpired:
         process.kill()
-        with suppress(subprocess.TimeoutExpired):  # the next launcher takes other uids than a process that still runs
+        with suppress(subprocess.TimeoutExpired):  # at `weak`, the next launcher takes other uids than it
             process.wait(_KILLED_S)
     if process.returncode != 0:  # killed, or it hangs: it has not waited for its children
         reap_orphans(LAUNCHER.name)

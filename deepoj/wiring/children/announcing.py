@@ -16,6 +16,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART
 from deepoj.nursery.supervise import Child
 from deepoj.wiring.children.parts import AWAY, Parts
+from deepoj.words.readiness import PartState
 from deepoj.words.roster import CanaryFacts, NodeFacts
 
 
@@ -32,8 +33,9 @@ def _name(parts: Parts) -> str:
     """
     if parts.jobs is not None:
         return parts.cfg.consumer
-    kind = "api" if Role.API in parts.cfg.roles else "scheduler"
-    return f"{socket.gethostname()}-{os.getpid()}-{kind}"
+    kind, labels = ("api", parts.cfg.api) if Role.API in parts.cfg.roles else ("scheduler", parts.cfg.scheduler)
+    # a name that is set stays when the node is started again after a crash
+    return f"{labels.metrics.instance_id or f'{socket.gethostname()}-{os.getpid()}'}-{kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,17 @@ class _Announcing:
     async def once(self) -> None:
         """Announce the node. While the canaries' gate is shut, it takes no work: its verdicts may be wrong."""
         parts = self.parts
-        takes_work = parts.jobs is not None and parts.jobs.gate.is_open
         languages = {} if parts.jobs is None else parts.languages
         facts = await _facts(parts)
-        await announce(parts.adapters.store.roster, self.name, languages, facts, takes_work=takes_work)
+        is_starting = facts.canaries is not None and facts.canaries.state is PartState.STARTING
+        takes_work = parts.jobs is not None and parts.jobs.gate.is_open
+        await announce(
+            parts.adapters.store.roster,
+            self.name,
+            languages,
+            facts,
+            takes_work=None if is_starting and not takes_work else takes_work,
+        )
 
 
 async def _facts(parts: Parts) -> NodeFacts:
