@@ -45,7 +45,7 @@ class ContestError(CodedError):
         "每个账号最多可注册 {most} 个比赛回调：请先删除一个。",
     )
     NO_SUCH_CONTEST = (404, Code.CONTEST_NOT_FOUND, "There is no such contest.", "比赛不存在。")
-    CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs on samples.", "本场比赛不允许运行样例。")
+    CONTEST_RUNS_OFF = (403, Code.FORBIDDEN, "This contest allows no runs.", "本场比赛不允许运行程序。")
     NO_SUCH_CELL = (404, Code.NOT_FOUND, "The board has no such team or problem.", "榜单上没有该队伍或题目。")
     CONTEST_KEY_TAKEN = (
         409,

@@ -194,6 +194,7 @@ async def test_a_team_runs_a_program_on_the_samples_unless_the_rules_say_no(tmp_
         assert (f'formaction="{path}/run"' in page.text) == allows
         reply = await place.visits[TEAM].post(f"{path}/run", {**_CODE, "stdin": "5 6"})
         assert reply.status == (303 if allows else 403)
+        assert ("This contest allows no runs." in reply.text) == (not allows), "it is about samples and own inputs"
         if allows:
             assert reply.location.startswith(f"{path}?run=run-")
             shown = await place.visits[TEAM].get(reply.location.partition("#")[0])
