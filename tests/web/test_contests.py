@@ -226,6 +226,22 @@ async def test_a_submission_after_the_end_shows_what_was_written_and_one_sentenc
     assert re.search(r'data-former-draft="\d+:finals:A"', page.text)
 
 
+async def test_a_run_that_the_end_overtakes_shows_what_was_written(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    number = await draft_problem(place)
+    samples = StatementSet(samples=(StatementSample(input="1 2\n", output="3\n"),))
+    assert await real.pg_store.statements.keep_statements(number, "00", samples, renderer=1)
+    contest = await place.hold("finals", rules(100.0), [number])
+    asks, sent = place.visits[TEAM], {**_CODE, "code": "// 1 < 2"}
+    runs = [await asks.post(f"/contests/finals/problems/A/{action}", sent) for action in ("run", "samples")]
+    real.sql(f"UPDATE contests SET start_at = start_at - interval '300 min' WHERE id = {contest.id}")
+    await real.pg_store.contests.advance()
+    for run in runs:
+        page = await asks.get(run.location.partition("#")[0])
+        assert "takes no more submissions" in page.text
+        assert "// 1 &lt; 2</pre>" in page.text, run.location
+
+
 async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     contest = await held(place, "running")
