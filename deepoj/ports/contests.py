@@ -73,6 +73,10 @@ class Contests(Protocol):
         """Add a problem, or replace what is said of the one with this label."""
         ...
 
+    async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:
+        """Return whether a contest that has the problem at this label is over for the account's team."""
+        ...
+
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
         """Return a problem of a contest with the limits and languages that count there."""
         ...

@@ -178,6 +178,15 @@ SELECT p.id, p.title, p.description, p.difficulty, coalesce(t.time_limit_ms, p.t
 FROM contest_problems AS t JOIN contests AS c ON c.id = t.contest_id JOIN problems AS p ON p.id = t.problem_id
 WHERE t.contest_id = $1 AND t.problem_id = $2;
 
+-- name: is_contest_over_for
+-- A row if the contest $2 has the problem $4 at the label $3 and takes no more submissions of the team of the account $1.
+SELECT c.id FROM contest_members AS m
+JOIN contests AS c ON c.id = m.contest_id
+JOIN contest_problems AS p ON p.contest_id = c.id AND p.label = $3 AND p.problem_id = $4
+LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id = m.team_id
+WHERE m.user_id = $1 AND c.key = $2
+  AND contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) <= now();
+
 -- name: remove_contest_problem
 -- Takes a problem out of a contest.
 DELETE FROM contest_problems WHERE contest_id = $1 AND label = $2 RETURNING problem_id;

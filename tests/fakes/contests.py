@@ -69,6 +69,9 @@ class NoContests:
     async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
         return _UNKNOWN
 
+    async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:
+        return False
+
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
         return None
 

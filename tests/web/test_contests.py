@@ -242,6 +242,31 @@ async def test_a_run_that_the_end_overtakes_shows_what_was_written(tmp_path: Pat
         assert "// 1 &lt; 2</pre>" in page.text, run.location
 
 
+async def test_practice_takes_a_draft_only_of_the_same_problem_in_an_own_contest_that_is_over(
+    tmp_path: Path, real: PgLab
+) -> None:
+    place = await arena(tmp_path, real)
+    first, second = await draft_problem(place), await draft_problem(place)
+    await place.hold("past", rules(310.0), [first, second])
+    await place.hold("finals", rules(100.0), [first, second])
+    longer = await place.hold("longer", rules(310.0), [first])
+    real.sql(f"INSERT INTO contest_extensions VALUES ({longer.id}, 'red', 3600000)")
+    real.sql("UPDATE problems SET visibility = 'listed'")
+
+    async def taken(who: str, draft: str) -> list[str]:
+        page = await place.visits[who].get(f"/problems/{first}?draft={draft}")
+        return re.findall(r'data-former-draft="\d+:([^"]+)"', page.text)
+
+    assert await taken(TEAM, "past:A") == ["past:A"]
+    assert await taken(OTHER, "longer:A") == ["longer:A"]
+    assert await taken(TEAM, "longer:A") == [], "its team has more time"
+    assert await taken(MEMBER, "past:A") == [], "it is in no team"
+    for draft in ("past:B", "finals:A", "none:A", "past", ":", "%00:A", f"{second}"):
+        assert await taken(TEAM, draft) == [], draft
+    page = await place.visits[TEAM].get("/contests/finals/problems/A?draft=past:A")
+    assert "data-former-draft" not in page.text, "drafts of contests stay in their contests"
+
+
 async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     contest = await held(place, "running")

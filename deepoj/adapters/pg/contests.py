@@ -183,6 +183,12 @@ class PgContests:
 
         return await self._pool.do(work, repeatable=True)
 
+    async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:
+        if not storable(key) or not storable(label):
+            return False
+        row = await self._pool.row("is_contest_over_for", user_id, key, label, problem_id, repeatable=True)
+        return row is not None
+
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
         row = await self._pool.row("taken_problem", contest_id, problem_id, repeatable=True)
         return None if row is None else problem_of(row)

@@ -186,6 +186,16 @@ class ProblemPages:
     async def _index(self, problem: Problem) -> StatementIndex:
         return await self._context.statements.statement_index(problem.id) or _NO_STATEMENT
 
+    async def _former_draft(self, visitor: Visitor, problem: Problem) -> str:
+        """Return the place of the draft that the address names (``draft``); empty: there is none, or it may not be
+        read. Anybody can make a link to any draft, also to one of another problem or of a contest that goes on."""
+        asked = request.args.get("draft", "")
+        key, _, label = asked.rpartition(":")
+        if visitor.user is None or not asked:
+            return ""
+        is_over = await self._context.contests.is_over_for(visitor.user.id, key, label, problem.id)
+        return asked if is_over else ""
+
     async def _problem(
         self,
         visitor: Visitor,
@@ -220,6 +230,7 @@ class ProblemPages:
             refused=refused,
             has_samples=bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
+            former_draft=await self._former_draft(visitor, problem),
             **editor_values(self._context, visitor, problem, sent, [one.language for one in last[:1]]),
             **await statement_values(self._context.statements, visitor, problem, index, f"/problems/{problem.id}"),
             **samples,
@@ -264,7 +275,6 @@ def editor_values(
         "outputs": next(iter(allowed(problem, [OUTPUTS])), None),
         "sent_language": sent.get("language"),
         "code": sent.get("code", ""),
-        "former_draft": request.args.get("draft", ""),
         "max_bytes": context.settings.submit_code_max_bytes,
     }
 
