@@ -58,6 +58,10 @@ class Problems(Protocol):
         """Return the titles of those of the problems that the account sees; None: people without an account."""
         ...
 
+    async def newest_titles(self, viewer: int, limit: int) -> dict[int, str]:
+        """Return the titles of the newest ``limit`` problems that the account sees, the newest first."""
+        ...
+
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         """Change a problem and return it; None if there is none. Its version grows by one if the change affects
         verdicts (data, limits, compare), so the same change twice counts once."""

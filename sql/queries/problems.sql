@@ -153,6 +153,10 @@ ORDER BY rank, id LIMIT $3;
 -- The titles of those of the problems $1 that the account $2 sees.
 SELECT id, title FROM open_problems($2) WHERE id = ANY ($1::bigint[]);
 
+-- name: newest_titles
+-- The titles of the newest $2 problems that the account $1 sees.
+SELECT id, title FROM open_problems($1) ORDER BY id DESC LIMIT $2;
+
 -- name: unchecked_problems
 -- A page of problems above the id $1 whose programs have not been compiled yet.
 SELECT id, title, description, difficulty, time_limit_ms, memory_limit_mb, compare,

@@ -77,11 +77,19 @@ async def test_who_sees_a_problem_in_each_state(scene: Scene, visibility: Visibi
         solved = await store.marks.solved_problems(owner, 0, 9, viewer=viewer)
         assert (len(solved), await store.marks.count_solved(owner, viewer=viewer)) == (sees, sees), caller
         if viewer is not None:
+            assert await store.problems.newest_titles(viewer, 9) == titles, caller
             answer = await submit(store, draft(viewer, number, f"// {visibility}"))
             assert isinstance(answer, Receipt) if sees else answer is SubmitRefusal.PROBLEM_NOT_FOUND, caller
     newest = [one.id for one in await store.problems.newest_problems(9)]
     assert newest == [number] * (visibility is Visibility.LISTED)
     assert [one.id for one in await store.problems.problems(0, 9)] == [number], "nodes and managers see all"
+
+
+async def test_newest_titles_are_the_newest_first_and_no_more_than_asked_for(scene: Scene) -> None:
+    problems, root = scene.lab.store.problems, scene.accounts["root"]
+    later = [(await new_problem(scene.lab.store)).id for _ in range(2)]
+    assert list(await problems.newest_titles(root, 9)) == [later[1], later[0], scene.problem.id]
+    assert list(await problems.newest_titles(root, 2)) == [later[1], later[0]]
 
 
 async def test_a_hidden_problem_is_no_place_in_the_list_by_title(scene: Scene) -> None:

@@ -405,6 +405,11 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         seen = self._open_problems(viewer)
         return self._answer({one: seen[one].title for one in problem_ids if one in seen}, lost)
 
+    async def newest_titles(self, viewer: int, limit: int) -> dict[int, str]:
+        lost = await self._enter("newest_titles")
+        seen = self._open_problems(viewer)
+        return self._answer({one: seen[one].title for one in sorted(seen, reverse=True)[:limit]}, lost)
+
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         lost = await self._enter("update_problem")
         old = self._problems.get(problem_id)

@@ -125,6 +125,18 @@ async def test_form_for_a_problem_offers_problems_and_takes_a_color_only_when_it
         assert filled == ([] if color is None else [color]), fields
 
 
+async def test_form_for_a_problem_offers_the_newest_problems_without_their_descriptions(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(-60.0), [])
+    numbers = [await draft_problem(place, title=f"Sums {number}") for number in range(3)]
+    monkeypatch.setattr("deepoj.web.pages.manage_contests._MAX_OFFERED", 2)
+    for who in (JURY, ADMIN):
+        page = (await place.visits[who].get(_HERE)).text
+        assert re.findall(r'<option value="(\d+)">\1 — Sums', page) == [str(numbers[2]), str(numbers[1])], who
+
+
 async def test_form_of_rules_shows_the_time_beside_the_start(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     page = (await place.visits[JURY].get("/manage/contests")).text

@@ -91,6 +91,10 @@ class PgProblems:
         rows = await self._pool.rows("problem_titles", sorted(set(problem_ids)), viewer, repeatable=True)
         return {row["id"]: row["title"] for row in rows}
 
+    async def newest_titles(self, viewer: int, limit: int) -> dict[int, str]:
+        rows = await self._pool.rows("newest_titles", viewer, limit, repeatable=True)
+        return {row["id"]: row["title"] for row in rows}
+
     async def update_problem(self, problem_id: int, change: ProblemChange, *, by: str | None = None) -> Problem | None:
         row = await self._pool.row(
             "update_problem",

@@ -18,7 +18,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
 from deepoj.api.reviewing import ReviewFilter, matches
-from deepoj.api.rights import Right, RightScope, may, reach
+from deepoj.api.rights import Right, may
 from deepoj.contests.awards import Medals
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
@@ -42,13 +42,12 @@ from deepoj.words.contests import (
     ContestRules,
     EventType,
 )
-from deepoj.words.problems import Problem, ProblemOrder, ProblemSearch
 from deepoj.words.results import Verdict
 
 _RUN = member_with(Right.RUN_CONTESTS)
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-#: problems among which the form for one lets choose; others are typed
+#: newest problems among which the form for one lets choose; numbers of others are typed
 _MAX_OFFERED = 1000
 _HOUR_MS = 3_600_000
 #: what the form of a new contest shows
@@ -292,20 +291,13 @@ class ManageContestPages:
             kind=reading.contest.kind.value,
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
-            offered=await self._offered(visitor),
+            offered=await self._context.problems.newest_titles(visitor.member.id, _MAX_OFFERED),
             first_rgb=FIRST_RGB,
             team_count=sum(1 for _team in reading.objects(EventType.TEAMS)),
             waiting=reading.unjudged(),
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
-
-    async def _offered(self, visitor: Visitor) -> list[Problem]:
-        """Return the problems that the form for one offers: those that the visitor sees."""
-        if reach(visitor.member, Right.READ_RESULTS) is RightScope.ALL:
-            return await self._context.problems.problems(0, _MAX_OFFERED)
-        seen = ProblemSearch(viewer=visitor.member.id, order=ProblemOrder.TITLE)
-        return await self._context.problems.find_problems(seen, 0, _MAX_OFFERED)
 
     def _clarifications(
         self,
