@@ -80,6 +80,11 @@ class StatementStore(Statements, Protocol):
         too, with the version 0. Its edition grows with the problem's."""
         ...
 
+    async def short_texts(self, problem_id: int, max_bytes: int) -> dict[str, str]:
+        """Return the HTML of those of the problem's statements that have no PDF and at most ``max_bytes`` bytes in
+        UTF-8, by language, in the order of the package."""
+        ...
+
     async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
         """Claim a problem, for ``lease_s``, whose statements this version is to render, and return it with its edition.
         None: there is none besides those that are ``skipped`` or that another node has claimed."""

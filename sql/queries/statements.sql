@@ -39,6 +39,15 @@ JOIN problem_texts AS t ON t.problem_id = p.id AND t.data_hash = p.testcase_hash
 JOIN problem_statements AS s ON s.problem_id = t.problem_id
 WHERE p.id = $1 AND s.language = $2;
 
+-- name: short_statements
+-- The statements of a problem's current package that have no PDF and at most $2 bytes: no longer one is read.
+SELECT s.language, s.html
+FROM problems AS p
+JOIN problem_texts AS t ON t.problem_id = p.id AND t.data_hash = p.testcase_hash
+JOIN problem_statements AS s ON s.problem_id = t.problem_id
+WHERE p.id = $1 AND s.pdf IS NULL AND octet_length(s.html) <= $2
+ORDER BY s.place;
+
 -- name: statement_file
 -- A file of a problem's current package.
 SELECT f.kind, f.name, f.media_type, f.content

@@ -65,6 +65,18 @@ async def test_statements_are_read_back(lab: Lab) -> None:
     assert await lab.store.statements.statement_file(made.id, StatementFileKind.ATTACHMENT, "a.png") == SAME
 
 
+async def test_short_texts_are_those_without_a_pdf_and_with_few_bytes(lab: Lab) -> None:
+    statements, made = lab.store.statements, await kept(lab)
+    assert await statements.short_texts(made.id, 100) == {"zh": ZH.html}, "the other one has a PDF"
+    long = replace(EN, title="", html="abcdefg", pdf=None)
+    found = StatementSet(texts=(replace(ZH, html="和和"), long, replace(ZH, language="a", html="")))
+    assert await statements.keep_statements(made.id, made.data_hash, found, renderer=RENDERER_VERSION)
+    assert list((await statements.short_texts(made.id, 6)).items()) == [("zh", "和和"), ("a", "")]
+    assert await statements.short_texts(made.id, 5) == {"a": ""}
+    await lab.store.problems.update_problem(made.id, ProblemChange(data_path="p", data_hash="cafe"))
+    assert await statements.short_texts(made.id, 100) == {}
+
+
 async def test_what_is_not_there_is_none(lab: Lab) -> None:
     made = await kept(lab)
     for language in ("fr", "EN", "", "\0"):

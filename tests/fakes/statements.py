@@ -69,6 +69,15 @@ class MemoryStatements:
         files = () if problem is None else self._of(problem).files
         return next((file for file in files if (file.kind, file.name) == (kind, name)), None)
 
+    async def short_texts(self, problem_id: int, max_bytes: int) -> dict[str, str]:
+        problem = await self._memory.problem(problem_id)
+        texts = () if problem is None else self._of(problem).texts
+        return {
+            text.language: text.html
+            for text in texts
+            if text.pdf is None and len(text.html.encode(errors="replace")) <= max_bytes
+        }
+
     async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
         leases, now = self._memory.statement_leases, self._memory.clock()
         marked = [

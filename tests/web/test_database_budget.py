@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.pg.sql_files import queries
+from deepoj.packages.statements.sources import MAX_LANGUAGES
 from deepoj.words.jobs import Claim
+from deepoj.words.statements import RENDERER_VERSION, StatementKind, StatementSet, StatementText
 from tests.api.house import House, house_on
 from tests.contract.labs import entry
 from tests.fakes.ports import Store
@@ -80,8 +82,18 @@ async def calls_of(home: House, visits: dict[Who, Visit], ids: dict[str, str], t
     return await asked_by_pages(cast("Store", store), store.calls, visits, ids, tmp_path)
 
 
+async def set_languages(home: House[Any], ids: dict[str, str], count: int) -> None:
+    """Give the problem statements in so many languages."""
+    languages = ["en", *(f"en-{number}" for number in range(count - 1))]
+    texts = [StatementText(language=one, title="A+B", kind=StatementKind.HTML, html="<p>") for one in languages]
+    found = StatementSet(texts=tuple(texts))
+    statements = home.ports.statements
+    assert await statements.keep_statements(int(ids["problem"]), "00", found, renderer=RENDERER_VERSION)
+
+
 async def add_rows(home: House[Any], ids: dict[str, str]) -> None:
     """Add many rows of each kind of list."""
+    await set_languages(home, ids, MAX_LANGUAGES)
     for number in range(_MANY):
         await add_problem(home, title=f"Problem {number}")
         await add_submission(home, "member", int(ids["problem"]), code=f"{number}", report=a_report())
@@ -95,6 +107,7 @@ async def add_rows(home: House[Any], ids: dict[str, str]) -> None:
 async def test_a_page_asks_twelve_times_at_most_however_many_rows_there_are(tmp_path: Path) -> None:
     home, visits, ids = await furnished(tmp_path)
     ids |= dict.fromkeys(("accepted", "wrong", "broken"), ids["job"]) | {"staged": ""}
+    await set_languages(home, ids, 1)
     few = await calls_of(home, visits, ids, tmp_path)
     assert {name: calls for name, calls in few.items() if len(calls) > _MOST} == {}
     assert max(map(len, few.values())) > 3, "nothing was counted"
@@ -113,6 +126,7 @@ async def test_a_page_sends_twelve_statements_at_most_however_many_rows_there_ar
             home = house_on(tmp_path, store, has_pages=True)
             visits, ids = await furnish(home, tuple(Who))
             ids |= dict.fromkeys(("accepted", "wrong", "broken"), ids["job"]) | {"staged": ""}
+            await set_languages(home, ids, 1)
             statements, names = list[str](), {query.sql: query.name for query in queries().values()}
 
             async def count(connection: Connection, _again: bool) -> None:

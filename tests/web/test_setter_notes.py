@@ -41,6 +41,7 @@ async def test_page_of_a_problem_says_what_contestants_do_not_see_of_its_stateme
     texts = (
         StatementText(language="en", title="A", kind=StatementKind.HTML, html="<h2>Input</h2>"),
         StatementText(language="zh", title="A", kind=StatementKind.HTML, html="<p>A.</p>"),
+        StatementText(language="de", title="A", kind=StatementKind.HTML, html="<p></p>" * 2000),
     )
     found = StatementSet(texts=texts, notes=("en: the image a.png is missing.",))
     problem = await home.ports.problems.problem(number)

@@ -88,6 +88,10 @@ class PgStatements:
             return None
         return file_of(row)
 
+    async def short_texts(self, problem_id: int, max_bytes: int) -> dict[str, str]:
+        rows = await self._pool.rows("short_statements", problem_id, max_bytes, repeatable=True)
+        return {row["language"]: row["html"] for row in rows}
+
     async def claim_unrendered(self, lease_s: float, skipped: Collection[StatementMark]) -> tuple[Problem, int] | None:
         ids, hashes, editions = ([mark[part] for mark in skipped] for part in range(3))
         row = await self._pool.row(

@@ -47,6 +47,8 @@ _MAX_AFTER = 2**63 - 1
 _COUNTED, _COMPARED = 20_000, 10_000
 #: newest submissions whose times are counted: about 70 ms of the database's time, with results of 3 KB
 _TIMED = 2_000
+#: a statement of more bytes has text: looking for it would keep the event loop busy
+_MAX_BLANK_BYTES = 10_000
 #: submissions of a download that are read at once
 _ROWS = 1_000
 #: a form without a file: a description of 64 KiB, percent-encoded
@@ -288,10 +290,8 @@ class ManageProblemPages:
         if index is None:
             return {"is_statement_pending": True, "statement_notes": []}
         notes, translate = list(index.notes), gettext_of(visitor.language)
-        for language, _title in index.languages:
-            text = await self._context.statements.statement_text(problem.id, language)
-            if text is not None and text.pdf is None and is_blank(text.html):
-                notes.append(translate(_BLANK).format(language=language))
+        short = await self._context.statements.short_texts(problem.id, _MAX_BLANK_BYTES)
+        notes += [translate(_BLANK).format(language=language) for language, html in short.items() if is_blank(html)]
         return {"is_statement_pending": index.is_pending, "statement_notes": notes}
 
     async def _rejudge(self, visitor: Visitor, problem: Problem, refused: Refused | None = None) -> Response:
