@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 
 from markupsafe import escape
+from quart import request
 from quart_trio.wrappers import TrioResponse
 from werkzeug.datastructures import LanguageAccept
 
-from deepoj.api.conditional import add_etag, digest_of
+from deepoj.api.conditional import add_etag
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.statements import AttachmentView, SampleView, StatementSaved, StatementView
 from deepoj.packages.statements.editing import SavedStatement
@@ -89,7 +90,8 @@ def _below(there: str, problem_id: int, path: str) -> str:
 
 async def file_answer(statements: Statements, problem: Problem, kind: StatementFileKind, name: str) -> TrioResponse:
     """Answer with a file of the problem's statements. Raises Refused if there is none."""
-    file = await statements.statement_file(problem.id, kind, name)
+    known = request.if_none_match.as_set(include_weak=True)
+    file = await statements.statement_file(problem.id, kind, name, known=known)
     if file is None:
         raise Refused(ApiError.NO_SUCH_FILE)
     is_shown = file.kind is StatementFileKind.SHOWN
@@ -100,7 +102,7 @@ async def file_answer(statements: Statements, problem: Problem, kind: StatementF
         _PDF_POLICY if is_shown and file.media_type == PDF_TYPE else FOREIGN_POLICY
     )
     response.headers["Cache-Control"] = f"private, max-age={_MAX_AGE_S}"
-    add_etag(response, digest_of(file.content))
+    add_etag(response, file.mark)
     return response
 
 

@@ -42,7 +42,11 @@ class Statements(Protocol):
         """Return the statement in exactly this language."""
         ...
 
-    async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None: ...
+    async def statement_file(
+        self, problem_id: int, kind: StatementFileKind, name: str, *, known: Collection[str] = ()
+    ) -> StatementFile | None:
+        """Return a file with its mark. If the mark is ``known``, the content is not read, and empty."""
+        ...
 
     async def release_unrendered(self, problem_id: int) -> None:
         """End a claim: if the statements are still to be rendered, another node may try at once."""

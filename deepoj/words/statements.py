@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Grows whenever the same package would get other statements, and with each fix of the sanitizer: judge nodes then
 #: render all packages again.
@@ -71,6 +71,8 @@ class StatementFile:
     name: str
     media_type: str
     content: bytes
+    #: of a stored file: differs between any two contents that were stored for this or another problem
+    mark: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,11 +115,15 @@ WHERE t.contest_id = $1 AND t.problem_id = $2 AND t.texts IS NOT NULL;
 
 -- name: contest_statement_file
 -- A file of a problem in a contest with statements of its own for it. No row: the problem's are shown. Without a kind there
--- is no such file.
-SELECT f.kind, f.name, f.media_type, f.content
+-- is no such file. The content is left out if the file's mark is among $5. xmin is the transaction that stored the file: a
+-- problem that is removed from the contest and added again begins with the first edition again.
+SELECT f.kind, f.name, f.media_type, m.mark, CASE WHEN m.mark = ANY ($5::text[]) THEN '' ELSE f.content END AS content
 FROM contest_texts AS t
 LEFT JOIN contest_files AS f
     ON f.contest_id = t.contest_id AND f.problem_id = t.problem_id AND f.kind = $3 AND f.name = $4
+CROSS JOIN LATERAL (
+    SELECT md5(concat_ws('/', t.contest_id, t.problem_id, f.kind, f.name, t.data_hash, t.made_of, t.renderer, f.xmin)) AS mark
+) AS m
 WHERE t.contest_id = $1 AND t.problem_id = $2 AND t.texts IS NOT NULL;
 
 -- name: claim_contest_texts

@@ -49,11 +49,14 @@ WHERE p.id = $1 AND s.pdf IS NULL AND octet_length(s.html) <= $2
 ORDER BY s.place;
 
 -- name: statement_file
--- A file of a problem's current package.
-SELECT f.kind, f.name, f.media_type, f.content
+-- A file of a problem's current package, without its content if its mark is among $4. Files are stored with problem_texts, so
+-- another content has another rendered_at.
+SELECT f.kind, f.name, f.media_type, m.mark, CASE WHEN m.mark = ANY ($4::text[]) THEN '' ELSE f.content END AS content
 FROM problems AS p
 JOIN problem_texts AS t ON t.problem_id = p.id AND t.data_hash = p.testcase_hash
 JOIN problem_files AS f ON f.problem_id = t.problem_id
+CROSS JOIN LATERAL (
+    SELECT md5(concat_ws('/', p.id, f.kind, f.name, extract(epoch FROM t.rendered_at))) AS mark) AS m
 WHERE p.id = $1 AND f.kind = $2 AND f.name = $3;
 
 -- name: claim_unrendered

@@ -103,6 +103,35 @@ async def test_a_contests_statement_is_seen_in_that_contest_alone(scene: Scene) 
     assert scene.lab.sql(logged) == "2"
 
 
+async def test_content_of_a_contests_file_is_read_unless_its_mark_is_known(scene: Scene) -> None:
+    await opened(scene)
+    problem = await keep_own(scene)
+    statements, shown = scene.lab.store.statements, StatementFileKind.SHOWN
+    marks: list[str] = []
+
+    async def content(contest_id: int) -> bytes:
+        """Return the content that a reader gets who knows all former ones."""
+        of_contest = statements.of_contest(contest_id)
+        file = await of_contest.statement_file(problem.id, shown, "a.png", known=marks)
+        assert file is not None
+        again = await of_contest.statement_file(problem.id, shown, "a.png", known=[file.mark])
+        assert again is not None
+        assert (again.content, again.mark) == (b"", file.mark)
+        marks.append(file.mark)
+        return file.content
+
+    first = f"p{problem.data_hash[:16]}"
+    await put(scene, "# Contest", first)
+    contest_id = await render_of_contest(scene, "contest's")
+    assert await content(contest_id) == b"new"
+    await scene.done("jury", "DELETE", "/finals/problems/A")
+    await scene.done("jury", "PUT", "/finals/problems/A", {"problem_id": problem.id, "name": "Again"})
+    assert await content(contest_id) == b"own"
+    await put(scene, "# Contest", first)
+    await render_of_contest(scene, "contest's")
+    assert await content(contest_id) == b"new", "it has the edition of the first one, and may be another file"
+
+
 async def test_a_contests_statement_is_not_seen_before_the_start(scene: Scene) -> None:
     await opened(scene, start_at=ago(-HOUR_MS))
     problem = await keep_own(scene)

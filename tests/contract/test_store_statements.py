@@ -65,6 +65,23 @@ async def test_statements_are_read_back(lab: Lab) -> None:
     assert await lab.store.statements.statement_file(made.id, StatementFileKind.ATTACHMENT, "a.png") == SAME
 
 
+async def test_content_of_a_file_is_read_unless_its_mark_is_known(lab: Lab) -> None:
+    made, statements = await kept(lab), lab.store.statements
+    shown = StatementFileKind.SHOWN
+    first = await statements.statement_file(made.id, shown, "a.png")
+    assert first == PNG
+    assert first.mark
+    known = await statements.statement_file(made.id, shown, "a.png", known=["other", first.mark])
+    assert known == replace(PNG, content=b"")
+    assert known.mark == first.mark
+    other = await statements.statement_file(made.id, StatementFileKind.ATTACHMENT, "a.png", known=[first.mark])
+    assert other == SAME
+    assert other.mark != first.mark
+    changed = StatementSet(files=(replace(PNG, content=b"new"),))
+    assert await statements.keep_statements(made.id, made.data_hash, changed, renderer=RENDERER_VERSION)
+    assert await statements.statement_file(made.id, shown, "a.png", known=[first.mark]) == changed.files[0]
+
+
 async def test_short_texts_are_those_without_a_pdf_and_with_few_bytes(lab: Lab) -> None:
     statements, made = lab.store.statements, await kept(lab)
     assert await statements.short_texts(made.id, 100) == {"zh": ZH.html}, "the other one has a PDF"

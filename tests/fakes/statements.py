@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -64,10 +65,16 @@ class MemoryStatements:
         texts = () if problem is None else self._of(problem).texts
         return next((text for text in texts if text.language == language), None)
 
-    async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None:
+    async def statement_file(
+        self, problem_id: int, kind: StatementFileKind, name: str, *, known: Collection[str] = ()
+    ) -> StatementFile | None:
         problem = await self._memory.problem(problem_id)
         files = () if problem is None else self._of(problem).files
-        return next((file for file in files if (file.kind, file.name) == (kind, name)), None)
+        file = next((file for file in files if (file.kind, file.name) == (kind, name)), None)
+        if file is None:
+            return None
+        mark = hashlib.sha256(file.content).hexdigest()
+        return replace(file, mark=mark, content=b"" if mark in known else file.content)
 
     async def short_texts(self, problem_id: int, max_bytes: int) -> dict[str, str]:
         problem = await self._memory.problem(problem_id)

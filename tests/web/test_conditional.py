@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -69,16 +70,26 @@ async def test_page_whose_nonce_form_token_or_answer_is_of_one_time_has_no_etag(
     assert "ETag" not in refused.headers
 
 
-async def test_file_of_a_statement_that_the_browser_has_is_304(tmp_path: Path) -> None:
+async def test_file_of_a_statement_that_the_browser_has_is_304(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = house(tmp_path, has_pages=True)
     number, visit = await home.problem(), Visit(home)
-    statements = home.ports.statements
-    assert await statements.keep_statements(number, "00", StatementSet(files=FILES), renderer=RENDERER_VERSION)
+    statements, found = home.ports.statements, StatementSet(files=FILES)
+    assert await statements.keep_statements(number, "00", found, renderer=RENDERER_VERSION)
+    read: list[bytes] = []
+    statement_file = statements.statement_file
+
+    async def noted(*args: Any, **options: Any) -> StatementFile | None:
+        file = await statement_file(*args, **options)
+        read.append(b"" if file is None else file.content)
+        return file
+
+    monkeypatch.setattr(statements, "statement_file", noted)
     for below in ("statement/files/a.png", "attachments/b.zip"):
         for path in (f"/problems/{number}/{below}", f"/api/v1/problems/{number}/{below}"):
             first = await visit.get(path)
             again = await visit.get(path, {"If-None-Match": first.headers["ETag"]})
             assert (first.status, again.status, again.text) == (200, 304, "")
+            assert read[-1] == b"", "the content is not even read"
             assert again.headers["Content-Security-Policy"] == first.headers["Content-Security-Policy"]
             assert (await visit.get(path, {"If-None-Match": '"other"'})).text == below.rpartition("/")[2]
 

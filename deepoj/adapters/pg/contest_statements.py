@@ -6,7 +6,7 @@ What if we die here? An edit is one transaction, with its event. Locks are taken
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,12 +85,15 @@ class PgContestStatements:
         found: dict[str, Any] = json.loads(row["text"])
         return StatementText(**{**found, "kind": StatementKind(found["kind"])})
 
-    async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None:
+    async def statement_file(
+        self, problem_id: int, kind: StatementFileKind, name: str, *, known: Collection[str] = ()
+    ) -> StatementFile | None:
         if not storable(name):
             return None
-        row = await self._pool.row("contest_statement_file", self._contest_id, problem_id, kind, name, repeatable=True)
+        values = self._contest_id, problem_id, kind, name, list(known)
+        row = await self._pool.row("contest_statement_file", *values, repeatable=True)
         if row is None:
-            return await self._own.statement_file(problem_id, kind, name)
+            return await self._own.statement_file(problem_id, kind, name, known=known)
         return None if row["kind"] is None else file_of(row)
 
     async def release_unrendered(self, problem_id: int) -> None:
@@ -189,7 +192,11 @@ def answer_to_edit(version: int | None, since: int, *, is_stored: bool, is_curre
 def file_of(row: asyncpg.Record) -> StatementFile:
     """Return the file that a row has."""
     return StatementFile(
-        kind=StatementFileKind(row["kind"]), name=row["name"], media_type=row["media_type"], content=row["content"]
+        kind=StatementFileKind(row["kind"]),
+        name=row["name"],
+        media_type=row["media_type"],
+        content=row["content"],
+        mark=row["mark"],
     )
 
 

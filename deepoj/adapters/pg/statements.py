@@ -80,10 +80,12 @@ class PgStatements:
             pdf=row["pdf"],
         )
 
-    async def statement_file(self, problem_id: int, kind: StatementFileKind, name: str) -> StatementFile | None:
+    async def statement_file(
+        self, problem_id: int, kind: StatementFileKind, name: str, *, known: Collection[str] = ()
+    ) -> StatementFile | None:
         if not storable(name):
             return None
-        row = await self._pool.row("statement_file", problem_id, kind, name, repeatable=True)
+        row = await self._pool.row("statement_file", problem_id, kind, name, list(known), repeatable=True)
         if row is None:
             return None
         return file_of(row)
