@@ -14,7 +14,7 @@ from deepoj.words.contests import Contest
 _OVERDUE = dt.timedelta(minutes=10)
 #: seconds after the moment at which a page without scripts is loaded again
 _REFRESH_AFTER_S = 3
-#: so long before the moment such a page is loaded to learn the seconds that are left
+#: so long before the moment it is loaded to learn the seconds that are left
 _NEAR_S = 300
 
 

@@ -29,7 +29,7 @@ async def test_live_languages_are_those_of_all_live_nodes(lab: Lab) -> None:
     assert await lab.store.roster.live_languages() is None
 
 
-async def test_nodes_are_listed_by_name_for_a_day_each_with_the_isolation_of_its_latest_verdict(lab: Lab) -> None:
+async def test_nodes_are_listed_for_a_day_live_ones_first_each_with_the_isolation_of_its_latest_verdict(lab: Lab) -> None:
     roster, job_id = lab.store.roster, await new_job(lab)
     assert await roster.announced_nodes(9) == []
     won = await claim(lab, job_id)
@@ -38,15 +38,15 @@ async def test_nodes_are_listed_by_name_for_a_day_each_with_the_isolation_of_its
     await roster.announce(NODE, {"cpp17": "g++ é"}, 30.0)
     lab.advance(60)
     first, second = await roster.announced_nodes(9)
-    assert (first.node, first.languages, first.is_live, first.isolation) == (
+    assert (first.node, first.languages, first.is_live, first.isolation) == (OTHER, {}, True, None)
+    assert first.judged_at is None
+    assert (second.node, second.languages, second.is_live, second.isolation) == (
         NODE,
         {"cpp17": "g++ é"},
         False,
         "namespaces",
     )
-    assert first.judged_at is not None
-    assert (second.node, second.languages, second.is_live, second.isolation) == (OTHER, {}, True, None)
-    assert second.judged_at is None
+    assert second.judged_at is not None
     assert await roster.announced_nodes(1) == [first]
     lab.advance(86_400)
     assert [one.node for one in await roster.announced_nodes(9)] == [OTHER]

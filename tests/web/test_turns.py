@@ -75,7 +75,7 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
                 page.set_default_timeout(PATIENCE_MS)
                 page.goto(f"{url}/contests/finals{path}")
             questions.locator("textarea").first.fill("Is the start late?")
-            link = questions.locator("[data-turn] a")
+            link = questions.locator("[data-turn] a").first
             assert not link.is_visible()
             overview.bring_to_front()
             overview.locator("a[href$='/problems/A']").first.wait_for()
