@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,14 @@ async def disks(directories: Mapping[str, Path]) -> tuple[DiskUse, ...]:
     """Return the use of each directory's file system; a directory that cannot be read is left out. Nothing is returned
     if a network file system hangs."""
     with trio.move_on_after(_PATIENCE_S):
-        return await trio.to_thread.run_sync(_disks, dict(directories), abandon_on_cancel=True)
+        return await trio.to_thread.run_sync(_disks, dict(directories), abandon_on_cancel=True, limiter=_limiter())
     return ()
+
+
+@functools.cache
+def _limiter() -> trio.CapacityLimiter:
+    """One thread at a time: the next call waits for one that hangs, and gives up."""
+    return trio.CapacityLimiter(1)
 
 
 def _disks(directories: Mapping[str, Path]) -> tuple[DiskUse, ...]:

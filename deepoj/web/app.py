@@ -66,7 +66,7 @@ _OF_PROGRAMS = ("/api/", "/metrics", "/openapi.json", "/docs")
 #: how long a browser that has used TLS uses nothing else for this site: a year
 _HSTS_S = 31_536_000
 #: of the reloads of a page that was refused for a moment
-_AGAIN_SPREAD_S = 15
+_AGAIN_SPREAD_S = 30
 _BROKEN = {
     StoreUnavailable: ApiError.DB_DOWN,
     BlobsUnavailable: ApiError.STORAGE_DOWN,
@@ -178,7 +178,7 @@ def _show_refusals(app: Api, visitors: Visitors, pages: Pages) -> None:
             visitor,
             refused,
             # not all at once: a contest's turn makes all of its readers come at one moment
-            again_s=None if wait_s is None else int(wait_s) + secrets.randbelow(_AGAIN_SPREAD_S),
+            again_s=None if wait_s is None else int(wait_s) + 5 + secrets.randbelow(_AGAIN_SPREAD_S),
             sentence=refused.api_error.sentence(visitor.is_chinese, refused.params),
             code=refused.api_error.code.value,
             request_id=request_id(request),

@@ -86,9 +86,9 @@ class Watch:
 
     async def read(self) -> Sequence[AnnouncedNode]:
         """Read nodes and dead letters, and return the nodes. Raises StoreUnavailable."""
-        nodes = await self._context.roster.announced_nodes(MAX_NODES)
+        self._nodes = nodes = await self._context.roster.announced_nodes(MAX_NODES)
         self._has_letters = bool((await self._letters.page(1, None)).letters)
-        self._nodes, self._asked_at = nodes, trio.current_time()
+        self._asked_at = trio.current_time()
         return nodes
 
     async def refresh(self) -> None:

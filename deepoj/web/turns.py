@@ -24,9 +24,7 @@ class TurnKind(enum.StrEnum):
     START = "start"
     FREEZE = "freeze"
     END = "end"
-    #: the end for others: the reader's team has more time, or may submit late
-    COMMON_END = "common_end"
-    #: that time is over, too
+    #: late homework, or a team's additional time, is over
     CLOSE = "close"
 
 
@@ -71,8 +69,7 @@ def _turns(
                 yield Turn(TurnKind.FREEZE, freeze_at)
         end = moment_of(contest, rules.duration_ms)
         if end is not None:
-            is_last = all(close is None or close <= end for close in (deadline, late_end))
-            yield Turn(TurnKind.END if is_last else TurnKind.COMMON_END, end)
+            yield Turn(TurnKind.END, end)
     elif contest.finalized_at is None:
         for close in (deadline, late_end):
             if close is not None and close > now:

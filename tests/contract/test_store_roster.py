@@ -29,7 +29,9 @@ async def test_live_languages_are_those_of_all_live_nodes(lab: Lab) -> None:
     assert await lab.store.roster.live_languages() is None
 
 
-async def test_nodes_are_listed_for_a_day_live_ones_first_each_with_the_isolation_of_its_latest_verdict(lab: Lab) -> None:
+async def test_nodes_are_listed_for_a_day_live_ones_first_with_the_isolation_of_their_verdicts(
+    lab: Lab,
+) -> None:
     roster, job_id = lab.store.roster, await new_job(lab)
     assert await roster.announced_nodes(9) == []
     won = await claim(lab, job_id)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from playwright.sync_api import expect
 
 from deepoj.web.assets import Assets
 from tests.api.house import served
@@ -15,7 +16,7 @@ from tests.web.browser import PATIENCE_MS, chromium
 from tests.web.contest_scene import JURY, STAGES, TEAM, Arena, arena, at, draft_problem, rules
 from tests.web.site import BUNDLE
 
-_KINDS = {"before": "has started", "running": "is now frozen", "frozen": "is over"}
+_KINDS = {"before": 'data-kind="start"', "running": 'data-kind="freeze"', "frozen": 'data-kind="end"'}
 _REFRESH = re.compile(r'http-equiv="refresh" content="(\d+)"')
 
 
@@ -75,12 +76,13 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
                 page.set_default_timeout(PATIENCE_MS)
                 page.goto(f"{url}/contests/finals{path}")
             questions.locator("textarea").first.fill("Is the start late?")
-            link = questions.locator("[data-turn] a").first
+            link = questions.locator("[data-turn] a")
             assert not link.is_visible()
             overview.bring_to_front()
             overview.locator("a[href$='/problems/A']").first.wait_for()
             questions.bring_to_front()
             link.wait_for()
+            expect(questions.locator("[data-turn] strong")).to_have_text(re.compile("^running, ends: "))
             assert questions.locator("textarea").first.input_value() == "Is the start late?"
             link.click()
             questions.locator("a[href$='/problems/A']").first.wait_for()

@@ -149,9 +149,11 @@ def appearing(target: Path, abandoned: threading.Event) -> Iterator[Path]:
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
         yield partial
-        if abandoned.is_set():
+        if not abandoned.is_set():
+            os.link(partial, target)  # unlike a rename it never replaces
+        if abandoned.is_set():  # perhaps meanwhile
+            target.unlink(missing_ok=True)
             raise Abandoned
-        os.link(partial, target)  # unlike a rename it never replaces
     finally:
         partial.unlink(missing_ok=True)
 

@@ -34,8 +34,8 @@ def _name(parts: Parts) -> str:
     if parts.jobs is not None:
         return parts.cfg.consumer
     kind, labels = ("api", parts.cfg.api) if Role.API in parts.cfg.roles else ("scheduler", parts.cfg.scheduler)
-    # a name that is set stays when the node is started again after a crash
-    return f"{labels.metrics.instance_id or f'{socket.gethostname()}-{os.getpid()}'}-{kind}"
+    # an id that is set stays when the node is started again after a crash
+    return f"{socket.gethostname()}-{labels.metrics.instance_id or os.getpid()}-{kind}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ const LOOK_MS = 500;
 const LEAST_MS = 1500;
 const SPREAD_MS = { start: 3000 };
 const USUAL_SPREAD_MS = 12_000;
+const ANSWER_MS = 30_000;
 
 // A page that was refused for a moment is asked for again.
 const again = document.querySelector("[data-again]");
-if (again) setTimeout(() => location.reload(), again.dataset.again * 1000);
+if (again) whenShownAt(Date.now() + again.dataset.again * 1000, Date.now, () => location.reload());
 
 const turn = document.querySelector("[data-turn]");
 let at = Date.parse(turn?.dataset.turn);
@@ -34,28 +35,43 @@ function isWritten(field) {
   return field.type !== "hidden" && field.value !== field.defaultValue;
 }
 
-function lookAt(due) {
-  const look = setInterval(() => {
-    if (document.hidden || serverNow() < due) return;
-    clearInterval(look);
-    check();
+// Calls once the time has come, while the tab is shown.
+function whenShownAt(due, now, act) {
+  const timer = setInterval(() => {
+    if (document.hidden || now() < due) return;
+    clearInterval(timer);
+    act();
   }, LOOK_MS);
 }
 
+function lookAt(due) {
+  whenShownAt(due, serverNow, check);
+}
+
+// Asks for the page that tells the contest's state and marks nothing as read.
+async function ask() {
+  const answer = await fetch(turn.dataset.look, { cache: "no-cache", signal: AbortSignal.timeout(ANSWER_MS) });
+  const isPage = answer.ok && !answer.redirected; // to the login, once the session has ended
+  return {
+    page: isPage ? new DOMParser().parseFromString(await answer.text(), "text/html") : null,
+    waitMs: 1000 * (Number(answer.headers.get("Retry-After")) || 0),
+  };
+}
+
 async function check() {
-  const answer = await fetch(turn.querySelector("a").href, { cache: "no-store" }).catch(() => null);
-  if (!answer?.ok) return lookAt(serverNow() + wait() + 1000 * (answer?.headers.get("Retry-After") ?? 0));
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const { page, waitMs } = await ask().catch(() => ({ page: null, waitMs: 0 }));
+  if (!page) return lookAt(serverNow() + wait() + waitMs);
   const next = page.querySelector("[data-turn]");
   const nextAt = Date.parse(next?.dataset.turn);
   const isSameKind = next?.dataset.kind === turn.dataset.kind;
   const isKept = "answer" in turn.dataset || [...document.querySelectorAll("input, textarea, select")].some(isWritten);
   if (isSameKind && (isKept || nextAt === at)) {
-    at = nextAt;
+    at = nextAt; // no node has recorded the change, or the clock was moved
     lookAt(Math.max(at, serverNow()) + wait());
   } else if (isKept) {
-    const hasTurned = page.querySelector(`.phase.${turn.dataset.phase}`) !== null;
-    turn.children[hasTurned ? 0 : 1].hidden = false;
+    const state = [...page.querySelectorAll(".phase, .until")].map((part) => part.textContent.replace(/\s+/g, " ").trim());
+    turn.querySelector("strong").textContent = state.join(", ");
+    turn.firstElementChild.hidden = false;
   } else {
     location.reload();
   }
