@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from tests.web.pages import Shown, Who
 from tests.web.site import Site
+from tests.web.visits import Visit
 
 #: transferred on a first visit, without the font of formulas, whose size tests/web/test_assets.py bounds
 ORDINARY_BYTES, EDITOR_BYTES = 60_000, 220_000
@@ -55,6 +56,13 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def profile_of(browser: Browser, visit: Visit, url: str) -> BrowserContext:
+    """Return a browser profile with the cookies of a visit to the server at ``url``."""
+    context = browser.new_context()
+    context.add_cookies([{"name": name, "value": value, "url": url} for name, value in visit.cookies.items()])
+    return context
 
 
 @dataclass

@@ -10,7 +10,7 @@ import trio
 from deepoj.web.assets import Assets
 from tests.api.house import served
 from tests.contract.labs import PgLab
-from tests.web.browser import PATIENCE_MS, chromium
+from tests.web.browser import PATIENCE_MS, chromium, profile_of
 from tests.web.contest_scene import TEAM, arena, rules
 from tests.web.scene import add_problem
 from tests.web.site import BUNDLE
@@ -31,10 +31,8 @@ async def test_practice_shows_the_draft_of_the_contest(
         await real.pg_store.contests.advance()
 
     def look(url: str) -> None:
-        cookies = [{"name": name, "value": value, "url": url} for name, value in place.visits[TEAM].cookies.items()]
         with chromium() as browser:
-            context = browser.new_context()
-            context.add_cookies(cookies)  # type: ignore[arg-type]
+            context = profile_of(browser, place.visits[TEAM], url)
             page = context.new_page()
             page.set_default_timeout(PATIENCE_MS)
             page.goto(f"{url}/contests/finals/problems/A")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,9 +40,9 @@ def shown(refused: Refused, language: str = "en") -> str:
         ({"name": ""}, "“Name”: 1 to 200 printable characters."),
     ],
 )
-def test_refused_rule_has_its_label_and_the_units_of_the_form(rules: dict[str, object], english: str) -> None:
+def test_refused_rule_has_its_label_and_the_units_of_the_form(rules: dict[str, Any], english: str) -> None:
     with pytest.raises(Refused) as refused:
-        checked_rules(replace(_RULES, **rules), ContestKind.ICPC)  # type: ignore[arg-type]
+        checked_rules(replace(_RULES, **rules), ContestKind.ICPC)
     assert shown(refused.value) == english
     chinese = shown(refused.value, "zh")
     assert chinese.endswith("。")

@@ -9,10 +9,11 @@ import pytest
 import trio
 from playwright.sync_api import expect
 
+from deepoj.nursery.loops import Periodic
 from deepoj.web.assets import Assets
 from tests.api.house import served
 from tests.contract.labs import PgLab
-from tests.web.browser import PATIENCE_MS, chromium
+from tests.web.browser import PATIENCE_MS, chromium, profile_of
 from tests.web.contest_scene import JURY, STAGES, TEAM, Arena, arena, at, draft_problem, rules
 from tests.web.site import BUNDLE
 
@@ -67,10 +68,8 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
     await held(place, -0.3, freeze_ms=None)
 
     def look(url: str) -> None:
-        cookies = [{"name": name, "value": value, "url": url} for name, value in place.visits[TEAM].cookies.items()]
         with chromium() as browser:
-            context = browser.new_context()
-            context.add_cookies(cookies)  # type: ignore[arg-type]
+            context = profile_of(browser, place.visits[TEAM], url)
             overview, questions = context.new_page(), context.new_page()
             for page, path in ((overview, ""), (questions, "/clarifications")):
                 page.set_default_timeout(PATIENCE_MS)
@@ -87,12 +86,8 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
             link.click()
             questions.locator("a[href$='/problems/A']").first.wait_for()
 
-    async def advance() -> None:
-        while True:
-            await real.pg_store.contests.advance()
-            await trio.sleep(0.5)
-
+    advance = Periodic(0.5, real.pg_store.contests.advance)
     async with served(place.home) as (url, _), trio.open_nursery() as nursery:
-        nursery.start_soon(advance)
+        await nursery.start(advance)
         await trio.to_thread.run_sync(look, url)
         nursery.cancel_scope.cancel()
