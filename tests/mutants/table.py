@@ -746,9 +746,9 @@ MUTANTS = (
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
     Mutant(
-        "deepoj/webhooks/delivery.py",
-        "give_up_s=settings.give_up_s,",
-        "give_up_s=60.0,",
+        "deepoj/execution/case_runs.py",
+        "alone_within_s=self._settings.borderline_wait_ms / 1000)",
+        "alone_within_s=5.0)",
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
     Mutant(
