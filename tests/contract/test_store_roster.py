@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.words.jobs import Claim, ClaimRefusal
 from tests.contract.labs import LEASE_S, MAX_ATTEMPTS, NODE, OTHER, Lab, PgLab, claim, deliver, entry, new_job, report
 
@@ -88,6 +91,21 @@ async def test_a_node_that_starts_again_takes_work_for_as_long_as_it_said_before
     await roster.announce(OTHER, {}, 30.0)
     lab.advance(25)
     assert [(one.node, one.is_live) for one in await roster.announced_nodes(9)] == [(OTHER, True), (NODE, False)]
+
+
+@pytest.mark.parametrize("takes_work", [False, None])
+async def test_a_reader_that_began_before_the_announcement_sees_no_judge_in_it(
+    real: PgLab, bridge: AioBridge, takes_work: bool | None
+) -> None:
+    """An API that starts beside the first worker refused submissions for 5 s: the worker took work 'until now', and the
+    reader's now was earlier."""
+    reader = await bridge.run(asyncpg.connect, real.server.dsn(real.database))
+    try:
+        await bridge.run(reader.execute, "BEGIN; SELECT now()")
+        await real.store.roster.announce(NODE, {}, 30.0, takes_work=takes_work)
+        assert await bridge.run(reader.fetch, queries()["live_languages"].sql) == []
+    finally:
+        await bridge.run(reader.close)
 
 
 async def test_a_node_of_the_version_before_is_listed(real: PgLab) -> None:
