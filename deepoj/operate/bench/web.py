@@ -25,8 +25,9 @@ submits with the people take turns.
 * ``live_median_ms``, ``live_p99_ms``: from the telling of a test to its arrival in the stream of its submission; the
   same of the turns. ``live_missing``: tests that were told and did not arrive.
 * ``refused``: answers of pages and submits that are no 200.
-* ``pages``: the median time of a page with one client, that of the API's matching read, and their ratio;
-  ``worst_page_ratio`` is the largest of ordinary pages. A page with an editor shows more than any read and is none.
+* ``pages``: the median time of a page with one client, that of the API's matching reads (the sum, where a client needs
+  several for what the page shows), and their ratio; ``worst_page_ratio`` is the largest of ordinary pages. A page with
+  an editor shows more than any read and is none.
 """
 
 from __future__ import annotations
@@ -76,14 +77,15 @@ _MOST_BUSY = 0.9
 #: how long the people listen after the last page, for what is still on its way
 _LISTEN_LONGER_S = 5.0
 WITH_EDITOR = frozenset({"problem"})
-#: name of a page → its path, and that of the API's matching read; ``{problem}``, ``{job}``
-PAGES: Mapping[str, tuple[str, str]] = {
-    "home": ("/", "/api/v1/problems"),
-    "problems": ("/problems", "/api/v1/problems"),
-    "problem": ("/problems/{problem}", "/api/v1/problems/{problem}"),
-    "submissions": ("/submissions", "/api/v1/submissions"),
-    "submission": ("/submissions/{job}", "/api/v1/submissions/{job}"),
-    "account": ("/account", "/api/v1/users/me"),
+#: name of a page → its path, and those of the API's matching reads; ``{problem}``, ``{job}``
+PAGES: Mapping[str, tuple[str, Sequence[str]]] = {
+    "home": ("/", ["/api/v1/problems"]),
+    "problems": ("/problems", ["/api/v1/problems"]),
+    "problem": ("/problems/{problem}", ["/api/v1/problems/{problem}"]),
+    "submissions": ("/submissions", ["/api/v1/submissions"]),
+    "submission": ("/submissions/{job}", ["/api/v1/submissions/{job}"]),
+    # sessions and webhooks are on the page, too
+    "account": ("/account", ["/api/v1/users/me", "/api/v1/users/me/tokens"]),
 }
 
 
@@ -240,7 +242,7 @@ def show(figures: WebFigures, console: Console) -> None:
     table.add_row("… 99 %", f"{flat['live_p99_ms']} ms", verdict_of("web", "live_p99_ms", flat))
     table.add_row("… not arrived", f"{flat['live_missing']}", verdict_of("web", "live_missing", flat))
     console.print(table)
-    each = Table("page", "time", "of the API's read", "ratio", title="pages, one client, medians")
+    each = Table("page", "time", "of the API's reads", "ratio", title="pages, one client, medians")
     for name, (page, read) in figures.each.items():
         each.add_row(
             f"{name}, with the editor" if name in WITH_EDITOR else name,
@@ -391,21 +393,29 @@ def _loads(target: Target, load: WebLoad, account: BenchAccount) -> LoadRequest:
 def _each(
     generator: Generator, base: str, target: Target, account: BenchAccount, load: WebLoad
 ) -> dict[str, tuple[float, float]]:
-    """Return the medians of each page and of the API's read, for the same account, in turn, over the rounds without
+    """Return the medians of each page and of the API's reads, for the same account, in turn, over the rounds without
     the first."""
     bearer, job_id = _one_more(base, target)
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in PAGES}
     alone = LoadRequest(do="closed", port=target.port, seconds=load.round_seconds, clients=1)
-    for number in range(load.rounds + 1):
-        for name, paths in PAGES.items():
-            for path, headers, found in zip(paths, (account.headers, bearer), times[name], strict=True):
-                filled = path.format(problem=target.problem_id, job=job_id)
-                loaded = generator.do(replace(alone, paths=(filled,), headers=dict(headers)))
-                if loaded.refused:
-                    raise StartRefused(f"{filled}: not all were answered: {loaded.refused}", 1)
-                if number:
-                    found.append(loaded.median_ms)
-    return {name: (statistics.median(pages), statistics.median(reads)) for name, (pages, reads) in times.items()}
+
+    def median_ms(path: str, headers: Mapping[str, str]) -> float:
+        filled = path.format(problem=target.problem_id, job=job_id)
+        loaded = generator.do(replace(alone, paths=(filled,), headers=dict(headers)))
+        if loaded.refused:
+            raise StartRefused(f"{filled}: not all were answered: {loaded.refused}", 1)
+        return loaded.median_ms
+
+    rounds = [
+        {
+            name: (median_ms(page, account.headers), sum(median_ms(read, bearer) for read in reads))
+            for name, (page, reads) in PAGES.items()
+        }
+        for _ in range(load.rounds + 1)
+    ][1:]
+    return {
+        name: (statistics.median(each[name][0] for each in rounds), statistics.median(each[name][1] for each in rounds))
+        for name in PAGES
+    }
 
 
 def _one_more(base: str, target: Target) -> tuple[dict[str, str], str]:
