@@ -77,9 +77,12 @@ taken AS (
     RETURNING *
 ),
 sent AS (
-    INSERT INTO outbox_events (event_type, job_id, user_id, stream_key, enqueue_ts, priority, payload)
+    INSERT INTO outbox_events (event_type, job_id, user_id, stream_key, enqueue_ts, priority, payload, turn)
     SELECT 'submit', taken.job_id, user_id, stream_key, floor(extract(epoch FROM created_at) * 1000)::bigint,
-           submission_priority(taken::submissions), submission_task(taken::submissions)
+           submission_priority(taken::submissions), submission_task(taken::submissions),
+           -- one user and one lane: the turns of this chunk follow each other (migration 043)
+           (SELECT outbox_turn_before(submission_priority(one::submissions), $2) FROM taken AS one LIMIT 1)
+               + row_number() OVER (ORDER BY taken.job_id)
     FROM taken
     -- the caller's ids are in the order of the lines
     ORDER BY taken.job_id
