@@ -23,7 +23,7 @@ exceeds its limits of time, memory or output. A compiler that is missing, blocke
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -169,27 +169,28 @@ class Compiler:
         *,
         into: Path,
         user_id: int,
-        wait_until_wanted: Callable[[], Awaitable[bool]],
+        on_begin: Callable[[], None],
         about: Mapping[str, Any],
     ) -> bool:
         """Compile for a call of ``compile`` that is about to come with these sources, their first as the entry point,
         and without ``limits``. Return once that call has taken the result over, or ``EARLY_S`` after there is one.
         Return False if there was a result and no call took it.
 
-        Without a cache nothing is done. ``wait_until_wanted`` is awaited before anything is executed, and
-        nothing is if it returns False. Raises as ``compile`` does.
+        Without a cache nothing is done. ``on_begin`` is called once ``early_count`` counts it. Raises as ``compile``
+        does.
         """
         spec = await self._spec(language, sources, sources[0].name, into, limits=None, user_id=user_id)
         if self._cache is None or spec is None or isinstance(spec, Infra):
             return True
         compile_key = await self._key(language, sources, spec)
-        if compile_key is None or not await wait_until_wanted():
+        if compile_key is None:
             return True
         key = compile_key.key
         if key in self._running or key in self._early or self._cache.has(key):
             return True
         executable = Executable(argv=(), files_in=())  # the call that takes the result over has its own
         early = self._early[key] = _EarlyResult(spec)
+        on_begin()
         try:
             with early.scope:
                 outcome = await self._run_now(_Job(language, spec, executable, about), compile_key)

@@ -1,10 +1,11 @@
 """Compilations that begin before their job is claimed.
 
-Between the commit of a submission and its compiler are the stream, the claim and the attempt's own preparation: 6 to
-7 ms on an idle node, of 16 to 18 that a verdict takes beside its compiler and its program. So a node that has taken in
-a submission, has an idle slot and is the only one that claims jobs compiles it at once. The attempt finds the same
-compilation under way, by the digest of everything that decides it, and takes over its result. Nothing of a submission
-is executed before it is stored.
+Between the request of a submission and its compiler are the commit, the stream, the claim and the attempt's own
+preparation: 8 ms on an idle node, of 16 to 18 that a verdict takes beside its compiler and its program. So a node that
+takes in a submission, has an idle slot and is the only one that claims jobs compiles it at once, beside the commit,
+which is 1 ms of the 8. The attempt finds the same compilation under way, by the digest of everything that decides it,
+and takes over its result. The compiler of a submission that is refused is killed. No program runs before it is stored,
+nor a compiler that runs the source.
 
 What if we die, or the job is claimed elsewhere? The result is dropped, and the next start removes the directory
 (``workdir.sweep``). A job never depends on it.
@@ -38,29 +39,14 @@ MOST_UNUSED = 1000
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
-    """The draft that is being stored. Implements ``ports.EarlyCompilation``."""
+class _Early:
+    """A compilation. Implements ``ports.EarlyCompilation``."""
 
-    is_stored: bool = False
-    #: whether only the commit is waited for
-    is_prepared: bool = False
-    settled: trio.Event = field(default_factory=trio.Event)
-    begun: trio.Event = field(default_factory=trio.Event)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
     def settle(self, *, is_stored: bool) -> None:
-        self.is_stored = is_stored
-        self.settled.set()
-
-    async def wait_begun(self) -> None:
-        if self.is_prepared:
-            await self.begun.wait()
-
-    async def wait_stored(self) -> bool:
-        """Park until it is settled. What the caller does until it parks again comes before ``wait_begun`` returns."""
-        self.is_prepared = True
-        await self.settled.wait()
-        self.begun.set()
-        return self.is_stored
+        if not is_stored:
+            self.scope.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +60,12 @@ class IdleSlotCompiler:
     #: empty directories for results. Nothing is made on disk beside the commit: a file system that is writing its
     #: journal, as it does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
     _directories: list[AttemptDir] = field(default_factory=list)
-    #: those that have not begun to compile
-    _pending: set[_Pending] = field(default_factory=set)
+    #: those whose compiler has not begun
+    beginning: set[_Early] = field(default_factory=set)
     #: problem → when its result was not used: its package adds files to each program, or its judging is paused
     _unused: dict[int, float] = field(default_factory=dict)
 
-    def prepare(self, draft: Draft) -> _Pending | None:
+    def begin(self, draft: Draft) -> _Early | None:
         language = resolve(draft.language)
         if language is None or language.compile_argv(self.context.settings.toolchain) is None:
             return None
@@ -88,48 +74,44 @@ class IdleSlotCompiler:
             return None
         if not self._has_room() or self._is_unused(draft.problem_id):
             return None
-        pending = _Pending()
-        self._pending.add(pending)
-        self.start_task(partial(self._compile, draft, language, pending))
-        return pending
+        early = _Early()
+        self.beginning.add(early)
+        self.start_task(partial(self._compile, draft, language, early))
+        return early
 
     def _has_room(self) -> bool:
-        return self.has_room(len(self._pending) + self.context.compiler.early_count)
+        return self.has_room(len(self.beginning) + self.context.compiler.early_count)
 
     def _is_unused(self, problem_id: int) -> bool:
         since = self._unused.get(problem_id)
         return since is not None and trio.current_time() - since < UNUSED_S
 
-    async def _compile(self, draft: Draft, language: Language, pending: _Pending) -> None:
+    async def _compile(self, draft: Draft, language: Language, early: _Early) -> None:
         try:
             # The attempt compiles by itself what is not compiled here, and meets the breakage again.
             with suppress(OSError, BoxBroken, ValueError):
                 directory = self._directories.pop() if self._directories else await self._new_directory()
+                is_used = True
                 try:
-                    is_used = await self._compile_in(directory, draft, language, pending)
+                    with early.scope:
+                        is_used = await self._compile_in(directory, draft, language, early)
                 finally:
-                    await self._give_back(directory, is_empty=not pending.is_stored)
+                    await self._give_back(directory, is_empty=early in self.beginning)
                 if not is_used:
                     self._note_unused(draft.problem_id)
         finally:
-            self._pending.discard(pending)
-            pending.begun.set()
+            self.beginning.discard(early)
 
-    async def _compile_in(self, directory: AttemptDir, draft: Draft, language: Language, pending: _Pending) -> bool:
+    async def _compile_in(self, directory: AttemptDir, draft: Draft, language: Language, early: _Early) -> bool:
         with _in_memory(language, draft) as sources:
             return await self.context.compiler.compile_early(
                 language,
                 sources,
                 into=directory.path,
                 user_id=draft.user_id,
-                wait_until_wanted=partial(self._wait_until_wanted, pending),
+                on_begin=partial(self.beginning.discard, early),
                 about={"trace_id": draft.trace_id, "problem_id": draft.problem_id, "language": language.key},
             )
-
-    async def _wait_until_wanted(self, pending: _Pending) -> bool:
-        is_stored = await pending.wait_stored()
-        self._pending.discard(pending)
-        return is_stored and self._has_room()  # other jobs may have come meanwhile
 
     def _note_unused(self, problem_id: int) -> None:
         if len(self._unused) >= MOST_UNUSED:

@@ -82,7 +82,7 @@ async def submit(
     began = time.monotonic()
     try:
         if early_compiler is not None and hidden_s is not None:
-            early = early_compiler.prepare(draft)
+            early = early_compiler.begin(draft)
         answer = await submissions.submit(
             draft,
             inflight_cap=inflight_cap,
@@ -105,8 +105,6 @@ async def submit(
         # Otherwise the caller makes its answer first, in the same thread: in two traces, XADD was sent 0.8 and 2.3 ms
         # after the commit.
         await hand_over.wait_begun()
-        if early is not None:
-            await early.wait_begun()
     metrics.submission.labels(language=draft.language, status=_status_of(answer)).inc()
     if stream is not None and event is not None:
         await _send(submissions, stream, event, metrics)

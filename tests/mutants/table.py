@@ -842,10 +842,10 @@ MUTANTS = (
         "tests/unit/test_parallel_tests.py::test_all_tests_are_run_while_slots_become_idle_and_are_needed_again",
     ),
     Mutant(
-        "deepoj/execution/compiling.py",
-        "if compile_key is None or not await wait_until_wanted():",
-        "if compile_key is None or (await wait_until_wanted() and False):",
-        "tests/unit/test_early.py::test_draft_that_is_not_stored_is_not_compiled",
+        "deepoj/execution/early.py",
+        "        if not is_stored:\n            self.scope.cancel()",
+        "        del is_stored",
+        "tests/unit/test_early.py::test_the_compiler_of_a_draft_that_is_not_stored_is_ended",
     ),
     Mutant(
         "deepoj/execution/compiling.py",
@@ -857,7 +857,7 @@ MUTANTS = (
         "deepoj/pipeline/submit.py",
         "early.settle(is_stored=event is not None)",
         "early.settle(is_stored=True)",
-        "tests/unit/test_hand_over.py::test_a_submission_is_compiled_early_once_it_is_stored",
+        "tests/unit/test_hand_over.py::test_only_a_submission_that_is_stored_is_compiled_early",
     ),
     Mutant(
         "deepoj/nursery/leases.py",

@@ -45,20 +45,16 @@ class Place:
         context = attempt_context(self.box, self.workspace, settings, metrics=metrics, compiler=self.compiler)
         self.early = IdleSlotCompiler(context=context, start_task=start, has_room=lambda count: count < self.room)
 
-    async def prepared(self, draft: Draft = DRAFT) -> EarlyCompilation:
-        commit, before = self.early.prepare(draft), self.count
-        assert commit is not None
-        while not commit.is_prepared:  # a thread makes the first directory
+    async def begin(self, draft: Draft = DRAFT) -> EarlyCompilation:
+        early = self.early.begin(draft)
+        assert early is not None
+        while early in self.early.beginning:  # a thread makes the first directory
             await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
-        assert self.count == before, "nothing runs before it is stored"
-        return commit
+        return early
 
-    async def begin(self, draft: Draft = DRAFT, *, is_stored: bool = True) -> None:
-        commit = await self.prepared(draft)
-        commit.settle(is_stored=is_stored)
-        await commit.wait_begun()
-        await trio.testing.wait_all_tasks_blocked()
+    async def begin_stored(self, draft: Draft = DRAFT) -> None:
+        (await self.begin(draft)).settle(is_stored=True)
 
     async def compile(self, text: str = DRAFT.code) -> Compiled:
         """As the attempt at judging ``DRAFT`` does."""
@@ -110,7 +106,7 @@ async def place_in(directory: Path, metrics: Metrics) -> AsyncIterator[Place]:
 async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.box.hold()
-        await place.begin()
+        await place.begin_stored()
         assert place.count == 1
         compiled = await place.compile_held()
         assert compiled.result == CompileResult(ok=True, time_ms=200, output="")
@@ -124,19 +120,44 @@ async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics
         assert (place.counted("used"), place.counted("unused")) == (1, 0)
         clock.jump(2 * AFTER_S)
         await trio.testing.wait_all_tasks_blocked()
-        await place.begin(replace(DRAFT, code="int main(){} //"))
+        await place.begin_stored(replace(DRAFT, code="int main(){} //"))
         assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
 
 
-async def test_draft_that_is_not_stored_is_not_compiled(tmp_path: Path, metrics: Metrics) -> None:
+async def test_the_compiler_of_a_draft_that_is_not_stored_is_ended(
+    tmp_path: Path, metrics: Metrics, clock: MockClock
+) -> None:
     async with place_in(tmp_path, metrics) as place:
-        await place.begin(is_stored=False)
-        assert (place.count, place.compiler.early_count) == (0, 0)
+        place.box.hold()
+        early = await place.begin()
+        assert (place.count, place.box.running) == (1, 1)
+        early.settle(is_stored=False)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (place.box.cancelled, place.box.running, place.compiler.early_count) == (1, 0, 0)
+        clock.jump(2 * AFTER_S)
+        await trio.testing.wait_all_tasks_blocked()
+        place.box.release()
+        await place.begin_stored()
+        assert (await place.compile()).wall_ms == 250
+        assert place.count == 2
+        assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
+
+
+async def test_a_draft_is_settled_before_its_compiler_begins(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        for is_stored in (False, True):
+            early = place.early.begin(replace(DRAFT, code=f"// {is_stored}"))
+            assert early is not None
+            early.settle(is_stored=is_stored)
+            while early in place.early.beginning:
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+            assert place.count == is_stored
 
 
 async def test_a_result_that_no_call_takes_is_dropped(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
     async with place_in(tmp_path, metrics) as place:
-        await place.begin()
+        await place.begin_stored()
         await place.compile("int main(){} // another")
         assert (place.count, place.compiler.early_count) == (2, 1)
         clock.jump(EARLY_S)
@@ -163,30 +184,46 @@ async def test_the_call_compiles_what_broke_early(
     async with place_in(tmp_path, metrics) as place:
         place.box.on(Policy.COMPILE, b"int", reply)
         place.box.hold()
-        await place.begin()
+        await place.begin_stored()
         assert (await place.compile_held()).wall_ms == 7
         assert place.count == 2
 
 
 async def test_a_call_that_was_first_is_not_repeated(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        commit = await place.prepared()
         place.box.hold()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(place.compile)
-            await trio.testing.wait_all_tasks_blocked()
-            commit.settle(is_stored=True)
-            await trio.testing.wait_all_tasks_blocked()
+            while not place.count:
+                await trio.lowlevel.checkpoint()
+            await place.begin_stored()
             place.box.release()
         assert place.count == 1
-        await place.begin()
+        await place.begin_stored()
         assert place.count == 1, "it is in the cache"
+
+
+async def test_a_draft_that_is_refused_ends_the_compilation_of_an_identical_one_only_for_itself(
+    tmp_path: Path, metrics: Metrics
+) -> None:
+    """Of two requests with one program the second may begin to compile first, and is refused as a twin."""
+    async with place_in(tmp_path, metrics) as place:
+        place.box.hold()
+        twin = await place.begin()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(place.compile)
+            await trio.testing.wait_all_tasks_blocked()
+            twin.settle(is_stored=False)
+            while place.count == 1:
+                await trio.lowlevel.checkpoint()
+            place.box.release()
+        assert (place.box.cancelled, place.count) == (1, 2)
 
 
 async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.box.hold()
-        await place.begin()
+        await place.begin_stored()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(place.compile)
             await trio.testing.wait_all_tasks_blocked()
@@ -201,18 +238,9 @@ async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Me
 async def test_draft_of_several_files_is_compiled_with_their_names(tmp_path: Path, metrics: Metrics) -> None:
     several = replace(DRAFT, entry_point="a.cpp", beside=(SourceFile("b.h", "int f();"),))
     async with place_in(tmp_path, metrics) as place:
-        await place.begin(several)
+        await place.begin_stored(several)
         (spec,) = place.box.runs(Policy.COMPILE)
         assert [file.name for file in spec.files_in] == ["a.cpp", "b.h"]
-
-
-async def test_draft_is_not_compiled_if_other_jobs_came_while_it_was_stored(tmp_path: Path, metrics: Metrics) -> None:
-    async with place_in(tmp_path, metrics) as place:
-        commit = await place.prepared()
-        place.room = 0
-        commit.settle(is_stored=True)
-        await trio.testing.wait_all_tasks_blocked()
-        assert place.count == 0
 
 
 async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_a_while(
@@ -220,13 +248,13 @@ async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_
 ) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.room = 2
-        await place.begin()
+        await place.begin_stored()
         clock.jump(EARLY_S)
         await trio.testing.wait_all_tasks_blocked()
-        assert place.early.prepare(DRAFT) is None
-        assert place.early.prepare(replace(DRAFT, problem_id=2)) is not None
+        assert place.early.begin(DRAFT) is None
+        assert place.early.begin(replace(DRAFT, problem_id=2)) is not None
         clock.jump(UNUSED_S)
-        assert place.early.prepare(DRAFT) is not None
+        assert place.early.begin(DRAFT) is not None
 
 
 async def test_directories_are_used_again_after_breakages_and_refusals(
@@ -235,7 +263,7 @@ async def test_directories_are_used_again_after_breakages_and_refusals(
     async with place_in(tmp_path, metrics) as place:
         place.box.on(Policy.COMPILE, b"int", OSError(24, "Too many open files"))
         for is_stored in (True, False, True, False):
-            await place.begin(is_stored=is_stored)
+            (await place.begin()).settle(is_stored=is_stored)
             clock.jump(2 * AFTER_S)
             await trio.testing.wait_all_tasks_blocked()
         assert len(list(place.workspace.iterdir())) == 1
@@ -243,7 +271,7 @@ async def test_directories_are_used_again_after_breakages_and_refusals(
 
 async def test_the_call_compiles_what_it_cannot_move(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        await place.begin()
+        await place.begin_stored()
         (made,) = place.workspace.glob("*/main")
         made.unlink()
         assert (await place.compile()).wall_ms == 250
@@ -264,17 +292,15 @@ async def test_draft_is_compiled_after_its_claim(tmp_path: Path, metrics: Metric
     async with trio.open_nursery() as tasks:
         place = Place(tmp_path, metrics, tasks.start_soon)
         place.room = room
-        assert place.early.prepare(draft) is None
+        assert place.early.begin(draft) is None
 
 
 async def test_a_second_one_needs_a_second_slot(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        commit = place.early.prepare(DRAFT)
-        assert commit is not None
-        assert place.early.prepare(replace(DRAFT, code="x")) is None, "one waits for its commit"
-        commit.settle(is_stored=True)
+        assert place.early.begin(DRAFT) is not None
+        assert place.early.begin(replace(DRAFT, code="x")) is None, "one is about to begin"
         while not place.count:
             await trio.lowlevel.checkpoint()
-        assert place.early.prepare(replace(DRAFT, code="x")) is None, "one has no call yet"
+        assert place.early.begin(replace(DRAFT, code="x")) is None, "one has no call yet"
         await place.compile()
-        assert place.early.prepare(replace(DRAFT, code="x")) is not None
+        assert place.early.begin(replace(DRAFT, code="x")) is not None
