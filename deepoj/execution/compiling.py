@@ -58,7 +58,7 @@ _PERHAPS_OURS = re.compile(
 )
 
 
-#: how long the result of an early compilation waits for a call that takes it over: a claim takes milliseconds
+#: how long the result of an early compilation waits for a call that takes it over: commit and claim take milliseconds
 EARLY_S = 5.0
 
 
@@ -205,7 +205,7 @@ class Compiler:
             early.ended.set()
             if self._early.get(key) is early:
                 del self._early[key]
-            self._metrics.compile_early.labels(result="used" if early.is_used else "unused").inc()
+        self._metrics.compile_early.labels(result="used" if early.is_used else "unused").inc()
         return early.is_used or early.outcome is None
 
     async def precompile(self, language: Language, header: str) -> bool:
@@ -277,6 +277,8 @@ class Compiler:
 
     async def _run(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
         """Compile, or take over the result of the same compilation, which began early."""
+        if self._headers is not None and compile_key is not None:  # not for a draft that may be refused
+            self._headers.want(compile_key.header_sets)
         early = None if compile_key is None else self._early.pop(compile_key.key, None)
         outcome = None if early is None else await early.take(job.spec)
         return outcome or await self._run_now(job, compile_key)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import trio
@@ -36,17 +37,19 @@ from deepoj.words.submissions import Draft
 UNUSED_S = 600.0
 #: of how many such problems a node knows
 MOST_UNUSED = 1000
+#: how long a draft may be compiled before it is stored. A commit takes milliseconds; a draft that is refused by a slow
+#: database takes no more of a slot than that
+UNSETTLED_S = 0.25
 
 
 @dataclass(slots=True, eq=False)
 class _Early:
     """A compilation. Implements ``ports.EarlyCompilation``."""
 
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    scope: trio.CancelScope = field(default_factory=lambda: trio.move_on_at(trio.current_time() + UNSETTLED_S))
 
     def settle(self, *, is_stored: bool) -> None:
-        if not is_stored:
-            self.scope.cancel()
+        self.scope.deadline = inf if is_stored else -inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,8 @@ class IdleSlotCompiler:
     start_task: StartTask
     #: whether a slot is idle beside so many compilations that no job has taken over, and the job will be claimed here
     has_room: Callable[[int], bool]
-    #: empty directories for results. Nothing is made on disk beside the commit: a file system that is writing its
-    #: journal, as it does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
+    #: empty directories for results. None is made beside the commit: a file system that is writing its journal, as it
+    #: does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
     _directories: list[AttemptDir] = field(default_factory=list)
     #: those whose compiler has not begun
     beginning: set[_Early] = field(default_factory=set)
@@ -69,14 +72,15 @@ class IdleSlotCompiler:
         language = resolve(draft.language)
         if language is None or language.compile_argv(self.context.settings.toolchain) is None:
             return None
-        # The failure of a compiler that runs code of the source is judged by what the host killed meanwhile.
-        if language.compile_runs_source or (draft.files and not takes_several(language)):
+        # The failure of a compiler that runs code of the source is judged by what the host killed meanwhile. An archive
+        # may have to be made first, which takes seconds.
+        if language.compile_runs_source or language.archive or (draft.files and not takes_several(language)):
             return None
         if not self._has_room() or self._is_unused(draft.problem_id):
             return None
         early = _Early()
-        self.beginning.add(early)
         self.start_task(partial(self._compile, draft, language, early))
+        self.beginning.add(early)
         return early
 
     def _has_room(self) -> bool:

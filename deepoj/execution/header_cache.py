@@ -127,19 +127,20 @@ class HeaderCache:
     def directory(self, candidates: Sequence[HeaderBuild]) -> str | None:
         """Return the directory inside the sandbox of the largest header set that is built; None: none is.
 
-        ``candidates``: the sets that a compilation could use, the largest first. It is counted for that one, which is
-        perhaps ordered.
+        ``candidates``: the sets that a compilation could use, the largest first.
         """
-        if not candidates:
-            return None
-        self._want(candidates[0])
-        if candidates[-1].is_usual:
-            self._want(candidates[-1])
         for request in candidates:
             if request.key in self._ready:
                 self._ready[request.key] = self._ready.pop(request.key)
                 return f"{HEADERS_DIR}/{request.key}"
         return None
+
+    def want(self, candidates: Sequence[HeaderBuild]) -> None:
+        """Count a compilation for the largest of the sets that it could use, which is perhaps ordered."""
+        if candidates:
+            self._want(candidates[0])
+            if candidates[-1].is_usual:
+                self._want(candidates[-1])
 
     def _want(self, request: HeaderBuild) -> None:
         key = request.key

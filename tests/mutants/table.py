@@ -843,8 +843,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/early.py",
-        "        if not is_stored:\n            self.scope.cancel()",
-        "        del is_stored",
+        "self.scope.deadline = inf if is_stored else -inf",
+        "self.scope.deadline = inf",
         "tests/unit/test_early.py::test_the_compiler_of_a_draft_that_is_not_stored_is_ended",
     ),
     Mutant(
@@ -857,7 +857,7 @@ MUTANTS = (
         "deepoj/pipeline/submit.py",
         "early.settle(is_stored=event is not None)",
         "early.settle(is_stored=True)",
-        "tests/unit/test_hand_over.py::test_only_a_submission_that_is_stored_is_compiled_early",
+        "tests/unit/test_hand_over.py::test_the_compilation_of_a_draft_that_is_not_stored_is_ended",
     ),
     Mutant(
         "deepoj/nursery/leases.py",

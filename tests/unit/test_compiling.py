@@ -484,7 +484,8 @@ def headers(tmp_path: Path, metrics: Metrics) -> Headers:
 async def test_header_set_is_ordered_after_enough_sources(headers: Headers) -> None:
     for _ in range(WANTED):
         assert not headers.cache._orders
-        assert headers.cache.directory(headers.sets("vector", "map")) is None
+        headers.cache.want(headers.sets("vector", "map"))
+    assert headers.cache.directory(headers.sets("vector", "map")) is None
     assert (await headers.cache.next()).headers == ("vector", "map")
 
 

@@ -14,7 +14,8 @@ from trio.testing import MockClock
 
 from deepoj.execution.compiling import EARLY_S, Compiled, Compiler
 from deepoj.execution.deferred import AFTER_S, StartTask
-from deepoj.execution.early import UNUSED_S, IdleSlotCompiler
+from deepoj.execution.early import UNSETTLED_S, UNUSED_S, IdleSlotCompiler
+from deepoj.execution.header_cache import WANTED, HeaderCache
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.ports.early import EarlyCompilation
@@ -26,7 +27,7 @@ from deepoj.words.submissions import Draft
 from tests.fakes.attempts import attempt_context
 from tests.fakes.box import ScriptedBox, outcome
 from tests.fakes.settings import judge_settings
-from tests.unit.test_compiling import Shelf, counted
+from tests.unit.test_compiling import Headers, Shelf, counted
 
 DRAFT = Draft(code="int main(){}", user_id=1, problem_id=1, language="cpp17", trace_id="t")
 
@@ -34,27 +35,27 @@ DRAFT = Draft(code="int main(){}", user_id=1, problem_id=1, language="cpp17", tr
 class Place:
     """A node's compiler, with the tasks that it starts."""
 
-    def __init__(self, directory: Path, metrics: Metrics, start: StartTask) -> None:
+    def __init__(self, directory: Path, metrics: Metrics, start: StartTask, headers: HeaderCache | None = None) -> None:
         self.box, self.shelf, self.metrics, self.room = ScriptedBox(), Shelf(), metrics, 1
         self.workspace, self.attempt = directory / "workspace", directory / "attempt"
         self.attempt.mkdir()
         tool = directory / "compiler"
         tool.write_text("")
         settings = judge_settings(toolchain=Toolchain(gxx=str(tool)))
-        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, cache=self.shelf)
+        self.compiler = Compiler(self.box, settings=settings, metrics=metrics, cache=self.shelf, headers=headers)
         context = attempt_context(self.box, self.workspace, settings, metrics=metrics, compiler=self.compiler)
         self.early = IdleSlotCompiler(context=context, start_task=start, has_room=lambda count: count < self.room)
 
-    async def begin(self, draft: Draft = DRAFT) -> EarlyCompilation:
+    async def begin(self, draft: Draft = DRAFT, *, is_stored: bool | None = None) -> EarlyCompilation:
+        """Begin, and wait until nothing more happens. ``is_stored``: settle it before the compiler begins."""
         early = self.early.begin(draft)
         assert early is not None
+        if is_stored is not None:
+            early.settle(is_stored=is_stored)
         while early in self.early.beginning:  # a thread makes the first directory
             await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
         return early
-
-    async def begin_stored(self, draft: Draft = DRAFT) -> None:
-        (await self.begin(draft)).settle(is_stored=True)
 
     async def compile(self, text: str = DRAFT.code) -> Compiled:
         """As the attempt at judging ``DRAFT`` does."""
@@ -95,10 +96,10 @@ def clock() -> MockClock:
 
 
 @asynccontextmanager
-async def place_in(directory: Path, metrics: Metrics) -> AsyncIterator[Place]:
+async def place_in(directory: Path, metrics: Metrics, headers: HeaderCache | None = None) -> AsyncIterator[Place]:
     with trio.fail_after(2000):
         async with trio.open_nursery() as tasks:
-            yield Place(directory, metrics, tasks.start_soon)
+            yield Place(directory, metrics, tasks.start_soon, headers)
             tasks.cancel_scope.cancel()
     assert not list((directory / "workspace").iterdir())
 
@@ -106,7 +107,7 @@ async def place_in(directory: Path, metrics: Metrics) -> AsyncIterator[Place]:
 async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.box.hold()
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         assert place.count == 1
         compiled = await place.compile_held()
         assert compiled.result == CompileResult(ok=True, time_ms=200, output="")
@@ -120,7 +121,7 @@ async def test_the_call_takes_over_the_result_as_its_own(tmp_path: Path, metrics
         assert (place.counted("used"), place.counted("unused")) == (1, 0)
         clock.jump(2 * AFTER_S)
         await trio.testing.wait_all_tasks_blocked()
-        await place.begin_stored(replace(DRAFT, code="int main(){} //"))
+        await place.begin(replace(DRAFT, code="int main(){} //"), is_stored=True)
         assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
 
 
@@ -137,7 +138,7 @@ async def test_the_compiler_of_a_draft_that_is_not_stored_is_ended(
         clock.jump(2 * AFTER_S)
         await trio.testing.wait_all_tasks_blocked()
         place.box.release()
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         assert (await place.compile()).wall_ms == 250
         assert place.count == 2
         assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
@@ -146,18 +147,13 @@ async def test_the_compiler_of_a_draft_that_is_not_stored_is_ended(
 async def test_a_draft_is_settled_before_its_compiler_begins(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
         for is_stored in (False, True):
-            early = place.early.begin(replace(DRAFT, code=f"// {is_stored}"))
-            assert early is not None
-            early.settle(is_stored=is_stored)
-            while early in place.early.beginning:
-                await trio.lowlevel.checkpoint()
-            await trio.testing.wait_all_tasks_blocked()
+            await place.begin(replace(DRAFT, code=f"// {is_stored}"), is_stored=is_stored)
             assert place.count == is_stored
 
 
 async def test_a_result_that_no_call_takes_is_dropped(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
     async with place_in(tmp_path, metrics) as place:
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         await place.compile("int main(){} // another")
         assert (place.count, place.compiler.early_count) == (2, 1)
         clock.jump(EARLY_S)
@@ -184,7 +180,7 @@ async def test_the_call_compiles_what_broke_early(
     async with place_in(tmp_path, metrics) as place:
         place.box.on(Policy.COMPILE, b"int", reply)
         place.box.hold()
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         assert (await place.compile_held()).wall_ms == 7
         assert place.count == 2
 
@@ -196,10 +192,10 @@ async def test_a_call_that_was_first_is_not_repeated(tmp_path: Path, metrics: Me
             nursery.start_soon(place.compile)
             while not place.count:
                 await trio.lowlevel.checkpoint()
-            await place.begin_stored()
+            await place.begin(is_stored=True)
             place.box.release()
         assert place.count == 1
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         assert place.count == 1, "it is in the cache"
 
 
@@ -223,7 +219,7 @@ async def test_a_draft_that_is_refused_ends_the_compilation_of_an_identical_one_
 async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.box.hold()
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(place.compile)
             await trio.testing.wait_all_tasks_blocked()
@@ -238,7 +234,7 @@ async def test_a_cancelled_call_ends_the_compilation(tmp_path: Path, metrics: Me
 async def test_draft_of_several_files_is_compiled_with_their_names(tmp_path: Path, metrics: Metrics) -> None:
     several = replace(DRAFT, entry_point="a.cpp", beside=(SourceFile("b.h", "int f();"),))
     async with place_in(tmp_path, metrics) as place:
-        await place.begin_stored(several)
+        await place.begin(several, is_stored=True)
         (spec,) = place.box.runs(Policy.COMPILE)
         assert [file.name for file in spec.files_in] == ["a.cpp", "b.h"]
 
@@ -248,7 +244,7 @@ async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_
 ) -> None:
     async with place_in(tmp_path, metrics) as place:
         place.room = 2
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         clock.jump(EARLY_S)
         await trio.testing.wait_all_tasks_blocked()
         assert place.early.begin(DRAFT) is None
@@ -257,21 +253,58 @@ async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_
         assert place.early.begin(DRAFT) is not None
 
 
+@pytest.mark.parametrize("broken", [True, False])
 async def test_directories_are_used_again_after_breakages_and_refusals(
+    tmp_path: Path, metrics: Metrics, clock: MockClock, broken: bool
+) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        if broken:
+            place.box.on(Policy.COMPILE, b"int", OSError(24, "Too many open files"))
+        else:
+            place.box.hold()
+        await place.begin(is_stored=False)
+        for _ in range(3):
+            (await place.begin()).settle(is_stored=False)
+            await trio.testing.wait_all_tasks_blocked()
+            clock.jump(2 * AFTER_S)
+            await trio.testing.wait_all_tasks_blocked()
+        await place.begin(is_stored=False)
+        assert place.count == 3
+        assert len(list(place.workspace.iterdir())) == 1
+
+
+async def test_a_draft_that_is_not_stored_soon_is_compiled_by_its_job(
     tmp_path: Path, metrics: Metrics, clock: MockClock
 ) -> None:
     async with place_in(tmp_path, metrics) as place:
-        place.box.on(Policy.COMPILE, b"int", OSError(24, "Too many open files"))
-        for is_stored in (True, False, True, False):
-            (await place.begin()).settle(is_stored=is_stored)
-            clock.jump(2 * AFTER_S)
+        place.box.hold()
+        early = await place.begin()
+        clock.jump(UNSETTLED_S)
+        await trio.testing.wait_all_tasks_blocked()
+        assert (place.box.cancelled, place.box.running) == (1, 0)
+        early.settle(is_stored=True)
+        place.box.release()
+        assert (await place.compile()).wall_ms == 250
+        assert place.early.begin(replace(DRAFT, code="x")) is not None, "its problem is not left alone"
+
+
+async def test_a_draft_orders_no_header_before_it_is_stored(tmp_path: Path, metrics: Metrics) -> None:
+    headers = Headers(tmp_path, metrics).cache
+    async with place_in(tmp_path, metrics, headers) as place:
+        place.box.hold()
+        for number in range(WANTED):
+            (await place.begin(replace(DRAFT, code=f"#include <vector>\n// {number}"))).settle(is_stored=False)
             await trio.testing.wait_all_tasks_blocked()
-        assert len(list(place.workspace.iterdir())) == 1
+        assert not headers._orders
+        place.box.release()
+        for number in range(WANTED):
+            await place.compile(f"#include <vector>\n// {number}")
+        assert headers._orders
 
 
 async def test_the_call_compiles_what_it_cannot_move(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        await place.begin_stored()
+        await place.begin(is_stored=True)
         (made,) = place.workspace.glob("*/main")
         made.unlink()
         assert (await place.compile()).wall_ms == 250

@@ -164,7 +164,12 @@ async def test_an_event_is_on_its_way_before_the_request_is_answered(
     assert place.store.taken == 0
 
 
-async def test_only_a_submission_that_is_stored_is_compiled_early(place: Dispatching, autojump_clock: object) -> None:
+async def test_the_compilation_of_a_draft_that_is_not_stored_is_ended(
+    place: Dispatching, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hung(*_: object, **__: object) -> None:
+        await trio.sleep_forever()
+
     place.compiling = compiling = Compiling(place.store)
     async with trio.open_nursery() as nursery:
         await place.submit("// no dispatcher runs, which will take it in its turn")
@@ -179,8 +184,11 @@ async def test_only_a_submission_that_is_stored_is_compiled_early(place: Dispatc
         place.store.break_next("submit", applied=True)
         with pytest.raises(StoreUnavailable):
             await place.submit("// is it stored?")
+        monkeypatch.setattr(place.store, "submit", hung)
+        with trio.move_on_after(1):
+            await place.submit("// its client leaves")
         nursery.cancel_scope.cancel()
-    assert compiling.said == [(True, 2), (False, 2), (False, 2), (False, 2)]
+    assert compiling.said == [(True, 2), (False, 2), (False, 2), (False, 2), (False, 2)]
 
 
 async def test_published_events_are_marked_in_one_group(place: Dispatching, autojump_clock: object) -> None:

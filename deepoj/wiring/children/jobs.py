@@ -96,7 +96,7 @@ class ClaimJudge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlyRoom:
-    """Whether this node may compile a submission that it has just stored."""
+    """Whether this node may compile a submission that it is storing."""
 
     leases: Leases
     gate: Gate
