@@ -1,13 +1,14 @@
 -- name: announce
 -- Stores a node's languages and facts for $3 seconds from now; it takes work for as long if $5, no longer if
--- not, and as announced before if $5 is NULL. Deletes nodes that have been silent for a day. "No longer" is -infinity: for a
--- reader whose transaction began a moment earlier, the present itself is still to come.
+-- not, and as announced before if $5 is NULL. Deletes nodes that have been silent for a day. "No longer" is an hour ago:
+-- for a reader whose transaction began a moment earlier, the present itself is still to come; and nodes of the version
+-- before delete what is a day old.
 WITH forgotten AS (
     DELETE FROM node_languages WHERE greatest(live_until, seen_until) < now() - interval '1 day' AND node <> $1
 )
 INSERT INTO node_languages (node, languages, facts, seen_at, seen_until, live_until)
 VALUES ($1, $2::text::jsonb, $4::text::jsonb, now(), now() + make_interval(secs => $3),
-        CASE WHEN $5::boolean THEN now() + make_interval(secs => $3) ELSE '-infinity' END)
+        now() + CASE WHEN $5::boolean THEN make_interval(secs => $3) ELSE interval '-1 hour' END)
 ON CONFLICT (node) DO UPDATE
 SET languages = excluded.languages, facts = excluded.facts, seen_at = excluded.seen_at, seen_until = excluded.seen_until,
     live_until = CASE WHEN $5::boolean IS NULL THEN node_languages.live_until ELSE excluded.live_until END;

@@ -1,4 +1,4 @@
--- Nothing is lost. As 041 has it.
+-- Nothing is lost. A node of this version cannot store batches any more: stop it first. As 041 has it.
 CREATE OR REPLACE FUNCTION outbox_take_turn() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.user_id = 0 THEN

@@ -60,6 +60,27 @@ async def test_lines_wait_in_the_lane_of_batches_in_order(lab: Lab) -> None:
     assert (found.state, found.code) == (State.PENDING, "int main(){return 2;}")
 
 
+async def test_users_take_turns_line_by_line(lab: Lab) -> None:
+    """Chunks of one user follow each other; who comes later joins the round after the one that is served."""
+    problem = await new_problem(lab.store)
+    lanes, took = {Priority.BATCH: 9}, []
+
+    async def jobs_of(name: str, *chunks: tuple[int, ...]) -> list[str]:
+        user_id = await new_user(lab.store, name)
+        batch_id = await lab.store.batches.open_batch(user_id, KEY)
+        answers = [await store(lab, batch_id, [line(one, user_id, problem.id) for one in chunk]) for chunk in chunks]
+        return [answer.job_id for chunk in answers for answer in chunk if isinstance(answer, Receipt)]
+
+    alice = await jobs_of("alice", (1, 2, 3), (4, 5, 6))
+    for _ in range(2):
+        (event,) = await lab.store.outbox.take_outbox(1, 0.5, 10.0, lanes=lanes)
+        await lab.store.outbox.mark_delivered([(event.id, "1-1")])
+        took.append(event.job_id)
+    bob = await jobs_of("bob", (1, 2, 3))
+    took += [event.job_id for event in await lab.store.outbox.take_outbox(9, 0.5, 10.0, lanes=lanes)]
+    assert took == [*alice[:4], bob[0], alice[4], bob[1], alice[5], bob[2]]
+
+
 async def test_chunk_that_is_sent_again_makes_nothing_twice(lab: Lab) -> None:
     user_id, problem = await new_user(lab.store), await new_problem(lab.store)
     batch_id = await lab.store.batches.open_batch(user_id, KEY)

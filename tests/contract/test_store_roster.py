@@ -104,6 +104,9 @@ async def test_a_reader_that_began_before_the_announcement_sees_no_judge_in_it(
         await bridge.run(reader.execute, "BEGIN; SELECT now()")
         await real.store.roster.announce(NODE, {}, 30.0, takes_work=takes_work)
         assert await bridge.run(reader.fetch, queries()["live_languages"].sql) == []
+        # what a node of the version before deletes
+        before = "SELECT FROM node_languages WHERE live_until < now() - interval '1 day'"
+        assert await bridge.run(reader.fetch, before) == []
     finally:
         await bridge.run(reader.close)
 

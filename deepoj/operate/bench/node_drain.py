@@ -57,7 +57,7 @@ class Drain:
 def drain(submitter: Submitter, key: str, toolchain: Toolchain, *, count: int, rounds: int) -> Drain:
     """Measure one language, with ``count`` programs in each of the rounds."""
     # Not measured: the first programs fetch the test data, and are compiled while their header is being precompiled. Of
-    # 60 programs these were 8, which took four times as long.
+    # 60 programs these were 8, which took four times as long. With a few programs some are still among those measured.
     _by_node(submitter, key, count)
     bare_s, node_s = 0.0, 0.0
     for number in range(rounds):
