@@ -269,6 +269,16 @@ async def test_paused_runs_leave_half_of_the_slots_to_others(autojump_clock: tri
         assert "paused1" not in s.began
 
 
+async def test_two_paused_runs_that_come_at_once_release_two(autojump_clock: trio.testing.MockClock) -> None:
+    async with scene(slots=8) as s:
+        await park_four(s)
+        for name in ("paused4", "paused5"):
+            spec = RunSpec(argv=(name, "1"), limits=LIMITS, alone_within_s=100, user_id=1)
+            s.nursery.start_soon(s.box.run, spec)
+        await trio.sleep(5)
+        assert [name for name in s.began if name.startswith("paused")] == ["paused0", "paused1"]
+
+
 @pytest.mark.parametrize("_again", range(5))
 async def test_paused_run_keeps_its_place_when_the_pause_grows(
     autojump_clock: trio.testing.MockClock, _again: int

@@ -57,8 +57,9 @@ class _Ration:
             return
         released = trio.Event()
         self._paused.append(released)
-        if len(self._paused) > self._slots // 2:
-            self._paused[0].set()
+        waiting = [one for one in self._paused if not one.is_set()]  # one that was released is there until it runs
+        if len(waiting) > self._slots // 2:
+            waiting[0].set()
         try:
             # if the pause has grown meanwhile, the run keeps its place
             while not released.is_set() and (pause_s := self._pause_s(user_id)) > 0:
