@@ -14,6 +14,12 @@ a lock: a call takes it once the youngest batch is older than ``_PATIENCE_S``. E
 the disk something of its own: with 32 clients a submit took 0.60 crossings of the bridge when both lanes were always
 used, and 0.36 so. The first call of the queue measures the time for all of them.
 
+The next batch begins before the calls of the last one go on. Answering 15 submits takes the node 4 ms, and the
+database waited for all of them. And the call that executed a batch goes on in the same turn as the others: ahead of
+them, it took the lane of their next batch for itself. Submits ÷ bare POSTs with 32 clients, in a new database: 0.48
+without both, 0.53 with them, and 0.57 with batches of half the clients, of which one is answered while the other is
+stored.
+
 CPU of node and database per request with 32 clients (``deepoj bench api``), unbatched and batched, medians of 10 to 25
 alternating stretches: a submit 2.78 and 1.96 ms; with only the account look-ups batched, 1.92 and 1.64 ms; a status
 read 0.80 and 0.67 ms. With a single client there is no difference.
@@ -86,7 +92,8 @@ class Batcher[A, R]:
                     await mine.woken.wait()
                 if mine in self._queue:
                     self._use_free_lane()
-            await mine.woken.wait()
+            if not mine.woken.is_set():  # waiting for a set event takes a turn
+                await mine.woken.wait()
         except trio.Cancelled:
             if mine.begins:  # pass the lane on to the next call
                 self._hand_on()
@@ -150,10 +157,18 @@ class Batcher[A, R]:
                 one.answer.append(answer)
         finally:
             self._begun.remove(began)
-            self._hand_on()
-            for one in group[1:]:
-                one.woken.set()
+            await self._wake(group[1:])
         return await self._answer_of(mine)
+
+    async def _wake(self, others: Sequence[_Waiting[A, R]]) -> None:
+        """Pass the lane on, then wake the other calls of the batch. The caller goes on in the same turn as they do."""
+        is_followed = bool(self._queue)
+        self._hand_on()
+        if is_followed:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        for one in others:
+            one.woken.set()
+        await trio.lowlevel.cancel_shielded_checkpoint()
 
     def _use_free_lane(self) -> None:
         """Let the first call of the queue start a batch, if there are one and a free lane."""

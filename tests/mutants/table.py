@@ -590,6 +590,12 @@ MUTANTS = (
         "tests/unit/test_batcher.py::test_calls_under_load_wait_for_the_batch_in_progress_and_not_for_one_that_hangs",
     ),
     Mutant(
+        "deepoj/adapters/batcher.py",
+        "is_followed = bool(self._queue)",
+        "is_followed = False",
+        "tests/unit/test_batcher.py::test_next_batch_begins_before_calls_of_the_last_go_on",
+    ),
+    Mutant(
         "deepoj/api/http/body.py",
         "431 if self._spare_bytes < 0 or end < 2 else",
         "431 if end < 2 else",

@@ -114,6 +114,59 @@ async def test_calls_of_one_turn_share_a_batch_while_another_is_in_progress(most
     assert calls.answers == {number: 2 * number for number in range(1, 7)}
 
 
+@pytest.mark.parametrize("_again", range(8))
+async def test_next_batch_begins_before_calls_of_the_last_go_on(_again: int) -> None:
+    """Eight times: trio draws the order of tasks within a turn."""
+    happened: list[str] = []
+    may_go = {1: trio.Event(), 2: trio.Event(), 5: trio.Event()}
+
+    async def work(asked: Sequence[int]) -> Sequence[int]:
+        happened.append(f"batch {sorted(asked)}")
+        await may_go[min(asked)].wait()
+        return asked
+
+    batcher = Batcher(work, lanes=1, most=3)
+
+    async def call(number: int) -> None:
+        happened.append(f"answer {await batcher.do(number)}")
+
+    async with trio.open_nursery() as nursery:
+        for number in range(1, 7):
+            nursery.start_soon(call, number)
+            await trio.testing.wait_all_tasks_blocked()
+        for event in may_go.values():
+            event.set()
+            await trio.testing.wait_all_tasks_blocked()
+    assert happened[:4] == ["batch [1]", "answer 1", "batch [2, 3, 4]", "batch [5, 6]"]
+
+
+@pytest.mark.parametrize("_again", range(8))
+async def test_calls_of_a_batch_come_to_their_next_one_together(_again: int) -> None:
+    """Eight times: trio draws the order of tasks within a turn."""
+    first, second = Work(), Work()
+    batchers = Batcher(first, lanes=1, most=10), Batcher(second, lanes=2, most=10)
+
+    async def call(number: int) -> None:
+        for batcher in batchers:
+            await batcher.do(number)
+
+    async with trio.open_nursery() as nursery:
+        for number in (1, 2, 3):
+            nursery.start_soon(batchers[1].do, number)
+        await trio.testing.wait_all_tasks_blocked()
+        second.may_go.set()
+        await trio.testing.wait_all_tasks_blocked()
+        assert [len(group) for group in second.groups] == [1, 2], "so calls let others join now"
+        second.groups.clear()
+        nursery.start_soon(batchers[0].do, 4)
+        for number in (5, 6, 7):
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(call, number)
+        await trio.testing.wait_all_tasks_blocked()
+        first.may_go.set()
+    assert second.groups == [[5, 6, 7]]
+
+
 async def test_first_call_after_a_shared_batch_lets_others_join_and_after_a_lone_one_does_not() -> None:
     work = Work()
     batcher = Batcher(work, lanes=2, most=10)

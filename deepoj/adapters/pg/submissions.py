@@ -37,8 +37,8 @@ _RACES = 5
 #: submissions per read (each with its source and result), and how many such reads run at once
 _MOST_LOOKS = 16
 _LOOK_LANES = 2
-#: submissions in one transaction
-_MOST_SUBMITS = 64
+#: submissions in one transaction: while one group is stored, the node answers the last and receives the next
+_MOST_SUBMITS = 16
 #: groups of submissions under way: one that waits for a lock (two identical submissions, a problem that is being
 #: deleted) delays only its own group
 _SUBMIT_LANES = 2
