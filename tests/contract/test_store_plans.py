@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import asyncpg
 import pytest
 
 from deepoj.adapters.pg import PgStore
@@ -204,13 +205,13 @@ REPAIR = ("text[], float8, bigint, text, bigint, bigint", "'{a,b}', 60, 10, 's',
 
 async def session_settings(store: PgStore) -> str:
     """The planner's settings of the pool's sessions, as statements."""
-    names = ("plan_cache_mode", "enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+    settings = "SELECT name, setting FROM pg_settings WHERE source = 'client' AND name ~ '^(enable_|plan_|jit)'"
 
-    async def show(connection: object, _again: bool) -> list[str]:
-        return [await connection.fetchval(f"SHOW {name}") for name in names]  # type: ignore[attr-defined]
+    async def show(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], _again: bool) -> list[asyncpg.Record]:
+        return await connection.fetch(settings)
 
-    values = await store._pool.do(show, repeatable=True)
-    return "".join(f"SET {name} = {value}; " for name, value in zip(names, values, strict=True))
+    shown = await store._pool.do(show, repeatable=True)
+    return "".join(f"SET {one['name']} = {one['setting']}; " for one in shown)
 
 
 #: enough rows that the planner does not choose a scan of the table
