@@ -205,12 +205,13 @@ REPAIR = ("text[], float8, bigint, text, bigint, bigint", "'{a,b}', 60, 10, 's',
 
 async def session_settings(store: PgStore) -> str:
     """The planner's settings of the pool's sessions, as statements."""
-    settings = "SELECT name, setting FROM pg_settings WHERE source = 'client' AND name ~ '^(enable_|plan_|jit)'"
+    settings = "SELECT name, setting FROM pg_settings WHERE source = 'client' AND category LIKE 'Query Tuning%'"
 
     async def show(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], _again: bool) -> list[asyncpg.Record]:
         return await connection.fetch(settings)
 
     shown = await store._pool.do(show, repeatable=True)
+    assert shown
     return "".join(f"SET {one['name']} = {one['setting']}; " for one in shown)
 
 

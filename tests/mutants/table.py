@@ -596,6 +596,18 @@ MUTANTS = (
         "tests/unit/test_batcher.py::test_next_batch_begins_before_calls_of_the_last_go_on",
     ),
     Mutant(
+        "deepoj/adapters/batcher.py",
+        "if not mine.woken.is_set():  # otherwise",
+        "if True:  # otherwise",
+        "tests/unit/test_batcher.py::test_next_batch_begins_before_calls_of_the_last_go_on",
+    ),
+    Mutant(
+        "deepoj/adapters/batcher.py",
+        "        await trio.lowlevel.cancel_shielded_checkpoint()  # go on",
+        "        # go on",
+        "tests/unit/test_batcher.py::test_calls_of_a_batch_come_to_their_next_one_together",
+    ),
+    Mutant(
         "deepoj/api/http/body.py",
         "431 if self._spare_bytes < 0 or end < 2 else",
         "431 if end < 2 else",
