@@ -51,10 +51,13 @@ decision AS MATERIALIZED (
           AND s.deduplicates AND CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN true END) AS twin ON true
 ),
 waiting AS MATERIALIZED (
-    SELECT count(*) AS count FROM (
-        SELECT FROM submissions
-        WHERE user_id = $2 AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
-          AND judging = 1 AND in_batch LIMIT $6) AS counted
+    -- the bound (migration 044) where it leaves room for all lines, and else the jobs, which are counted only then
+    SELECT CASE WHEN b.unfinished_at_most + cardinality($7::int[]) <= $6 THEN b.unfinished_at_most
+                ELSE (SELECT count(*) FROM (
+                    SELECT FROM submissions
+                    WHERE user_id = $2 AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
+                      AND judging = 1 AND in_batch LIMIT $6) AS counted) END AS count
+    FROM (SELECT) AS one LEFT JOIN batch_backlogs AS b ON b.user_id = $2
 ),
 admitted AS MATERIALIZED (
     SELECT d.* FROM decision AS d WHERE word = 'accepted'
@@ -87,6 +90,13 @@ sent AS (
     -- the caller's ids are in the order of the lines
     ORDER BY taken.job_id
     RETURNING job_id
+),
+bounded AS (
+    INSERT INTO batch_backlogs (user_id, unfinished_at_most)
+    SELECT $2, waiting.count + (SELECT count(*) FROM sent)
+    -- where nothing was admitted, the count may have stopped at the quota, below what is unfinished
+    FROM waiting WHERE EXISTS (SELECT FROM sent)
+    ON CONFLICT (user_id) DO UPDATE SET unfinished_at_most = excluded.unfinished_at_most
 ),
 answered AS MATERIALIZED (
     SELECT d.line,

@@ -56,6 +56,8 @@ event AS (
     SELECT $3, 'dead_letter_requeued', r.job_id::text, jsonb_build_object('attempt_id', r.attempt_id, 'note', $4::text)
     FROM revived AS r
 ),
+-- the job is unfinished again: the next chunk of its user's batches counts (migration 044)
+uncounted AS (DELETE FROM batch_backlogs WHERE user_id IN (SELECT r.user_id FROM revived AS r WHERE r.in_batch)),
 sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)
     SELECT 'requeue', r.job_id, r.stream_key, floor(extract(epoch FROM now()) * 1000)::bigint,

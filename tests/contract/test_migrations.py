@@ -16,7 +16,10 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.pg.migrations import Direction, MigrationRefused, Migrator, needed_version
 from deepoj.adapters.pg.sql_files import Migration, read_migrations, sql_root
+from deepoj.words.batches import BatchLine
 from deepoj.words.errors import Breakage, StoreRefused, StoreUnavailable
+from deepoj.words.submissions import Receipt
+from tests.contract.labs import draft
 from tests.servers import PostgresServer
 
 NEWEST = needed_version()
@@ -570,6 +573,35 @@ async def test_batches_go_with_their_rollback_and_their_submissions_wait_as_sing
     await migrator.migrate()
     assert postgres.psql("SELECT count(*) FROM batches", empty) == "0"
     assert postgres.psql("SELECT count(*) FROM submissions", empty) == "1"
+
+
+async def test_backlogs_of_batches_are_counted_again_after_their_rollback(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(version_of("bound_batch_backlogs") - 1)
+    postgres.psql(
+        "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
+        "INSERT INTO problems (title, description, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash) "
+        "VALUES ('A', '', 1, 1, 'p', 'h'); "
+        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
+        "SELECT gen_random_uuid(), p.id, u.id, n::text, 'cpp17', 1, 1, true "
+        "FROM users AS u, problems AS p, generate_series(1, 3) AS n",
+        empty,
+    )
+    ids = postgres.psql("SELECT u.id || ' ' || p.id FROM users AS u, problems AS p", empty)
+    user_id, problem_id = map(int, ids.split())
+    for number in (1, 2):
+        await migrator.migrate()
+        async with PgStore.open(bridge, postgres.dsn(empty)) as store:
+            batch_id = await store.batches.open_batch(user_id, f"night-{number}")
+            lines = [BatchLine(line, draft(user_id, problem_id, f"// {number}.{line}")) for line in (1, 2)]
+            answers = await store.batches.submit_lines(
+                batch_id, user_id, lines, dedup_window_s=600.0, quota=3 + number, stream_key="deepoj:jobs"
+            )
+        assert [isinstance(one, Receipt) for one in answers] == [True, False]
+        await migrator.rollback(version_of("bound_batch_backlogs") - 1)
+        assert postgres.psql("SELECT to_regclass('batch_backlogs') IS NULL", empty) == "t"
 
 
 async def test_webhooks_of_contests_go_with_their_rollback(

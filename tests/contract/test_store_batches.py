@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import trio
@@ -201,6 +202,40 @@ async def test_quota_of_batches_is_exact_and_leaves_single_submissions_alone(lab
     assert [isinstance(one, Receipt) for one in await store(lab, batch_id, lines, quota=3)] == [
         True, True, True, True, False, False,
     ]  # fmt: skip
+
+
+async def test_quota_is_exact_over_many_chunks_and_when_it_changes(lab: Lab) -> None:
+    """Jobs are counted where a bound reaches the quota; the bound is below them at no time."""
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    batch_id = await lab.store.batches.open_batch(user_id, KEY)
+    numbers = itertools.count(1)
+
+    async def stored(count: int, quota: int) -> list[Receipt]:
+        lines = [line(next(numbers), user_id, problem.id) for _ in range(count)]
+        return [one for one in await store(lab, batch_id, lines, quota=quota) if isinstance(one, Receipt)]
+
+    jobs = [*await stored(2, 6), *await stored(3, 6)]
+    assert len(jobs) == 5
+    for one in jobs[:4]:
+        await finish(lab, one.job_id)
+    assert [len(await stored(count, 6)) for count in (4, 2, 1)] == [4, 1, 0], "one was left; five have been added"
+    assert len(await stored(3, 4)) == 0, "the quota was lowered below what is unfinished"
+    assert len(await stored(3, 7)) == 1, "one place came with a higher quota"
+
+
+async def test_jobs_are_not_counted_where_the_bound_leaves_room(real: PgLab) -> None:
+    """A count for each chunk took half of the time of a batch when 60,000 jobs waited. A bound that is wrong shows who
+    is believed."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    batch_id = await real.store.batches.open_batch(user_id, KEY)
+    for number, quota in ((1, 9), (2, 9), (3, 3), (4, 3)):
+        lines = [line(number, user_id, problem.id)]
+        real.sql("UPDATE batch_backlogs SET unfinished_at_most = 1")
+        assert isinstance((await store(real, batch_id, lines, quota=quota))[0], Receipt)
+    real.sql("UPDATE batch_backlogs SET unfinished_at_most = 3")
+    assert await store(real, batch_id, [line(5, user_id, problem.id)], quota=3) == [
+        SubmitRefusal.USER_BATCH_QUOTA_REACHED
+    ]
 
 
 async def test_results_come_as_lines_finish_and_each_once(lab: Lab) -> None:

@@ -10,10 +10,11 @@ import trio
 
 from deepoj.pipeline import dlq
 from deepoj.ports.ledger import DeadLetters
+from deepoj.words.batches import BatchLine
 from deepoj.words.jobs import Claim, ClaimRefusal, FinalizeRefusal, State
 from deepoj.words.ledger import DeadLetter, Decided, Decision, LetterRefusal
 from deepoj.words.results import Verdict
-from deepoj.words.submissions import Receipt
+from deepoj.words.submissions import Receipt, SubmitRefusal
 from tests.contract.labs import (
     LEASE_S,
     MARGIN_S,
@@ -192,6 +193,26 @@ async def test_decision_about_a_job_that_is_not_dead_is_refused(lab: Lab, decisi
     assert await lab.store.leases.finalize(won, report(), {}) is None
     assert await decide(lab, decision, job_id, 1) is LetterRefusal.NOT_DEAD
     assert events(lab, job_id) == ["claimed", "finalized"]
+
+
+async def test_a_requeued_letter_of_a_batch_counts_towards_the_quota_of_batches(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    batch_id = await lab.store.batches.open_batch(user_id, "night-1")
+
+    async def stored(number: int, quota: int) -> Receipt | SubmitRefusal:
+        lines = [BatchLine(number, draft(user_id, problem.id, f"// {number}"))]
+        [answer] = await lab.store.batches.submit_lines(
+            batch_id, user_id, lines, dedup_window_s=600.0, quota=quota, stream_key=KEY
+        )
+        return answer
+
+    first = await stored(1, 1)
+    assert isinstance(first, Receipt)
+    await deliver(lab)
+    last = await die(lab, first.job_id)
+    assert isinstance(await stored(2, 1), Receipt)
+    assert isinstance(await decide(lab, Decision.REQUEUE, first.job_id, last.attempt_id), Decided)
+    assert await stored(3, 2) is SubmitRefusal.USER_BATCH_QUOTA_REACHED
 
 
 async def test_a_dead_attempt_stays_refused_after_a_requeue(lab: Lab) -> None:

@@ -280,6 +280,24 @@ MUTANTS = (
     ),
     Mutant(
         "sql/queries/batches.sql",
+        "FROM waiting WHERE EXISTS (SELECT FROM sent)",
+        "FROM waiting WHERE true",
+        "tests/contract/test_store_batches.py::test_quota_is_exact_over_many_chunks_and_when_it_changes",
+    ),
+    Mutant(
+        "sql/queries/batches.sql",
+        "b.unfinished_at_most + cardinality($7::int[]) <= $6",
+        "b.unfinished_at_most < $6",
+        "tests/contract/test_store_batches.py::test_quota_is_exact_over_many_chunks_and_when_it_changes",
+    ),
+    Mutant(
+        "sql/queries/dead_letters.sql",
+        "FROM revived AS r WHERE r.in_batch",
+        "FROM revived AS r WHERE false",
+        "tests/contract/test_store_dead_letters.py::test_a_requeued_letter_of_a_batch_counts_towards_the_quota_of_batches",
+    ),
+    Mutant(
+        "sql/queries/batches.sql",
         "WHEN kept.same_body THEN 'same_key'",
         "WHEN NOT kept.same_body THEN 'same_key'",
         "tests/contract/test_store_batches.py::test_finished_line_still_answers_for_its_number",

@@ -1,0 +1,2 @@
+-- Nothing is lost. A node of this version cannot store batches any more: stop it first.
+DROP TABLE IF EXISTS batch_backlogs;
