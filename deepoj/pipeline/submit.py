@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from deepoj.observe import Metrics, log
@@ -141,8 +142,9 @@ async def submit_lines(
         quota=quota,
         stream_key=stream_key,
     )
-    for line, answer in zip(lines, answers, strict=True):
-        metrics.submission.labels(language=line.draft.language, status=_status_of(answer)).inc()
+    counts = Counter((line.draft.language, _status_of(answer)) for line, answer in zip(lines, answers, strict=True))
+    for (language, status), count in counts.items():
+        metrics.submission.labels(language=language, status=status).inc(count)
     return answers
 
 

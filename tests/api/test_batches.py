@@ -118,7 +118,7 @@ async def test_next_chunk_is_read_while_one_is_stored(tmp_path: Path, monkeypatc
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
     whole = MemoryBatches.submit_lines
-    lines_read, read_meanwhile = 0, []
+    lines_read, read_before, read_meanwhile = 0, [], []
 
     def counted(raw: bytes) -> Any:
         nonlocal lines_read
@@ -126,6 +126,7 @@ async def test_next_chunk_is_read_while_one_is_stored(tmp_path: Path, monkeypatc
         return parse_object(raw)
 
     async def slow(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
+        read_before.append(lines_read)
         await trio.testing.wait_all_tasks_blocked()
         read_meanwhile.append(lines_read)
         return await whole(batches, *args, **options)
@@ -135,6 +136,7 @@ async def test_next_chunk_is_read_while_one_is_stored(tmp_path: Path, monkeypatc
     lines, _ = await results_of(await post(home, token, lines_of(problem, *map(str, range(1200)))))
     assert [line["line"] for line in lines] == list(range(1, 1201))
     assert read_meanwhile == [1000, 1200, 1200]
+    assert read_before[0] < 600, "the reader leaves turns to others"
 
 
 @dataclass

@@ -310,6 +310,12 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/api/batches.py",
+        "if self._number % _TURN_LINES == 0:",
+        "if self._number == 0:",
+        "tests/api/test_batches.py::test_next_chunk_is_read_while_one_is_stored",
+    ),
+    Mutant(
+        "deepoj/api/batches.py",
         "place.forward(last if page.first_unfinished is None else page.first_unfinished - 1)",
         "place.forward(last)",
         "tests/api/test_batches.py::test_verdict_of_an_earlier_line_comes_after_that_of_a_later_one",

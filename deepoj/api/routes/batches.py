@@ -10,7 +10,7 @@ from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.access import SUBMITTER, USER
 from deepoj.api.auth import Auth
-from deepoj.api.batches import BatchFeed, BatchIntake, ResultPlace, cancel_batch, readable_batch, without_key
+from deepoj.api.batches import BatchFeed, BatchIntake, ResultPlace, cancel_batch, readable_batch
 from deepoj.api.body import BodyPieces, current_request
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
@@ -28,7 +28,7 @@ from deepoj.api.models.batches import (
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
-from deepoj.api.routes.submissions import MAX_PROBLEM_ID, draft_of, idempotency_key
+from deepoj.api.routes.submissions import MAX_PROBLEM_ID, draft_of, sent_key
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.submissions import Draft
@@ -78,14 +78,15 @@ class BatchRoutes:
         settings, request_now = self._context.settings, current_request()
         if request.mimetype not in _TYPES:
             raise Refused(ApiError.WRONG_TYPE, wanted=NDJSON)
-        key = idempotency_key(request.headers.get("Idempotency-Key"))
+        key = sent_key()
         # clients cannot send a key with a space
         batch_id = await self._context.batches.open_batch(user.id, key or f"request {uuid.uuid4()}")
 
         def draft(body: SubmitBody) -> Draft:
             if not 0 < body.problem_id <= MAX_PROBLEM_ID:
                 raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
-            return without_key(draft_of(body, body.problem_id, user, settings))
+            # the request's key names the batch, and no submission of it
+            return draft_of(body, body.problem_id, user, settings, key=None)
 
         intake = BatchIntake(
             self._context,

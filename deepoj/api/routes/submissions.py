@@ -91,7 +91,7 @@ class SubmissionRoutes:
         body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
         if not 0 < body.problem_id <= MAX_PROBLEM_ID:
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
-        draft = draft_of(body, body.problem_id, user, settings)
+        draft = draft_of(body, body.problem_id, user, settings, key=sent_key())
         job = await take_in(context, draft)
         return Submitted(job_id=job.job_id, status=QUEUING)
 
@@ -235,9 +235,18 @@ def _judging(judging: Judging, *, is_whole: bool, steps: HiddenSteps) -> Judging
 
 
 def draft_of(
-    body: SourcesBody, problem_id: int, user: User, settings: ApiSettings, *, contest_id: int | None = None
+    body: SourcesBody,
+    problem_id: int,
+    user: User,
+    settings: ApiSettings,
+    *,
+    key: str | None,
+    contest_id: int | None = None,
 ) -> Draft:
-    """Return the draft that a request sends for a problem, in a contest if ``contest_id`` says so. Raises Refused."""
+    """Return the draft that a request sends for a problem, in a contest if ``contest_id`` says so. Raises Refused.
+
+    ``key``: the submission's Idempotency-Key.
+    """
     language = language_of(body.language)
     if language is None:
         raise Refused(ApiError.UNKNOWN_LANGUAGE)
@@ -251,7 +260,7 @@ def draft_of(
         entry_point=sources.entry_point,
         beside=sources.beside,
         trace_id=new_trace_id(),
-        idempotency_key=idempotency_key(request.headers.get("Idempotency-Key")),
+        idempotency_key=key,
         callback_url=None if callback_url is None else _callback_url(callback_url, settings.callbacks),
         contest_id=contest_id,
     )
@@ -264,8 +273,9 @@ def _callback_url(sent: str, callbacks: CallbackRules) -> str:
     return target.url
 
 
-def idempotency_key(sent: str | None) -> str | None:
-    """Return the Idempotency-Key of a request. Raises Refused if it is malformed."""
+def sent_key() -> str | None:
+    """Return the Idempotency-Key of the current request. Raises Refused if it is malformed."""
+    sent = request.headers.get("Idempotency-Key")
     if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
         raise Refused(ApiError.INVALID, field="Idempotency-Key", problem="1 to 255 visible ASCII characters")
     return sent
