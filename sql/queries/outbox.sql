@@ -58,7 +58,9 @@ WHERE id = ANY (ARRAY (SELECT id FROM undelivered WHERE status = 'pending'));
 SELECT lane.priority,
        (SELECT count(*) FROM (
             SELECT FROM outbox_events AS e
-            WHERE e.status = 'pending' AND e.priority = lane.priority AND e.next_attempt_at <= now() LIMIT $2) AS due
+            WHERE e.status = 'pending' AND e.priority = lane.priority AND e.next_attempt_at <= now()
+            -- without the order the whole lane was found first, and then counted to the limit
+            ORDER BY e.turn, e.id LIMIT $2) AS due
        ) AS due,
        (SELECT count(*) > 0 FROM (
             SELECT FROM outbox_events AS e
@@ -73,12 +75,23 @@ FROM unnest($1::int[]) AS lane (priority);
 -- unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last
 -- change.
 SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms,
-       (SELECT floor(extract(epoch FROM now() - CASE WHEN s.judging = 1 THEN s.created_at ELSE s.updated_at END) * 1000)
-        FROM submissions AS s
-        WHERE s.state IN ('pending', 'processing') AND NOT s.in_batch
-          AND coalesce((SELECT isfinite(e.next_attempt_at) FROM outbox_events AS e
-                        WHERE e.job_id = s.job_id ORDER BY e.id DESC LIMIT 1), true)
-        ORDER BY s.id LIMIT 1)::bigint AS unfinished_age_ms
+       (SELECT floor(extract(epoch FROM now() - oldest.since) * 1000)
+        -- a search for both at once read the rows of all batches before it
+        FROM ((SELECT s.id, s.created_at AS since
+               FROM submissions AS s
+               WHERE s.state IN ('pending', 'processing') AND s.judging = 1 AND NOT s.in_batch
+                 AND coalesce((SELECT bool_and(isfinite(e.next_attempt_at) OR e.status <> 'pending')
+                               FROM outbox_events AS e WHERE e.job_id = s.job_id), true)
+               ORDER BY s.id LIMIT 1)
+              UNION ALL
+              (SELECT s.id, s.updated_at AS since
+               FROM submissions AS s
+               WHERE CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN true END AND s.judging > 1
+                 AND NOT s.in_batch
+                 AND coalesce((SELECT bool_and(isfinite(e.next_attempt_at) OR e.status <> 'pending')
+                               FROM outbox_events AS e WHERE e.job_id = s.job_id), true)
+               ORDER BY s.id LIMIT 1)) AS oldest
+        ORDER BY oldest.id LIMIT 1)::bigint AS unfinished_age_ms
 FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(created_at) AS since FROM (

@@ -31,6 +31,8 @@ ROUND = {
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "4, 0.5, 10, '{1,0,-1,-2}', '{4,4,4,4}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 4"),
 }
+#: those of the gauge that each node feeds every second
+GAUGE = ("int[], bigint", "'{1,0,-1,-2}', 4")
 
 
 def rejudged(lab: PgLab, count: int) -> None:
@@ -40,8 +42,8 @@ def rejudged(lab: PgLab, count: int) -> None:
         " judging) SELECT gen_random_uuid(), 2000, 1000, 'x', 'cpp17', 1, 1, 2"
         f" FROM generate_series(1, {count}) RETURNING job_id)"
         " INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload, next_attempt_at,"
-        " created_at) SELECT 'rejudge', job_id, 'deepoj:jobs', 1, -2, '{}', now() - interval '1 h',"
-        " now() - interval '1 h' FROM job"
+        " created_at) SELECT 'rejudge', job_id, 'deepoj:jobs', 1, -2, jsonb_build_array(repeat('x', 1500)),"
+        " now() - interval '1 h', now() - interval '1 h' FROM job"
     )
 
 
@@ -164,9 +166,11 @@ async def test_rejudges_take_no_place_from_contestants(lab: Lab) -> None:
 
 
 def scans(plan: dict[str, Any], table: str) -> Iterator[dict[str, Any]]:
-    """Yield every scan of a table in a plan."""
+    """Yield every scan in a plan, of a table or for a bitmap of its rows."""
     if plan.get("Relation Name") == table and "Scan" in plan["Node Type"]:
         yield plan
+        if plan["Node Type"] == "Bitmap Heap Scan":
+            yield from plan["Plans"]
     for below in plan.get("Plans", ()):
         yield from scans(below, table)
 
@@ -194,8 +198,34 @@ async def test_the_head_of_a_lane_is_found_however_many_wait_in_the_other(real: 
         found = (await planned(real, name, types, values))("outbox_events")
         assert found, name
         for scan in found:
-            walked = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
-            assert walked <= 5, (name, scan)
+            assert walked(scan) <= 5, (name, scan)
+
+
+def walked(scan: dict[str, Any]) -> float:
+    """Return how many rows a scan read."""
+    rows: float = (scan["Actual Rows"] + scan.get("Rows Removed by Filter", 0)) * scan["Actual Loops"]
+    return rows
+
+
+@pytest.mark.parametrize("is_analyzed", [True, False])
+async def test_gauge_of_what_waits_reads_no_batch(real: PgLab, is_analyzed: bool) -> None:
+    """The search for the oldest unfinished job read all jobs of batches: 60 ms every second with 50,000 of them."""
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    real.sql(
+        "WITH job AS (INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit,"
+        f" in_batch) SELECT gen_random_uuid(), {problem.id}, {user_id}, 'x', 'cpp17', 1, 1, true"
+        " FROM generate_series(1, 5000) RETURNING job_id)"
+        " INSERT INTO outbox_events (event_type, job_id, user_id, stream_key, enqueue_ts, priority, payload, turn)"
+        f" SELECT 'submit', job_id, {user_id}, 'deepoj:jobs', 1, -1, '{{}}', 1 FROM job"
+    )
+    rejudged(real, 1)
+    await send(real.store, draft(user_id, problem.id))
+    if is_analyzed:
+        real.sql("ANALYZE")
+    plan = await planned(real, "outbox_pending", *GAUGE)
+    for scan in (*plan("submissions"), *plan("outbox_events")):
+        assert walked(scan) <= 10, scan
+    assert (await real.store.outbox.outbox_pending()).unfinished_age_ms is not None
 
 
 async def test_a_turn_costs_no_more_in_a_table_that_was_never_analyzed(real: PgLab) -> None:

@@ -229,6 +229,7 @@ FILLS = {
 PARTIAL = (
     "idx_submissions_unfinished",
     "idx_submissions_inflight",
+    "idx_submissions_rejudging",
     "idx_submissions_dead",
     "idx_outbox_pending_turn",
 )

@@ -273,6 +273,18 @@ MUTANTS = (
         "tests/contract/test_store_submit.py::test_key_that_an_unfinished_twin_answered_names_the_twin",
     ),
     Mutant(
+        "sql/queries/outbox.sql",
+        "            ORDER BY e.turn, e.id LIMIT $2) AS due\n",
+        "            LIMIT $2) AS due\n",
+        "tests/contract/test_store_lanes.py::test_the_head_of_a_lane_is_found_however_many_wait_in_the_other",
+    ),
+    Mutant(
+        "sql/queries/outbox.sql",
+        "WHERE s.state IN ('pending', 'processing') AND s.judging = 1 AND NOT s.in_batch",
+        "WHERE s.state IN ('pending', 'processing') AND s.judging < 2 AND NOT s.in_batch",
+        "tests/contract/test_store_lanes.py::test_gauge_of_what_waits_reads_no_batch",
+    ),
+    Mutant(
         "sql/queries/batches.sql",
         "LIMIT greatest(0, $6 - (SELECT count FROM waiting))",
         "LIMIT greatest(0, $6)",

@@ -1,0 +1,2 @@
+-- Nothing is lost.
+DROP INDEX IF EXISTS idx_submissions_rejudging;
