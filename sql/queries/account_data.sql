@@ -52,7 +52,6 @@ custom_runs AS (DELETE FROM runs WHERE user_id = (SELECT id FROM changed)),
 keys AS (DELETE FROM submission_keys WHERE user_id = (SELECT id FROM changed)),
 contest_webhooks AS (DELETE FROM contest_webhooks WHERE user_id = (SELECT id FROM changed)),
 batch_keys AS (DELETE FROM batches WHERE user_id = (SELECT id FROM changed)),
-batch_bounds AS (DELETE FROM batch_backlogs WHERE user_id = (SELECT id FROM changed)),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)
     SELECT CASE WHEN $2 = id THEN username

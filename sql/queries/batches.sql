@@ -16,7 +16,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('deepoj.batches', $1));
 --
 -- It decides as submit does (submission_terms, the key, the twin), over many lines at once: each problem and language is
 -- asked about once. $3: the seconds in which a twin answers; $4: the stream; $5: the trace; $6: how many jobs of the user's
--- batches may be unfinished. The index of twins admits one of identical programs, of the same lines or of another
+-- batches may be unfinished: they are counted where their bound (migration 044) does not leave room for all lines. The index of twins admits one of identical programs, of the same lines or of another
 -- transaction; the others are 'raced', and find it as their twin when they are tried again.
 WITH
 asked AS MATERIALIZED (
@@ -51,17 +51,17 @@ decision AS MATERIALIZED (
           AND s.deduplicates AND CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN true END) AS twin ON true
 ),
 waiting AS MATERIALIZED (
-    -- the bound (migration 044) where it leaves room for all lines, and else the jobs, which are counted only then
-    SELECT CASE WHEN b.unfinished_at_most + cardinality($7::int[]) <= $6 THEN b.unfinished_at_most
+    SELECT b.user_id IS NOT NULL AS is_bounded,
+           CASE WHEN b.unfinished_at_most + cardinality($7::int[]) <= $6 THEN b.unfinished_at_most
                 ELSE (SELECT count(*) FROM (
                     SELECT FROM submissions
                     WHERE user_id = $2 AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
-                      AND judging = 1 AND in_batch LIMIT $6) AS counted) END AS count
+                      AND judging = 1 AND in_batch LIMIT $6) AS counted) END AS at_most
     FROM (SELECT) AS one LEFT JOIN batch_backlogs AS b ON b.user_id = $2
 ),
 admitted AS MATERIALIZED (
     SELECT d.* FROM decision AS d WHERE word = 'accepted'
-    ORDER BY line LIMIT greatest(0, $6 - (SELECT count FROM waiting))
+    ORDER BY line LIMIT greatest(0, $6 - (SELECT at_most FROM waiting))
 ),
 retired AS (
     UPDATE submissions SET deduplicates = false WHERE id IN (SELECT twin_row FROM admitted) RETURNING id
@@ -93,10 +93,11 @@ sent AS (
 ),
 bounded AS (
     INSERT INTO batch_backlogs (user_id, unfinished_at_most)
-    SELECT $2, waiting.count + (SELECT count(*) FROM sent)
-    -- where nothing was admitted, the count may have stopped at the quota, below what is unfinished
-    FROM waiting WHERE EXISTS (SELECT FROM sent)
-    ON CONFLICT (user_id) DO UPDATE SET unfinished_at_most = excluded.unfinished_at_most
+    SELECT $2, waiting.at_most + (SELECT count(*) FROM sent) FROM waiting WHERE is_bounded OR EXISTS (SELECT FROM sent)
+    ON CONFLICT (user_id) DO UPDATE
+    -- where nothing was stored, the count may have stopped at the quota, below what is unfinished
+    SET unfinished_at_most = CASE WHEN EXISTS (SELECT FROM sent) THEN excluded.unfinished_at_most
+                                  ELSE greatest(batch_backlogs.unfinished_at_most, excluded.unfinished_at_most) END
 ),
 answered AS MATERIALIZED (
     SELECT d.line,

@@ -28,6 +28,11 @@ ORDER BY id;
 -- The number of dead letters, counted up to $1; over the partial index.
 SELECT count(*) FROM (SELECT FROM submissions WHERE state = 'dead' ORDER BY id LIMIT $1) AS dead;
 
+-- name: lock_batches_of
+-- Locks the batches of the job's user, as lock_batches does, if the job $1 is of a batch: otherwise a chunk that is being
+-- stored would not count the job that is requeued beside it.
+SELECT pg_advisory_xact_lock(hashtextextended('deepoj.batches', user_id)) FROM submissions WHERE job_id = $1 AND in_batch;
+
 -- name: requeue_dead_letter
 -- Resets a dead letter's attempts and writes an outbox event, or returns the refusal.
 --
@@ -56,7 +61,7 @@ event AS (
     SELECT $3, 'dead_letter_requeued', r.job_id::text, jsonb_build_object('attempt_id', r.attempt_id, 'note', $4::text)
     FROM revived AS r
 ),
--- the job is unfinished again: the next chunk of its user's batches counts (migration 044)
+-- The job is unfinished again. The bound (migration 044) does not hold it, so the next chunk is to count.
 uncounted AS (DELETE FROM batch_backlogs WHERE user_id IN (SELECT r.user_id FROM revived AS r WHERE r.in_batch)),
 sent AS (
     INSERT INTO outbox_events (event_type, job_id, stream_key, enqueue_ts, priority, payload)

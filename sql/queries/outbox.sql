@@ -59,7 +59,7 @@ SELECT lane.priority,
        (SELECT count(*) FROM (
             SELECT FROM outbox_events AS e
             WHERE e.status = 'pending' AND e.priority = lane.priority AND e.next_attempt_at <= now()
-            -- without the order the whole lane was found first, and then counted to the limit
+            -- in the order of the index the scan ends at the limit
             ORDER BY e.turn, e.id LIMIT $2) AS due
        ) AS due,
        (SELECT count(*) > 0 FROM (
@@ -73,10 +73,11 @@ FROM unnest($1::int[]) AS lane (priority);
 -- For each lane in $1 the number of pending events and the age of the oldest, over the partial index and to at most $2:
 -- this gauge is fed every second and must not cost more when there is more to do. In each row also the age of the oldest
 -- unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last
--- change.
+-- change. One that waits for a person (an event of it is held, see outbox_waiting) does not count.
 SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms,
        (SELECT floor(extract(epoch FROM now() - oldest.since) * 1000)
-        -- a search for both at once read the rows of all batches before it
+        -- Two searches with one condition, each by an index without jobs of batches (migrations 039 and 045). That of
+        -- events names no column of a partial index: a plan made in a new database would read all that waits.
         FROM ((SELECT s.id, s.created_at AS since
                FROM submissions AS s
                WHERE s.state IN ('pending', 'processing') AND s.judging = 1 AND NOT s.in_batch

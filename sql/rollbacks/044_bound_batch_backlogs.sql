@@ -1,2 +1,2 @@
--- Nothing is lost. A node of this version cannot store batches any more: stop it first.
+-- Nothing is lost. A node of this version cannot store batches or requeue dead letters any more: stop it first.
 DROP TABLE IF EXISTS batch_backlogs;

@@ -228,6 +228,25 @@ async def test_backpressure_refuses_a_batch_before_anything_is_stored(tmp_path: 
     assert not home.store.rows
 
 
+async def test_backpressure_refuses_the_lines_that_come_after_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = house(tmp_path)
+    token, problem = await home.token("alice"), await home.problem()
+    whole = MemoryBatches.submit_lines
+
+    async def then_pressed(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
+        answers = await whole(batches, *args, **options)
+        home.pressed.append(home.backlog)
+        return answers
+
+    monkeypatch.setattr(MemoryBatches, "submit_lines", then_pressed)
+    lines, sums = await results_of(await post(home, token, lines_of(problem, *map(str, range(600)))))
+    assert (sums["accepted"], sums["refused"], len(home.store.rows)) == (500, 100, 500)
+    assert {line.get("code") for line in lines[500:]} == {"BACKPRESSURE"}
+    assert all(line["retry_after_s"] > 0 for line in lines[500:])
+
+
 async def test_batch_waits_in_its_lane_and_takes_no_place_of_single_submissions(tmp_path: Path) -> None:
     home = house(tmp_path, user_inflight_cap=1, inflight_cap=1)
     token, problem = await home.token("alice"), await home.problem()

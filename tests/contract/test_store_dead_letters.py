@@ -28,12 +28,14 @@ from tests.contract.labs import (
     deliver,
     draft,
     entry,
+    holding,
     new_job,
     new_problem,
     new_user,
     report,
     send,
     submit,
+    until_somebody_waits_for_a_lock,
 )
 
 KEY = "deepoj:jobs"
@@ -213,6 +215,24 @@ async def test_a_requeued_letter_of_a_batch_counts_towards_the_quota_of_batches(
     assert isinstance(await stored(2, 1), Receipt)
     assert isinstance(await decide(lab, Decision.REQUEUE, first.job_id, last.attempt_id), Decided)
     assert await stored(3, 2) is SubmitRefusal.USER_BATCH_QUOTA_REACHED
+
+
+async def test_a_requeue_waits_for_the_chunk_that_is_being_stored(real: PgLab) -> None:
+    """Otherwise the chunk would write a bound without the job."""
+    job_id = await dead_job(real)
+    real.sql("UPDATE submissions SET in_batch = true")
+    chunk = "SELECT pg_advisory_xact_lock(hashtextextended('deepoj.batches', user_id)) FROM submissions"
+    answers: list[Decided | LetterRefusal] = []
+
+    async def requeue() -> None:
+        answers.append(await decide(real, Decision.REQUEUE, job_id, MAX_ATTEMPTS))
+
+    async with holding(real, chunk) as end, trio.open_nursery() as nursery:
+        nursery.start_soon(requeue)
+        await until_somebody_waits_for_a_lock(real)
+        assert answers == []
+        end("commit")
+    assert answers == [Decided(job_id, MAX_ATTEMPTS)]
 
 
 async def test_a_dead_attempt_stays_refused_after_a_requeue(lab: Lab) -> None:

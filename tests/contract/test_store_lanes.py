@@ -31,12 +31,13 @@ ROUND = {
     "take_outbox": ("bigint, float8, float8, int[], bigint[]", "4, 0.5, 10, '{1,0,-1,-2}', '{4,4,4,4}'"),
     "outbox_waiting": ("int[], bigint", "'{1,0,-1,-2}', 4"),
 }
-#: those of the gauge that each node feeds every second
+#: parameters of outbox_pending
 GAUGE = ("int[], bigint", "'{1,0,-1,-2}', 4")
 
 
 def rejudged(lab: PgLab, count: int) -> None:
-    """Put ``count`` rejudges into the outbox, older than all later events."""
+    """Put ``count`` rejudges into the outbox, older than all later events. Their payloads are as large as usual: with
+    small ones the planner finds other plans."""
     lab.sql(
         "WITH job AS (INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit,"
         " judging) SELECT gen_random_uuid(), 2000, 1000, 'x', 'cpp17', 1, 1, 2"
@@ -220,12 +221,22 @@ async def test_gauge_of_what_waits_reads_no_batch(real: PgLab, is_analyzed: bool
     )
     rejudged(real, 1)
     await send(real.store, draft(user_id, problem.id))
+    real.sql(
+        "UPDATE submissions SET created_at = now() - interval '900 s', updated_at = now() - interval '20 s'"
+        " WHERE judging = 2;"
+        " UPDATE submissions SET created_at = now() - interval '50 s' WHERE NOT in_batch AND judging = 1"
+    )
     if is_analyzed:
         real.sql("ANALYZE")
     plan = await planned(real, "outbox_pending", *GAUGE)
+    assert plan("submissions")
     for scan in (*plan("submissions"), *plan("outbox_events")):
         assert walked(scan) <= 10, scan
-    assert (await real.store.outbox.outbox_pending()).unfinished_age_ms is not None
+    ages = []
+    for done in ("false", "judging = 2", "NOT in_batch"):
+        real.sql(f"UPDATE submissions SET state = 'done', status = 'Accepted', result = '{{}}' WHERE {done}")
+        ages.append((await real.store.outbox.outbox_pending()).unfinished_age_ms)
+    assert [None if age is None else age // 10_000 for age in ages] == [2, 5, None], "the first, the single one, none"
 
 
 async def test_a_turn_costs_no_more_in_a_table_that_was_never_analyzed(real: PgLab) -> None:

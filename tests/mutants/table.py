@@ -286,14 +286,14 @@ MUTANTS = (
     ),
     Mutant(
         "sql/queries/batches.sql",
-        "LIMIT greatest(0, $6 - (SELECT count FROM waiting))",
+        "LIMIT greatest(0, $6 - (SELECT at_most FROM waiting))",
         "LIMIT greatest(0, $6)",
         "tests/contract/test_store_batches.py::test_quota_of_batches_is_exact_and_leaves_single_submissions_alone",
     ),
     Mutant(
         "sql/queries/batches.sql",
-        "FROM waiting WHERE EXISTS (SELECT FROM sent)",
-        "FROM waiting WHERE true",
+        "CASE WHEN EXISTS (SELECT FROM sent) THEN excluded.unfinished_at_most",
+        "CASE WHEN true THEN excluded.unfinished_at_most",
         "tests/contract/test_store_batches.py::test_quota_is_exact_over_many_chunks_and_when_it_changes",
     ),
     Mutant(

@@ -1,6 +1,6 @@
 """Dead letters in PostgreSQL (``sql/queries/dead_letters.sql``).
 
-What if we die here? A decision is one statement: row, ledger and outbox event are written together or not at all. The
+What if we die here? A decision is one transaction: row, ledger and outbox event are written together or not at all. The
 undelivered event of a requeued letter is sent by the dispatcher, like every other.
 """
 
@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.job_ids import is_job_id
 from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
 from deepoj.words.ledger import DeadLetter, Decided, Decision, LedgerEvent, LetterRefusal
 
 if TYPE_CHECKING:
     import asyncpg
+
+    from deepoj.adapters.pg.pool import Connection
 
 
 class PgDeadLetters:
@@ -46,7 +49,7 @@ class PgDeadLetters:
         args: list[object] = [job_id, attempt_id, clean_text(by), clean_text(note)]
         match decision:
             case Decision.REQUEUE:
-                row = await self._pool.row("requeue_dead_letter", *args, stream_key, repeatable=True)
+                row = await self._requeue(*args, stream_key)
             case Decision.DISCARD:
                 row = await self._pool.row("discard_dead_letter", *args, repeatable=True)
         if row is None:
@@ -54,6 +57,14 @@ class PgDeadLetters:
         if row["word"] in (None, "repeated"):
             return Decided(job_id, attempt_id, repeated=row["word"] is not None)
         return LetterRefusal(row["word"])
+
+    async def _requeue(self, *args: object) -> asyncpg.Record | None:
+        async def work(connection: Connection, _again: bool) -> asyncpg.Record | None:
+            async with connection.transaction():
+                await connection.execute(queries()["lock_batches_of"].sql, args[0])
+                return await connection.fetchrow(queries()["requeue_dead_letter"].sql, *args)
+
+        return await self._pool.do(work, repeatable=True)
 
     async def count_dead_letters(self, upto: int) -> int:
         row = await self._pool.row("count_dead_letters", upto, repeatable=True)

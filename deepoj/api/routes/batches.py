@@ -28,7 +28,7 @@ from deepoj.api.models.batches import (
 from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, route
-from deepoj.api.routes.submissions import MAX_PROBLEM_ID, draft_of, sent_key
+from deepoj.api.routes.submissions import MAX_PROBLEM_ID, draft_of, idempotency_key
 from deepoj.words.accounts import User
 from deepoj.words.jobs import State
 from deepoj.words.submissions import Draft
@@ -78,7 +78,7 @@ class BatchRoutes:
         settings, request_now = self._context.settings, current_request()
         if request.mimetype not in _TYPES:
             raise Refused(ApiError.WRONG_TYPE, wanted=NDJSON)
-        key = sent_key()
+        key = idempotency_key()
         # clients cannot send a key with a space
         batch_id = await self._context.batches.open_batch(user.id, key or f"request {uuid.uuid4()}")
 

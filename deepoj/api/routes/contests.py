@@ -58,7 +58,7 @@ from deepoj.api.models.contests import (
 from deepoj.api.models.submissions import SubmitHeaders, Submitted
 from deepoj.api.rights import Right
 from deepoj.api.route import Described, route
-from deepoj.api.routes.submissions import draft_of, sent_key
+from deepoj.api.routes.submissions import draft_of, idempotency_key
 from deepoj.api.submitting import QUEUING, take_in
 from deepoj.contests.awards import Medals
 from deepoj.contests.points_board import is_scored
@@ -270,7 +270,7 @@ class ContestRoutes:
             ContestSubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
         )
         problem_id = await self._contesting.problem_to_submit(sight, body.problem)
-        draft = draft_of(body, problem_id, user, settings, key=sent_key(), contest_id=sight.contest.id)
+        draft = draft_of(body, problem_id, user, settings, key=idempotency_key(), contest_id=sight.contest.id)
         job = await take_in(self._context, draft)
         return Submitted(job_id=job.job_id, status=QUEUING)
 

@@ -91,7 +91,7 @@ class SubmissionRoutes:
         body = await read_json(SubmitBody, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s)
         if not 0 < body.problem_id <= MAX_PROBLEM_ID:
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
-        draft = draft_of(body, body.problem_id, user, settings, key=sent_key())
+        draft = draft_of(body, body.problem_id, user, settings, key=idempotency_key())
         job = await take_in(context, draft)
         return Submitted(job_id=job.job_id, status=QUEUING)
 
@@ -273,7 +273,7 @@ def _callback_url(sent: str, callbacks: CallbackRules) -> str:
     return target.url
 
 
-def sent_key() -> str | None:
+def idempotency_key() -> str | None:
     """Return the Idempotency-Key of the current request. Raises Refused if it is malformed."""
     sent = request.headers.get("Idempotency-Key")
     if sent is not None and not _IDEMPOTENCY_KEY.fullmatch(sent):
