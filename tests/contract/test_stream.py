@@ -616,6 +616,8 @@ async def test_a_key_of_another_type_is_refused(real: RealLab) -> None:
         client.set(real.key, "text")
     with pytest.raises(StreamRefused, match="WRONGTYPE"):
         await real.consumer("one").publish(events(1))
+    with pytest.raises(StreamRefused, match="WRONGTYPE"):
+        await real.consumer("one").undelivered(1)
 
 
 async def test_a_server_that_is_down_and_comes_back(own_server: RedisServer) -> None:
