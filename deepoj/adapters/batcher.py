@@ -120,7 +120,7 @@ class Batcher[A, R]:
 
     async def _answer_of(self, mine: _Waiting[A, R]) -> R:
         if mine.failed is not None:
-            raise type(mine.failed)(str(mine.failed))
+            raise type(mine.failed)(str(mine.failed)) from mine.failed
         if not mine.answer:
             return await self._alone(mine.argument)
         return mine.answer[0]
