@@ -93,10 +93,10 @@ sent AS (
 ),
 bounded AS (
     INSERT INTO batch_backlogs (user_id, unfinished_at_most)
-    SELECT $2, waiting.at_most + (SELECT count(*) FROM sent) FROM waiting WHERE is_bounded OR EXISTS (SELECT FROM sent)
+    SELECT $2, waiting.at_most + (SELECT count(*) FROM sent) FROM waiting WHERE is_bounded OR at_most < $6
     ON CONFLICT (user_id) DO UPDATE
-    -- where nothing was stored, the count may have stopped at the quota, below what is unfinished
-    SET unfinished_at_most = CASE WHEN EXISTS (SELECT FROM sent) THEN excluded.unfinished_at_most
+    -- a count that stopped at the quota may be below what is unfinished
+    SET unfinished_at_most = CASE WHEN (SELECT at_most FROM waiting) < $6 THEN excluded.unfinished_at_most
                                   ELSE greatest(batch_backlogs.unfinished_at_most, excluded.unfinished_at_most) END
 ),
 answered AS MATERIALIZED (

@@ -75,24 +75,23 @@ FROM unnest($1::int[]) AS lane (priority);
 -- unfinished submission, without batches, which wait by design; for a rejudge, whose row is old by nature, since its last
 -- change. One that waits for a person (an event of it is held, see outbox_waiting) does not count.
 SELECT lane.priority, waiting.count, floor(extract(epoch FROM now() - waiting.since) * 1000)::bigint AS age_ms,
-       (SELECT floor(extract(epoch FROM now() - oldest.since) * 1000)
+       (SELECT floor(extract(epoch FROM now() - min(oldest.since)) * 1000)
         -- Two searches with one condition, each by an index without jobs of batches (migrations 039 and 045). That of
         -- events names no column of a partial index: a plan made in a new database would read all that waits.
-        FROM ((SELECT s.id, s.created_at AS since
+        FROM ((SELECT s.created_at AS since
                FROM submissions AS s
                WHERE s.state IN ('pending', 'processing') AND s.judging = 1 AND NOT s.in_batch
                  AND coalesce((SELECT bool_and(isfinite(e.next_attempt_at) OR e.status <> 'pending')
                                FROM outbox_events AS e WHERE e.job_id = s.job_id), true)
                ORDER BY s.id LIMIT 1)
               UNION ALL
-              (SELECT s.id, s.updated_at AS since
+              (SELECT s.updated_at AS since
                FROM submissions AS s
                WHERE CASE s.state WHEN 'pending' THEN true WHEN 'processing' THEN true END AND s.judging > 1
                  AND NOT s.in_batch
                  AND coalesce((SELECT bool_and(isfinite(e.next_attempt_at) OR e.status <> 'pending')
                                FROM outbox_events AS e WHERE e.job_id = s.job_id), true)
-               ORDER BY s.id LIMIT 1)) AS oldest
-        ORDER BY oldest.id LIMIT 1)::bigint AS unfinished_age_ms
+               ORDER BY s.id LIMIT 1)) AS oldest)::bigint AS unfinished_age_ms
 FROM unnest($1::int[]) AS lane (priority)
 CROSS JOIN LATERAL (
     SELECT count(*) AS count, min(created_at) AS since FROM (

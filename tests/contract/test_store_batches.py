@@ -223,6 +223,29 @@ async def test_quota_is_exact_over_many_chunks_and_when_it_changes(lab: Lab) -> 
     assert len(await stored(3, 7)) == 1, "one place came with a higher quota"
 
 
+async def test_identical_lines_take_one_place_of_the_quota(lab: Lab) -> None:
+    user_id, problem = await new_user(lab.store), await new_problem(lab.store)
+    batch_id = await lab.store.batches.open_batch(user_id, KEY)
+    codes = ("same", "same", "other", "another")
+    lines = [line(number, user_id, problem.id, code) for number, code in enumerate(codes, 1)]
+    first, second, third, fourth = await store(lab, batch_id, lines, quota=2)
+    assert isinstance(first, Receipt)
+    assert second == Receipt(first.job_id, repeated=True)
+    assert isinstance(third, Receipt)
+    assert fourth is SubmitRefusal.USER_BATCH_QUOTA_REACHED
+
+
+async def test_lines_that_are_sent_again_lower_the_bound(real: PgLab) -> None:
+    user_id, problem = await new_user(real.store), await new_problem(real.store)
+    batch_id = await real.store.batches.open_batch(user_id, KEY)
+    lines = [line(number, user_id, problem.id) for number in (1, 2, 3)]
+    first, *_ = await store(real, batch_id, lines, quota=4)
+    assert isinstance(first, Receipt)
+    await finish(real, first.job_id)
+    await store(real, batch_id, lines, quota=4)
+    assert real.sql("SELECT unfinished_at_most FROM batch_backlogs") == "2"
+
+
 async def test_jobs_are_not_counted_where_the_bound_leaves_room(real: PgLab) -> None:
     """A count for each chunk took half of the time of a batch when 60,000 jobs waited. The bound is set wrong on
     purpose: an answer that follows it shows that the jobs were not counted."""

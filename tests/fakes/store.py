@@ -823,8 +823,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
         lost = await self._enter("outbox_pending")
         waiting = [event for event in self.outbox.values() if event.status == "pending"]
         since = [event.created_at for event in waiting if event.priority >= Priority.INTERACTIVE]
-        row = next((row for row in self.rows.values() if row.unfinished), None)
-        row_since = None if row is None else row.created_at if row.judging == 1 else row.updated_at
+        unfinished = [row for row in self.rows.values() if row.unfinished and not row.in_batch]
+        row_since = min((row.created_at if row.judging == 1 else row.updated_at for row in unfinished), default=None)
         return self._answer(
             OutboxPending(
                 Counter(Priority(event.priority) for event in waiting),

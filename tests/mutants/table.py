@@ -292,7 +292,7 @@ MUTANTS = (
     ),
     Mutant(
         "sql/queries/batches.sql",
-        "CASE WHEN EXISTS (SELECT FROM sent) THEN excluded.unfinished_at_most",
+        "CASE WHEN (SELECT at_most FROM waiting) < $6 THEN excluded.unfinished_at_most",
         "CASE WHEN true THEN excluded.unfinished_at_most",
         "tests/contract/test_store_batches.py::test_quota_is_exact_over_many_chunks_and_when_it_changes",
     ),

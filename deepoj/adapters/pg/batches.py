@@ -83,7 +83,11 @@ class PgBatches:
                         ids,
                         *columns,
                     )
-                    answers |= {row["line"]: row for row in found if row["word"] != "raced"}
+                    # a line that raced has taken a place of the quota from another, and needs none itself
+                    tried_again = {"raced"}
+                    if any(row["word"] == "raced" for row in found):
+                        tried_again.add(SubmitRefusal.USER_BATCH_QUOTA_REACHED)
+                    answers |= {row["line"]: row for row in found if row["word"] not in tried_again}
             return answers
 
         async with self._turn:
