@@ -384,7 +384,7 @@ def test_row_12_the_disk_is_full(over_tcp: Servers, tmp_path: Path) -> None:
             filled = subprocess.run([*around, *filler], capture_output=True, text=True, check=False)
             assert "No space left on device" in filled.stderr, filled
             job_id = found.node.submit(found.token, problem_id, ACCEPTED + "// 2")
-            until(lambda: "given_back" in deployment.events(job_id), within_s=120, what="it is given back")
+            until(lambda: "disk_full" in found.node.log.read_text(), within_s=120, what="it is given back")
             said = found.look("4.12", around=around)
             assert re.search(rf" 100% {re.escape(str(home))}$", said, flags=re.MULTILINE), said
             token = found.token
