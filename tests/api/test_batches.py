@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -228,19 +229,28 @@ async def test_backpressure_refuses_a_batch_before_anything_is_stored(tmp_path: 
     assert not home.store.rows
 
 
+def after_each_chunk(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], Awaitable[None]]) -> None:
+    """Call ``act`` with the user's id whenever a chunk has been stored."""
+    whole = MemoryBatches.submit_lines
+
+    async def then_act(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
+        answers = await whole(batches, *args, **options)
+        await act(args[1])
+        return answers
+
+    monkeypatch.setattr(MemoryBatches, "submit_lines", then_act)
+
+
 async def test_backpressure_refuses_the_lines_that_come_after_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
-    whole = MemoryBatches.submit_lines
 
-    async def then_pressed(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
-        answers = await whole(batches, *args, **options)
+    async def press(_user_id: int) -> None:
         home.pressed.append(home.backlog)
-        return answers
 
-    monkeypatch.setattr(MemoryBatches, "submit_lines", then_pressed)
+    after_each_chunk(monkeypatch, press)
     lines, sums = await results_of(await post(home, token, lines_of(problem, *map(str, range(600)))))
     assert (sums["accepted"], sums["refused"], len(home.store.rows)) == (500, 100, 500)
     assert {line.get("code") for line in lines[500:]} == {"BACKPRESSURE"}
@@ -279,14 +289,11 @@ async def test_account_that_is_disabled_meanwhile_stores_no_more(
 ) -> None:
     home = house(tmp_path)
     token, problem = await home.token("alice"), await home.problem()
-    whole = MemoryBatches.submit_lines
 
-    async def then_disabled(batches: MemoryBatches, *args: Any, **options: Any) -> Any:
-        answers = await whole(batches, *args, **options)
-        await home.ports.accounts.change_rights(args[1], is_disabled=True, by=None)
-        return answers
+    async def disable(user_id: int) -> None:
+        await home.ports.accounts.change_rights(user_id, is_disabled=True, by=None)
 
-    monkeypatch.setattr(MemoryBatches, "submit_lines", then_disabled)
+    after_each_chunk(monkeypatch, disable)
     answer = await post(home, token, lines_of(problem, *map(str, range(600))))
     assert answer.status_code == 401
     assert len(home.store.rows) == 500

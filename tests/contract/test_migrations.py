@@ -23,6 +23,11 @@ from tests.contract.labs import draft
 from tests.servers import PostgresServer
 
 NEWEST = needed_version()
+USER_AND_PROBLEM = (
+    "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
+    "INSERT INTO problems (title, description, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash) "
+    "VALUES ('A', '', 1, 1, 'p', 'h'); "
+)
 
 
 @pytest.fixture
@@ -557,10 +562,8 @@ async def test_batches_go_with_their_rollback_and_their_submissions_wait_as_sing
     migrator = Migrator(bridge, postgres.dsn(empty))
     await migrator.migrate()
     postgres.psql(
-        "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
-        "INSERT INTO problems (title, description, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash) "
-        "VALUES ('A', '', 1, 1, 'p', 'h'); "
-        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
+        USER_AND_PROBLEM
+        + "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
         "SELECT gen_random_uuid(), p.id, u.id, 'x', 'cpp17', 1, 1, true FROM users AS u, problems AS p; "
         "INSERT INTO batches (id, user_id, idempotency_key) SELECT gen_random_uuid(), id, 'k' FROM users; "
         "INSERT INTO batch_lines SELECT b.id, 1, s.job_id FROM batches AS b, submissions AS s",
@@ -581,10 +584,8 @@ async def test_backlogs_of_batches_are_counted_again_after_their_rollback(
     migrator = Migrator(bridge, postgres.dsn(empty))
     await migrator.migrate(version_of("bound_batch_backlogs") - 1)
     postgres.psql(
-        "INSERT INTO users (username, password_hash) VALUES ('alice', 'h'); "
-        "INSERT INTO problems (title, description, time_limit_ms, memory_limit_mb, testcase_minio_path, testcase_hash) "
-        "VALUES ('A', '', 1, 1, 'p', 'h'); "
-        "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
+        USER_AND_PROBLEM
+        + "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, in_batch) "
         "SELECT gen_random_uuid(), p.id, u.id, n::text, 'cpp17', 1, 1, true "
         "FROM users AS u, problems AS p, generate_series(1, 3) AS n",
         empty,
