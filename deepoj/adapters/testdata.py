@@ -105,8 +105,8 @@ class TestDataCache:
             self._slot.close()
             self._slot = None
 
-    def needs_fetch(self, problem: Problem) -> bool:
-        return problem.data_hash not in self._entries and problem.data_hash not in self._fetches
+    def is_here(self, problem: Problem) -> bool:
+        return problem.data_hash in self._entries
 
     async def prepare(self, problem: Problem) -> CachedPackage:
         """Return the package whose hash the problem names, unpacked and pinned.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,28 +15,26 @@ import trio
 
 from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
-from deepoj.execution.compiling import on_sources
 from deepoj.execution.context import AttemptContext
+from deepoj.execution.package import ReadPackage, fetch, read_package
 from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.execution.workdir import SHORT_BYTES, SOURCES, AttemptDir, do_blocking, trouble_of
 from deepoj.judging import compare as comparing
 from deepoj.judging import exec_rules, explain, outputs
-from deepoj.judging.abilities import BY_PACKAGE, lacks
+from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import broken
 from deepoj.judging.languages import Language
-from deepoj.judging.problem import Case, Plan
-from deepoj.judging.reuse import Deciders, Former, checkers_mark, program_mark
+from deepoj.judging.problem import Plan
+from deepoj.judging.reuse import Former
 from deepoj.judging.scoring.outcome import Outcome
-from deepoj.judging.scoring.submission import Scoring
 from deepoj.judging.sources import driver_of, scratch_names, takes_several
 from deepoj.ports.slots import IdleSlots, StartHelper
 from deepoj.ports.testdata import Prepared, TestData
-from deepoj.words.errors import BlobMissing, BlobsUnavailable, TestDataBroken
+from deepoj.words.errors import TestDataBroken
 from deepoj.words.jobs import Claim
-from deepoj.words.problems import Problem
 from deepoj.words.reruns import KEEP_BYTES, KeptFile, RerunFailure, RerunFile, RerunOutcome
 from deepoj.words.results import CompileResult, GroupResult, Infra, Report, Stages, TestResult, Verdict
-from deepoj.words.sandbox import FileIn, RunLimits
+from deepoj.words.sandbox import FileIn
 from deepoj.words.sources import SourceFile
 
 
@@ -69,8 +66,6 @@ class Attempt:
         self._stages = Stages()
         #: whether a test was not accepted
         self._failed = False
-        #: test → fingerprint of what decides it
-        self._fingerprints: dict[int, str] = {}
         #: the entry point first, the problem's own files last
         self._sources = self._named_sources(())
         #: the result of compiling, or the sources themselves
@@ -102,26 +97,37 @@ class Attempt:
         return ran
 
     async def _with_program[T](
-        self, test_data: TestData, act: Callable[[Prepared], Awaitable[T | Infra]]
+        self, test_data: TestData, act: Callable[[ReadPackage], Awaitable[T | Infra]]
     ) -> T | Report | Infra:
         """Prepare and compile, then ``act``. Return a report if there is no program to act with."""
         self._log("start_exec")
+        problem = self._claim.problem
         # Only a package with its own way of judging adds files to programs. Otherwise a compile error needs no package.
-        own_way = self._claim.problem.compare == BY_PACKAGE
-        if not own_way and self._context.start_task is not None and test_data.needs_fetch(self._claim.problem):
-            self._context.start_task(partial(_fetch, test_data, self._claim.problem))
-        refused = None if own_way else await self._compiled()
-        if refused is not None:
-            return refused
-        prepared = await test_data.prepare(self._claim.problem)
+        own_way = problem.compare == BY_PACKAGE
+        package_first = own_way or test_data.is_here(problem)
+        if not package_first:
+            if self._context.start_task is not None:
+                self._context.start_task(partial(fetch, test_data, problem))
+            refused = await self._compiled()
+            if refused is not None:
+                return refused
+        prepared = await test_data.prepare(problem)
         try:
-            if mistake := outputs.mistaken(prepared.plan, self._language, self._claim) or self._put_beside(prepared):
+            mistake = outputs.mistaken(prepared.plan, self._language, self._claim) or self._put_beside(prepared)
+            if own_way and mistake:
                 return self._mistaken(mistake)
-            refused = await self._compiled() if own_way or self._beside else None
-            return await act(prepared) if refused is None else refused
+            # Before the program is waited for: on an idle node its compilation is under way. Afterwards, the first test
+            # began 0.6 ms later.
+            package = await read_package(prepared, self._claim, self._language, self._sources, self._settings)
+            refused = await self._compiled() if package_first or self._beside else None
+            if refused is not None:
+                return refused
+            if mistake:
+                return self._mistaken(mistake)
+            return package if isinstance(package, Infra) else await act(package)
         finally:
             with trio.CancelScope(shield=True):
-                await test_data.release(self._claim.problem)
+                await test_data.release(problem)
 
     async def _compiled(self) -> Report | Infra | None:
         """Compile. Return a report if the compiler refuses the source; None if there is a program."""
@@ -188,44 +194,35 @@ class Attempt:
 
     # -- running each test
 
-    async def _run_all(self, prepared: Prepared) -> tuple[Plan, Outcome] | Infra:
+    async def _run_all(self, package: ReadPackage) -> tuple[Plan, Outcome] | Infra:
         """Run the tests that the scoring asks for, beside each other where slots are idle."""
-        plan = prepared.plan
-        if (lack := lacks(plan, self._claim.problem.compare)) is not None:
-            return Infra("unsupported_plan", lack)
-        if not plan.cases:
-            return Infra("no_verdict", "the problem has no tests")
-        try:
-            scoring = Scoring(plan)
-        except ValueError as error:
-            return Infra("unsupported_plan", str(error))
-        limits = self._limits(plan)
-        runs = CaseRuns(self._context, self._ready_program(plan), prepared, limits)
+        plan = package.plan
+        runs = CaseRuns(self._context, self._ready_program(plan), package.prepared, package.limits)
         began = trio.current_time()
-        self._deciders = await on_sources(self._sources, self._all_deciders, prepared, limits)
         slots = self._context.idle_slots
         if slots is None or runs.one_at_a_time or len(plan.cases) == 1:  # nothing to run beside it
-            outcome = await self._judge_tests(plan, scoring, runs, runs.run_once)
+            outcome = await self._judge_tests(package, runs, runs.run_once)
         else:
-            outcome = await self._judge_beside(plan, scoring, runs, slots)
+            outcome = await self._judge_beside(package, runs, slots)
         run_ms = runs.run_s * 1000
         compare_ms = max(0.0, _ms_since(began) - run_ms)
         self._stages = replace(self._stages, run_ms=run_ms, compare_ms=compare_ms)
         return outcome if isinstance(outcome, Infra) else (plan, outcome)
 
-    async def _judge_beside(self, plan: Plan, scoring: Scoring, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
+    async def _judge_beside(self, package: ReadPackage, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
         async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
-            ahead = RunsAhead(runs, lambda: self._upcoming(plan, scoring), slots, start_helper)
-            return await self._judge_tests(plan, scoring, runs, ahead.first_run)
+            ahead = RunsAhead(runs, lambda: self._upcoming(package), slots, start_helper)
+            return await self._judge_tests(package, runs, ahead.first_run)
 
         return await slots.with_helpers(judge_beside)
 
     async def _judge_tests(
-        self, plan: Plan, scoring: Scoring, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
+        self, package: ReadPackage, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
     ) -> Outcome | Infra:
         """Record the tests in the scoring's order. ``first_run`` returns the first run of the test whose turn it is."""
+        scoring = package.scoring
         while (number := scoring.next(hurry=self._hurry)) is not None:
-            test = self._taken_over(scoring, number, plan)
+            test = self._taken_over(package, number)
             if test is None:
                 case_run = await first_run(number)
                 if not isinstance(case_run, Infra) and not scoring.is_settled(number):
@@ -233,44 +230,33 @@ class Attempt:
                 self._isolation = min(self._isolation, runs.isolation)
                 if not isinstance(case_run, Infra):
                     self._run_wall_ms += case_run.total_wall_ms
-                    case_run = self._with_allowed_points(scoring, number, plan.cases[number], case_run)
+                    case_run = self._with_allowed_points(package, number, case_run)
                 if isinstance(case_run, Infra):
                     return case_run
-                test = self._record(plan, scoring, number, case_run)
+                test = self._record(package, number, case_run)
             self._failed = self._failed or test.status is not Verdict.ACCEPTED
             self._tests.append(test)
             if self._on_test is not None:
-                self._on_test(test, len(self._tests), len(plan.cases))
+                self._on_test(test, len(self._tests), len(package.plan.cases))
         return scoring.outcome()
 
     @property
     def _hurry(self) -> bool:
         return self._failed and self._run_wall_ms >= self._settings.failed_budget_ms
 
-    def _upcoming(self, plan: Plan, scoring: Scoring) -> Iterator[int]:
+    def _upcoming(self, package: ReadPackage) -> Iterator[int]:
         """Yield the tests that are still to be run, as far as the results so far tell."""
-        for number in scoring.upcoming(hurry=self._hurry):
-            if self._former is None or self._former.reusable(self._fingerprint(plan, number)) is None:
+        for number in package.scoring.upcoming(hurry=self._hurry):
+            if self._former is None or self._former.reusable(package.fingerprint(number)) is None:
                 yield number
 
-    def _fingerprint(self, plan: Plan, number: int) -> str:
-        # Submitted outputs are cheap to check, and their assignment depends on the names of all tests.
-        if plan.output_only:
-            return ""
-        if number not in self._fingerprints:
-            self._fingerprints[number] = self._deciders.fingerprint(plan.cases[number])
-        return self._fingerprints[number]
-
-    async def _run_one(self, test: str, prepared: Prepared) -> RerunOutcome | Infra:
+    async def _run_one(self, test: str, package: ReadPackage) -> RerunOutcome | Infra:
         """Run the test of this name once, also if the scoring would leave it out."""
-        plan = prepared.plan
-        if (lack := lacks(plan, self._claim.problem.compare)) is not None:
-            return Infra("unsupported_plan", lack)
+        prepared, plan = package.prepared, package.plan
         number = next((number for number, case in enumerate(plan.cases) if case.name == test), None)
         if number is None:
             return RerunOutcome(failure=RerunFailure.NO_TEST, problem_version=self._claim.problem.version)
-        program, limits = self._ready_program(plan), self._limits(plan)
-        runs = CaseRuns(self._context, program, prepared, limits, keep_error_bytes=KEEP_BYTES)
+        runs = CaseRuns(self._context, self._ready_program(plan), prepared, package.limits, keep_error_bytes=KEEP_BYTES)
         case_run = await runs.run_once(number)
         if isinstance(case_run, Infra):
             return case_run
@@ -298,9 +284,6 @@ class Attempt:
             files=kept | {RerunFile.ERROR: KeptFile(outcome.stderr[:KEEP_BYTES], outcome.stderr_len)},
         )
 
-    def _limits(self, plan: Plan) -> RunLimits:
-        return exec_rules.run_limits(self._claim.problem, self._settings, self._language, plan.limits)
-
     def _ready_program(self, plan: Plan) -> ReadyProgram:
         return ReadyProgram(
             claim=self._claim,
@@ -311,18 +294,12 @@ class Attempt:
             outputs=outputs.output_names(plan.cases, self._claim) if plan.output_only else {},
         )
 
-    def _all_deciders(self, prepared: Prepared, limits: RunLimits) -> Deciders:
-        """Return everything that decides the tests of this attempt. Blocking."""
-        sources = {one.name: one.path.read_bytes() for one in self._sources}
-        program = program_mark(self._language, sources, self._sources[0].name, self._settings.toolchain)
-        checkers = checkers_mark(prepared.plan, self._settings.toolchain)
-        return Deciders(program, prepared.plan, prepared.digest, self._claim.problem.compare, limits, checkers)
-
-    def _taken_over(self, scoring: Scoring, number: int, plan: Plan) -> TestResult | None:
+    def _taken_over(self, package: ReadPackage, number: int) -> TestResult | None:
         """Return the test's result of an earlier judging, if its fingerprint is unchanged."""
-        if self._former is None or (match := self._former.reusable(self._fingerprint(plan, number))) is None:
+        if self._former is None or (match := self._former.reusable(package.fingerprint(number))) is None:
             return None
         self._isolation = min(self._isolation, self._former.isolation)
+        plan, scoring = package.plan, package.scoring
         case = plan.cases[number]
         points = match.test.score if plan.scored and plan.checker is not None else None
         graded = scoring.record(number, match.test.status, points)
@@ -335,29 +312,29 @@ class Attempt:
             sample=case.sample,
             status=graded.status,
             score=graded.score,
-            fingerprint=self._fingerprint(plan, number),
+            fingerprint=package.fingerprint(number),
         )
 
-    def _with_allowed_points(self, scoring: Scoring, number: int, case: Case, case_run: CaseRun) -> CaseRun | Infra:
+    def _with_allowed_points(self, package: ReadPackage, number: int, case_run: CaseRun) -> CaseRun | Infra:
         """Infra if the problem's format does not let its validator give these points."""
         ruling = case_run.finding.ruling
         if ruling is None:
             return case_run
-        fault = scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
-        return case_run if fault is None else broken(f"test {case.name}", fault, ruling.message)
+        fault = package.scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
+        return case_run if fault is None else broken(f"test {package.plan.cases[number].name}", fault, ruling.message)
 
-    def _record(self, plan: Plan, scoring: Scoring, number: int, case_run: CaseRun) -> TestResult:
-        finding = case_run.finding
+    def _record(self, package: ReadPackage, number: int, case_run: CaseRun) -> TestResult:
+        finding, scoring = case_run.finding, package.scoring
         points = None if finding.ruling is None else finding.ruling.points_of(scoring.worth(number))
         graded = scoring.record(number, finding.status, points)
         test = exec_rules.test_result(
-            plan.cases[number],
+            package.plan.cases[number],
             graded,
             finding.rule,
             case_run.outcome,
             message=finding.message,
             borderline=case_run.borderline,
-            fingerprint=self._fingerprint(plan, number),
+            fingerprint=package.fingerprint(number),
             settings=self._settings,
         )
         for stream, was_cut in (("stdout", test.truncated_stdout), ("stderr", test.truncated_stderr)):
@@ -465,14 +442,6 @@ async def attempted[T](
         return Infra("test_data_broken", str(error))
     finally:
         await context.deferred.add(partial(directory.leave, keep=context.settings.keep_workdir))
-
-
-async def _fetch(test_data: TestData, problem: Problem) -> None:
-    """Fetch a package while the compiler runs. After a compile error the fetch goes on: the next submission needs the
-    package. A breakage is met again by the attempt, which waits for this fetch or makes one of its own."""
-    with suppress(BlobsUnavailable, BlobMissing, TestDataBroken):
-        await test_data.prepare(problem)
-        await test_data.release(problem)
 
 
 def _beginnings(files: Mapping[RerunFile, Path]) -> dict[RerunFile, KeptFile]:

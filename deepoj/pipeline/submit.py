@@ -83,7 +83,7 @@ async def submit(
     began = time.monotonic()
     try:
         if early_compiler is not None and hidden_s is not None:
-            early = early_compiler.begin(draft)
+            early = await early_compiler.begin(draft)
         answer = await submissions.submit(
             draft,
             inflight_cap=inflight_cap,

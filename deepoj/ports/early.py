@@ -19,6 +19,7 @@ class EarlyCompiler(Protocol):
     """Compiles new submissions in idle slots of this process, before it claims them. Implemented by
     ``execution.early``."""
 
-    def begin(self, draft: Draft) -> EarlyCompilation | None:
-        """Begin to compile a draft that is about to be stored. None: it is compiled after its claim."""
+    async def begin(self, draft: Draft) -> EarlyCompilation | None:
+        """Begin to compile a draft that is about to be stored, and wait briefly until its compiler begins. None: it is
+        compiled after its claim. A cancelled call ends the compilation."""
         ...

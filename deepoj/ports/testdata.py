@@ -13,8 +13,8 @@ class TestData(Protocol):
     """A problem's package on this node's disk. Raises BlobsUnavailable, BlobMissing, TestDataBroken. Implemented by
     ``adapters.testdata``, without a store by ``operate.problem_verify.unpacked``."""
 
-    def needs_fetch(self, problem: Problem) -> bool:
-        """Return whether the package is neither on the disk nor on its way, as far as is known without a look."""
+    def is_here(self, problem: Problem) -> bool:
+        """Return whether the package is on the disk, as far as is known without a look."""
         ...
 
     async def prepare(self, problem: Problem) -> Prepared:

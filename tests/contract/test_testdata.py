@@ -148,10 +148,10 @@ async def test_contract(kind: str, shelf: Shelf, tmp_path: Path) -> None:
     problem = shelf.put(1, {f"{n}.{end}": b"%d" % n for n in range(1, 12) for end in ("in", "out")})
     plain = [(b"%d" % n, b"%d" % n) for n in range(1, 12)]
     data: TestData = shelf.cache() if kind == "real" else PlainTestData(tmp_path, plain)
-    assert data.needs_fetch(problem)
+    assert not data.is_here(problem)
     prepared = await data.prepare(problem)
     again = await data.prepare(problem)
-    assert not data.needs_fetch(problem)
+    assert data.is_here(problem)
     assert [case.name for case in prepared.plan.cases] == [str(n) for n in range(1, 12)]
     await data.release(problem)
     for one in (prepared, again):
@@ -225,7 +225,7 @@ async def test_everybody_at_once_fetches_once(shelf: Shelf) -> None:
                 nursery.start_soon(use)
             while not shelf.blobs.asked:
                 await trio.testing.wait_all_tasks_blocked()
-            assert not cache.needs_fetch(problem)
+            assert not cache.is_here(problem)
             shelf.blobs.gate.set()
     assert len(got) == 20
     assert shelf.blobs.fetches == [problem.data_path]

@@ -63,8 +63,8 @@ class PlainTestData:
         #: number of calls of ``prepare``
         self.prepared = 0
 
-    def needs_fetch(self, problem: Problem) -> bool:
-        return not self.prepared
+    def is_here(self, problem: Problem) -> bool:
+        return self.prepared > 0
 
     async def prepare(self, problem: Problem) -> PlainPackage:
         self.prepared += 1

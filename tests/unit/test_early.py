@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from deepoj.execution.compiling import EARLY_S, Compiled, Compiler
 from deepoj.execution.deferred import AFTER_S, StartTask
 from deepoj.execution.early import UNSETTLED_S, UNUSED_S, IdleSlotCompiler
 from deepoj.execution.header_cache import WANTED, HeaderCache
+from deepoj.execution.workdir import AttemptDir
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.ports.early import EarlyCompilation
@@ -47,13 +49,12 @@ class Place:
         self.early = IdleSlotCompiler(context=context, start_task=start, has_room=lambda count: count < self.room)
 
     async def begin(self, draft: Draft = DRAFT, *, is_stored: bool | None = None) -> EarlyCompilation:
-        """Begin, and wait until nothing more happens. ``is_stored``: settle it before the compiler begins."""
-        early = self.early.begin(draft)
+        """Begin, and wait until nothing more happens. ``is_stored``: settle it before the compiler ends."""
+        early = await self.early.begin(draft)
         assert early is not None
         if is_stored is not None:
             early.settle(is_stored=is_stored)
-        while early in self.early.beginning:  # a thread makes the first directory
-            await trio.lowlevel.checkpoint()
+        await early.begun.wait()
         await trio.testing.wait_all_tasks_blocked()
         return early
 
@@ -144,11 +145,38 @@ async def test_the_compiler_of_a_draft_that_is_not_stored_is_ended(
         assert len(list(place.workspace.iterdir())) == 1, "its directory is used again"
 
 
-async def test_a_draft_is_settled_before_its_compiler_begins(tmp_path: Path, metrics: Metrics) -> None:
+@pytest.mark.parametrize("is_stored", [True, False])
+async def test_a_disk_that_hangs_keeps_no_draft_from_being_stored(
+    tmp_path: Path, metrics: Metrics, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    answers, make = threading.Event(), AttemptDir.unnamed
+
+    def hang(workdir: Path) -> AttemptDir:
+        assert answers.wait(60)
+        return make(workdir)
+
+    monkeypatch.setattr(AttemptDir, "unnamed", hang)
     async with place_in(tmp_path, metrics) as place:
-        for is_stored in (False, True):
-            await place.begin(replace(DRAFT, code=f"// {is_stored}"), is_stored=is_stored)
-            assert place.count == is_stored
+        early = await place.early.begin(DRAFT)
+        assert early is not None
+        assert not early.begun.is_set()
+        early.settle(is_stored=is_stored)
+        answers.set()
+        await early.begun.wait()
+        await trio.testing.wait_all_tasks_blocked()
+        assert place.count == is_stored
+
+
+async def test_the_compiler_of_a_request_that_is_cancelled_is_ended(tmp_path: Path, metrics: Metrics) -> None:
+    async with place_in(tmp_path, metrics) as place:
+        place.box.hold()
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await place.early.begin(DRAFT)
+        while place.early.beginning:  # a thread makes the first directory
+            await trio.lowlevel.checkpoint()
+        await trio.testing.wait_all_tasks_blocked()
+        assert (place.count, place.compiler.early_count) == (0, 0)
 
 
 async def test_a_result_that_no_call_takes_is_dropped(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
@@ -247,10 +275,10 @@ async def test_problem_whose_jobs_ask_for_another_compilation_is_left_alone_for_
         await place.begin(is_stored=True)
         clock.jump(EARLY_S)
         await trio.testing.wait_all_tasks_blocked()
-        assert place.early.begin(DRAFT) is None
-        assert place.early.begin(replace(DRAFT, problem_id=2)) is not None
+        assert await place.early.begin(DRAFT) is None
+        assert await place.early.begin(replace(DRAFT, problem_id=2)) is not None
         clock.jump(UNUSED_S)
-        assert place.early.begin(DRAFT) is not None
+        assert await place.early.begin(DRAFT) is not None
 
 
 @pytest.mark.parametrize("broken", [True, False])
@@ -262,14 +290,11 @@ async def test_directories_are_used_again_after_breakages_and_refusals(
             place.box.on(Policy.COMPILE, b"int", OSError(24, "Too many open files"))
         else:
             place.box.hold()
-        await place.begin(is_stored=False)
-        for _ in range(3):
-            (await place.begin()).settle(is_stored=False)
-            await trio.testing.wait_all_tasks_blocked()
+        for _ in range(4):
+            await place.begin(is_stored=False)
             clock.jump(2 * AFTER_S)
             await trio.testing.wait_all_tasks_blocked()
-        await place.begin(is_stored=False)
-        assert place.count == 3
+        assert place.count == 4
         assert len(list(place.workspace.iterdir())) == 1
 
 
@@ -285,7 +310,7 @@ async def test_a_draft_that_is_not_stored_soon_is_compiled_by_its_job(
         early.settle(is_stored=True)
         place.box.release()
         assert (await place.compile()).wall_ms == 250
-        assert place.early.begin(replace(DRAFT, code="x")) is not None, "its problem is not left alone"
+        assert await place.early.begin(replace(DRAFT, code="x")) is not None, "its problem is not left alone"
 
 
 async def test_a_draft_orders_no_header_before_it_is_stored(tmp_path: Path, metrics: Metrics) -> None:
@@ -325,15 +350,15 @@ async def test_draft_is_compiled_after_its_claim(tmp_path: Path, metrics: Metric
     async with trio.open_nursery() as tasks:
         place = Place(tmp_path, metrics, tasks.start_soon)
         place.room = room
-        assert place.early.begin(draft) is None
+        assert await place.early.begin(draft) is None
 
 
 async def test_a_second_one_needs_a_second_slot(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        assert place.early.begin(DRAFT) is not None
-        assert place.early.begin(replace(DRAFT, code="x")) is None, "one is about to begin"
+        assert await place.early.begin(DRAFT) is not None
+        assert await place.early.begin(replace(DRAFT, code="x")) is None, "one is about to begin"
         while not place.count:
             await trio.lowlevel.checkpoint()
-        assert place.early.begin(replace(DRAFT, code="x")) is None, "one has no call yet"
+        assert await place.early.begin(replace(DRAFT, code="x")) is None, "one has no call yet"
         await place.compile()
-        assert place.early.begin(replace(DRAFT, code="x")) is not None
+        assert await place.early.begin(replace(DRAFT, code="x")) is not None

@@ -63,8 +63,9 @@ class Compiling:
     store: MemoryStore
     said: list[tuple[bool, int]] = field(default_factory=list)
 
-    def begin(self, draft: Draft) -> Self:
+    async def begin(self, draft: Draft) -> Self:
         del draft
+        await trio.lowlevel.checkpoint()
         return self
 
     def settle(self, *, is_stored: bool) -> None:

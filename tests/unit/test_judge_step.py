@@ -671,6 +671,21 @@ async def test_a_compile_error_needs_no_test_data(bench: Bench) -> None:
     assert (await bench.report()).status is V.COMPILE_ERROR
 
 
+@pytest.mark.parametrize("wrong", [{"output_only": True}, {"compare": Compare(way="telepathy")}], ids=["kind", "plan"])
+async def test_the_compilers_error_comes_before_what_the_package_says(bench: Bench, wrong: dict[str, object]) -> None:
+    """Also on a node that has the package, and reads it before the compiler ends."""
+    bench.plan = replace(bench.plan, **wrong)  # type: ignore[arg-type]
+    bench.box.on(Policy.COMPILE, b"main", outcome(R.RE, exit_code=1, stderr=b"no such type"))
+    for is_here in (False, True):
+        assert bench.data.is_here(a_claim().problem) is is_here
+        report = await bench.report()
+        assert report.compile is not None
+        assert "no such type" in report.compile.output
+        await bench.data.prepare(a_claim().problem)
+        await bench.data.release(a_claim().problem)
+        bench.assert_clean()
+
+
 async def test_a_full_disk_is_infra(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Path, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))

@@ -180,8 +180,8 @@ class _Cases:
     def digest(self, name: str) -> str:
         return name  # nothing is taken over in here
 
-    def needs_fetch(self, _problem: Problem) -> bool:
-        return False
+    def is_here(self, _problem: Problem) -> bool:
+        return True
 
     async def prepare(self, _problem: Problem) -> _Cases:
         return self

@@ -29,8 +29,8 @@ class LocalPackage:
         """No test is ever taken over from what is judged here: the name will do."""
         return name
 
-    def needs_fetch(self, _problem: Problem) -> bool:
-        return False
+    def is_here(self, _problem: Problem) -> bool:
+        return True
 
     async def prepare(self, _problem: Problem) -> LocalPackage:
         await trio.lowlevel.checkpoint()
