@@ -9,6 +9,8 @@ the attempt's own slot, which is left free for them.
 Two tasks take turns in a slot: while a test of one runs, the other decides about its last test and prepares its next.
 Otherwise the slot was idle for a quarter of the time of short tests. What is prepared waits at the slot's gate, and is
 given up there when the slot is needed for something else. Nothing is prepared that another slot could begin at once.
+Between two short runs the slot is idle for 0.1 ms; 0.3 ms where the first was sometimes decided about before the next
+began, and 0.9 ms once where the second task began only then.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from deepoj.ports.slots import IdleSlots, StartHelper
 from deepoj.words.errors import Breakage
 from deepoj.words.results import Infra
 
-#: how many results may wait for their turn: each keeps up to a megabyte of output
+#: how many results may wait for their turn, beside those that were prepared before: each keeps up to a megabyte of
+#: output
 AHEAD = 16
 
 
@@ -136,19 +139,20 @@ class RunsAhead:
                 self._begun.discard(number)  # later results may ask for it again, where some failures are forgiven
 
     async def _run_upcoming(self, slot: _SharedSlot) -> None:
-        """Run upcoming tests in a slot, one after the other. Once the first program has ended, another task takes turns
-        with this one, but where deciding needs the slot."""
+        """Run upcoming tests in a slot, one after the other. Another task takes turns with this one, but where deciding
+        needs the slot."""
         while slot.may_go_on() and (number := next(self._unbegun(), None)) is not None:
-            execution = await self._execute(number, slot)
+            self._begun.add(number)
             if slot.other_ended.is_set() and not self._runs.decides_in_sandbox and self._has_spare_tests():
                 slot.other_ended = trio.Event()
                 self._start_helper(partial(self._take_turns, slot), in_idle_slot=False)
-            await self._decide(number, execution)
+            await self._decide(number, await self._execute(number, slot))
 
     async def _take_turns(self, slot: _SharedSlot) -> None:
         try:
             while slot.may_go_on() and self._has_spare_tests():
                 number = next(self._unbegun())
+                self._begun.add(number)
                 await self._decide(number, await self._execute(number, slot))
         finally:
             slot.other_ended.set()
@@ -160,7 +164,6 @@ class RunsAhead:
 
     async def _execute(self, number: int, slot: _SharedSlot) -> Execution | None:
         """Run the program; None if the run was cut or given up, or broke."""
-        self._begun.add(number)
         execution: Execution | None = None
         with trio.CancelScope() as scope:
             self._running[number] = scope
@@ -215,11 +218,18 @@ class _SlotGate:
         self._slot, self._scope = slot, scope
 
     async def __aenter__(self) -> None:
-        await self._slot.free.acquire()
+        try:
+            self._slot.free.acquire_nowait()  # unlike ``acquire``, it lets no task run first that prepares a test
+        except trio.WouldBlock:
+            await self._slot.free.acquire()
         if not self._slot.may_go_on():
             self._slot.free.release()
             self._scope.cancel()
             await trio.lowlevel.checkpoint()
 
     async def __aexit__(self, *_: object) -> None:
+        is_awaited = self._slot.free.statistics().tasks_waiting > 0
         self._slot.free.release()
+        if is_awaited:  # let the next run begin before this one is decided about
+            for _turn in range(2):  # in one turn, Trio may run this task first
+                await trio.lowlevel.cancel_shielded_checkpoint()

@@ -171,18 +171,18 @@ async def test_a_helper_ends_after_its_test_when_a_job_needs_the_slot(tmp_path: 
 
 async def test_the_next_test_runs_while_an_output_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each but the last output is compared only once the next run has begun."""
-    attempted = Attempted(tmp_path, 4, idle=0)
-    conclude = CaseRuns.conclude
+    attempted = Attempted(tmp_path, 20, idle=0)
+    conclude, begun = CaseRuns.conclude, list[int]()
 
-    async def conclude_late(runs: CaseRuns, execution: Execution) -> CaseRun | Infra:
-        while len(attempted.box.runs()) <= int(execution.case.name) < 4:
-            await trio.lowlevel.checkpoint()
+    async def conclude_counted(runs: CaseRuns, execution: Execution) -> CaseRun | Infra:
+        begun.append(len(attempted.box.runs()))
         return await conclude(runs, execution)
 
-    monkeypatch.setattr(CaseRuns, "conclude", conclude_late)
+    monkeypatch.setattr(CaseRuns, "conclude", conclude_counted)
     report = await attempted.judge()
     assert isinstance(report, Report), report
-    assert attempted.seen == ["1", "2", "3", "4"]
+    assert attempted.seen == [str(number) for number in range(1, 21)]
+    assert begun == [*range(2, 21), 20]
     attempted.assert_nothing_left()
 
 
@@ -402,7 +402,7 @@ async def test_results_that_wait_for_their_turn_are_bounded(tmp_path: Path) -> N
             while len(box.runs()) < runs_ahead.AHEAD:
                 await trio.sleep(0.001)
             await trio.testing.wait_all_tasks_blocked(0.01)
-        assert len(box.runs()) <= runs_ahead.AHEAD + 1  # one had been prepared
+        assert len(box.runs()) <= runs_ahead.AHEAD + 2  # each slot had prepared one
         release.set()
     assert len(attempted.seen) == runs_ahead.AHEAD + 20
 
