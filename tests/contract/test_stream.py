@@ -625,13 +625,16 @@ async def test_a_server_that_is_down_and_comes_back(own_server: RedisServer) -> 
         one = lab.consumer("one")
         published = await one.publish(events(3))
         await one.read(1, 0)
+        assert one.has_just_answered()
         own_server.kill()
         for attempt in (one.ping, lambda: one.read(1, 0), lambda: one.read(1, 100), lambda: one.publish(events(1))):
             with pytest.raises(StreamUnavailable, match=r"cannot be used: .*; see that it is up, or set REDIS_URL$"):
                 await attempt()
+            assert not one.has_just_answered()
         own_server.start()
         # stale connections in the pools must cause no error: the server is up
         await one.ping()
+        assert one.has_just_answered()
         assert ids(await one.read(10, 100)) == published[1:]
         assert ids(await one.own_pending(10)) == published
 

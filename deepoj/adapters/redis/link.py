@@ -13,6 +13,7 @@ facts read in redis-py 8, which ``tests/fault/test_stream_cancellation.py`` chec
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, cast
@@ -36,6 +37,8 @@ _REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 #: how many tasks may wait in blocking commands at once, besides the pool
 _BLOCKING_CONNECTIONS = 4
+#: how long an answer is a sign of life: the reads of an idle consumer end every two seconds
+SIGN_S = 2.5
 
 
 class Commands(Protocol):
@@ -136,6 +139,7 @@ class RedisLink:
         self._client = self._make_client(pool_size, read_timeout_s)
         # No read timeout: each blocking command brings its own.
         self._blocking_client = self._make_client(_BLOCKING_CONNECTIONS, None)
+        self._answered_at = -math.inf
 
     def _make_client(self, size: int, read_timeout_s: float | None) -> Redis:
         pool: ConnectionPool = ConnectionPool(
@@ -190,15 +194,22 @@ class RedisLink:
         with trio.CancelScope(shield=True):
             await self._bridge.run(work)
 
+    def has_just_answered(self) -> bool:
+        """Whether the server answered within ``SIGN_S``, and has broken no command since."""
+        return trio.current_time() - self._answered_at <= SIGN_S
+
     async def _cross[T](self, client: Redis, work: Callable[[Commands], Awaitable[T]]) -> T:
         async def task() -> T:
             with telling_resets():
                 return await work(cast(Commands, client))
 
         try:
-            return await self._bridge.run(task)
+            answer = await self._bridge.run(task)
         except (RedisError, OSError) as error:
+            self._answered_at = -math.inf
             raise self._translated(error) from error
+        self._answered_at = trio.current_time()
+        return answer
 
     def _translated(self, error: RedisError | OSError) -> StreamUnavailable:
         # The server may quote the command, which never holds a secret; cut, because it may be long.

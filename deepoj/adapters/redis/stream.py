@@ -327,6 +327,9 @@ class RedisStream:
     async def ping(self) -> None:
         await self._command("PING")
 
+    def has_just_answered(self) -> bool:
+        return self._link.has_just_answered()
+
     # -- the group
 
     async def _command(self, *command: Arg) -> Any:

@@ -152,7 +152,8 @@ def _waiting_work(parts: Parts) -> Child:
 
 def _health(parts: Parts) -> loops.HealthCheck:
     adapters = parts.adapters
-    pings = {"database": _Rounds(parts).ping_database, "redis": adapters.stream.ping}
+    rounds = _Rounds(parts)
+    pings = {"database": rounds.ping_database, "redis": rounds.ping_redis}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
     return loops.HealthCheck(child_status=parts.child_status, pings=pings)
@@ -273,6 +274,11 @@ class _Rounds:
         """Ask the database for a sign of life, unless it has given one to the watch."""
         if not self.parts.watch.has_just_answered():
             await self.parts.adapters.store.ping()
+
+    async def ping_redis(self) -> None:
+        """Ask Redis for a sign of life, unless it has given one: on an idle node the consumer's reads end with one."""
+        if not self.parts.adapters.stream.has_just_answered():
+            await self.parts.adapters.stream.ping()
 
     async def notify_dispatcher(self) -> None:
         """Wake the dispatcher, in case that the notification of an event was lost."""
