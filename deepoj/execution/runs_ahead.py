@@ -105,8 +105,9 @@ class RunsAhead:
         slot = _SharedSlot(may_go_on)
         self._slot_count += 1
         try:
+            slot.tasks += 1
             await self._run_upcoming(slot)
-            await slot.other_ended.wait()
+            await slot.ended.wait()
         finally:
             self._slot_count -= 1
 
@@ -139,23 +140,26 @@ class RunsAhead:
                 self._begun.discard(number)  # later results may ask for it again, where some failures are forgiven
 
     async def _run_upcoming(self, slot: _SharedSlot) -> None:
-        """Run upcoming tests in a slot, one after the other. Another task takes turns with this one, but where deciding
-        needs the slot."""
-        while slot.may_go_on() and (number := next(self._unbegun(), None)) is not None:
-            self._begun.add(number)
-            if slot.other_ended.is_set() and not self._runs.decides_in_sandbox and self._has_spare_tests():
-                slot.other_ended = trio.Event()
-                self._start_helper(partial(self._take_turns, slot), in_idle_slot=False)
-            await self._decide(number, await self._execute(number, slot))
-
-    async def _take_turns(self, slot: _SharedSlot) -> None:
+        """Run upcoming tests in a slot, one after the other, in turns with a second task, but where deciding needs the
+        slot."""
         try:
-            while slot.may_go_on() and self._has_spare_tests():
-                number = next(self._unbegun())
+            while slot.may_go_on() and (number := self._next(slot)) is not None:
                 self._begun.add(number)
+                slot.taken += 1
+                if slot.tasks == 1 and not self._runs.decides_in_sandbox and self._has_spare_tests():
+                    slot.tasks += 1
+                    self._start_helper(partial(self._run_upcoming, slot), in_idle_slot=False)
                 await self._decide(number, await self._execute(number, slot))
         finally:
-            slot.other_ended.set()
+            slot.tasks -= 1
+            if not slot.tasks:
+                slot.ended.set()
+
+    def _next(self, slot: _SharedSlot) -> int | None:
+        """Return the test that a task of the slot takes next; None if it takes none."""
+        if slot.taken and not self._has_spare_tests():
+            return None
+        return next(self._unbegun(), None)
 
     def _has_spare_tests(self) -> bool:
         """Whether tests are left for all other slots, the idle ones too, when one is prepared."""
@@ -172,6 +176,7 @@ class RunsAhead:
             except (Breakage, OSError) as breakage:
                 self._break(breakage)
             finally:
+                slot.taken -= 1
                 del self._running[number]
         if scope.cancelled_caught:
             self._begun.discard(number)
@@ -205,9 +210,12 @@ class _SharedSlot:
     def __init__(self, may_go_on: Callable[[], bool]) -> None:
         self.may_go_on = may_go_on
         self.free = trio.Lock()
-        #: set while only one task uses it
-        self.other_ended = trio.Event()
-        self.other_ended.set()
+        #: tasks that use it
+        self.tasks = 0
+        #: set once there are none
+        self.ended = trio.Event()
+        #: tests that run in it or wait at its gate
+        self.taken = 0
 
 
 class _SlotGate:
