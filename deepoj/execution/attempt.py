@@ -16,7 +16,7 @@ import trio
 from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
 from deepoj.execution.context import AttemptContext
-from deepoj.execution.package import ReadPackage, fetch, read_package
+from deepoj.execution.package import OpenPackage, ScoredPackage, fetch, open_package, score_package
 from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.execution.workdir import SHORT_BYTES, SOURCES, AttemptDir, do_blocking, trouble_of
 from deepoj.judging import compare as comparing
@@ -75,7 +75,7 @@ class Attempt:
 
     async def judge(self, test_data: TestData) -> Report | Infra:
         """Prepare, compile, run each test, report. A compile error that needs no package is reported without it."""
-        ran = await self._with_program(test_data, self._run_all)
+        ran = await self._with_program(test_data, self._score, self._run_all)
         if isinstance(ran, Infra | Report):
             return ran
         plan, outcome = ran
@@ -86,7 +86,7 @@ class Attempt:
 
     async def rerun(self, test_data: TestData, test: str) -> RerunOutcome | Infra:
         """Prepare, compile, run one test, and return the beginning of what belongs to it."""
-        ran = await self._with_program(test_data, partial(self._run_one, test))
+        ran = await self._with_program(test_data, self._open, partial(self._run_one, test))
         if isinstance(ran, Report):
             return RerunOutcome(
                 status=ran.status.value,
@@ -96,30 +96,36 @@ class Attempt:
             )
         return ran
 
-    async def _with_program[T](
-        self, test_data: TestData, act: Callable[[ReadPackage], Awaitable[T | Infra]]
+    async def _with_program[P, T](
+        self,
+        test_data: TestData,
+        read: Callable[[Prepared], Awaitable[P | Infra]],
+        act: Callable[[P], Awaitable[T | Infra]],
     ) -> T | Report | Infra:
-        """Prepare and compile, then ``act``. Return a report if there is no program to act with."""
+        """Prepare, ``read`` the package, compile, then ``act``. Return a report if there is no program to act with."""
         self._log("start_exec")
         problem = self._claim.problem
         # Only a package with its own way of judging adds files to programs. Otherwise a compile error needs no package.
         own_way = problem.compare == BY_PACKAGE
-        package_first = own_way or test_data.is_here(problem)
-        if not package_first:
+        is_compiled = False
+        if not own_way and not test_data.is_here(problem):
             if self._context.start_task is not None:
                 self._context.start_task(partial(fetch, test_data, problem))
             refused = await self._compiled()
             if refused is not None:
                 return refused
+            is_compiled = True
         prepared = await test_data.prepare(problem)
         try:
-            mistake = outputs.mistaken(prepared.plan, self._language, self._claim) or self._put_beside(prepared)
-            if own_way and mistake:
-                return self._mistaken(mistake)
+            mistake = outputs.mistaken(prepared.plan, self._language, self._claim)
+            if own_way:
+                mistake = mistake or self._put_beside(prepared)
+                if mistake:
+                    return self._mistaken(mistake)
             # Before the program is waited for: on an idle node its compilation is under way. Afterwards, the first test
             # began 0.6 ms later.
-            package = await read_package(prepared, self._claim, self._language, self._sources, self._settings)
-            refused = await self._compiled() if package_first or self._beside else None
+            package = await read(prepared)
+            refused = None if is_compiled else await self._compiled()
             if refused is not None:
                 return refused
             if mistake:
@@ -128,6 +134,16 @@ class Attempt:
         finally:
             with trio.CancelScope(shield=True):
                 await test_data.release(problem)
+
+    async def _open(self, prepared: Prepared) -> OpenPackage | Infra:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        return open_package(prepared, self._claim, self._language, self._settings)
+
+    async def _score(self, prepared: Prepared) -> ScoredPackage | Infra:
+        opened = await self._open(prepared)
+        if isinstance(opened, Infra):
+            return opened
+        return await score_package(opened, self._claim, self._language, self._sources, self._settings)
 
     async def _compiled(self) -> Report | Infra | None:
         """Compile. Return a report if the compiler refuses the source; None if there is a program."""
@@ -194,7 +210,7 @@ class Attempt:
 
     # -- running each test
 
-    async def _run_all(self, package: ReadPackage) -> tuple[Plan, Outcome] | Infra:
+    async def _run_all(self, package: ScoredPackage) -> tuple[Plan, Outcome] | Infra:
         """Run the tests that the scoring asks for, beside each other where slots are idle."""
         plan = package.plan
         runs = CaseRuns(self._context, self._ready_program(plan), package.prepared, package.limits)
@@ -209,7 +225,7 @@ class Attempt:
         self._stages = replace(self._stages, run_ms=run_ms, compare_ms=compare_ms)
         return outcome if isinstance(outcome, Infra) else (plan, outcome)
 
-    async def _judge_beside(self, package: ReadPackage, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
+    async def _judge_beside(self, package: ScoredPackage, runs: CaseRuns, slots: IdleSlots) -> Outcome | Infra:
         async def judge_beside(start_helper: StartHelper) -> Outcome | Infra:
             ahead = RunsAhead(runs, lambda: self._upcoming(package), slots, start_helper)
             return await self._judge_tests(package, runs, ahead.first_run)
@@ -217,7 +233,7 @@ class Attempt:
         return await slots.with_helpers(judge_beside)
 
     async def _judge_tests(
-        self, package: ReadPackage, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
+        self, package: ScoredPackage, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
     ) -> Outcome | Infra:
         """Record the tests in the scoring's order. ``first_run`` returns the first run of the test whose turn it is."""
         scoring = package.scoring
@@ -244,13 +260,13 @@ class Attempt:
     def _hurry(self) -> bool:
         return self._failed and self._run_wall_ms >= self._settings.failed_budget_ms
 
-    def _upcoming(self, package: ReadPackage) -> Iterator[int]:
+    def _upcoming(self, package: ScoredPackage) -> Iterator[int]:
         """Yield the tests that are still to be run, as far as the results so far tell."""
         for number in package.scoring.upcoming(hurry=self._hurry):
             if self._former is None or self._former.reusable(package.fingerprint(number)) is None:
                 yield number
 
-    async def _run_one(self, test: str, package: ReadPackage) -> RerunOutcome | Infra:
+    async def _run_one(self, test: str, package: OpenPackage) -> RerunOutcome | Infra:
         """Run the test of this name once, also if the scoring would leave it out."""
         prepared, plan = package.prepared, package.plan
         number = next((number for number, case in enumerate(plan.cases) if case.name == test), None)
@@ -294,7 +310,7 @@ class Attempt:
             outputs=outputs.output_names(plan.cases, self._claim) if plan.output_only else {},
         )
 
-    def _taken_over(self, package: ReadPackage, number: int) -> TestResult | None:
+    def _taken_over(self, package: ScoredPackage, number: int) -> TestResult | None:
         """Return the test's result of an earlier judging, if its fingerprint is unchanged."""
         if self._former is None or (match := self._former.reusable(package.fingerprint(number))) is None:
             return None
@@ -315,7 +331,7 @@ class Attempt:
             fingerprint=package.fingerprint(number),
         )
 
-    def _with_allowed_points(self, package: ReadPackage, number: int, case_run: CaseRun) -> CaseRun | Infra:
+    def _with_allowed_points(self, package: ScoredPackage, number: int, case_run: CaseRun) -> CaseRun | Infra:
         """Infra if the problem's format does not let its validator give these points."""
         ruling = case_run.finding.ruling
         if ruling is None:
@@ -323,7 +339,7 @@ class Attempt:
         fault = package.scoring.points_fault(number, ruling.verdict, ruling.points, ruling.share)
         return case_run if fault is None else broken(f"test {package.plan.cases[number].name}", fault, ruling.message)
 
-    def _record(self, package: ReadPackage, number: int, case_run: CaseRun) -> TestResult:
+    def _record(self, package: ScoredPackage, number: int, case_run: CaseRun) -> TestResult:
         finding, scoring = case_run.finding, package.scoring
         points = None if finding.ruling is None else finding.ruling.points_of(scoring.worth(number))
         graded = scoring.record(number, finding.status, points)

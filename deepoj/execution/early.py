@@ -2,13 +2,13 @@
 
 Between the request of a submission and its compiler are the commit, the stream, the claim and the attempt's own
 preparation: 8 ms on an idle node, of 16 to 18 that a verdict takes beside its compiler and its program. So a node that
-takes in a submission, has an idle slot and is the only one that claims jobs compiles it at once, beside the commit. The
-attempt finds the same compilation under way, by the digest of everything that decides it, and takes over its result.
-The compiler of a submission that is refused is killed. No program runs before it is stored, nor a compiler that runs
-the source.
+takes in a submission, has an idle slot and is the only one that claims jobs compiles it at once. The attempt finds the
+same compilation under way, by the digest of everything that decides it, and takes over its result. The compiler of a
+submission that is refused is killed. No program runs before it is stored, nor a compiler that runs the source.
 
-The commit begins once the compiler's request is sent, which takes 1 ms. Beside the commit, which shares the interpreter
-with it, it took 2 to 3 ms, by which verdicts came later (medians 12.9 and 11.7 ms beside the compiler, 9.7 and 9.2 so).
+The commit begins once the request for the compiler is sent, which takes 1 ms. When the two ran beside each other in one
+interpreter, the request took 2 to 3 ms longer, and so did the verdict, which waits for the compiler: medians of the
+time beside it 12.9 and 11.7 ms then, 9.7 and 9.2 now.
 
 What if we die, or the job is claimed elsewhere? The result is dropped, and the next start removes the directory
 (``workdir.sweep``). A job never depends on it.
@@ -68,8 +68,8 @@ class IdleSlotCompiler:
     start_task: StartTask
     #: whether a slot is idle beside so many compilations that no job has taken over, and the job will be claimed here
     has_room: Callable[[int], bool]
-    #: empty directories for results. None is made beside the commit: a file system that is writing its journal, as it
-    #: does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
+    #: empty directories for results. Only the first is made while a submission waits to be stored: a file system that
+    #: is writing its journal, as it does for a commit on the same disk, let the node's thread wait for 1 to 2 ms
     _directories: list[AttemptDir] = field(default_factory=list)
     #: those whose compiler has not begun
     beginning: set[_Early] = field(default_factory=set)

@@ -23,19 +23,25 @@ from deepoj.words.sandbox import FileIn, RunLimits
 
 
 @dataclass(frozen=True, slots=True)
-class ReadPackage:
+class OpenPackage:
     """A package for one attempt. ``limits``: the program's, before a test widens them."""
 
     prepared: Prepared
-    scoring: Scoring
     limits: RunLimits
-    deciders: Deciders
-    #: by test
-    _fingerprints: dict[int, str] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
         return self.prepared.plan
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPackage(OpenPackage):
+    """A package by which all tests are judged."""
+
+    scoring: Scoring
+    deciders: Deciders
+    #: by test
+    _fingerprints: dict[int, str] = field(default_factory=dict)
 
     def fingerprint(self, number: int) -> str:
         """Return the fingerprint of what decides a test."""
@@ -47,30 +53,32 @@ class ReadPackage:
         return self._fingerprints[number]
 
 
-async def read_package(
-    prepared: Prepared, claim: Claim, language: Language, sources: Sequence[FileIn], settings: JudgeSettings
-) -> ReadPackage | Infra:
-    """Read what an attempt needs to know, beside the program. ``sources``: the entry point first.
-
-    Raises OSError: a source cannot be read.
-    """
-    plan, compare = prepared.plan, claim.problem.compare
-    if (lack := lacks(plan, compare)) is not None:
+def open_package(prepared: Prepared, claim: Claim, language: Language, settings: JudgeSettings) -> OpenPackage | Infra:
+    plan = prepared.plan
+    if (lack := lacks(plan, claim.problem.compare)) is not None:
         return Infra("unsupported_plan", lack)
+    return OpenPackage(prepared, exec_rules.run_limits(claim.problem, settings, language, plan.limits))
+
+
+async def score_package(
+    opened: OpenPackage, claim: Claim, language: Language, sources: Sequence[FileIn], settings: JudgeSettings
+) -> ScoredPackage | Infra:
+    """Read what decides the tests. ``sources``: the entry point first. Raises OSError: a source cannot be read."""
+    plan, prepared, limits = opened.plan, opened.prepared, opened.limits
     if not plan.cases:
         return Infra("no_verdict", "the problem has no tests")
     try:
         scoring = Scoring(plan)
     except ValueError as error:
         return Infra("unsupported_plan", str(error))
-    limits = exec_rules.run_limits(claim.problem, settings, language, plan.limits)
 
     def read_deciders() -> Deciders:
         texts = {one.name: one.path.read_bytes() for one in sources}
         program = program_mark(language, texts, sources[0].name, settings.toolchain)
-        return Deciders(program, plan, prepared.digest, compare, limits, checkers_mark(plan, settings.toolchain))
+        checkers = checkers_mark(plan, settings.toolchain)
+        return Deciders(program, plan, prepared.digest, claim.problem.compare, limits, checkers)
 
-    return ReadPackage(prepared, scoring, limits, await on_sources(sources, read_deciders))
+    return ScoredPackage(prepared, limits, scoring, await on_sources(sources, read_deciders))
 
 
 async def fetch(test_data: TestData, problem: Problem) -> None:

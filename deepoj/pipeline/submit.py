@@ -80,10 +80,10 @@ async def submit(
     hidden_s = None if hand_over is None or stream is not None else hand_over.reserve()
     early = None
     answer: Receipt | SubmitRefusal | None = None
-    began = time.monotonic()
     try:
         if early_compiler is not None and hidden_s is not None:
             early = await early_compiler.begin(draft)
+        began = time.monotonic()
         answer = await submissions.submit(
             draft,
             inflight_cap=inflight_cap,

@@ -891,6 +891,12 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/runs_ahead.py",
+        "if slot.taken and not self._has_spare_tests():",
+        "if not slot:",
+        "tests/unit/test_slots_in_time.py::test_no_slot_is_idle_while_a_test_waits_in_another",
+    ),
+    Mutant(
+        "deepoj/execution/runs_ahead.py",
         "self._announce()  # by now",
         "pass  # by now",
         "tests/unit/test_parallel_tests.py::test_all_tests_are_run_while_slots_become_idle_and_are_needed_again",

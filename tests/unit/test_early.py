@@ -298,6 +298,19 @@ async def test_directories_are_used_again_after_breakages_and_refusals(
         assert len(list(place.workspace.iterdir())) == 1
 
 
+async def test_a_draft_is_stored_once_its_compiler_runs(
+    tmp_path: Path, metrics: Metrics, clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deepoj.execution.early.BEGIN_S", 60.0)
+    async with place_in(tmp_path, metrics) as place:
+        await place.begin(is_stored=False)
+        clock.jump(2 * AFTER_S)
+        await trio.testing.wait_all_tasks_blocked()
+        place.box.hold()
+        assert await place.early.begin(DRAFT) is not None
+        assert place.count == 2
+
+
 async def test_a_draft_that_is_not_stored_soon_is_compiled_by_its_job(
     tmp_path: Path, metrics: Metrics, clock: MockClock
 ) -> None:
@@ -355,10 +368,10 @@ async def test_draft_is_compiled_after_its_claim(tmp_path: Path, metrics: Metric
 
 async def test_a_second_one_needs_a_second_slot(tmp_path: Path, metrics: Metrics) -> None:
     async with place_in(tmp_path, metrics) as place:
-        assert await place.early.begin(DRAFT) is not None
-        assert await place.early.begin(replace(DRAFT, code="x")) is None, "one is about to begin"
-        while not place.count:
-            await trio.lowlevel.checkpoint()
+        early = await place.early.begin(DRAFT)
+        assert early is not None
+        assert await place.early.begin(replace(DRAFT, code="x")) is None, "one begins or has begun"
+        await early.begun.wait()
         assert await place.early.begin(replace(DRAFT, code="x")) is None, "one has no call yet"
         await place.compile()
         assert await place.early.begin(replace(DRAFT, code="x")) is not None

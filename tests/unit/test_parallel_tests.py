@@ -482,38 +482,6 @@ async def test_slots_kept_for_contests_are_not_idle() -> None:
     assert leases.idle() == 1
 
 
-@pytest.mark.parametrize("seed", range(40))
-async def test_no_slot_prepares_a_last_test_that_another_could_begin(tmp_path: Path, seed: int) -> None:
-    """Tests of one length end in as many rounds as two slots need, whichever ends first in each."""
-    chance = random.Random(seed)
-    tests = 30 + seed % 11
-    attempted = Attempted(tmp_path, tests, idle=1)
-    under_way: list[trio.Event] = []
-
-    class OneByOne(ScriptedBox):
-        async def _run(self, spec: RunSpec) -> RunOutcome:
-            if spec.policy is Policy.RUN:
-                under_way.append(trio.Event())
-                await under_way[-1].wait()
-            return await super()._run(spec)
-
-    attempted.box = OneByOne()
-    rounds: list[int] = []
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(attempted.judge)
-        while sum(rounds) < tests:
-            while not under_way:
-                await trio.testing.wait_all_tasks_blocked()
-            ending = under_way[:]
-            under_way.clear()
-            rounds.append(len(ending))
-            chance.shuffle(ending)
-            for run in ending:
-                run.set()
-                await trio.testing.wait_all_tasks_blocked()
-    assert rounds == [2] * (tests // 2) + [1] * (tests % 2)
-
-
 async def test_a_prepared_test_is_given_up_when_a_job_needs_the_slot(tmp_path: Path) -> None:
     """A helper's next test waits for the program before it to end. By then a job was claimed for the slot."""
     attempted = Attempted(tmp_path, 12, idle=1)

@@ -37,7 +37,8 @@ _REFUSALS = (AuthenticationError, AuthorizationError, NoPermissionError)
 
 #: how many tasks may wait in blocking commands at once, besides the pool
 _BLOCKING_CONNECTIONS = 4
-#: how long an answer is a sign of life: the reads of an idle consumer end every two seconds
+#: How long an answer is a sign of life: the reads of an idle consumer end every two seconds (``JOB_STREAM_BLOCK_MS``).
+#: A server that hangs is noticed so much later, one that is gone as soon as before.
 SIGN_S = 2.5
 
 
