@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from deepoj.execution import early as early_module
 from deepoj.execution.compiling import EARLY_S, Compiled, Compiler
 from deepoj.execution.deferred import AFTER_S, StartTask
 from deepoj.execution.early import UNSETTLED_S, UNUSED_S, IdleSlotCompiler
@@ -90,6 +91,12 @@ class Place:
         return counted(self.metrics, "worker_compile_early_total", result)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loaded host is no disk that hangs."""
+    monkeypatch.setattr(early_module, "BEGIN_S", 60.0)
+
+
 @pytest.fixture
 def clock() -> MockClock:
     """The usual clock, but it can jump."""
@@ -156,6 +163,7 @@ async def test_a_disk_that_hangs_keeps_no_draft_from_being_stored(
         return make(workdir)
 
     monkeypatch.setattr(AttemptDir, "unnamed", hang)
+    monkeypatch.setattr(early_module, "BEGIN_S", 0.01)
     async with place_in(tmp_path, metrics) as place:
         early = await place.early.begin(DRAFT)
         assert early is not None
@@ -298,10 +306,7 @@ async def test_directories_are_used_again_after_breakages_and_refusals(
         assert len(list(place.workspace.iterdir())) == 1
 
 
-async def test_a_draft_is_stored_once_its_compiler_runs(
-    tmp_path: Path, metrics: Metrics, clock: MockClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("deepoj.execution.early.BEGIN_S", 60.0)
+async def test_a_draft_is_stored_once_its_compiler_runs(tmp_path: Path, metrics: Metrics, clock: MockClock) -> None:
     async with place_in(tmp_path, metrics) as place:
         await place.begin(is_stored=False)
         clock.jump(2 * AFTER_S)
