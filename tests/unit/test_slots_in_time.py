@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import cast
 
@@ -39,10 +39,12 @@ class Timed:
         """Run all tests ahead, and return how long it took. ``idle``: the slots beside the attempt's own."""
         slots, ended = HelperSlots(idle), 0
 
+        def upcoming() -> Iterator[int]:
+            return iter(range(ended, len(self._lengths_s)))
+
         async def run_all(start_helper: StartHelper) -> None:
             nonlocal ended
-            left = lambda: iter(range(ended, len(self._lengths_s)))  # noqa: E731
-            ahead = RunsAhead(cast(CaseRuns, self), left, slots, start_helper)
+            ahead = RunsAhead(cast(CaseRuns, self), upcoming, slots, start_helper)
             for number in range(len(self._lengths_s)):
                 await ahead.first_run(number)
                 ended += 1
