@@ -2,7 +2,7 @@
 
 Each loop would otherwise ask the database for itself. An idle node then makes 17 crossings to asyncio a second, and
 each costs 0.9 ms of CPU, because both threads sleep before it. A loop that is told still asks, claims and takes by its
-own statements, so nodes share the work as if each loop polled.
+own statements, so nodes share the work as if each loop polled. While nothing waits, ten statements share a crossing.
 
 What if the one statement fails, or takes too long? Then each loop asks for itself again, at its own period, until an
 answer comes.
@@ -10,20 +10,24 @@ answer comes.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import trio
 
-from deepoj.words.waiting import WorkKind
+from deepoj.words.waiting import LOOK_PERIOD_S, WorkKind
 
-#: Pause between two statements. It is below the second after which a silent connection is checked before its use
-#: (``adapters/pg/pool``): otherwise each statement would cost a second round trip.
-PERIOD_S = 0.9
-#: How long the statement may take before the loops ask for themselves. A loaded database is slower than usual: then
-#: questions of all loops would not help it.
-ANSWER_S = 2.0
+#: how long one look may go on while nothing waits
+LOOK_S = 9.0
+
+
+class Look(Protocol):
+    """``ports.WaitingWork`` of this node."""
+
+    def __call__(self, *, for_s: float) -> Awaitable[frozenset[WorkKind]]: ...
 
 
 class WorkSignal:
@@ -52,32 +56,30 @@ class WorkSignal:
 
 @dataclass(slots=True)
 class WorkWatch:
-    """Sets the signals of the kinds of which work waits. ``look`` returns these kinds, or raises StoreUnavailable."""
+    """Sets the signals of the kinds of which work waits. ``look`` returns these kinds (``ports.WaitingWork``)."""
 
-    look: Callable[[], Awaitable[frozenset[WorkKind]]]
+    look: Look
     _signals: list[tuple[frozenset[WorkKind], WorkSignal]] = field(default_factory=list)
-    _former: frozenset[WorkKind] = frozenset()
-    _answered_at: float = -math.inf
-
-    def has_just_answered(self) -> bool:
-        """Whether the database answered within the last second."""
-        return trio.current_time() - self._answered_at <= 1.0
+    #: what the last look found; None: it failed, or there was none yet
+    _former: frozenset[WorkKind] | None = None
 
     def signal(self, *kinds: WorkKind, poll_s: float) -> WorkSignal:
         """Return a signal of these kinds for a loop that would ask every ``poll_s`` seconds. If that is more often than
         the watch looks, as an operator may set it, the loop goes on to ask for itself."""
         signal = WorkSignal()
-        if poll_s >= PERIOD_S:
+        if poll_s >= LOOK_PERIOD_S:
             self._signals.append((frozenset(kinds), signal))
         return signal
 
     async def once(self) -> None:
-        """Look once, and set the signals. Raises StoreUnavailable; the loops ask for themselves by then."""
+        """Look, and set the signals. Raises StoreUnavailable; the loops ask for themselves by then.
+
+        A look may go on only if the one before found nothing: else there is something to tell by its first answer.
+        """
         found: frozenset[WorkKind] | None = None
         try:
-            with trio.move_on_after(ANSWER_S):
-                found = await self.look()
-                self._answered_at = trio.current_time()
+            with contextlib.suppress(TimeoutError):
+                found = await self.look(for_s=0.0 if self._former or self._former is None else LOOK_S)
         finally:
             self._tell(found)
 
@@ -85,6 +87,6 @@ class WorkWatch:
         """Set the signals of the kinds found, and of those that were there before: a loop shows that they are gone."""
         for kinds, signal in self._signals:
             signal.note_watch(is_watched=found is not None)
-            if found is not None and kinds & (found | self._former):
+            if found is not None and kinds & (found | (self._former or frozenset())):
                 signal.set()
-        self._former = found or frozenset()
+        self._former = found

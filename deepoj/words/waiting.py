@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import enum
 
+#: Pause between two looks. It is below the second after which a silent connection is checked before its use
+#: (``adapters/pg/pool``): otherwise each look would cost a second round trip.
+LOOK_PERIOD_S = 0.9
+#: How long an answer may take before the loops ask for themselves. A loaded database is slower than usual: then
+#: questions of all loops would not help it.
+LOOK_ANSWER_S = 2.0
+
 
 class WorkKind(enum.StrEnum):
     """Something that a loop may find to do; the names are those of ``waiting_work`` (``sql/queries/waiting.sql``)."""

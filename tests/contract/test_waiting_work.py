@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+
+from deepoj.adapters.aio_bridge import AioBridge
+from deepoj.adapters.pg import PgStore
+from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.background import MAX_ATTEMPTS
 from deepoj.words.playground import CustomClaim
 from deepoj.words.rejudges import RejudgeOrder
 from deepoj.words.results import Verdict
 from deepoj.words.statements import RENDERER_VERSION
-from deepoj.words.waiting import WorkKind
+from deepoj.words.waiting import LOOK_PERIOD_S, WorkKind
 from deepoj.words.webhooks import ContestWebhookDraft, HookStatus
 from tests.contract import test_store_reruns as reruns
 from tests.contract import test_store_runs as runs
@@ -20,6 +29,7 @@ from tests.contract.test_store_rejudges import finish as judged
 from tests.contract.test_store_statements import FOUND
 
 KEEP_S = runs.KEEP_S
+SOON_S = 60.0
 
 
 async def waiting(real: PgLab) -> set[WorkKind]:
@@ -153,3 +163,47 @@ async def test_accounts_that_are_being_erased(real: PgLab) -> None:
     assert await waiting(real) == set()
     real.sql("UPDATE users SET is_being_erased = true")
     assert await waiting(real) == {WorkKind.ERASURES}
+
+
+async def test_look_goes_on_until_work_comes_and_leaves_the_connection_to_others(
+    real: PgLab, bridge: AioBridge
+) -> None:
+    async with PgStore.open(bridge, real.server.dsn(real.database), max_conns=1) as store:
+        found: list[frozenset[WorkKind]] = []
+
+        async def look() -> None:
+            found.append(await store.waiting.waiting_work(KEEP_S, for_s=10 * SOON_S))
+
+        with trio.fail_after(SOON_S):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(look)
+                while not store.has_just_answered():
+                    await trio.sleep(0.01)
+                assert found == [], "nothing waits yet"
+                await new_problem(store)
+    assert found == [{WorkKind.UNRENDERED}]
+
+
+async def test_look_ends_with_its_time(real: PgLab) -> None:
+    began = trio.current_time()
+    assert await real.pg_store.waiting.waiting_work(KEEP_S, for_s=1.5 * LOOK_PERIOD_S) == frozenset()
+    assert trio.current_time() - began >= LOOK_PERIOD_S
+
+
+async def test_look_whose_answer_takes_long_says_so_and_its_connection_works_on(real: PgLab, bridge: AioBridge) -> None:
+    is_locked = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation = 'runs'::regclass"
+
+    async def lock(connection: Any, _again: bool) -> None:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
+            await connection.execute("SELECT pg_sleep(600)")
+
+    async with PgPool.open(bridge, real.server.dsn(real.database)) as other, trio.open_nursery() as nursery:
+        nursery.start_soon(partial(other.do, lock, repeatable=False))
+        with trio.fail_after(SOON_S):
+            while real.sql(is_locked) != "1":
+                await trio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                await real.pg_store.waiting.waiting_work(KEEP_S, for_s=10 * SOON_S)
+        nursery.cancel_scope.cancel()
+    assert await real.pg_store.waiting.waiting_work(KEEP_S) == frozenset()

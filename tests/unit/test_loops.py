@@ -190,7 +190,10 @@ async def test_health_check_sets_the_status_of_each_dependency(autojump_clock: o
     asked_at: list[float] = []
     child_status = ChildStatus()
     health = HealthCheck(
-        child_status=child_status, pings={"database": database, "redis": redis, "objects": objects}, timeout_s=2
+        child_status=child_status,
+        pings={"database": database, "redis": redis, "objects": objects},
+        signs={"database": lambda: False, "redis": lambda: trio.current_time() - began > 5},
+        timeout_s=2,
     )
     began = trio.current_time()
     await health.once()
@@ -202,6 +205,11 @@ async def test_health_check_sets_the_status_of_each_dependency(autojump_clock: o
     away = False
     await health.once()
     assert child_status.readiness().parts["database"] is PartState.UP
+    await trio.sleep(5)
+    asking_at = trio.current_time()
+    await health.once()
+    assert child_status.readiness().parts["redis"] is PartState.UP, "it has just answered"
+    assert asked_at[-1] == trio.current_time() == asking_at, "so it was not asked"
 
 
 @pytest.fixture

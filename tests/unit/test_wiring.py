@@ -202,7 +202,7 @@ async def test_each_kind_of_work_wakes_its_loops_and_no_other(
     signals = {child.name: due for child in (*keepers(parts), *intake(parts)) if (due := due_of(child)) is not None}
     found: frozenset[WorkKind] = frozenset()
 
-    async def look() -> frozenset[WorkKind]:
+    async def look(*, for_s: float) -> frozenset[WorkKind]:
         await trio.lowlevel.checkpoint()
         return found
 

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     _Pool = asyncpg.Pool[asyncpg.Record]
 
 
+#: How long an answer is a sign of life. On an idle node the watch brings one a second (``words.waiting``).
+SIGN_S = 1.0
+
+
 class _TimedConnection(asyncpg.Connection):
     """A connection that knows when it was opened and when the server last answered on it."""
 
@@ -99,6 +103,7 @@ class PgPool:
         self._acquire_timeout_s = acquire_timeout_s
         self._idle_check_s = idle_check_s
         self._max_lifetime_s = max_lifetime_s
+        self._answered_at = -math.inf
 
     @classmethod
     @asynccontextmanager
@@ -193,6 +198,30 @@ class PgPool:
 
         return await self.do(work, repeatable=repeatable)
 
+    async def await_rows(
+        self, query: str, *args: object, for_s: float, period_s: float, answer_s: float
+    ) -> list[asyncpg.Record]:
+        """Return the rows of a named query, which is repeatable. If there are none, ask again every ``period_s``, for
+        at most ``for_s`` seconds: all in one crossing, so that Trio's thread sleeps meanwhile.
+
+        Raises as ``do``, and TimeoutError when an answer takes longer than ``answer_s``.
+        """
+        sql = queries()[query].sql
+
+        async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
+            return await connection.fetch(sql, *args)
+
+        async def ask() -> list[asyncpg.Record]:
+            over_at = time.monotonic() + for_s
+            while True:
+                async with aio_bridge.timeout(answer_s):
+                    rows = await self._do(work, repeatable=True)
+                if rows or time.monotonic() + period_s > over_at:
+                    return rows
+                await aio_bridge.sleep(period_s)
+
+        return await self._bridge.run(ask)
+
     async def row(self, query: str, *args: object, repeatable: bool) -> asyncpg.Record | None:
         """Return the first row of a named query; raises as ``do``."""
         rows = await self.rows(query, *args, repeatable=repeatable)
@@ -205,6 +234,10 @@ class PgPool:
             await connection.fetchval("SELECT 1")
 
         await self.do(ask, repeatable=True)
+
+    def has_just_answered(self) -> bool:
+        """Return whether the server answered within ``SIGN_S``, and no work has failed since."""
+        return time.monotonic() - self._answered_at <= SIGN_S
 
     async def warm(self) -> None:
         """Open ``min_conns`` connections before the first requests. Raises StoreUnavailable."""
@@ -222,11 +255,14 @@ class PgPool:
     async def _do[T](self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool) -> T:
         try:
             try:
-                return await self._once(work, repeatable, again=None)
+                answer = await self._once(work, repeatable, again=None)
             except _LostConnection as first:
-                return await self._once(work, repeatable, again=first.had_begun)
+                answer = await self._once(work, repeatable, again=first.had_begun)
         except FOREIGN as error:
+            self._answered_at = -math.inf
             raise translate(error, self.place) from error
+        self._answered_at = time.monotonic()
+        return answer
 
     async def _once[T](
         self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool, *, again: bool | None

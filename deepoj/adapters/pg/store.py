@@ -133,6 +133,10 @@ class PgStore:
         """Ask the server. Raises StoreUnavailable, or StoreRefused (wrong password, missing database, …)."""
         await self._pool.ping()
 
+    def has_just_answered(self) -> bool:
+        """Return whether the server answered within the last second, and no work has failed since."""
+        return self._pool.has_just_answered()
+
     async def warm(self) -> None:
         """Open ``min_conns`` connections before the first requests. Raises StoreUnavailable."""
         await self._pool.warm()

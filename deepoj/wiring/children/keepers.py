@@ -21,7 +21,6 @@ from deepoj.nursery.contests import AdvanceContests, KeepContestSlots
 from deepoj.nursery.progress import TellProgress
 from deepoj.nursery.rehearsals import RunRehearsals
 from deepoj.nursery.supervise import BUDGET, WINDOW_S, Child
-from deepoj.nursery.waiting import PERIOD_S as WATCH_PERIOD_S
 from deepoj.nursery.waiting import WorkWatch
 from deepoj.packages.objects import sweep_objects
 from deepoj.packages.revet import Revet
@@ -42,7 +41,7 @@ from deepoj.wiring.children.webhooks import contest_webhook_sender, webhook_send
 from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
-from deepoj.words.waiting import WorkKind
+from deepoj.words.waiting import LOOK_PERIOD_S, WorkKind
 
 HEALTH_PERIOD_S = 2.0
 #: how long a measurement of what waits stands while no submission is unfinished, besides the period
@@ -143,20 +142,21 @@ def _waiting_work(parts: Parts) -> Child:
     """Return the watch. While its statement fails, it tries again at its own pace, and the other loops do at theirs."""
     return Child(
         name="waiting work",
-        run=loops.Periodic(WATCH_PERIOD_S, parts.watch.once),
+        run=loops.Periodic(LOOK_PERIOD_S, parts.watch.once),
         restart_on=AWAY,
-        budget=max(BUDGET, math.ceil(2 * WINDOW_S / WATCH_PERIOD_S)),
-        backoff_max_s=WATCH_PERIOD_S,
+        budget=max(BUDGET, math.ceil(2 * WINDOW_S / LOOK_PERIOD_S)),
+        backoff_max_s=LOOK_PERIOD_S,
     )
 
 
 def _health(parts: Parts) -> loops.HealthCheck:
     adapters = parts.adapters
-    rounds = _Rounds(parts)
-    pings = {"database": rounds.ping_database, "redis": rounds.ping_redis}
+    pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
-    return loops.HealthCheck(child_status=parts.child_status, pings=pings)
+    # on an idle node the watch's statement and the consumer's reads bring signs of life
+    signs = {"database": adapters.store.has_just_answered, "redis": adapters.stream.has_just_answered}
+    return loops.HealthCheck(child_status=parts.child_status, pings=pings, signs=signs)
 
 
 def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
@@ -269,16 +269,6 @@ class _Rounds:
 
     async def count_inflight(self) -> None:
         await self.parts.adapters.store.submissions.count_inflight(self.parts.cfg.api.limits.submit_max_inflight)
-
-    async def ping_database(self) -> None:
-        """Ask the database for a sign of life, unless it has given one to the watch."""
-        if not self.parts.watch.has_just_answered():
-            await self.parts.adapters.store.ping()
-
-    async def ping_redis(self) -> None:
-        """Ask Redis for a sign of life, unless it has given one: on an idle node the consumer's reads end with one."""
-        if not self.parts.adapters.stream.has_just_answered():
-            await self.parts.adapters.stream.ping()
 
     async def notify_dispatcher(self) -> None:
         """Wake the dispatcher, in case that the notification of an event was lost."""
