@@ -10,12 +10,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deepoj.execution import header_cache as precompiled
 from deepoj.judging import checkers
-from deepoj.judging.headers import first_includes
+from deepoj.judging.headers import first_includes, is_lean, leaving_out
 from deepoj.judging.languages import Language
 from deepoj.words.sandbox import Isolation, RunSpec
 
@@ -32,7 +32,9 @@ class CompileKey:
     """Identifies a compilation by its content."""
 
     key: str
-    #: the header sets that it could use precompiled, the largest first
+    #: the command to try first: its result counts if the compiler prints nothing
+    argv: tuple[str, ...]
+    #: the header sets that this command could use precompiled, the largest first
     header_sets: tuple[precompiled.HeaderBuild, ...]
     #: whether it is linked by mold
     is_mold: bool
@@ -57,8 +59,12 @@ def compile_key_of(
         [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
         archives,
     ]
-    key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
-    return CompileKey(key, _header_sets(spec, language, texts, identity), os.access(linker, os.X_OK))
+    key = hashlib.sha256(json.dumps([2, identity, isolation, request, content]).encode()).hexdigest()
+    source = _lone_source(spec, language, texts)
+    is_short = source is not None and is_lean(texts[source])
+    quick = replace(spec, argv=leaving_out(spec.argv)) if is_short else spec
+    sets = () if source is None else _header_sets(quick, language, source, texts[source], identity)
+    return CompileKey(key, quick.argv, sets, os.access(linker, os.X_OK))
 
 
 def compiler_identity(tool: str, linker: str) -> object | None:
@@ -81,17 +87,20 @@ def is_gxx(language: Language) -> bool:
     return language.is_gcc and language.package == "g++"
 
 
-def _header_sets(
-    spec: RunSpec, language: Language, texts: Mapping[str, bytes], identity: object
-) -> tuple[precompiled.HeaderBuild, ...]:
-    # A setter's program is compiled once: building a header for it alone is not worth a slot of the sandbox.
+def _lone_source(spec: RunSpec, language: Language, texts: Mapping[str, bytes]) -> str | None:
+    """Return the name of a C++ submission's source, if it has one alone: of several, each would have to begin with the
+    same headers. A setter's program is compiled once: building a header for it is not worth a slot of the sandbox."""
     if not is_gxx(language) or checkers.BESIDE in spec.env:
-        return ()
+        return None
     names = [word for word in spec.argv if word in texts]
-    if len(names) != 1:  # of several sources, each would have to begin with it
-        return ()
-    headers = first_includes(texts[names[0]])
+    return names[0] if len(names) == 1 else None
+
+
+def _header_sets(
+    spec: RunSpec, language: Language, name: str, source: bytes, identity: object
+) -> tuple[precompiled.HeaderBuild, ...]:
+    headers = first_includes(source)
     return tuple(
-        precompiled.order(headers[:count], spec, names[0], language.artifact, identity)
+        precompiled.order(headers[:count], spec, name, language.artifact, identity)
         for count in range(len(headers), 0, -1)
     )

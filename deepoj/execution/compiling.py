@@ -7,9 +7,9 @@ The result of a compilation is cached by a digest of everything that decides it 
 refusal, unless its messages could be those of a host that lacked memory, space or another resource. A second request
 for the same compilation waits for the first.
 
-A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled. If the compiler then
-prints nothing, the result is used, because it is the same program. Otherwise its messages could differ, so the source
-is compiled again without them, and that result counts.
+A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled, and without those parts
+that it cannot name. If the compiler then prints nothing, the result is used. Otherwise its messages could differ, so
+the source is compiled again by the plain command, and that result counts.
 
 C and C++ are linked by mold where it is installed. Where it could do or say something else than ``ld``, the source is
 compiled again with ``ld`` (``judging.linking``), and that result counts. So the linker depends on the source and the
@@ -41,7 +41,7 @@ from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.execution.workdir import SHORT_BYTES, do_blocking
 from deepoj.judging import exec_rules
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.headers import with_headers
+from deepoj.judging.headers import ALL, leaving_out, with_headers
 from deepoj.judging.languages import Language
 from deepoj.judging.linking import is_linkers, needs_ld, with_mold
 from deepoj.judging.sources import compiled_names, with_entry, with_sources
@@ -155,8 +155,6 @@ class Compiler:
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
-        if self._cache is None and self._headers is None:
-            return await self._compile(job, None)
         compile_key = await self._key(language, sources, spec)
         if self._cache is None or compile_key is None:
             return await self._compile(job, compile_key)
@@ -209,16 +207,20 @@ class Compiler:
         return early.is_used or early.outcome is None
 
     async def precompile(self, language: Language, header: str) -> bool:
-        """Build a header of ``judging.headers`` for this language now, unless it exists. Return whether it may be used.
-        Without this call a header is built once a source could have used it."""
+        """Build a header of ``judging.headers`` for this language now, unless it exists, also for lean sources. Return
+        whether it may be used. Without this call a header is built once a source could have used it."""
         spec = exec_rules.compile_spec(language, Path(), self._settings)
         if self._headers is None or spec is None or not is_gxx(language):
             return False
         identity = await trio.to_thread.run_sync(compiler_identity, spec.argv[0], self._linker(language))
         if identity is None:
             return False
-        name = language.source_name
-        return await self._headers.build(precompiled.order((header,), spec, name, language.artifact, identity))
+        lines = (spec.argv, leaving_out(spec.argv)) if header == ALL else (spec.argv,)
+        orders = [
+            precompiled.order((header,), replace(spec, argv=line), language.source_name, language.artifact, identity)
+            for line in lines
+        ]
+        return all([await self._headers.build(order) for order in orders])
 
     async def _through_cache(
         self, job: _Job, compile_key: CompileKey, cache: CompileCache, into: Path, deferred: DeferredWork
@@ -284,26 +286,30 @@ class Compiler:
         return outcome or await self._run_now(job, compile_key)
 
     async def _run_now(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
-        is_mold = compile_key is not None and compile_key.is_mold
-        plain = replace(job.spec, argv=with_mold(job.spec.argv)) if is_mold else job.spec
+        plain = job.spec.argv
+        may_mold = is_mold = compile_key is not None and compile_key.is_mold
+        quick = plain if compile_key is None else compile_key.argv
         directory = self._headers_directory(compile_key)
-        if directory is not None:
-            outcome = await self._run_once(job, replace(plain, argv=with_headers(plain.argv, directory)))
+        if directory is not None or quick != plain:
+            quick = with_mold(quick) if is_mold else quick
+            outcome = await self._run_once(job, quick if directory is None else with_headers(quick, directory))
             silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
-            # Without the header it would take even longer. A failure of the sandbox is judged as one.
+            # The plain command would take even longer. A failure of the sandbox is judged as one.
             ended = outcome.verdict in (RunVerdict.TLE, RunVerdict.SE)
-            is_same = (silent and bool(outcome.files_out)) or ended
-            self._metrics.compile_headers.labels(result="used" if is_same else "again").inc()
+            counts = (silent and bool(outcome.files_out)) or ended
+            if directory is not None:
+                self._metrics.compile_headers.labels(result="used" if counts else "again").inc()
             is_mold = is_mold and not await self._wants_ld(job, outcome)
-            if is_same and is_mold is (plain is not job.spec):
+            if counts and is_mold is may_mold:
                 return outcome
         if is_mold:
-            outcome = await self._run_once(job, plain)
+            outcome = await self._run_once(job, with_mold(plain))
             if not await self._wants_ld(job, outcome):
                 return outcome
-        return await self._run_once(job, job.spec)
+        return await self._run_once(job, plain)
 
-    async def _run_once(self, job: _Job, spec: RunSpec) -> RunOutcome:
+    async def _run_once(self, job: _Job, argv: Sequence[str]) -> RunOutcome:
+        spec = replace(job.spec, argv=tuple(argv))
         outcome = await execute.run(self._box, spec, "compile", metrics=self._metrics, about=job.about)
         self._metrics.compile_duration_seconds.observe(outcome.wall_ms / 1000)
         return outcome

@@ -7,6 +7,12 @@ optimize`` before the include would have affected the header's functions). So th
 
 GCC takes a precompiled header in place of the first include alone. One that was made of several includes is found under
 the name of the first. The source's other includes of them then meet guards that are defined, and add nothing.
+
+``bits/stdc++.h`` includes ``<future>`` and ``<filesystem>``, and their inline functions make GCC instantiate some
+thousand templates in each compilation, which takes a third to a half of its time with a precompiled header. They are
+left out for a source that names nothing of them. The program then does the same, but it is not the same byte by byte:
+of several equal functions GCC keeps another one. So whether they are left out depends on the source alone, never on
+what this node has precompiled.
 """
 
 from __future__ import annotations
@@ -18,7 +24,7 @@ from collections.abc import Sequence
 #: in textbooks
 HEADERS = ("bits/stdc++.h", "iostream")
 #: includes every header of the language's standard library
-_ALL = "bits/stdc++.h"
+ALL = "bits/stdc++.h"
 #: Headers with which a source may begin. Others are left alone: they may be missing here, or not be the compiler's.
 _NAMES = (
     "bits/stdc++.h iostream"
@@ -47,6 +53,24 @@ _INCLUDE = re.compile(
     rb"#[ \t]*include[ \t]*<([^<>\\\n]+)>[ \t]*(?:\r?\n|\Z)"
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: Options that leave out the two headers: libstdc++ takes them for included already. If its guards have other names,
+#: they change nothing.
+_LEAVE_OUT = ("-D_GLIBCXX_FUTURE=1", "-D_GLIBCXX_FILESYSTEM=1")
+#: What the two headers declare in ``std``, and the macros that they define, while no other header of ``bits/stdc++.h``
+#: does; a test finds them. What is in their classes and in ``std::filesystem`` is reached by these names alone.
+LEFT_OUT_NAMES = frozenset(
+    b"async filesystem future future_category future_errc future_error future_status launch packaged_task promise"
+    b" shared_future __async_result_of __atomic_futex_unsigned __atomic_futex_unsigned_base __basic_future"
+    b" __create_task_state __future_base __cpp_lib_filesystem".split()
+)
+#: of the macros of libstdc++ itself, guards among them
+_GUARDS = b"_GLIBCXX"
+_INCLUDING = frozenset((b"include", b"include_next", b"import"))
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+#: a line that goes on in the next one: GCC allows blanks behind the backslash
+_SPLICE = re.compile(rb"\\[ \t\f\v]*\r?\n")
+#: could make names out of other text: pasting, in both spellings, and characters named by numbers
+_MAKES_NAMES = re.compile(rb"##|%:%:|\\[uUN]")
 
 
 def first_includes(source: bytes) -> tuple[str, ...]:
@@ -58,10 +82,26 @@ def first_includes(source: bytes) -> tuple[str, ...]:
         name = match[1].decode("ascii", "replace")
         if name not in _STANDARD or len(names) == _MOST_INCLUDES:
             break
-        if _ALL not in names or name.startswith("ext/"):
+        if ALL not in names or name.startswith("ext/"):
             names[name] = None
         at = match.end()
     return tuple(names)
+
+
+def is_lean(source: bytes) -> bool:
+    """Whether a source begins with ``bits/stdc++.h`` and can name nothing that ``leaving_out`` leaves out."""
+    first = first_includes(source)
+    if first[:1] != (ALL,):
+        return False
+    text = _SPLICE.sub(b"", source)
+    names = _NAME.findall(text)
+    includes_more = sum(name in _INCLUDING for name in names) != len(first)
+    return not (includes_more or _GUARDS in text or _MAKES_NAMES.search(text)) and LEFT_OUT_NAMES.isdisjoint(names)
+
+
+def leaving_out(compile_argv: Sequence[str]) -> tuple[str, ...]:
+    """Return the compile line for a lean source, which reads less of ``bits/stdc++.h``."""
+    return (compile_argv[0], *_LEAVE_OUT, *compile_argv[1:])
 
 
 def precompile_argv(compile_argv: Sequence[str], sources: Sequence[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.execution.compiling import Compiled, Compiler
 from deepoj.execution.header_cache import WANTED, HeaderCache, make_cache_dir
-from deepoj.judging.headers import HEADERS, first_includes
+from deepoj.judging.headers import HEADERS, LEFT_OUT_NAMES, first_includes, is_lean, leaving_out
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.words.results import CompileResult
@@ -54,6 +55,7 @@ int main() {
     "asserts": LIGHT + "#undef NDEBUG\n#include <cassert>\n" + MAIN % "assert(argc == 1); std::cout << 1 << std::endl;",
     "again": "// twice\n\n/* and\n more */ #include <bits/stdc++.h>\n#include <bits/stdc++.h>\n#include <vector>\n"
     + MAIN % "std::cout << std::vector<int>(3).size() << std::endl;",
+    "tasks": ALL + MAIN % "std::cout << std::async([] { return 1; }).get() << std::filesystem::path().empty();",
     "both": "#include <iostream>\n#include <bits/stdc++.h>\n" + MAIN % "std::cout << std::gcd(12, 18);",
     "threads": LIGHT
     + "#include <atomic>\n#include <mutex>\n"
@@ -65,6 +67,7 @@ REFUSED = {
     "undeclared": LIGHT + "int main() { return undeclared; }\n",
     "in-a-header": ALL + "struct A {};\nint main() { std::set<A> s; s.insert(A{}); std::sort(1, 2); }\n",
     "ambiguous": ALL + "using namespace std;\nint count, y1;\nint main() { count++; return data + rank; }\n",
+    "own-promise": ALL + "using namespace std;\nstruct promise {};\nint main() { promise mine; }\n",
     "linker": LIGHT + "int f();\nint main() { return f(); }\n",
     "stream": "#include <iostream>\nint main() { std::cout << main << std::string_view(7) << undeclared; }\n",
 }
@@ -123,7 +126,7 @@ async def place(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Asy
 
 EVERYTHING = {**ACCEPTED, **REFUSED, **WARNED}
 #: their headers take the compiler longest, or another row has the same header in another standard
-LONG = {("cpp17", name) for name in ("containers", "ambiguous", "both", "in-a-header", "again")}
+LONG = {("cpp17", name) for name in ("containers", "ambiguous", "both", "in-a-header", "again", "tasks", "own-promise")}
 LONG |= {("cpp20", "textbook"), ("cpp20", "stream"), ("cpp23", "stream"), ("cpp23", "containers")}
 ROWS = [("cpp17", name) for name in EVERYTHING]
 ROWS += [(key, name) for key in ("cpp20", "cpp23") for name in ("textbook", "stream")]
@@ -141,6 +144,37 @@ async def test_a_precompiled_header_changes_nothing(place: Place, key: str, name
     assert quick == await place.compile(place.plain, key, text)
     assert quick[0].ok == (name not in REFUSED)
     assert (place.used("used"), place.used("again")) == ((1, 0) if name in ACCEPTED else (0, 1))
+
+
+def visible(options: list[str], names: list[str], scope: str) -> set[str]:
+    """Return which of the names ``bits/stdc++.h`` declares in the scope."""
+    uses = (f"namespace uses{number} {{ using {scope}::{name}; }}\n" for number, name in enumerate(names))
+    refused = compiled_text(ALL + "".join(uses), [*options, "-fsyntax-only", "-fmax-errors=0", "-w"]).stderr
+    wrong = {int(line) for line in re.findall(r"<stdin>:(\d+):\d+: error", refused)}
+    assert wrong, "some of the names are no declarations"
+    return {name for line, name in enumerate(names, 2) if line not in wrong}
+
+
+def compiled_text(text: str, options: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["g++", *options, "-x", "c++", "-"], input=text, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "standard", [pytest.param(number, marks=[pytest.mark.full] * (number != 17)) for number in (11, 14, 17, 20, 23)]
+)
+def test_what_a_lean_source_may_not_name_is_all_that_is_left_out(standard: int) -> None:
+    """Of the names in the header, those that are declared or defined otherwise without the two headers."""
+    full = [f"-std=gnu++{standard}"]
+    lean = [*leaving_out(("g++",))[1:], *full]
+    names = sorted(set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", compiled_text(ALL, [*full, "-E", "-dD", "-P"]).stdout)))
+    assert len(names) > 10_000
+    differ = {name for scope in ("std", "") for name in visible(full, names, scope) ^ visible(lean, names, scope)}
+    defined = [set(compiled_text(ALL, [*options, "-E", "-dM"]).stdout.splitlines()) for options in (full, lean)]
+    differ |= {line.split()[1] for line in defined[0] ^ defined[1]}
+    assert "async" in differ
+    assert {name for name in differ if is_lean(f"{ALL}{name}".encode())} == set()
+    known = {name.encode() for name in differ} | {b"filesystem"}
+    assert LEFT_OUT_NAMES - known <= {b"__cpp_lib_filesystem"}, "of C++17"
 
 
 @pytest.mark.parametrize("name", PLAIN)

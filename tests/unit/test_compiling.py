@@ -19,7 +19,7 @@ from deepoj.execution.header_cache import MOST_KEPT, MOST_SETS, WANTED, HeaderBu
 from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import borderline
 from deepoj.judging.exec_rules import JudgeSettings
-from deepoj.judging.headers import first_includes, precompile_argv
+from deepoj.judging.headers import first_includes, is_lean, leaving_out, precompile_argv
 from deepoj.judging.languages import LANGUAGES, Toolchain
 from deepoj.observe import Metrics
 from deepoj.words.results import CompileResult, Infra
@@ -442,6 +442,58 @@ def test_which_headers_a_source_begins_with(source: str, headers: str) -> None:
 @pytest.mark.parametrize("begins", ["/*", "//\n", "/**/", "\n", "#", "#include <map>\n", "#include <map>\n//\n"])
 def test_a_long_beginning_costs_little(begins: str) -> None:
     assert len(first_includes((begins * 100_000 + "x").encode())) == ("map" in begins)
+
+
+@pytest.mark.parametrize(
+    ("source", "lean"),
+    [
+        ("#include <bits/stdc++.h>\nint asynch, path, include_all;", True),
+        ("#include <bits/stdc++.h>\n#include <ext/rope>\n#define LINE a \\\nb", True),
+        ("#include <iostream>\n", False),
+        ("#include <map>\n#include <bits/stdc++.h>\n", False),
+        ("#include <bits/stdc++.h>\n#include <vector>\n", False),
+        ("#include <bits/stdc++.h>\nint x;\n#include <ext/rope>", False),
+        ('#include <bits/stdc++.h>\nint x;\n#include "other"', False),
+        ("#include <bits/stdc++.h>\n%:import HEADER", False),
+        ("#include <bits/stdc++.h>\nusing std::promise;", False),
+        ("#include <bits/stdc++.h>\nauto x = std::fut\\\nure<int>();", False),
+        ("#include <bits/stdc++.h>\nauto x = std::fut\\ \t\r\nure<int>();", False),
+        ("#include <bits/stdc++.h>\nauto x = std::filesyste\\u006d::path();", False),
+        ("#include <bits/stdc++.h>\n#define PASTE(a, b) a ## b", False),
+        ("#include <bits/stdc++.h>\n%:define PASTE(a, b) a %:%: b", False),
+        ("#include <bits/stdc++.h>\n#ifdef __cpp_lib_filesystem", False),
+        ("#include <bits/stdc++.h>\n#ifdef _GLIBCXX_FUTURE", False),
+    ],
+)
+def test_which_sources_are_lean(source: str, *, lean: bool) -> None:
+    assert is_lean(source.encode()) == lean
+
+
+@pytest.mark.parametrize(
+    ("said", "lean"),
+    [
+        (outcome(), [True]),
+        (outcome(RunVerdict.TLE), [True]),
+        (outcome(stderr=b"main.cpp:1: warning: unused"), [True, False]),
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"), [True, False]),
+    ],
+)
+async def test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_spoke(
+    keeping: Keeping, said: RunOutcome, lean: list[bool]
+) -> None:
+    options = set(leaving_out(("g++",))[1:])
+
+    def compile_it(spec: RunSpec, _stdin: bytes) -> RunOutcome:
+        return said if options <= set(spec.argv) else outcome(stderr=b"of the plain command")
+
+    keeping.box.on(Policy.COMPILE, b"int", compile_it)
+    compiled = await keeping.compile(main_cpp="#include <bits/stdc++.h>\nint main(){}")
+    assert [options <= set(spec.argv) for spec in keeping.box.runs(Policy.COMPILE)] == lean
+    assert isinstance(compiled, Compiled)
+    assert compiled.result is not None
+    assert (compiled.result.output == "of the plain command") == (not lean[-1])
+    await keeping.compile(main_cpp="#include <iostream>\nint main(){}")
+    assert options.isdisjoint(keeping.box.runs(Policy.COMPILE)[-1].argv)
 
 
 def test_the_command_that_precompiles() -> None:
