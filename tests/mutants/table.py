@@ -505,6 +505,18 @@ MUTANTS = (
         "tests/unit/test_compiling.py::test_all_that_goes_in_is_in_the_key",
     ),
     Mutant(
+        "deepoj/judging/headers.py",
+        "_SPLICE.sub(b\"\", source)",
+        "source",
+        "tests/unit/test_compiling.py::test_which_sources_are_lean",
+    ),
+    Mutant(
+        "deepoj/execution/compiling.py",
+        "            if counts and is_mold is may_mold:\n",
+        "            if outcome.files_out and is_mold is may_mold:\n",
+        "tests/unit/test_compiling.py::test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_spoke",
+    ),
+    Mutant(
         "deepoj/execution/compiling.py",
         "host_may and _host_kills() != kills",
         "False",
