@@ -59,6 +59,11 @@ class CompileSection(Section):
         True,
         doc="Precompile common C++ headers at the start, which speeds up C++ compilations; off saves disk space.",
     )
+    lean_headers: bool = key(
+        False,
+        doc="Compile C++ sources that begin with bits/stdc++.h without <future> and <filesystem> if they name nothing"
+        " of them; quicker, but not byte by byte the same.",
+    )
     archives_at_start: bool = key(
         True,
         doc="Build Go's library and Java's archive of compiler classes after the start; off lets the first Go"

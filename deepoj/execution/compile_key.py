@@ -32,7 +32,7 @@ class CompileKey:
     """Identifies a compilation by its content."""
 
     key: str
-    #: the command to try first: its result counts if the compiler prints nothing
+    #: the command to try first; its result counts if the compiler prints nothing
     argv: tuple[str, ...]
     #: the header sets that this command could use precompiled, the largest first
     header_sets: tuple[precompiled.HeaderBuild, ...]
@@ -41,9 +41,10 @@ class CompileKey:
 
 
 def compile_key_of(
-    spec: RunSpec, language: Language, tool: str, linker: str, isolation: Isolation
+    spec: RunSpec, language: Language, tool: str, linker: str, isolation: Isolation, *, may_be_lean: bool
 ) -> CompileKey | None:
-    """Return None if the compiler does not exist. ``linker``: mold's file if the language may be linked by it."""
+    """Return None if the compiler does not exist. ``linker``: mold's file if the language may be linked by it;
+    ``may_be_lean``: whether lean sources are compiled with fewer headers here."""
     identity = compiler_identity(tool, linker)
     if identity is None:
         return None
@@ -51,19 +52,19 @@ def compile_key_of(
     archives = [file.path.name for file in spec.files_in if file.program]
     texts = {file.name: file.path.read_bytes() for file in spec.files_in if not file.program}
     content = [(name, hashlib.sha256(text).hexdigest()) for name, text in sorted(texts.items())]
+    source = _lone_source(spec, language, texts)
+    has_less = may_be_lean and source is not None and is_lean(texts[source])
+    quick = replace(spec, argv=leaving_out(spec.argv)) if has_less else spec
     request = [
-        spec.argv,
+        quick.argv,
         spec.env,
         asdict(spec.limits),
         [(file.name, file.max_bytes) for file in spec.files_out],
         [spec.keep_stdout_bytes, spec.keep_stderr_bytes],
         archives,
     ]
-    key = hashlib.sha256(json.dumps([2, identity, isolation, request, content]).encode()).hexdigest()
-    source = _lone_source(spec, language, texts)
-    is_short = source is not None and is_lean(texts[source])
-    quick = replace(spec, argv=leaving_out(spec.argv)) if is_short else spec
-    sets = () if source is None else _header_sets(quick, language, source, texts[source], identity)
+    key = hashlib.sha256(json.dumps([1, identity, isolation, request, content]).encode()).hexdigest()
+    sets = _header_sets(quick, language, source, texts[source], identity) if source else ()
     return CompileKey(key, quick.argv, sets, os.access(linker, os.X_OK))
 
 

@@ -7,9 +7,10 @@ The result of a compilation is cached by a digest of everything that decides it 
 refusal, unless its messages could be those of a host that lacked memory, space or another resource. A second request
 for the same compilation waits for the first.
 
-A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled, and without those parts
-that it cannot name. If the compiler then prints nothing, the result is used. Otherwise its messages could differ, so
-the source is compiled again by the plain command, and that result counts.
+A C++ source that begins with headers of ``judging.headers`` is compiled with them precompiled and, if the operator
+wants it (``compile.lean_headers``), a lean one without ``<future>`` and ``<filesystem>``. If the compiler then prints
+nothing, the result is used. Otherwise its messages could differ, so the source is compiled again by the plain command,
+and that result counts.
 
 C and C++ are linked by mold where it is installed. Where it could do or say something else than ``ld``, the source is
 compiled again with ``ld`` (``judging.linking``), and that result counts. So the linker depends on the source and the
@@ -155,6 +156,8 @@ class Compiler:
         if spec is None:
             return Compiled(result=None, executable=executable)
         job = _Job(language, spec, executable, about)
+        if self._cache is None and self._headers is None:
+            return await self._compile(job, None)
         compile_key = await self._key(language, sources, spec)
         if self._cache is None or compile_key is None:
             return await self._compile(job, compile_key)
@@ -207,15 +210,17 @@ class Compiler:
         return early.is_used or early.outcome is None
 
     async def precompile(self, language: Language, header: str) -> bool:
-        """Build a header of ``judging.headers`` for this language now, unless it exists, also for lean sources. Return
-        whether it may be used. Without this call a header is built once a source could have used it."""
+        """Build a header of ``judging.headers`` for this language now, unless it exists, and that for lean sources if
+        the operator wants it. Return whether both may be used. Without this call a header is built once a source could
+        have used it."""
         spec = exec_rules.compile_spec(language, Path(), self._settings)
         if self._headers is None or spec is None or not is_gxx(language):
             return False
         identity = await trio.to_thread.run_sync(compiler_identity, spec.argv[0], self._linker(language))
         if identity is None:
             return False
-        lines = (spec.argv, leaving_out(spec.argv)) if header == ALL else (spec.argv,)
+        has_lean = header == ALL and self._settings.toolchain.lean_headers
+        lines = (spec.argv, leaving_out(spec.argv)) if has_lean else (spec.argv,)
         orders = [
             precompiled.order((header,), replace(spec, argv=line), language.source_name, language.artifact, identity)
             for line in lines
@@ -286,27 +291,29 @@ class Compiler:
         return outcome or await self._run_now(job, compile_key)
 
     async def _run_now(self, job: _Job, compile_key: CompileKey | None) -> RunOutcome:
-        plain = job.spec.argv
-        may_mold = is_mold = compile_key is not None and compile_key.is_mold
-        quick = plain if compile_key is None else compile_key.argv
-        directory = self._headers_directory(compile_key)
-        if directory is not None or quick != plain:
-            quick = with_mold(quick) if is_mold else quick
-            outcome = await self._run_once(job, quick if directory is None else with_headers(quick, directory))
-            silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
-            # The plain command would take even longer. A failure of the sandbox is judged as one.
-            ended = outcome.verdict in (RunVerdict.TLE, RunVerdict.SE)
-            counts = (silent and bool(outcome.files_out)) or ended
-            if directory is not None:
-                self._metrics.compile_headers.labels(result="used" if counts else "again").inc()
-            is_mold = is_mold and not await self._wants_ld(job, outcome)
-            if counts and is_mold is may_mold:
+        is_mold = compile_key is not None and compile_key.is_mold
+        if compile_key is not None and (directory := self._headers_directory(compile_key)) is not None:
+            outcome, is_mold = await self._run_quick(job, with_headers(compile_key.argv, directory), is_mold=is_mold)
+            self._metrics.compile_headers.labels(result="used" if _counts(outcome) else "again").inc()
+            if _counts(outcome):
+                return outcome
+        elif compile_key is not None and compile_key.argv != job.spec.argv:
+            outcome, is_mold = await self._run_quick(job, compile_key.argv, is_mold=is_mold)
+            if _counts(outcome):
                 return outcome
         if is_mold:
-            outcome = await self._run_once(job, with_mold(plain))
+            outcome = await self._run_once(job, with_mold(job.spec.argv))
             if not await self._wants_ld(job, outcome):
                 return outcome
-        return await self._run_once(job, plain)
+        return await self._run_once(job, job.spec.argv)
+
+    async def _run_quick(self, job: _Job, argv: Sequence[str], *, is_mold: bool) -> tuple[RunOutcome, bool]:
+        """Compile by a quick command. Return also whether the plain command, if it has to follow, may use mold."""
+        outcome = await self._run_once(job, with_mold(argv) if is_mold else argv)
+        if not (is_mold and await self._wants_ld(job, outcome)):
+            return outcome, is_mold
+        # else it is repeated by the plain command anyway
+        return (await self._run_once(job, argv) if _counts(outcome) else outcome), False
 
     async def _run_once(self, job: _Job, argv: Sequence[str]) -> RunOutcome:
         spec = replace(job.spec, argv=tuple(argv))
@@ -323,9 +330,9 @@ class Compiler:
         program = job.spec.files_out[0].path
         return await do_blocking(needs_ld, program, is_short=program.stat().st_size <= SHORT_BYTES)
 
-    def _headers_directory(self, compile_key: CompileKey | None) -> str | None:
+    def _headers_directory(self, compile_key: CompileKey) -> str | None:
         """Return the directory of headers that the compilation can use precompiled, if it exists."""
-        if self._headers is None or compile_key is None or not compile_key.header_sets:
+        if self._headers is None or not compile_key.header_sets:
             return None
         directory = self._headers.directory(compile_key.header_sets)
         if directory is None:
@@ -366,7 +373,9 @@ class Compiler:
 
     async def _key(self, language: Language, sources: Sequence[FileIn], spec: RunSpec) -> CompileKey | None:
         tool, linker = language.tool(self._settings.toolchain), self._linker(language)
-        return await on_sources(sources, compile_key_of, spec, language, tool, linker, self._box.isolation)
+        may_be_lean = self._settings.toolchain.lean_headers and self._headers is not None
+        make = partial(compile_key_of, may_be_lean=may_be_lean)
+        return await on_sources(sources, make, spec, language, tool, linker, self._box.isolation)
 
     def _executable(
         self, language: Language, sources: Sequence[FileIn], entry: str, into: Path, memory_mb: int
@@ -436,6 +445,13 @@ class _EarlyResult:
         finally:
             self.scope.cancel()
             self.taken.set()
+
+
+def _counts(outcome: RunOutcome) -> bool:
+    """Whether the plain command would do and say the same as the quick one did. It would take even longer. A failure of
+    the sandbox is judged as one."""
+    is_silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)
+    return (is_silent and bool(outcome.files_out)) or outcome.verdict in (RunVerdict.TLE, RunVerdict.SE)
 
 
 def _is_repeatable(compiled: Compiled) -> bool:

@@ -57,7 +57,7 @@ WANTED = 3
 MOST_SETS = 8
 MOST_COUNTED = 256
 #: directories that stay on the disk, some 20 to 100 MiB each
-MOST_KEPT = 16
+MOST_KEPT = 24
 STALE_S = 3600.0
 FORGOTTEN_S = 30 * 86_400.0
 _WORK_PREFIX = ".work-"

@@ -9,10 +9,11 @@ GCC takes a precompiled header in place of the first include alone. One that was
 the name of the first. The source's other includes of them then meet guards that are defined, and add nothing.
 
 ``bits/stdc++.h`` includes ``<future>`` and ``<filesystem>``, and their inline functions make GCC instantiate some
-thousand templates in each compilation, which takes a third to a half of its time with a precompiled header. They are
-left out for a source that names nothing of them. The program then does the same, but it is not the same byte by byte:
-of several equal functions GCC keeps another one. So whether they are left out depends on the source alone, never on
-what this node has precompiled.
+thousand templates in each compilation, which takes a third to a half of its time with a precompiled header. An operator
+may have them left out (``compile.lean_headers``) for a *lean* source, which names nothing of them. The program then
+does the same, but it is not always the same byte by byte: GCC inlines some calls otherwise, and of several equal
+functions it keeps another one. So it is no default, and whether the two are left out never depends on what this node
+has precompiled already.
 """
 
 from __future__ import annotations
@@ -56,21 +57,22 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: Options that leave out the two headers: libstdc++ takes them for included already. If its guards have other names,
 #: they change nothing.
 _LEAVE_OUT = ("-D_GLIBCXX_FUTURE=1", "-D_GLIBCXX_FILESYSTEM=1")
-#: What the two headers declare in ``std``, and the macros that they define, while no other header of ``bits/stdc++.h``
-#: does; a test finds them. What is in their classes and in ``std::filesystem`` is reached by these names alone.
+#: Names that only these two headers of ``bits/stdc++.h`` declare in ``std`` or define as macros; a test finds them.
 LEFT_OUT_NAMES = frozenset(
     b"async filesystem future future_category future_errc future_error future_status launch packaged_task promise"
     b" shared_future __async_result_of __atomic_futex_unsigned __atomic_futex_unsigned_base __basic_future"
     b" __create_task_state __future_base __cpp_lib_filesystem".split()
 )
-#: of the macros of libstdc++ itself, guards among them
-_GUARDS = b"_GLIBCXX"
+#: Other names by which a source can see that something is left out: overloads of the two headers, a clock whose type is
+#: a member of ``std::filesystem``, and the C library's macro that makes one name of two.
+_REVEALING_NAMES = frozenset(b"make_error_code make_error_condition file_clock __file_clock file_time __CONCAT".split())
 _INCLUDING = frozenset((b"include", b"include_next", b"import"))
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 #: a line that goes on in the next one: GCC allows blanks behind the backslash
-_SPLICE = re.compile(rb"\\[ \t\f\v]*\r?\n")
-#: could make names out of other text: pasting, in both spellings, and characters named by numbers
-_MAKES_NAMES = re.compile(rb"##|%:%:|\\[uUN]")
+_SPLICE = re.compile(rb"\\[ \t\f\v\0]*\r?\n")
+#: Pasting, in both spellings, and characters named by numbers make names out of other text. A line marker turns
+#: warnings off. What a source adds to ``std``, functions of the two headers may find. ``_GLIBCXX`` begins guards.
+_REVEALING = re.compile(rb"##|%:%:|\\[uUN]|#[ \t]*(?:line\b|\d)|\bnamespace\s+std\b(?![\w:\s]*;)|_GLIBCXX")
 
 
 def first_includes(source: bytes) -> tuple[str, ...]:
@@ -95,8 +97,12 @@ def is_lean(source: bytes) -> bool:
         return False
     text = _SPLICE.sub(b"", source)
     names = _NAME.findall(text)
-    includes_more = sum(name in _INCLUDING for name in names) != len(first)
-    return not (includes_more or _GUARDS in text or _MAKES_NAMES.search(text)) and LEFT_OUT_NAMES.isdisjoint(names)
+    return (
+        sum(name in _INCLUDING for name in names) == len(first)
+        and LEFT_OUT_NAMES.isdisjoint(names)
+        and _REVEALING_NAMES.isdisjoint(names)
+        and not _REVEALING.search(text)
+    )
 
 
 def leaving_out(compile_argv: Sequence[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from deepoj.judging import testlib
 from deepoj.judging.abilities import way_of
 from deepoj.judging.checkers import language_of, takes_headers
+from deepoj.judging.headers import leaving_out
 from deepoj.judging.languages import Language, Toolchain
 from deepoj.judging.paths import base
 from deepoj.judging.problem import Case, Checker, Plan, Program
@@ -33,7 +34,7 @@ from deepoj.words.results import TestResult, Verdict
 from deepoj.words.sandbox import Isolation, RunLimits
 
 #: raised when the same fingerprint could mean other verdicts
-_FORM = 5
+_FORM = 4
 
 #: verdicts that are never reused
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})
@@ -88,6 +89,8 @@ def _means(language: Language, toolchain: Toolchain) -> list[object]:
     tools = sorted({argv[0] for argv in asked if argv and argv[0].startswith("/")})
     if language.is_gcc and Path(toolchain.mold).exists():
         tools.append(toolchain.mold)
+    if build is not None and language.is_gcc and toolchain.lean_headers:
+        build = leaving_out(build)  # for some sources: which ones depends on the sources, which are in the digest
     return [
         [build, language.compile_env, run, language.run_environment(toolchain, 1)],
         [tool_mark(tool) for tool in tools],

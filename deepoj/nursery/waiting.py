@@ -79,7 +79,7 @@ class WorkWatch:
         found: frozenset[WorkKind] | None = None
         try:
             with contextlib.suppress(TimeoutError):
-                found = await self.look(for_s=0.0 if self._former or self._former is None else LOOK_S)
+                found = await self.look(for_s=LOOK_S if self._former == frozenset() else 0.0)
         finally:
             self._tell(found)
 

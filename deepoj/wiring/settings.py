@@ -42,7 +42,11 @@ def metrics_of(cfg: Config) -> observe.Metrics:
 
 
 def toolchain(cfg: Config) -> Toolchain:
-    return Toolchain(gxx=cfg.path.compiler_bin, max_errors=cfg.compile.max_errors)
+    return Toolchain(
+        gxx=cfg.path.compiler_bin,
+        max_errors=cfg.compile.max_errors,
+        lean_headers=cfg.compile.lean_headers and cfg.compile.precompiled_headers,
+    )
 
 
 def toolchain_dir(cfg: Config) -> Path:

@@ -10,13 +10,13 @@ import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
-from deepoj.adapters.pg.pool import PgPool
+from deepoj.adapters.pg.pool import SIGN_S, PgPool
 from deepoj.words.background import MAX_ATTEMPTS
 from deepoj.words.playground import CustomClaim
 from deepoj.words.rejudges import RejudgeOrder
 from deepoj.words.results import Verdict
 from deepoj.words.statements import RENDERER_VERSION
-from deepoj.words.waiting import LOOK_PERIOD_S, WorkKind
+from deepoj.words.waiting import LOOK_ANSWER_S, WorkKind
 from deepoj.words.webhooks import ContestWebhookDraft, HookStatus
 from tests.contract import test_store_reruns as reruns
 from tests.contract import test_store_runs as runs
@@ -186,8 +186,13 @@ async def test_look_goes_on_until_work_comes_and_leaves_the_connection_to_others
 
 async def test_look_ends_with_its_time(real: PgLab) -> None:
     began = trio.current_time()
-    assert await real.pg_store.waiting.waiting_work(KEEP_S, for_s=1.5 * LOOK_PERIOD_S) == frozenset()
-    assert trio.current_time() - began >= LOOK_PERIOD_S
+    assert await real.pg_store.waiting.waiting_work(KEEP_S, for_s=1.5 * LOOK_ANSWER_S) == frozenset()
+    assert trio.current_time() - began > LOOK_ANSWER_S, "each answer has its own time"
+    await real.pg_store.ping()
+    assert real.pg_store.has_just_answered()
+    await trio.sleep(1.5 * SIGN_S)
+    await real.pg_store.ping()
+    assert not real.pg_store.has_just_answered(), "nothing but looks counts"
 
 
 async def test_look_whose_answer_takes_long_says_so_and_its_connection_works_on(real: PgLab, bridge: AioBridge) -> None:

@@ -512,9 +512,10 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/execution/compiling.py",
-        "            if counts and is_mold is may_mold:\n",
-        "            if outcome.files_out and is_mold is may_mold:\n",
-        "tests/unit/test_compiling.py::test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_spoke",
+        "    is_silent = outcome.verdict is RunVerdict.OK and not (outcome.stdout_len or outcome.stderr_len)\n",
+        "    is_silent = outcome.verdict is RunVerdict.OK\n",
+        "tests/unit/test_compiling.py::"
+        "test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_prints_something",
     ),
     Mutant(
         "deepoj/execution/compiling.py",

@@ -89,6 +89,8 @@ class Place:
         self.shelf = HeaderCache(box, shelf, metrics=self.metrics)
         self.plain = Compiler(box, settings=PATIENT, metrics=self.metrics)
         self.quick = Compiler(box, settings=PATIENT, metrics=self.metrics, headers=self.shelf)
+        lean = replace(PATIENT, toolchain=replace(PATIENT.toolchain, lean_headers=True))
+        self.lean = Compiler(box, settings=lean, metrics=self.metrics, headers=self.shelf)
 
     async def compile(self, compiler: Compiler, key: str, text: str) -> tuple[CompileResult, bytes]:
         """The result without its time, and the program."""
@@ -104,6 +106,15 @@ class Place:
         #: the linker names a file of the compiler's, by chance
         said = re.sub(r"\./cc\w+\.o", "cc.o", made.result.output)
         return replace(made.result, time_ms=0, output=said), (into / "main").read_bytes() if made.result.ok else b""
+
+    def printed_by(self, program: bytes) -> bytes:
+        """Run a program of these tests, if it is one, on three words."""
+        if not program:
+            return b""
+        path = self.tmp_path / "program"
+        path.write_bytes(program)
+        path.chmod(0o755)
+        return subprocess.run([path], input=b"one two three", capture_output=True, check=True).stdout
 
     def used(self, result: str) -> float:
         for family in self.metrics.registry.collect():
@@ -175,6 +186,22 @@ def test_what_a_lean_source_may_not_name_is_all_that_is_left_out(standard: int) 
     assert {name for name in differ if is_lean(f"{ALL}{name}".encode())} == set()
     known = {name.encode() for name in differ} | {b"filesystem"}
     assert LEFT_OUT_NAMES - known <= {b"__cpp_lib_filesystem"}, "of C++17"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", ["containers", "in-a-header", "tasks", "own-promise"])
+async def test_fewer_headers_change_no_message_and_nothing_that_the_program_does(place: Place, name: str) -> None:
+    """Nor any byte, whether they are precompiled or not."""
+    text = EVERYTHING[name]
+    before = await place.compile(place.lean, "cpp17", text)
+    assert await place.lean.precompile(LANGUAGES["cpp17"], "bits/stdc++.h")
+    assert len(place.shelf._ready) == 2
+    lean, plain = await place.compile(place.lean, "cpp17", text), await place.compile(place.plain, "cpp17", text)
+    assert lean == before
+    assert lean[0] == plain[0]
+    assert place.printed_by(lean[1]) == place.printed_by(plain[1])
+    assert lean[0].ok == (name not in REFUSED)
+    assert is_lean(text.encode()) == (name in {"containers", "in-a-header"})
 
 
 @pytest.mark.parametrize("name", PLAIN)

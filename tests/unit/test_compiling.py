@@ -163,6 +163,13 @@ class Keeping(Bench):
     def compiler_with(self, settings: JudgeSettings | None = None) -> Compiler:
         return Compiler(self.box, settings=settings or self.settings, metrics=self.metrics, cache=self.shelf)
 
+    def compiler_with_headers(self, *, is_lean: bool = True) -> Compiler:
+        directory = self.tool.with_name("headers")
+        directory.mkdir(exist_ok=True)
+        headers = HeaderCache(self.box, directory, metrics=self.metrics)
+        settings = replace(self.settings, toolchain=replace(self.settings.toolchain, lean_headers=is_lean))
+        return Compiler(self.box, settings=settings, metrics=self.metrics, cache=self.shelf, headers=headers)
+
     async def compile(self, key: str = "cpp17", *, compiler: Compiler | None = None, **texts: str) -> Compiled | Infra:
         compiler = compiler or self.compiler_with()
         for path in self.into.iterdir():
@@ -458,42 +465,82 @@ def test_a_long_beginning_costs_little(begins: str) -> None:
         ("#include <bits/stdc++.h>\nusing std::promise;", False),
         ("#include <bits/stdc++.h>\nauto x = std::fut\\\nure<int>();", False),
         ("#include <bits/stdc++.h>\nauto x = std::fut\\ \t\r\nure<int>();", False),
+        ("#include <bits/stdc++.h>\nauto x = std::fut\\\f\v\0\nure<int>();", False),
         ("#include <bits/stdc++.h>\nauto x = std::filesyste\\u006d::path();", False),
+        ("#include <bits/stdc++.h>\nauto x = std::filesyste\\U0000006d::path();", False),
+        ("#include <bits/stdc++.h>\nauto x = std::filesyste\\N{LATIN SMALL LETTER M}::path();", False),
+        ("#include <bits/stdc++.h>\n#include_next HEADER", False),
         ("#include <bits/stdc++.h>\n#define PASTE(a, b) a ## b", False),
         ("#include <bits/stdc++.h>\n%:define PASTE(a, b) a %:%: b", False),
         ("#include <bits/stdc++.h>\n#ifdef __cpp_lib_filesystem", False),
         ("#include <bits/stdc++.h>\n#ifdef _GLIBCXX_FUTURE", False),
+        ("#include <bits/stdc++.h>\nint __CONCAT(fut, ure);", False),
+        ('#include <bits/stdc++.h>\n# 2 "main.cpp" 3', False),
+        ("#include <bits/stdc++.h>\nusing namespace std;\nusing namespace std::chrono ;", True),
+        ("#include <bits/stdc++.h>\nnamespace std { template <class T> void swap(T &, T &); }", False),
+        ("#include <bits/stdc++.h>\nauto t = std::chrono::file_clock::now();", False),
+        ("#include <bits/stdc++.h>\nauto e = make_error_code(x);", False),
     ],
 )
 def test_which_sources_are_lean(source: str, *, lean: bool) -> None:
     assert is_lean(source.encode()) == lean
 
 
+MOLD, LEAN = "-fuse-ld=mold", leaving_out(("g++",))[1]
+BITS = "#include <bits/stdc++.h>\nint main(){}"
+
+
+@pytest.mark.parametrize("has_mold", [False, True])
 @pytest.mark.parametrize(
-    ("said", "lean"),
+    ("first_outcome", "commands"),
     [
-        (outcome(), [True]),
-        (outcome(RunVerdict.TLE), [True]),
-        (outcome(stderr=b"main.cpp:1: warning: unused"), [True, False]),
-        (outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"), [True, False]),
+        (outcome(), ["lean"]),
+        (outcome(RunVerdict.TLE), ["lean"]),
+        (outcome(stderr=b"main.cpp:1: warning: unused"), ["lean", "plain"]),
+        (outcome(RunVerdict.RE, exit_code=1, stderr=b"main.cpp:1: error: no"), ["lean", "plain"]),
     ],
 )
-async def test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_spoke(
-    keeping: Keeping, said: RunOutcome, lean: list[bool]
+async def test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_prints_something(
+    keeping: Keeping, first_outcome: RunOutcome, commands: list[str], *, has_mold: bool
 ) -> None:
-    options = set(leaving_out(("g++",))[1:])
+    if has_mold:
+        keeping.install_mold("1")
 
     def compile_it(spec: RunSpec, _stdin: bytes) -> RunOutcome:
-        return said if options <= set(spec.argv) else outcome(stderr=b"of the plain command")
+        return first_outcome if LEAN in spec.argv else outcome(stderr=b"of the plain command")
 
     keeping.box.on(Policy.COMPILE, b"int", compile_it)
-    compiled = await keeping.compile(main_cpp="#include <bits/stdc++.h>\nint main(){}")
-    assert [options <= set(spec.argv) for spec in keeping.box.runs(Policy.COMPILE)] == lean
+    compiled = await keeping.compile(compiler=keeping.compiler_with_headers(), main_cpp=BITS)
+    runs = keeping.box.runs(Policy.COMPILE)
+    assert ["lean" if LEAN in spec.argv else "plain" for spec in runs] == commands
+    assert [MOLD in spec.argv for spec in runs] == [has_mold] * len(commands)
     assert isinstance(compiled, Compiled)
     assert compiled.result is not None
-    assert (compiled.result.output == "of the plain command") == (not lean[-1])
-    await keeping.compile(main_cpp="#include <iostream>\nint main(){}")
-    assert options.isdisjoint(keeping.box.runs(Policy.COMPILE)[-1].argv)
+    assert (compiled.result.output == "of the plain command") == (commands[-1] == "plain")
+
+
+async def test_lean_source_stays_lean_if_only_the_linker_is_in_doubt(keeping: Keeping) -> None:
+    keeping.install_mold("1")
+    calls_gets = "// \0gets\0"  # the scripted compiler's program is the source
+    await keeping.compile(compiler=keeping.compiler_with_headers(), main_cpp=BITS + calls_gets)
+    assert [(LEAN in spec.argv, MOLD in spec.argv) for spec in keeping.box.runs(Policy.COMPILE)] == [
+        (True, True), (True, False),
+    ]  # fmt: skip
+
+
+async def test_only_lone_submissions_are_lean_where_the_operator_wants_it(keeping: Keeping) -> None:
+    await keeping.compile(main_cpp=BITS)
+    await keeping.compile(compiler=keeping.compiler_with_headers(is_lean=False), main_cpp=BITS)
+    compiler = keeping.compiler_with_headers()
+    await keeping.compile(compiler=compiler, main_cpp=BITS, other_cpp="int x;")
+    await keeping.compile(compiler=compiler, main_cpp="#include <iostream>\nint main(){}")
+    await keeping.compile("c17", compiler=compiler, main_c=BITS)
+    assert not any(LEAN in spec.argv for spec in keeping.box.runs(Policy.COMPILE))
+    another = keeping.compiler_with_headers()
+    await keeping.compile(compiler=another, main_cpp=BITS)
+    assert LEAN in keeping.box.runs(Policy.COMPILE)[-1].argv
+    assert another._headers is not None
+    assert LEAN in (await another._headers.next()).compile_argv, "the header is precompiled for this command"
 
 
 def test_the_command_that_precompiles() -> None:

@@ -215,6 +215,7 @@ BY_THEMSELVES = {
     "job_max_attempts": "JOB_MAX_ATTEMPTS",
     "compile.cache_max_mb": "DEEPOJ_COMPILE_CACHE_MAX_MB",
     "compile.precompiled_headers": "DEEPOJ_COMPILE_PRECOMPILED_HEADERS",
+    "compile.lean_headers": "DEEPOJ_COMPILE_LEAN_HEADERS",
     "compile.archives_at_start": "DEEPOJ_COMPILE_ARCHIVES_AT_START",
     "worker.judge.borderline_percent": "JUDGE_BORDERLINE_PERCENT",
     "worker.judge.borderline_wait_ms": "JUDGE_BORDERLINE_WAIT_MS",

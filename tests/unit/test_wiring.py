@@ -29,7 +29,7 @@ from deepoj.observe import Metrics
 from deepoj.wiring.adapters import Adapters
 from deepoj.wiring.children.intake import intake
 from deepoj.wiring.children.jobs import EarlyRoom
-from deepoj.wiring.children.keepers import keepers
+from deepoj.wiring.children.keepers import health_check, keepers
 from deepoj.wiring.children.parts import Parts, furnish
 from deepoj.words.playground import RUN_ID_PREFIX
 from deepoj.words.readiness import PartState
@@ -193,6 +193,13 @@ def due_of(child: Child) -> WorkSignal | None:
             return run_intake.due
         case _:
             return None
+
+
+def test_sign_of_life_is_of_the_server_that_is_pinged_without_one(metrics: Metrics, tmp_path: Path) -> None:
+    parts = a_worker(metrics, tmp_path, RecordingPool(), "all", {})
+    health = health_check(parts)
+    owners = {part: sign.__self__ for part, sign in health.signs.items()}  # type: ignore[attr-defined]
+    assert owners == {part: health.pings[part].__self__ for part in ("database", "redis")}  # type: ignore[attr-defined]
 
 
 async def test_each_kind_of_work_wakes_its_loops_and_no_other(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     _Pool = asyncpg.Pool[asyncpg.Record]
 
 
-#: How long an answer is a sign of life. On an idle node the watch brings one a second (``words.waiting``).
+#: How long an answer is a sign of life. The watch of what waits brings one a second (``words.waiting``).
 SIGN_S = 1.0
 
 
@@ -216,6 +216,7 @@ class PgPool:
             while True:
                 async with aio_bridge.timeout(answer_s):
                     rows = await self._do(work, repeatable=True)
+                self._answered_at = time.monotonic()
                 if rows or time.monotonic() + period_s > over_at:
                     return rows
                 await aio_bridge.sleep(period_s)
@@ -236,7 +237,8 @@ class PgPool:
         await self.do(ask, repeatable=True)
 
     def has_just_answered(self) -> bool:
-        """Return whether the server answered within ``SIGN_S``, and no work has failed since."""
+        """Return whether ``await_rows`` had an answer within ``SIGN_S``. Those of other work do not count: while all
+        connections are taken by it, new work waits, and only a ping shows that."""
         return time.monotonic() - self._answered_at <= SIGN_S
 
     async def warm(self) -> None:
@@ -255,14 +257,11 @@ class PgPool:
     async def _do[T](self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool) -> T:
         try:
             try:
-                answer = await self._once(work, repeatable, again=None)
+                return await self._once(work, repeatable, again=None)
             except _LostConnection as first:
-                answer = await self._once(work, repeatable, again=first.had_begun)
+                return await self._once(work, repeatable, again=first.had_begun)
         except FOREIGN as error:
-            self._answered_at = -math.inf
             raise translate(error, self.place) from error
-        self._answered_at = time.monotonic()
-        return answer
 
     async def _once[T](
         self, work: Callable[[Connection, bool], Awaitable[T]], repeatable: bool, *, again: bool | None

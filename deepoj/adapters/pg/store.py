@@ -134,7 +134,7 @@ class PgStore:
         await self._pool.ping()
 
     def has_just_answered(self) -> bool:
-        """Return whether the server answered within the last second, and no work has failed since."""
+        """Return whether the server answered within the last second when it was asked what waits."""
         return self._pool.has_just_answered()
 
     async def warm(self) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """Paths of the tools that an operator may choose, and how many errors a compiler may print. The paths are absolute
+    """Paths of the tools that an operator may choose, and what the operator chose for compilers. The paths are absolute
     and the same inside the box. Rows name all other tools by Debian's path."""
 
     gxx: str = "/usr/bin/g++"
@@ -16,7 +16,10 @@ class Toolchain:
     python3: str = "/usr/bin/python3"
     #: links what GCC compiles, where it is installed; GCC finds it by the PATH
     mold: str = "/usr/bin/ld.mold"
+    #: how many errors a compiler may print
     max_errors: int = 10
+    #: whether lean C++ sources are compiled with fewer headers (``judging.headers``)
+    lean_headers: bool = False
 
     def fill(self, template: tuple[str, ...], memory_mb: int = 0) -> tuple[str, ...]:
         """Return the argv of a template. ``memory_mb``: the problem's limit, for commands that run a program."""

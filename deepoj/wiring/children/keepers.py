@@ -82,7 +82,7 @@ def keepers(parts: Parts) -> list[Child]:
     """Return the children in order of start."""
     roles = parts.cfg.roles
     rounds, due_loop = _Rounds(parts), _DueLoops(parts.watch)
-    children = [loop("health", HEALTH_PERIOD_S, _health(parts).once), _waiting_work(parts), announcing(parts)]
+    children = [loop("health", HEALTH_PERIOD_S, health_check(parts).once), _waiting_work(parts), announcing(parts)]
     if parts.jobs is not None:
         children += _job_keepers(parts, parts.jobs)
     if Role.API in roles:
@@ -149,12 +149,13 @@ def _waiting_work(parts: Parts) -> Child:
     )
 
 
-def _health(parts: Parts) -> loops.HealthCheck:
+def health_check(parts: Parts) -> loops.HealthCheck:
+    """Return the check of the servers that this node uses."""
     adapters = parts.adapters
     pings = {"database": adapters.store.ping, "redis": adapters.stream.ping}
     if needs_objects(parts.cfg):
         pings["objects"] = adapters.blobs.ping
-    # on an idle node the watch's statement and the consumer's reads bring signs of life
+    # the watch's statement and the consumer's reads bring signs of life
     signs = {"database": adapters.store.has_just_answered, "redis": adapters.stream.has_just_answered}
     return loops.HealthCheck(child_status=parts.child_status, pings=pings, signs=signs)
 
