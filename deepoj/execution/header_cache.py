@@ -32,7 +32,14 @@ import trio
 
 from deepoj import observe
 from deepoj.execution import execute
-from deepoj.judging.headers import HEADER_NAME, HEADERS, PRECOMPILED_NAME, precompile_argv, with_headers
+from deepoj.judging.headers import (
+    HEADER_NAME,
+    HEADERS,
+    PRECOMPILED_NAME,
+    leaves_out,
+    precompile_argv,
+    with_headers,
+)
 from deepoj.ports.sandbox import Box
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import HEADERS_DIR, FileIn, FileOut, Policy, RunLimits, RunSpec, RunVerdict
@@ -174,7 +181,7 @@ class HeaderCache:
         finally:
             self._orders.pop(request.key, None)
         duration_ms = round((time.monotonic() - started) * 1000)
-        part = " ".join(request.headers)
+        part = f"{' '.join(request.headers)}{' (lean)' if leaves_out(request.compile_argv) else ''}"
         if fault:
             observe.log("header_refused", level="warning", part=part, reason=fault, duration_ms=duration_ms)
             return False

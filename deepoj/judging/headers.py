@@ -110,6 +110,11 @@ def leaving_out(compile_argv: Sequence[str]) -> tuple[str, ...]:
     return (compile_argv[0], *_LEAVE_OUT, *compile_argv[1:])
 
 
+def leaves_out(compile_argv: Sequence[str]) -> bool:
+    """Whether a compile line is for a lean source."""
+    return not set(_LEAVE_OUT).isdisjoint(compile_argv)
+
+
 def precompile_argv(compile_argv: Sequence[str], sources: Sequence[str]) -> tuple[str, ...]:
     """Return the command that precompiles ``HEADER_NAME`` for this compile line. The options must be the same; sources,
     output and libraries are left out, for they are no options of the language."""
