@@ -107,6 +107,7 @@ def test_the_program_is_its_sources_and_what_makes_and_runs_it() -> None:
         program_mark(language, {"main.cpp": b"a", "x.h": b""}, "main.cpp", toolchain),
         program_mark(LANGUAGES["cpp20"], {"main.cpp": b"a"}, "main.cpp", toolchain),
         program_mark(language, {"main.cpp": b"a"}, "main.cpp", replace(toolchain, gxx="/nowhere/g++")),
+        program_mark(language, {"main.cpp": b"a"}, "main.cpp", replace(toolchain, lean_headers=True)),
     ]
     assert len(set(marks)) == len(marks)
     assert marks[0] == program_mark(language, {"main.cpp": b"a"}, "main.cpp", toolchain)
