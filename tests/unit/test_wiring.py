@@ -197,9 +197,9 @@ def due_of(child: Child) -> WorkSignal | None:
 
 def test_sign_of_life_is_of_the_server_that_is_pinged_without_one(metrics: Metrics, tmp_path: Path) -> None:
     parts = a_worker(metrics, tmp_path, RecordingPool(), "all", {})
-    health = health_check(parts)
-    owners = {part: sign.__self__ for part, sign in health.signs.items()}  # type: ignore[attr-defined]
-    assert owners == {part: health.pings[part].__self__ for part in ("database", "redis")}  # type: ignore[attr-defined]
+    health, store, stream = health_check(parts), parts.adapters.store, parts.adapters.stream
+    assert (health.pings["database"], health.pings["redis"]) == (store.ping, stream.ping)
+    assert health.signs == {"database": store.has_just_answered, "redis": stream.has_just_answered}
 
 
 async def test_each_kind_of_work_wakes_its_loops_and_no_other(
