@@ -9,8 +9,7 @@ import pytest
 import trio
 
 from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.pg import PgStore
-from deepoj.adapters.pg.pool import SIGN_S, PgPool
+from deepoj.adapters.pg import PgStore, pool
 from deepoj.words.background import MAX_ATTEMPTS
 from deepoj.words.playground import CustomClaim
 from deepoj.words.rejudges import RejudgeOrder
@@ -188,11 +187,18 @@ async def test_look_ends_with_its_time(real: PgLab) -> None:
     began = trio.current_time()
     assert await real.pg_store.waiting.waiting_work(KEEP_S, for_s=1.5 * LOOK_ANSWER_S) == frozenset()
     assert trio.current_time() - began > LOOK_ANSWER_S, "each answer has its own time"
+
+
+async def test_answer_to_a_look_and_to_nothing_else_is_a_sign_of_life_for_a_while(
+    real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "SIGN_S", 600.0)
     await real.pg_store.ping()
+    assert not real.pg_store.has_just_answered()
+    await waiting(real)
     assert real.pg_store.has_just_answered()
-    await trio.sleep(1.5 * SIGN_S)
-    await real.pg_store.ping()
-    assert not real.pg_store.has_just_answered(), "nothing but looks counts"
+    monkeypatch.setattr(pool, "SIGN_S", 0.0)
+    assert not real.pg_store.has_just_answered()
 
 
 async def test_look_whose_answer_takes_long_says_so_and_its_connection_works_on(real: PgLab, bridge: AioBridge) -> None:
@@ -203,7 +209,7 @@ async def test_look_whose_answer_takes_long_says_so_and_its_connection_works_on(
             await connection.execute("LOCK TABLE runs IN ACCESS EXCLUSIVE MODE")
             await connection.execute("SELECT pg_sleep(600)")
 
-    async with PgPool.open(bridge, real.server.dsn(real.database)) as other, trio.open_nursery() as nursery:
+    async with pool.PgPool.open(bridge, real.server.dsn(real.database)) as other, trio.open_nursery() as nursery:
         nursery.start_soon(partial(other.do, lock, repeatable=False))
         with trio.fail_after(SOON_S):
             while real.sql(is_locked) != "1":
