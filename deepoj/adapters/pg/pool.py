@@ -78,6 +78,16 @@ def _is_closed(connection: Connection) -> bool:
         return True
 
 
+def _fetching(query: str, args: tuple[object, ...]) -> Callable[[Connection, bool], Awaitable[list[asyncpg.Record]]]:
+    """Return the work that fetches the rows of a named query."""
+    sql = queries()[query].sql
+
+    async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
+        return await connection.fetch(sql, *args)
+
+    return work
+
+
 async def _no_reset(_connection: object) -> None:
     """Leave the session as it is; the module's docstring says why."""
 
@@ -191,12 +201,7 @@ class PgPool:
 
     async def rows(self, query: str, *args: object, repeatable: bool) -> list[asyncpg.Record]:
         """Return the rows of a named query; raises as ``do``."""
-        sql = queries()[query].sql
-
-        async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
-            return await connection.fetch(sql, *args)
-
-        return await self.do(work, repeatable=repeatable)
+        return await self.do(_fetching(query, args), repeatable=repeatable)
 
     async def await_rows(
         self, query: str, *args: object, for_s: float, period_s: float, answer_s: float
@@ -206,10 +211,7 @@ class PgPool:
 
         Raises as ``do``, and TimeoutError when an answer takes longer than ``answer_s``.
         """
-        sql = queries()[query].sql
-
-        async def work(connection: Connection, _again: bool) -> list[asyncpg.Record]:
-            return await connection.fetch(sql, *args)
+        work = _fetching(query, args)
 
         async def ask() -> list[asyncpg.Record]:
             over_at = time.monotonic() + for_s
