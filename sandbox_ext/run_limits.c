@@ -63,6 +63,11 @@ static bool may_be_lazy(const struct run *run, const struct sample *sample) {
     return run->slot->cell.policy == DOJ_POLICY_COMPILE && !sample->changed && run->sampler->doubt == 0;
 }
 
+/* The kernel, where it enforces the quota, refuses the process that would be one too many. */
+static bool has_too_many_tasks(const struct run *run) {
+    return !run->slot->launcher->process_quota && sampler_tasks_at_once(run->sampler) > run->request->limits.processes;
+}
+
 static uint64_t sample_tree(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
     struct doj_result *result = run->result;
@@ -85,8 +90,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
         result->memory_bytes = sample.memory_bytes;
     if (sample.memory_bytes > limits->memory_bytes)
         run_end(run, DOJ_ENDED_MEMORY);
-    /* Not where the kernel enforces the quota: a pass may see one process end and also its successor start. */
-    if (!run->slot->launcher->process_quota && sample.tasks > limits->processes)
+    if (sample.tasks > limits->processes && has_too_many_tasks(run))
         run_end(run, DOJ_ENDED_PROCESSES);
     /* The sampled figure is in ticks. By it alone a run would be ended up to a tick late or early. */
     exact = saturating_sub(sys_cpu_of_us(run->pid) + run->sampler->reaped_us, run->payload.cpu_us);

@@ -63,9 +63,13 @@ struct sample {
     uint64_t cpu_us;       /* of all processes that ever existed, as far as they were seen */
     uint64_t waited_us;    /* of children that living processes have waited for */
     unsigned processes;
-    unsigned tasks; /* threads of all processes */
+    unsigned tasks; /* threads of all processes; a process that ended meanwhile may count beside its successors */
     bool changed;   /* the processes are not those of the sample before, or not all were seen */
 };
+
+/* Returns how many tasks the run certainly has at once, orphans that are to be reaped left out. It may be too low: what
+ * starts or ends meanwhile does not count. The `tasks` of a sample may be too high, see there. */
+unsigned sampler_tasks_at_once(const struct sampler *sampler);
 
 /* Returns whether process 1 is the only one. */
 bool sampler_is_alone(int proc);

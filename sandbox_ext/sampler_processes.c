@@ -5,7 +5,12 @@
  * The run's own /proc lists exactly the run's processes, so no process escapes by being orphaned or by a new session.
  * Where a run has no /proc of its own, its processes are found as descendants: the file of children of each task is
  * read, from the slot downwards (orphans are reparented to the slot or to its init). A process that forks during a pass
- * may be missed once. */
+ * may be missed once.
+ *
+ * A pass takes time. Where each process of a chain forks the next one and ends, a pass may find many of them, though
+ * there are never more than two; and what it finds may be dead already and only wait for the slot, which is busy with
+ * the pass, to reap it. So nobody is ended for too many processes by one pass: those that a pass found and that still
+ * live after it lived at the same moment, its end. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <fcntl.h>
@@ -163,45 +168,49 @@ static void take_of_run(void *context, pid_t pid) {
         walk->take(walk->context, pid);
 }
 
-/* The processes of a tree that have been found so far. */
-struct tree {
-    int proc;
+/* The processes that have been found so far. */
+struct found {
     pid_t pids[SAMPLER_MAX_PROCESSES];
     size_t pid_count;
+    unsigned more; /* that had no room */
 };
 
 static void find(void *context, pid_t pid) {
-    struct tree *tree = context;
+    struct found *found = context;
 
-    if (tree->pid_count < SAMPLER_MAX_PROCESSES)
-        tree->pids[tree->pid_count++] = pid;
+    if (found->pid_count < SAMPLER_MAX_PROCESSES)
+        found->pids[found->pid_count++] = pid;
+    else
+        found->more++;
 }
 
 struct task_search {
-    struct tree *tree;
+    int proc;
     pid_t pid;
+    struct found *found;
 };
 
 static void find_of_task(void *context, pid_t task) {
     const struct task_search *search = context;
 
-    each_child(search->tree->proc, search->pid, task, find, search->tree);
+    each_child(search->proc, search->pid, task, find, search->found);
 }
 
 /* The kernel lists children by the task that forked them. */
-static void find_children(struct tree *tree, pid_t pid) {
-    struct task_search search = {tree, pid};
+static void find_children(int proc, pid_t pid, struct found *found) {
+    struct task_search search = {proc, pid, found};
 
-    sampler_each_task(tree->proc, pid, find_of_task, &search);
+    sampler_each_task(proc, pid, find_of_task, &search);
 }
 
 static void walk_tree(struct walk *walk) {
-    struct tree tree = {.proc = walk->sampler->proc};
+    struct found found = {.pid_count = 0};
+    int proc = walk->sampler->proc;
 
-    find_children(&tree, walk->sampler->tree);
-    for (size_t i = 0; i < tree.pid_count; i++) {
-        take_of_run(walk, tree.pids[i]);
-        find_children(&tree, tree.pids[i]);
+    find_children(proc, walk->sampler->tree, &found);
+    for (size_t i = 0; i < found.pid_count; i++) {
+        take_of_run(walk, found.pids[i]);
+        find_children(proc, found.pids[i], &found);
     }
 }
 
@@ -212,4 +221,24 @@ bool sampler_each_process(const struct sampler *sampler, void (*take)(void *cont
         return each_number(sampler->proc, take_of_run, &walk);
     walk_tree(&walk);
     return true;
+}
+
+/* Returns whether a process has ended and its parent is none of the run's. */
+static bool is_to_be_reaped(const struct sampler *sampler, const struct proctext_stat *figures) {
+    pid_t init = sampler->tree == 0 ? 1 : sampler->ours;
+
+    return figures->state == 'Z' && (figures->parent == init || figures->parent == sampler->tree);
+}
+
+unsigned sampler_tasks_at_once(const struct sampler *sampler) {
+    struct found found = {.pid_count = 0};
+    struct proctext_stat figures;
+    unsigned tasks;
+
+    (void)sampler_each_process(sampler, find, &found); /* if the list is incomplete, the count is too low */
+    tasks = found.more; /* not looked at again: so many are no chain */
+    for (size_t i = 0; i < found.pid_count; i++)
+        if (sampler_read_stat(sampler, found.pids[i], found.pids[i], &figures) && !is_to_be_reaped(sampler, &figures))
+            tasks += figures.threads;
+    return tasks;
 }

@@ -316,10 +316,11 @@ static int rounds_share(long mib, int rounds) {
     return 0;
 }
 
-/* Three chains of processes that keep memory, together or each for itself: a link forks the next one, and ends. What
- * each keeps for itself grows link by link, so that there is no moment without ends in which all of it is seen. Such
- * chains go on until they are ended: how long they take to hold too much depends on who else wants the cores. */
-static int chains_keep(long mib, int share) {
+/* Three chains of processes that keep memory, together or each for itself: a link forks the next one, and ends. The
+ * next one may wait for that, so that a chain never has more than two. What each keeps for itself grows link by link,
+ * so that there is no moment without ends in which all of it is seen. Such chains go on until they are ended: how long
+ * they take to hold too much depends on who else wants the cores. */
+static int chains_keep(long mib, int share, int wait_for_end) {
     uint64_t until = share ? now_us() + 1000000 : UINT64_MAX;
 
     if (share && touch(mib * MIB) == NULL)
@@ -327,6 +328,8 @@ static int chains_keep(long mib, int share) {
     for (int i = 0; i < 3; i++)
         if (fork() == 0) {
             for (long own = 0; now_us() < until;) {
+                pid_t link = getpid();
+
                 if (!share && own < mib) {
                     if (touch(MIB) == NULL)
                         _exit(3);
@@ -334,6 +337,8 @@ static int chains_keep(long mib, int share) {
                 }
                 if (fork() > 0) /* a chain goes on where no process was free */
                     _exit(0);
+                while (wait_for_end && getppid() == link)
+                    sched_yield();
             }
             _exit(0);
         }
@@ -694,9 +699,11 @@ int main(int argc, char **argv) {
     if (strcmp(mode, "share_rounds") == 0)
         return rounds_share(number, atoi(argv[3]));
     if (strcmp(mode, "chains") == 0)
-        return chains_keep(number, 0);
+        return chains_keep(number, 0, 0);
     if (strcmp(mode, "share_chains") == 0)
-        return chains_keep(number, 1);
+        return chains_keep(number, 1, 0);
+    if (strcmp(mode, "share_links") == 0)
+        return chains_keep(number, 1, 1);
     if (strcmp(mode, "out") == 0) {
         flood(1, number);
         return 0;

@@ -258,6 +258,18 @@ async def test_the_memory_of_a_parent_that_waits_for_vfork_counts_once(bench: Be
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Processes
+
+
+async def test_a_process_that_ended_does_not_count_beside_its_successors(bench: Bench) -> None:
+    """Ten at most: the first, three children that it never waits for, and two links of each of their chains. (Where the
+    kernel counts, a chain that it refuses a process goes on.)"""
+    outcome = await bench.run("share_links", 1, lim=limits(processes=10))
+
+    assert outcome.verdict is OK, str(outcome)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Output
 
 
