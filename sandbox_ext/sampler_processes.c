@@ -8,9 +8,9 @@
  * may be missed once.
  *
  * A pass takes time. Where each process of a chain forks the next one and ends, a pass may find many of them, though
- * there are never more than two; and what it finds may be dead already and only wait for the slot, which is busy with
- * the pass, to reap it. So nobody is ended for too many processes by one pass: those that a pass found and that still
- * live after it lived at the same moment, its end. */
+ * there are never more than two. And what it finds may have ended, and wait for the slot, which is busy with the pass,
+ * to reap it. So one pass is no reason to end a run for too many processes. Those that a pass found and that still live
+ * after it lived at the same moment, its end. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <fcntl.h>
