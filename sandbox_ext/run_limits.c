@@ -64,8 +64,15 @@ static bool may_be_lazy(const struct run *run, const struct sample *sample) {
 }
 
 /* The kernel, where it enforces the quota, refuses the process that would be one too many. */
-static bool has_too_many_tasks(const struct run *run) {
-    return !run->slot->launcher->process_quota && sampler_tasks_at_once(run->sampler) > run->request->limits.processes;
+static bool has_too_many_tasks(struct run *run, const struct sample *sample) {
+    struct slot *slot = run->slot;
+    unsigned limit = run->request->limits.processes;
+
+    if (slot->launcher->process_quota || sample->tasks <= limit || run->result->ended_by != DOJ_ENDED_ITSELF)
+        return false;
+    if (slot->launcher->weak)
+        bare_reap(&slot->cell, run->pid); /* orphans that ended during the sample would only slow the count down */
+    return sampler_tasks_at_once(run->sampler) > limit;
 }
 
 static uint64_t sample_tree(struct run *run, uint64_t now) {
@@ -90,7 +97,7 @@ static uint64_t sample_tree(struct run *run, uint64_t now) {
         result->memory_bytes = sample.memory_bytes;
     if (sample.memory_bytes > limits->memory_bytes)
         run_end(run, DOJ_ENDED_MEMORY);
-    if (sample.tasks > limits->processes && has_too_many_tasks(run))
+    if (has_too_many_tasks(run, &sample))
         run_end(run, DOJ_ENDED_PROCESSES);
     /* The sampled figure is in ticks. By it alone a run would be ended up to a tick late or early. */
     exact = saturating_sub(sys_cpu_of_us(run->pid) + run->sampler->reaped_us, run->payload.cpu_us);

@@ -67,8 +67,8 @@ struct sample {
     bool changed;   /* the processes are not those of the sample before, or not all were seen */
 };
 
-/* Returns how many tasks the run certainly has at once, orphans that are to be reaped left out. It may be too low: what
- * starts or ends meanwhile does not count. The `tasks` of a sample may be too high, see there. */
+/* Returns how many tasks the run has at once, without those that have ended and wait to be reaped by the slot or the
+ * init. It may be too low: what starts or ends meanwhile does not count. The `tasks` of a sample may be too high. */
 unsigned sampler_tasks_at_once(const struct sampler *sampler);
 
 /* Returns whether process 1 is the only one. */

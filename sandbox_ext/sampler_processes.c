@@ -223,11 +223,13 @@ bool sampler_each_process(const struct sampler *sampler, void (*take)(void *cont
     return true;
 }
 
-/* Returns whether a process has ended and its parent is none of the run's. */
+/* Returns whether a process has ended, and its parent is the slot (in the run's own /proc: 0) or the init. A process of
+ * which only the first thread has ended has the same state. */
 static bool is_to_be_reaped(const struct sampler *sampler, const struct proctext_stat *figures) {
     pid_t init = sampler->tree == 0 ? 1 : sampler->ours;
 
-    return figures->state == 'Z' && (figures->parent == init || figures->parent == sampler->tree);
+    return figures->state == 'Z' && figures->threads <= 1 &&
+           (figures->parent == init || figures->parent == sampler->tree);
 }
 
 unsigned sampler_tasks_at_once(const struct sampler *sampler) {
@@ -236,7 +238,7 @@ unsigned sampler_tasks_at_once(const struct sampler *sampler) {
     unsigned tasks;
 
     (void)sampler_each_process(sampler, find, &found); /* if the list is incomplete, the count is too low */
-    tasks = found.more; /* not looked at again: so many are no chain */
+    tasks = found.more; /* not looked at again. A walk of a tree finds no more: RLIMIT_NPROC bounds it */
     for (size_t i = 0; i < found.pid_count; i++)
         if (sampler_read_stat(sampler, found.pids[i], found.pids[i], &figures) && !is_to_be_reaped(sampler, &figures))
             tasks += figures.threads;

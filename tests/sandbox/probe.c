@@ -233,6 +233,37 @@ static int fork_many(int count, int threads) {
     _exit(0);
 }
 
+struct crew {
+    long wanted;
+    int stays;
+};
+
+static void *start_threads(void *context) {
+    const struct crew *crew = context;
+    long made = 0;
+    pthread_t thread;
+
+    while (made < crew->wanted && pthread_create(&thread, NULL, sleeper, NULL) == 0)
+        made++;
+    printf("%ld\n", made);
+    fflush(stdout);
+    while (crew->stays)
+        pause();
+    _exit(0);
+}
+
+/* Starts threads after the end of the first one: /proc shows such a process like one that has ended. */
+static int thread_on(long wanted, int stays) {
+    static struct crew crew;
+    pthread_t thread;
+
+    crew = (struct crew){wanted, stays};
+    if (pthread_create(&thread, NULL, start_threads, &crew) != 0)
+        return 3;
+    syscall(SYS_exit, 0);
+    return 3;
+}
+
 static int daemonize(long ms) {
     if (fork() == 0) {
         setsid();
@@ -819,6 +850,8 @@ int main(int argc, char **argv) {
         return fork_many((int)number, 0);
     if (strcmp(mode, "threads") == 0)
         return fork_many((int)number, 1);
+    if (strcmp(mode, "threads_without_first") == 0)
+        return thread_on(number, strcmp(argv[3], "stay") == 0);
     if (strcmp(mode, "write_file") == 0) {
         int fd = open(argv[3], O_WRONLY | O_CREAT | O_TRUNC, 0644);
 

@@ -48,6 +48,16 @@ async def test_processes_are_limited_for_the_run_alone(bench: Bench) -> None:
     assert [(outcome.verdict, outcome.stdout) for outcome in outcomes] == [(OK, b"19\n")] * 2
 
 
+async def test_threads_count_where_the_first_one_has_ended(bench: Bench) -> None:
+    then = "stay" if bench.counted else "exit"
+    outcome = await bench.run("threads_without_first", 50, then, lim=limits(processes=20))
+
+    if bench.counted:
+        assert (outcome.verdict, outcome.rule) == (RE, "processes")
+    else:
+        assert (outcome.verdict, outcome.stdout) == (OK, b"18\n")
+
+
 async def test_a_daemon_does_not_outlive_its_run_nor_hang_it(bench: Bench) -> None:
     outcome = await bench.run("daemon")
 
