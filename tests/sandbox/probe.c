@@ -252,7 +252,7 @@ static void *start_threads(void *context) {
     _exit(0);
 }
 
-/* Starts threads after the end of the first one: /proc shows such a process like one that has ended. */
+/* Starts threads after the end of the first one. In /proc that process has the state of one that has ended. */
 static int thread_on(long wanted, int stays) {
     static struct crew crew;
     pthread_t thread;
