@@ -238,7 +238,7 @@ unsigned sampler_tasks_at_once(const struct sampler *sampler) {
     unsigned tasks;
 
     (void)sampler_each_process(sampler, find, &found); /* if the list is incomplete, the count is too low */
-    tasks = found.more; /* not looked at again. A walk of a tree finds no more: RLIMIT_NPROC bounds it */
+    tasks = found.more; /* not looked at again: so many are no chain. A walk of a tree lists none beyond the table */
     for (size_t i = 0; i < found.pid_count; i++)
         if (sampler_read_stat(sampler, found.pids[i], found.pids[i], &figures) && !is_to_be_reaped(sampler, &figures))
             tasks += figures.threads;
