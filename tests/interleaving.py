@@ -254,7 +254,7 @@ class Play:
         _, found = await reclaim(stream, "0-0", _RECLAIM, self.world.metrics)
         how = "reclaimed"
         if not found:
-            await dispatch(self.world.store.outbox, stream, _DISPATCH, self.world.metrics, Lanes())
+            await dispatch(self.world.store.outbox, stream, _DISPATCH, self.world.metrics, Lanes(), now_s=0.0)
             found, how = await stream.read(1, 0), "read"
         worker.entry = next((entry for entry in found if isinstance(entry, Entry)), None)
         return how if worker.entry else "nothing there"

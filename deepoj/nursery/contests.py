@@ -16,6 +16,7 @@ from deepoj import observe
 from deepoj.nursery.leases import Leases
 from deepoj.nursery.scopes import StopDeadline
 from deepoj.nursery.work import JobIntake
+from deepoj.pipeline.outbox import LOOKED_AT
 from deepoj.ports.contests import Contests
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import Breakage, StoreUnavailable
@@ -24,8 +25,6 @@ from deepoj.words.outbox import Priority
 PERIOD_S = 1.0
 #: pause of ``TakeContestJobs`` while it finds nothing to take
 LOOK_PERIOD_S = 0.1
-#: unread entries among which it looks
-LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,17 +126,21 @@ class Dispatch:
     def _pause_s(self, last_s: float, done: DispatchRound) -> float:
         if done.lanes.is_calm:
             last_s = 0.0
-        elif done.lanes.is_ample or not done.moved:
-            last_s *= 2
-        elif done.lanes.is_used_up:
-            last_s = 0.0
-        return min(self.poll_s, max(last_s, self.quick_poll_s))
+        next_s = last_s / 2 if done.moved and done.lanes.is_used_up else last_s * 2
+        return min(self.poll_s, max(min(next_s, done.lanes.half_used_s), self.quick_poll_s))
 
     async def _once(self, lanes: Lanes) -> DispatchRound:
         published = self.hand_over.published
         handed = self.hand_over.take()
         done = await dispatch(
-            self.outbox, self.stream, self.settings, self.metrics, lanes, handed=handed, published=published
+            self.outbox,
+            self.stream,
+            self.settings,
+            self.metrics,
+            lanes,
+            now_s=trio.current_time(),
+            handed=handed,
+            published=published,
         )
         self.hand_over.marked(len(published))
         return done

@@ -8,17 +8,20 @@ wait in the database. Three rules choose the next events:
   in ``lower_share`` is left to the lanes below. So no flood starves a lane.
 * *Users in turn*: within a lane each user has one event in each round (``turn``, migration 021). Another user waits for
   one event of a user who sends 500, not for 500.
-* *The window* follows the readers. It doubles when they emptied it while more waited, and halves when more than half of
-  it is left. A fixed window would be too long a queue for two slots, or too short a queue for two hundred.
+* *The window* is the number of jobs that the readers take in a fifth of a second. A fixed one would be too long a queue
+  for two slots, or too short a queue for two hundred. It is at least four, or one while only batches and rejudges are
+  due, because the next submission waits behind all unread jobs. Behind four jobs of a batch that took two seconds each,
+  it waited 5.0 s (median, two slots).
 
-Events of contests may go beyond the window, by the smallest one: nodes with slots for contests take them from between
-the entries that have to wait (``nursery.contests.TakeContestJobs``).
+An event of a contest may exceed the window while fewer than ``WINDOW_MIN`` entries of contests are unread: nodes with
+slots for contests take them from between the entries that have to wait (``nursery.contests.TakeContestJobs``).
 
 While no event waits, a new event is published into the room known from the last look, before the next look. So in an
 idle system a submission needs no question to Redis first. ``publish_handed`` publishes an event of this process even
 before the next round; that round marks it.
 
-Several dispatchers look at the same stream: together they may overshoot the window by one window each.
+Several dispatchers look at the same stream: together they may overshoot the window by one window each. What others send
+hides as many reads from a dispatcher, so its window is smaller then.
 
 Two stores meet here; what if we die between the lines?
 
@@ -34,18 +37,28 @@ Two stores meet here; what if we die between the lines?
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deepoj import observe
 from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import StreamUnavailable
-from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority, PublishedEvent
+from deepoj.words.outbox import LANES, WAITED_FOR, OutboxEvent, OutboxWaiting, Priority, PublishedEvent
 
-#: the smallest window: it keeps one node busy until the next round, and is a short queue for the next user
+#: the smallest window while people wait: it keeps one node busy until the next round, and is a short queue for the next
+#: user
 WINDOW_MIN = 4
+#: unread entries are counted, and searched for jobs of contests, up to this number; beyond it nothing goes
+LOOKED_AT = 500
+#: how many seconds of reading the window holds; ``api.outbox.dispatch_interval_ms``, the longest pause between two
+#: rounds, has this default
+AHEAD_S = 0.2
+#: over how many seconds the reading is averaged
+RATE_OVER_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,64 +78,103 @@ class Lanes:
 
     #: per lane, how many events went while a lower lane waited, since the lower lanes last had a place
     credit: Mapping[Priority, int] = field(default_factory=dict)
-    #: maximum number of unread entries
-    window: int = WINDOW_MIN
-    #: how many more entries may go into the stream, as of the last look
+    #: jobs read per second, over about the last ``RATE_OVER_S``. Deleted entries count as read; what another dispatcher
+    #: sends meanwhile is subtracted
+    rate: float = 0.0
+    #: unread jobs after the last round
+    unread: int = 0
+    #: when the last round began
+    looked_at_s: float = 0.0
+    #: how many events that people wait for may go before the next look, while none waits
     room: int = WINDOW_MIN
-    #: the last round used all its places, so more events may be due
-    is_full: bool = False
-    #: the last look found no event that could go
+    #: the last look found no undelivered event
     is_calm: bool = True
-    #: the last look found more than half of the smallest window unread
-    is_ample: bool = False
-    #: the last look found nothing unread
+    #: the last look found no unread job
     is_used_up: bool = True
 
-    def seen(self, unread: int, waiting: OutboxWaiting, largest: int) -> Lanes:
-        """Return the state after a look at both stores; the window is at most ``largest``."""
-        window = self.window
-        if not waiting.due:
-            window = WINDOW_MIN
-        elif unread == 0 and self.is_full:
-            window = max(WINDOW_MIN, min(window * 2, largest))
-        elif unread * 2 > window:
-            window = max(WINDOW_MIN, window // 2)
-        return replace(
+    def seen(self, unread: Mapping[int, int], waiting: OutboxWaiting, now_s: float, largest: int) -> Lanes:
+        """Return the state after a look at both stores, in a round that began at ``now_s`` on a monotonic clock.
+        ``unread``: the number of unread entries per lane."""
+        count = sum(unread.get(lane, 0) for lane in LANES)
+        is_counted = sum(unread.values()) < LOOKED_AT  # otherwise jobs may be behind those that were counted
+        taken = max(0, self.unread - count) if is_counted else 0
+        rate = self.rate * math.exp((self.looked_at_s - now_s) / RATE_OVER_S) + taken / RATE_OVER_S
+        state = replace(
             self,
             credit=self.credit if waiting.is_waiting else {},
-            window=window,
-            room=max(0, window - unread),
+            rate=rate,
+            unread=count,
+            looked_at_s=now_s,
             is_calm=not waiting.is_waiting,
-            is_ample=self.window == WINDOW_MIN and unread * 2 > WINDOW_MIN,
-            is_used_up=unread == 0,
+            is_used_up=is_counted and count == 0,
         )
+        room = state.window(waiting.due, largest) - count
+        return replace(state, room=max(0, room) if is_counted else 0)
 
-    def share(self, due: Mapping[Priority, int], places: int, lower_share: int) -> tuple[dict[Priority, int], Lanes]:
-        """Divide ``places`` among the lanes. Return the number of events per lane, and the state after that."""
-        left, credit, going = dict(due), dict(self.credit), dict[Priority, int]()
-        for _ in range(places):
-            lanes = [lane for lane in LANES if left.get(lane, 0)]
-            if not lanes:
+    @property
+    def half_used_s(self) -> float:
+        """In how many seconds the readers take half of the unread jobs; infinite without any."""
+        return self.unread / 2 / self.rate if self.unread and self.rate else math.inf
+
+    def window(self, due: Collection[Priority], largest: int) -> int:
+        """Return the maximum number of unread jobs while events of the lanes ``due`` wait. Contests may exceed it, see
+        ``_has_place``."""
+        is_waited_for = not due or any(lane in WAITED_FOR for lane in due)
+        return max(WINDOW_MIN if is_waited_for else 1, min(math.ceil(self.rate * AHEAD_S), largest))
+
+    def share(
+        self, due: Mapping[Priority, int], unread: Mapping[int, int], settings: OutboxSettings
+    ) -> tuple[Counter[Priority], Lanes]:
+        """Choose the next events. ``due`` and ``unread``: how many each lane has. Return how many go of each, and the
+        state after that."""
+        left, credit, chosen, entries = dict(due), dict(self.credit), Counter[Priority](), Counter(unread)
+        for _ in range(settings.batch_size):
+            of_lanes = [lane for lane in LANES if left.get(lane, 0)]
+            if not of_lanes:
                 break
-            lane = _next_lane(lanes, credit, lower_share)
+            window = self.window(of_lanes, settings.batch_size)
+            lane, credit_after = _next_lane(of_lanes, credit, settings.lower_share)
+            if _has_place(lane, window, entries):
+                credit = credit_after
+            elif of_lanes[0] is Priority.CONTEST and _has_place(Priority.CONTEST, window, entries):
+                lane = Priority.CONTEST  # entries that wait for other slots hold up none for slots of contests
+            else:
+                break  # a lower lane would get more than its share
             left[lane] -= 1
-            going[lane] = going.get(lane, 0) + 1
-        return going, replace(self, credit=credit)
+            entries[lane] += 1
+            chosen[lane] += 1
+        return chosen, replace(self, credit=credit)
 
-    def moved(self, count: int, places: int) -> Lanes:
-        """Return the state after a round moved ``count`` events and had ``places``."""
-        return replace(self, room=max(0, self.room - count), is_full=count >= places)
+    def moved(self, count: int) -> Lanes:
+        """Return the state after ``count`` events came into the stream."""
+        return replace(self, unread=self.unread + count)
 
 
-def _next_lane(lanes: list[Priority], credit: dict[Priority, int], lower_share: int) -> Priority:
-    """Choose the lane of the next place. Each leaves one place in ``lower_share`` to those below it."""
+def _has_place(lane: Priority, window: int, unread: Mapping[int, int]) -> bool:
+    """Return whether an event of a lane may go. ``unread``: the entries of each lane, with those that are about to
+    go."""
+    if sum(unread.values()) >= LOOKED_AT:
+        return False
+    contests = unread.get(Priority.CONTEST, 0)
+    others = sum(unread.get(lane, 0) for lane in LANES) - contests
+    if lane is Priority.CONTEST:
+        return contests + others < window or contests < WINDOW_MIN
+    return others < window
+
+
+def _next_lane(
+    lanes: Sequence[Priority], credit: Mapping[Priority, int], lower_share: int
+) -> tuple[Priority, dict[Priority, int]]:
+    """Choose the lane of the next place, and return the credit after that. Each leaves one place in ``lower_share`` to
+    those below it."""
+    after = dict(credit)
     for lane in lanes[:-1]:
-        used = credit.get(lane, 0)
+        used = after.get(lane, 0)
         if used < lower_share - 1:
-            credit[lane] = used + 1
-            return lane
-        credit[lane] = 0
-    return lanes[-1]
+            after[lane] = used + 1
+            return lane, after
+        after[lane] = 0
+    return lanes[-1], after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +193,13 @@ async def dispatch(
     metrics: observe.Metrics,
     lanes: Lanes,
     *,
+    now_s: float,
     handed: Sequence[OutboxEvent] = (),
     published: Sequence[PublishedEvent] = (),
 ) -> DispatchRound:
-    """Do one round: publish due events, as many as the window has room for. ``handed``: events that requests of this
-    process have written as taken, each into a place of the window. ``published``: those that are in the stream and not
-    marked.
+    """Do one round, which begins at ``now_s`` on a monotonic clock: publish due events, as many as ``Lanes.share`` lets
+    go. ``handed``: events that requests of this process have written as taken, each into a place of the window.
+    ``published``: those that are in the stream and not marked.
 
     Raises:
       StoreUnavailable: before or after publishing; another dispatcher or the next start repeats the round.
@@ -157,27 +210,17 @@ async def dispatch(
         await mark_published(outbox, published)
     if handed:
         moved += await _deliver(outbox, stream, metrics, handed)
-    if moved:
-        lanes = lanes.moved(moved, max(moved, lanes.room))
-    elif lanes.is_calm:
+    if not moved and lanes.is_calm:
         places = min(lanes.room, settings.batch_size)
-        moved = await _move(outbox, stream, settings, metrics, limit=places)
-        lanes = lanes.moved(moved, places)
-    unread = await stream.undelivered(lanes.window + WINDOW_MIN)
+        moved = await _move(outbox, stream, settings, metrics, dict.fromkeys(WAITED_FOR, places), limit=places)
+    lanes = lanes.moved(moved)
+    unread = await stream.undelivered(LOOKED_AT)
     waiting = await outbox.outbox_waiting(settings.batch_size)
-    lanes = lanes.seen(unread, waiting, settings.batch_size)
-    places = min(lanes.room, settings.batch_size)
-    going, lanes = lanes.share(waiting.due, places, settings.lower_share)
-    ahead = min(
-        waiting.due.get(Priority.CONTEST, 0) - going.get(Priority.CONTEST, 0),
-        lanes.window + WINDOW_MIN - unread - sum(going.values()),
-    )
-    if ahead > 0:
-        going[Priority.CONTEST] = going.get(Priority.CONTEST, 0) + ahead
-        places += ahead
+    lanes = lanes.seen(unread, waiting, now_s, settings.batch_size)
+    going, lanes = lanes.share(waiting.due, unread, settings)
     if going:
-        moved_now = await _move(outbox, stream, settings, metrics, limit=places, lanes=going)
-        moved, lanes = moved + moved_now, lanes.moved(moved_now, places)
+        moved_now = await _move(outbox, stream, settings, metrics, going, limit=sum(going.values()))
+        moved, lanes = moved + moved_now, lanes.moved(moved_now)
     return DispatchRound(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
 
 
@@ -186,12 +229,12 @@ async def _move(
     stream: JobStream,
     settings: OutboxSettings,
     metrics: observe.Metrics,
+    counts: Mapping[Priority, int],
     *,
     limit: int,
-    lanes: Mapping[Priority, int] | None = None,
 ) -> int:
-    """Take due events (``lanes``: how many of each lane) and deliver them. Return their number."""
-    events = await outbox.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=lanes)
+    """Take due events, at most ``limit`` and of each lane at most its count, and deliver them. Return their number."""
+    events = await outbox.take_outbox(limit, settings.retry_base_s, settings.retry_max_s, lanes=counts)
     return await _deliver(outbox, stream, metrics, events) if events else 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from deepoj.ports.playground import RunNotifier
@@ -69,8 +69,9 @@ class JobStream(RunNotifier, Protocol):
         """Trim by MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
         ...
 
-    async def undelivered(self, limit: int) -> int:
-        """Count the entries that the group has not read yet, up to ``limit``; never unknown, as a lag can be."""
+    async def undelivered(self, limit: int) -> Mapping[int, int]:
+        """Count the first ``limit`` entries that the group has not read, by lane, or ``RUN_PRIORITY``. One without a
+        number as its priority counts as interactive."""
         ...
 
     async def pressure(self) -> PressureSnapshot: ...

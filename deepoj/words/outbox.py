@@ -20,6 +20,8 @@ class Priority(enum.IntEnum):
 
 #: every lane, the first to go first
 LANES: tuple[Priority, ...] = tuple(sorted(Priority, reverse=True))
+#: the lanes of events that people wait for
+WAITED_FOR: tuple[Priority, ...] = (Priority.CONTEST, Priority.INTERACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class OutboxPending:
     @property
     def submitted(self) -> int:
         """The number of those that a user waits for: without rejudges and batches, which wait by design."""
-        return sum(count for lane, count in self.of_lane.items() if lane >= Priority.INTERACTIVE)
+        return sum(count for lane, count in self.of_lane.items() if lane in WAITED_FOR)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

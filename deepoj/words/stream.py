@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from deepoj.words.outbox import OutboxPending
 from deepoj.words.playground import RUN_ID_PREFIX
 
+#: the priority of entries that announce custom runs. It is no lane's: they take no place in the dispatcher's window
+RUN_PRIORITY = 2
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:

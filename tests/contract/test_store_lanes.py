@@ -17,7 +17,7 @@ from deepoj.adapters.pg.outbox import OUTBOX_COUNTED
 from deepoj.adapters.pg.sql_files import queries, read_migrations, sql_root
 from deepoj.adapters.redis.stream import RedisStream
 from deepoj.observe import Metrics
-from deepoj.pipeline.outbox import WINDOW_MIN, Lanes, OutboxSettings, dispatch
+from deepoj.pipeline.outbox import DispatchRound, Lanes, OutboxSettings, dispatch
 from deepoj.words.outbox import OutboxWaiting, Priority
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import SubmitRefusal
@@ -260,21 +260,26 @@ async def test_a_turn_costs_no_more_in_a_table_that_was_never_analyzed(real: PgL
 async def test_with_five_thousand_rejudges_waiting_a_submission_is_among_the_next_few(
     real: PgLab, bridge: AioBridge
 ) -> None:
-    """On real servers, with a reader that takes two entries between two rounds."""
+    """On real servers, with a reader that takes an entry each second."""
     user_id, problem = await new_user(real.store), await new_problem(real.store)
     rejudged(real, 5000)
     settings, metrics, lanes = OutboxSettings(100, 0.5, 10.0), Metrics(), Lanes()
     with tempfile.TemporaryDirectory(prefix="oj-") as place, running("valkey", Path(place)) as server:
         async with RedisStream.open(bridge, server.url, password=server.password, consumer="one") as stream:
+
+            async def a_second_later(lanes: Lanes) -> DispatchRound:
+                now_s = lanes.looked_at_s + 1.0
+                return await dispatch(real.store.outbox, stream, settings, metrics, lanes, now_s=now_s)
+
             for _ in range(20):
-                lanes = (await dispatch(real.store.outbox, stream, settings, metrics, lanes)).lanes
-                assert len(await stream.read(2, 0)) == 2
+                lanes = (await a_second_later(lanes)).lanes
+                assert len(await stream.read(1, 0)) == 1
             job_id = await send(real.store, draft(user_id, problem.id))
-            done = await dispatch(real.store.outbox, stream, settings, metrics, lanes)
+            done = await a_second_later(lanes)
             assert done.is_waiting
             found = [entry for entry in await stream.read(1000, 0) if isinstance(entry, Entry)]
     place_in_line = [entry.job_id for entry in found].index(job_id)
-    assert place_in_line <= WINDOW_MIN
+    assert place_in_line <= 1
     assert [entry.priority for entry in found[:place_in_line]] == [Priority.REJUDGE] * place_in_line
     assert (await real.store.outbox.outbox_pending()).total > 4900
 

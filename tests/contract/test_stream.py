@@ -17,11 +17,11 @@ from redis.asyncio.connection import SSLConnection
 
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis.link import Address
-from deepoj.adapters.redis.stream import RedisStream
+from deepoj.adapters.redis.stream import LAG_COUNTED, RedisStream
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import StartRefused, StreamRefused, StreamUnavailable
 from deepoj.words.outbox import OutboxEvent, Priority
-from deepoj.words.stream import BadEntry, Entry
+from deepoj.words.stream import RUN_PRIORITY, BadEntry, Entry
 from tests.fakes.stream import MemoryStream, MemoryStreamServer
 from tests.servers_redis import KINDS, RedisServer, running
 
@@ -445,15 +445,22 @@ async def test_trim_minds_other_groups(real: RealLab) -> None:
     assert await one.trim(1) == 1
 
 
-async def test_the_undelivered_are_counted_also_where_the_lag_is_unknown(lab: Lab) -> None:
+async def test_the_undelivered_are_counted_by_lane_also_where_the_lag_is_unknown(lab: Lab) -> None:
     one = lab.consumer("one")
-    assert await one.undelivered(10) == 0
-    published = await one.publish(events(6))
-    assert await one.undelivered(10) == 6
-    assert await one.undelivered(4) == 4
+    assert await one.undelivered(10) == {}
+    published = await one.publish([event(number, priority=list(Priority)[number % 4]) for number in range(8)])
+    assert await one.undelivered(10) == {1: 2, 0: 2, -1: 2, -2: 2}
+    assert await one.undelivered(5) == {1: 2, 0: 1, -1: 1, -2: 1}
     await one.read(2, 0)
     lab.delete(published[3])
-    assert await one.undelivered(10) == 3
+    assert await one.undelivered(10) == {1: 1, 0: 1, -1: 2, -2: 1}
+    lab.add({"job_id": "x", "priority": "soon"})
+    lab.add({"job_id": "x", "priority": ""})
+    lab.add({"job_id": "x"})
+    lab.add({"priority": "-1"})
+    await one.notify_run("run-1", 1)
+    assert await one.undelivered(99) == {1: 1, 0: 4, -1: 3, -2: 1, RUN_PRIORITY: 1}
+    assert [entry.priority for entry in await one.read(5, 0) if isinstance(entry, Entry)] == [-1, 1, 0, -1, -2]
 
 
 async def test_unread_entries_of_a_lane_are_seen_and_taken_out_without_being_read(lab: Lab) -> None:
@@ -464,7 +471,7 @@ async def test_unread_entries_of_a_lane_are_seen_and_taken_out_without_being_rea
     assert [entry.entry_id for entry in await one.unread(1, 2)] == [published[3]], "among the first two"
     await one.take_out([published[3], published[3]])
     await one.take_out([])
-    assert await one.undelivered(10) == 3
+    assert await one.undelivered(10) == {0: 2, 1: 1}
     assert ids(await one.read(10, 0)) == [published[2], published[4], published[5]]
 
 
@@ -512,11 +519,28 @@ async def test_pressure_falls_back_to_the_id_of_an_entry_without_body(lab: Lab) 
     assert seen.oldest_age_ms == seen.ts_ms - int(published[0].split("-")[0])
 
 
-async def test_an_unknown_lag_is_not_zero(real: RealLab) -> None:
-    one = real.consumer("one")
+async def test_lag_is_counted_where_the_server_cannot_tell_it(lab: Lab) -> None:
+    one = lab.consumer("one")
     published = await one.publish(events(4))
     await one.read(1, 0)
-    real.delete(published[2])  # a hole behind the last delivery: the server cannot tell the lag any more
+    lab.delete(published[2])  # a hole behind the last delivery
+    assert (await one.pressure()).lag == 2
+    await one.read(1, 0)
+    assert (await one.pressure()).lag == 1
+    await one.read(1, 0)
+    assert (await one.pressure()).lag == 0
+
+
+async def test_lag_that_is_too_long_to_be_counted_is_the_servers_and_unknown_behind_a_hole(real: RealLab) -> None:
+    one = real.consumer("one")
+    (published,) = await one.publish(events(1))
+    await one.read(1, 0)
+    with real.server.client() as client:
+        add = "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'job_id', i) end"
+        client.execute_command("EVAL", add, 1, real.key, LAG_COUNTED + 1)
+        behind = client.execute_command("XRANGE", real.key, f"({published}", "+", "COUNT", 2)[1][0]
+        assert (await one.pressure()).lag == LAG_COUNTED + 1
+        client.execute_command("XDEL", real.key, behind)
     assert (await one.pressure()).lag is None
 
 
@@ -540,7 +564,7 @@ async def test_a_wiped_server_is_taken_up_again(lab: Lab) -> None:
     lab.wipe()
     assert (await one.pressure()).xlen == 0
     lab.wipe()
-    assert await one.undelivered(10) == 0
+    assert await one.undelivered(10) == {}
     lab.wipe()
     assert await one.trim(0) == 0
     again = await one.publish(events(2))
@@ -745,7 +769,7 @@ async def test_an_entry_of_a_custom_run_only_wakes(lab: Lab) -> None:
         assert isinstance(entry, Entry)
         assert entry.of_run
         assert (entry.job_id, entry.enqueue_ts_ms, entry.payload_ref, entry.priority) == (
-            run_id, 1_700_000_000_123, "", 0,
+            run_id, 1_700_000_000_123, "", RUN_PRIORITY,
         )  # fmt: skip
     assert await two.ack(notified) == 2
     assert not Entry(

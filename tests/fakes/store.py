@@ -37,7 +37,7 @@ from deepoj.words.ledger import (
 )
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
-from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxWaiting, Priority
+from deepoj.words.outbox import LANES, WAITED_FOR, OutboxEvent, OutboxPending, OutboxWaiting, Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemRefusal, ProblemSearch, Visibility
 from deepoj.words.rejudges import (
     EVERYTHING,
@@ -822,7 +822,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     async def outbox_pending(self) -> OutboxPending:
         lost = await self._enter("outbox_pending")
         waiting = [event for event in self.outbox.values() if event.status == "pending"]
-        since = [event.created_at for event in waiting if event.priority >= Priority.INTERACTIVE]
+        since = [event.created_at for event in waiting if event.priority in WAITED_FOR]
         unfinished = [row for row in self.rows.values() if row.unfinished and not row.in_batch]
         row_since = min((row.created_at if row.judging == 1 else row.updated_at for row in unfinished), default=None)
         return self._answer(

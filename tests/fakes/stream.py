@@ -6,6 +6,8 @@ clock is Trio's by default, which ``autojump_clock`` lets jump; any other clock 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +15,7 @@ import trio
 
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
-from deepoj.words.stream import ALIVE_MS, BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot
 
 type EntryId = tuple[int, int]
 
@@ -161,7 +163,8 @@ class MemoryStream:
         await trio.lowlevel.checkpoint()
         if self.server.down:
             raise StreamUnavailable("the stream in memory is switched off")
-        fields = {"job_id": run_id, "enqueue_ts": str(at_ms), "payload_ref": "", "priority": "0", "event_id": "0"}
+        fields = {"job_id": run_id, "enqueue_ts": str(at_ms), "payload_ref": "", "event_id": "0"}
+        fields["priority"] = str(RUN_PRIORITY)
         return self.server.add(fields)
 
     async def read(self, count: int, block_ms: int) -> list[Entry | BadEntry]:
@@ -257,10 +260,12 @@ class MemoryStream:
         for entry_id in entry_ids:
             self.server.entries.pop(_parse(entry_id), None)
 
-    async def undelivered(self, limit: int) -> int:
+    async def undelivered(self, limit: int) -> Mapping[int, int]:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
-        return min(limit, sum(i > group.last_delivered for i in self.server.entries))
+        unread = sorted(i for i in self.server.entries if i > group.last_delivered)[:limit]
+        lanes = [self.server.entries[i].get("priority", "") for i in unread]
+        return Counter(int(lane) if re.fullmatch(r"-?\d+", lane) else 0 for lane in lanes)
 
     async def pressure(self) -> PressureSnapshot:
         await trio.lowlevel.checkpoint()

@@ -196,9 +196,57 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
-        "room=max(0, window - unread)",
-        "room=window",
+        "    return others < window",
+        "    return True",
         "tests/unit/test_lanes.py::test_a_second_user_waits_for_one_of_the_first_ones_jobs_and_the_window",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        " or contests < WINDOW_MIN",
+        "",
+        "tests/unit/test_lanes.py::test_events_of_contests_go_beyond_what_is_unread",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "            elif of_lanes[0] is Priority.CONTEST and",
+        "            elif False and",
+        "tests/unit/test_lanes.py::test_events_of_contests_go_beyond_what_is_unread",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "room=max(0, room) if is_counted else 0",
+        "room=WINDOW_MIN",
+        "tests/unit/test_lanes.py::test_a_look_counts_jobs_and_no_announced_runs",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "    lanes = lanes.moved(moved)\n    unread",
+        "    unread",
+        "tests/unit/test_lanes.py::test_what_requests_published_and_readers_took_counts_as_read",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "    if sum(unread.values()) >= LOOKED_AT:",
+        "    if False:",
+        "tests/unit/test_lanes.py::test_nothing_goes_behind_more_than_is_counted",
+    ),
+    Mutant(
+        "deepoj/adapters/redis/stream.py",
+        'fields += ["priority", RUN_PRIORITY, "event_id", 0]',
+        'fields += ["priority", 0, "event_id", 0]',
+        "tests/contract/test_stream.py::test_the_undelivered_are_counted_by_lane_also_where_the_lag_is_unknown",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "WINDOW_MIN if is_waited_for else 1",
+        "WINDOW_MIN",
+        "tests/unit/test_lanes.py::test_a_submission_beside_a_batch_waits_for_the_next_slot_or_two",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "self.rate * math.exp(",
+        "0.0 * math.exp(",
+        "tests/unit/test_lanes.py::test_the_window_holds_what_readers_take_in_a_fifth_of_a_second",
     ),
     Mutant(
         "sql/queries/outbox.sql",
@@ -316,7 +364,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/words/outbox.py",
-        "if lane >= Priority.INTERACTIVE",
+        "if lane in WAITED_FOR",
         "if lane >= Priority.BATCH",
         "tests/unit/test_backpressure.py::test_lag_counts_waiting_outbox_events_except_batches_and_rejudges",
     ),

@@ -61,7 +61,7 @@ async def _sent(store: MemoryStore, stream: MemoryStream, metrics: Metrics, lane
     for event in store.outbox.values():
         if event.job_id in jobs:
             event.priority = lane
-    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes(), now_s=0.0)
     return jobs
 
 

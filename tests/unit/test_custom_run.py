@@ -170,7 +170,7 @@ async def test_a_run_that_is_taken_is_rung_and_nothing_of_it_goes_through_the_st
     taken = await ordered(store, stream, metrics)
     assert isinstance(taken, CustomReceipt)
     assert [dict(entry) for entry in stream.server.entries.values()] == [
-        {"job_id": taken.run_id, "enqueue_ts": str(taken.at_ms), "payload_ref": "", "priority": "0", "event_id": "0"}
+        {"job_id": taken.run_id, "enqueue_ts": str(taken.at_ms), "payload_ref": "", "priority": "2", "event_id": "0"}
     ]
     assert stream.server.payloads == {}
 

@@ -48,7 +48,7 @@ async def job_case(metrics: Metrics) -> IntakeCase:
     store, stream = MemoryStore(), MemoryStream()
     leases, gate = Leases(60.0, 1), Gate()
     job_id = await submitted(store, metrics)
-    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes(), now_s=0.0)
     entries = await stream.read(1, 0)
     intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=gate)
 
@@ -103,7 +103,7 @@ async def test_a_claim_that_cannot_be_given_back_leaves_the_rest_of_its_batch_gi
 ) -> None:
     store, stream = MemoryStore(), MemoryStream()
     jobs = [await submitted(store, metrics, f"int main(){{return {n};}}") for n in range(3)]
-    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes())
+    await dispatch(store, stream, OutboxSettings(100, 0.5, 10.0), metrics, Lanes(), now_s=0.0)
     intake = JobIntake(store, stream, Leases(60.0, 3), LeaseSettings("node-a", 60.0, 5), metrics)
     store.break_next("give_back", applied=False)
     with captured_logs() as lines:

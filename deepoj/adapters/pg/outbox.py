@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.texts import clean_text
-from deepoj.words.outbox import LANES, OutboxEvent, OutboxPending, OutboxStanding, OutboxWaiting, Priority
+from deepoj.words.outbox import LANES, WAITED_FOR, OutboxEvent, OutboxPending, OutboxStanding, OutboxWaiting, Priority
 
 #: events of a lane are counted up to this number
 OUTBOX_COUNTED = 10_000
@@ -48,9 +48,7 @@ class PgOutbox:
 
     async def outbox_pending(self) -> OutboxPending:
         rows = await self._pool.rows("outbox_pending", list(map(int, LANES)), OUTBOX_COUNTED, repeatable=True)
-        ages_ms = [
-            row["age_ms"] for row in rows if row["priority"] >= Priority.INTERACTIVE and row["age_ms"] is not None
-        ]
+        ages_ms = [row["age_ms"] for row in rows if row["priority"] in WAITED_FOR and row["age_ms"] is not None]
         return OutboxPending(
             {Priority(row["priority"]): row["count"] for row in rows if row["count"]},
             None if not ages_ms else max(0, *ages_ms),

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,10 +27,12 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis.link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent, Priority
-from deepoj.words.stream import ALIVE_MS, BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot
 
 #: how many entries one round trip asks about
 _CHUNK = 500
+#: the lag is counted up to this number; dispatchers leave fewer entries unread
+LAG_COUNTED = 1_000
 #: One script, because a consumer could read an entry between the check and its deletion, and the entry would be lost.
 _FORGET = """
 local gone = {}
@@ -51,7 +54,19 @@ for _, group in ipairs(found) do
     local of = {}
     for i = 1, #group, 2 do of[group[i]] = group[i + 1] end
     if of['name'] == ARGV[1] then
-        return #redis.call('XRANGE', KEYS[1], '(' .. of['last-delivered-id'], '+', 'COUNT', ARGV[2])
+        local counts, flat = {}, {}
+        for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. of['last-delivered-id'], '+', 'COUNT', ARGV[2])) do
+            local lane, fields = '0', entry[2]
+            for i = 1, #fields, 2 do
+                if fields[i] == 'priority' and string.match(fields[i + 1], '^-?%d+$') then lane = fields[i + 1] end
+            end
+            counts[lane] = (counts[lane] or 0) + 1
+        end
+        for lane, count in pairs(counts) do
+            table.insert(flat, lane)
+            table.insert(flat, count)
+        end
+        return flat
     end
 end
 return redis.error_reply('NOGROUP there is no group ' .. ARGV[1])
@@ -135,7 +150,7 @@ class RedisStream:
 
     async def notify_run(self, run_id: str, at_ms: int) -> str:
         fields: list[Arg] = ["job_id", run_id, "enqueue_ts", at_ms, "payload_ref", ""]
-        fields += ["priority", int(Priority.INTERACTIVE), "event_id", 0]
+        fields += ["priority", RUN_PRIORITY, "event_id", 0]
         return _text(await self._command("XADD", self.stream_key, "MAXLEN", "~", self._maxlen, "*", *fields))
 
     def _payload_key(self, job_id: str) -> str:
@@ -154,7 +169,9 @@ class RedisStream:
     def _add(self, event: OutboxEvent) -> Sequence[Arg]:
         key = event.stream_key or self.stream_key
         fields: list[Arg] = ["job_id", event.job_id, "enqueue_ts", event.enqueue_ts_ms]
-        fields += ["payload_ref", self._payload_key(event.job_id), "priority", event.priority, "event_id", event.id]
+        # redis-py would write a Priority as <Priority.BATCH: -1>
+        fields += ["payload_ref", self._payload_key(event.job_id), "priority", int(event.priority)]
+        fields += ["event_id", event.id]
         return "XADD", key, "MAXLEN", "~", self._maxlen, "*", *fields
 
     # -- reading
@@ -263,14 +280,18 @@ class RedisStream:
             bounds.append(_numbers(summary[1]) if summary[0] else (millis, sequence + 1))
         return "{}-{}".format(*min(bounds))
 
-    async def undelivered(self, limit: int) -> int:
-        return int(await self._with_group("EVAL", _UNDELIVERED, 1, self.stream_key, self.group, limit))
+    async def undelivered(self, limit: int) -> Mapping[int, int]:
+        counts = Counter[int]()
+        reply = await self._with_group("EVAL", _UNDELIVERED, 1, self.stream_key, self.group, limit)
+        for lane, count in _pairs(reply).items():
+            counts[int(lane)] += count
+        return counts
 
     async def pressure(self) -> PressureSnapshot:
         async def look(commands: Commands) -> PressureSnapshot:
             group = await self._group_info(commands)
             last = _text(group[b"last-delivered-id"])
-            time, xlen, pending, backlog, consumers = await pipelined(
+            time, xlen, pending, backlog, consumers, unread = await pipelined(
                 commands,
                 [
                     ("TIME",),
@@ -278,8 +299,12 @@ class RedisStream:
                     ("XPENDING", self.stream_key, self.group),
                     ("XRANGE", self.stream_key, f"({last}", "+", "COUNT", 1),
                     ("XINFO", "CONSUMERS", self.stream_key, self.group),
+                    ("EVAL", _UNDELIVERED, 1, self.stream_key, self.group, LAG_COUNTED),
                 ],
             )
+            # Counted: the server's lag is unknown while an entry ahead is deleted, and in some versions wrong from then
+            # on (redis#13337, valkey#1951).
+            lag = sum(unread[1::2])
             now_ms = int(time[0]) * 1000 + int(time[1]) // 1000
             source, oldest_id, body = "none", "", []
             if pending[0]:
@@ -295,14 +320,13 @@ class RedisStream:
                 has_own_time = entry is not None and entry.priority >= Priority.INTERACTIVE
                 since_ms = entry.enqueue_ts_ms if entry and has_own_time else _numbers(oldest_id)[0]
                 age_ms = max(0, now_ms - since_ms)
-            lag = group.get(b"lag")
             return PressureSnapshot(
                 ts_ms=now_ms,
                 stream_key=self.stream_key,
                 group=self.group,
                 xlen=int(xlen),
                 pending=int(pending[0]),
-                lag=None if lag is None else int(lag),
+                lag=lag if lag < LAG_COUNTED else _number(group.get(b"lag")),
                 oldest_age_ms=age_ms,
                 oldest_age_source=source,
                 approx=source == "backlog" or (source == "pending" and entry is None),
@@ -383,6 +407,10 @@ def _text(raw: bytes | str) -> str:
 def _numbers(entry_id: bytes | str) -> tuple[int, int]:
     millis, _, sequence = _text(entry_id).partition("-")
     return int(millis), int(sequence or 0)
+
+
+def _number(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _pairs(flat: Sequence[Any]) -> dict[bytes, Any]:

@@ -213,7 +213,7 @@ class _MeasuredSteps:
         job_id = taken.raise_for_status().json()["job_id"]
         outbox = OutboxSettings(100, 0.5, 10.0)
         dispatched = await self._timed(
-            "dispatch", lambda: dispatch(self._store.outbox, self.stream, outbox, self._metrics, Lanes())
+            "dispatch", lambda: dispatch(self._store.outbox, self.stream, outbox, self._metrics, Lanes(), now_s=0.0)
         )
         entries = [entry for entry in await self.stream.read(1, 1000) if isinstance(entry, Entry)]
         answers = await self._timed("claim", lambda: self._store.leases.claim(entries, "bench", 60.0, 5))
