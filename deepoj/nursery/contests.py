@@ -79,9 +79,11 @@ class TakeContestJobs:
         task_status.started()
         refused: set[str] = set()
         while True:
-            free = await self.job_intake.wait_contest_room()
+            await self.job_intake.wait_contest_room()
             unread = await self.stream.unread(Priority.CONTEST, LOOKED_AT)
             refused &= {entry.entry_id for entry in unread}
+            # other work may have taken slots during the look
+            free = self.job_intake.contest_room()
             tried = [entry for entry in unread if entry.entry_id not in refused][:free]
             started = 0
             if tried:

@@ -167,11 +167,10 @@ class Leases:
             await self._changed.wait()
         return self.free
 
-    async def wait_only_for_contests(self) -> int:
-        """Park until slots are free for jobs of contests, and none for other work. Return their number."""
+    async def wait_only_for_contests(self) -> None:
+        """Park until slots are free for jobs of contests, and none for other work."""
         while self.free or not self.free_for_contests:
             await self._changed.wait()
-        return self.free_for_contests
 
     async def wait_free_for_run(self, share: int) -> None:
         """Park until a custom run may use a slot: at most ``share`` runs at a time, and a second run only while a slot

@@ -215,9 +215,13 @@ class JobIntake(Intake[Claim]):
             await ack_step.ack(self._stream, entry_id, ending, job_id=job_id)
         return started
 
-    async def wait_contest_room(self) -> int:
-        """Park until the gate is open, and slots are free for jobs of contests alone. Return their number."""
-        return await self._wait_room(self.leases.wait_only_for_contests)
+    async def wait_contest_room(self) -> None:
+        """Park until the gate is open, and slots are free for jobs of contests alone."""
+        await self._wait_room(self.leases.wait_only_for_contests)
+
+    def contest_room(self) -> int:
+        """Return how many slots are free for jobs of contests; 0 while the gate is shut."""
+        return self.leases.free_for_contests if self.gate.is_open else 0
 
     async def admit_ahead(self, entries: Sequence[Entry]) -> int:
         """Claim unread entries of contests, start the jobs that were won, and take their entries out of the stream.

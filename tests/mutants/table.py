@@ -189,6 +189,12 @@ MUTANTS = (
         "tests/unit/test_hand_over.py::test_an_event_is_on_its_way_before_the_request_is_answered",
     ),
     Mutant(
+        "deepoj/nursery/work.py",
+        "return self.leases.free_for_contests if self.gate.is_open else 0",
+        "return 2",
+        "tests/unit/test_contest_slots.py::test_what_happened_during_the_look_counts",
+    ),
+    Mutant(
         "deepoj/pipeline/outbox.py",
         "        if used < lower_share - 1:",
         "        if used < lower_share * 10**6:",

@@ -135,3 +135,30 @@ async def test_a_kept_slot_takes_the_contest_job_behind_practice(metrics: Metric
     left = [entry.job_id for entry in await stream.read(9, 0) if isinstance(entry, Entry)]
     assert sorted(left) == sorted(jobs[:2]), "practice was left unread"
     assert {store.rows[job_id].state for job_id in jobs[:2]} == {State.PENDING}
+
+
+@pytest.mark.parametrize("is_shut", [False, True])
+async def test_what_happened_during_the_look_counts(metrics: Metrics, autojump_clock: object, is_shut: bool) -> None:
+    """The consumer may take a slot meanwhile, or the canaries shut the gate."""
+    store, leases, gate = CountedStore(), Leases(60.0, 3), Gate(is_open=True)
+
+    class Slow(MemoryStream):
+        async def unread(self, priority: int, limit: int) -> list[Entry]:
+            found = await super().unread(priority, limit)
+            if is_shut:
+                gate.shut()
+            elif leases.free_for_contests > 1:
+                leases.add(a_claim("read meanwhile"), trio.current_time(), of_contest=True)
+            return found
+
+    stream = Slow()
+    await _sent(store, stream, metrics, Priority.CONTEST)
+    intake = JobIntake(store, stream, leases, LeaseSettings("node-a", 60.0, 5), metrics, gate=gate)
+    intake.open(lambda _lease: None)
+    leases.add(a_claim("practice"), trio.current_time())
+    leases.keep(2)
+    with trio.move_on_after(5):
+        await TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())(
+            task_status=trio.TASK_STATUS_IGNORED
+        )
+    assert len(leases.held()) == (1 if is_shut else 3)

@@ -159,7 +159,8 @@ async def test_the_wait_for_kept_slots_ends_when_practice_has_all_others(autojum
     seen: list[int] = []
 
     async def waiter() -> None:
-        seen.append(await leases.wait_only_for_contests())
+        await leases.wait_only_for_contests()
+        seen.append(leases.free_for_contests)
 
     async with trio.open_nursery() as nursery:
         nursery.cancel_scope.deadline = trio.current_time() + 5
@@ -177,7 +178,8 @@ async def test_the_wait_for_kept_slots_ends_when_background_work_has_all_others(
     seen: list[int] = []
 
     async def waiter() -> None:
-        seen.append(await leases.wait_only_for_contests())
+        await leases.wait_only_for_contests()
+        seen.append(leases.free_for_contests)
 
     async with trio.open_nursery() as nursery:
         nursery.cancel_scope.deadline = trio.current_time() + 5
