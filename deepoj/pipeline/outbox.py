@@ -48,11 +48,12 @@ from deepoj.ports.outbox import Outbox
 from deepoj.ports.stream import JobStream
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import LANES, WAITED_FOR, OutboxEvent, OutboxWaiting, Priority, PublishedEvent
+from deepoj.words.stream import Unread
 
 #: the smallest window while people wait: it keeps one node busy until the next round, and is a short queue for the next
 #: user
 WINDOW_MIN = 4
-#: unread entries are counted, and searched for jobs of contests, up to this number; beyond it nothing goes
+#: unread entries are counted, and searched for jobs of contests, up to this number; behind more nothing goes
 LOOKED_AT = 500
 #: how many seconds of reading the window holds; ``api.outbox.dispatch_interval_ms``, the longest pause between two
 #: rounds, has this default
@@ -92,24 +93,21 @@ class Lanes:
     #: the last look found no unread job
     is_used_up: bool = True
 
-    def seen(self, unread: Mapping[int, int], waiting: OutboxWaiting, now_s: float, largest: int) -> Lanes:
-        """Return the state after a look at both stores, in a round that began at ``now_s`` on a monotonic clock.
-        ``unread``: the number of unread entries per lane."""
-        count = sum(unread.get(lane, 0) for lane in LANES)
-        is_counted = sum(unread.values()) < LOOKED_AT  # otherwise jobs may be behind those that were counted
-        taken = max(0, self.unread - count) if is_counted else 0
+    def seen(self, unread: Unread, waiting: OutboxWaiting, now_s: float, largest: int) -> Lanes:
+        """Return the state after a look at both stores, in a round that began at ``now_s`` on a monotonic clock."""
+        taken = max(0, self.unread - unread.jobs) if unread.is_all else 0
         rate = self.rate * math.exp((self.looked_at_s - now_s) / RATE_OVER_S) + taken / RATE_OVER_S
         state = replace(
             self,
             credit=self.credit if waiting.is_waiting else {},
             rate=rate,
-            unread=count,
+            unread=unread.jobs,
             looked_at_s=now_s,
             is_calm=not waiting.is_waiting,
-            is_used_up=is_counted and count == 0,
+            is_used_up=unread.is_all and unread.jobs == 0,
         )
-        room = state.window(waiting.due, largest) - count
-        return replace(state, room=max(0, room) if is_counted else 0)
+        room = state.window(waiting.due, largest) - unread.jobs
+        return replace(state, room=max(0, room) if unread.is_all else 0)
 
     @property
     def half_used_s(self) -> float:
@@ -123,26 +121,28 @@ class Lanes:
         return max(WINDOW_MIN if is_waited_for else 1, min(math.ceil(self.rate * AHEAD_S), largest))
 
     def share(
-        self, due: Mapping[Priority, int], unread: Mapping[int, int], settings: OutboxSettings
+        self, due: Mapping[Priority, int], unread: Unread, settings: OutboxSettings
     ) -> tuple[Counter[Priority], Lanes]:
-        """Choose the next events. ``due`` and ``unread``: how many each lane has. Return how many go of each, and the
-        state after that."""
-        left, credit, chosen, entries = dict(due), dict(self.credit), Counter[Priority](), Counter(unread)
-        for _ in range(settings.batch_size):
+        """Choose the next events; none unless all unread entries were counted. ``due``: how many each lane has. Return
+        how many go of each, and the state after that."""
+        left, credit, chosen = dict(due), dict(self.credit), Counter[Priority]()
+        jobs, contests = unread.jobs, unread.contests
+        for _ in range(settings.batch_size if unread.is_all else 0):
             of_lanes = [lane for lane in LANES if left.get(lane, 0)]
             if not of_lanes:
                 break
             window = self.window(of_lanes, settings.batch_size)
             lane, credit_after = _next_lane(of_lanes, credit, settings.lower_share)
-            if _has_place(lane, window, entries):
+            if _has_place(lane, window, jobs, contests):
                 credit = credit_after
-            elif of_lanes[0] is Priority.CONTEST and _has_place(Priority.CONTEST, window, entries):
+            elif of_lanes[0] is Priority.CONTEST and _has_place(Priority.CONTEST, window, jobs, contests):
                 lane = Priority.CONTEST  # entries that wait for other slots hold up none for slots of contests
             else:
                 break  # a lower lane would get more than its share
             left[lane] -= 1
-            entries[lane] += 1
             chosen[lane] += 1
+            jobs += 1
+            contests += lane is Priority.CONTEST
         return chosen, replace(self, credit=credit)
 
     def moved(self, count: int) -> Lanes:
@@ -150,16 +150,11 @@ class Lanes:
         return replace(self, unread=self.unread + count)
 
 
-def _has_place(lane: Priority, window: int, unread: Mapping[int, int]) -> bool:
-    """Return whether an event of a lane may go. ``unread``: the entries of each lane, with those that are about to
-    go."""
-    if sum(unread.values()) >= LOOKED_AT:
-        return False
-    contests = unread.get(Priority.CONTEST, 0)
-    others = sum(unread.get(lane, 0) for lane in LANES) - contests
+def _has_place(lane: Priority, window: int, jobs: int, contests: int) -> bool:
+    """Return whether an event of a lane may go beside so many unread jobs, and contests among them."""
     if lane is Priority.CONTEST:
-        return contests + others < window or contests < WINDOW_MIN
-    return others < window
+        return jobs < window or contests < WINDOW_MIN
+    return jobs - contests < window
 
 
 def _next_lane(
@@ -214,14 +209,23 @@ async def dispatch(
         places = min(lanes.room, settings.batch_size)
         moved = await _move(outbox, stream, settings, metrics, dict.fromkeys(WAITED_FOR, places), limit=places)
     lanes = lanes.moved(moved)
-    unread = await stream.undelivered(LOOKED_AT)
     waiting = await outbox.outbox_waiting(settings.batch_size)
+    unread = await _look(stream, waiting, lanes.window(waiting.due, settings.batch_size))
     lanes = lanes.seen(unread, waiting, now_s, settings.batch_size)
     going, lanes = lanes.share(waiting.due, unread, settings)
     if going:
         moved_now = await _move(outbox, stream, settings, metrics, going, limit=sum(going.values()))
         moved, lanes = moved + moved_now, lanes.moved(moved_now)
     return DispatchRound(moved=moved, is_waiting=waiting.is_waiting, lanes=lanes)
+
+
+async def _look(stream: JobStream, waiting: OutboxWaiting, window: int) -> Unread:
+    """Count unread entries: a few more than the window, or ``LOOKED_AT`` if an event may go all the same. A contest's
+    passes entries that wait for other slots, and announced runs take no place. (The server needs 3.4 ms for 500.)"""
+    unread = await stream.undelivered(window + 4 * WINDOW_MIN)
+    if unread.is_all or not (Priority.CONTEST in waiting.due or unread.jobs - unread.contests < window):
+        return unread
+    return await stream.undelivered(LOOKED_AT)
 
 
 async def _move(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from deepoj.ports.playground import RunNotifier
 from deepoj.words.outbox import OutboxEvent
-from deepoj.words.stream import BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import BadEntry, Entry, PressureSnapshot, Unread
 
 
 class OutboxNotifications(Protocol):
@@ -69,9 +69,9 @@ class JobStream(RunNotifier, Protocol):
         """Trim by MINID, never past the oldest unfinished entry, and only when longer than ``max_len``."""
         ...
 
-    async def undelivered(self, limit: int) -> Mapping[int, int]:
-        """Count the first ``limit`` entries that the group has not read, by lane, or ``RUN_PRIORITY``. One without a
-        number as its priority counts as interactive."""
+    async def undelivered(self, limit: int) -> Unread:
+        """Count the first ``limit`` entries that the group has not read. One without a number as its priority counts as
+        interactive."""
         ...
 
     async def pressure(self) -> PressureSnapshot: ...

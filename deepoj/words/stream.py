@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deepoj.words.outbox import OutboxPending
+from deepoj.words.outbox import LANES, OutboxPending, Priority
 from deepoj.words.playground import RUN_ID_PREFIX
 
 #: the priority of entries that announce custom runs. It is no lane's: they take no place in the dispatcher's window
@@ -34,6 +35,24 @@ class BadEntry:
 
     entry_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The first entries that the group has not read."""
+
+    #: their number per lane, or ``RUN_PRIORITY``
+    of_lane: Mapping[int, int]
+    #: whether there are no more
+    is_all: bool
+
+    @property
+    def jobs(self) -> int:
+        return sum(self.of_lane.get(lane, 0) for lane in LANES)
+
+    @property
+    def contests(self) -> int:
+        return self.of_lane.get(Priority.CONTEST, 0)
 
 
 #: a consumer that was silent towards Redis for longer is not alive; its blocking reads end every two seconds

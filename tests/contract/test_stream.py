@@ -447,19 +447,20 @@ async def test_trim_minds_other_groups(real: RealLab) -> None:
 
 async def test_the_undelivered_are_counted_by_lane_also_where_the_lag_is_unknown(lab: Lab) -> None:
     one = lab.consumer("one")
-    assert await one.undelivered(10) == {}
+    assert (await one.undelivered(10)).of_lane == {}
     published = await one.publish([event(number, priority=list(Priority)[number % 4]) for number in range(8)])
-    assert await one.undelivered(10) == {1: 2, 0: 2, -1: 2, -2: 2}
-    assert await one.undelivered(5) == {1: 2, 0: 1, -1: 1, -2: 1}
+    assert (await one.undelivered(10)).of_lane == {1: 2, 0: 2, -1: 2, -2: 2}
+    assert [(await one.undelivered(limit)).is_all for limit in (7, 8, 9)] == [False, False, True]
+    assert (await one.undelivered(5)).of_lane == {1: 2, 0: 1, -1: 1, -2: 1}
     await one.read(2, 0)
     lab.delete(published[3])
-    assert await one.undelivered(10) == {1: 1, 0: 1, -1: 2, -2: 1}
+    assert (await one.undelivered(10)).of_lane == {1: 1, 0: 1, -1: 2, -2: 1}
     lab.add({"job_id": "x", "priority": "soon"})
     lab.add({"job_id": "x", "priority": ""})
     lab.add({"job_id": "x"})
     lab.add({"priority": "-1"})
     await one.notify_run("run-1", 1)
-    assert await one.undelivered(99) == {1: 1, 0: 4, -1: 3, -2: 1, RUN_PRIORITY: 1}
+    assert (await one.undelivered(99)).of_lane == {1: 1, 0: 4, -1: 3, -2: 1, RUN_PRIORITY: 1}
     assert [entry.priority for entry in await one.read(5, 0) if isinstance(entry, Entry)] == [-1, 1, 0, -1, -2]
 
 
@@ -471,7 +472,7 @@ async def test_unread_entries_of_a_lane_are_seen_and_taken_out_without_being_rea
     assert [entry.entry_id for entry in await one.unread(1, 2)] == [published[3]], "among the first two"
     await one.take_out([published[3], published[3]])
     await one.take_out([])
-    assert await one.undelivered(10) == {0: 2, 1: 1}
+    assert (await one.undelivered(10)).of_lane == {0: 2, 1: 1}
     assert ids(await one.read(10, 0)) == [published[2], published[4], published[5]]
 
 
@@ -564,7 +565,7 @@ async def test_a_wiped_server_is_taken_up_again(lab: Lab) -> None:
     lab.wipe()
     assert (await one.pressure()).xlen == 0
     lab.wipe()
-    assert await one.undelivered(10) == {}
+    assert (await one.undelivered(10)).of_lane == {}
     lab.wipe()
     assert await one.trim(0) == 0
     again = await one.publish(events(2))

@@ -15,7 +15,7 @@ import trio
 
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
-from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot, Unread
 
 type EntryId = tuple[int, int]
 
@@ -260,12 +260,13 @@ class MemoryStream:
         for entry_id in entry_ids:
             self.server.entries.pop(_parse(entry_id), None)
 
-    async def undelivered(self, limit: int) -> Mapping[int, int]:
+    async def undelivered(self, limit: int) -> Unread:
         await trio.lowlevel.checkpoint()
         group = self.server.ready_group()
         unread = sorted(i for i in self.server.entries if i > group.last_delivered)[:limit]
         lanes = [self.server.entries[i].get("priority", "") for i in unread]
-        return Counter(int(lane) if re.fullmatch(r"-?\d+", lane) else 0 for lane in lanes)
+        counts = Counter(int(lane) if re.fullmatch(r"-?\d+", lane) else 0 for lane in lanes)
+        return Unread(counts, is_all=len(unread) < limit)
 
     async def pressure(self) -> PressureSnapshot:
         await trio.lowlevel.checkpoint()

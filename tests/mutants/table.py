@@ -202,7 +202,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
-        "    return others < window",
+        "    return jobs - contests < window",
         "    return True",
         "tests/unit/test_lanes.py::test_a_second_user_waits_for_one_of_the_first_ones_jobs_and_the_window",
     ),
@@ -220,20 +220,26 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
-        "room=max(0, room) if is_counted else 0",
+        "room=max(0, room) if unread.is_all else 0",
         "room=WINDOW_MIN",
         "tests/unit/test_lanes.py::test_a_look_counts_jobs_and_no_announced_runs",
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
-        "    lanes = lanes.moved(moved)\n    unread",
-        "    unread",
+        "    lanes = lanes.moved(moved)\n    waiting",
+        "    waiting",
         "tests/unit/test_lanes.py::test_what_requests_published_and_readers_took_counts_as_read",
     ),
     Mutant(
         "deepoj/pipeline/outbox.py",
-        "    if sum(unread.values()) >= LOOKED_AT:",
-        "    if False:",
+        "if unread.is_all or not (",
+        "if True or not (",
+        "tests/unit/test_lanes.py::test_announced_runs_take_no_place",
+    ),
+    Mutant(
+        "deepoj/pipeline/outbox.py",
+        "settings.batch_size if unread.is_all else 0",
+        "settings.batch_size",
         "tests/unit/test_lanes.py::test_nothing_goes_behind_more_than_is_counted",
     ),
     Mutant(

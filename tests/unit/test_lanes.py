@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -24,7 +24,7 @@ from deepoj.pipeline.outbox import (
 from deepoj.pipeline.submit import submit
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES, OutboxEvent, OutboxWaiting, Priority, PublishedEvent
-from deepoj.words.stream import RUN_PRIORITY, Entry
+from deepoj.words.stream import RUN_PRIORITY, Entry, Unread
 from deepoj.words.submissions import Draft, Receipt
 from tests.fakes.node import STREAM_KEY, FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
@@ -105,9 +105,9 @@ async def test_a_lone_submission_goes_before_any_question_to_the_stream(fake: Fa
     lanes = (await one_round(fake, Lanes())).lanes
     (job_id,) = await sent_by(fake, 1, 1)
 
-    async def undelivered(limit: int) -> Mapping[int, int]:
+    async def undelivered(limit: int) -> Unread:
         assert await read_all(fake, 9) == [job_id], "asked before it was sent"
-        return {}
+        return Unread({}, is_all=True)
 
     fake.stream.undelivered = undelivered  # type: ignore[method-assign]
     assert (await one_round(fake, lanes)).moved == 1
@@ -121,7 +121,7 @@ async def test_events_of_contests_go_beyond_what_is_unread(fake: FakeNode, rate:
     lanes = (await dispatch(fake.store, fake.stream, SETTINGS, fake.metrics, lanes, now_s=0.0)).lanes
     for _ in range(20):  # nothing is read
         lanes = (await one_round(fake, lanes)).lanes
-    practice = (await fake.stream.undelivered(99))[Priority.INTERACTIVE]
+    practice = (await fake.stream.undelivered(99)).jobs
     assert practice == max(WINDOW_MIN, AHEAD_S * rate)
     await sent_by(fake, 2, 50, Priority.CONTEST)
     for _ in range(5):
@@ -131,22 +131,22 @@ async def test_events_of_contests_go_beyond_what_is_unread(fake: FakeNode, rate:
 
 
 async def test_announced_runs_take_no_place(fake: FakeNode) -> None:
-    for number in range(WINDOW_MIN):
+    for number in range(9 * WINDOW_MIN):
         await fake.stream.notify_run(f"run-{number}", 1)
     (rejudge,) = await sent_by(fake, 1, 1, Priority.REJUDGE)
     lanes = (await one_round(fake, Lanes())).lanes
     people = await sent_by(fake, 2, WINDOW_MIN)
     await one_round(fake, lanes)
-    assert (await read_all(fake, 99))[WINDOW_MIN:] == [rejudge, *people[: WINDOW_MIN - 1]]
+    assert (await read_all(fake, 99))[9 * WINDOW_MIN :] == [rejudge, *people[: WINDOW_MIN - 1]]
 
 
 def test_a_look_counts_jobs_and_no_announced_runs() -> None:
     nothing = OutboxWaiting({}, is_waiting=False)
-    state = Lanes(unread=5).seen({RUN_PRIORITY: 9, Priority.INTERACTIVE: 3}, nothing, 1.0, 100)
+    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9, Priority.INTERACTIVE: 3}, is_all=True), nothing, 1.0, 100)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (3, WINDOW_MIN - 3, 2 / RATE_OVER_S, False)
-    state = Lanes().seen({RUN_PRIORITY: 9}, nothing, 1.0, 100)
+    state = Lanes().seen(Unread({RUN_PRIORITY: 9}, is_all=True), nothing, 1.0, 100)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (0, WINDOW_MIN, 0.0, True)
-    state = Lanes(unread=5).seen({RUN_PRIORITY: LOOKED_AT}, nothing, 1.0, 100)
+    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9}, is_all=False), nothing, 1.0, 100)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (0, 0, 0.0, False), "jobs may be behind them"
 
 
@@ -208,7 +208,7 @@ async def test_a_batch_alone_has_one_unread_job(fake: FakeNode) -> None:
     lanes = Lanes()
     for _ in range(5):  # nothing is read
         lanes = (await one_round(fake, lanes)).lanes
-    assert await fake.stream.undelivered(99) == {Priority.BATCH: 1}
+    assert (await fake.stream.undelivered(99)).of_lane == {Priority.BATCH: 1}
     people = await sent_by(fake, 2, 1)
     for _ in range(5):
         lanes = (await one_round(fake, lanes)).lanes
@@ -266,21 +266,22 @@ def test_share_keeps_to_the_window_and_leaves_no_empty_stream_empty(
     looks: list[tuple[dict[int, int], dict[Priority, int], float]], batch: int
 ) -> None:
     lanes, settings = Lanes(), replace(SETTINGS, batch_size=batch)
-    for unread, due, pause_s in looks:
+    for of_lane, due, pause_s in looks:
+        unread = Unread(of_lane, is_all=True)
         lanes = lanes.seen(unread, OutboxWaiting(due, bool(due)), lanes.looked_at_s + pause_s, batch)
         going, lanes = lanes.share(due, unread, settings)
-        window, contests = lanes.window(due, batch), unread.get(Priority.CONTEST, 0)
-        others = sum(unread.values()) - contests - unread.get(RUN_PRIORITY, 0)
-        assert sum(going.values()) <= batch
+        window, others = lanes.window(due, batch), unread.jobs - unread.contests
+        contests_then = unread.contests + going[Priority.CONTEST]
+        assert going.total() <= batch
         assert all(going[lane] <= due[lane] for lane in going)
-        assert contests + going[Priority.CONTEST] <= max(window, WINDOW_MIN, contests)
-        assert others + sum(going.values()) - going[Priority.CONTEST] <= max(window, others)
-        if due and not others and not contests:
+        assert contests_then <= max(window, WINDOW_MIN, unread.contests)
+        assert unread.jobs + going.total() - contests_then <= max(window, others)
+        if due and not unread.jobs:
             assert going
-        if Priority.CONTEST in due and contests < WINDOW_MIN:
-            assert going[Priority.CONTEST] > 0 or sum(going.values()) == batch
+        if Priority.CONTEST in due and unread.contests < WINDOW_MIN:
+            assert going[Priority.CONTEST] > 0 or going.total() == batch
         assert 0 <= lanes.room <= max(batch, WINDOW_MIN)
-        lanes = lanes.moved(sum(going.values()))
+        lanes = lanes.moved(going.total())
 
 
 ARRIVALS = st.lists(

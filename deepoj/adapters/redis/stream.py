@@ -17,7 +17,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.redis.link import Address, Arg, Commands, RedisLink, pipelined
 from deepoj.words.errors import StreamUnavailable
 from deepoj.words.outbox import OutboxEvent, Priority
-from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot
+from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, PressureSnapshot, Unread
 
 #: how many entries one round trip asks about
 _CHUNK = 500
@@ -280,12 +280,12 @@ class RedisStream:
             bounds.append(_numbers(summary[1]) if summary[0] else (millis, sequence + 1))
         return "{}-{}".format(*min(bounds))
 
-    async def undelivered(self, limit: int) -> Mapping[int, int]:
+    async def undelivered(self, limit: int) -> Unread:
         counts = Counter[int]()
         reply = await self._with_group("EVAL", _UNDELIVERED, 1, self.stream_key, self.group, limit)
         for lane, count in _pairs(reply).items():
             counts[int(lane)] += count
-        return counts
+        return Unread(counts, is_all=counts.total() < limit)
 
     async def pressure(self) -> PressureSnapshot:
         async def look(commands: Commands) -> PressureSnapshot:
