@@ -71,8 +71,9 @@ class Periodic:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """The dispatcher's loop, woken by the outbox notification. While events wait for their time or for room in the
-    stream it polls, too, at the pace at which the readers use up half of the window. When it looked 20 ms after each
-    event that it moved, it looked 2.5 times for each program of a queue of Python programs.
+    stream it polls, too. A pause is twice as long as the last one, or half as long if the readers had taken all jobs.
+    But it is no longer than they need for half of those that are unread now. When it looked 20 ms after each event that
+    it moved, it looked 2.5 times for each program of a queue of Python programs.
 
     While events wait and none could go, notifications of new events that have to wait behind them begin no round for
     ``quick_poll_s``. Under a flood of submits they would begin one after the other: each asks Redis and the database,
@@ -94,7 +95,7 @@ class Dispatch:
     poll_s: float
     #: the pause while none waits; it only covers a lost notification
     idle_poll_s: float = 5.0
-    #: the shortest pause: the readers must not use up the window during it
+    #: the shortest pause while events wait
     quick_poll_s: float = 0.02
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:

@@ -9,9 +9,9 @@ wait in the database. Three rules choose the next events:
 * *Users in turn*: within a lane each user has one event in each round (``turn``, migration 021). Another user waits for
   one event of a user who sends 500, not for 500.
 * *The window* is the number of jobs that the readers take in a fifth of a second. A fixed one would be too long a queue
-  for two slots, or too short a queue for two hundred. It is at least four, or one while only batches and rejudges are
-  due, because the next submission waits behind all unread jobs. Behind four jobs of a batch that took two seconds each,
-  it waited 5.0 s (median, two slots).
+  for two slots, or too short a queue for two hundred. It is at least four. While only batches and rejudges are due it
+  may be one, because the next submission waits behind all unread jobs. Behind four jobs of a batch that took two
+  seconds each, it waited 5.0 s (median, two slots).
 
 An event of a contest may exceed the window while fewer than ``WINDOW_MIN`` entries of contests are unread: nodes with
 slots for contests take them from between the entries that have to wait (``nursery.contests.TakeContestJobs``).
@@ -53,7 +53,7 @@ from deepoj.words.stream import Unread
 #: the smallest window while people wait: it keeps one node busy until the next round, and is a short queue for the next
 #: user
 WINDOW_MIN = 4
-#: unread entries are counted, and searched for jobs of contests, up to this number; behind more nothing goes
+#: unread entries are counted, and searched for jobs of contests, up to this number; behind as many nothing goes
 LOOKED_AT = 500
 #: how many seconds of reading the window holds; ``api.outbox.dispatch_interval_ms``, the longest pause between two
 #: rounds, has this default
@@ -93,21 +93,21 @@ class Lanes:
     #: the last look found no unread job
     is_used_up: bool = True
 
-    def seen(self, unread: Unread, waiting: OutboxWaiting, now_s: float, largest: int) -> Lanes:
+    def seen(self, unread: Unread, waiting: OutboxWaiting, now_s: float) -> Lanes:
         """Return the state after a look at both stores, in a round that began at ``now_s`` on a monotonic clock."""
         taken = max(0, self.unread - unread.jobs) if unread.is_all else 0
         rate = self.rate * math.exp((self.looked_at_s - now_s) / RATE_OVER_S) + taken / RATE_OVER_S
-        state = replace(
+        room = WINDOW_MIN - unread.jobs  # the rate may be another when it is used
+        return replace(
             self,
             credit=self.credit if waiting.is_waiting else {},
             rate=rate,
             unread=unread.jobs,
             looked_at_s=now_s,
+            room=max(0, room) if unread.is_all else 0,
             is_calm=not waiting.is_waiting,
             is_used_up=unread.is_all and unread.jobs == 0,
         )
-        room = state.window(waiting.due, largest) - unread.jobs
-        return replace(state, room=max(0, room) if unread.is_all else 0)
 
     @property
     def half_used_s(self) -> float:
@@ -117,7 +117,7 @@ class Lanes:
     def window(self, due: Collection[Priority], largest: int) -> int:
         """Return the maximum number of unread jobs while events of the lanes ``due`` wait. Contests may exceed it, see
         ``_has_place``."""
-        is_waited_for = not due or any(lane in WAITED_FOR for lane in due)
+        is_waited_for = any(lane in WAITED_FOR for lane in due)
         return max(WINDOW_MIN if is_waited_for else 1, min(math.ceil(self.rate * AHEAD_S), largest))
 
     def share(
@@ -211,7 +211,7 @@ async def dispatch(
     lanes = lanes.moved(moved)
     waiting = await outbox.outbox_waiting(settings.batch_size)
     unread = await _look(stream, waiting, lanes.window(waiting.due, settings.batch_size))
-    lanes = lanes.seen(unread, waiting, now_s, settings.batch_size)
+    lanes = lanes.seen(unread, waiting, now_s)
     going, lanes = lanes.share(waiting.due, unread, settings)
     if going:
         moved_now = await _move(outbox, stream, settings, metrics, going, limit=sum(going.values()))
@@ -220,8 +220,9 @@ async def dispatch(
 
 
 async def _look(stream: JobStream, waiting: OutboxWaiting, window: int) -> Unread:
-    """Count unread entries: a few more than the window, or ``LOOKED_AT`` if an event may go all the same. A contest's
-    passes entries that wait for other slots, and announced runs take no place. (The server needs 3.4 ms for 500.)"""
+    """Count unread entries, up to a few more than the window, or to ``LOOKED_AT`` if an event may go all the same: one
+    of a contest, which is taken from between the others, or any, where most entries announce runs. (The server needs
+    3.4 ms for 500.)"""
     unread = await stream.undelivered(window + 4 * WINDOW_MIN)
     if unread.is_all or not (Priority.CONTEST in waiting.due or unread.jobs - unread.contests < window):
         return unread

@@ -43,7 +43,7 @@ class Unread:
 
     #: their number per lane, or ``RUN_PRIORITY``
     of_lane: Mapping[int, int]
-    #: whether there are no more
+    #: true: there are no more; false: there may be more
     is_all: bool
 
     @property

@@ -195,6 +195,18 @@ MUTANTS = (
         "tests/unit/test_contest_slots.py::test_what_happened_during_the_look_counts",
     ),
     Mutant(
+        "deepoj/nursery/loops.py",
+        "min(next_s, done.lanes.half_used_s)",
+        "next_s",
+        "tests/unit/test_hand_over.py::test_a_queue_is_looked_at_as_often_as_readers_need_it",
+    ),
+    Mutant(
+        "deepoj/nursery/loops.py",
+        "last_s / 2 if done.moved and done.lanes.is_used_up else",
+        "",
+        "tests/unit/test_hand_over.py::test_a_queue_is_looked_at_as_often_as_readers_need_it",
+    ),
+    Mutant(
         "deepoj/pipeline/outbox.py",
         "        if used < lower_share - 1:",
         "        if used < lower_share * 10**6:",

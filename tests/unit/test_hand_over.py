@@ -85,7 +85,7 @@ class Dispatching:
         self.hand_over = LocalHandOver(notifications=self.store, hidden_s=HIDDEN_S)
         self.compiling: Compiling | None = None
 
-    def dispatcher(self) -> loops.Dispatch:
+    def dispatcher(self, poll_s: float = 0.2) -> loops.Dispatch:
         return loops.Dispatch(
             outbox=self.store,
             stream=self.stream,
@@ -94,7 +94,7 @@ class Dispatching:
             metrics=self.metrics,
             stop_deadline=StopDeadline(),
             hand_over=self.hand_over,
-            poll_s=0.2,
+            poll_s=poll_s,
         )
 
     async def submit(self, code: str = "") -> Receipt | SubmitRefusal:
@@ -255,15 +255,16 @@ def counting_rounds(place: Dispatching) -> list[float]:
     return rounds
 
 
+@pytest.mark.parametrize("poll_s", [0.2, 5.0])
 @pytest.mark.parametrize("read_every_s", [0.005, 0.03, 0.1])
 async def test_a_queue_is_looked_at_as_often_as_readers_need_it(
-    place: Dispatching, autojump_clock: object, read_every_s: float
+    place: Dispatching, autojump_clock: object, read_every_s: float, poll_s: float
 ) -> None:
     jobs, rounds, empty = 200, counting_rounds(place), 0
     for number in range(jobs):
         await place.submit(f"// {number}")
     async with trio.open_nursery() as nursery:
-        await nursery.start(place.dispatcher())
+        await nursery.start(place.dispatcher(poll_s))
         while len(place.stream.server.entries) < jobs:
             await trio.sleep(read_every_s)
             empty += not await place.stream.read(1, 0)

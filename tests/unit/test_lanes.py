@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -142,12 +143,21 @@ async def test_announced_runs_take_no_place(fake: FakeNode) -> None:
 
 def test_a_look_counts_jobs_and_no_announced_runs() -> None:
     nothing = OutboxWaiting({}, is_waiting=False)
-    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9, Priority.INTERACTIVE: 3}, is_all=True), nothing, 1.0, 100)
+    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9, Priority.INTERACTIVE: 3}, is_all=True), nothing, 1.0)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (3, WINDOW_MIN - 3, 2 / RATE_OVER_S, False)
-    state = Lanes().seen(Unread({RUN_PRIORITY: 9}, is_all=True), nothing, 1.0, 100)
+    state = Lanes().seen(Unread({RUN_PRIORITY: 9}, is_all=True), nothing, 1.0)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (0, WINDOW_MIN, 0.0, True)
-    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9}, is_all=False), nothing, 1.0, 100)
+    state = Lanes(unread=5).seen(Unread({RUN_PRIORITY: 9}, is_all=False), nothing, 1.0)
     assert (state.unread, state.room, state.rate, state.is_used_up) == (0, 0, 0.0, False), "jobs may be behind them"
+
+
+def test_a_rush_that_is_over_leaves_no_large_room_to_requests() -> None:
+    assert Lanes(rate=500.0).seen(Unread({}, is_all=True), OutboxWaiting({}, is_waiting=False), 0.0).room == WINDOW_MIN
+
+
+def test_half_of_the_unread_jobs_is_taken_in_half_the_time() -> None:
+    assert Lanes(unread=20, rate=100.0).half_used_s == 0.1
+    assert Lanes(unread=0, rate=100.0).half_used_s == Lanes(unread=5).half_used_s == math.inf
 
 
 async def test_what_requests_published_and_readers_took_counts_as_read(fake: FakeNode) -> None:
@@ -268,7 +278,7 @@ def test_share_keeps_to_the_window_and_leaves_no_empty_stream_empty(
     lanes, settings = Lanes(), replace(SETTINGS, batch_size=batch)
     for of_lane, due, pause_s in looks:
         unread = Unread(of_lane, is_all=True)
-        lanes = lanes.seen(unread, OutboxWaiting(due, bool(due)), lanes.looked_at_s + pause_s, batch)
+        lanes = lanes.seen(unread, OutboxWaiting(due, bool(due)), lanes.looked_at_s + pause_s)
         going, lanes = lanes.share(due, unread, settings)
         window, others = lanes.window(due, batch), unread.jobs - unread.contests
         contests_then = unread.contests + going[Priority.CONTEST]
@@ -280,7 +290,7 @@ def test_share_keeps_to_the_window_and_leaves_no_empty_stream_empty(
             assert going
         if Priority.CONTEST in due and unread.contests < WINDOW_MIN:
             assert going[Priority.CONTEST] > 0 or going.total() == batch
-        assert 0 <= lanes.room <= max(batch, WINDOW_MIN)
+        assert 0 <= lanes.room <= WINDOW_MIN
         lanes = lanes.moved(going.total())
 
 

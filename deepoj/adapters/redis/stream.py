@@ -31,7 +31,7 @@ from deepoj.words.stream import ALIVE_MS, RUN_PRIORITY, BadEntry, Entry, Pressur
 
 #: how many entries one round trip asks about
 _CHUNK = 500
-#: the lag is counted up to this number; dispatchers leave fewer entries unread
+#: the lag is counted up to this number; dispatchers leave fewer jobs unread
 LAG_COUNTED = 1_000
 #: One script, because a consumer could read an entry between the check and its deletion, and the entry would be lost.
 _FORGET = """
