@@ -383,8 +383,9 @@ void cell_rest(struct cell *cell) {
         return;
     }
     cell->tally->slot_cpu = sched_getcpu();
-    (void)send_order(cell, CELL_REST, 0); /* first: the init works while we look; the next run notices a dead init */
-    if (count_sockets(cell) != cell->sockets) {
+    /* The order first: the init works while we look. An init that is dying takes none. Its end can take long, and until
+     * then each run would fail. */
+    if (send_order(cell, CELL_REST, 0) != 0 || count_sockets(cell) != cell->sockets) {
         cell_end(cell);
         return;
     }

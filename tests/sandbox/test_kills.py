@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -219,6 +219,63 @@ async def test_an_init_that_is_killed_while_it_comes_up_costs_no_slot(herd: Herd
             killed += await trio.to_thread.run_sync(hunt_inits, box.launcher_pid, 0.02)
             assert (await an_innocent_run(bench)).exit_code == 7
         assert killed > 60
+
+
+#: starts a process in the pid namespace of another one, and waits for it only after the end of the input
+GUEST = """
+import os, sys
+os.setns(os.pidfd_open(int(sys.argv[1])), os.CLONE_NEWPID)
+if os.fork() == 0:
+    os.execvp("sleep", ["sleep", "1000"])
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def guests(pids: Sequence[int]) -> Iterator[Callable[[], None]]:
+    """Start a process in the pid namespace of each of these. Yield what lets them be waited for."""
+    made = [
+        subprocess.Popen([sys.executable, "-c", GUEST, str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for pid in pids
+    ]
+
+    def release() -> None:
+        for guest in made:
+            guest.communicate()
+
+    for guest in made:
+        assert guest.stdout is not None
+        guest.stdout.readline()
+    yield release
+    assert [guest.returncode for guest in made] == [0] * len(made)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root: no other user enters the namespace of a cell")
+@pytest.mark.needs("namespaces", "mounts")
+async def test_an_init_that_takes_long_to_die_fails_one_run_at_most(herd: Herd, programs: Path) -> None:
+    """Until its end, every run in its cell failed. The kernel ends an init only after all processes of its namespace
+    were waited for."""
+    outcomes: list[RunOutcome] = []
+    async with open_box(1) as box:
+        bench = Bench(box, programs, herd.launcher.parent)
+        await bench.run("exit", 7)
+        inits = family(box.launcher_pid)["init"]
+        with guests(inits) as release:
+            for init in inits:
+                send(init, signal.SIGKILL)
+
+            async def runs() -> None:
+                for _ in range(5):
+                    outcomes.append(await bench.run("exit", 7))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(runs)
+                await trio.sleep(0.3)
+                await trio.to_thread.run_sync(release)
+    faults = [outcome.sandbox_error for outcome in outcomes if outcome.sandbox_error is not None]
+    assert len(faults) <= 1, faults
+    assert outcomes[-1].exit_code == 7
 
 
 REPOSITORY = Path(__file__).parents[2]
