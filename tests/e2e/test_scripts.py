@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.adapters.redis.stream import LAG_COUNTED
 from tests.e2e.cluster import Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ROOT, Node, until
 from tests.e2e.typed import typed
@@ -92,7 +93,7 @@ def site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Site(node, deployment, node.problem(node.token()))
 
 
-def redis(site: Site, *command: str) -> Any:
+def redis(site: Site, *command: str | int) -> Any:
     server: RedisServer = site.deployment.servers.redis
     with server.client() as client:
         return client.execute_command(*command)
@@ -370,9 +371,11 @@ def test_the_pressure_is_one_line_in_the_runbooks_fields(silent: Site) -> None:
 
 def test_an_unknown_lag_is_null(site: Site) -> None:
     key = f"{site.deployment.database}:other"
-    ids = [redis(site, "XADD", key, "*", "job_id", f"j{number}", "enqueue_ts", "1").decode() for number in range(4)]
-    redis(site, "XGROUP", "CREATE", key, "g", ids[0])
-    redis(site, "XDEL", key, ids[2])  # a hole behind the last delivery
+    add = "for _ = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'job_id', 'j', 'enqueue_ts', '1') end"
+    redis(site, "EVAL", add, 1, key, LAG_COUNTED + 2)
+    redis(site, "XGROUP", "CREATE", key, "g", "0")
+    behind = redis(site, "XRANGE", key, "-", "+", "COUNT", 2)[1][0]
+    redis(site, "XDEL", key, behind)  # a hole behind the last delivery
     seen = json.loads(site.asked("pressure", "--json", JOB_STREAM_KEY=key, JOB_STREAM_GROUP="g").stdout)
     assert (seen["lag"], seen["lag_valid"], seen["backlog"]) == (None, False, None)
     assert seen["oldest_age_source"] == "backlog"
