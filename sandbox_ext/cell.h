@@ -99,7 +99,8 @@ void cell_end(struct cell *cell);
 /* Ensures an empty scratch of exactly this size. Makes a new one if the last run changed it. The cell must be empty. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);
 
-/* Removes all traces of a run, as far as it can without waiting. Ends the cell if a trace cannot be removed. */
+/* Removes all traces of a run, as far as it can without waiting. Ends the cell if a trace cannot be removed,
+ * or if the init takes no order any more. */
 void cell_rest(struct cell *cell);
 
 /* Before a run: waits until cell_rest is complete. Returns 0, or the error that keeps the cell from being ready. */
