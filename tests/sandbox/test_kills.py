@@ -265,13 +265,16 @@ async def test_an_init_that_takes_long_to_die_fails_one_run_at_most(herd: Herd, 
             for init in inits:
                 send(init, signal.SIGKILL)
 
+            failed = trio.Event()
+
             async def runs() -> None:
                 for _ in range(5):
                     outcomes.append(await bench.run("exit", 7))
+                    failed.set()
 
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(runs)
-                await trio.sleep(0.3)
+                await failed.wait()
                 await trio.to_thread.run_sync(release)
     faults = [outcome.sandbox_error for outcome in outcomes if outcome.sandbox_error is not None]
     assert len(faults) <= 1, faults

@@ -65,6 +65,13 @@ async def _sent(store: MemoryStore, stream: MemoryStream, metrics: Metrics, lane
     return jobs
 
 
+async def _take_for_five_seconds(stream: MemoryStream, intake: JobIntake) -> None:
+    with trio.move_on_after(5):
+        await TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())(
+            task_status=trio.TASK_STATUS_IGNORED
+        )
+
+
 async def test_jobs_of_contests_use_kept_slots_first() -> None:
     leases = Leases(60.0, 4)
     leases.keep(2)
@@ -99,10 +106,7 @@ async def test_an_entry_whose_job_another_node_has_is_tried_once(metrics: Metric
     intake.open(lambda _lease: None)
     leases.add(a_claim("practice"), trio.current_time())
     leases.keep(1)
-    with trio.move_on_after(5):
-        await TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())(
-            task_status=trio.TASK_STATUS_IGNORED
-        )
+    await _take_for_five_seconds(stream, intake)
     assert store.claims == 3, "that of the other node, and one of each entry"
 
 
@@ -157,8 +161,5 @@ async def test_what_happened_during_the_look_counts(metrics: Metrics, autojump_c
     intake.open(lambda _lease: None)
     leases.add(a_claim("practice"), trio.current_time())
     leases.keep(2)
-    with trio.move_on_after(5):
-        await TakeContestJobs(stream=stream, job_intake=intake, stop_deadline=StopDeadline())(
-            task_status=trio.TASK_STATUS_IGNORED
-        )
+    await _take_for_five_seconds(stream, intake)
     assert len(leases.held()) == (1 if is_shut else 3)
