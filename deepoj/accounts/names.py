@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from deepoj.words.names import is_line
+
 #: 32 characters of a letter and three marks each; normalising a name of 1 MiB would take seconds
 _MAX_RAW_CHARS = 128
 #: of a group, after NFKC
@@ -82,7 +84,7 @@ _BLANK = _INVISIBLE | {" ", "\u2800"}
 
 def is_visible(name: str) -> bool:
     """Return whether a name is printable and shows at least one character; U+2800 is a symbol without dots."""
-    return name.isprintable() and not _BLANK.issuperset(name)
+    return is_line(name) and not _BLANK.issuperset(name)
 
 
 def is_reserved(name: str, reserved: frozenset[str]) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import clean_group_name, clean_username, is_pseudonym, is_reserved
 from deepoj.accounts.passwords import is_password
+from deepoj.words.names import is_text
 
 #: lines with a person; hashing a password takes some 30 ms of a core
 MAX_PEOPLE = 500
@@ -95,7 +96,7 @@ def text_in_gb18030(raw: bytes) -> str | None:
         text = raw.decode("gb18030")
     except UnicodeDecodeError:
         return None
-    return text if all(one.isprintable() or one in "\t\r\n" for one in text) else None
+    return text if is_text(text) else None
 
 
 def _decoded(raw: bytes) -> str:

@@ -25,6 +25,7 @@ from deepoj.accounts.passwords import is_password
 from deepoj.accounts.people import MAX_PEOPLE
 from deepoj.words.accounts import User
 from deepoj.words.contests import ContestObject, EventType, team_of_one
+from deepoj.words.names import is_line
 
 MAX_ENTRIES = 2000
 MAX_TEXT_CHARS = 200
@@ -395,4 +396,4 @@ def _word(value: object) -> str:
 
 
 def _is_text(text: str) -> bool:
-    return 1 <= len(text) <= MAX_TEXT_CHARS and text.isprintable()
+    return 1 <= len(text) <= MAX_TEXT_CHARS and is_line(text)

@@ -26,6 +26,7 @@ from deepoj.contests.clock import iso_time, minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, name_of
 from deepoj.contests.views import JURY, PUBLIC
 from deepoj.words.contests import Contest, ContestWaits, EventType
+from deepoj.words.names import name_key
 
 #: fields of a problem that are not those of its events
 _COMPUTED = frozenset({"problem_id", "max_score", "statements"})
@@ -115,7 +116,7 @@ def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
                 organization=_organization(ledger, team_id),
                 group_ids=[group for group in team["group_ids"] if group in groups],
                 is_hidden=team["is_hidden"],
-                accounts=sorted(accounts.get(team_id, ())),
+                accounts=sorted(accounts.get(team_id, ()), key=name_key),
             )
             for team_id, team in sight.objects(ledger, EventType.TEAMS).items()
         ],

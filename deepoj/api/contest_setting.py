@@ -18,9 +18,10 @@ from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import checked_rules, require_done
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.contests.ledger import ContestLedger, name_of
+from deepoj.contests.ledger import ContestLedger, in_order, name_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType
+from deepoj.words.names import name_key
 
 #: networks of a team
 _MAX_NETWORKS = 32
@@ -100,11 +101,12 @@ class ContestSetting:
         logins = [one for one in await self._setup.team_logins(contest.id, team_ids) if not one.is_mighty]
         if len(logins) > MAX_PEOPLE:
             raise Refused(ApiError.INVALID, field="teams", problem=f"at most {MAX_PEOPLE} accounts at a time")
-        made = []
-        for login in logins:
+        made, teams = [], ledger.of(EventType.TEAMS)
+        places = {team_id: place for place, team_id in enumerate(in_order(teams))}
+        for login in sorted(logins, key=lambda one: (places.get(one.team_id, len(places)), name_key(one.username))):
             password = slip_password()
             await self._administering.reset_password(str(login.user_id), admin, password)
-            shown = name_of(ledger.of(EventType.TEAMS), login.team_id)
+            shown = name_of(teams, login.team_id)
             made.append(Credential(login.team_id, shown, login.username, password))
         _log("passwords", contest, admin)
         return made

@@ -14,6 +14,7 @@ from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ANSWERS, CATEGORIES
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType
+from deepoj.words.names import is_line
 
 #: texts of a list
 MAX_TEXTS = 50
@@ -41,4 +42,4 @@ async def put_texts(context: ApiContext, contest: Contest, lists: Mapping[str, S
 
 
 def _is_line(one: str) -> bool:
-    return 0 < len(one) <= MAX_TEXT_CHARS and one.isprintable()
+    return 0 < len(one) <= MAX_TEXT_CHARS and is_line(one)

@@ -61,6 +61,7 @@ from deepoj.words.contests import (
     EventType,
     NewMembers,
 )
+from deepoj.words.names import is_line
 
 #: contests of a list, and bytes of a list of teams
 MAX_LISTED, MAX_LIST_BYTES = 200, 1024 * 1024
@@ -427,7 +428,7 @@ def checked_moment(field: str, at: dt.datetime | None) -> dt.datetime | None:
 
 def checked_line(field: str, value: str) -> str:
     """Return a text that must fit into one line. Raises Refused."""
-    if len(text(field, value)) > MAX_TEXT_CHARS or (value and not value.isprintable()):
+    if len(text(field, value)) > MAX_TEXT_CHARS or (value and not is_line(value)):
         raise _invalid(field, f"at most {MAX_TEXT_CHARS} printable characters")
     return value.strip()
 

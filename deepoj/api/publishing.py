@@ -28,6 +28,7 @@ from deepoj.packages.publish import (
 )
 from deepoj.packages.retire import retire
 from deepoj.words.accounts import User
+from deepoj.words.names import is_line
 from deepoj.words.problems import (
     MAX_DIFFICULTY_CHARS,
     MAX_TAG_CHARS,
@@ -202,7 +203,7 @@ def _package(form: Form) -> Path:
 
 def _line(fields: Mapping[str, str], name: str, max_chars: int, *, least: int = 0) -> str:
     value = text(name, fields.get(name, "")).strip()
-    if not least <= len(value) <= max_chars or not value.isprintable():
+    if not least <= len(value) <= max_chars or not is_line(value):
         raise Refused(ApiError.INVALID, field=name, problem=f"{least} to {max_chars} printable characters")
     return value
 

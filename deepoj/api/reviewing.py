@@ -17,6 +17,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger, judging_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import Contest, ContestRefusal, EventType, ReviewAct, ReviewDraft
+from deepoj.words.names import is_line
 from deepoj.words.results import Verdict
 
 #: verdicts that the jury may give
@@ -131,7 +132,7 @@ class Reviewing:
         if draft.act is ReviewAct.OVERRIDE and draft.verdict not in VERDICTS:
             raise Refused(ApiError.INVALID, field="verdict", problem=f"one of {', '.join(VERDICTS)}")
         reason = text("reason", draft.reason).strip()
-        if len(reason) > MAX_TEXT_CHARS or (reason and not reason.isprintable()):
+        if len(reason) > MAX_TEXT_CHARS or (reason and not is_line(reason)):
             raise Refused(ApiError.INVALID, field="reason", problem=f"at most {MAX_TEXT_CHARS} printable characters")
         if not reason and draft.act in {ReviewAct.OVERRIDE, ReviewAct.IGNORE}:
             raise Refused(ApiError.INVALID, field="reason", problem="say why")

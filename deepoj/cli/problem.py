@@ -33,6 +33,7 @@ from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
 from deepoj.wiring.targets import database_url
 from deepoj.wiring.vetting import publisher_of, vetting_of
 from deepoj.words.exits import CheckFailed
+from deepoj.words.names import is_line
 from deepoj.words.problems import MAX_TAG_CHARS, MAX_TAGS, Visibility, tag_of, tags_of
 
 _WHY = {
@@ -167,7 +168,7 @@ def import_(
 
 def _check(title: str | None, time_limit: int | None, memory_limit: int | None, rules: ProblemRules) -> None:
     """Raise UsageError for values that the upload form refuses."""
-    if title is not None and not (title.strip() and title.isprintable() and len(title) <= MAX_TITLE_CHARS):
+    if title is not None and not (title.strip() and is_line(title) and len(title) <= MAX_TITLE_CHARS):
         raise click.UsageError(f"--title takes 1 to {MAX_TITLE_CHARS} printable characters.")
     for option, value, most in (
         ("--time-limit", time_limit, rules.max_time_limit_ms),

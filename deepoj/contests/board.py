@@ -112,7 +112,7 @@ def points_text(points: float) -> str:
 
 
 class Board:
-    """The scoreboard of the teams given, for the problems given, in that order."""
+    """The scoreboard of the teams given, for the problems given, in that order. Teams of the same rank keep theirs."""
 
     def __init__(
         self, teams: Iterable[str], problems: Iterable[str], *, penalty_ms: int, given: Mapping[str, int] | None = None
@@ -121,6 +121,7 @@ class Board:
         self._penalty_ms, self._given = penalty_ms, given or {}
         self.problems = tuple(problems)
         self._cells = {team: dict.fromkeys(self.problems, BoardCell()) for team in teams}
+        self._places = {team: place for place, team in enumerate(self._cells)}
         self._attempts: dict[str, BoardAttempt] = {}
         self._of_cell: dict[tuple[str, str], list[BoardAttempt]] = {
             (team, problem): [] for team in self._cells for problem in self.problems
@@ -176,11 +177,11 @@ class Board:
         return tuple(self._of_cell.get((team, problem), ()))
 
     def rows(self) -> list[BoardRow]:
-        """Return the rows by rank; teams of the same rank by id. As long as no cell of a row changes, its ``cells`` are
-        the same object."""
+        """Return the rows by rank; teams of the same rank in the order of the teams. As long as no cell of a row
+        changes, its ``cells`` are the same object."""
         for team in self._cells.keys() - self._rows.keys():
             self._rows[team] = self._row(team)
-        rows = sorted(self._rows.values(), key=lambda row: (*row.standing, row.team_id))
+        rows = sorted(self._rows.values(), key=lambda row: (*row.standing, self._places[row.team_id]))
         ranked: list[BoardRow] = []
         for place, row in enumerate(rows, 1):
             tied = ranked and ranked[-1].standing == row.standing

@@ -28,6 +28,7 @@ from deepoj.words.contests import (
     EventType,
     is_thawed,
 )
+from deepoj.words.names import name_key
 from deepoj.words.results import Verdict
 
 Object = Mapping[str, Any]
@@ -390,7 +391,7 @@ class ContestLedger:
         extensions = tuple((team, one["extra_ms"]) for team, one in self.objects[EventType.EXTENSIONS].items())
         return (
             tuple(order),
-            tuple(team for team in self.objects[EventType.TEAMS] if not self.is_hidden(team)),
+            tuple(team for team in in_order(self.objects[EventType.TEAMS]) if not self.is_hidden(team)),
             (
                 self.clock,
                 self.freeze_ms,
@@ -458,6 +459,11 @@ def name_of(objects: Mapping[str, Object], object_id: str | None) -> str:
     """Return what an object is called; its id if it has no name, empty if there is none."""
     data = objects.get(object_id or "", {})
     return str(data.get("display_name") or data.get("name") or object_id or "")
+
+
+def in_order(objects: Mapping[str, Object]) -> list[str]:
+    """Return the ids of objects, sorted by their names."""
+    return sorted(objects, key=lambda object_id: (name_key(name_of(objects, object_id)), name_key(object_id)))
 
 
 def judging_of(judgement_id: str) -> int:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.contests.feed import ContestObjects, ContestTimes, FeedError, Object, time_of
-from deepoj.contests.replay import in_order, is_hidden, judgement_types
+from deepoj.contests.ledger import in_order
+from deepoj.contests.replay import is_hidden, judgement_types, problems_of
 
 #: words in the ids of judgement types, which each contest chooses itself
 _TIME, _RUN = ("TLE", "TIME", "TO"), ("RTE", "RE", "RUN", "MLE", "MEMORY", "CRASH")
@@ -78,9 +79,8 @@ class RehearsalPlan:
 
     def board(self, judged: Iterable[RehearsedSubmission]) -> list[BoardRow]:
         """Return the board that submissions give, each at the time that it names."""
-        board = Board(
-            [team for team in self.teams if team not in self.hidden], self.problems, penalty_ms=self.penalty_ms
-        )
+        teams = [team for team in in_order(self.teams) if team not in self.hidden]
+        board = Board(teams, self.problems, penalty_ms=self.penalty_ms)
         for number, one in enumerate(judged):
             board.put(
                 BoardAttempt(
@@ -116,7 +116,7 @@ def plan_of(objects: ContestObjects, *, from_ms: int = 0, to_ms: int | None = No
     times = ContestTimes.of(objects.contest)
     until_ms = times.duration_ms if to_ms is None else min(to_ms, times.duration_ms)
     types, teams = objects.of("judgement-types"), objects.of("teams")
-    problems = {one: objects.of("problems")[one] for one in in_order(objects)}
+    problems = {one: objects.of("problems")[one] for one in problems_of(objects)}
     words = judgement_types(objects, times)
     timed = sorted(
         (time_of(item, times, f"submission {one}"), number, one, item)

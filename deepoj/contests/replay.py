@@ -9,6 +9,7 @@ from typing import Any
 
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardRow
 from deepoj.contests.feed import ContestObjects, ContestTimes, FeedError, FeedEvent, Object, time_of
+from deepoj.contests.ledger import in_order
 
 #: judgement types that cost nothing where the feed does not say so: the specification's known ones
 _FREE = {"CE", "JE", "SE", "CS"}
@@ -62,8 +63,9 @@ def board_of(objects: ContestObjects, times: ContestTimes) -> Board:
 
     Raises FeedError.
     """
-    teams = [team for team, item in objects.of("teams").items() if not is_hidden(objects, item)]
-    board = Board(teams, in_order(objects), penalty_ms=times.penalty_ms)
+    listed = objects.of("teams")
+    teams = [team for team in in_order(listed) if not is_hidden(objects, listed[team])]
+    board = Board(teams, problems_of(objects), penalty_ms=times.penalty_ms)
     words = judgement_types(objects, times)
     for number, (submission_id, item) in enumerate(objects.of("submissions").items()):
         time_ms = time_of(item, times, f"submission {submission_id}")
@@ -87,7 +89,7 @@ def is_hidden(objects: ContestObjects, team: Object) -> bool:
     return bool(team.get("hidden")) or any(group.get("hidden") for group in groups)
 
 
-def in_order(objects: ContestObjects) -> list[str]:
+def problems_of(objects: ContestObjects) -> list[str]:
     """Return the ids of the problems, in the order of the board."""
     return sorted(objects.of("problems"), key=lambda problem: _place(objects.of("problems")[problem]))
 

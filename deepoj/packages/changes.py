@@ -20,6 +20,7 @@ from deepoj.judging.abilities import way_of
 from deepoj.judging.paths import base
 from deepoj.judging.problem import Case, Checker, Compare, Limits, Plan
 from deepoj.packages.formats import PackageFault, UnzipLimits, open_package, unpack
+from deepoj.words.names import is_text
 from deepoj.words.problems import Problem
 
 #: hexadecimal digits of a digest that are shown
@@ -204,7 +205,7 @@ def _text(package: PackageContent, name: str | None) -> str | None:
         text = codecs.getincrementaldecoder("utf-8")().decode(beginning[:_BEGINNING_BYTES])
     except UnicodeDecodeError:
         return None
-    if name is None or not all(one.isprintable() or one in "\t\r\n" for one in text):
+    if name is None or not is_text(text):
         return None
     return text + ("…" if len(beginning) > _BEGINNING_BYTES else "")
 

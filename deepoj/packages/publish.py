@@ -25,6 +25,7 @@ from deepoj.packages.statements.publisher import PublishStatements
 from deepoj.packages.vetting import NO_SANDBOX, NO_TIME, Vet, Vetted, programs_of
 from deepoj.ports.blobs import Blobs
 from deepoj.ports.problems import Problems
+from deepoj.words.names import printable_line
 from deepoj.words.problems import Problem, ProblemChange, Visibility, tags_of
 
 DEFAULT_COMPARE = "tokens"
@@ -267,8 +268,7 @@ async def _vet(vet: Vet | None, package: Path, plan: Plan, within_s: float) -> V
 
 def _title(plan: Plan) -> str:
     """Return the package's name for the problem, in the form that the title field allows."""
-    printable = "".join(char if char.isprintable() else " " for char in plan.title)
-    return " ".join(printable.split())[:MAX_TITLE_CHARS]
+    return " ".join(printable_line(plan.title, " ").split())[:MAX_TITLE_CHARS]
 
 
 def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int, int] | PackageFault:

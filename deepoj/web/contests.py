@@ -19,7 +19,7 @@ from deepoj.api.contesting import Contesting
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
-from deepoj.contests.ledger import ContestLedger, Object, name_of
+from deepoj.contests.ledger import ContestLedger, Object, in_order, name_of
 from deepoj.contests.points_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.turns import next_turn
@@ -208,6 +208,11 @@ class ContestReading:
 
     def team_name(self, team_id: str | None) -> str:
         return name_of(self.ledger.of(EventType.TEAMS), team_id)
+
+    def teams(self) -> dict[str, str]:
+        """Return id and name of the teams that the viewer sees, sorted by name."""
+        seen_teams = dict(self.objects(EventType.TEAMS))
+        return {team_id: name_of(seen_teams, team_id) for team_id in in_order(seen_teams)}
 
     def solved(self) -> set[str]:
         """Return the labels of the problems that the viewer's team has solved."""

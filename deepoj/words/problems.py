@@ -6,6 +6,8 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from deepoj.words.names import is_line
+
 MAX_TAGS = 20
 MAX_TAG_CHARS = 40
 MAX_DIFFICULTY_CHARS = 32
@@ -24,7 +26,7 @@ class Visibility(enum.StrEnum):
 def tag_of(text: str) -> str:
     """Return a tag in the form in which it is stored and searched; empty: it is none."""
     tag = " ".join(text.lower().split())
-    return tag if len(tag) <= MAX_TAG_CHARS and tag.isprintable() and "," not in tag else ""
+    return tag if len(tag) <= MAX_TAG_CHARS and is_line(tag) and "," not in tag else ""
 
 
 def tags_of(texts: Iterable[str]) -> tuple[str, ...]:

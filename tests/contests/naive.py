@@ -50,7 +50,7 @@ def naive_board(contest: MadeContest) -> list[dict[str, Any]]:
                     break
                 wrong += submission.words[-1] != "CE"
         rows.append((-solved, penalty, last, f"t{team}"))
-    rows.sort()
+    rows.sort(key=lambda row: (*row[:3], len(row[3]), row[3]))  # t2 before t10
     ranks = [1 + sum(other[:3] < row[:3] for other in rows) for row in rows]
     return [
         {"rank": rank, "team_id": team, "solved": -solved, "penalty": penalty}
@@ -73,7 +73,7 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
     gaps = [gap for gap in last.get("intervals", {}).values() if not gap["is_restored"]]
     extra = {team: data["extra_ms"] for team, data in last.get("extensions", {}).items() if data is not None}
     given = {team: data["minutes"] for team, data in last.get("penalties", {}).items() if data is not None}
-    rows: list[tuple[int, int, int, str]] = []
+    rows: list[tuple[int, int, int, tuple[bool, int], str]] = []
     for team, data in last["teams"].items():
         if data is None or data["is_hidden"] or hidden & set(data["group_ids"]):
             continue
@@ -99,11 +99,12 @@ def naive_ledger_board(events: Sequence[ContestEvent], *, sees_all: bool) -> lis
                     break
                 free = {"System Error", "Invalid"} | ({"Compile Error"} if contest["is_compile_error_free"] else set())
                 wrong += word not in free
-        rows.append((-solved, max(0, penalty), latest, team))
+        number = int(data["name"].removeprefix("Team "))  # as a number; a minus stands after no sign
+        rows.append((-solved, max(0, penalty), latest, (number < 0, abs(number)), team))
     return [
         {
             "rank": 1 + sum(other[:3] < row[:3] for other in rows),
-            "team_id": row[3],
+            "team_id": row[4],
             "solved": -row[0],
             "penalty": row[1],
         }

@@ -106,6 +106,6 @@ def test_awards_go_by_points_and_none_to_a_first_solution() -> None:
 
     awards = {award.id: award.data["team_ids"] for award in awards_of(folded, Medals()) if award.data is not None}
 
-    assert awards["winner"] == awards["rank-1"] == best == ["t0", "t1"]
+    assert awards["winner"] == awards["rank-1"] == best == ["t1", "t0"], "in the order of their names"
     assert awards["gold-medal"][:2] == best
     assert not [award for award in awards if award.startswith("first-to-solve")]

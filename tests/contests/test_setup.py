@@ -110,7 +110,7 @@ async def test_new_passwords_are_of_accounts_without_a_right(scene: Scene) -> No
     text = "id,name,accounts\n1,Owls,owl;setter\n2,Larks,lark\n"
     await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
     made = (await scene.done("admin", "POST", "/finals/credentials", {}))["credentials"]
-    assert [(one["team_id"], one["username"]) for one in made] == [("1", "owl"), ("2", "lark")]
+    assert [(one["team_id"], one["username"]) for one in made] == [("2", "lark"), ("1", "owl")]
     assert len({one["password"] for one in made}) == 2
     assert (await scene.ask("owl", "GET", "/finals/problems/A/statement"))[0] == 401, "its token has ended"
     assert (await scene.ask("admin", "POST", "/finals/credentials", {"teams": ["9"]}))[0] == 404

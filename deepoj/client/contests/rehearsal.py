@@ -32,6 +32,7 @@ from deepoj.contests.rehearsal import (
 )
 from deepoj.sample import LANGUAGE
 from deepoj.words.exits import CheckFailed
+from deepoj.words.names import printable_line
 
 #: how long before the first submission the contest starts, and how long after the last one it would end by itself
 _LEAD_S, _SLACK = 2.0, dt.timedelta(minutes=30)
@@ -324,7 +325,7 @@ def _labels(problems: Sequence[Mapping[str, Any]]) -> list[str]:
 def team_name(team: Mapping[str, Any], team_id: str) -> str:
     """Return the name of a team as a server takes it."""
     name = " ".join(name_of({team_id: team}, team_id).split())[:100]
-    return "".join(letter for letter in name if letter.isprintable()) or team_id
+    return printable_line(name, "") or team_id
 
 
 def _parts[T](items: Sequence[T], most: int) -> Iterator[Sequence[T]]:

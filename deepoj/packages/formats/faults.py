@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deepoj.words.names import printable_line
+
 _SHOWN_CHARS = 120
 
 
@@ -25,7 +27,7 @@ class Unusable(Exception):
 
 def clean(text: str) -> str:
     """Return ``text`` fit for a sentence: printable and short."""
-    printable = "".join(char if char.isprintable() else "�" for char in text)
+    printable = printable_line(text, "�")
     return printable if len(printable) <= _SHOWN_CHARS else printable[:_SHOWN_CHARS] + "…"
 
 

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
 from deepoj.packages.formats.faults import PackageFault, show
+from deepoj.words.names import digits_key
 
 _JUNK_NAMES = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 
 
 def natural_key(name: str) -> tuple[object, ...]:
-    """Return a sort key for natural order: 1, 2, 10 and a/2, a/10, b/1.
-
-    Digits are compared as text, so no number is too long.
-    """
-    parts: list[object] = []
-    for folder in name.split("/"):
-        words: list[tuple[int, int, str]] = []
-        for index, word in enumerate(re.split(r"([0-9]+)", folder)):
-            if index % 2:
-                digits = word.lstrip("0")
-                words.append((0, len(digits), digits))
-            elif word:
-                words.append((1, 0, word))
-        parts.append(tuple(words))
-    return (tuple(parts), name)
+    """Return a sort key for natural order: 1, 2, 10 and a/2, a/10, b/1."""
+    return tuple(map(digits_key, name.split("/"))), name
 
 
 def shared_folder(names: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ from deepoj.judging.problem import Case, Plan, Statement
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.formats.entry import Opened, read_text_file
 from deepoj.packages.formats.faults import clean, show
+from deepoj.words.names import printable_line
 from deepoj.words.statements import StatementFile, StatementFileKind, StatementSample
 
 #: of a statement's source
@@ -210,8 +211,7 @@ def read_source(opened: Opened, statement: Statement, notes: StatementNotes) -> 
 
 def title_of(text: str) -> str:
     """Return a title as one printable line."""
-    printable = "".join(char if char.isprintable() else " " for char in text)
-    return " ".join(printable.split())[:MAX_TITLE_CHARS]
+    return " ".join(printable_line(text, " ").split())[:MAX_TITLE_CHARS]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

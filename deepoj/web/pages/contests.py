@@ -38,7 +38,7 @@ from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, redirect
 from deepoj.web.turns import next_turn
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft, EventType
+from deepoj.words.contests import ClarificationDraft
 
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
@@ -163,17 +163,15 @@ class ContestPages:
         reading, asked = await self._reader.read(visitor, key), request.args
         team_id, label = asked.get("team", reading.viewer.team_id or ""), asked.get("problem", "")
         skipped = query_number("after", 0, _MAX_NUMBER)
-        teams = sorted(
-            ((one, reading.team_name(one)) for one, _data in reading.objects(EventType.TEAMS)), key=lambda team: team[1]
-        )
-        team_id = team_id if team_id in dict(teams) else ""
+        teams = reading.teams()
+        team_id = team_id if team_id in teams else ""
         found = reading.submissions(team_id=team_id or None, label=label or None)
         shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
         return self._pages.html(
             "contest_submissions.html",
             visitor,
             submissions=shown[:_PAGE],
-            teams=teams,
+            teams=teams.items(),
             query={"team": team_id, "problem": label},
             team_shown=reading.team_name(team_id),
             next_after=skipped + _PAGE if len(shown) > _PAGE else None,

@@ -20,7 +20,7 @@ from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClockAct, ClockChange, EventType
+from deepoj.words.contests import ClockAct, ClockChange
 
 _RUN = member_with(Right.RUN_CONTESTS)
 
@@ -122,8 +122,8 @@ class ManageContestClockPages:
             sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", "penalty": "", **fields},
             asked_end=None if asked is None else end_after(contest, ledger, asked),
             asked_inside=None if asked is None else sent_between(ledger, asked),
-            teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
-            team_names={team_id: reading.team_name(team_id) for team_id, _data in reading.objects(EventType.TEAMS)},
+            teams=reading.teams().items(),
+            team_names=reading.teams(),
             done=ACTS[ClockAct(done)][0] if done in set(ClockAct) and refused is None else None,
             **reading.frame(),
         )

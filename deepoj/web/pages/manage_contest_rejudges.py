@@ -20,7 +20,6 @@ from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contest_rejudges import ContestRejudgeScope
-from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 
 _RUN = member_with(Right.RUN_CONTESTS)
@@ -90,7 +89,7 @@ class ManageContestRejudgePages:
             refused,
             rejudges=past,
             hosts=hosts,
-            teams=_team_names(reading),
+            teams=reading.teams(),
             languages=LANGUAGES,
             verdicts=[verdict.value for verdict in Verdict if verdict is not Verdict.INVALID],
             sent={name: sent.get(name, "") for name in _FIELDS},
@@ -107,15 +106,11 @@ class ManageContestRejudgePages:
             rejudge=result.rejudge,
             failures=result.failures,
             effect=result.effect,
-            teams=_team_names(reading),
+            teams=reading.teams(),
             languages=LANGUAGES,
             most=_MAX_SHOWN,
             **reading.frame(),
         )
-
-
-def _team_names(reading: ContestReading) -> dict[str, str]:
-    return {team_id: reading.team_name(team_id) for team_id, _data in reading.objects(EventType.TEAMS)}
 
 
 def _scope(form: forms.SentForm) -> ContestRejudgeScope:

@@ -190,7 +190,7 @@ class ManageContestPages:
             "manage_contest_submissions.html",
             visitor,
             submissions=shown[:_PAGE],
-            teams=[(team_id, reading.team_name(team_id)) for team_id, _data in reading.objects(EventType.TEAMS)],
+            teams=reading.teams().items(),
             waiting=reading.unjudged(),
             words=[Verdict.ACCEPTED, *(word for word in Verdict if word not in (Verdict.ACCEPTED, Verdict.INVALID))],
             query=query,
