@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 #: Grows whenever the same package would get other statements, and with each fix of the sanitizer: judge nodes then
 #: render all packages again.
-RENDERER_VERSION = 3
+RENDERER_VERSION = 4
 
 
 def shown_path(problem_id: int, name: str) -> str:
@@ -84,6 +84,8 @@ class StatementSet:
     files: tuple[StatementFile, ...] = ()
     #: for the setter: what could not be rendered, or was left out, a sentence each
     notes: tuple[str, ...] = ()
+    #: the problem takes outputs in the place of programs; None: not known
+    takes_outputs: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ class StatementIndex:
     #: name and size in bytes
     attachments: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
+    #: as in ``StatementSet``
+    takes_outputs: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,6 +98,8 @@ INSERT INTO contest_files (contest_id, problem_id, kind, name, media_type, conte
 -- none. languages NULL: they are not rendered yet.
 SELECT t.renderer < $3 OR t.data_hash <> p.testcase_hash OR t.made_of <> p.statement_edition + t.edition AS is_pending,
        t.samples::text AS samples, t.notes::text AS notes,
+       (SELECT o.takes_outputs FROM problem_texts AS o
+        WHERE o.problem_id = p.id AND o.data_hash = p.testcase_hash) AS takes_outputs,
        (SELECT json_agg(json_build_array(s.value -> 'language', s.value -> 'title') ORDER BY s.n)::text
         FROM jsonb_array_elements(t.texts) WITH ORDINALITY AS s (value, n)) AS languages,
        (SELECT json_agg(json_build_array(f.name, octet_length(f.content)) ORDER BY f.name)::text FROM contest_files AS f

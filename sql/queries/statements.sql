@@ -11,7 +11,8 @@ DELETE FROM problem_texts WHERE problem_id = $1;
 
 -- name: insert_problem_texts
 -- Stores what belongs to all languages of a problem.
-INSERT INTO problem_texts (problem_id, data_hash, samples, notes) VALUES ($1, $2, $3::jsonb, $4::jsonb);
+INSERT INTO problem_texts (problem_id, data_hash, samples, notes, takes_outputs)
+VALUES ($1, $2, $3::jsonb, $4::jsonb, $5);
 
 -- name: insert_statement
 -- Stores the statement in one language.
@@ -23,7 +24,7 @@ INSERT INTO problem_files (problem_id, kind, name, media_type, content) VALUES (
 
 -- name: statement_index
 -- Languages, samples, attachments and notes of a problem's current package.
-SELECT p.statements_by < $2 AS is_pending, t.samples::text AS samples, t.notes::text AS notes,
+SELECT p.statements_by < $2 AS is_pending, t.samples::text AS samples, t.notes::text AS notes, t.takes_outputs,
        (SELECT json_agg(json_build_array(s.language, s.title) ORDER BY s.place)::text
         FROM problem_statements AS s WHERE s.problem_id = t.problem_id) AS languages,
        (SELECT json_agg(json_build_array(f.name, octet_length(f.content)) ORDER BY f.name)::text

@@ -28,7 +28,7 @@ PNG = StatementFile(kind=StatementFileKind.SHOWN, name="a.png", media_type="imag
 ZIP = replace(PNG, kind=StatementFileKind.ATTACHMENT, name="x.zip", media_type="application/octet-stream")
 SAME = replace(PNG, kind=StatementFileKind.ATTACHMENT, content=b"")
 SAMPLES = (StatementSample(input="1 2\n", output="3\n"), StatementSample(input="", output="", interaction="<1\n>2\n"))
-FOUND = StatementSet(texts=(ZH, EN), samples=SAMPLES, files=(PNG, ZIP, SAME), notes=("one", "two"))
+FOUND = StatementSet(texts=(ZH, EN), samples=SAMPLES, files=(PNG, ZIP, SAME), notes=("one", "two"), takes_outputs=True)
 
 
 async def kept(lab: Lab, *, renderer: int = RENDERER_VERSION) -> Problem:
@@ -56,6 +56,7 @@ async def test_statements_are_read_back(lab: Lab) -> None:
         samples=SAMPLES,
         attachments=(("a.png", 0), ("x.zip", 256)),
         notes=("one", "two"),
+        takes_outputs=True,
     )
     assert await lab.store.statements.statement_text(made.id, "zh") == ZH
     text = await lab.store.statements.statement_text(made.id, "en")

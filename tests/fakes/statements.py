@@ -58,6 +58,7 @@ class MemoryStatements:
                 )
             ),
             notes=found.notes,
+            takes_outputs=found.takes_outputs,
         )
 
     async def statement_text(self, problem_id: int, language: str) -> StatementText | None:

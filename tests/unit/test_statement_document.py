@@ -31,7 +31,7 @@ def raw(value: str) -> dict[str, Any]:
 
 
 def cleaner(source: str = "", *, has_math_spans: bool = False) -> Cleaner:
-    images = {"a.png": PublicImage("/f/a.png", False), "b.pdf": PublicImage("/f/b.pdf", True)}
+    images = {"a.png": PublicImage("/f/a.png", size=(640, 48)), "b.pdf": PublicImage("/f/b.pdf", is_pdf=True)}
     return Cleaner(
         file="problem.tex",
         source=source,
@@ -130,7 +130,10 @@ def test_images_are_the_packages_own() -> None:
     by = cleaner("one\n\\includegraphics{b.pdf}\n<img src=http://evil/x.png>")
     attributes = ["", [], [["width", "34%"]]]
     image = inline({"t": "Image", "c": [attributes, [text("image")], ["a.png", "t"]]}, by=by)
-    assert image == {"t": "Image", "c": [["", ["st-w30"], []], [text("")], ["/f/a.png", ""]]}
+    assert image == {
+        "t": "Image",
+        "c": [["", ["st-w30"], [["width", "640"], ["height", "48"]]], [text("")], ["/f/a.png", ""]],
+    }
     figure = inline({"t": "Image", "c": [NONE, [], ["b.pdf", ""]]}, by=by)
     assert (figure["t"], figure["c"][2][0]) == ("Link", "/f/b.pdf")
     for target in ("http://evil/x.png", "data:image/svg+xml;base64,xx", "//evil/x.png"):

@@ -157,3 +157,14 @@ def test_lines_that_repeat_are_compared_side_by_side(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("deepoj.web.samples.difflib.SequenceMatcher", None)
     found = "".join("a\n" if number % 2 else f"{number}\n" for number in range(300))
     assert "".join(mark for mark, _, _ in differences("a\n" * 300, found)) == "≠=" * 150
+
+
+@pytest.mark.parametrize(("takes_outputs", "is_offered"), [(True, True), (False, False), (None, True)])
+async def test_outputs_are_offered_where_a_problem_takes_them(
+    home: House, takes_outputs: bool | None, is_offered: bool
+) -> None:
+    number = await home.problem()
+    found = StatementSet(takes_outputs=takes_outputs)
+    assert await home.ports.statements.keep_statements(number, "00", found, renderer=1)
+    shown = await (await member(home, "alice")).get(f"/problems/{number}")
+    assert ("Send outputs" in shown) is is_offered

@@ -161,6 +161,7 @@ def index_of(row: asyncpg.Record | Mapping[str, Any]) -> StatementIndex:
         samples=tuple(StatementSample(**sample) for sample in _listed(row["samples"])),
         attachments=tuple((name, size) for name, size in _listed(row["attachments"])),
         notes=tuple(_listed(row["notes"])),
+        takes_outputs=row["takes_outputs"],
     )
 
 

@@ -52,7 +52,8 @@ class PgStatements:
                 if await connection.fetchrow(claim, problem_id, data_hash, renderer, edition) is None:
                     return False
                 await connection.execute(queries()["delete_statements"].sql, problem_id)
-                await connection.execute(queries()["insert_problem_texts"].sql, problem_id, data_hash, samples, notes)
+                insert = queries()["insert_problem_texts"].sql
+                await connection.execute(insert, problem_id, data_hash, samples, notes, found.takes_outputs)
                 await connection.executemany(queries()["insert_statement"].sql, texts)
                 for file in files:  # one by one, so that each has the statement's full time
                     await connection.execute(queries()["insert_statement_file"].sql, *file)

@@ -86,7 +86,8 @@ class PublicImage:
     """An image of the package. A PDF is linked, because browsers show none in a page."""
 
     url: str
-    is_pdf: bool
+    is_pdf: bool = False
+    size: tuple[int, int] | None = None  # in pixels; None: not known
 
 
 @dataclass(slots=True, kw_only=True)
@@ -366,7 +367,8 @@ class Cleaner:
             self._remark(target, f"the figure {show(target)} is a PDF, so it is linked, not shown.")
             return {"t": "Link", "c": [_NO_ATTRIBUTES, [_text(target)], [found.url, ""]]}
         width = _width(content[0])
-        attributes = ["", [f"st-w{width}"], []] if width else _NO_ATTRIBUTES
+        sides = [] if found.size is None else [["width", str(found.size[0])], ["height", str(found.size[1])]]
+        attributes = ["", [f"st-w{width}"] if width else [], sides]
         return {"t": "Image", "c": [attributes, [_text(described)], [found.url, ""]]}
 
     def _note(self, blocks: Any) -> Any:

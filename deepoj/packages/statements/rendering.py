@@ -18,6 +18,7 @@ from deepoj.packages.formats.entry import Opened
 from deepoj.packages.formats.faults import clean, show
 from deepoj.packages.statements import dialects, document, safe_html
 from deepoj.packages.statements.document import Cleaner, Markers, PublicImage, Unrenderable
+from deepoj.packages.statements.image_size import image_size
 from deepoj.packages.statements.pandoc import MISSING, Pandoc, is_installed
 from deepoj.packages.statements.sources import (
     PDF_TYPE,
@@ -126,7 +127,13 @@ class StatementRenderer:
             if self.only in {None, language}
             and (text := await self._language(opened, language, statements, files, notes)) is not None
         ]
-        found = StatementSet(texts=tuple(texts), samples=samples, files=tuple(files.files.values()), notes=notes.all())
+        found = StatementSet(
+            texts=tuple(texts),
+            samples=samples,
+            files=tuple(files.files.values()),
+            notes=notes.all(),
+            takes_outputs=self.plan.output_only,
+        )
         return Rendered(found, is_final=can_convert or not is_needed)
 
     async def _language(
@@ -215,7 +222,8 @@ class StatementRenderer:
         file = files.image(statement, target)
         if file is None:
             return None
-        return PublicImage(shown_path(self.problem_id, file.name), file.media_type == PDF_TYPE)
+        url = shown_path(self.problem_id, file.name)
+        return PublicImage(url, is_pdf=file.media_type == PDF_TYPE, size=image_size(file.content))
 
     def _attachment(self, files: PublicFiles, target: str) -> str | None:
         if ":" in target or target.startswith("/"):

@@ -38,13 +38,14 @@ _CLASSES: Mapping[str, set[str]] = MappingProxyType(
 _ATTRIBUTES: Mapping[str, set[str]] = MappingProxyType(
     {
         "a": {"href"},
-        "img": {"src", "alt"},
+        "img": {"src", "alt", "width", "height"},
         "th": {"colspan", "rowspan"},
         "td": {"colspan", "rowspan"},
         "ol": {"start", "type"},
     }
 )
 _STYLE = re.compile(r' style="text-align: (left|center|right);?"')
+_PIXELS = re.compile("[1-9][0-9]{0,4}")
 _TAG = re.compile(r'<(?:[^"<>]|"[^"]*")*>')
 
 _MATH = "{http://www.w3.org/1998/Math/MathML}"
@@ -80,6 +81,8 @@ def sanitized(dirty: str, address: str) -> str:
 
     def keep(tag: str, name: str, value: str) -> str | None:
         if tag == "img" and name == "src" and not value.startswith(address):
+            return None
+        if tag == "img" and name in {"width", "height"} and not _PIXELS.fullmatch(value):
             return None
         return value
 

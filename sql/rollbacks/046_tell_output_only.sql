@@ -1,0 +1,2 @@
+-- Nothing is lost.
+ALTER TABLE problem_texts DROP COLUMN IF EXISTS takes_outputs;
