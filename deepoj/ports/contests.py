@@ -20,6 +20,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    HostContest,
     NewMembers,
     ReviewDraft,
 )
@@ -75,6 +76,10 @@ class Contests(Protocol):
 
     async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:
         """Return whether a contest that has the problem at this label is over for the account's team."""
+        ...
+
+    async def host_of_problem(self, user_id: int, problem_id: int) -> HostContest | None:
+        """Return the contest because of which practice submissions of the account to the problem are refused."""
         ...
 
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:

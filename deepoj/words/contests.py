@@ -316,6 +316,18 @@ class ContestPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostContest:
+    """A contest of an account that keeps one of its problems from practice."""
+
+    key: str
+    name: str
+    #: of the problem
+    label: str
+    #: it takes submissions now; False: it is over and has not shown its verdicts yet
+    is_running: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClarificationDraft:
     """A question of a team, an answer, or an announcement. No team and no receivers: an announcement to all."""
 

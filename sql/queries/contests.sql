@@ -187,6 +187,23 @@ LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id =
 WHERE m.user_id = $1 AND c.key = $2
   AND contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) <= now();
 
+-- name: contest_with_problem
+-- The contest that refuses practice submissions of the account $1 to the problem $2: the first one whose condition in
+-- submission_terms (migration 039) for CONTEST_PROBLEM holds. is_running: it takes submissions now.
+SELECT found.key, found.name, found.label, found.is_running
+FROM (
+    SELECT c.id, c.key, c.name, p.label, c.feedback = 'hidden' AND c.closed_at IS NULL AS hides,
+           contest_moment(c, c.duration_ms + c.late_ms + coalesce(x.extra_ms, 0)) > now() AS is_running
+    FROM contest_members AS m
+    JOIN contests AS c ON c.id = m.contest_id
+    JOIN contest_problems AS p ON p.contest_id = c.id AND p.problem_id = $2
+    LEFT JOIN contest_extensions AS x ON x.contest_id = m.contest_id AND x.team_id = m.team_id
+    WHERE m.user_id = $1 AND c.start_at <= now()
+) AS found
+WHERE found.is_running OR found.hides
+ORDER BY found.is_running DESC, found.id
+LIMIT 1;
+
 -- name: remove_contest_problem
 -- Takes a problem out of a contest.
 DELETE FROM contest_problems WHERE contest_id = $1 AND label = $2 RETURNING problem_id;

@@ -25,6 +25,7 @@ from deepoj.words.contests import (
     ContestRules,
     ContestStanding,
     ContestWaits,
+    HostContest,
     NewMembers,
     ReviewDraft,
 )
@@ -71,6 +72,9 @@ class NoContests:
 
     async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:
         return False
+
+    async def host_of_problem(self, user_id: int, problem_id: int) -> HostContest | None:
+        return None
 
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deepoj.words.contests import ContestFeedback, ContestKind, EventType
+from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration, EventType
 from deepoj.words.groups import UserGroup
 from tests.contract.labs import PgLab
 from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, arena, at, draft_problem, rules
@@ -75,7 +75,7 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     mine = place.visits[TEAM]
     shown = await mine.get("/contests/finals/problems/A")
     assert "now loses 45 % of its points" in shown.text
-    assert "late submissions until:" in shown.text
+    assert "late submissions end:" in shown.text
     sent = await mine.post("/contests/finals/problems/A", {"language": "cpp17", "code": "int main(){}"})
     assert sent.location.startswith("/submissions/"), sent.text
     assert 'value="finalize"' not in (await place.visits[JURY].get("/manage/contests/finals")).text
@@ -111,3 +111,44 @@ async def test_the_members_of_a_group_become_teams_of_one(tmp_path: Path, real: 
     refused = await jury.post(here, {"act": "members", "members": "No class"})
     assert refused.status == 400
     assert "the name of a group of accounts" in refused.text
+
+
+async def test_a_problem_names_the_running_contest_that_takes_its_submissions(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    number = await draft_problem(place)
+    await place.hold("past", rules(310.0), [number])
+    contest = await place.hold("finals", rules(100.0), [number])
+    real.sql("UPDATE problems SET visibility = 'listed'")
+    link, path = 'href="/contests/finals/problems/A">Submit it there</a>', f"/problems/{number}"
+    shown = (await place.visits[TEAM].get(path)).text
+    assert "This problem is part of “City Finals”, which is running." in shown
+    assert shown.index(link) < shown.index('id="code"')
+    refused = await place.visits[TEAM].post(path, {"language": "cpp17", "code": "int main(){}"})
+    assert refused.status == 403
+    assert link in refused.text
+    assert "is part of" not in (await place.visits[MEMBER].get(path)).text, "it is in no team"
+    real.sql(f"UPDATE contests SET start_at = start_at - interval '300 min' WHERE id = {contest.id}")
+    await real.pg_store.contests.advance()
+    assert "is part of" not in (await place.visits[TEAM].get(path)).text
+    real.sql(f"UPDATE contests SET feedback = 'hidden' WHERE id = {contest.id}")
+    real.sql(f"UPDATE contests SET closed_at = NULL WHERE id = {contest.id}")
+    hidden = (await place.visits[TEAM].get(path)).text
+    assert "It takes no submissions until then." in hidden
+    assert "Submit it there" not in hidden
+    assert (await place.visits[TEAM].post(path, {"language": "cpp17", "code": "int main(){}"})).status == 403, (
+        "as the page says"
+    )
+
+
+async def test_withdraw_is_not_offered_to_a_team_that_the_jury_has_grouped(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    said = rules(-10.0, registration=ContestRegistration.OPEN)
+    contest = await place.hold("finals", said, [], kind=ContestKind.HOMEWORK)
+    group = await real.pg_store.groups.create_group("Class", by="chief")
+    assert isinstance(group, UserGroup)
+    await real.pg_store.groups.add_members(group.id, [MEMBER], by="chief")
+    mine = place.visits[MEMBER]
+    await mine.post(f"/contests/{contest.key}/registration", {"act": "register"})
+    assert 'value="withdraw"' in (await mine.get(f"/contests/{contest.key}")).text, "it has registered by itself"
+    await place.visits[JURY].post(f"/manage/contests/{contest.key}/teams", {"act": "members", "members": "Class"})
+    assert 'value="withdraw"' not in (await mine.get(f"/contests/{contest.key}")).text

@@ -43,6 +43,7 @@ from deepoj.words.contests import (
     ContestStanding,
     ContestWaits,
     EventType,
+    HostContest,
     NewMembers,
     ReviewDraft,
     team_of_one,
@@ -188,6 +189,10 @@ class PgContests:
             return False
         row = await self._pool.row("is_contest_over_for", user_id, key, label, problem_id, repeatable=True)
         return row is not None
+
+    async def host_of_problem(self, user_id: int, problem_id: int) -> HostContest | None:
+        row = await self._pool.row("contest_with_problem", user_id, problem_id, repeatable=True)
+        return None if row is None else HostContest(**row)
 
     async def taken_problem(self, contest_id: int, problem_id: int) -> Problem | None:
         row = await self._pool.row("taken_problem", contest_id, problem_id, repeatable=True)

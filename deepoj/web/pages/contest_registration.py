@@ -12,7 +12,7 @@ from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.page import MEMBER, page
 from deepoj.web.render import redirect
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ContestRegistration, team_of_one
+from deepoj.words.contests import ContestRegistration, EventType, team_of_one
 
 
 class ContestRegistrationPages:
@@ -39,8 +39,11 @@ def registration_values(reading: ContestReading, visitor: Visitor) -> dict[str, 
     contest, team_id, user = reading.contest, reading.viewer.team_id, visitor.user
     is_open = contest.rules.registration is ContestRegistration.OPEN and contest.ended_at is None
     is_alone = user is not None and team_id == team_of_one(user.id).id
+    team = {} if team_id is None else reading.ledger.of(EventType.TEAMS).get(team_id, {})
+    # a team that those who run the contest have grouped or hidden is theirs, as ``own_team_of_account`` in SQL says
+    is_own = is_alone and not team.get("group_ids") and not team.get("is_hidden")
     return {
         "is_open": is_open,
         "may_register": is_open and team_id is None and user is not None,
-        "may_withdraw": is_alone and next(reading.submissions(team_id=team_id), None) is None,
+        "may_withdraw": is_own and next(reading.submissions(team_id=team_id), None) is None,
     }

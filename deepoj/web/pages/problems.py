@@ -206,8 +206,9 @@ class ProblemPages:
         shown: ShownRun | None = None,
         sampled: Sequence[CustomRun | None] = (),
     ) -> Response:
-        last = []
+        last, host = [], None
         if visitor.account is not None:
+            host = await self._context.contests.host_of_problem(visitor.account.user.id, problem.id)
             query = SubmissionQuery(user_id=visitor.account.user.id, problem_id=problem.id)
             steps = self._context.settings.hidden_steps
             found = await self._context.lists.submissions(query, _LAST)
@@ -227,6 +228,7 @@ class ProblemPages:
             problem=problem,
             stdin=sent.get("stdin", first_input),
             last=last,
+            host=host,
             refused=refused,
             has_samples=bool(runnable(index)),
             samples_asked=request.args.get("samples", ""),
