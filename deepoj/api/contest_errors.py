@@ -32,7 +32,7 @@ class ContestError(CodedError):
     CONTEST_PROBLEM = (
         403,
         Code.CONTEST_PROBLEM,
-        "A contest in which you are has this problem, and runs: submit it there.",
+        "This problem is part of a contest of yours that is running. Submit it there.",
         "您参加的比赛正在进行，且包含这道题：请在比赛中提交。",
     )
     CONTEST_ID_DIFFERS = (409, Code.INVALID_PARAM, "The body names another contest.", "请求体中的 id 与比赛不符。")
@@ -77,8 +77,8 @@ class ContestError(CodedError):
     CONTEST_REGISTRATION_CLOSED = (
         409,
         Code.CONTEST_REGISTRATION_CLOSED,
-        "Those who run this contest make its teams, or it is over: ask them.",
-        "本场比赛不开放报名，或已结束：请联系主办方。",
+        "Only the organisers can change who takes part. Please ask them.",
+        "只有主办方可以更改参赛者，请联系他们。",
     )
     CONTEST_TEAM_USED = (
         409,

@@ -19,6 +19,7 @@ class ApiError(CodedError):
     )
     BAD_REQUEST = (400, Code.BAD_REQUEST, "The request is malformed.", "请求格式错误。")
     INVALID = (400, Code.INVALID_PARAM, "Invalid parameter: {field}: {problem}.", "参数无效：{field}（{problem}）。")
+    TITLE_MISSING = (400, Code.INVALID_PARAM, "Enter a title: the package has none.", "请填写标题：题目包没有标题。")
     UNKNOWN_GROUP = (
         400,
         Code.INVALID_PARAM,
@@ -239,7 +240,7 @@ class ApiError(CodedError):
         403,
         Code.FORBIDDEN,
         "Your account may not do this: ask an administrator for a role that may.",
-        "您的账户无权执行此操作，请联系管理员授予相应角色。",
+        "您的账号无权执行此操作，请联系管理员授予相应角色。",
     )
     RESULTS_IN_CONTEST = (
         403,
@@ -273,10 +274,10 @@ class ApiError(CodedError):
         403,
         Code.ACCOUNT_DISABLED,
         "This account has been disabled by an administrator.",
-        "该账户已被管理员停用。",
+        "该账号已被管理员停用。",
     )
-    NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账户不存在。")
-    NO_SUCH_TOKEN = (404, Code.NOT_FOUND, "Your account has no such token.", "您的账户没有此令牌。")
+    NO_SUCH_USER = (404, Code.USER_NOT_FOUND, "There is no such account.", "账号不存在。")
+    NO_SUCH_TOKEN = (404, Code.NOT_FOUND, "Your account has no such token.", "您的账号没有此令牌。")
     NO_SUCH_GROUP = (404, Code.GROUP_NOT_FOUND, "There is no such group.", "用户组不存在。")
     GROUP_NAME_TAKEN = (
         409,
@@ -289,7 +290,7 @@ class ApiError(CodedError):
         409,
         Code.OWN_ACCOUNT,
         "Administrators cannot do this to their own account: ask another administrator.",
-        "管理员不能对自己的账户执行此操作，请联系其他管理员。",
+        "管理员不能对自己的账号执行此操作，请联系其他管理员。",
     )
     LAST_ADMINISTRATOR = (
         409,
@@ -301,7 +302,7 @@ class ApiError(CodedError):
         409,
         Code.SOURCE_ERASED,
         "The account of this submission's author was erased, and the source with it: it cannot be judged again.",
-        "该提交作者的账户已被删除，源代码也已一并删除，无法重新评测。",
+        "该提交作者的账号已被删除，源代码也已一并删除，无法重新评测。",
     )
     OAUTH_OFF = (
         404,

@@ -154,7 +154,7 @@ def package_refused(fault: PackageFault | UploadRefusal) -> Refused:
         case PackageFault(file, sentence):
             return Refused(ApiError.INVALID_PACKAGE, details={"file": file, "problem": sentence}, problem=sentence)
         case UploadRefusal.NO_TITLE:
-            return Refused(ApiError.INVALID, field="title", problem="it is missing, and the package defines none")
+            return Refused(ApiError.TITLE_MISSING, field="title")
         case UploadRefusal.COMPARE_TWICE:
             return Refused(
                 ApiError.INVALID, field="compare", problem="the package itself defines how outputs are judged"

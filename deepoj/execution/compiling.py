@@ -405,7 +405,7 @@ class _Job:
         self, result: CompileResult, *, why: str = "exit", sentence: str = "", outcome: RunOutcome | None = None
     ) -> Compiled:
         """Return the outcome. ``outcome``: None if nothing was compiled now."""
-        reason = {"rule": "compile", "why": why, "sentence": sentence or "the compiler refused the source"}
+        reason = {"rule": "compile", "why": why, "sentence": sentence or "compilation failed"}
         return Compiled(
             result=result,
             executable=self.executable if result.ok else None,

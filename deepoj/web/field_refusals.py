@@ -22,7 +22,7 @@ def _(text: str) -> str:
 
 #: parameter, or field of a form → label
 _LABELS: Mapping[str, str] = {
-    "key": _("Id in addresses"),
+    "key": _("Short name in the URL (cannot be changed)"),
     "name": _("Name"),
     "formal_name": _("Formal name"),
     "start_at": _("Start"),
@@ -34,9 +34,9 @@ _LABELS: Mapping[str, str] = {
     "penalty": _("Penalty in minutes"),
     "late_ms": _("Late submissions are taken for (h:mm)"),
     "late": _("Late submissions are taken for (h:mm)"),
-    "late_step_ms": _("for each … that has begun (h:mm)"),
-    "late_step": _("for each … that has begun (h:mm)"),
-    "late_percent": _("They lose … percent of their points"),
+    "late_step_ms": _("for each started period of (h:mm)"),
+    "late_step": _("for each started period of (h:mm)"),
+    "late_percent": _("Late penalty in percent of the points"),
     "languages": _("Languages"),
     "label": _("Label"),
     "problem_id": _("Number of the problem"),
@@ -80,7 +80,7 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
         _("keys such as cpp17 and python3, not {key}"),
     ),
     (re.compile(r"a time from (?P<least>\d+) to (?P<most>\d+)"), _("a time from {least} to {most}")),
-    (re.compile(r"not an e-mail address"), _("this is no email address")),
+    (re.compile(r"not an e-mail address"), _("this is not an email address")),
     (re.compile(r"the names of erased accounts begin so"), _("the names of erased accounts begin so")),
     (re.compile(r"hours and minutes, such as 5:00"), _("hours and minutes, such as 5:00")),
     (re.compile(r"a whole number"), _("a whole number")),

@@ -23,7 +23,19 @@ from deepoj.judging.languages import LANGUAGES as JUDGED
 from deepoj.web.assets import Assets
 from deepoj.web.field_refusals import sentence_of
 from deepoj.web.runbook import SECTIONS, section_path
-from deepoj.web.shown import GLYPHS, bar, contest_clock, duration, elapsed, memory, milliseconds, moment, size
+from deepoj.web.shown import (
+    GLYPHS,
+    bar,
+    contest_clock,
+    countdown,
+    duration,
+    elapsed,
+    memory,
+    milliseconds,
+    moment,
+    share,
+    size,
+)
 from deepoj.web.visitor import LANGUAGES, THEMES, Visitor, Visitors
 from deepoj.words.results import Verdict
 
@@ -144,7 +156,13 @@ def _environment(language: str) -> jinja2.Environment:
         newstyle=True,
     )
     environment.filters.update(
-        duration=duration, ms=milliseconds, memory=memory, moment=moment, elapsed=elapsed, bytes=size
+        duration=functools.partial(duration, language=language),
+        ms=milliseconds,
+        memory=memory,
+        moment=moment,
+        elapsed=elapsed,
+        countdown=countdown,
+        bytes=size,
     )
     environment.filters.update(runbook_path=section_path, points=points_text, clock=contest_clock)
     environment.globals.update(
@@ -156,6 +174,7 @@ def _environment(language: str) -> jinja2.Environment:
         glyphs=GLYPHS,
         verdicts=list(Verdict),
         bar=bar,
+        share=share,
         judged=JUDGED,
         runbook_sections=SECTIONS,
         sentence_of=functools.partial(sentence_of, translate=gettext_of(language), is_chinese=language == "zh"),

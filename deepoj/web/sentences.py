@@ -5,6 +5,7 @@ The reasons are the rules of ``judging.verdicts`` and ``judging.explain``, as ``
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +39,8 @@ _BY_REASON: Mapping[str, str] = {
     "processes": _("It began more processes than it may."),
 }
 _BY_CLASS: Mapping[str, str] = {
-    "crashed": _("It crashed, as by an index out of bounds or a division by zero."),
-    "aborted": _("It aborted itself, as by an assertion or an uncaught exception."),
+    "crashed": _("The program crashed, for example by an index out of bounds or a division by zero."),
+    "aborted": _("The program aborted itself, for example by an assertion or an uncaught exception."),
     "killed": _("It was ended by a signal."),
 }
 
@@ -59,6 +60,21 @@ def of_tests(result: Mapping[str, Any], translate: Translate, *, is_whole: bool)
         for test in _tests(result)
         for name in (test.get("name"),)
     ]
+
+
+def first_failure(
+    tests: Sequence[Mapping[str, Any]], why: Sequence[str]
+) -> tuple[tuple[str, str] | None, Sequence[str]]:
+    """Return the first failed test, as its name and its sentence (None: no test failed), and the sentences of the other
+    tests. ``why``: one of each test. A sentence is in the answer once, at the first test that it is about."""
+    is_failed = (test.get("status") not in (Verdict.ACCEPTED, "Skipped") for test in tests)
+    first = next(itertools.compress(itertools.count(), is_failed), None)
+    said = set() if first is None else {why[first]}
+    others = []
+    for sentence in why:
+        others.append("" if sentence in said else sentence)
+        said.add(sentence)
+    return None if first is None else (str(tests[first].get("name")), why[first]), others
 
 
 def _of_test(test: Mapping[str, Any], why: Mapping[str, Any] | None, translate: Translate) -> str:

@@ -75,13 +75,18 @@ def size(count: int) -> str:
     return f"{mib:.0f} MiB" if mib < 10 * _KB_OF_MIB else f"{mib / _KB_OF_MIB:.0f} GiB"
 
 
-def duration(seconds: float) -> str:
+#: units of durations by language: days, hours, minutes, seconds
+_UNITS = {"en": ("d", "h", "min", "s"), "zh": ("天", "小时", "分钟", "秒")}
+
+
+def duration(seconds: float, language: str = "en") -> str:
     """Return ``40 s``, ``12 min``, ``3 h 5 min``, ``2 d 1 h``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
-    parts = [f"{value} {unit}" for value, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if value]
-    return " ".join(parts[: 1 if not days and not hours else 2]) or "0 s"
+    units = _UNITS[language]
+    parts = [f"{value} {unit}" for value, unit in zip((days, hours, minutes, rest), units, strict=True) if value]
+    return " ".join(parts[: 1 if not days and not hours else 2]) or f"0 {units[-1]}"
 
 
 def contest_clock(ms: int) -> str:
@@ -100,6 +105,14 @@ def moment(iso: str | dt.datetime, *, is_local: bool = False) -> Markup:
     )
 
 
+def countdown(when: dt.datetime) -> Markup:
+    """Return a time in UTC, in whose place a script shows how long it is until then, as ``6 d 22:59:10``."""
+    when = when.astimezone(dt.UTC)
+    return Markup('<time class="clock" role="timer" datetime="{}" data-time="clock">{}</time>').format(
+        when.strftime("%Y-%m-%dT%H:%M:%SZ"), when.strftime("%Y-%m-%d %H:%M UTC")
+    )
+
+
 def elapsed(iso: str) -> Markup:
     """Return how long ago a time was, as ``29 s``. A script keeps it up to date."""
     when = dt.datetime.fromisoformat(iso).astimezone(dt.UTC)
@@ -114,7 +127,15 @@ def as_sentence(text: str) -> str:
 
 
 def bar(value: int | None, limit: int) -> Markup:
-    """Return a value beside its limit as a bar."""
+    """Return a value beside its limit as a bar, which browsers paint in another color from nine tenths of the limit on,
+    and in a third one from the limit on."""
     if value is None:
         return Markup("")
-    return Markup('<meter min="0" max="{}" value="{}" aria-hidden="true"></meter>').format(limit, min(value, limit))
+    return Markup(
+        '<meter min="0" max="{}" low="{}" high="{}" optimum="0" value="{}" aria-hidden="true"></meter>'
+    ).format(limit, limit * 0.9, limit * 0.999, min(value, limit))
+
+
+def share(value: int, whole: int) -> Markup:
+    """Return a part of a whole as a bar."""
+    return Markup('<meter min="0" max="{}" value="{}" aria-hidden="true"></meter>').format(whole, value)

@@ -23,7 +23,7 @@ TEAM_FAULTS: Mapping[TeamFault, str] = {
     TeamFault.QUOTES: _("a quotation mark is not closed"),
     TeamFault.ID: _("“%(value)s” is no id: 1 to 36 letters, digits and _, inside also - and ."),
     TeamFault.GROUP_ID: _("“%(value)s” is no id of a group: 1 to 23 letters, digits and _, inside also - and ."),
-    TeamFault.TEXT: _("“%(value)s” is no text of 1 to 200 printable characters"),
+    TeamFault.TEXT: _("“%(value)s” has characters that cannot be used here, or is too long (at most 200)"),
     TeamFault.NETWORK: _("“%(value)s” is no address and no network, such as 10.1.0.0/16"),
     TeamFault.FLAG: _("“%(value)s” is neither yes nor no"),
     TeamFault.TWICE: _("“%(value)s” is there twice"),

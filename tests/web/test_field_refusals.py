@@ -56,7 +56,7 @@ def test_refused_account_has_labels_in_both_languages() -> None:
     assert shown(refused.value, "zh").startswith("“用户名”填写有误：3")
     with pytest.raises(Refused) as refused:
         email_of("nothing")
-    assert shown(refused.value) == "“Email”: this is no email address."
+    assert shown(refused.value) == "“Email”: this is not an email address."
 
 
 def test_fault_of_a_whole_package_is_translated_and_one_of_a_file_is_not() -> None:

@@ -72,6 +72,7 @@ def test_a_newcomer_registers_submits_and_sees_each_test_without_reload(browser:
         loads: list[str] = []
         page.on("load", lambda loaded: loads.append(loaded.url))
         sees(page, "Accepted")
+        expect(page).to_have_title("Accepted · A+B · Deep-OJ")
         tests = page.get_by_role("row").filter(has=page.get_by_role("rowheader"))
         expect(tests).not_to_have_count(0)
         for row in tests.all():

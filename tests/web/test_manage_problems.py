@@ -188,7 +188,7 @@ async def test_upload_leads_to_the_report(desk: Desk) -> None:
     assert home.blobs.fetches == [], "this node has just read the package"
     assert uploads(home) == []
     assert HOSTILE not in await desk.get("/manage/problems")
-    assert "What the package holds</h2>" not in await desk.get(f"/manage/problems/{problem.id}")
+    assert "Package contents</h2>" not in await desk.get(f"/manage/problems/{problem.id}")
 
 
 async def test_refused_upload_names_file_and_sentence_and_keeps_the_fields(desk: Desk) -> None:

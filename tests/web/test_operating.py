@@ -257,7 +257,7 @@ async def test_stream_sends_what_needs_a_person_when_that_begins_and_when_it_end
         http.stream("GET", f"{PAGE}/events", headers={"Cookie": cookie}) as answer,
     ):
         lines = answer.aiter_lines()
-        assert "As this node sees it:" in await piece(lines, "clock")
+        assert "Data of this node, updated:" in await piece(lines, "clock")
         assert await piece(lines, "symptoms") == "✓ Nothing needs a person."
         home.context.pressure.put_outage(OutboxPending({}), None)
         home.streams.notify(SYSTEM_TOPIC)

@@ -104,7 +104,7 @@ async def test_a_preview_is_judged_shown_and_applied_on_its_page(scene: Scene) -
     path = await scene.started()
     assert path.startswith(f"/manage/problems/{scene.number}/previews/")
     page = (await visit.get(path)).text
-    assert "0 of 3 submissions are judged; no verdict has changed." in page
+    assert "0 of 3 judged again. Nothing is applied yet." in page
     assert f'data-sse-connect="{path}/events"' in page
     assert 'http-equiv="refresh"' in page
     assert "Apply the new verdicts" not in page
@@ -149,7 +149,7 @@ async def test_a_preview_of_some_is_cancelled_and_one_of_none_is_refused(scene: 
     assert "no submission with a verdict matches them" in page.text
     path = await scene.started(verdict="Wrong Answer", full="1")
     page = await scene.visit.get(path)
-    assert "0 of 2 submissions are judged" in page.text
+    assert "0 of 2 judged again" in page.text
     assert "only Wrong Answer" in page.text
     assert "every test" in page.text
     assert (await scene.visit.post(scene.rejudge, {"act": "preview"})).status == 409, "another one is running"

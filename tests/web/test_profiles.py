@@ -55,7 +55,7 @@ async def test_profiles_are_for_people_who_are_logged_in(home: House) -> None:
     answer = await home.ask("GET", "/users/alice")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/login?next=/users/alice")
     for unknown in ("/users/carol", "/users/a%00b", "/users/%3Cb%3E"):
-        assert "<title>账户不存在。 · Deep-OJ</title>" in await alice.get(unknown, status=404)
+        assert "<title>账号不存在。 · Deep-OJ</title>" in await alice.get(unknown, status=404)
     page = await alice.get("/users/alice")
     for word in ("最近一年", "已通过的题目：0"):
         assert word in page

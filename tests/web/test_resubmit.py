@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -38,21 +37,21 @@ async def test_resubmit_opens_the_problem_with_the_source(home: House) -> None:
     assert '<option value="cpp17" selected>' in problem
 
 
-async def test_title_of_a_submission_says_its_verdict_only_once_it_has_one(home: House) -> None:
-    """Events bring the verdict to an open page, and leave its title as it was."""
+async def test_title_of_a_submission_begins_with_its_state(home: House) -> None:
+    """Events change it on an open page: ``test_journey`` sees that in a browser."""
     alice, number = await member(home, "alice"), await home.problem()
     waiting = await alice.post(f"/problems/{number}", {"language": "cpp17", "code": "1", "stdin": ""})
-    assert "<title>Submission · A+B · Deep-OJ</title>" in await alice.get(waiting)
+    assert "<title>Queuing · A+B · Deep-OJ</title>" in await alice.get(waiting)
     ended = await judged(alice, number, "2")
     assert "<title>Accepted · A+B · Deep-OJ</title>" in await alice.get(f"/submissions/{ended}")
 
 
-async def test_reason_of_a_test_is_beside_its_verdict_and_rounded_figures_are_explained(home: House) -> None:
+async def test_reason_of_the_first_failed_test_is_said_once_and_rounded_figures_are_explained(home: House) -> None:
     alice, number = await member(home, "alice"), await home.problem()
     hidden = TestResult(name="1", status=Verdict.WRONG_ANSWER, reason="compare", checker_message="token 1: x", cpu_ms=9)
     report = replace(a_report(Verdict.WRONG_ANSWER), tests=(hidden,), explanation=({"rule": "compare", "test": "1"},))
     page = await alice.get(f"/submissions/{await add_submission(home, 'alice', number, report=report)}")
-    assert re.search(r' Wrong Answer</span><span class="because">Its output differs[^<]*</span></td>', page)
+    assert "First failed test: 1. Its output differs" in page
     assert page.count("Its output differs") == 1
     assert "token 1" not in page
     assert "≤: times and memory of hidden tests" in page

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, JSHandle, Page, Route, expect
@@ -179,6 +180,15 @@ def test_theme_is_shown_at_once_and_kept(browser: Browser, site: Site) -> None:
             assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
         page.reload()
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_interface_language_changes_at_once(browser: Browser, site: Site) -> None:
+    with watched(browser, site, Who.STRANGER) as watcher:
+        page = watcher.page
+        page.goto("/problems")
+        page.get_by_label("Interface language", exact=True).select_option("zh")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        assert urlsplit(page.url).path == "/problems"
 
 
 def test_footer_shows_the_clock_of_the_server_and_no_difference_that_is_none(browser: Browser, site: Site) -> None:

@@ -19,7 +19,10 @@ def english(text: str) -> str:
     [
         ({"status": "Accepted", "reason": "ok"}, ""),
         ({"status": "Wrong Answer", "reason": "compare"}, "Its output differs from the expected one."),
-        ({"status": "Runtime Error", "reason": "signal", "signal_class": "crashed"}, "It crashed, as by"),
+        (
+            {"status": "Runtime Error", "reason": "signal", "signal_class": "crashed"},
+            "The program crashed, for example by",
+        ),
         (
             {"status": "Wrong Answer", "reason": "checker", "checker_message": "{0}"},
             "refused its output. The package says: “{0}”",
@@ -48,7 +51,7 @@ def test_why_a_test_failed(test: dict[str, Any], said: str) -> None:
     ("why", "said"),
     [
         ({"rule": "verdict", "status": "Wrong Answer", "test": "2"}, []),
-        ({"rule": "compile", "why": "exit", "sentence": "the compiler refused the source"}, []),
+        ({"rule": "compile", "why": "exit", "sentence": "compilation failed"}, []),
         ({"rule": "compile", "why": "wall", "sentence": "It took too long."}, ["It took too long."]),
         (
             {"rule": "cpu", "test": "4", "measured_ms": 1020, "limit_ms": 1000},
@@ -90,3 +93,16 @@ def test_reason_of_a_test_is_said_once_beside_it(tests: list[dict[str, Any]], is
     assert list(sentences.of_submission(result, english)) == [
         "The other tests were not run, since they could change nothing."
     ]
+
+
+def test_first_failure_is_named_and_each_sentence_is_said_once() -> None:
+    words = ["Accepted", *["Wrong Answer"] * 4]
+    tests = [{"name": str(number), "status": word} for number, word in enumerate(words, 1)]
+    failed, others = sentences.first_failure(tests, ["", "It differs.", "It differs.", "It was slow.", "It was slow."])
+    assert failed == ("2", "It differs.")
+    assert others == ["", "", "", "It was slow.", ""]
+
+
+@pytest.mark.parametrize("status", ["Accepted", "Skipped"])
+def test_first_failure_of_tests_without_one_is_none(status: str) -> None:
+    assert sentences.first_failure([{"name": "1", "status": status}], ["why"]) == (None, ["why"])

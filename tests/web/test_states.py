@@ -74,7 +74,7 @@ SEEN = {
     "audit-faults": "row_missing",
     "verifying": "0 of 3 submissions are judged.",
     "verified": "differ from what the package promises",
-    "previewing": "1 of 2 submissions are judged",
+    "previewing": "1 of 2 judged again",
     "previewed": "1 submission could not be judged",
     "import-faults": "3 faults were found",
     "statement": "Attachments",

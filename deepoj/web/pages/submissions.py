@@ -224,6 +224,7 @@ class SubmissionPages:
             "is_delayed": progress.is_delayed,
             "delays": delays,
             "most_before": MOST_BEFORE,
+            "failed": None,
             "why": [],
             "has_bounds": False,
             "explanation": [],
@@ -259,6 +260,7 @@ def result_values(
     can be run again."""
     result, translate = body["data"] or {}, gettext_of(visitor.language)
     tests = result.get("tests") or []
+    failed, why = sentences.first_failure(tests, sentences.of_tests(result, translate, is_whole=is_whole))
     return {
         "status": body["status"],
         "tests": tests,
@@ -269,7 +271,8 @@ def result_values(
         "is_delayed": False,
         "delays": (),
         "most_before": MOST_BEFORE,
-        "why": sentences.of_tests(result, translate, is_whole=is_whole),
+        "failed": failed,
+        "why": why,
         "has_bounds": not is_whole and any(test.get("sample") is False for test in tests),
         "explanation": list(sentences.of_submission(result, translate)),
         "compiled": result.get("compile"),

@@ -144,11 +144,14 @@ ROLES: Mapping[UserRole, tuple[str, str]] = {
     ),
     UserRole.JURY: (
         _("jury"),
-        _("Sees all problems, and all submissions with their sources; rejudges; exports results."),
+        _(
+            "Sees all problems, and all submissions with their sources; rejudges; exports results; creates and runs"
+            " contests and homework."
+        ),
     ),
     UserRole.OPERATOR: (
         _("operator"),
-        _("Sees the state of the system and the log of acts; decides about dead letters."),
+        _("Sees the state of the system and the audit log; decides about dead letters."),
     ),
 }
 

@@ -12,3 +12,4 @@ import "./logout.js";
 import "./upload.js";
 import "./drop.js";
 import "./print.js";
+import "./title.js";

@@ -51,7 +51,7 @@ class CodeField {
       bracketMatching(),
       closeBrackets(),
       syntaxHighlighting(classHighlighter),
-      // Tab indents; Escape and then Tab leaves the editor
+      // Tab indents; Escape and then Tab leaves the editor: #code-keys says so
       keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, indentWithTab]),
       EditorView.domEventHandlers({ drop: (event) => this.drop(event), beforeinput: replaceSelected }),
       EditorView.updateListener.of((update) => update.docChanged && this.changed()),
@@ -66,6 +66,8 @@ class CodeField {
       label.id ||= "code-label";
       attributes["aria-labelledby"] = label.id;
     }
+    const keys = document.getElementById("code-keys"); // the keys of this editor, not of a text area
+    if (keys) keys.hidden = false;
     for (const name of ["aria-describedby", "aria-invalid", "aria-required"]) {
       if (this.area.hasAttribute(name)) attributes[name] = this.area.getAttribute(name);
     }

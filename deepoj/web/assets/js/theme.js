@@ -1,6 +1,8 @@
+// <select name="interface_language"> sends its form: the server makes the page again in that language.
 // <select name="theme"> shows the theme that is chosen at once. Its form keeps the choice, in the background; the form's
 // button does the same without this script.
 document.addEventListener("change", async ({ target }) => {
+  if (target.matches("select[name=interface_language]")) target.form.requestSubmit();
   if (!target.matches("select[name=theme]")) return;
   const root = document.documentElement;
   const before = root.dataset.theme;

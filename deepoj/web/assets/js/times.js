@@ -1,6 +1,6 @@
 // Shows <time datetime="2026-11-29T09:08:17Z"> relative to now ("2 minutes ago"), with the reader's local time as its
 // title; with data-time="local" the local time itself, with data-time="for" how long it has been ("2 minutes").
-// <span data-clock="…"> shows how long it is until a time: 4:59:59.
+// With data-time="clock" it shows how long it is until then: 4:59:59, 6 d 22:59:10.
 // The clock is the server's: <meta name="server-time" content="…">. [data-server-clock] shows it, and how much the
 // reader's differs.
 import htmx, { matching } from "./htmx.js";
@@ -21,6 +21,7 @@ const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
 const local = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "medium" });
 const localWithZone = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
 
+const inDays = new Intl.NumberFormat(language, { style: "unit", unit: "day", unitDisplay: "narrow" });
 const clockFace = new Intl.DateTimeFormat(language, { timeStyle: "long" });
 // a difference of the clocks that readers are told of
 const DIFFERS_MS = 4_000;
@@ -54,6 +55,7 @@ function show(content) {
     const at = Date.parse(element.dateTime);
     if (Number.isNaN(at)) continue; // a duration
     element.title = localWithZone.format(at);
+    if (element.dataset.time === "clock") continue; // count() shows it
     const text = (SHOWN[element.dataset.time] ?? ago)(at);
     if (element.textContent !== text) element.textContent = text;
   }
@@ -98,11 +100,12 @@ function inWords(seconds) {
 
 function count() {
   tellTime();
-  for (const element of document.querySelectorAll("[data-clock]")) {
-    const seconds = Math.max(0, Math.ceil((Date.parse(element.dataset.clock) - serverNow()) / 1000));
+  for (const element of document.querySelectorAll("time[data-time=clock]")) {
+    const seconds = Math.max(0, Math.ceil((Date.parse(element.dateTime) - serverNow()) / 1000));
+    const days = Math.floor(seconds / 86_400);
     const parts = [Math.floor(seconds / 60) % 60, seconds % 60].map((part) => String(part).padStart(2, "0"));
-    element.textContent = [Math.floor(seconds / 3600), ...parts].join(":");
-    element.hidden = false;
+    const clock = [Math.floor(seconds / 3600) % 24, ...parts].join(":");
+    element.textContent = days ? `${inDays.format(days)} ${clock}` : clock;
   }
 }
 
