@@ -20,7 +20,7 @@ from tests.web.visits import Visit
 ORDINARY_BYTES, EDITOR_BYTES = 60_000, 220_000
 #: for every step of a test: the machine may be busy
 PATIENCE_MS = 60_000
-_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+_WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 #: of the browser's own: they leave no trace on the network
 _OWN_SCHEMES = frozenset({"data", "blob", "about"})
 #: runs before each page's own scripts: the console's errors are watched
@@ -114,7 +114,7 @@ class Watcher:
             self.check_access()
 
     def check_access(self) -> None:
-        """Add what axe finds against WCAG 2.2 AA."""
+        """Add what axe finds against WCAG 2.2 AA and its best practices."""
         found = Axe().run(self.page, options={"runOnly": {"type": "tag", "values": _WCAG}}).response
         for violation in found["violations"]:
             nodes = [f"{node['html'][:160]} ({'; '.join(_why(node))})" for node in violation["nodes"][:3]]

@@ -61,7 +61,7 @@ class CodeField {
   // The label and the hints of the text area become those of the editor.
   contentAttributes() {
     const [label] = this.area.labels;
-    const attributes = { spellcheck: "false" };
+    const attributes = { spellcheck: "false", tabindex: "0" }; // the keyboard scrolls what has the focus
     if (label) {
       label.id ||= "code-label";
       attributes["aria-labelledby"] = label.id;
