@@ -7,12 +7,14 @@ no person; the same import then finds them, and an administrator resets the pass
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Any
 
 from deepoj import observe
 from deepoj.accounts.names import is_reserved
@@ -204,12 +206,17 @@ class Contesting:
             raise Refused(ContestError.NO_SUCH_CONTEST)
         _log("removed", contest, user)
 
-    async def put_problem(self, contest: Contest, problem: ContestProblem, user: User) -> None:
-        """Add a problem, or replace what is said of the one with its label. Ordinal 0: it stays, or is the last.
+    async def put_problem(self, contest: Contest, label: str, sent: Mapping[str, Any], user: User) -> None:
+        """Add a problem, or change the fields of ``sent`` of the one with this label. Ordinal 0: it stays, or is last.
 
         Its tests are counted in its package as it is now. Raises BlobsUnavailable, too.
         """
-        _require_label(problem.label)
+        _require_label(label)
+        there = (await self.ledger(contest)).of(EventType.PROBLEMS)
+        if "problem_id" not in sent and label not in there:
+            raise _invalid("problem_id", "the number of a problem: the contest has none with this label yet")
+        fields = {"problem_id": there.get(label, {}).get("problem_id"), "ordinal": 0, **sent}
+        problem = ContestProblem(label=label, **fields)
         if problem.rgb and not _RGB.fullmatch(problem.rgb):
             raise _invalid("rgb", "#rrggbb")
         if not 0 <= problem.ordinal <= _MAX_ORDINAL or not 0 < problem.problem_id < 2**31:
@@ -224,15 +231,15 @@ class Contesting:
                 raise _invalid(field, f"1 to {most}; null: the problem's")
         if not 0 < problem.max_score <= _MAX_SCORE:
             raise _invalid("max_score", f"a number above 0, at most {_MAX_SCORE}")
+        kept = {one.name for one in dataclasses.fields(ContestProblem)} - {"label", "tests", *sent}
         if problem.ordinal == 0:
-            there = (await self.ledger(contest)).of(EventType.PROBLEMS)
-            last = max((one["ordinal"] for one in there.values()), default=0)
-            problem = replace(problem, ordinal=there[problem.label]["ordinal"] if problem.label in there else last + 1)
+            kept.add("ordinal")
+            problem = replace(problem, ordinal=max((one["ordinal"] for one in there.values()), default=0) + 1)
         stored = await self._stored.problem(problem.problem_id)
         report = None if stored is None else await self._reports.report(stored)
         if isinstance(report, PackageReport):
             problem = replace(problem, tests=report.tests)
-        require_done(await self._contests.put_problem(contest.id, problem, by=user.id))
+        require_done(await self._contests.put_problem(contest.id, problem, by=user.id, kept=kept))
         _log("problem", contest, user)
 
     async def remove_problem(self, contest: Contest, label: str, user: User) -> None:

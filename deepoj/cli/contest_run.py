@@ -20,7 +20,7 @@ from deepoj.client.contests.requests import path_of
 from deepoj.client.shown import shown
 from deepoj.contests.board import points_text
 from deepoj.contests.clock import parse_reltime
-from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
+from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
 
 #: the value of an option that empties a field
 _NONE = "none"
@@ -210,15 +210,17 @@ def contest_delete(key: str, force: bool, as_json: bool, url: str | None, retry_
 @click.argument("key")
 @click.argument("label")
 @click.argument("problem_id", required=False, type=click.IntRange(min=1), metavar="[ID]")
+@click.option("--ordinal", type=click.IntRange(min=1), help="Its place, from 1; a new problem is the last.")
+@click.option("--name", help="Name in the contest, instead of the problem's title.")
+@click.option("--rgb", metavar="#RRGGBB", help="The color of its balloons.")
+@click.option("--color", help="The name of this color.")
 @click.option(
-    "--ordinal", type=click.IntRange(min=0), default=0, help="Its place, from 1; 0: it stays, or is the last."
+    "--time-limit", "time_limit_ms", type=click.IntRange(min=0), help="In ms, instead of the problem's; 0: its own."
 )
-@click.option("--name", default="", help="Name in the contest, instead of the problem's title.")
-@click.option("--rgb", default="", metavar="#RRGGBB", help="The color of its balloons.")
-@click.option("--color", default="", help="The name of this color.")
-@click.option("--time-limit", "time_limit_ms", type=click.IntRange(min=1), help="In ms, instead of the problem's.")
-@click.option("--memory-limit", "memory_limit_mb", type=click.IntRange(min=1), help="In MB, instead of the problem's.")
-@click.option("--max-score", type=float, default=USUAL_SCORE, help="ioi, homework: the most points that it gives; 100.")
+@click.option(
+    "--memory-limit", "memory_limit_mb", type=click.IntRange(min=0), help="In MB, instead of the problem's; 0: its own."
+)
+@click.option("--max-score", type=float, help="ioi, homework: the most points that it gives; 100 unless said.")
 @click.option("--remove", is_flag=True, help="Take the problem out of the contest.")
 @AS_JSON
 @URL
@@ -234,15 +236,17 @@ def contest_problem(
     retry_for_s: float,
     **fields: Any,
 ) -> None:
-    """Give LABEL (A, B, …) of the contest KEY the problem ID, or take it out."""
-    if remove == (problem_id is not None):
-        raise click.UsageError("Give the ID of a problem, or --remove.")
+    """Give LABEL (A, B, …) of the contest KEY the problem ID, change what the options name, or take it out.
+
+    What no option names stays as it is, and a problem that is there needs no ID.
+    """
+    sent = {name: value for name, value in {"problem_id": problem_id, **fields}.items() if value is not None}
+    if remove == bool(sent):
+        raise click.UsageError("Give the ID of a problem, an option that changes it, or --remove.")
+    sent |= {name: None for name in ("time_limit_ms", "memory_limit_mb") if sent.get(name) == 0}
     path = path_of(key, f"/problems/{quote(label, safe='')}")
     with connected(url, retry_for_s) as server:
-        if remove:
-            changed = server.ask("DELETE", path)
-        else:
-            changed = server.ask("PUT", path, body={"problem_id": problem_id, **fields})
+        changed = server.ask("DELETE", path) if remove else server.ask("PUT", path, body=sent)
     show_contest(changed, as_json)
 
 

@@ -70,8 +70,11 @@ class Contests(Protocol):
         """Return the nodes that judged, by job and judging."""
         ...
 
-    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
-        """Add a problem, or replace what is said of the one with this label."""
+    async def put_problem(
+        self, contest_id: int, sent: ContestProblem, *, by: int, kept: Collection[str] = ()
+    ) -> ContestRefusal | None:
+        """Add a problem, or replace what is said of the one with this label. ``kept``: names of fields that stay as
+        the label has them; another problem than before keeps the place and the color alone."""
         ...
 
     async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:

@@ -13,10 +13,8 @@ from deepoj.contests.clock import MS_PER_MINUTE
 from deepoj.web import forms
 from deepoj.web.shown import contest_clock
 from deepoj.words.contests import (
-    USUAL_SCORE,
     ContestFeedback,
     ContestKind,
-    ContestProblem,
     ContestRegistration,
     ContestRules,
 )
@@ -109,26 +107,29 @@ def whole_number(form: forms.SentForm, name: str) -> int:
     return int(form.line(name))
 
 
-def problem_of(form: forms.SentForm, former_rgb: str) -> ContestProblem:
-    """Return the problem that a form says. ``former_rgb``: its color before, which a form without one keeps. Raises
-    Refused."""
-    is_chosen = bool(form.get("has_color")) or form.line("rgb") not in ("", FIRST_RGB)
-    return ContestProblem(
-        label=form.line("label"),
-        problem_id=whole_number(form, "problem_id"),
-        ordinal=0,
-        name=form.line("name"),
-        rgb=form.line("rgb") if is_chosen else former_rgb,
-        color=form.line("color"),
-        max_score=_points(form.line("max_score")),
-        time_limit_ms=whole_number(form, "time_limit_ms") if form.line("time_limit_ms") else None,
-        memory_limit_mb=whole_number(form, "memory_limit_mb") if form.line("memory_limit_mb") else None,
-    )
+def problem_of(form: forms.SentForm, former: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a problem that a form changes.
+
+    ``former``: the problem's event; empty: the label is new. The form of a problem (``is_shown``) shows its fields: an
+    empty one is emptied. In the form for any label an empty field stays as it is. Raises Refused.
+    """
+    is_shown = bool(form.get("is_shown"))
+    is_chosen = bool(form.get("has_color")) or form.line("rgb") not in ("", FIRST_RGB, former.get("rgb"))
+    sent: dict[str, Any] = {name: form.line(name) for name in ("name", "color")}
+    sent["rgb"] = form.line("rgb") if is_chosen else ""
+    for name in ("time_limit_ms", "memory_limit_mb"):
+        sent[name] = whole_number(form, name) if form.line(name) else None
+    if form.line("max_score"):
+        sent["max_score"] = _points(form.line("max_score"))
+    changed = {name: value for name, value in sent.items() if value != former.get(name)}
+    if not is_shown:
+        changed = {name: value for name, value in changed.items() if value not in ("", None)}
+    if form.line("problem_id"):
+        changed["problem_id"] = whole_number(form, "problem_id")
+    return changed
 
 
 def _points(line: str) -> float:
-    if not line:
-        return USUAL_SCORE
     if not _POINTS.fullmatch(line):
         raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
     return float(line)

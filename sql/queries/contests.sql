@@ -155,6 +155,10 @@ SELECT p.id, p.title, p.time_limit_ms, p.memory_limit_mb,
 FROM problems AS p WHERE p.id = $2
 FOR SHARE;
 
+-- name: contest_problem
+-- What the label $2 of the contest $1 has now: its problem, and the limits that count instead of the problem's.
+SELECT problem_id, time_limit_ms, memory_limit_mb FROM contest_problems WHERE contest_id = $1 AND label = $2;
+
 -- name: put_contest_problem
 -- Gives a label to a problem. Another problem than before has none of its statements.
 WITH dropped AS (

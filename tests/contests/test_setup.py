@@ -14,8 +14,8 @@ from deepoj.words.contests import Contest, ContestRefusal
 from deepoj.words.results import Verdict
 from tests.api.house import client, served
 from tests.api.sse import streaming
-from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
-from tests.contract.labs import claim
+from tests.contests.scene import HOUR_MS, Scene, ago, finals, opened, scene
+from tests.contract.labs import claim, new_problem
 
 __all__ = ["scene"]
 
@@ -246,3 +246,42 @@ async def test_the_jury_gives_a_team_penalty_time(scene: Scene) -> None:
     assert (await scene.ask("jury", "POST", "/finals/clock", {**act, "penalty_minutes": 10**6}))[0] == 400
     await scene.done("jury", "POST", "", {"key": "points", "name": "Points", "kind": "ioi", "duration_ms": HOUR_MS})
     assert (await scene.ask("jury", "POST", "/points/clock", {**act, "penalty_minutes": 1}))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [
+        ({"time_limit_ms": 1500}, {"time_limit_ms": 1500}),
+        ({"ordinal": 7}, {"ordinal": 7}),
+        ({"rgb": ""}, {"rgb": ""}),
+        ({"name": "Other"}, {"name": "Other"}),
+        ({"memory_limit_mb": None}, {"memory_limit_mb": 256}),
+        ({}, {}),
+    ],
+)
+async def test_a_change_of_a_problem_leaves_what_it_does_not_name(
+    scene: Scene, sent: dict[str, Any], changed: dict[str, Any]
+) -> None:
+    await scene.done("jury", "POST", "", finals())
+    path = "/finals/problems/A"
+    scene.lab.sql("UPDATE problems SET memory_limit_mb = 256")
+    made = {"problem_id": scene.problem_id, "name": "Sums", "rgb": "#ff0000", "color": "red", "ordinal": 3,
+            "time_limit_ms": 2500, "memory_limit_mb": 99, "max_score": 50.0}  # fmt: skip
+    (before,) = (await scene.done("jury", "PUT", path, made))["problems"]
+    (after,) = (await scene.done("jury", "PUT", path, sent))["problems"]
+    assert after == {**before, **changed}
+    (row,) = scene.lab.rows("SELECT time_limit_ms, memory_limit_mb FROM contest_problems")
+    assert row["memory_limit_mb"] == (None if "memory_limit_mb" in sent else 99)
+    assert row["time_limit_ms"] == sent.get("time_limit_ms", 2500)
+
+
+async def test_another_problem_at_a_label_keeps_place_and_color_alone(scene: Scene) -> None:
+    await scene.done("jury", "POST", "", finals())
+    path, other = "/finals/problems/A", (await new_problem(scene.lab.store)).id
+    made = {"problem_id": scene.problem_id, "name": "Sums", "rgb": "#ff0000", "ordinal": 3, "time_limit_ms": 2500}
+    await scene.done("jury", "PUT", path, made)
+    (after,) = (await scene.done("jury", "PUT", path, {"problem_id": other}))["problems"]
+    assert (after["problem_id"], after["rgb"], after["ordinal"]) == (other, "#ff0000", 3)
+    assert (after["name"], after["time_limit_ms"]) != ("Sums", 2500)
+    status, body = await scene.ask("jury", "PUT", "/finals/problems/B", {"rgb": "#ff0000"})
+    assert (status, "problem_id" in body["error"]) == (400, True), "a new label needs a problem"

@@ -67,7 +67,9 @@ class NoContests:
     async def hosts(self, job_ids: Sequence[str]) -> dict[tuple[str, int], str]:
         return {}
 
-    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
+    async def put_problem(
+        self, contest_id: int, sent: ContestProblem, *, by: int, kept: Collection[str] = ()
+    ) -> ContestRefusal | None:
         return _UNKNOWN
 
     async def is_over_for(self, user_id: int, key: str, label: str, problem_id: int) -> bool:

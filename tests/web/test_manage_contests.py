@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,36 @@ async def test_form_for_a_problem_offers_problems_and_takes_a_color_only_when_it
         assert (await jury.post(_HERE, {**sent, **fields})).status == 303
         filled = re.findall(r'fill="(#[0-9a-f]{6})"', (await jury.get(_HERE)).text)
         assert filled == ([] if color is None else [color]), fields
+
+
+async def test_form_of_a_problem_changes_one_field_and_shows_the_others(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    number = await draft_problem(place)
+    contest = await place.hold("finals", rules(-60.0), [])
+    jury = place.visits[JURY]
+    sent = {"act": "problem", "label": "A"}
+    made = {"problem_id": str(number), "name": "Sums", "rgb": "#112233", "color": "slate", "time_limit_ms": "2500"}
+    assert (await jury.post(_HERE, {**sent, **made})).status == 303
+
+    async def stored() -> dict[str, Any]:
+        ledger = await place.home.context.ledgers.ledger(contest)
+        return dict(ledger.of(EventType.PROBLEMS)["A"])
+
+    before = await stored()
+    assert (await jury.post(_HERE, {**sent, "memory_limit_mb": "99"})).status == 303, "the form for any label"
+    assert await stored() == {**before, "memory_limit_mb": 99}
+    page = (await jury.get(_HERE)).text
+    shown = dict(re.findall(r'<input id="(\w+)-1" name="\1" (?:type="color" )?value="([^"]*)"', page))
+    assert shown == {
+        "name": "Sums",
+        "rgb": "#112233",
+        "color": "slate",
+        "time_limit_ms": "2500",
+        "memory_limit_mb": "99",
+    }
+    whole = {**sent, **shown, "is_shown": "1", "has_color": "1", "color": ""}
+    assert (await jury.post(_HERE, whole)).status == 303, "the form of this problem"
+    assert await stored() == {**before, "memory_limit_mb": 99, "color": ""}
 
 
 async def test_form_for_a_problem_offers_the_newest_problems_without_their_descriptions(

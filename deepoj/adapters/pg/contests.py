@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.accounts import NamesTakenError, create_accounts, were_created
-from deepoj.adapters.pg.contest_changes import locked_contest, note_act, statement_fields, tell_objects
+from deepoj.adapters.pg.contest_changes import locked_contest, note_act, statement_fields, tell_objects, with_kept
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
 from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
 from deepoj.adapters.pg.contest_rows import contest_of, rule_values
@@ -143,12 +143,15 @@ class PgContests:
         rows = await self._pool.rows("judging_hosts", job_ids, repeatable=True)
         return {(row["job_id"], row["judging"]): row["node"] for row in rows}
 
-    async def put_problem(self, contest_id: int, problem: ContestProblem, *, by: int) -> ContestRefusal | None:
+    async def put_problem(
+        self, contest_id: int, sent: ContestProblem, *, by: int, kept: Collection[str] = ()
+    ) -> ContestRefusal | None:
         async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
             async with connection.transaction():
                 found = await locked_contest(connection, contest_id)
                 if isinstance(found, ContestRefusal):
                     return found
+                problem = await with_kept(connection, contest_id, sent, kept)
                 row = await connection.fetchrow(queries()["problem_of_contest"].sql, contest_id, problem.problem_id)
                 if row is None:
                     return ContestRefusal.UNKNOWN_PROBLEM

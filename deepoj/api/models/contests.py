@@ -173,9 +173,9 @@ class ContestWaitsView(ResponseModel):
 
 
 class ContestProblemBody(RequestModel):
-    """A problem for a label of a contest."""
+    """A problem for a label of a contest, or what changes of it: omitted fields stay."""
 
-    problem_id: int
+    problem_id: int = Field(0, description="required for a label that the contest does not have yet")
     ordinal: int = Field(0, description="its place, from 1; 0: it keeps its place, or is the last")
     name: str = Field("", description="instead of the problem's title")
     rgb: str = Field("", description="#rrggbb, the color of its balloons")

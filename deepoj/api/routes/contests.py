@@ -65,7 +65,6 @@ from deepoj.contests.points_board import is_scored
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
-    ContestProblem,
     ContestRules,
     EventType,
 )
@@ -181,13 +180,14 @@ class ContestRoutes:
         errors=(409,),
     )
     async def put_problem(self, user: User, key: str, label: str) -> ContestView:
-        """Give a label of a contest a problem, or change its name, place and color.
+        """Give a label of a contest a problem, or change it. What is omitted stays as it is.
 
-        For administrators and the jury. Teams see a problem that is a draft elsewhere.
+        For administrators and the jury. Teams see a problem that is a draft elsewhere. Another problem at a label that
+        there is already keeps place and color alone.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(ContestProblemBody, timeout_s=self._timeout_s)
-        await self._contesting.put_problem(contest, ContestProblem(label=label, **body.model_dump()), user)
+        await self._contesting.put_problem(contest, label, body.model_dump(include=body.model_fields_set), user)
         return await self._view(key, user)
 
     @route(

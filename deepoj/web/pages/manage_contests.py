@@ -250,8 +250,9 @@ class ManageContestPages:
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
                 await contesting.finalize(contest, Medals(**medals), user)
             case "problem":
-                former = reading.ledger.of(EventType.PROBLEMS).get(form.line("label"), {})
-                await contesting.put_problem(contest, problem_of(form, str(former.get("rgb") or "")), user)
+                label = form.line("label")
+                former = reading.ledger.of(EventType.PROBLEMS).get(label, {})
+                await contesting.put_problem(contest, label, problem_of(form, former), user)
             case "remove_problem":
                 await contesting.remove_problem(contest, form.get("label"), user)
             case _:
