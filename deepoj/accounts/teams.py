@@ -1,6 +1,5 @@
 """Lists of a contest's teams: CSV or TSV, and ``teams``, ``groups``, ``organizations`` and ``accounts`` of the Contest
 API.
-API.
 
 A table has a line each, ``id, name[, organization][, groups][, hidden][, accounts][, ip]``. A first line that begins
 with ``id`` names the columns; they may then stand in any order. Several groups or accounts of a cell are separated by
@@ -12,27 +11,23 @@ from __future__ import annotations
 
 import csv
 import enum
-import hashlib
 import io
 import ipaddress
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from deepoj.accounts.names import clean_username
 from deepoj.accounts.passwords import is_password
 from deepoj.accounts.people import MAX_PEOPLE
-from deepoj.words.accounts import User
-from deepoj.words.contests import ContestObject, EventType, team_of_one
+from deepoj.words.accounts import User, UserRole
+from deepoj.words.contests import ID, MAX_GROUP_ID_CHARS, ContestObject, EventType, id_of_name, team_of_one
 from deepoj.words.names import is_line
 
 MAX_ENTRIES = 2000
 MAX_TEXT_CHARS = 200
-#: an id of the Contest API
-ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
-#: the id of a group is a part of that of its award, which has 36 characters at most
-_MAX_GROUP_CHARS = 23
 _ORDER = ("id", "name", "organization", "groups", "hidden", "accounts", "ip")
 #: head of a column, in lower case → the column
 _HEADS: Mapping[str, str] = {
@@ -41,16 +36,30 @@ _HEADS: Mapping[str, str] = {
     "organization": "organization", "affiliation": "organization", "学校": "organization", "单位": "organization",
     "groups": "groups", "group": "groups", "组别": "groups", "分组": "groups",
     "hidden": "hidden", "隐藏": "hidden", "accounts": "accounts", "account": "accounts", "账户": "accounts",
-    "账号": "accounts", "ip": "ip", "networks": "ip", "地址": "ip",
+    "账号": "accounts", "ip": "ip", "networks": "ip", "地址": "ip", "icpc_id": "icpc_id",
 }  # fmt: skip
 _FLAGS: Mapping[str, bool] = {
     "": False, "0": False, "no": False, "false": False, "否": False, "1": True, "yes": True, "true": True, "是": True,
 }  # fmt: skip
 
 
+#: type of an account that runs contests → its role; an administrator has none
+_STAFF: Mapping[str, UserRole | None] = {"judge": UserRole.JURY, "admin": None}
+_BOTH = frozenset({"id", "icpc_id", "name"})
+#: list → keys that are taken
+_KEYS: Mapping[EventType, frozenset[str]] = {
+    EventType.GROUPS: _BOTH | {"type", "hidden"},
+    EventType.ORGANIZATIONS: _BOTH | {"formal_name", "country"},
+    EventType.TEAMS: _BOTH | {"display_name", "label", "organization_id", "group_ids", "hidden"},
+    EventType.ACCOUNTS: frozenset({"id", "name", "username", "password", "type", "team_id", "ip"}),
+}
+
+
 class TeamListFormat(enum.StrEnum):
     """What a list is."""
 
+    #: told by its first line, or by its keys
+    AUTO = "auto"
     #: with commas, semicolons or tabs between cells
     CSV = "csv"
     TEAMS = "teams"
@@ -72,7 +81,7 @@ class TeamFault(enum.StrEnum):
     TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts, ip"
     QUOTES = "a quotation mark is not closed"
     ID = "“{value}” is no id: 1 to 36 letters, digits and _, inside also - and ."
-    GROUP_ID = f"“{{value}}” is no id of a group: 1 to {_MAX_GROUP_CHARS} letters, digits and _, inside also - and ."
+    GROUP_ID = f"“{{value}}” is no id of a group: 1 to {MAX_GROUP_ID_CHARS} letters, digits and _, inside also - and ."
     TEXT = f"“{{value}}” is no text of 1 to {MAX_TEXT_CHARS} printable characters"
     NETWORK = "“{value}” is no address and no network, such as 10.1.0.0/16"
     FLAG = "“{value}” is neither yes nor no"
@@ -84,15 +93,27 @@ class TeamFault(enum.StrEnum):
     UNKNOWN_ORGANIZATION = "there is no organization “{value}”: import organizations first"
     NO_ACCOUNT = "there is no account “{value}”"
     TOO_MANY_NEW = f"only {MAX_PEOPLE} accounts are made at a time: import the list in parts"
+    UNTOLD = "its keys do not say whether these are teams, groups, organizations or accounts: say which they are"
     NO_NEW_ACCOUNT = "the account “{value}” cannot be made: the name is taken, or kept for an administrator"
+
+
+class TeamNote(enum.StrEnum):
+    """What is not taken of a list that is imported otherwise; the value is a sentence with ``{value}``."""
+
+    UNKNOWN_KEY = "“{value}” is not kept"
+    IN_OTHER_TEAM = "“{value}” is in another team, and stays there"
+    STAFF_NOT_MADE = "the account “{value}” of a judge or administrator is not made: ask for accounts to be made"
+    STAFF_EXISTS = "the account “{value}” is there already: it keeps its password and its rights"
+    OTHER_TYPE = "the account “{value}” is neither of a team nor of a judge or administrator, and is not made"
 
 
 @dataclass(frozen=True, slots=True)
 class EntryFault:
-    """What is wrong with an entry: a line of a table, or an object of a list, counted from 1."""
+    """What is wrong with an entry, or not taken: a line of a table, or an object of a list, counted from 1."""
 
     place: int
-    fault: TeamFault
+    #: one of this module or of ``contests.team_files``
+    fault: enum.StrEnum
     value: str = ""
 
     @property
@@ -113,15 +134,28 @@ class TeamAccount:
     networks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StaffAccount:
+    """An account of a judge or an administrator. ``role``: None: an administrator's."""
+
+    place: int
+    username: str
+    role: UserRole | None
+    password: str | None = None
+
+
 @dataclass(slots=True)
 class TeamList:
     """What a list says."""
 
     objects: list[ContestObject] = field(default_factory=list)
     accounts: list[TeamAccount] = field(default_factory=list)
-    #: user names of other accounts than those of teams: they are not imported
-    skipped: list[str] = field(default_factory=list)
+    staff: list[StaffAccount] = field(default_factory=list)
+    #: what is not imported
+    notes: list[EntryFault] = field(default_factory=list)
     faults: list[EntryFault] = field(default_factory=list)
+    #: places are lines of a text
+    has_lines: bool = False
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def add(self, place: int, object_: ContestObject) -> None:
@@ -129,10 +163,19 @@ class TeamList:
         self._add_once(place, object_.type, object_.id)
         self.objects.append(object_)
 
-    def add_account(self, account: TeamAccount) -> None:
+    def add_account(self, account: TeamAccount | StaffAccount) -> None:
         """Add an account; it is a fault if the list has it already."""
         self._add_once(account.place, "username", account.username.lower())
-        self.accounts.append(account)
+        if isinstance(account, TeamAccount):
+            self.accounts.append(account)
+        else:
+            self.staff.append(account)
+
+    def note(self, place: int, note: TeamNote, value: str) -> None:
+        """Say what is not taken, a key once for all entries."""
+        if note is not TeamNote.UNKNOWN_KEY or (note, value) not in self._seen:
+            self.notes.append(EntryFault(place, note, value))
+        self._seen.add((note, value))
 
     def _add_once(self, place: int, kind: str, name: str) -> None:
         if (kind, name) in self._seen:
@@ -146,7 +189,7 @@ type KnownIds = Mapping[EventType, Collection[str]]
 
 def read_team_table(text: str) -> TeamList:
     """Return what a table says, and its faults."""
-    found = TeamList()
+    found = TeamList(has_lines=True)
     first_line = text.lstrip().partition("\n")[0]
     delimiter = next((mark for mark in "\t,;，" if mark in first_line), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -176,28 +219,32 @@ def read_team_table(text: str) -> TeamList:
     return checked
 
 
-def read_team_objects(value: object, list_format: TeamListFormat, known: KnownIds) -> TeamList:
+def read_team_objects(value: object, type_: EventType, known: KnownIds) -> TeamList:
     """Return what a list of the Contest API says, and its faults. ``value``: parsed JSON or YAML."""
-    found = TeamList()
     if not isinstance(value, list) or not all(isinstance(entry, Mapping) for entry in value):
-        found.faults.append(EntryFault(1, TeamFault.NOT_A_LIST))
-        return found
-    for place, entry in enumerate(value, 1):
-        reader = _Entry(found, place, entry)
-        match list_format:
-            case TeamListFormat.ACCOUNTS:
-                _take_account(reader, known)
-            case TeamListFormat.TEAMS:
-                _take_team(reader, known)
-            case TeamListFormat.GROUPS:
-                data = {"name": reader.text("name"), "type": reader.text("type", ""), "hidden": reader.flag("hidden"),
-                        "sortorder": None}  # fmt: skip
-                found.add(place, ContestObject(EventType.GROUPS, reader.id("id", TeamFault.GROUP_ID), data))
-            case _:
-                name = reader.text("name")
-                data = {"name": name, "formal_name": reader.text("formal_name", name),
-                        "country": reader.text("country", "")}  # fmt: skip
-                found.add(place, ContestObject(EventType.ORGANIZATIONS, reader.id("id"), data))
+        return TeamList(faults=[EntryFault(1, TeamFault.NOT_A_LIST)])
+    return read_team_lists({type_: list(enumerate(value, 1))}, known)
+
+
+def read_team_lists(
+    lists: Mapping[EventType, Sequence[tuple[int, Mapping[str, Any]]]], known: KnownIds, *, has_lines: bool = False
+) -> TeamList:
+    """Return what lists of the Contest API say, each entry with its place, and their faults. A list may name entries of
+    the lists before it."""
+    found = TeamList(has_lines=has_lines)
+    all_known = {type_: set(ids) for type_, ids in known.items()}
+    for type_, entries in lists.items():
+        for place, entry in entries:
+            reader = _Entry(found, place, entry)
+            for key in sorted(str(key) for key, value in entry.items() if value is not None):
+                if key not in _KEYS[type_]:
+                    found.note(place, TeamNote.UNKNOWN_KEY, key)
+            if type_ is EventType.ACCOUNTS:
+                _take_account(reader, all_known)
+            else:
+                taken = _TAKERS[type_](reader, all_known)
+                found.add(place, taken)
+                all_known[type_].add(taken.id)
     return _checked(found)
 
 
@@ -210,11 +257,11 @@ def teams_of_members(
     the contest has. A team of one that is there already is put into the group of teams; a member of another team is
     skipped.
     """
-    found, group_id = TeamList(), _id_of(group, "g")
+    found, group_id = TeamList(), id_of_name(group, "g")
     for place, user in enumerate(members, 1):
         team = team_of_one(user.id)
         if team_of.get(user.id, team.id) != team.id:
-            found.skipped.append(user.username)
+            found.note(place, TeamNote.IN_OTHER_TEAM, user.username)
             continue
         data = teams.get(team.id, team.data or {})
         data = {**data, "group_ids": list(dict.fromkeys([*data["group_ids"], group_id]))}
@@ -237,19 +284,24 @@ class _Entry:
 
     def id(self, name: str, fault: TeamFault = TeamFault.ID) -> str:
         text = _word(self._entry.get(name))
-        most = _MAX_GROUP_CHARS if fault is TeamFault.GROUP_ID else MAX_TEXT_CHARS
+        most = MAX_GROUP_ID_CHARS if fault is TeamFault.GROUP_ID else MAX_TEXT_CHARS
         if not ID.fullmatch(text) or len(text) > most:
             self.fault(fault, text)
         return text
 
     def text(self, name: str, default: str | None = None) -> str:
         value = self._entry.get(name)
-        if value is None and default is not None:
+        if value in (None, "") and default is not None:
             return default
         text = _word(value)
         if not _is_text(text):
             self.fault(TeamFault.TEXT, text)
         return text
+
+    def icpc_id(self) -> dict[str, str]:
+        """Return the field of the id that the ICPC has given, if there is one."""
+        text = self.text("icpc_id", "")
+        return {"icpc_id": text} if text else {}
 
     def flag(self, name: str) -> bool:
         value = self._entry.get(name, False)
@@ -283,7 +335,20 @@ class _Entry:
             self.fault(fault, one)
 
 
-def _take_team(reader: _Entry, known: KnownIds) -> None:
+def _take_group(reader: _Entry, _known: KnownIds) -> ContestObject:
+    data = {"name": reader.text("name"), "type": reader.text("type", ""), "hidden": reader.flag("hidden"),
+            "sortorder": None, **reader.icpc_id()}  # fmt: skip
+    return ContestObject(EventType.GROUPS, reader.id("id", TeamFault.GROUP_ID), data)
+
+
+def _take_organization(reader: _Entry, _known: KnownIds) -> ContestObject:
+    name = reader.text("name")
+    data = {"name": name, "formal_name": reader.text("formal_name", name), "country": reader.text("country", ""),
+            **reader.icpc_id()}  # fmt: skip
+    return ContestObject(EventType.ORGANIZATIONS, reader.id("id"), data)
+
+
+def _take_team(reader: _Entry, known: KnownIds) -> ContestObject:
     team_id, name = reader.id("id"), reader.text("name")
     organization, groups = reader.text("organization_id", ""), reader.words("group_ids")
     for group in groups:
@@ -292,25 +357,34 @@ def _take_team(reader: _Entry, known: KnownIds) -> None:
         reader.known(known[EventType.ORGANIZATIONS], organization, TeamFault.UNKNOWN_ORGANIZATION)
     data = _team_data(name, organization or None, groups, is_hidden=reader.flag("hidden"))
     data["display_name"], data["label"] = reader.text("display_name", name), reader.text("label", team_id)
-    reader.found.add(reader.place, ContestObject(EventType.TEAMS, team_id, data))
+    return ContestObject(EventType.TEAMS, team_id, {**data, **reader.icpc_id()})
+
+
+_TAKERS: Mapping[EventType, Callable[[_Entry, KnownIds], ContestObject]] = {
+    EventType.GROUPS: _take_group,
+    EventType.ORGANIZATIONS: _take_organization,
+    EventType.TEAMS: _take_team,
+}
 
 
 def _take_account(reader: _Entry, known: KnownIds) -> None:
-    raw = reader.text("username")
-    if reader.text("type", "team") != "team":
-        reader.found.skipped.append(raw)
+    raw, type_ = reader.text("username"), reader.text("type", "team")
+    if type_ != "team" and type_ not in _STAFF:
+        reader.found.note(reader.place, TeamNote.OTHER_TYPE, raw)
         return
-    username, team_id = clean_username(raw), reader.text("team_id")
-    reader.known(known[EventType.TEAMS], team_id, TeamFault.UNKNOWN_TEAM)
-    password = reader.text("password", "") or None
+    username, password = clean_username(raw), reader.text("password", "") or None
     if password is not None and not is_password(password):
         reader.fault(TeamFault.PASSWORD)
-    raw_ip = reader.words("ip") if isinstance(reader.get("ip"), list) else _parts(_word(reader.get("ip")))
-    networks = reader.networks(raw_ip)
     if username is None:
         reader.fault(TeamFault.USERNAME, raw)
-    else:
-        reader.found.add_account(TeamAccount(reader.place, username, team_id, password, networks))
+        return
+    if type_ != "team":
+        reader.found.add_account(StaffAccount(reader.place, username, _STAFF[type_], password))
+        return
+    team_id = reader.text("team_id")
+    reader.known(known[EventType.TEAMS], team_id, TeamFault.UNKNOWN_TEAM)
+    raw_ip = reader.words("ip") if isinstance(reader.get("ip"), list) else _parts(_word(reader.get("ip")))
+    reader.found.add_account(TeamAccount(reader.place, username, team_id, password, reader.networks(raw_ip)))
 
 
 def _head_faults(line: int, cells: list[str], heads: list[str]) -> Iterator[EntryFault]:
@@ -341,26 +415,28 @@ def _take_line(
             found.add_account(TeamAccount(line, username, team_id, networks=networks))
     for group in groups:
         data = {"name": group, "type": "", "hidden": False, "sortorder": None}
-        made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, _id_of(group, "g"), data)
+        made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, id_of_name(group, "g"), data)
     if organization:
         data = {"name": organization, "formal_name": organization, "country": ""}
         made[EventType.ORGANIZATIONS, organization] = ContestObject(
-            EventType.ORGANIZATIONS, _id_of(organization, "o"), data
+            EventType.ORGANIZATIONS, id_of_name(organization, "o"), data
         )
     team = _team_data(
         name,
-        _id_of(organization, "o") if organization else None,
-        [_id_of(group, "g") for group in groups],
+        id_of_name(organization, "o") if organization else None,
+        [id_of_name(group, "g") for group in groups],
         is_hidden=hidden is True,
     )
-    found.add(line, ContestObject(EventType.TEAMS, team_id, {**team, "display_name": name, "label": team_id}))
+    team |= {"display_name": name, "label": team_id, **reader.icpc_id()}
+    found.add(line, ContestObject(EventType.TEAMS, team_id, team))
 
 
 def _checked(found: TeamList) -> TeamList:
     """Add the faults of the whole list."""
-    if max(len(found.objects), len(found.accounts)) > MAX_ENTRIES:
+    of_types = Counter(one.type for one in found.objects)
+    if max(*of_types.values(), len(found.accounts) + len(found.staff), 0) > MAX_ENTRIES:
         found.faults.append(EntryFault(MAX_ENTRIES + 1, TeamFault.TOO_MANY))
-    if not (found.objects or found.accounts or found.skipped or found.faults):
+    if not (found.objects or found.accounts or found.staff or found.notes or found.faults):
         found.faults.append(EntryFault(1, TeamFault.EMPTY))
     return found
 
@@ -379,13 +455,6 @@ def network_of(text: str) -> str | None:
 
 def _parts(cell: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in re.split(r"[;|]", cell) if part.strip()))
-
-
-def _id_of(name: str, letter: str) -> str:
-    """Return the id of what a table names: the name itself if it can be an id, else one that depends on it alone."""
-    if ID.fullmatch(name) and len(name) <= _MAX_GROUP_CHARS:
-        return name
-    return f"{letter}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _word(value: object) -> str:

@@ -152,13 +152,13 @@ def create_app(context: ApiContext) -> Api:
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
         ContestWebhookRoutes(context, callers),
-        ContestRejudgeRoutes(context, auth),
+        ContestRejudgeRoutes(context),
         ContestRoutes(context, auth, boards),
-        ContestBoardRoutes(context, auth, boards),
-        ContestReviewRoutes(context, auth),
+        ContestBoardRoutes(context, boards),
+        ContestReviewRoutes(context),
         ContestSetupRoutes(context, auth),
-        ContestStatementRoutes(context, auth),
-        ContestClockRoutes(context, auth),
+        ContestStatementRoutes(context),
+        ContestClockRoutes(context),
     )
     for group in groups:
         add_routes(app, group, Guards(auth, limits))

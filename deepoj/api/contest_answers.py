@@ -109,6 +109,7 @@ def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
         teams=[
             TeamView(
                 id=team_id,
+                icpc_id=team.get("icpc_id"),
                 name=team["name"],
                 display_name=name_of(ledger.of(EventType.TEAMS), team_id),
                 label=team.get("label") or team_id,
@@ -121,11 +122,19 @@ def team_page(sight: ContestSight, ledger: ContestLedger) -> TeamPage:
             for team_id, team in sight.objects(ledger, EventType.TEAMS).items()
         ],
         groups=[
-            ContestGroupView(id=one, name=data["name"], type=data["type"], hidden=data["hidden"])
+            ContestGroupView(
+                id=one, icpc_id=data.get("icpc_id"), name=data["name"], type=data["type"], hidden=data["hidden"]
+            )
             for one, data in groups.items()
         ],
         organizations=[
-            OrganizationView(id=one, name=data["name"], formal_name=data["formal_name"], country=data["country"])
+            OrganizationView(
+                id=one,
+                icpc_id=data.get("icpc_id"),
+                name=data["name"],
+                formal_name=data["formal_name"],
+                country=data["country"],
+            )
             for one, data in sight.objects(ledger, EventType.ORGANIZATIONS).items()
         ],
     )

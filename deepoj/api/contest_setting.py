@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from deepoj import observe
 from deepoj.accounts.people import MAX_PEOPLE
-from deepoj.accounts.teams import ID, network_of
+from deepoj.accounts.teams import network_of
 from deepoj.api.administering import Administering, slip_password
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.contesting import checked_rules, require_done
@@ -20,7 +20,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger, in_order, name_of
 from deepoj.words.accounts import User
-from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType
+from deepoj.words.contests import ID, Contest, ContestObject, ContestRefusal, EventType
 from deepoj.words.names import name_key
 
 #: networks of a team

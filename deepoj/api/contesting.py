@@ -1,39 +1,20 @@
 """Running contests, as routes and pages do it.
 
-What if we die here? Every change is one transaction. An import of teams that makes accounts is two: the accounts are
-made first. If we die between them, or if the answer is lost, the accounts exist and their passwords are known to
-no person; the same import then finds them, and an administrator resets the passwords.
+What if we die here? Every change is one transaction.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from deepoj import observe
-from deepoj.accounts.names import is_reserved
-from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
-from deepoj.accounts.people import NewPerson, Slip
-from deepoj.accounts.teams import (
-    ID,
-    MAX_ENTRIES,
-    MAX_TEXT_CHARS,
-    EntryFault,
-    TeamAccount,
-    TeamFault,
-    TeamList,
-    TeamListFormat,
-    read_team_objects,
-    read_team_table,
-    teams_of_members,
-)
-from deepoj.api.administering import Administering
+from deepoj.accounts.teams import MAX_TEXT_CHARS
 from deepoj.api.body import text
 from deepoj.api.codes import CodedError
 from deepoj.api.contest_errors import ContestError
@@ -48,20 +29,18 @@ from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import CATEGORIES
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
-from deepoj.packages.formats.texts import parse_yaml
 from deepoj.packages.report import PackageReport, PackageReports
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
+    ID,
     ClarificationDraft,
     Contest,
     ContestKind,
-    ContestMember,
     ContestProblem,
     ContestRefusal,
     ContestRules,
     ContestWaits,
     EventType,
-    NewMembers,
 )
 from deepoj.words.names import is_line
 
@@ -112,24 +91,12 @@ REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TeamImport:
-    """What an import has done, or why it did nothing (``faults``)."""
-
-    teams: TeamList
-    created: Sequence[Slip] = ()
-    faults: Sequence[EntryFault] = ()
-
-
 class Contesting:
     """Finds, makes, changes and finalizes contests. All methods raise Refused or StoreUnavailable."""
 
-    def __init__(self, context: ApiContext, administering: Administering) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._contests, self._ledgers = context.contests, context.ledgers
-        self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._problems = context.settings.problems
-        self._groups = context.groups
-        self._administering = administering
         self._stored, upload_dir = context.problems, context.settings.upload_dir
         self._reports = PackageReports(context.blobs, lambda: new_path(upload_dir), context.settings.problems.unzip)
 
@@ -317,66 +284,6 @@ class Contesting:
                 raise Refused(ContestError.CONTEST_UNJUDGED, count=waiting)
         raise Refused(ContestError.CONTEST_MOVED)
 
-    # -- teams
-
-    async def import_teams(
-        self, contest: Contest, raw: str, list_format: TeamListFormat, user: User, *, creates_accounts: bool
-    ) -> TeamImport:
-        """Import teams with their accounts, or nothing: then say what is wrong with which line or entry.
-
-        ``creates_accounts``: make accounts that are missing, for administrators.
-        """
-        if creates_accounts:
-            require(user, Right.MANAGE_PEOPLE)
-        ledger = await self.ledger(contest)
-        if list_format is TeamListFormat.MEMBERS:
-            found = await self._members(text("text", raw), ledger)
-        else:
-            found = _read_list(text("text", raw), list_format, ledger)
-        taken = await self._accounts.taken_names([one.username for one in found.accounts])
-        taken_folded = {name.lower() for name in taken}
-        missing = [one for one in found.accounts if one.username.lower() not in taken_folded]
-        faults = [*found.faults, *self._account_faults(missing, creates_accounts=creates_accounts)]
-        if faults:
-            return TeamImport(found, faults=faults)
-        people = [NewPerson(one.place, one.username, None, one.password) for one in missing]
-        hashed = [await self._administering.hashed(person) for person in people]
-        members = [ContestMember(one.username, one.team_id, one.networks) for one in found.accounts]
-        new = NewMembers([one.account for one in hashed], user.username) if hashed else None
-        refused = await self._contests.put_objects(contest.id, found.objects, members, by=user.id, new=new)
-        if isinstance(refused, ContestRefusal):
-            raise Refused(REFUSALS[refused])
-        if refused:  # changed since the look above
-            fault_of = dict.fromkeys((one.username for one in missing), TeamFault.NO_NEW_ACCOUNT)
-            faults = [
-                EntryFault(one.place, fault_of.get(one.username, TeamFault.NO_ACCOUNT), one.username)
-                for one in found.accounts
-                if one.username in refused
-            ]
-            return TeamImport(found, faults=faults)
-        if hashed:
-            observe.log("accounts_created", count=len(hashed), by_user_id=user.id)
-        _log("teams", contest, user)
-        return TeamImport(found, [one.slip for one in hashed])
-
-    async def _members(self, name: str, ledger: ContestLedger) -> TeamList:
-        """Return a team for each member of the group of accounts of this name."""
-        group = await self._groups.group_named(name.strip())
-        if group is None:
-            raise _invalid("text", "the name of a group of accounts")
-        members = await self._accounts.accounts(MAX_ENTRIES + 1, group_id=group.id)
-        team_of = {int(one): str(data["team_id"]) for one, data in ledger.of(EventType.ACCOUNTS).items()}
-        return teams_of_members(group.name, [one.user for one in members], ledger.of(EventType.TEAMS), team_of)
-
-    def _account_faults(self, missing: Sequence[TeamAccount], *, creates_accounts: bool) -> list[EntryFault]:
-        if not creates_accounts:
-            return [EntryFault(one.place, TeamFault.NO_ACCOUNT, one.username) for one in missing]
-        reserved = [one for one in missing if is_reserved(one.username, self._reserved)]
-        faults = [EntryFault(one.place, TeamFault.NO_NEW_ACCOUNT, one.username) for one in reserved]
-        if len(missing) > MAX_NEW_ACCOUNTS:
-            faults.append(EntryFault(missing[MAX_NEW_ACCOUNTS].place, TeamFault.TOO_MANY_NEW))
-        return faults
-
 
 def _named(submissions: Sequence[str]) -> str:
     """Return the first ids of a list for a sentence."""
@@ -411,17 +318,6 @@ def checked_rules(rules: ContestRules, kind: ContestKind) -> ContestRules:
         thaw_at=checked_moment("thaw_at", rules.thaw_at),
         languages=tuple(dict.fromkeys(rules.languages)),
     )
-
-
-def _read_list(raw: str, list_format: TeamListFormat, ledger: ContestLedger) -> TeamList:
-    if list_format is TeamListFormat.CSV:
-        return read_team_table(raw.removeprefix("\ufeff"))
-    known = {type_: ledger.of(type_) for type_ in (EventType.TEAMS, EventType.GROUPS, EventType.ORGANIZATIONS)}
-    try:
-        value = json.loads(raw) if raw.lstrip().startswith("[") else parse_yaml(raw)
-    except (ValueError, RecursionError) as error:
-        raise _invalid("text", f"it is neither JSON nor YAML: {error}") from error
-    return read_team_objects(value, list_format, known)
 
 
 def checked_moment(field: str, at: dt.datetime | None) -> dt.datetime | None:

@@ -20,12 +20,12 @@ from deepoj.client.contests.requests import path_of
 from deepoj.client.shown import shown
 from deepoj.contests.board import points_text
 from deepoj.contests.clock import parse_reltime
+from deepoj.contests.team_files import TEAM_LISTS
 from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration
 
 #: the value of an option that empties a field
 _NONE = "none"
-_FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv"}
-_LISTS = ("teams", "groups", "organizations", "accounts")
+_STRUCTURED = (".json", ".yaml", ".yml")
 
 
 class Reltime(click.ParamType[Any]):
@@ -254,7 +254,7 @@ def contest_problem(
 @click.argument("key")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--format", "list_format", type=click.Choice(["csv", *_LISTS]), help="What FILE is; default: by its name."
+    "--format", "list_format", type=click.Choice(["csv", *TEAM_LISTS]), help="What FILE is; default: told by itself."
 )
 @click.option("--members", metavar="GROUP", help="Import each member of a group of accounts as a team of its own.")
 @click.option("--create-accounts", is_flag=True, help="Make accounts that are missing, and print their passwords.")
@@ -274,8 +274,10 @@ def contest_teams(
 ) -> None:
     """List the teams of the contest KEY, or import FILE or the members of a group.
 
-    FILE is CSV or TSV (id, name, organization, groups, hidden, accounts), or a file of the Contest API: teams.json,
-    groups.json, organizations.json, accounts.yaml. If a line is wrong, nothing is imported.
+    FILE is CSV or TSV (id, name, organization, groups, hidden, accounts), a table of the ICPC (groups.tsv,
+    institutions.tsv, teams.tsv or teams2.tsv, accounts.tsv), or a file of the Contest API, JSON or YAML: groups,
+    organizations, teams, accounts. Import them in this order: a team names its group. If a line is wrong, nothing is
+    imported. What is not taken of it is named.
     """
     if members is not None and file is not None:
         raise click.UsageError("Give FILE or --members.")
@@ -297,9 +299,10 @@ def contest_teams(
         listed = [{**one, "accounts": ", ".join(one["accounts"])} for one in found["teams"]]
         rows(listed, id="id", name="team", organization="organization", accounts="accounts")
     else:
-        click.echo(f"{found['teams']} teams, {found['accounts']} accounts of teams")
-        for skipped in found["skipped"]:
-            click.echo(f"  not imported, because it is not of a team, or is in another one: {shown(skipped)}")
+        counts = ("teams", "groups", "organizations")
+        click.echo(f"{', '.join(f'{found[one]} {one}' for one in counts)}, {found['accounts']} accounts of teams")
+        for note in found["notes"]:
+            click.echo(f"  not taken: {shown(note)}")
         for account in found["created"]:
             click.echo(f"  {shown(account['username'])}\t{shown(account['password'])}")
 
@@ -413,11 +416,8 @@ COMMANDS = (
 
 
 def _format_of(file: Path) -> str:
-    if file.suffix in _FORMATS:
-        return _FORMATS[file.suffix]
-    if file.stem in _LISTS:
-        return file.stem
-    raise click.UsageError(f"{file.name} says not what it is: give --format.")
+    """Return what a file is: the name helps where its keys, such as id and name alone, do not say it."""
+    return file.stem if file.suffix in _STRUCTURED and file.stem in TEAM_LISTS else "auto"
 
 
 def _text_of(file: Path) -> str:

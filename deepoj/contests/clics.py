@@ -56,9 +56,9 @@ _PROPERTIES: dict[str, str] = {
     LANGUAGES: "id name entry_point_required entry_point_name extensions",
     JUDGEMENT_TYPES: "id name penalty solved",
     "problems": "id label name ordinal rgb color time_limit test_data_count",
-    "groups": "id name type",
-    "organizations": "id name formal_name country",
-    "teams": "id name label display_name organization_id group_ids",
+    "groups": "id icpc_id name type",
+    "organizations": "id icpc_id name formal_name country",
+    "teams": "id icpc_id name label display_name organization_id group_ids",
     PERSONS: "id name role team_ids",
     "accounts": "id username name type team_id person_id",
     "state": "started frozen ended thawed finalized end_of_updates",
@@ -303,14 +303,20 @@ def _problem(ledger: ContestLedger, viewer: ContestViewer, label: str, data: Obj
     }
 
 
+def _icpc_id(data: Object) -> dict[str, str]:
+    """Return the id that the ICPC has given to a team, a group or an organization, if there is one."""
+    return {"icpc_id": data["icpc_id"]} if data.get("icpc_id") else {}
+
+
 def _group(_ledger: ContestLedger, _viewer: ContestViewer, group_id: str, data: Object) -> dict[str, Any]:
     hidden = {"hidden": True} if data.get("hidden") else {}
-    return {"id": group_id, "name": data["name"], "type": data.get("type") or None, **hidden}
+    return {"id": group_id, **_icpc_id(data), "name": data["name"], "type": data.get("type") or None, **hidden}
 
 
 def _organization(_ledger: ContestLedger, _viewer: ContestViewer, organization_id: str, data: Object) -> dict[str, Any]:
     return {
         "id": organization_id,
+        **_icpc_id(data),
         "name": data["name"],
         "formal_name": data.get("formal_name") or None,
         "country": data.get("country") or None,
@@ -321,6 +327,7 @@ def _team(ledger: ContestLedger, viewer: ContestViewer, team_id: str, data: Obje
     hidden = {"hidden": True} if viewer.is_jury and data.get("is_hidden") else {}
     return {
         "id": team_id,
+        **_icpc_id(data),
         "name": data["name"],
         "label": data.get("label") or team_id,
         "display_name": data.get("display_name") or None,

@@ -11,7 +11,6 @@ from quart.typing import ResponseReturnValue
 from quart.wrappers import Request
 from werkzeug.exceptions import HTTPException
 
-from deepoj.api.administering import Administering
 from deepoj.api.app import Api, answer_refusal
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
@@ -83,7 +82,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context, app.auth, app.limits)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
-    reader, boards = ContestReader(Contesting(context, Administering(context, app.auth))), Boards(pages)
+    reader, boards = ContestReader(Contesting(context)), Boards(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),

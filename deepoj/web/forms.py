@@ -45,10 +45,10 @@ class SentForm:
             raise Refused(ApiError.INVALID, field="act", problem=" or ".join(acts))
         await act()
 
-    def program(self) -> str:
-        """Return the chosen ``file``, or else the field ``code``. Raises Refused for a file that is no text."""
+    def program(self, name: str = "code") -> str:
+        """Return the chosen ``file``, or else the field ``name``. Raises Refused for a file that is no text."""
         if (file := self.files.get("file")) is None:
-            return self.get("code")
+            return self.get(name)
         try:
             return text("file", file.content.decode("utf-8").replace("\r\n", "\n"))
         except UnicodeDecodeError as error:

@@ -1,10 +1,13 @@
-"""What is wrong with a list of teams, as pages say it: the sentences of ``TeamFault`` for the catalogue."""
+"""What is wrong with a list of teams, as pages say it: the sentences of its faults and
+notes for the catalogue."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 
-from deepoj.accounts.teams import TeamFault
+from deepoj.accounts.teams import TeamFault, TeamNote
+from deepoj.contests.team_files import TableFault
 
 
 def _(text: str) -> str:
@@ -12,7 +15,7 @@ def _(text: str) -> str:
     return text
 
 
-TEAM_FAULTS: Mapping[TeamFault, str] = {
+TEAM_FAULTS: Mapping[enum.StrEnum, str] = {
     TeamFault.EMPTY: _("there is no entry"),
     TeamFault.NOT_A_LIST: _("this is no list of objects"),
     TeamFault.TOO_MANY: _("there are too many entries: import the list in parts"),
@@ -35,4 +38,16 @@ TEAM_FAULTS: Mapping[TeamFault, str] = {
     TeamFault.NO_ACCOUNT: _("there is no account “%(value)s”: an administrator makes it first"),
     TeamFault.TOO_MANY_NEW: _("too many accounts are missing: import the list in parts"),
     TeamFault.NO_NEW_ACCOUNT: _("the account “%(value)s” cannot be made"),
+    TeamFault.UNTOLD: _("its keys do not say whether these are teams, groups, organizations or accounts"),
+    TableFault.HEAD: _("the first line names the file and its version, with a tab between"),
+    TableFault.NOT_TAKEN: _("a list of %(value)s is not taken: groups, institutions, teams and accounts are"),
+    TableFault.COLUMNS: _("%(value)s columns with tabs between are expected"),
+    TableFault.ACCOUNT: _("the account “%(value)s” has no number of a team at the end of its name"),
+    TeamNote.UNKNOWN_KEY: _("“%(value)s” is not kept"),
+    TeamNote.IN_OTHER_TEAM: _("“%(value)s” is in another team, and stays there"),
+    TeamNote.STAFF_NOT_MADE: _("the account “%(value)s” of a judge or administrator is not made"),
+    TeamNote.STAFF_EXISTS: _("the account “%(value)s” is there already: it keeps its password and its rights"),
+    TeamNote.OTHER_TYPE: _(
+        "the account “%(value)s” is neither of a team nor of a judge or administrator, and is not made"
+    ),
 }

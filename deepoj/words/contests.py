@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,10 @@ from deepoj.words.results import Verdict
 
 #: the most points that a problem gives if its contest says nothing else
 USUAL_SCORE = 100.0
+#: an id of the Contest API
+ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
+#: the id of a group is a part of that of its award, which has 36 characters at most
+MAX_GROUP_ID_CHARS = 23
 
 
 class ContestKind(enum.StrEnum):
@@ -273,6 +279,13 @@ class ContestProblem:
     tests: int = 0
     #: in contests that count points: the most that it gives
     max_score: float = USUAL_SCORE
+
+
+def id_of_name(name: str, letter: str) -> str:
+    """Return an id for a name of a list: the name itself if it can be an id, else one that depends on it alone."""
+    if ID.fullmatch(name) and len(name) <= MAX_GROUP_ID_CHARS:
+        return name
+    return f"{letter}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def team_of_one(user_id: int) -> ContestObject:

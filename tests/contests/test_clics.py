@@ -223,7 +223,7 @@ def test_access_names_what_there_is_and_no_more(viewer: ContestViewer, kind: str
     for name in [*TYPES, "runs"]:
         for each in found.get(name, []) if name in COLLECTIONS else [found[name]]:
             extra = {"hidden"} if name in {"teams", "groups"} and viewer is JURY else set()
-            optional = {"rgb", "color", "max_run_time", "statement"} | extra
+            optional = {"rgb", "color", "max_run_time", "statement", "icpc_id"} | extra
             assert each.keys() <= access[name]
             assert access[name] - each.keys() <= optional
             assert object_of(name, each)

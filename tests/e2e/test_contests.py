@@ -88,6 +88,12 @@ def test_a_contest_is_made_and_changed_by_commands(node: Node, environ: dict[str
     imported = said(environ, "teams", "class", str(teams), "--create-accounts")
     assert [one["username"] for one in imported["created"]] == ["bob"]
     assert said(environ, "teams", "class")["teams"][0]["accounts"] == ["alice", "bob"]
+    groups = tmp_path / "groups.tsv"
+    groups.write_text("groups\t1\n902\tNorth America\n", encoding="utf-8")
+    imported = said(environ, "teams", "class", str(groups))
+    assert (imported["teams"], imported["groups"]) == (0, 1)
+    recolored = said(environ, "problem", "class", "A", "--rgb", "#ff0000")["problems"][0]
+    assert (recolored["color"], recolored["rgb"]) == ("red", "#ff0000")
     said(environ, "clarify", "class", "Welcome")
     assert said(environ, "scoreboard", "class")["rows"][0]["team_id"] == "1"
     as_csv = typed("contest", "scoreboard", "class", "--csv", env=environ)

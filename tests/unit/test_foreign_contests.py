@@ -100,9 +100,10 @@ def test_a_package_of_the_older_form_is_read(tmp_path: Path) -> None:
     assert [(one.label, one.fields["rgb"]) for one in found.problems] == [("A", "#00ff88")]
     assert list(found.lists) == ["groups", "organizations", "teams", "accounts"]
     owls, larks = found.lists["teams"].entries
-    assert (owls["id"], owls["group_ids"], owls["organization_id"]) == ("7", ["3"], "org-1")
+    assert (owls["id"], owls["group_ids"], owls["organization_id"]) == ("7", ["3"], "o-fa208cc36b86")
     assert (larks["id"], larks["group_ids"], larks["organization_id"]) == ("8", [], None)
     assert [one.get("team_id") for one in found.lists["accounts"].entries] == ["7", None]
+    assert [one["icpc_id"] for one in (*found.lists["groups"].entries, owls, larks)] == ["3", "1234", "1235"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,7 @@ def test_a_package_of_the_older_form_is_read(tmp_path: Path) -> None:
         (_OLD, "contest.yaml", "short-name: x\npenalty-time: 20\nduration: soon", "contest.yaml, line 3: duration"),
         (_OLD, "teams.tsv", "7\n", "teams.tsv, line 1: the first line names"),
         (_OLD, "teams.tsv", "teams\t1\n\n7\tx\n", "teams.tsv, line 3: 7 columns"),
-        (_OLD, "accounts.tsv", "accounts\t1\nteam\tOwls\towls\tx\n", "accounts.tsv, line 2: the account 'owls'"),
+        (_OLD, "accounts.tsv", "accounts\t1\nteam\tOwls\towls\tx\n", "accounts.tsv, line 2: the account “owls”"),
     ],
 )  # fmt: skip
 def test_a_refusal_names_file_and_line(

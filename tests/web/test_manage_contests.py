@@ -239,3 +239,27 @@ async def test_names_are_text_on_the_pages_of_the_jury(tmp_path: Path, real: PgL
     place.home.streams.close()
     for path in _PAGES:
         assert hostile not in (await place.visits[JURY].get(f"{_HERE}{path}")).text, path
+
+
+async def test_a_list_of_accounts_makes_them_and_shows_their_passwords_once(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [], [team("7", "Hoos")])
+    content = "accounts\t1\nteam\tOwls\tteam7\ttill-wise-under\njudge\tJ\tjudith\tanother-long-one\n"
+    path = f"{_HERE}/teams"
+    await place.visits[JURY].get(path)
+    sent = {"act": "teams", "list": content, "create_accounts": "1"}
+    refused = await place.visits[JURY].post(path, sent)
+    assert refused.status == 403, "only administrators make accounts"
+    assert 'name="create_accounts"' not in (await place.visits[JURY].get(path)).text
+    admin = place.visits[ADMIN]
+    assert 'name="create_accounts"' in (await admin.get(path)).text
+    made = await admin.post(path, sent)
+    assert re.findall(r"<code>([^<]+)</code>", made.text) == [
+        "team7", "till-wise-under", "judith", "another-long-one",
+    ], made.text  # fmt: skip
+    again = await admin.post(path, sent)
+    assert again.status == 200
+    assert 'id="list"' in again.text, "the page of the teams, without passwords"
+    assert "the account “judith” is there already" in again.text
+    ledger = await place.home.context.ledgers.ledger(await contest_of(place, "finals"))
+    assert [one["team_id"] for one in ledger.of(EventType.ACCOUNTS).values()].count("7") >= 1

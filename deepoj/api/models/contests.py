@@ -190,10 +190,12 @@ class TeamsBody(RequestModel):
 
     #: a word here: an unknown one is refused in a sentence that names the known ones
     format: str = Field(
-        description="csv: a table with commas, semicolons or tabs, in the order id, name, organization, groups, hidden,"
-        " accounts, ip (addresses or networks from which the accounts log in), or with a head that names these columns;"
-        " several groups or accounts of a cell are separated by ;"
-        " or |. teams, groups, organizations: JSON of the Contest API. accounts: accounts.yaml, or JSON."
+        TeamListFormat.AUTO.value,
+        description="auto: told by its first line or by the keys of its entries: a table of the ICPC (groups.tsv,"
+        " teams.tsv, institutions.tsv, accounts.tsv), JSON or YAML, or else csv. csv: a table with commas, semicolons"
+        " or tabs, in the order id, name, organization, groups, hidden, accounts, ip (addresses or networks from which"
+        " the accounts log in), or with a head that names these columns, or icpc_id; several groups or accounts of a"
+        " cell are separated by ; or |. teams, groups, organizations, accounts: JSON or YAML of the Contest API."
         " members: the name of a group of accounts, each of which becomes a team of its own",
         json_schema_extra={"enum": [one.value for one in TeamListFormat]},
     )
@@ -218,8 +220,9 @@ class TeamsImported(ResponseModel):
     organizations: int
     accounts: int
     created: list[CreatedAccountView] = Field(description="accounts that were made; the passwords are only here")
-    skipped: list[str] = Field(
-        description="accounts of the list that are not of a team, or are in another one: they were not imported"
+    notes: list[str] = Field(
+        description="what of the list was not taken, each with its line or entry: keys that are not kept, accounts of"
+        " judges and administrators that were not made, members of other teams"
     )
 
 
@@ -227,6 +230,7 @@ class TeamView(ResponseModel):
     """A team."""
 
     id: str
+    icpc_id: str | None = Field(description="its id at the ICPC")
     name: str
     display_name: str
     label: str
@@ -241,6 +245,7 @@ class ContestGroupView(ResponseModel):
     """A group of teams."""
 
     id: str
+    icpc_id: str | None = Field(description="its id at the ICPC")
     name: str
     type: str
     hidden: bool = Field(description="whether boards leave its teams out")
@@ -250,6 +255,7 @@ class OrganizationView(ResponseModel):
     """An organization."""
 
     id: str
+    icpc_id: str | None = Field(description="its id at the ICPC")
     name: str
     formal_name: str
     country: str

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
-from deepoj.accounts.teams import ID
 from deepoj.api.body import read_json, text
 from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.contest_errors import ContestError
@@ -43,6 +42,7 @@ from deepoj.judging.languages import Language
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
+    ID,
     ClarificationDraft,
     ClockAct,
     ClockChange,

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator
 from quart import Response, request
 
 from deepoj.api.access import READER
-from deepoj.api.administering import Administering
-from deepoj.api.auth import Auth
 from deepoj.api.board_file import board_file
 from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_errors import ContestError
@@ -30,8 +28,8 @@ _MAX_CHARS, _MAX_NUMBER = 200, 2**63 - 1
 class ContestBoardRoutes:
     """``/api/v1/contests/{key}/scoreboard/…`` and ``…/submissions``."""
 
-    def __init__(self, context: ApiContext, auth: Auth, boards: Scoreboards) -> None:
-        self._contesting = Contesting(context, Administering(context, auth))
+    def __init__(self, context: ApiContext, boards: Scoreboards) -> None:
+        self._contesting = Contesting(context)
         self._boards = boards
 
     @route("GET", "/api/v1/contests/<key>/scoreboard/<team>/<label>", access=READER, responses={200: OpenedCellView})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from deepoj.api.access import needs
-from deepoj.api.administering import Administering
-from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_clock import ContestClocks, clock_view
 from deepoj.api.contesting import Contesting
@@ -21,9 +19,9 @@ from deepoj.words.contests import ClockAct, ClockChange
 class ContestClockRoutes:
     """``/api/v1/contests/<key>/clock``."""
 
-    def __init__(self, context: ApiContext, auth: Auth) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._timeout_s, self._clocks = context.settings.read_timeout_s, ContestClocks(context)
-        self._contesting = Contesting(context, Administering(context, auth))
+        self._contesting = Contesting(context)
 
     @route("GET", "/api/v1/contests/<key>/clock", access=needs(Right.RUN_CONTESTS), responses={200: ClockView})
     async def clock(self, user: User, key: str) -> ClockView:

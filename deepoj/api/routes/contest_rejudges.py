@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from deepoj.api.access import needs
-from deepoj.api.administering import Administering
-from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_rejudging import ContestRejudgeResult, ContestRejudging
 from deepoj.api.contesting import Contesting
@@ -36,9 +34,9 @@ from deepoj.words.contests import Contest
 class ContestRejudgeRoutes:
     """``/api/v1/contests/{key}/rejudges``."""
 
-    def __init__(self, context: ApiContext, auth: Auth) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._timeout_s = context.settings.read_timeout_s
-        self._contesting = Contesting(context, Administering(context, auth))
+        self._contesting = Contesting(context)
         self._rejudging = ContestRejudging(context)
 
     @route(

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from quart import request
 
 from deepoj.api.access import READER, needs
-from deepoj.api.administering import Administering
-from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_texts import put_texts, texts_of
 from deepoj.api.contesting import Contesting
@@ -37,9 +35,9 @@ _LISTED = 200
 class ContestReviewRoutes:
     """``/api/v1/contests/{key}/reviews``, ``texts``, ``/api/v1/contests/{key}/submissions/{submission_id}/review``."""
 
-    def __init__(self, context: ApiContext, auth: Auth) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._context, self._timeout_s = context, context.settings.read_timeout_s
-        self._contesting = Contesting(context, Administering(context, auth))
+        self._contesting = Contesting(context)
         self._reviewing = Reviewing(context)
 
     @route(

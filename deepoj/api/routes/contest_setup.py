@@ -36,7 +36,7 @@ class ContestSetupRoutes:
     def __init__(self, context: ApiContext, auth: Auth) -> None:
         administering = Administering(context, auth)
         self._timeout_s = context.settings.read_timeout_s
-        self._contesting = Contesting(context, administering)
+        self._contesting = Contesting(context)
         self._setting = ContestSetting(context, administering)
 
     @route(

@@ -10,8 +10,6 @@ from quart import request
 from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.access import USER, needs
-from deepoj.api.administering import Administering
-from deepoj.api.auth import Auth
 from deepoj.api.body import read_json, text
 from deepoj.api.conditional import UNCHANGED
 from deepoj.api.contest_errors import ContestError
@@ -51,10 +49,10 @@ _BASE = "/api/v1/contests/<key>/problems/<label>"
 class ContestStatementRoutes:
     """``/api/v1/contests/{key}/problems/{label}/statement`` and ``…/attachments``."""
 
-    def __init__(self, context: ApiContext, auth: Auth) -> None:
+    def __init__(self, context: ApiContext) -> None:
         self._statements, self._contests = context.statements, context.contests
         self._desk, self._timeout_s = StatementDesk(context), context.settings.read_timeout_s
-        self._contesting = Contesting(context, Administering(context, auth))
+        self._contesting = Contesting(context)
 
     @route("GET", f"{_BASE}/statement", access=USER, query=StatementQuery, responses={200: StatementView})
     async def statement(self, user: User, key: str, label: str) -> StatementView:

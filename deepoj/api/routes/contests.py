@@ -25,6 +25,7 @@ from deepoj.api.contest_answers import (
     team_page,
     waits_view,
 )
+from deepoj.api.contest_teams import TeamImports
 from deepoj.api.contesting import MAX_LIST_BYTES, Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import cell, csv_of, download
@@ -81,7 +82,7 @@ class ContestRoutes:
 
     def __init__(self, context: ApiContext, auth: Auth, boards: Scoreboards) -> None:
         self._context, self._timeout_s = context, context.settings.read_timeout_s
-        self._contesting = Contesting(context, Administering(context, auth))
+        self._contesting, self._teams = Contesting(context), TeamImports(context, Administering(context, auth))
         self._boards = boards
 
     @route("GET", "/api/v1/contests", access=READER, responses={200: ContestList})
@@ -223,22 +224,24 @@ class ContestRoutes:
         errors=(409,),
     )
     async def import_teams(self, user: User, key: str) -> TeamsImported:
-        """Import teams with their organizations, groups and accounts, or nothing if a line is wrong.
+        """Import teams, organizations, groups and accounts, or nothing if a line is wrong.
 
         For administrators and the jury. A team that is there already is replaced. ``details`` of a refusal name what is
-        wrong with each line or object. Accounts that are there keep their passwords.
+        wrong with each line or object. Accounts that are there keep their passwords. With ``create_accounts`` those of
+        judges and administrators are made, too, with their rights; else ``notes`` name them.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(TeamsBody, timeout_s=self._timeout_s, max_bytes=MAX_LIST_BYTES)
         if body.format not in set(TeamListFormat):
             raise Refused(ApiError.INVALID, field="format", problem=f"one of {', '.join(TeamListFormat)}")
-        done = await self._contesting.import_teams(
+        done = await self._teams.run(
             contest, body.text, TeamListFormat(body.format), user, creates_accounts=body.create_accounts
         )
+        word = "line" if done.teams.has_lines else "entry"
         if done.faults:
             first, *_ = faults = sorted(done.faults, key=lambda fault: fault.place)
             details = [{"place": one.place, "problem": one.sentence} for one in faults[:_MAX_FAULTS]]
-            problem = f"{'line' if body.format == TeamListFormat.CSV else 'entry'} {first.place}: {first.sentence}"
+            problem = f"{word} {first.place}: {first.sentence}"
             raise Refused(ApiError.INVALID, details=details, field="text", problem=problem)
         counts = {type_: sum(one.type is type_ for one in done.teams.objects) for type_ in EventType}
         return TeamsImported(
@@ -247,7 +250,7 @@ class ContestRoutes:
             organizations=counts[EventType.ORGANIZATIONS],
             accounts=len(done.teams.accounts),
             created=[CreatedAccountView(username=one.username, password=one.password) for one in done.created],
-            skipped=done.teams.skipped,
+            notes=[f"{word} {one.place}: {one.sentence}" for one in done.notes],
         )
 
     @route(

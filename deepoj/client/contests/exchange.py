@@ -197,11 +197,14 @@ def _import_foreign(
                 fault = PackageError(problem.file, f"{problem.label}: {refused}", problem.line)
                 raise CheckFailed(str(fault)) from refused
         created: list[dict[str, Any]] = []
+        notes: list[str] = []
         for name, entries in found.lists.items():
             sent = {"format": name, "text": json.dumps(entries.entries), "create_accounts": create_accounts}
             try:
                 if entries.entries:
-                    created += server.ask("POST", path_of(made.key, "/teams"), body=sent, repeatable=False)["created"]
+                    done = server.ask("POST", path_of(made.key, "/teams"), body=sent, repeatable=False)
+                    created += done["created"]
+                    notes += [f"{entries.file}: {note}" for note in done["notes"]]
             except ServerRefused as refused:
                 place = _PLACE.search(str(refused))
                 line = None if place is None else entries.line_of(int(place[1]))
@@ -212,7 +215,7 @@ def _import_foreign(
         "problems": len(found.problems),
         "teams": 0 if teams is None else len(teams.entries),
         "created": created,
-        "ignored": list(found.ignored),
+        "ignored": [*found.ignored, *notes],
     }
 
 
@@ -250,6 +253,7 @@ def _lists(page: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     teams = [
         {
             "id": team["id"],
+            "icpc_id": team["icpc_id"],
             "name": team["name"],
             "display_name": team["display_name"],
             "label": team["label"],

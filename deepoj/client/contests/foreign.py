@@ -15,7 +15,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from deepoj.contests.clock import MS_PER_MINUTE, parse_reltime
+from deepoj.contests.team_files import TEAM_LISTS, TableRefusal, read_table
 from deepoj.packages.formats.kattis import language_keys
 from deepoj.packages.formats.texts import parse_yaml
 
@@ -31,7 +32,6 @@ type Folder = Path | zipfile.Path
 #: of a file that is read as a whole; packages of problems are not
 _MAX_BYTES = 16 * 1024 * 1024
 _RGB = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
-_LISTS = ("groups", "organizations", "teams", "accounts")
 _NUMBER = re.compile(r"[0-9]+")
 #: what a broken zip, or a broken text in it, raises
 _UNREADABLE = (zipfile.BadZipFile, ValueError, RuntimeError, EOFError, zlib.error)
@@ -59,12 +59,12 @@ class ListFile:
     file: str
     entries: list[dict[str, Any]]
     text: str
+    #: of the entries of a table
+    lines: Sequence[int] = ()
 
     def line_of(self, number: int) -> int | None:
         """Return the line of an entry, from 1; None: it is not known."""
-        if self.file.endswith(".tsv"):
-            return number + 1
-        return _line(self.text, number - 1)
+        return self.lines[number - 1] if self.lines else _line(self.text, number - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +112,9 @@ def read_package(path: Path) -> ForeignContest:
     contest = _map({_OLD.get(name, name): value for name, value in _map(_parsed(file, raw), file).items()}, file)
     read = {file}
     problems = list(_problems(root, contest, read))
-    lists = {name: one for name in _LISTS if (one := _list_of(root, name)) is not None}
-    if (tsv := _first(root, "teams.tsv")) is not None and "teams" not in lists:
-        lists |= _team_table(*tsv)
+    lists = {name: one for name in TEAM_LISTS if (one := _list_of(root, name)) is not None}
+    for name, table in _tables(root):
+        lists.setdefault(name, table)
     read |= {one.file for one in lists.values()}
     languages, unknown = _languages(root, read)
     ignored = {f"{one.name}/" if one.is_dir() else one.name for one in root.iterdir() if one.name not in read}
@@ -127,7 +127,7 @@ def read_package(path: Path) -> ForeignContest:
             "answers": [str(one) for one in contest.get("default-clars") or ()],
         },
         problems=problems,
-        lists={name: lists[name] for name in _LISTS if name in lists},
+        lists={name: lists[name] for name in TEAM_LISTS if name in lists},
         ignored=tuple(sorted(ignored) + unknown),
     )
 
@@ -291,56 +291,21 @@ def _walked(folder: Folder, below: str) -> Iterator[tuple[str, Folder]]:
 
 
 def _list_of(root: Folder, name: str) -> ListFile | None:
-    found = _first(root, f"{name}.json", f"{name}.yaml", f"{name}.tsv")
-    if found is None or found[0] == "teams.tsv":
-        return None
-    file, raw = found
-    if not file.endswith(".tsv"):
-        return ListFile(file, _entries(_parsed(file, raw), file, raw), raw)
-    rows = _rows(file, raw, 2 if name == "groups" else 4)
-    if name == "groups":
-        return ListFile(file, [{"id": row[0], "name": row[1]} for _, row in rows], raw)
-    accounts = []
-    for line, row in rows:
-        team = _NUMBER.search(row[2])
-        if row[0] == "team" and team is None:
-            raise PackageError(file, f"the account {row[2]!r} has no number of a team in its name", line)
-        of_team = {"team_id": str(int(team[0]))} if row[0] == "team" and team is not None else {}
-        accounts.append({"id": row[2], "username": row[2], "password": row[3], "type": row[0], **of_team})
-    return ListFile(file, accounts, raw)
+    found = _first(root, f"{name}.json", f"{name}.yaml")
+    return None if found is None else ListFile(found[0], _entries(_parsed(*found), *found), found[1])
 
 
-def _team_table(file: str, raw: str) -> dict[str, ListFile]:
-    """Return the teams of ``teams.tsv`` with their organizations."""
-    organizations: dict[str, dict[str, Any]] = {}
-    teams = []
-    for line, row in _rows(file, raw, 7):
-        number, _icpc_id, group, name, institution, short, country = row[:7]
-        if not _NUMBER.fullmatch(number):
-            raise PackageError(file, f"{number!r} is no number of a team", line)
-        made = {"id": f"org-{len(organizations) + 1}", "name": short or institution, "formal_name": institution,
-                "country": country or None}  # fmt: skip
-        organization = organizations.setdefault(institution, made) if institution else None
-        teams.append(
-            {
-                "id": str(int(number)),
-                "name": name,
-                "organization_id": None if organization is None else organization["id"],
-                "group_ids": [group] if group else [],
-            }
-        )
-    return {"organizations": ListFile(file, list(organizations.values()), raw), "teams": ListFile(file, teams, raw)}
-
-
-def _rows(file: str, raw: str, columns: int) -> list[tuple[int, list[str]]]:
-    """Return the rows after the head, each with its line."""
-    lines = [(number, line.rstrip("\r").split("\t")) for number, line in enumerate(raw.split("\n"), 1) if line.strip()]
-    if not lines or len(lines[0][1]) != 2:
-        raise PackageError(file, "the first line names the file and its version, with a tab between", 1)
-    for number, row in lines[1:]:
-        if len(row) < columns:
-            raise PackageError(file, f"{columns} columns with tabs between are expected, not {len(row)}", number)
-    return lines[1:]
+def _tables(root: Folder) -> Iterator[tuple[str, ListFile]]:
+    """Yield the lists of the tables of the older form."""
+    for name in ("groups.tsv", "institutions.tsv", "teams.tsv", "accounts.tsv"):
+        found = _first(root, name)
+        if found is None:
+            continue
+        lists = read_table(found[1])
+        if isinstance(lists, TableRefusal):
+            raise PackageError(name, lists.sentence, lists.line)
+        for kind, entries in lists.items():
+            yield kind, ListFile(name, [entry for _line, entry in entries], found[1], [line for line, _ in entries])
 
 
 def _first(root: Folder, *names: str) -> tuple[str, str] | None:

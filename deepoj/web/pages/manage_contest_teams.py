@@ -10,10 +10,12 @@ from typing import Any
 
 from quart import Response, request
 
+from deepoj.accounts.people import Slip
 from deepoj.accounts.teams import EntryFault, TeamListFormat
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.contest_setting import ContestSetting, Credential
+from deepoj.api.contest_teams import TeamImports
 from deepoj.api.contesting import MAX_LIST_BYTES
 from deepoj.api.context import ApiContext
 from deepoj.api.downloads import csv_of, download
@@ -64,8 +66,9 @@ class ManageContestTeamPages:
     ) -> None:
         self._timeout_s = context.settings.read_timeout_s
         self._visitors, self._pages, self._reader = visitors, pages, reader
-        self._setting = ContestSetting(context, Administering(context, auth))
-        self._contesting, self._groups = reader.contesting, context.groups
+        administering = Administering(context, auth)
+        self._setting, self._imports = ContestSetting(context, administering), TeamImports(context, administering)
+        self._groups = context.groups
 
     @page("GET", "/manage/contests/<key>/teams", access=_RUN)
     async def teams(self, visitor: Visitor, key: str) -> Response:
@@ -79,14 +82,10 @@ class ManageContestTeamPages:
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s, max_bytes=max_bytes)
         contest, user = (await self._reader.read(visitor, key)).contest, visitor.member
         team_id, act = form.line("team"), form.get("act")
-        faults: Sequence[EntryFault] = ()
         try:
             match act:
                 case "teams" | "members":
-                    list_format = TeamListFormat.CSV if act == "teams" else TeamListFormat.MEMBERS
-                    text = form.get("list") if act == "teams" else form.line("members")
-                    done = await self._contesting.import_teams(contest, text, list_format, user, creates_accounts=False)
-                    faults = done.faults
+                    return await self._import(visitor, key, form)
                 case "hide" | "show":
                     await self._setting.hide_team(contest, team_id, user, is_hidden=act == "hide")
                 case "bind":
@@ -98,9 +97,25 @@ class ManageContestTeamPages:
                     raise Refused(ApiError.INVALID, field="act", problem="it is no act on a team")
         except Refused as refused:
             return await self._teams(visitor, key, form, refused)
-        if faults:
-            return await self._teams(visitor, key, form, faults=faults)
         return redirect(f"/manage/contests/{key}/teams?done={act}")
+
+    async def _import(self, visitor: Visitor, key: str, form: forms.SentForm) -> Response:
+        """Import a list of teams or the members of a group, and show the passwords that were made. Raises Refused."""
+        is_list, reading = form.get("act") == "teams", await self._reader.read(visitor, key)
+        list_format = TeamListFormat.AUTO if is_list else TeamListFormat.MEMBERS
+        text = form.program("list") if is_list else form.line("members")
+        creates = is_list and bool(form.get("create_accounts"))
+        done = await self._imports.run(reading.contest, text, list_format, visitor.member, creates_accounts=creates)
+        if done.faults:
+            return await self._teams(visitor, key, form, faults=done.faults)
+        if done.created:
+            team_of = {one.username: one.team_id for one in done.teams.accounts}
+            reading = await self._reader.read(visitor, key)
+            made = [_credential(reading, one, team_of.get(one.username, "")) for one in done.created]
+            return self._slips(visitor, reading, made, done.notes)
+        if done.notes:
+            return await self._teams(visitor, key, notes=done.notes, done=form.get("act"))
+        return redirect(f"/manage/contests/{key}/teams?done={form.get('act')}")
 
     @page("POST", "/manage/contests/<key>/credentials", access=_MANAGE_PEOPLE)
     async def credentials(self, visitor: Visitor, key: str) -> Response:
@@ -112,19 +127,7 @@ class ManageContestTeamPages:
             made = await self._setting.new_passwords(reading.contest, chosen, visitor.member)
         except Refused as refused:
             return await self._teams(visitor, key, refused=refused)
-        response = self._pages.html(
-            "manage_contest_slips.html",
-            visitor,
-            slips=[
-                (team, list(of_team))
-                for (_team_id, team), of_team in itertools.groupby(made, lambda one: (one.team_id, one.team))
-            ],
-            sent_back="\n".join("\t".join(_cells(one)) for one in made),
-            address=request.host,
-            **reading.frame(),
-        )
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        return self._slips(visitor, reading, made)
 
     @page("POST", "/manage/contests/<key>/credentials.csv", access=_MANAGE_PEOPLE)
     async def download(self, visitor: Visitor, key: str) -> Response:
@@ -135,6 +138,25 @@ class ManageContestTeamPages:
         whole = [line for line in lines if len(line) == len(_HEADS)]
         return download(f"{key}-credentials.csv", "text/csv; charset=utf-8", _file_of(whole))
 
+    def _slips(
+        self, visitor: Visitor, reading: ContestReading, made: Sequence[Credential], notes: Sequence[EntryFault] = ()
+    ) -> Response:
+        """Show passwords, once."""
+        response = self._pages.html(
+            "manage_contest_slips.html",
+            visitor,
+            slips=[
+                (team, list(of_team))
+                for (_team_id, team), of_team in itertools.groupby(made, lambda one: (one.team_id, one.team))
+            ],
+            sent_back="\n".join("\t".join(_cells(one)) for one in made),
+            address=request.host,
+            notes=_sentences(visitor, notes),
+            **reading.frame(),
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
     async def _teams(
         self,
         visitor: Visitor,
@@ -143,8 +165,10 @@ class ManageContestTeamPages:
         refused: Refused | None = None,
         *,
         faults: Sequence[EntryFault] = (),
+        notes: Sequence[EntryFault] = (),
+        done: str = "",
     ) -> Response:
-        reading, translate = await self._reader.read(visitor, key), gettext_of(visitor.language)
+        reading = await self._reader.read(visitor, key)
         all_groups = [one.name for one in await self._groups.groups(_MAX_GROUPS)]
         networks = await self._setting.bound_teams(reading.contest)
         return self._pages.html_with_refusal(
@@ -154,14 +178,14 @@ class ManageContestTeamPages:
             http_status=422 if faults else 200,
             act="" if form is None else form.get("act"),
             typed="" if form is None else form.get("list"),
-            faults=[
-                (one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]
-            ],
+            creates=form is not None and bool(form.get("create_accounts")),
+            faults=_sentences(visitor, faults),
+            notes=_sentences(visitor, notes),
             fault_count=len(faults),
             all_groups=all_groups,
             teams=_teams(reading, networks),
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
-            done=None if refused or faults else _DONE.get(request.args.get("done", "")),
+            done=None if refused or faults else _DONE.get(done or request.args.get("done", "")),
             **reading.frame(),
         )
 
@@ -187,6 +211,18 @@ def _teams(reading: ContestReading, networks: dict[str, Sequence[str]]) -> list[
         }
         for team_id, data in reading.objects(EventType.TEAMS)
     ]
+
+
+def _credential(reading: ContestReading, slip: Slip, team_id: str) -> Credential:
+    """Return a new account for its slip. Its name heads that of a judge or an administrator."""
+    team = reading.team_name(team_id) if team_id else slip.username
+    return Credential(team_id, team, slip.username, slip.password)
+
+
+def _sentences(visitor: Visitor, faults: Sequence[EntryFault]) -> list[tuple[int, str]]:
+    """Return the first faults or notes of a list in the visitor's language, each with its place."""
+    translate = gettext_of(visitor.language)
+    return [(one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]]
 
 
 def _cells(one: Credential) -> tuple[str, ...]:
