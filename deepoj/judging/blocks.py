@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ _IN_LINE = b"\t\v\f"
 #: blanks within a line, and the two bytes that end a line
 TO_SPACE_OR_LINE = bytes.maketrans(_IN_LINE + b"\r", b" " * len(_IN_LINE) + b"\n")
 TO_SPACE_OR_LINE_AND_LOWER = bytes.maketrans(_IN_LINE + b"\r" + _UPPER, b" " * len(_IN_LINE) + b"\n" + _LOWER)
+_TO_LINE = bytes.maketrans(b"\r", b"\n")
 TO_SPACE_AND_LOWER = bytes.maketrans(BLANKS + _UPPER, b" " * len(BLANKS) + _LOWER)
 
 
@@ -61,6 +63,20 @@ def read_full(file: BinaryIO) -> bytes:
     while 0 < len(block) < CHUNK_BYTES and (more := file.read(CHUNK_BYTES - len(block))):
         block += more
     return block
+
+
+def lines(file: BinaryIO, *, ends: bytes = b"\n") -> Iterator[bytes]:
+    """Yield all lines, including the rest after the last line end. ``ends``: the bytes that end a line."""
+    held: list[bytes] = []
+    table = _TO_LINE if b"\r" in ends else None
+    while chunk := file.read(CHUNK_BYTES):
+        first, *rest = (chunk if table is None else chunk.translate(table)).split(b"\n")
+        held.append(first)
+        if rest:
+            yield b"".join(held)
+            yield from rest[:-1]
+            held = [rest[-1]]
+    yield b"".join(held)
 
 
 def first_difference(left: bytes, right: bytes) -> int:

@@ -10,7 +10,11 @@ Command lines of checkers, with ``input``, ``output`` and ``answer`` in the scra
 
 =========  ===========================================================================================
 TESTLIB    ``checker input output answer [args…]``; its message is on stderr
-PLAIN      the same, with fewer exit codes
+HYDRO      the same as TESTLIB, with points in percent
+UOJ        the same as TESTLIB, with points as shares
+PLAIN      the same as TESTLIB, with fewer exit codes
+PEG        ``checker answer output input [args…]``; a share is on two lines of stdout
+CMS        ``checker input answer output [args…]``; the share is on stdout
 VALIDATOR  ``validator input answer ./ [args…] < output``; its message is in files of the feedback directory
 =========  ===========================================================================================
 
@@ -20,14 +24,14 @@ name that ends with a slash. The scratch is as empty as a separate directory, an
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from deepoj.judging import exec_rules, verdicts
+from deepoj.judging import checker_points, exec_rules, verdicts
+from deepoj.judging.checker_points import SCORE, SHARE
 from deepoj.judging.exec_rules import MIB, JudgeSettings
 from deepoj.judging.languages import Language, resolve
 from deepoj.judging.languages.families import COMPILE_ENV, ENV
@@ -40,11 +44,10 @@ from deepoj.words.sandbox import PROGRAM_DIR, FileIn, FileOut, RunLimits, RunOut
 INPUT, OUTPUT, ANSWER = "input", "output", "answer"
 FEEDBACK_DIR = "./"
 JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR = "judgemessage.txt", "teammessage.txt", "judgeerror.txt"
-SCORE, SHARE = "score.txt", "score_multiplier.txt"
 #: environment variable for compiling setters' C++, never contestants': ``<header>`` is also searched beside the source
 BESIDE = ("CPATH", ".")
 #: order of the file arguments, for protocols that do not have input, output and answer in this order
-_ORDERS = {Protocol.PEG: (OUTPUT, ANSWER, INPUT)}
+_ORDERS = {Protocol.PEG: (ANSWER, OUTPUT, INPUT), Protocol.CMS: (INPUT, ANSWER, OUTPUT)}
 #: the files that are read from a feedback directory
 FEEDBACK_FILES = (JUDGE_MESSAGE, TEAM_MESSAGE, JUDGE_ERROR, SCORE, SHARE)
 #: maximum size of a feedback file that the sandbox returns
@@ -86,11 +89,6 @@ _THREAD_CRASH = re.compile(
 #: only the end of stderr, which has these messages, is searched
 _LAST_BYTES = 64 * 1024
 
-#: testlib's ``points 12.5 reason``; the rest of the line is for people
-_POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
-_COCI_SHARE = re.compile(rb"^partial ([0-9]{1,18})/([0-9]{1,18})$", re.MULTILINE)
-_PEG_SHARE = re.compile(rb"^([0-9]{1,18})\n([0-9]{1,18})$", re.MULTILINE)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 _TESTLIB = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"](?:[^">\n]*/)?testlib\.h[">]', re.MULTILINE)
 
 
@@ -313,23 +311,44 @@ def ruling_of(
         exit_signal=outcome.exit_signal,
     )
     failure = ""
+    if checker_points.is_partly(checker.protocol, outcome, scored=scored):
+        verdict = Verdict.PARTIAL
     if verdict is Verdict.SYSTEM_ERROR:
         failure = _failure(checker.protocol, outcome, limits)
     elif verdict is not Verdict.ACCEPTED and _has_crashed(checker, outcome):
         failure = f"its runtime ended it with exit code {outcome.exit_code}"
     elif verdict is Verdict.ACCEPTED and _has_lost_a_thread(checker, outcome):
         failure = f"an error ended one of its threads, and it exited with {outcome.exit_code}"
-    scores = failure or _scores(checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {})
+    scores = failure or checker_points.given(
+        checker, outcome, verdict, feedback if scored or verdict is Verdict.ACCEPTED else {}
+    )
     if isinstance(scores, str):
         return broken(where, scores, message)
     points, share = scores
-    if not scored and (points is not None or share is not None):
+    if checker.protocol is not Protocol.VALIDATOR:
+        verdict, points, share = _of_points(verdict, points, share, scored=scored)
+    elif not scored and (points is not None or share is not None):
         return broken(where, "it gave points, and this problem is not scored", message)
-    # points given with an acceptance (for PEG: a share given with a rejection) decide too
-    decides = verdict is Verdict.ACCEPTED or checker.protocol is Protocol.PEG
-    if decides and (points is not None or share is not None):
+    # points given with an acceptance decide, too
+    elif verdict is Verdict.ACCEPTED and (points is not None or share is not None):
         verdict = Verdict.PARTIAL
     return Ruling(verdict=verdict, points=points, share=share, message=message)
+
+
+def _of_points(
+    verdict: Verdict, points: float | None, share: float | None, *, scored: bool
+) -> tuple[Verdict, float | None, float | None]:
+    """Return the verdict, points and share of a checker that may give points with it.
+
+    Points of a problem that has no scores accept the output unless they are 0: testlib counts ``_points`` and ``_pc``
+    among its results that accept (``TestlibFinalizeGuard``, ``quit``), and so do Polygon and DMOJ.
+    """
+    given = points if share is None else share
+    if given is None:
+        return verdict, None, None
+    if scored and (share is None or 0 < share < 1):
+        return Verdict.PARTIAL, points, share
+    return Verdict.ACCEPTED if given > 0 else Verdict.WRONG_ANSWER, None, None
 
 
 def broken(where: str, sentence: str, message: str) -> Infra:
@@ -345,70 +364,6 @@ def _has_crashed(checker: Checker, outcome: RunOutcome) -> bool:
 
 def _has_lost_a_thread(checker: Checker, outcome: RunOutcome) -> bool:
     return checker.program.language in CRASHES and _THREAD_CRASH.search(outcome.stderr[-_LAST_BYTES:]) is not None
-
-
-def _scores(
-    checker: Checker, outcome: RunOutcome, verdict: Verdict, feedback: Mapping[str, bytes]
-) -> tuple[float | None, float | None] | str:
-    """Return points and share; or a sentence, if required points are missing or invalid."""
-    if checker.protocol is Protocol.PEG:
-        share = _share_in(_PEG_SHARE.search(outcome.stdout)) if verdict is Verdict.WRONG_ANSWER else None
-        return None, share or None
-    if checker.protocol is Protocol.COCI and verdict is Verdict.PARTIAL:
-        share = _share_in(_COCI_SHARE.search(outcome.stderr))
-        return (
-            (None, share) if share is not None else "it exited with 7 and printed no share, for example 'partial 3/5'"
-        )
-    if checker.protocol is not Protocol.VALIDATOR:
-        return _printed_points(outcome) if verdict is Verdict.PARTIAL else (None, None)
-    if verdict is Verdict.ACCEPTED:
-        return _feedback_points(feedback, is_due=checker.scores)
-    # the format decides whether points of a rejected output are a fault (Scoring.points_fault)
-    return _feedback_number(feedback, SCORE), _feedback_number(feedback, SHARE)
-
-
-def _share_in(match: re.Match[bytes] | None) -> float | None:
-    """Return two matched integers as a share; None without a match, or if the share is above 1."""
-    part, whole = (int(match[1]), int(match[2])) if match else (0, 0)
-    return part / whole if 0 <= part <= whole != 0 else None
-
-
-def _printed_points(outcome: RunOutcome) -> tuple[float | None, float | None] | str:
-    match = _POINTS.search(outcome.stderr) or _POINTS.search(outcome.stdout)
-    if match is None:
-        return f"it exited with {outcome.exit_code} (points) and printed no points"
-    points = _number(match[1])
-    return "the points that it printed are not a number, or negative" if points is None else (points, None)
-
-
-def _feedback_points(feedback: Mapping[str, bytes], *, is_due: bool) -> tuple[float | None, float | None] | str:
-    points = _number(feedback[SCORE]) if SCORE in feedback else None
-    share = _number(feedback[SHARE]) if SHARE in feedback else None
-    sentence = ""
-    if SCORE in feedback and SHARE in feedback:
-        sentence = f"it wrote both {SCORE} and {SHARE}"
-    elif SCORE in feedback and points is None:
-        sentence = f"{SCORE} contains no number, or a negative one"
-    elif SHARE in feedback and (share is None or share > 1):
-        sentence = f"{SHARE} contains no number from 0 to 1"
-    elif is_due and points is None and share is None:
-        sentence = f"it accepted, and wrote no {SCORE}"
-    return sentence or (points, share)
-
-
-def _feedback_number(feedback: Mapping[str, bytes], name: str) -> float | None:
-    """Return the number in a feedback file; None without the file, NaN if it contains no number."""
-    if name not in feedback:
-        return None
-    value = _number(feedback[name])
-    return math.nan if value is None else value
-
-
-def _number(raw: bytes) -> float | None:
-    """Parse a finite number that is not negative; None for other text."""
-    text = raw[:1024].decode("ascii", "replace").strip()
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    return value if math.isfinite(value) and value >= 0 else None
 
 
 def _message(protocol: Protocol, outcome: RunOutcome, feedback: Mapping[str, bytes]) -> str:
@@ -433,7 +388,7 @@ def _text(raw: bytes) -> str:
 def _failure(protocol: Protocol, outcome: RunOutcome, limits: RunLimits) -> str:
     """Return how a checker failed, as the end of a sentence."""
     if (outcome.verdict, outcome.rule) in verdicts.CHECKER_SPEAKS and outcome.exit_signal == 0:
-        if protocol is Protocol.TESTLIB and outcome.exit_code == 3:
+        if protocol in verdicts.TESTLIBS and outcome.exit_code == 3:
             return "it reported a failure of its own (exit code 3)"
         if protocol is Protocol.TESTLIB and outcome.exit_code >= verdicts.PARTIALLY:
             share = outcome.exit_code - verdicts.PARTIALLY

@@ -8,6 +8,7 @@
 ``unordered_lines``  the same lines in any order; each by its words, or with ``space_sensitive`` by its bytes
 ``unordered_tokens`` the same words in any order
 ``dmoj_…``           in packages alone: as DMOJ's own checkers (``compare_dmoj``)
+``…_lines``          in packages alone: line by line, as other judges' default checkers (``compare_lines``)
 ``domjudge_floats``  in packages alone: as ``floats``, with DOMjudge's arithmetic
 ===================  ==================================================================================================
 
@@ -27,7 +28,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
 
-from deepoj.judging import compare_dmoj
+from deepoj.judging import compare_dmoj, compare_lines
 from deepoj.judging import compare_unordered as unordered
 from deepoj.judging.blocks import Mismatch
 from deepoj.judging.compare_floats import floats
@@ -101,7 +102,7 @@ WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = M
 
 #: all ways of comparing, by ``Compare.way``
 PACKAGE_WAYS: Mapping[str, Callable[[Compare, BinaryIO, BinaryIO], Mismatch | None]] = MappingProxyType(
-    {**WAYS, **compare_dmoj.WAYS, DOMJUDGE_FLOATS: _floats}
+    {**WAYS, **compare_dmoj.WAYS, **compare_lines.WAYS, DOMJUDGE_FLOATS: _floats}
 )
 
 

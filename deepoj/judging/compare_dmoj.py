@@ -18,29 +18,15 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from deepoj.judging import blocks
-from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, Unmatched
+from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, Unmatched, lines
 from deepoj.judging.problem import Compare
 
-_TO_LINE = bytes.maketrans(b"\r", b"\n")
 _BLANKS = b" " + blocks.BLANKS
+_ENDS = b"\r\n"
 
 
-def _lines(file: BinaryIO, *, ends: bytes = b"\r\n") -> Iterator[bytes]:
-    """Yield all lines, including the rest after the last line end. ``ends``: the bytes that end a line."""
-    held: list[bytes] = []
-    table = _TO_LINE if b"\r" in ends else None
-    while chunk := file.read(blocks.CHUNK_BYTES):
-        first, *rest = (chunk if table is None else chunk.translate(table)).split(b"\n")
-        held.append(first)
-        if rest:
-            yield b"".join(held)
-            yield from rest[:-1]
-            held = [rest[-1]]
-    yield b"".join(held)
-
-
-def _filled(lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for line in lines if line)
+def _filled(all_lines: Iterable[bytes]) -> Iterator[bytes]:
+    return (line for line in all_lines if line)
 
 
 def _excerpt(text: bytes | None) -> bytes | None:
@@ -50,7 +36,9 @@ def _excerpt(text: bytes | None) -> bytes | None:
 def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     """Compare words line by line. Where the answer has a number, the output must have a number near it."""
     word = 0
-    for line, (wanted, actual) in enumerate(zip_longest(_filled(_lines(expected)), _filled(_lines(got))), 1):
+    for line, (wanted, actual) in enumerate(
+        zip_longest(_filled(lines(expected, ends=_ENDS)), _filled(lines(got, ends=_ENDS))), 1
+    ):
         if wanted is None or actual is None:
             return Mismatch("line", line, _excerpt(wanted), _excerpt(actual))
         ours, theirs = wanted.split(), actual.split()
@@ -89,7 +77,7 @@ def _allows(wanted: float, actual: float, absolute: float | None, relative: floa
 def _linecount(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     right = count = 0
     first: tuple[int, bytes, bytes | None] | None = None
-    answer, output = _filled(_lines(expected)), _filled(_lines(got))
+    answer, output = _filled(lines(expected, ends=_ENDS)), _filled(lines(got, ends=_ENDS))
     for wanted in answer:
         count += 1
         actual = next(output, None)
@@ -104,7 +92,7 @@ def _linecount(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | N
 
 def _rstripped(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     """Compare lines without trailing blanks; with ``space_sensitive`` empty lines count, too."""
-    sides = [_lines(file, ends=b"\n") for file in (expected, got)]
+    sides = [lines(file) for file in (expected, got)]
     if not how.space_sensitive:
         sides = [_filled(side) for side in sides]
     for number, (wanted, actual) in enumerate(zip_longest(*sides), 1):
@@ -119,7 +107,7 @@ def _sorted(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None
     sums = []
     for file in (expected, got):
         hashes = [0, 0]
-        for line in _filled(_lines(file)):
+        for line in _filled(lines(file, ends=_ENDS)):
             hashes[0] += 1
             hashes[1] += hash(b" ".join(line.split()))
         sums.append(hashes)

@@ -6,7 +6,7 @@ as the program's stdin:
 =========  =====================================================================================
 TESTLIB    ``interactor input output answer [args…]``; a checker reads what it writes to ``output``
 VALIDATOR  ``validator input answer ./ [args…]``
-PLAIN      ``interactor input answer [args…]``
+PLAIN      ``interactor input answer [args…]``; so does COCI
 =========  =====================================================================================
 
 Several passes (Kattis 2023-07): if a validator accepts and leaves ``nextpass.in``, the program is run once more with
@@ -44,7 +44,8 @@ _WORDS: Mapping[Protocol, tuple[str, ...]] = {
     Protocol.TESTLIB: (INPUT, OUTPUT, ANSWER),
     Protocol.VALIDATOR: (INPUT, ANSWER, FEEDBACK_DIR),
     Protocol.PLAIN: (INPUT, ANSWER),
-    Protocol.COCI: (INPUT, OUTPUT, ANSWER),
+    Protocol.COCI: (INPUT, ANSWER),
+    Protocol.HYDRO: (INPUT, OUTPUT, ANSWER),
 }
 
 #: A signal that ended the validator ends the shell, too. tar must not read or write the streams to the program. ``$0``

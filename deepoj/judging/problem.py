@@ -60,9 +60,15 @@ class Protocol(enum.StrEnum):
     PLAIN = "plain"
     #: DMOJ's variant of TESTLIB: with exit code 7 it prints ``partial 3/5`` on stderr
     COCI = "coci"
-    #: ``checker output answer input``, DMOJ's: exit 0 accept, 1 reject, or a share if it prints two lines, ``3`` and
-    #: ``5``
+    #: ``checker answer output input``, DMOJ's: exit 0 accept, 1 reject, with either a share if it prints two lines,
+    #: ``2.5`` and ``10``
     PEG = "peg"
+    #: Hydro's and Luogu's variant of TESTLIB: points and ``_pc`` are percent of the test's worth, or a share up to 1
+    HYDRO = "hydro"
+    #: UOJ's variant of TESTLIB: points are a share of the test's worth
+    UOJ = "uoj"
+    #: CMS's comparator: ``checker input answer output``; exit 0, and a share from 0 to 1 as the first word on stdout
+    CMS = "cms"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +232,8 @@ class Statement:
 class Plan:
     """A problem in the form that judging needs."""
 
-    #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``kattis-2025-09``, ``polygon``, ``dmoj``
+    #: ``own``, ``kattis-legacy``, ``kattis-2023-07``, ``kattis-2025-09``, ``polygon``, ``dmoj``, ``hydro``, ``luogu``,
+    #: ``uoj``, ``cms``
     format: str
     cases: tuple[Case, ...]
     #: parents before children; empty: one root group, not scored

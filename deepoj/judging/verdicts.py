@@ -48,24 +48,31 @@ def of_run(verdict: RunVerdict, rule: str, *, exit_code: int, exit_signal: int) 
 #: ends of a checker's run for which its exit code counts; all else (a crash, a limit, the sandbox) is its failure
 CHECKER_SPEAKS: frozenset[tuple[RunVerdict, str]] = frozenset({(RunVerdict.OK, "ok"), (RunVerdict.RE, "exit")})
 
-#: testlib's `_pc(x)` exits with x more than this (``testlib.header``) and gives no points: a failure of the checker
+#: testlib's `_pc(x)` exits with x more than this (``testlib.header``)
 PARTIALLY: Final = 16
+
+#: protocols whose checkers include testlib.h; they differ in the meaning of its points
+TESTLIBS: Final = (Protocol.TESTLIB, Protocol.HYDRO, Protocol.UOJ)
+
+_TESTLIB_CODES: Final = (
+    (0, Verdict.ACCEPTED),
+    (1, Verdict.WRONG_ANSWER),
+    (2, Verdict.PRESENTATION_ERROR),
+    # `_fail`: the answer or the checker is wrong, by the checker's own report
+    (3, Verdict.SYSTEM_ERROR),
+    # `_dirt`: right, but followed by more output
+    (4, Verdict.PRESENTATION_ERROR),
+    # `_points`: 7, or 5 where testlib.h was set up for PCMS2
+    (5, Verdict.PARTIAL),
+    (7, Verdict.PARTIAL),
+    # `_unexpected_eof`: the output ends too early
+    (8, Verdict.WRONG_ANSWER),
+)
 
 #: (protocol, the checker's exit code) → the test's verdict; PARTIAL: the points that it left decide
 CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
     {
-        (Protocol.TESTLIB, 0): Verdict.ACCEPTED,
-        (Protocol.TESTLIB, 1): Verdict.WRONG_ANSWER,
-        (Protocol.TESTLIB, 2): Verdict.PRESENTATION_ERROR,
-        # `_fail`: the answer or the checker is wrong, by the checker's own report
-        (Protocol.TESTLIB, 3): Verdict.SYSTEM_ERROR,
-        # `_dirt`: right, but followed by more output
-        (Protocol.TESTLIB, 4): Verdict.PRESENTATION_ERROR,
-        # `_points`: 7, or 5 where testlib.h was set up for PCMS2
-        (Protocol.TESTLIB, 5): Verdict.PARTIAL,
-        (Protocol.TESTLIB, 7): Verdict.PARTIAL,
-        # `_unexpected_eof`: the output ends too early
-        (Protocol.TESTLIB, 8): Verdict.WRONG_ANSWER,
+        **{(protocol, code): verdict for protocol in TESTLIBS for code, verdict in _TESTLIB_CODES},
         (Protocol.VALIDATOR, 42): Verdict.ACCEPTED,
         (Protocol.VALIDATOR, 43): Verdict.WRONG_ANSWER,
         (Protocol.PLAIN, 0): Verdict.ACCEPTED,
@@ -76,8 +83,9 @@ CHECK_TABLE: Mapping[tuple[Protocol, int], Verdict] = MappingProxyType(
         (Protocol.COCI, 3): Verdict.SYSTEM_ERROR,
         (Protocol.COCI, 7): Verdict.PARTIAL,
         (Protocol.PEG, 0): Verdict.ACCEPTED,
-        # or the share that it prints
+        # or, with both codes, the share that it prints
         (Protocol.PEG, 1): Verdict.WRONG_ANSWER,
+        (Protocol.CMS, 0): Verdict.PARTIAL,
     }
 )
 

@@ -492,8 +492,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/judging/verdicts.py",
-        "        (Protocol.TESTLIB, 4): Verdict.PRESENTATION_ERROR,",
-        "        (Protocol.TESTLIB, 4): Verdict.ACCEPTED,",
+        "    (4, Verdict.PRESENTATION_ERROR),",
+        "    (4, Verdict.ACCEPTED),",
         "tests/unit/test_checkers.py::test_rows",
     ),
     Mutant(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import checkers, exec_rules, interactors, verdicts
+from deepoj.judging import checker_points, checkers, exec_rules, interactors, verdicts
 from deepoj.judging.checkers import FEEDBACK_FILES, Ruling, ruling_of
 from deepoj.judging.languages import LANGUAGES, Language, resolve
 from deepoj.judging.problem import Checker, Program, Protocol
@@ -22,7 +22,7 @@ from tests.unit.makers import a_problem
 
 R, V = RunVerdict, Verdict
 TESTLIB, VALIDATOR, PLAIN = Protocol.TESTLIB, Protocol.VALIDATOR, Protocol.PLAIN
-COCI, PEG = Protocol.COCI, Protocol.PEG
+COCI, PEG, CMS, HYDRO, UOJ = Protocol.COCI, Protocol.PEG, Protocol.CMS, Protocol.HYDRO, Protocol.UOJ
 LIMITS = RunLimits(cpu_ms=2000, wall_ms=6000, memory_bytes=256 << 20, output_bytes=8 << 20)
 PROGRAM = Program(language="cpp17", files=("check.cpp",), entry="check.cpp")
 
@@ -36,14 +36,20 @@ def ends(verdict: RunVerdict, rule: str, code: int, signal: int, protocol: Proto
 
 
 ROWS = [
-    (TESTLIB, 0, V.ACCEPTED),
-    (TESTLIB, 1, V.WRONG_ANSWER),
-    (TESTLIB, 2, V.PRESENTATION_ERROR),
-    (TESTLIB, 3, V.SYSTEM_ERROR),
-    (TESTLIB, 4, V.PRESENTATION_ERROR),
-    (TESTLIB, 5, V.PARTIAL),
-    (TESTLIB, 7, V.PARTIAL),
-    (TESTLIB, 8, V.WRONG_ANSWER),
+    *(
+        (protocol, code, verdict)
+        for protocol in (TESTLIB, HYDRO, UOJ)
+        for code, verdict in (
+            (0, V.ACCEPTED),
+            (1, V.WRONG_ANSWER),
+            (2, V.PRESENTATION_ERROR),
+            (3, V.SYSTEM_ERROR),
+            (4, V.PRESENTATION_ERROR),
+            (5, V.PARTIAL),
+            (7, V.PARTIAL),
+            (8, V.WRONG_ANSWER),
+        )
+    ),
     (VALIDATOR, 42, V.ACCEPTED),
     (VALIDATOR, 43, V.WRONG_ANSWER),
     (PLAIN, 0, V.ACCEPTED),
@@ -55,6 +61,7 @@ ROWS = [
     (COCI, 7, V.PARTIAL),
     (PEG, 0, V.ACCEPTED),
     (PEG, 1, V.WRONG_ANSWER),
+    (CMS, 0, V.PARTIAL),
 ]
 
 
@@ -123,8 +130,10 @@ def test_no_failure_of_a_checker_or_of_the_sandbox_is_a_verdict(
         ended.sandbox_error is None
         and ended.exit_signal == 0
         and (ended.verdict, ended.rule) in ((R.OK, "ok"), (R.RE, "exit"))
-        and (protocol, ended.exit_code) in verdicts.CHECK_TABLE
-        and verdicts.CHECK_TABLE[protocol, ended.exit_code] is not V.SYSTEM_ERROR
+        and (
+            checker_points.is_partly(protocol, ended, scored=scored)
+            or verdicts.CHECK_TABLE.get((protocol, ended.exit_code), V.SYSTEM_ERROR) is not V.SYSTEM_ERROR
+        )
     )
     if not spoke:
         assert isinstance(found, Infra)
@@ -176,7 +185,7 @@ def test_points_that_are_due_and_not_there(stderr: bytes) -> None:
     ("protocol", "code", "ended", "share"),
     [
         (COCI, 7, {"stderr": b"partial 3/5\n"}, 0.6),
-        (COCI, 7, {"stderr": b"well\npartial 0/5\n"}, 0.0),
+        (COCI, 7, {"stderr": b"well\npartial 0/5\n"}, None),
         (COCI, 7, {"stderr": b"partial 6/5"}, "no share"),
         (COCI, 7, {"stderr": b"partial 1/0"}, "no share"),
         (COCI, 7, {"stderr": b"points 3"}, "no share"),
@@ -184,6 +193,31 @@ def test_points_that_are_due_and_not_there(stderr: bytes) -> None:
         (PEG, 1, {"stdout": b"3\n5\n"}, 0.6),
         (PEG, 1, {"stdout": b"0\n5\n"}, None),
         (PEG, 1, {"stdout": b"wrong\n"}, None),
+        (PEG, 1, {"stdout": b"2.5\n10"}, 0.25),
+        (PEG, 1, {"stdout": b"so\n 2.5 \n1e1\n5\n"}, 0.25),
+        (PEG, 1, {"stdout": b"3\n0\n-1\n2\n1\n4\n"}, 1.0),
+        (PEG, 0, {"stdout": b"5\n10\n"}, 0.5),
+        (PEG, 0, {"stdout": b"5\n10"}, 0.5),
+        (PEG, 0, {"stdout": b"10\n10\n"}, 1.0),
+        (PEG, 0, {"stdout": b"20\n10\n"}, 1.0),
+        (PEG, 0, {"stdout": b"0\n10\n"}, 1.0),
+        (PEG, 0, {"stdout": b"right\n"}, 1.0),
+        (CMS, 0, {"stdout": b"0.5 well\n"}, 0.5),
+        (CMS, 0, {"stdout": b"1.0\n"}, 1.0),
+        (CMS, 0, {"stdout": b"0\n"}, None),
+        (CMS, 0, {"stdout": b"1.5\n"}, "from 0 to 1"),
+        (CMS, 0, {"stdout": b""}, "from 0 to 1"),
+        (CMS, 0, {"stdout": b"nan\n"}, "from 0 to 1"),
+        (HYDRO, 7, {"stderr": b"points 60 well"}, 0.6),
+        (HYDRO, 7, {"stderr": b"points 0.6"}, 0.6),
+        (HYDRO, 7, {"stderr": b"points 1"}, 1.0),
+        (HYDRO, 7, {"stderr": b"points 120"}, 1.0),
+        (HYDRO, 16 + 40, {"stderr": b"partially correct (40) x"}, 0.4),
+        (HYDRO, 16, {"stderr": b"partially correct (0) x"}, None),
+        (HYDRO, 7, {"stderr": b"points x"}, "not a number"),
+        (UOJ, 7, {"stderr": b"points 0.6"}, 0.6),
+        (UOJ, 7, {"stderr": b"points 0"}, None),
+        (UOJ, 16 + 40, {"stderr": b"partially correct (40) x"}, None),
         (PEG, 1, {"stderr": b"3\n5\n"}, None),
     ],
 )
@@ -197,7 +231,8 @@ def test_share_of_a_dmoj_checker_is_what_it_says(
         assert share in found.message
         return
     assert isinstance(found, Ruling)
-    assert (found.verdict, found.share) == (V.WRONG_ANSWER if share is None else V.PARTIAL, share)
+    by_share = {None: (V.WRONG_ANSWER, None), 1.0: (V.ACCEPTED, None)}
+    assert (found.verdict, found.share) == by_share.get(share, (V.PARTIAL, share))
 
 
 def accepts(feedback: dict[str, bytes], *, scores: bool = False, scored: bool = True, code: int = 42) -> Ruling | Infra:
@@ -239,6 +274,26 @@ def test_points_of_a_validator_that_are_none(feedback: dict[str, bytes], sentenc
     assert accepts(feedback, scores=True) == Infra("checker_broken", f"the checker failed on test 1: {sentence}")
 
 
+@pytest.mark.parametrize(
+    ("protocol", "code", "stderr", "verdict"),
+    [
+        (TESTLIB, 7, b"points 12.5 well", V.ACCEPTED),
+        (TESTLIB, 7, b"points 0", V.WRONG_ANSWER),
+        (TESTLIB, 16 + 50, b"partially correct (50)", V.ACCEPTED),
+        (TESTLIB, 16, b"partially correct (0)", V.WRONG_ANSWER),
+        (COCI, 7, b"partial 3/5", V.ACCEPTED),
+        (COCI, 7, b"partial 0/5", V.WRONG_ANSWER),
+    ],
+)
+def test_points_of_testlib_accept_where_nothing_is_scored(
+    protocol: Protocol, code: int, stderr: bytes, verdict: Verdict
+) -> None:
+    run = outcome(R.RE, exit_code=code, stderr=stderr)
+    found = ruling_of(a_checker(protocol), run, {}, test="1", limits=LIMITS, scored=False)
+    assert isinstance(found, Ruling)
+    assert (found.verdict, found.points, found.share) == (verdict, None, None)
+
+
 def test_points_where_nothing_is_scored() -> None:
     found = accepts({"score.txt": b"1"}, scored=False)
     assert isinstance(found, Infra)
@@ -254,10 +309,6 @@ def test_points_where_nothing_is_scored() -> None:
     [
         (outcome(R.RE, exit_code=3), "it reported a failure of its own (exit code 3)"),
         (outcome(R.RE, exit_code=15), "it exited with 15, which is none of 0, 1, 2, 3, 4, 5, 7, 8"),
-        (
-            outcome(R.RE, exit_code=66),
-            "it reported 'partially correct' by _pc(50), which gives no points: let it call quitp",
-        ),
         (outcome(R.RE, rule="signal", exit_signal=11), "signal 11 ended it"),
         (outcome(R.TLE), "it ran longer than 2 s"),
         (outcome(R.TLE, rule="wall", exit_signal=9), "it was still running after 6 s of wall time"),
@@ -273,6 +324,12 @@ def test_how_it_failed(run: RunOutcome, sentence: str) -> None:
     found = ruling_of(a_checker(), said, {}, test="7", limits=LIMITS, scored=False)
     expected = f"the checker failed on test 7: {sentence}\nIt said:\nlast ␛words"
     assert found == Infra("checker_broken", expected)
+
+
+def test_partly_correct_gives_no_points_where_points_are_scored() -> None:
+    found = ruling_of(a_checker(), outcome(R.RE, exit_code=66), {}, test="7", limits=LIMITS, scored=True)
+    assert isinstance(found, Infra)
+    assert "'partially correct' by _pc(50), which gives no points: let it call quitp" in found.message
 
 
 CRASHED = {
@@ -447,7 +504,10 @@ def test_sources() -> None:
     ("protocol", "order", "words"),
     [
         (PLAIN, (), ("input", "output", "answer")),
-        (PEG, (), ("output", "answer", "input")),
+        (PEG, (), ("answer", "output", "input")),
+        (CMS, (), ("input", "answer", "output")),
+        (HYDRO, (), ("input", "output", "answer")),
+        (UOJ, (), ("input", "output", "answer")),
         (TESTLIB, ("answer", "output", "input"), ("answer", "output", "input")),
     ],
 )

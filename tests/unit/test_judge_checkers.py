@@ -11,7 +11,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import verdicts
+from deepoj.judging import checker_points, verdicts
 from deepoj.judging.problem import Case, Checker, Compare, Plan, Program, Protocol
 from deepoj.pipeline.judge import judge
 from deepoj.words.errors import BoxBroken
@@ -142,6 +142,8 @@ def test_nothing_of_ours_or_of_the_checkers_is_a_contestants_verdict(
     verdict = verdicts.of_check(
         protocol, said.verdict, said.rule, exit_code=said.exit_code, exit_signal=said.exit_signal
     )
+    if checker_points.is_partly(protocol, said, scored=False):
+        verdict = V.ACCEPTED if said.exit_code > verdicts.PARTIALLY and protocol is not Protocol.UOJ else V.WRONG_ANSWER
     decided = verdict in (V.ACCEPTED, V.WRONG_ANSWER, V.PRESENTATION_ERROR)  # Partial: it said no points
     if trouble is not None or not decided:
         assert not isinstance(found, Report)
