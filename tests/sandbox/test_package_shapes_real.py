@@ -51,6 +51,15 @@ sys.exit(42 if said == [str(given * given)] else 43)
 """
 SQUARE_RIGHT, SQUARE_WRONG = "print(int(input()) ** 2)\n", "print(0)\n"
 SQUARES = {"accepted/a.py": SQUARE_RIGHT, "wrong_answer/a.py": SQUARE_WRONG}
+#: of testlib: gives POINTS to an output that is one too small
+GIVES_POINTS = """#include "testlib.h"
+int main(int argc, char** argv) {
+    registerTestlibCmd(argc, argv);
+    int wanted = ans.readInt(), said = ouf.readInt();
+    if (said == wanted - 1 && wanted == 49) quitp(POINTS, "almost");
+    quitf(said == wanted ? _ok : _wa, "%d", said);
+}
+"""
 #: plain: accepts what the answer file holds, by the order of its arguments
 PLAIN_CPP = """#include <fstream>
 #include <string>
@@ -207,10 +216,16 @@ SHAPES: Mapping[str, Shape] = {
     "dmoj-peg": Shape(
         {
             **dmoj("49\n", "checker: {name: bridged, args: {files: c.py, lang: PY3, type: peg}}\n"),
-            "c.py": "import sys\nsaid = open(sys.argv[1]).read()\nif said == open(sys.argv[2]).read(): sys.exit(0)\n"
-                    "if said == 'half\\n': print('1\\n2')\nsys.exit(1)\n",
+            "c.py": "import sys\nsaid = open(sys.argv[2]).read()\nif open(sys.argv[3]).read() != '7\\n': sys.exit(9)\n"
+                    "if said == open(sys.argv[1]).read(): sys.exit(0)\n"
+                    "if said == 'half\\n': print('5\\n10')\nif said == 'half\\n': sys.exit(0)\n"
+                    "if said == 'quarter\\n': print('2.5\\n10')\nsys.exit(1)\n",
         },
-        {**SQUARES, "partially_accepted/a.py": "# @EXPECTED_SCORE@: 5\n" + SAYS.format("half\n")},
+        {
+            **SQUARES,
+            "partially_accepted/half.py": "# @EXPECTED_SCORE@: 5\n" + SAYS.format("half\n"),
+            "partially_accepted/quarter.py": "# @EXPECTED_SCORE@: 2.5\n" + SAYS.format("quarter\n"),
+        },
     ),
     "dmoj-coci": Shape(
         {
@@ -229,6 +244,69 @@ SHAPES: Mapping[str, Shape] = {
         },
     ),
     "dmoj-floats-nan": Shape(dmoj("nan\n", "checker: floats\n"), {"wrong_answer/a.py": SAYS.format("nan\n")}),
+    "hydro-testlib": Shape(
+        {
+            "problem.yaml": "title: Squares\n",
+            "testdata/config.yaml": "checker_type: testlib\nchecker: chk.cc\n"
+                                    "cases: [{input: 1.in, output: 1.out}]\n",
+            "testdata/1.in": "7\n", "testdata/1.out": "49\n", "testdata/chk.cc": GIVES_POINTS.replace("POINTS", "60"),
+        },
+        {**SQUARES, "partially_accepted/a.py": "# @EXPECTED_SCORE@: 60\n" + SAYS.format("48\n")},
+    ),
+    "hydro-best-test-of-a-subtask": Shape(
+        {
+            "problem.yaml": "title: Echo\n",
+            "testdata/config.yaml": "subtasks:\n"
+                                    "  - {type: max, score: 40, cases: [{input: 1.in, output: 1.out},"
+                                    " {input: 2.in, output: 2.out}]}\n"
+                                    "  - {type: min, cases: [{input: 3.in, output: 3.out}]}\n",
+            **{f"testdata/{number}.{end}": f"{number}\n" for number in (1, 2, 3) for end in ("in", "out")},
+        },
+        {
+            "accepted/a.py": ECHO,
+            "partially_accepted/one.py": "# @EXPECTED_SCORE@: 40\n" + SAYS.format("2  \n\n"),
+            "partially_accepted/other.py": "# @EXPECTED_SCORE@: 60\n" + SAYS.format("3\n"),
+            "wrong_answer/a.py": SAYS.format("4\n"),
+        },
+    ),
+    "uoj-shares": Shape(
+        {
+            "problem.conf": "use_builtin_judger on\nn_tests 2\nn_ex_tests 1\nn_sample_tests 1\ninput_pre a\n"
+                            "input_suf in\noutput_pre a\noutput_suf out\ntime_limit 1\nmemory_limit 128\n",
+            "a1.in": "7\n", "a1.out": "49\n", "a2.in": "3\n", "a2.out": "9\n", "ex_a1.in": "1\n", "ex_a1.out": "1\n",
+            "chk.cpp": GIVES_POINTS.replace("POINTS", "0.6"),
+        },
+        {**SQUARES, "partially_accepted/a.py": "# @EXPECTED_SCORE@: 30\n" + SAYS.format("48\n")},
+    ),
+    "cms-comparator": Shape(
+        {
+            "task.yaml": "name: s\ntitle: S\ntime_limit: 1\nmemory_limit: 128\ninfile: ''\noutfile: ''\n",
+            "gen/GEN": "#ST: 0\n1\n#ST: 100\n2\n", "input/input0.txt": "1\n", "output/output0.txt": "1\n",
+            "input/input1.txt": "7\n", "output/output1.txt": "49\n",
+            "check/checker.py": "import sys\nwanted, said = (open(name).read().split() for name in sys.argv[2:4])\n"
+                                "print(1.0 if wanted == said else 0.25 if said == ['48'] else 0)\n",
+        },
+        {**SQUARES, "partially_accepted/a.py": "# @EXPECTED_SCORE@: 25\n" + SAYS.format("48\n")},
+    ),
+    "cms-white-diff": Shape(
+        {
+            "task.yaml": "name: s\ntitle: S\ntime_limit: 1\nmemory_limit: 128\ninfile: ''\noutfile: ''\nn_input: 1\n",
+            "input/input0.txt": "7\n", "output/output0.txt": "1 2\n3\n",
+        },
+        {
+            "accepted/a.py": SAYS.format(" 1  2 \n3\n\n \n"),
+            "wrong_answer/line.py": SAYS.format("1\n2 3\n"),
+            "wrong_answer/empty.py": SAYS.format("1 2\n\n3\n"),
+        },
+    ),
+    "luogu": Shape(
+        {
+            "config.yml": "a.in: {timeLimit: 1000, memoryLimit: 131072, score: 40, subtaskId: 1}\n"
+                          "b.in: {timeLimit: 1000, memoryLimit: 131072, score: 60, subtaskId: 2}\n",
+            "a.in": "7\n", "a.out": "7\n", "b.in": "8\n", "b.out": "8\n",
+        },
+        {"accepted/a.py": ECHO, "partially_accepted/a.py": "# @EXPECTED_SCORE@: 60\n" + SAYS.format("8 \n")},
+    ),
     "dmoj-linecount": Shape(
         dmoj("1\n2\n3\n4\n", "checker: linecount\n"),
         {

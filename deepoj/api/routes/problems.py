@@ -55,7 +55,7 @@ class ProblemRoutes:
     async def create(self, admin: User) -> dict[str, Any]:
         """Create a problem from a package.
 
-        For setters and administrators. The package is a zip of tests, or a Kattis/ICPC, Polygon or DMOJ package. Title,
+        For setters and administrators. The package is a zip of tests, or a package of another judge. Title,
         limits and comparison default to the package's, then to the server's. An invalid package is refused with the
         name of the faulty file; so is a package whose checker or interactor does not compile. If this node cannot
         compile it, the response says so (``unchecked``), and a judge node checks it later.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,12 @@ from deepoj.packages.formats.archive import Archive, KeepOn, Sink, UnzipLimits, 
 from deepoj.packages.formats.constants import MAX_FILLED_BYTES, fill, fill_within
 from deepoj.packages.formats.faults import PackageFault, Unusable, clean, show
 from deepoj.packages.formats.files import Files
+from deepoj.packages.formats.foreign import unread_programs
+from deepoj.packages.formats.programs import sources_in
 from deepoj.packages.formats.unix_lines import UnixLines
 
 #: incremented whenever a reader makes another plan of the same bytes; plans of older readers on disk are made again
-READERS_VERSION = 7
-
+READERS_VERSION = 8
 
 #: how many sentences about left-out files are shown
 _MAX_NOTES = 20
@@ -41,13 +42,26 @@ class _Format:
 def _formats() -> Sequence[_Format]:
     """Return the formats; the first one that fits is taken. Their readers are loaded with the first package: an idle
     node holds 0.7 MiB less."""
-    from deepoj.packages.formats import dmoj, kattis, own, polygon  # noqa: PLC0415 - see above
+    from deepoj.packages.formats import (  # noqa: PLC0415 - see above
+        dmoj,
+        hydro,
+        italian,
+        kattis,
+        luogu,
+        own,
+        polygon,
+        uoj,
+    )
 
     return (
         _Format(own.MARK, own.read),
         _Format(polygon.MARK, polygon.read),
         _Format(kattis.MARK, kattis.read, kattis.has_data),
         _Format(kattis.OLD_MARK, kattis.read, kattis.has_data),
+        *(_Format(mark, hydro.read, functools.partial(hydro.fits, mark=mark)) for mark in hydro.MARKS),
+        _Format(luogu.MARK, luogu.read, luogu.fits),
+        _Format(uoj.MARK, uoj.read),
+        _Format(italian.MARK, italian.read),
         _Format(dmoj.MARK, dmoj.read),
     )
 
@@ -109,6 +123,7 @@ def _read_plan(archive: Archive) -> Plan | PackageFault:
         return fault if fault.file is None else PackageFault(clean(root + fault.file), fault.sentence)
     if not plan.cases:
         return PackageFault(None, "The package has no test case.")
+    plan = replace(plan, unsupported=(*plan.unsupported, *_unread(files, plan)))
     if (unscorable := fault_of(plan)) is not None:
         return PackageFault(None, f"The package's tests cannot be scored: {clean(unscorable)}.")
     plan = _in_order(_rebased(plan, root))
@@ -116,6 +131,14 @@ def _read_plan(archive: Archive) -> Plan | PackageFault:
     if unscorable is not None:
         return PackageFault(None, f"The package cannot be scored: {clean(unscorable)}.")
     return plan
+
+
+def _unread(files: Files, plan: Plan) -> Iterable[str]:
+    """Return a note about programs that are called like checkers and that the format does not use."""
+    names = () if plan.format == "own" else tuple(unread_programs(files, frozenset(plan.all_files())))
+    if names := sources_in(files, names):
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield f"Nothing reads {', '.join(show(name) for name in names[:3])}{more}: they decide no verdict."
 
 
 def open_package(file: IO[bytes] | Path, limits: UnzipLimits) -> Opened | PackageFault:

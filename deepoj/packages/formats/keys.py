@@ -48,6 +48,7 @@ def _refused(words: str, *keys: str) -> dict[str, Rule]:
 _GENERATED = "tests that a generator makes while judging are not supported: run it, and put its tests in the package"
 _IN_PYTHON = "graders in Python for DMOJ's judge are not supported"
 _FILE_IO = "programs that read or write files are not supported"
+_NO_TOKENS = "tokens and other rules of a contest are not part of a problem"
 _OUR_LIMITS = "the node's own limits hold for checkers and interactors"
 
 _KATTIS_VISUAL = ("input_visualizer_args", "output_visualizer_args", "full_feedback", "hint", "description")
@@ -195,11 +196,80 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
             **_applied("name", "points", "points-policy"),
             **_harmless("feedback-policy", words="feedback policies change nothing; hidden tests are never shown"),
         },
+        "hydro problem.yaml": {
+            **_applied("title", "tag"),
+            **_harmless("pid", "owner", "nSubmit", "nAccept", "difficulty", "hidden", "html", "sort", "reference"),
+        },
+        "hydro config.yaml": {
+            **_applied(
+                "type", "subType", "time", "memory", "filename", "checker_type", "checker", "interactor", "validator",
+                "judge_extra_files", "cases", "subtasks", "time_limit_rate",
+            ),
+            **_harmless("detail", "key"),
+            **_harmless("langs", words="submissions are taken in every language, not only in these"),
+            **_refused("files beside a submission are not supported in this format", "user_extra_files", "template"),
+            **_refused("several programs that speak with each other are not supported", "manager", "num_processes"),
+            **_refused("questions with fixed answers are not supported", "answers"),
+            **_refused("problems of other servers are not supported", "redirect", "target"),
+            **_refused("a memory limit that depends on the language is not supported", "memory_limit_rate"),
+        },
+        "hydro subtask": _applied("id", "type", "score", "if", "time", "memory", "cases"),
+        "hydro case": {**_applied("input", "output", "score", "time", "memory"), **_harmless("id")},
+        "hydro program": _applied("file", "lang"),
+        "luogu test": _applied("timeLimit", "memoryLimit", "score", "subtaskId", "isPretest"),
+        "uoj problem.conf": {
+            **_applied(
+                "use_builtin_judger", "use_builtin_checker", "submit_answer", "n_tests", "n_ex_tests", "n_sample_tests",
+                "n_subtasks", "input_pre", "input_suf", "output_pre", "output_suf", "time_limit", "time_limit_N",
+                "memory_limit", "memory_limit_N", "output_limit", "output_limit_N", "point_score_N", "subtask_end_N",
+                "subtask_score_N", "subtask_type_N", "subtask_dependence_N", "subtask_dependence_N_N",
+            ),
+            **_harmless(
+                "subtask_used_time_type_N", "show_in", "show_out", "show_res", "problem_id", "dont_use_formatter",
+                "check_existence_only_in_sample_test",
+            ),
+            **_harmless("validate_input_before_test", words="'problem verify' runs the validator, judging does not"),
+            **_harmless(
+                "checker_time_limit", "checker_memory_limit", "checker_output_limit", "validator_time_limit",
+                "validator_memory_limit", "standard_time_limit", "standard_memory_limit", words=_OUR_LIMITS,
+            ),
+            **_refused("functions that the problem's own program calls are not supported", "with_implementer"),
+            **_refused("interactors of UOJ are not supported: use Kattis or Polygon", "interaction_mode"),
+            **_refused("outputs that a program makes are not supported", "output_gen_N", "output_file_id_N"),
+            **_refused("programs without an input are not supported", "disable_program_input",
+                       "disable_program_input_N"),
+            **_refused("files that a program may read are not supported", "readable_N"),
+            **_refused("outputs with a token are not supported", "token"),
+            **_refused("subtasks by folders are not supported: give subtask_end_1 and so on", "subtask_in_folder"),
+        },
+        "cms task.yaml": {
+            **_applied(
+                "title", "nome", "time_limit", "timeout", "memory_limit", "memlimit", "infile", "outfile", "n_input",
+                "output_only", "total_value", "primary_language",
+            ),
+            **_harmless("name", "nome_breve", "version", "public_testcases", "risultati", "feedback_level",
+                        "score_precision", "allowed_languages"),
+            **_harmless(
+                "token_mode", "token_max_number", "token_min_interval", "token_gen_initial", "token_gen_number",
+                "token_gen_interval", "token_gen_max", "token_total", "token_initial", "token_gen_time", "token_max",
+                "score_mode", "max_submission_number", "max_user_test_number", "min_submission_interval",
+                "min_user_test_interval", words=_NO_TOKENS,
+            ),
+            **_refused("several programs that speak with each other are not supported", "num_processes"),
+            **_refused("other score types than those of gen/GEN are not supported", "score_type",
+                       "score_type_parameters"),
+        },
     }
 )  # fmt: skip
 
 #: places where an unknown key could change verdicts
-STRICT = frozenset(TABLES) - {"kattis problem.yaml", "kattis domjudge-problem.ini", "dmoj init.yml", "polygon problem"}
+STRICT = frozenset(TABLES) - {
+    "kattis problem.yaml",
+    "kattis domjudge-problem.ini",
+    "dmoj init.yml",
+    "polygon problem",
+    "hydro problem.yaml",
+}
 
 
 def check_keys(

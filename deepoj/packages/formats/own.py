@@ -42,6 +42,7 @@ from deepoj.judging.problem import (
 )
 from deepoj.packages.formats.faults import PackageFault, Unusable, show
 from deepoj.packages.formats.files import Files
+from deepoj.packages.formats.foreign import refuse_foreign, refuse_unread_programs
 from deepoj.packages.formats.pairs import Pair, pair_up
 from deepoj.packages.formats.programs import is_ambiguous, language_named, program_of
 from deepoj.packages.formats.statements import read_statements
@@ -131,8 +132,12 @@ class _Config(_Model):
 
 def read(files: Files) -> Plan:
     """Read a package of our own format. Raises Unusable."""
+    if MARK not in files:
+        refuse_foreign(files)
     config = _config(files)
     named = {name for one in (config.checker, config.interactor, *config.examples) if one for name in one.files}
+    if config.compare is None and config.checker is None and config.interactor is None:
+        refuse_unread_programs(files, named)
     pairs = pair_up([name for name in files.names if not name.startswith(_NOT_TESTS) and name not in named | {MARK}])
     if isinstance(pairs, PackageFault):
         raise Unusable(pairs.file, pairs.sentence)

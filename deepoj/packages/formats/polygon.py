@@ -35,6 +35,7 @@ from deepoj.packages.formats.keys import check_keys
 from deepoj.packages.formats.programs import language_named, program_of
 from deepoj.packages.formats.statements import language_code
 from deepoj.packages.formats.submissions import example_of
+from deepoj.packages.formats.testlib_checkers import STANDARD
 from deepoj.packages.formats.texts import as_number, xml_of
 
 MARK = "problem.xml"
@@ -55,19 +56,6 @@ _TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "memory-limit-exceeded": (words.MLE, words.RE),
         "rejected": (words.WA, words.TLE, words.RE, words.MLE, words.OLE, words.PE),
         "failed": (words.WA, words.TLE, words.RE, words.MLE, words.OLE, words.PE),
-    }
-)
-#: standard checkers whose source a package may omit → a comparison with the same verdicts
-_STANDARD: Mapping[str, Compare] = MappingProxyType(
-    {
-        "wcmp": Compare(),
-        "hcmp": Compare(),
-        "ncmp": Compare(),
-        "rcmp4": Compare(way="floats", absolute=1e-4, relative=1e-4),
-        "rcmp6": Compare(way="floats", absolute=1e-6, relative=1e-6),
-        "rcmp9": Compare(way="floats", absolute=1e-9, relative=1e-9),
-        "yesno": Compare(case_sensitive=False),
-        "nyesno": Compare(case_sensitive=False),
     }
 )
 
@@ -372,7 +360,7 @@ def _checker_name(assets: Element | None) -> str:
 
 def _standard(assets: Element | None) -> Compare | None:
     name = _checker_name(assets)
-    return _STANDARD.get(name.removeprefix("std::").removesuffix(".cpp")) if name.startswith("std::") else None
+    return STANDARD.get(name.removeprefix("std::").removesuffix(".cpp")) if name.startswith("std::") else None
 
 
 def _validators(files: Files, assets: Element | None, notes: list[str]) -> tuple[Checker, ...]:

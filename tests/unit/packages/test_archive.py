@@ -54,7 +54,7 @@ def test_a_good_package(tmp_path: Path) -> None:
             "__MACOSX/t/._1.in": b"x",
             "__MACOSX/t/1.in": b"x",
             "t/Thumbs.db": b"x",
-            "problem.yaml": b"x",
+            "notes.yaml": b"x",
         }
     )
     plan = check(data, tmp_path)

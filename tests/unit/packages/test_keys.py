@@ -20,6 +20,10 @@ READERS = {
     "kattis": ("kattis.py", *(f"kattis_groups/{file.name}" for file in sorted((CODE / "kattis_groups").glob("*.py")))),
     "dmoj": ("dmoj.py",),
     "polygon": ("polygon.py",),
+    "hydro": ("hydro.py", "hydro_names.py"),
+    "luogu": ("luogu.py",),
+    "uoj": ("uoj.py",),
+    "cms": ("italian.py",),
 }
 #: asked of maps that hold no keys of a package, or below what the tables name
 NO_KEYS = {
@@ -30,6 +34,10 @@ NO_KEYS = {
         "resources", "file", "asset", "for-types", "forTypes", "solution", "validator", "statement", "testset", "tag",
         "width", "",
     },
+    "hydro": {"language", "stem", "kind", "batch", "id", ""},
+    "luogu": {"testlib.h"},
+    "uoj": {"testlib.h", "chk.cpp", "val.cpp"},
+    "cms": set(),
 }  # fmt: skip
 _ASKS = {"get", "find", "iterfind", "findtext"}
 

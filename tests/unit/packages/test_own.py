@@ -17,9 +17,13 @@ def test_without_a_word_it_is_as_the_upload_says() -> None:
     assert (found.format, found.title, found.compare, found.scored) == ("own", "", None, False)
 
 
-def test_somebody_elses_files_are_not_looked_at() -> None:
-    """A problem.yaml without data/ beside it makes no Kattis package."""
-    assert plan({"t/1.in": "", "t/1.out": "", "problem.yaml": b"\xff\xfe", "t/problem.yaml": ""}).format == "own"
+def test_files_of_no_known_format_are_not_looked_at() -> None:
+    assert plan({"t/1.in": "", "t/1.out": "", "notes.yaml": b"\xff\xfe", "t/notes.yaml": ""}).format == "own"
+
+
+def test_problem_yaml_without_tests_in_its_places_is_refused() -> None:
+    """Its author set limits and a validator that bare tests would not have."""
+    assert "ICPC/Kattis or Hydro" in fault({"t/1.in": "", "t/1.out": "", "problem.yaml": b"\xff\xfe"}).sentence
 
 
 @pytest.mark.parametrize(

@@ -147,13 +147,13 @@ def test_a_long_chain_of_groups_is_soon_ordered() -> None:
 
 def test_a_checker_of_which_only_the_copy_is_there() -> None:
     assets = (
-        '<checker name="std::lcmp.cpp" type="testlib"><source path="files/check.cpp" type="cpp.g++17"/>'
+        '<checker name="std::pointscmp.cpp" type="testlib"><source path="files/check.cpp" type="cpp.g++17"/>'
         '<copy path="check.cpp"/></checker>'
     )
     checker = plan({**package(assets=assets), "check.cpp": ""}).checker
     assert checker is not None
     assert (checker.program.entry, checker.program.language) == ("check.cpp", "cpp17")
-    assert "('std::lcmp.cpp', 'files/check.cpp')" in fault(package(assets=assets)).sentence
+    assert "('std::pointscmp.cpp', 'files/check.cpp')" in fault(package(assets=assets)).sentence
 
 
 @pytest.mark.parametrize(("binary", "kept"), [("check.exe", b"1\n\r2\n"), ("check.cpp", b"1\r\n\r2\r\n")])
