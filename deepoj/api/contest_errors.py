@@ -93,6 +93,18 @@ class ContestError(CodedError):
         "比赛结束前，您只能在比赛指定的地址登录；如需解除请联系裁判。",
     )
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
+    CONTEST_NOT_FINAL = (
+        409,
+        Code.CONTEST_NOT_FINAL,
+        "The results are not final yet: finalize the contest first.",
+        "结果尚未最终确认：请先确认比赛结果。",
+    )
+    CONTEST_COUNTS_POINTS = (
+        409,
+        Code.CONTEST_COUNTS_POINTS,
+        "The ICPC's results are of contests that count problems; this one counts points: take the scoreboard.",
+        "ICPC 结果只适用于按题数计分的比赛，本场比赛按分数计分：请使用排行榜。",
+    )
     CONTEST_UNJUDGED = (
         409,
         Code.CONTEST_UNJUDGED,

@@ -49,6 +49,15 @@ def download(name: str, content_type: str, content: AsyncGenerator[bytes]) -> Re
     return response
 
 
+def file_of(name: str, content_type: str, content: bytes) -> Response:
+    """Return a response that a browser saves as a file, whose content is there already."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        yield content
+
+    return download(name, content_type, pieces())
+
+
 def _lines(rows: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)

@@ -389,18 +389,31 @@ def contest_scoreboard(
 @click.option("--gold", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a gold medal.")
 @click.option("--silver", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a silver medal.")
 @click.option("--bronze", type=click.IntRange(0, 1000), default=4, show_default=True, help="Ranks with a bronze medal.")
+@click.option(
+    "--by-median",
+    is_flag=True,
+    help="Rank the others by problems alone; those below the median team get an honorable mention.",
+)
 @AS_JSON
 @URL
 @RETRY_FOR
 def contest_finalize(
-    key: str, *, gold: int, silver: int, bronze: int, as_json: bool, url: str | None, retry_for_s: float
+    key: str,
+    *,
+    gold: int,
+    silver: int,
+    bronze: int,
+    by_median: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
 ) -> None:
     """Finalize the contest KEY, which is over: compute its awards, and change nothing any more.
 
     Refused while a submission has no verdict or a question no answer.
     """
     with connected(url, retry_for_s) as server:
-        sent = {"gold": gold, "silver": silver, "bronze": bronze}
+        sent = {"gold": gold, "silver": silver, "bronze": bronze, "by_median": by_median}
         done = server.ask("POST", path_of(key, "/finalize"), body=sent, repeatable=False)
     if as_json:
         print_json(done)
@@ -408,10 +421,30 @@ def contest_finalize(
         rows([{**one, "teams": ", ".join(one["team_ids"])} for one in done["awards"]], id="award", teams="teams")
 
 
+@click.command("results")
+@click.argument("key")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@AS_JSON
+@URL
+@RETRY_FOR
+def contest_results(key: str, file: Path | None, *, as_json: bool, url: str | None, retry_for_s: float) -> None:
+    """Print the results of the finalized contest KEY as the ICPC's site takes them (results.tsv), or write FILE.
+
+    Medals, ranks by the median rule, honorable mentions. With --json, results.json.
+    """
+    path = path_of(key, "/results.json" if as_json else "/results.tsv")
+    with connected(url, retry_for_s) as server:
+        if file is None:
+            server.download(path, sys.stdout.buffer.write)
+            return
+        with file.open("wb") as out:
+            server.download(path, out.write)
+
+
 #: the commands, for the group
 COMMANDS = (
     contest_list, contest_create, contest_show, contest_set, contest_delete, contest_problem, contest_teams,
-    contest_clarify, contest_scoreboard, contest_finalize,
+    contest_clarify, contest_scoreboard, contest_finalize, contest_results,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,11 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     assert final.location == f"{here}?done=finalize", final.text
     ledger = await place.home.context.ledgers.ledger(contest)
     assert ledger.of(EventType.AWARDS)["winner"]["team_ids"] == ["red"]
+    links = re.findall(r'href="([^"]+/results[.]\w+)"', (await jury.get(f"{here}/afterwards")).text)
+    assert links == [f"{here}/results.tsv", f"{here}/results.json"]
+    first, winner, *_ = (await jury.get(links[0])).text.splitlines()
+    assert (first, winner.split("\t")[:3]) == ("results\t1", ["red", "1", "Gold Medal"])
+    assert json.loads((await jury.get(links[1])).text)[0]["name"] == "Red Pandas"
     page = (await jury.get(f"{here}?done=finalize")).text
     assert "The results are final" in page
     assert "<form" not in page.split("<main")[1].split("</main>")[0], "nothing is left to change"

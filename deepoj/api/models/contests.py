@@ -357,6 +357,11 @@ class FinalizeBody(RequestModel):
     gold: int = Field(4, ge=0, le=1000)
     silver: int = Field(4, ge=0, le=1000)
     bronze: int = Field(4, ge=0, le=1000)
+    by_median: bool = Field(
+        default=False,
+        description="whether teams without a medal are ranked by the number of their solutions alone, and get an"
+        " honorable mention instead of a rank below the median team",
+    )
 
 
 class AwardView(ResponseModel):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 from quart import Response, request
 
-from deepoj.api.access import READER
+from deepoj.api.access import READER, needs
 from deepoj.api.board_file import board_file
 from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_results import final_results, results_json, results_tsv
 from deepoj.api.contest_submission_answers import cell_view, submission_page
 from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
-from deepoj.api.downloads import download
+from deepoj.api.downloads import file_of
 from deepoj.api.errors import Refused
 from deepoj.api.http.paths import query_number, query_text
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.models.contest_boards import ContestSubmissionPage, ContestSubmissionQuery, OpenedCellView
+from deepoj.api.rights import Right
 from deepoj.api.route import Described, route
+from deepoj.contests.awards import IcpcResult
 from deepoj.contests.cells import opened_cell
 from deepoj.words.accounts import User
 
@@ -65,11 +66,7 @@ class ContestBoardRoutes:
         is_chinese = prefers_chinese(request.accept_languages)
         title, is_scored = rules.formal_name or rules.name, ledger.is_scored
         html = "".join(board_file(board, title, at, is_scored=is_scored, is_chinese=is_chinese)).encode()
-
-        async def content() -> AsyncGenerator[bytes]:
-            yield html
-
-        return download(f"scoreboard-{sight.contest.key}.html", "text/html; charset=utf-8", content())
+        return file_of(f"scoreboard-{sight.contest.key}.html", "text/html; charset=utf-8", html)
 
     @route(
         "GET",
@@ -88,3 +85,37 @@ class ContestBoardRoutes:
         before = query_number("before", None, _MAX_NUMBER)
         ledger = await self._contesting.ledger(sight.contest)
         return submission_page(sight, ledger, team_id=team_id, label=label, before=before)
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/results.tsv",
+        access=needs(Right.RUN_CONTESTS),
+        responses={200: Described(description="results.tsv", content_type="text/tab-separated-values")},
+        errors=(409,),
+    )
+    async def results_tsv(self, user: User, key: str) -> Response:
+        """Return the results of a finalized contest for the ICPC's site: medals, ranks by the median rule, honorable
+        mentions.
+
+        For administrators and the jury. A team without an id of the ICPC has its own.
+        """
+        content = results_tsv(await self._results(user, key))
+        return file_of("results.tsv", "text/tab-separated-values; charset=utf-8", content)
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/results.json",
+        access=needs(Right.RUN_CONTESTS),
+        responses={200: Described(description="results.json", content_type="application/json")},
+        errors=(409,),
+    )
+    async def results_json(self, user: User, key: str) -> Response:
+        """Return the same results as JSON, with the teams' names.
+
+        For administrators and the jury.
+        """
+        return file_of("results.json", "application/json", results_json(await self._results(user, key)))
+
+    async def _results(self, user: User, key: str) -> list[IcpcResult]:
+        contest = await self._contesting.run(key, user)
+        return final_results(contest, await self._contesting.ledger(contest))

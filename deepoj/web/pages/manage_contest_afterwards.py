@@ -6,8 +6,10 @@ from quart import Response, request
 
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
+from deepoj.api.contest_results import final_results, results_json, results_tsv
 from deepoj.api.contest_setting import ContestSetting
 from deepoj.api.context import ApiContext
+from deepoj.api.downloads import file_of
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right
 from deepoj.web import forms
@@ -63,6 +65,20 @@ class ManageContestAfterwardsPages:
         except Refused as refused:
             return await self._afterwards(visitor, key, refused, form)
         return redirect(f"/manage/contests/{key}/afterwards?done=practice")
+
+    @page("GET", "/manage/contests/<key>/results.tsv", access=_RUN)
+    async def results_tsv(self, visitor: Visitor, key: str) -> Response:
+        """Return the results for the ICPC's site as a file."""
+        reading = await self._reader.read(visitor, key)
+        content = results_tsv(final_results(reading.contest, reading.ledger))
+        return file_of("results.tsv", "text/tab-separated-values; charset=utf-8", content)
+
+    @page("GET", "/manage/contests/<key>/results.json", access=_RUN)
+    async def results_json(self, visitor: Visitor, key: str) -> Response:
+        """Return the same results as JSON."""
+        reading = await self._reader.read(visitor, key)
+        content = results_json(final_results(reading.contest, reading.ledger))
+        return file_of("results.json", "application/json", content)
 
     async def _afterwards(
         self, visitor: Visitor, key: str, refused: Refused | None = None, form: forms.SentForm | None = None

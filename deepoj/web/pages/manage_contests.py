@@ -248,7 +248,7 @@ class ManageContestPages:
                 await contesting.change(contest, user, **changes)
             case "finalize":
                 medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
-                await contesting.finalize(contest, Medals(**medals), user)
+                await contesting.finalize(contest, Medals(**medals, by_median=bool(form.get("by_median"))), user)
             case "problem":
                 label = form.line("label")
                 former = reading.ledger.of(EventType.PROBLEMS).get(label, {})
