@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 from quart import Response, request
 from quart.ctx import AppContext
 from quart.json.provider import DefaultJSONProvider
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_schema import Info, QuartSchema
 from quart_schema.openapi import HttpSecurityScheme
 from quart_trio.wrappers import TrioResponse
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.routing import MapAdapter
 
 import deepoj
 from deepoj.api.access import Guards
@@ -75,6 +78,7 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED_HEADERS = "X-Request-ID, Retry-After, traceparent, Location"
 _PREFLIGHT_MAX_AGE_S = "600"
+_CONTEST_API = re.compile(r"(?:/clics|/api(?:/v4)?(?=/?\Z|/contests(?:/|\Z)))(?P<below>|/.*)")
 
 
 class Api(MeasuredApp):
@@ -95,6 +99,13 @@ class Api(MeasuredApp):
         self.register_error_handler(StoreUnavailable, _answer_db_down)
         self.register_error_handler(BlobsUnavailable, _answer_storage_down)
         self.register_error_handler(StreamUnavailable, _answer_queue_down)
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what matches the request's path, which for the Contest API has other names, too."""
+        adapter = super().create_url_adapter(request)
+        if adapter is not None and (path := contest_api_path(adapter.path_info)) is not None:
+            adapter.path_info = path
+        return adapter
 
     def log_exception(  # type: ignore[override]  # quart's union of tuples in one word
         self, ctx: AppContext, exception_info: tuple[type[BaseException], BaseException, TracebackType]
@@ -217,7 +228,7 @@ def _finish(app: Api, settings: ApiSettings) -> None:
         if settings.cors_allowed_origins:
             response.headers.add("Vary", "Origin")
             _allow_origin(response, settings)
-        if is_contest_api(request.path):  # its specification wants every origin to be allowed
+        if contest_api_path(request.path) is not None:  # its specification wants every origin to be allowed
             response.headers["Access-Control-Allow-Origin"] = "*"
             _allow_methods(response)
         return response
@@ -257,14 +268,18 @@ async def answer_refusal(error: HTTPException) -> tuple[dict[str, Any], int, dic
     headers = refused.extra_headers()
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
-    if is_contest_api(request.path):
+    if contest_api_path(request.path) is not None:
         return _contest_api_refusal(refused, headers)
     return refused.body(prefers_chinese(request.accept_languages)), refused.api_error.status, headers
 
 
-def is_contest_api(path: str) -> bool:
-    """Return whether a path is of the Contest API."""
-    return path == "/clics" or path.startswith("/clics/")
+def contest_api_path(path: str) -> str | None:
+    """Return the path below ``/clics`` for a path of the Contest API; None: it is another path.
+
+    Clients that know a host alone guess the paths of DOMjudge, as do its own ``submit`` and the tools of the ICPC.
+    """
+    match = _CONTEST_API.fullmatch(path)
+    return None if match is None else f"/clics{match['below']}"
 
 
 def _contest_api_refusal(refused: Refused, headers: dict[str, str]) -> tuple[dict[str, Any], int, dict[str, str]]:

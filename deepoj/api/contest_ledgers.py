@@ -17,6 +17,7 @@ from deepoj.contests.clics_feed import SeenContest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ContestViewer
 from deepoj.judging.languages import LANGUAGES
+from deepoj.judging.languages.endings import endings_like
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.ports.contests import Contests
 from deepoj.words.contests import Contest, ContestEvent, EventType
@@ -159,8 +160,7 @@ _LANGUAGES = {
     language.key: {
         "name": language.name,
         "entry_point_required": False,
-        "entry_point_name": None,
-        "extensions": [language.source_name.rpartition(".")[2]],
+        "extensions": endings_like(language.source_name.rpartition(".")[2]),
     }
     for language in (*LANGUAGES.values(), OUTPUTS)
 }

@@ -53,7 +53,7 @@ SINGLE = frozenset({EventType.CONTEST.value, EventType.STATE.value})
 _PROPERTIES: dict[str, str] = {
     "contest": "id name formal_name start_time countdown_pause_time duration scoreboard_freeze_duration"
     " scoreboard_thaw_time scoreboard_type penalty_time",
-    LANGUAGES: "id name entry_point_required entry_point_name extensions",
+    LANGUAGES: "id name entry_point_required extensions",
     JUDGEMENT_TYPES: "id name penalty solved",
     "problems": "id label name ordinal rgb color time_limit test_data_count",
     "groups": "id icpc_id name type",

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import IO
 
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
-from werkzeug.http import parse_options_header
-
-from deepoj.api.body import BodyPieces, current_request, text
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.form import MAX_PARTS, SentFile, read_form
 from deepoj.web.visitor import Visitor, Visitors
 
 #: of forms without a program
 SMALL_BYTES = 16 * 1024
-#: of the fields beside a program, and of the parts of a form
+#: of the fields beside a program
 _FRAME_BYTES = 8 * 1024
-_MAX_PARTS = 64
-_URLENCODED = "application/x-www-form-urlencoded"
-_TYPES = frozenset({_URLENCODED, "multipart/form-data"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +40,7 @@ class SentForm:
         """Return the chosen ``file``, or else the field ``name``. Raises Refused for a file that is no text."""
         if (file := self.files.get("file")) is None:
             return self.get(name)
-        try:
-            return text("file", file.content.decode("utf-8").replace("\r\n", "\n"))
-        except UnicodeDecodeError as error:
-            raise Refused(ApiError.BAD_TEXT, field="file") from error
-
-
-@dataclass(frozen=True, slots=True)
-class SentFile:
-    """A file as the browser sent it."""
-
-    name: str
-    content: bytes
+        return file.text("file")
 
 
 def bytes_for(text_bytes: int) -> int:
@@ -74,44 +54,14 @@ async def read(
     *,
     timeout_s: float,
     max_bytes: int = SMALL_BYTES,
-    max_parts: int = _MAX_PARTS,
+    max_parts: int = MAX_PARTS,
 ) -> SentForm:
     """Return the current request's form.
 
     Raises:
       Refused: 415, 413, 408; 400 for a malformed form; 403 if the form does not carry the visitor's token.
     """
-    request = current_request()
-    content_type = request.headers.get("Content-Type", "")
-    mimetype, options = parse_options_header(content_type)
-    if mimetype not in _TYPES:
-        raise Refused(ApiError.WRONG_TYPE, wanted="multipart/form-data")
-    raw = bytearray()
-    too_large = Refused(ApiError.BODY_TOO_LARGE, limit=max_bytes)
-    async for piece in BodyPieces(request, max_bytes=max_bytes, too_large=too_large, timeout_s=timeout_s):
-        raw += piece
-    if mimetype == _URLENCODED and raw.count(b"&") >= max_parts:  # the parser bounds multipart alone
-        raise Refused(ApiError.BAD_FORM)
-    parser = FormDataParser(
-        stream_factory=_in_memory,
-        max_form_memory_size=max_bytes,
-        max_content_length=max_bytes,
-        max_form_parts=max_parts,
-        silent=False,
-    )
-    try:
-        _, fields, files = parser.parse(io.BytesIO(raw), mimetype, len(raw), options)
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise Refused(ApiError.BAD_FORM) from error
+    fields, files = await read_form(timeout_s=timeout_s, max_bytes=max_bytes, max_parts=max_parts)
     visitors.require_form_token(visitor, fields.get("form_token", ""))
-    return SentForm(
-        {name: text(name, value.replace("\r\n", "\n")) for name, value in fields.items()},
-        {name: SentFile(sent.filename or "", sent.read()) for name, sent in files.items() if sent.filename},
-    )
-
-
-def _in_memory(
-    total_content_length: int | None, content_type: str | None, filename: str | None, content_length: int | None = None
-) -> IO[bytes]:
-    """Return a place for a file's content. The parser's default, a temporary file, would have to be closed."""
-    return io.BytesIO()
+    lines = {name: value.replace("\r\n", "\n") for name, value in fields.items()}
+    return SentForm(lines, dict(reversed(files)))

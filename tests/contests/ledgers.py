@@ -20,7 +20,7 @@ TEAMS, PROBLEMS = 6, 3
 #: events of the contest, its problems, groups and teams
 LAID_OUT = 2 + PROBLEMS + 3 + 2 * TEAMS
 STATES = ("started_at", "frozen_at", "ended_at", "closed_at", "thawed_at", "finalized_at", "end_of_updates_at")
-LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "entry_point_name": None, "extensions": ["cpp"]}}
+LANGUAGES = {"cpp20": {"name": "C++20", "entry_point_required": False, "extensions": ["cpp"]}}
 
 #: what a step does, then numbers that choose of what
 type Step = tuple[str, int, int, str]

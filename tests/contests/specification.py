@@ -31,13 +31,13 @@ _FORMS: Mapping[str, str] = {
     "contest": "id:ID name:string formal_name:string start_time:TIME? countdown_pause_time:POS?"
     " duration:POS scoreboard_freeze_duration:POS? scoreboard_thaw_time:TIME? scoreboard_type:TYPE penalty_time:POS+",
     "state": "started:TIME! frozen:TIME? ended:TIME! thawed:TIME? finalized:TIME! end_of_updates:TIME!",
-    "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string! extensions:string[]",
+    "languages": "id:ID name:string entry_point_required:boolean entry_point_name:string+ extensions:string[]",
     "judgement-types": "id:JT name:string penalty:boolean solved:boolean",
     "problems": "id:ID label:string name:string ordinal:integer rgb:RGB+ color:string+ time_limit:MILLI"
     " test_data_count:COUNT max_score:POINTS+ statement:FILE[]?",
-    "groups": "id:ID name:string type:string? hidden:boolean+",
-    "organizations": "id:ID name:string formal_name:string? country:COUNTRY?",
-    "teams": "id:ID name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",
+    "groups": "id:ID icpc_id:string+ name:string type:string? hidden:boolean+",
+    "organizations": "id:ID icpc_id:string+ name:string formal_name:string? country:COUNTRY?",
+    "teams": "id:ID icpc_id:string+ name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",
     "persons": "id:ID name:string role:ROLE team_ids:ID[]",
     "accounts": "id:ID username:string name:string type:ACCOUNT team_id:ID? person_id:ID?",
     "submissions": "id:ID language_id:ID problem_id:ID team_id:ID time:TIME contest_time:REL entry_point:string?"

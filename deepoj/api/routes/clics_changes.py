@@ -18,9 +18,11 @@ from quart_trio.wrappers import TrioResponse
 from deepoj.api.body import read_json, text
 from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.contest_errors import ContestError
+from deepoj.api.contest_sources import domjudge_form, from_json
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.form import is_multipart
 from deepoj.api.http.limits import RequestLimits
 from deepoj.api.models.clics import (
     ContestAward,
@@ -29,7 +31,6 @@ from deepoj.api.models.clics import (
     ContestPatch,
     ContestSubmission,
 )
-from deepoj.api.models.submissions import SubmitBody
 from deepoj.api.routes.clics import answer_of, clics_route, contest_object, found_or_refused
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import new_trace_id, take_in
@@ -38,7 +39,6 @@ from deepoj.contests.clics_feed import SeenContest, encoded
 from deepoj.contests.clock import moment_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY
-from deepoj.judging.languages import Language
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
@@ -89,21 +89,24 @@ class ContestApiChanges:
             raise Refused(ContestError.NOT_IN_CONTEST)
         await self._limits.submit(user)
         settings = self._context.settings
-        body = await read_json(
-            ContestSubmission, max_bytes=settings.submit_body_max_bytes, timeout_s=settings.read_timeout_s
-        )
-        _require_absent(body, "id", "time", "contest_time")
-        if body.team_id not in {None, viewer.team_id}:
-            raise Refused(ApiError.INVALID, field="team_id", problem="it is not yours")
+        most, timeout_s = settings.submit_body_max_bytes, settings.read_timeout_s
+        if is_multipart():
+            program = await domjudge_form(max_bytes=most, timeout_s=timeout_s)
+        else:
+            body = await read_json(ContestSubmission, max_bytes=most, timeout_s=timeout_s)
+            _require_absent(body, "id", "time", "contest_time")
+            if body.team_id not in {None, viewer.team_id}:
+                raise Refused(ApiError.INVALID, field="team_id", problem="it is not yours")
+            program = from_json(body)
         ledger, view = await self._ledgers.view(contest, viewer)
-        language = language_of(body.language_id)
+        language = language_of(program.language_id)
         if language is None:
             raise Refused(ApiError.UNKNOWN_LANGUAGE)
-        if view.one(ledger, EventType.PROBLEMS, body.problem_id) is None:
+        if view.one(ledger, EventType.PROBLEMS, program.problem_id) is None:
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
-        problem_id = int(ledger.of(EventType.PROBLEMS)[body.problem_id]["problem_id"])
+        problem_id = int(ledger.of(EventType.PROBLEMS)[program.problem_id]["problem_id"])
         sources = received_sources(
-            _as_submit(body, problem_id, language), language, max_bytes=settings.submit_code_max_bytes
+            program.as_submit(problem_id, language), language, max_bytes=settings.submit_code_max_bytes
         )
         draft = Draft(
             user_id=user.id,
@@ -306,26 +309,6 @@ def _created(body: bytes | None, object_id: str) -> Response:
     response = found_or_refused(body)
     response.headers["Location"] = f"{request.path.rstrip('/')}/{object_id}"
     return response
-
-
-def _as_submit(body: ContestSubmission, problem_id: int, language: Language) -> SubmitBody:
-    """Return a submission as our own API has it. Clients name a class of Java where we name its file."""
-    if len(body.files) != 1 or body.files[0].mime not in {None, "application/zip"}:
-        raise Refused(ApiError.INVALID, field="files", problem="exactly one zip")
-    entry_point = body.entry_point or ""
-    ending = language.source_name.rpartition(".")[2]
-    if entry_point and not entry_point.endswith(f".{ending}"):
-        # the class Main of the package org is in Main.java: names of files have no folders
-        entry_point = f"{entry_point.rpartition('.')[2]}.{ending}"
-    return SubmitBody(
-        problem_id=problem_id,
-        language=language.key,
-        code=None,
-        files=None,
-        archive=body.files[0].data,
-        entry_point=entry_point or None,
-        callback_url=None,
-    )
 
 
 def _require_absent(body: BaseModel, *fields: str) -> None:

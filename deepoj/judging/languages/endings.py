@@ -46,3 +46,10 @@ _ENDINGS: Mapping[str, str] = MappingProxyType(
 def by_ending(ending: str) -> str | None:
     """Return the key of the language whose sources have this ending (``cpp``); None for an unknown ending."""
     return _ENDINGS.get(ending) or _ENDINGS.get(ending.lower())
+
+
+def endings_like(ending: str) -> list[str]:
+    """Return this ending, and the others of the same language. Without .C: clients that compare without case take a
+    program in C for one in C++."""
+    key = by_ending(ending)
+    return [ending, *(one for one, other in _ENDINGS.items() if other == key and one not in (ending, "C"))]
