@@ -133,6 +133,8 @@ def show_rehearsal(report: RehearsalReport, plan: RehearsalPlan) -> None:
     for line in lines_of_waits(report.waits):
         click.echo(f"  {line}")
     click.echo(f"  sent late by at most {report.late_p99_ms} ms (99 %)")
+    if report.frozen_at is not None:
+        click.echo(f"  the board was frozen at {report.frozen_at}, and thawed at {report.thawed_at}")
     for sentence in (*report.lost, *report.wrong_verdicts):
         click.echo(f"  {sentence}")
     for one in report.differences:

@@ -129,6 +129,8 @@ class ContestTimes:
     start_ms: int | None
     duration_ms: int
     penalty_ms: int
+    #: how long before the end the board freezes; None: it does not
+    freeze_ms: int | None = None
 
     @classmethod
     def of(cls, contest: Object) -> ContestTimes:
@@ -139,12 +141,13 @@ class ContestTimes:
         if contest.get("duration") is None:
             raise FeedError("the feed has no contest with a duration: is it whole?")
         penalty = contest.get("penalty_time")
-        start = contest.get("start_time")
+        start, freeze = contest.get("start_time"), contest.get("scoreboard_freeze_duration")
         try:
             return cls(
                 start_ms=None if start is None else parse_time(start),
                 duration_ms=parse_reltime(contest["duration"]),
                 penalty_ms=_penalty_ms(20 if penalty is None else penalty),
+                freeze_ms=None if freeze is None else parse_reltime(freeze),
             )
         except (ValueError, TypeError) as error:
             raise FeedError(f"the contest's times cannot be read: {error}") from None

@@ -74,6 +74,8 @@ class RehearsalPlan:
     to_ms: int
     penalty_ms: int
     is_compile_error_free: bool
+    #: contest time of the feed at which its board freezes; None: not before ``to_ms``
+    freeze_at_ms: int | None
     #: submissions of the feed in this time whose team or problem it does not have
     left_out: int
 
@@ -133,6 +135,7 @@ def plan_of(objects: ContestObjects, *, from_ms: int = 0, to_ms: int | None = No
     sent = [one for one in chosen if str(one[2].get("team_id")) in teams and str(one[2].get("problem_id")) in problems]
     if not sent:
         raise FeedError("the feed has no submission in this time that could be sent: is it whole?")
+    freeze_at_ms = times.duration_ms - (times.freeze_ms or 0)
     planned: list[PlannedSubmission] = []
     unjudged = 0
     for time_ms, submission_id, item in sent:
@@ -154,6 +157,7 @@ def plan_of(objects: ContestObjects, *, from_ms: int = 0, to_ms: int | None = No
         to_ms=until_ms,
         penalty_ms=times.penalty_ms,
         is_compile_error_free=types.get("CE", {}).get("penalty") is not True,
+        freeze_at_ms=freeze_at_ms if freeze_at_ms < until_ms else None,
         left_out=len(chosen) - len(sent),
     )
 

@@ -75,7 +75,8 @@ def feed_of(contest: MadeContest, dialect: str, seed: int) -> list[str]:
     lines: list[str] = []
     send = _sender(lines, dialect)
     penalty = clock(contest.penalty * 60_000) if dialect == "2026-01" else contest.penalty
-    fields = {"id": "c", "name": "C", "duration": clock(contest.minutes * 60_000), "penalty_time": penalty}
+    fields = {"id": "c", "name": "C", "duration": clock(contest.minutes * 60_000), "penalty_time": penalty,
+              "scoreboard_freeze_duration": clock(contest.minutes * 12_000)}  # fmt: skip
     send("contest", {**fields, "start_time": "2026-01-31T09:00:00.000+01:00"})
     send("contest", fields)  # the start is moved: there is none for a while
     for item in () if dialect == "2022-07" else _TYPES:  # then the specification's known ones are meant

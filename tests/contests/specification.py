@@ -37,7 +37,8 @@ _FORMS: Mapping[str, str] = {
     " test_data_count:COUNT max_score:POINTS+ statement:FILE[]?",
     "groups": "id:ID icpc_id:string+ name:string type:string? hidden:boolean+",
     "organizations": "id:ID icpc_id:string+ name:string formal_name:string? country:COUNTRY?",
-    "teams": "id:ID icpc_id:string+ name:string label:string display_name:string? organization_id:ID? group_ids:ID[] hidden:boolean+",
+    "teams": "id:ID icpc_id:string+ name:string label:string display_name:string? organization_id:ID? group_ids:ID[]"
+    " hidden:boolean+",
     "persons": "id:ID name:string role:ROLE team_ids:ID[]",
     "accounts": "id:ID username:string name:string type:ACCOUNT team_id:ID? person_id:ID?",
     "submissions": "id:ID language_id:ID problem_id:ID team_id:ID time:TIME contest_time:REL entry_point:string?"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given
 
-from deepoj.contests.feed import ContestObjects, FeedError, read_events
+from deepoj.contests.feed import ContestObjects, FeedError, FeedEvent, read_events
 from deepoj.contests.rehearsal import StandIn, busiest_from_ms, differences, plan_of
 from deepoj.contests.replay import replay
 from tests.contests.feeds import ODD, contests, feed_of
@@ -95,3 +95,15 @@ def test_a_lost_verdict_and_another_time_are_differences_of_boards() -> None:
     assert [one.team_id for one in differences("feed", plan.board(promised), plan.board(late))] == ["t4"]
     fewer = plan.board(promised)[1:]
     assert [one.expected for one in differences("feed", fewer, plan.board(promised))][:1] == [""]
+
+
+@pytest.mark.parametrize(
+    ("freeze", "to_min", "freeze_at_min"),
+    [("0:10:00", None, 20), ("0:10:00", 21, 20), ("0:10:00", 20, None), ("0:00:00", None, None), (None, None, None)],
+)
+def test_a_plan_freezes_when_its_feed_did(freeze: str | None, to_min: int | None, freeze_at_min: int | None) -> None:
+    objects = objects_of(replace(ODD, submissions=[MadeSubmission(0, 0, _MINUTE_MS, ("WA",), False)]))
+    times = {"duration": "0:30:00", "scoreboard_freeze_duration": freeze}
+    objects.apply(FeedEvent("contest", None, {**objects.contest, **times}))
+    plan = plan_of(objects, to_ms=None if to_min is None else to_min * _MINUTE_MS)
+    assert plan.freeze_at_ms == (None if freeze_at_min is None else freeze_at_min * _MINUTE_MS)

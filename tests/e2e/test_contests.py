@@ -217,7 +217,9 @@ def test_a_feed_is_rehearsed_with_stand_in_programs(environ: dict[str, str], tmp
     assert waits["count"] == 10
     assert 0 < waits["wait_p50_ms"] <= waits["wait_p99_ms"]
     assert waits["compile_percent"] + waits["run_percent"] + waits["other_percent"] in range(98, 103)
+    assert report["frozen_at"] < report["thawed_at"]
     shown = said(environ, "show", report["key"])
+    assert shown["state"]["frozen_at"] < shown["state"]["ended_at"] <= shown["state"]["thawed_at"]
     assert (shown["is_public"], shown["state"]["started_at"] is not None) == (False, True)
     refused = typed("contest", "replay", str(feed), "--judge", "--json", env=environ | {"DEEPOJ_TOKEN": ""})
     assert refused.returncode == 2, refused.stderr

@@ -31,6 +31,7 @@ from deepoj.contests.rehearsal import (
     differences,
 )
 from deepoj.sample import LANGUAGE
+from deepoj.words.contests import ClockAct
 from deepoj.words.exits import CheckFailed
 from deepoj.words.names import printable_line
 
@@ -80,6 +81,9 @@ class RehearsalReport:
     #: 99 of 100 submissions were sent at most so late; a sender that is late measures less than it should
     late_p99_ms: int
     waits: Mapping[str, Any]
+    #: when the board froze and was thawed; None: the feed's does not freeze in this time
+    frozen_at: str | None
+    thawed_at: str | None
 
     def fields(self) -> dict[str, Any]:
         """Return the report as JSON has it."""
@@ -110,6 +114,7 @@ class ContestRehearsal:
         self._labels = dict(zip(plan.problems, _labels(list(plan.problems.values())), strict=True))
         self._feed_teams = {there: team for team, there in self._teams.items()}
         self._feed_problems = {label: problem for problem, label in self._labels.items()}
+        self._told_at = time.monotonic()
         #: problems that were made, by number
         self.problem_ids: list[int] = []
 
@@ -118,14 +123,21 @@ class ContestRehearsal:
         self._make()
         teams = self._accounts(opened)
         self._start()
-        return self._compare(self._play(teams))
+        return self._compare(self._play(teams), teams)
 
     def end(self, at_ms: int | None = None) -> None:
         """End the contest at a contest time, by default now, if it has started: no team can send to it any more."""
-        state = self._ask("GET", "")["state"]
+        rules = self._ask("GET", "")
+        state = rules["state"]
         if state["started_at"] is not None and state["ended_at"] is None:
             now_ms = (dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(state["started_at"])) // _MS
-            self._ask("PATCH", "", {"duration_ms": max(1000, now_ms if at_ms is None else at_ms)})
+            length_ms, freeze_ms = rules["duration_ms"], rules["freeze_ms"]
+            # a freeze that has begun stays where it is
+            first_ms = 1000 if freeze_ms is None else max(1000, length_ms - freeze_ms)
+            changes = {"duration_ms": max(first_ms, now_ms if at_ms is None else at_ms)}
+            if freeze_ms is not None:
+                changes["freeze_ms"] = freeze_ms - (length_ms - changes["duration_ms"])
+            self._ask("PATCH", "", changes)
 
     # -- before
 
@@ -190,25 +202,53 @@ class ContestRehearsal:
         sent = [_Sent(one) for one in self._plan.submissions]
         pool = ThreadPoolExecutor(_SENDERS, thread_name_prefix="rehearsal")
         zero = time.monotonic() + _LEAD_S
-        told_at = zero
-        length_s = (self._plan.to_ms - self._plan.from_ms) / 1000 / self._speed
         futures: list[Future[None]] = []
+        freeze_at_ms = self._plan.freeze_at_ms
         try:
             for number, one in enumerate(sent):
-                due = zero + (one.planned.time_ms - self._plan.from_ms) / 1000 / self._speed
-                while (left_s := due - time.monotonic()) > 0:
-                    self._jury.sleep(min(left_s, _POLL_S))
-                    if time.monotonic() - told_at >= _TELL_EVERY_S:
-                        told_at = time.monotonic()
-                        at_s = told_at - zero
-                        self._tell(f"{at_s:.0f} of {length_s:.0f} s: {number} of {len(sent)} submissions are sent")
+                if freeze_at_ms is not None and one.planned.time_ms >= freeze_at_ms:
+                    self._wait(self._due(zero, freeze_at_ms), zero, number, len(sent))
+                    self._freeze()
+                    freeze_at_ms = None
+                due = self._due(zero, one.planned.time_ms)
+                self._wait(due, zero, number, len(sent))
                 futures.append(pool.submit(self._send, teams[one.planned.team_id], one, due))
+            if freeze_at_ms is not None:
+                self._freeze()
             pool.shutdown(wait=True)
         finally:  # Ctrl-C: what is not under way is not sent
             pool.shutdown(wait=True, cancel_futures=True)
         for future in futures:
             future.result()
         return sent
+
+    def _due(self, zero: float, time_ms: int) -> float:
+        """Return when a contest time of the feed is reached; ``zero``: when it plays its first moment."""
+        return zero + max(0, time_ms - self._plan.from_ms) / 1000 / self._speed
+
+    def _wait(self, due: float, zero: float, sent: int, count: int) -> None:
+        """Wait until a time, and tell how far it is."""
+        while (left_s := due - time.monotonic()) > 0:
+            self._jury.sleep(min(left_s, _POLL_S))
+            if time.monotonic() - self._told_at >= _TELL_EVERY_S:
+                self._told_at = time.monotonic()
+                at_s, length_s = self._told_at - zero, self._due(0, self._plan.to_ms)
+                self._tell(f"{at_s:.0f} of {length_s:.0f} s: {sent} of {count} submissions are sent")
+
+    def _freeze(self) -> None:
+        """Freeze the board now, by the jury's act: the node's clock need not be ours."""
+        self._ask("POST", "/clock", {"act": ClockAct.FREEZE.value})
+        self._tell("the board is frozen")
+
+    def _thaw(self) -> None:
+        """Thaw the board of the contest, which is over, and wait until it shows everything."""
+        self._ask("POST", "/clock", {"act": ClockAct.THAW.value})
+        for _ in range(round(_PATIENCE_S / _POLL_S)):
+            if self._ask("GET", "")["state"]["thawed_at"] is not None:
+                self._tell("the board is thawed")
+                return
+            self._jury.sleep(_POLL_S)
+        raise CheckFailed("the board was not thawed: does a node with the role scheduler run?")
 
     def _send(self, server: ApiClient, one: _Sent, due: float) -> None:
         one.late_ms = max(0, round((time.monotonic() - due) * 1000))
@@ -225,7 +265,7 @@ class ContestRehearsal:
 
     # -- after
 
-    def _compare(self, sent: Sequence[_Sent]) -> RehearsalReport:
+    def _compare(self, sent: Sequence[_Sent], teams: Mapping[str, ApiClient]) -> RehearsalReport:
         taken = {one.job_id: one for one in sent if one.job_id}
         found = self._verdicts(taken)
         started = dt.datetime.fromisoformat(self._ask("GET", "")["state"]["started_at"])
@@ -244,6 +284,11 @@ class ContestRehearsal:
                 judged.append(RehearsedSubmission(one.planned, verdict, at // _MS))
         self.end(max((one.time_ms for one in judged), default=0) + 1000)
         plan, board = self._plan, self._ask("GET", "/scoreboard")
+        if plan.freeze_at_ms is not None:
+            self._thaw()
+        # what the teams see now has to be what the jury sees
+        seen = next(iter(teams.values())).ask("GET", path_of(self.key, "/scoreboard"))
+        state = self._ask("GET", "")["state"]
         in_feed = [dataclasses.replace(one, time_ms=one.planned.time_ms) for one in judged]
         there = sorted(judged, key=lambda one: one.time_ms)
         late = sorted(one.late_ms for one in sent)
@@ -259,9 +304,12 @@ class ContestRehearsal:
             differences=[
                 *differences("feed", plan.board(plan.promised()), plan.board(in_feed)),
                 *differences("server", plan.board(there), self._rows(board)),
+                *differences("teams", self._rows(board), self._rows(seen)),
             ],
             late_p99_ms=late[-1 - len(late) // 100],
             waits=self._ask("GET", "/waits"),
+            frozen_at=state["frozen_at"],
+            thawed_at=state["thawed_at"],
         )
 
     def _verdicts(self, taken: Mapping[str, _Sent]) -> dict[str, dict[str, Any]]:
