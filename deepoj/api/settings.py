@@ -122,6 +122,8 @@ class ApiSettings:
     #: maximum of concurrent connections, in total and per address (except trusted proxies)
     max_connections: int
     max_connections_per_address: int
+    #: of answers that clients have not read yet, in all connections; beyond, the one awaited for longest is closed
+    unsent_max_bytes: int
     #: maximum of concurrent event streams, in total, per user and per address
     max_streams: int
     max_streams_per_user: int

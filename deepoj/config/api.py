@@ -209,6 +209,14 @@ class ApiSection(Section):
         doc="The same per address (IPv6: a /64), except trusted proxies, with 429; enough for a school of 300. Its "
         "default scales with API_MAX_CONNECTIONS.",
     )
+    unsent_max_bytes: int = whole(
+        32 * 1024 * 1024,
+        "API_UNSENT_MAX_BYTES",
+        ge=1024 * 1024,
+        le=2**40,
+        doc="Maximum memory of answers that clients have not read yet, each body once; beyond, the connection whose "
+        "client is awaited for longest is closed.",
+    )
     shutdown_timeout_sec: float = key(
         5,
         "API_SHUTDOWN_TIMEOUT_SEC",

@@ -139,6 +139,7 @@ class Metrics:
         )
         self.auth_429 = to.counter("auth_429_total", "Tries at passwords answered 429", "reason")
         self.connections = to.gauge("api_connections", "Connections that are open")
+        self.unsent_bytes = to.gauge("api_unsent_bytes", "Answers in memory that clients have not read yet")
         self.connections_evicted = to.counter(
             "api_connections_evicted_total",
             "Connections given up, their clients awaited for longest, so that others get in",

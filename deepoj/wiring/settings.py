@@ -254,6 +254,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         shutdown_timeout_s=section.shutdown_timeout_sec,
         max_connections=section.max_connections,
         max_connections_per_address=section.max_connections_per_address,
+        unsent_max_bytes=section.unsent_max_bytes,
         max_streams=section.live.max_streams,
         max_streams_per_user=section.live.max_streams_per_user,
         max_streams_per_address=section.live.max_streams_per_address,

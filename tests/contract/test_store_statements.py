@@ -75,6 +75,9 @@ async def test_content_of_a_file_is_read_unless_its_mark_is_known(lab: Lab) -> N
     known = await statements.statement_file(made.id, shown, "a.png", known=["other", first.mark])
     assert known == replace(PNG, content=b"")
     assert known.mark == first.mark
+    again = await statements.statement_file(made.id, shown, "a.png")
+    assert again == PNG
+    assert again.content is first.content, "answers to several readers hold one copy"
     other = await statements.statement_file(made.id, StatementFileKind.ATTACHMENT, "a.png", known=[first.mark])
     assert other == SAME
     assert other.mark != first.mark

@@ -90,6 +90,7 @@ api.metrics.service_name 'deep-oj-api' SERVICE_NAME
 api.metrics.instance_id '' INSTANCE_ID
 api.max_connections 1000 API_MAX_CONNECTIONS
 api.max_connections_per_address 750 API_MAX_CONNECTIONS_PER_ADDRESS
+api.unsent_max_bytes 33554432 API_UNSENT_MAX_BYTES
 api.shutdown_timeout_sec 5 API_SHUTDOWN_TIMEOUT_SEC
 api.stream.stream_key 'deepoj:jobs' JOB_STREAM_KEY
 api.stream.stream_maxlen 200000 JOB_STREAM_MAXLEN

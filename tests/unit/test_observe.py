@@ -65,6 +65,7 @@ worker_preview_jobs_total worker result
 worker_reruns_total worker result
 api_connections api
 api_connections_evicted_total api reason
+api_unsent_bytes api
 api_connections_refused_total api reason
 auth_429_total api reason
 api_untrusted_forwarded_total api

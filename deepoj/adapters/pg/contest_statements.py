@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.contest_changes import statement_fields, tell_objects
+from deepoj.adapters.pg.file_cache import FileCache
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text, storable
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
 class PgContestStatements:
     """Statements of problems in one contest (``ports.Statements``). ``own``: those of the problems themselves."""
 
-    def __init__(self, pool: PgPool, own: Statements, contest_id: int) -> None:
-        self._pool, self._own, self._contest_id = pool, own, contest_id
+    def __init__(self, pool: PgPool, own: Statements, files: FileCache, contest_id: int) -> None:
+        self._pool, self._own, self._files, self._contest_id = pool, own, files, contest_id
 
     async def keep_statements(
         self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
@@ -90,11 +91,12 @@ class PgContestStatements:
     ) -> StatementFile | None:
         if not storable(name):
             return None
-        values = self._contest_id, problem_id, kind, name, list(known)
-        row = await self._pool.row("contest_statement_file", *values, repeatable=True)
+        key = self._contest_id, problem_id, kind, name
+        marks = [*known, *self._files.marks(key)]
+        row = await self._pool.row("contest_statement_file", *key, marks, repeatable=True)
         if row is None:
             return await self._own.statement_file(problem_id, kind, name, known=known)
-        return None if row["kind"] is None else file_of(row)
+        return None if row["kind"] is None else self._files.shared(key, file_of(row), known)
 
     async def release_unrendered(self, problem_id: int) -> None:
         await self._pool.row("release_contest_texts", self._contest_id, problem_id, repeatable=True)

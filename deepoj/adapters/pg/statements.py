@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from deepoj.adapters.pg.contest_statements import PgContestStatements, answer_to_edit, edits_of, file_of, index_of
+from deepoj.adapters.pg.file_cache import FileCache
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
 from deepoj.adapters.pg.sql_files import queries
@@ -34,7 +35,7 @@ class PgStatements:
     """Statements (``ports.Statements``)."""
 
     def __init__(self, pool: PgPool) -> None:
-        self._pool = pool
+        self._pool, self._files = pool, FileCache()
 
     async def keep_statements(
         self, problem_id: int, data_hash: str, found: StatementSet, *, renderer: int, edition: int = 0
@@ -86,10 +87,10 @@ class PgStatements:
     ) -> StatementFile | None:
         if not storable(name):
             return None
-        row = await self._pool.row("statement_file", problem_id, kind, name, list(known), repeatable=True)
-        if row is None:
-            return None
-        return file_of(row)
+        key = None, problem_id, kind, name
+        marks = [*known, *self._files.marks(key)]
+        row = await self._pool.row("statement_file", problem_id, kind, name, marks, repeatable=True)
+        return None if row is None else self._files.shared(key, file_of(row), known)
 
     async def short_texts(self, problem_id: int, max_bytes: int) -> dict[str, str]:
         rows = await self._pool.rows("short_statements", problem_id, max_bytes, repeatable=True)
@@ -146,7 +147,7 @@ class PgStatements:
         return await self._pool.do(work, repeatable=True)
 
     def of_contest(self, contest_id: int) -> PgContestStatements:
-        return PgContestStatements(self._pool, self, contest_id)
+        return PgContestStatements(self._pool, self, self._files, contest_id)
 
     async def claim_of_contest(
         self, lease_s: float, skipped: Collection[tuple[int, StatementMark]]

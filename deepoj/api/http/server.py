@@ -23,6 +23,7 @@ from deepoj.api.http.arrivals import ARRIVALS_MAX, Arrivals
 from deepoj.api.http.connection import Connection
 from deepoj.api.http.exchange import Address, MeasuredApp
 from deepoj.api.http.sockets import API_PORT, listen, url_of
+from deepoj.api.http.unsent import UnsentAnswers
 from deepoj.api.settings import ApiSettings
 from deepoj.observe import log
 
@@ -73,6 +74,7 @@ class Server:
         self._app, self._settings = app, settings
         self._trusted = networks(settings.trusted_proxies)
         self._admission = Admission(app.metrics, max_connections, settings.max_connections_per_address)
+        self._unsent = UnsentAnswers(app.metrics, settings.unsent_max_bytes)
         self.arrivals = Arrivals(app.metrics)
         self._deadline = inf
 
@@ -90,7 +92,7 @@ class Server:
         refusal = self._admission.make_room(subject)
         if refusal is not None and not self._admission.has_reserve():
             return
-        connection = Connection(self._app, self._settings, stream, client, refusal=refusal)
+        connection = Connection(self._app, self._settings, stream, client, self._unsent, refusal=refusal)
         self._admission.add(connection, subject, is_refused=refusal is not None)
         try:
             if self._deadline < inf:

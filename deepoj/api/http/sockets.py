@@ -7,6 +7,7 @@ import errno
 import os
 import select
 import socket
+import struct
 from fcntl import ioctl
 from termios import FIONREAD
 
@@ -17,6 +18,9 @@ from deepoj.words.errors import StartRefused
 #: the settings of the API's port, for error sentences
 API_PORT = "PORT or api.port"
 _BACKLOG = 1024
+#: of the kernel, for data that a client has not read; it takes twice as much. By itself it takes up to 4 MiB for each
+#: connection. On a way of 0.1 s, 1.2 MiB/s are possible with it
+_SEND_BUFFER_BYTES = 64 * 1024
 _CONFIGURATION = 2
 _REASONS = {
     errno.EADDRINUSE: "the port is taken by another program",
@@ -47,6 +51,11 @@ def client_state(stream: trio.SocketStream) -> ClientState:
 def has_unread(stream: trio.SocketStream) -> bool:
     """Return whether there is unread data."""
     return any(ioctl(stream.socket.fileno(), FIONREAD, bytes(4)))
+
+
+def reset_on_close(stream: trio.SocketStream) -> None:
+    """Let the kernel drop unsent data when the connection is closed, and tell the client so (RST)."""
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def url_of(listener: trio.SocketListener) -> str:
@@ -87,6 +96,7 @@ async def listen(
     for listener in listeners:
         # inherited by the connections: a peer that vanished, or stopped reading, is given up by the kernel too
         listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        listener.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         listener.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(user_timeout_s * 1000))
     return listeners
 
