@@ -64,7 +64,7 @@ async def test_the_reader_awaited_for_longest_makes_room_in_memory(tmp_path: Pat
             await until(partial(holds, home, number + 1))
         assert evicted(home) == 0
         await never_reads(readers, url, "/own", "127.0.2.1")
-        await until(lambda: evicted(home) == 1)
+        await until(lambda: evicted(home) >= 1)
         assert held(home) == 4 * _BODY_BYTES
         with pytest.raises(trio.BrokenResourceError):  # the first: the kernel's copy is dropped, too
             while await readers[0].receive_some(_MIB):
@@ -85,8 +85,9 @@ async def test_a_body_that_many_send_counts_once(tmp_path: Path) -> None:
         await never_reads(readers, url, "/own")
         await until(lambda: held(home) == 2 * _BODY_BYTES)
         await never_reads(readers, url, "/own")
-        await until(lambda: evicted(home) == 1)
-        assert held(home) == 2 * _BODY_BYTES, "closing one of those who share would free nothing"
+        await until(lambda: evicted(home) >= 1)
+        assert evicted(home) == 1, "closing one of those who share would free nothing"
+        assert held(home) == 2 * _BODY_BYTES
         for reader in readers:
             await trio.aclose_forcefully(reader)
 

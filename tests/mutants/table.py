@@ -736,9 +736,15 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/api/http/connection.py",
-        "        self.awaited_since = trio.current_time()\n        try:\n            with trio.move_on_after(self._settings.write",
-        "        try:\n            with trio.move_on_after(self._settings.write",
+        "        self.awaited_since = trio.current_time()\n        self._unsent.hold(",
+        "        self._unsent.hold(",
         "tests/api/test_crowded.py::test_full_of_waiting_clients_serves_those_who_come",
+    ),
+    Mutant(
+        "deepoj/api/http/unsent.py",
+        "not self._holds_alone(others[one]), one.awaited_since",
+        "one.awaited_since",
+        "tests/api/test_unsent.py::test_a_body_that_many_send_counts_once",
     ),
     Mutant(
         "deepoj/api/http/connection.py",
