@@ -21,42 +21,17 @@ from deepoj.contests.board import BoardCell, BoardRow, points_text
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.ledger import name_of
 from deepoj.contests.views import ContestViewer
-from deepoj.web.contests import ContestReading, ShownPoints, ShownProblem, shown_points
-from deepoj.web.render import Pages
+from deepoj.web.awards import medals_of
+from deepoj.web.board_rows import ShownCell, ShownRow, row_html
+from deepoj.web.contests import ContestReading, ShownProblem, shown_points
+from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import EventType
 
 #: boards that are kept: a contest in two languages for the public and the jury, and its groups
-_KEPT = 200
+_KEPT = 64
 #: earlier states of a board that are kept: a page that shows one of them gets what has changed since
 _EARLIER = 8
-
-
-@dataclass(frozen=True, slots=True)
-class ShownCell:
-    """One team at one problem. ``tries``: rejected ones before the solution, or all of those that were judged."""
-
-    is_solved: bool
-    is_first: bool
-    tries: int
-    pending: int
-    minute: int
-    #: None: problems count, not points
-    points: ShownPoints | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownRow:
-    """One row without its place, which changes with other rows."""
-
-    team_id: str
-    team: str
-    organization: str
-    solved: int
-    penalty: int
-    #: empty: problems count, not points
-    points: str
-    cells: tuple[ShownCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +152,7 @@ class Boards:
         board = ledger.jury_board if seen.viewer.is_jury else ledger.public_board
         teams, organizations = ledger.of(EventType.TEAMS), ledger.of(EventType.ORGANIZATIONS)
         firsts = {problem.label: board.first_to_solve(problem.label) for problem in problems}
+        medals, translate, path = medals_of(seen), gettext_of(visitor.language), cells_path(seen)
         known = former.lines if former is not None and former.head.problems == problems else {}
         lines: dict[str, BoardLine] = {}
         for row in board.rows():
@@ -184,23 +160,23 @@ class Boards:
                 continue
             team = name_of(teams, row.team_id)
             organization = name_of(organizations, teams[row.team_id].get("organization_id"))
-            rest = team, organization, frozenset(label for label, first in firsts.items() if row.team_id in first)
+            medal = medals.get(row.team_id, "")
+            rest = team, organization, medal, frozenset(one for one, first in firsts.items() if row.team_id in first)
             before = known.get(row.team_id)
             if before is None or before.cells is not row.cells or before.rest != rest:
                 shown = ShownRow(
                     team_id=row.team_id,
                     team=team,
                     organization=organization,
+                    medal=medal,
                     solved=row.solved,
                     penalty=row.penalty,
                     points="" if row.points is None else points_text(row.points),
                     cells=tuple(_cells(row, problems, firsts)),
                 )
-                if before is not None and before.row == shown:
-                    html = before.html  # the boards were laid out again
-                else:
-                    values = {"row": shown, "problems": problems, "path": cells_path(seen)}
-                    html = self._pages.piece("_board_row.html", visitor, **values)
+                # rows are the same after the boards were laid out again
+                is_same = before is not None and before.row == shown
+                html = before.html if before is not None and is_same else row_html(shown, problems, path, translate)
                 lines[row.team_id] = BoardLine(row.rank, shown, html, row.cells, rest)
             else:
                 lines[row.team_id] = before if before.rank == row.rank else replace(before, rank=row.rank)
@@ -278,8 +254,8 @@ def _patch(place: int, line: BoardLine, former: BoardLine) -> str:
 
 
 def _tr(line: BoardLine, cells: str, more: str = "") -> str:
-    rank = f'<td class="rank">{line.rank}</td>{cells}' if cells else f'<td class="rank">{line.rank}</td>'
-    return f'<tr id="{escape(element_of(line.row.team_id))}"{more}>{rank}</tr>\n'
+    medal = f' class="{line.row.medal}"' if line.row.medal else ""
+    return f'<tr id="{escape(element_of(line.row.team_id))}"{more}><td{medal}>{line.rank}{cells}</tr>\n'
 
 
 def groups_of(reading: ContestReading) -> list[tuple[str, str]]:
@@ -316,7 +292,7 @@ def board_values(
         "own_row": own_row,
         "groups": groups_of(reading),
         "group": group,
-        "is_projected": request.args.get("view") == "projector",
+        "is_projected": request.args.get("tv") == "1",
     }
 
 

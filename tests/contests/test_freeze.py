@@ -56,7 +56,7 @@ _QUERY: Mapping[str, str] = {
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
     "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "token": "x", "time_limit": "1",
     "unsolved": "1", "until": "2100-01-01T00:00:00Z",
-    "user_id": "{user_id}", "verdict": "Accepted", "view": "projector",
+    "user_id": "{user_id}", "verdict": "Accepted", "tv": "1",
 }  # fmt: skip
 #: parameters that make other ones refused
 _ALONE = {"from", "group", "group_id"}

@@ -174,6 +174,8 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("POST", f"{_PAGES}/registration"): ({"act": "register"}, (LOGIN, 409, 303, 303, 409, 409, 409, 409)),
     **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
        for path in ("/rejudges", "/waits", "/teams", "/afterwards", "/clock")},
+    ("GET", f"{_MANAGE}/teams/1"): (None, _JURY_PAGE),
+    ("GET", f"{_MANAGE}/teams/none"): (None, _jury_page(404)),
     ("GET", f"{_MANAGE}/rejudges/9"): (None, _jury_page(404)),
     ("GET", f"{_MANAGE}/submissions/9"): (None, _jury_page(404)),
     **{("POST", f"{_MANAGE}{path}"): ({"act": "none", "verdict": "none"}, _jury_page(400))

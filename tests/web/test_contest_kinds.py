@@ -54,9 +54,9 @@ async def test_points_by_subtask_are_on_the_board_and_in_the_teams_pages(tmp_pat
         place.judged(contest, number, "Partial", score=first + second, groups=[["1", first], ["2", second]])
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
     assert re.search(
-        r'class="cell share-3 waits" title="1: 30 · 2: 45.5"><a href="board/red/A"><span[^>]*>75.5 \?', board
+        r'<td class="share-3 waits" title="1: 30 · 2: 45.5"><a href="board/red/A" aria-label="[^"]*">75.5 \?', board
     )
-    assert '<td class="number solved-count">75.5</td>' in board
+    assert "<td>75.5<td" in board
     assert "Penalty" not in board
     opened = (await place.visits[OTHER].get("/contests/finals/board/red/A")).text
     assert "Of each subtask the best counts: 1: 30 · 2: 45.5" in opened
@@ -84,12 +84,12 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     place.submitted(contest, 900, "blue", "A", 310)
     place.judged(contest, 900, "Accepted", score=100, groups=[])
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
-    assert '<td class="number solved-count">85</td>' in board
+    assert "<td>85<td" in board
     place.tell(contest, EventType.EXTENSIONS, "blue", {"extra_ms": HOUR_MS // 3, "reason": "illness", "by": 1})
     extended = await place.visits[OTHER].get("/contests/finals/problems/A")
     assert "now loses 15 % of its points" in extended.text, "its deadline was ten minutes ago"
     board = (await place.visits[OTHER].get("/contests/finals/scoreboard")).text
-    assert '<td class="number solved-count">100</td>' in board
+    assert "<td>100<td" in board
     gone = {"start_at": at(contest, 305), "end_at": at(contest, 325), "is_restored": False, "reason": "power", "by": 1}
     place.tell(contest, EventType.INTERVALS, "1", gone)
     assert "now loses 15 % of its points" in (await mine.get("/contests/finals/problems/A")).text, "it is 10 min late"

@@ -54,9 +54,9 @@ _PARAMETERS = (
     "tag",
     "team",
     "time_limit",
+    "tv",
     "unsolved",
     "verdict",
-    "view",
 )
 _READS = re.compile(r"(?:\bargs|\basked)\.get(?:list)?\(\s*\"(\w+)\"|query_number\(\s*\"(\w+)\"|args\[\"(\w+)\"\]")
 

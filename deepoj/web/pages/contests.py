@@ -23,6 +23,7 @@ from deepoj.contests.cells import opened_cell
 from deepoj.contests.clock import minutes_of
 from deepoj.contests.views import PUBLIC
 from deepoj.web import forms
+from deepoj.web.awards import shown_awards
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contests import (
     ContestPhase,
@@ -35,7 +36,7 @@ from deepoj.web.contests import (
 )
 from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
-from deepoj.web.render import Pages, redirect
+from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.turns import next_turn
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClarificationDraft
@@ -84,6 +85,7 @@ class ContestPages:
             solved=reading.solved() if is_member else set(),
             **registration_values(reading, visitor),
             results=reading.results(),
+            awards=shown_awards(reading, gettext_of(visitor.language)),
             **reading.frame(),
         )
 

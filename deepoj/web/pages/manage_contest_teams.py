@@ -14,6 +14,7 @@ from deepoj.accounts.people import Slip
 from deepoj.accounts.teams import EntryFault, TeamListFormat
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.contest_setting import ContestSetting, Credential
 from deepoj.api.contest_teams import TeamImports
 from deepoj.api.contesting import MAX_LIST_BYTES
@@ -29,6 +30,7 @@ from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import EventType
+from deepoj.words.names import name_key
 
 _RUN = member_with(Right.RUN_CONTESTS)
 _MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
@@ -74,6 +76,22 @@ class ManageContestTeamPages:
     async def teams(self, visitor: Visitor, key: str) -> Response:
         """List the teams, with what can be done with each, and the forms for more."""
         return await self._teams(visitor, key)
+
+    @page("GET", "/manage/contests/<key>/teams/<team_id>", access=_RUN)
+    async def team(self, visitor: Visitor, key: str, team_id: str) -> Response:
+        """Show a team with what can be done with it. The list of teams loads the form into its row."""
+        reading = await self._reader.read(visitor, key)
+        networks = await self._setting.bound_teams(reading.contest)
+        team = next((one for one in _teams(reading, networks) if one["id"] == team_id), None)
+        if team is None:
+            raise Refused(ContestError.NO_SUCH_TEAM)
+        return self._pages.html(
+            "manage_contest_team.html",
+            visitor,
+            team=team,
+            may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
+            **reading.frame(),
+        )
 
     @page("POST", "/manage/contests/<key>/teams", access=_RUN)
     async def change_team(self, visitor: Visitor, key: str) -> Response:
@@ -191,25 +209,27 @@ class ManageContestTeamPages:
 
 
 def _teams(reading: ContestReading, networks: dict[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """Return the teams with their accounts, in their order in the contest."""
+    """Return the teams with their accounts, sorted by name."""
     accounts: dict[str, list[str]] = {}
     for _id, data in reading.objects(EventType.ACCOUNTS):
         accounts.setdefault(data.get("team_id") or "", []).append(data.get("username") or "")
     groups, organizations = reading.ledger.of(EventType.GROUPS), reading.ledger.of(EventType.ORGANIZATIONS)
+    teams = reading.ledger.of(EventType.TEAMS)
     used = {one["team_id"] for _id, one in reading.objects(EventType.SUBMISSIONS)}
     return [
         {
             "id": team_id,
-            "name": reading.team_name(team_id),
+            "name": name,
             "organization": name_of(organizations, data.get("organization_id")),
             "groups": [name_of(groups, group) for group in data.get("group_ids") or ()],
-            "accounts": accounts.get(team_id, []),
+            "accounts": sorted(accounts.get(team_id, ()), key=name_key),
             "networks": networks.get(team_id, ()),
             "is_hidden": reading.ledger.is_hidden(team_id),
             "is_hidden_alone": bool(data.get("is_hidden")),
             "is_used": team_id in used,
         }
-        for team_id, data in reading.objects(EventType.TEAMS)
+        for team_id, name in reading.teams().items()
+        for data in [teams[team_id]]
     ]
 
 

@@ -2,6 +2,7 @@
 // changed or has another rank, in the order of their places, data-place; one with its rank alone keeps its cells. Rows
 // are found by their ids. data-own="ID" of the stream's element names the row of the reader's team.
 import htmx from "./htmx.js";
+import { showRows } from "./board_view.js";
 
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   const { type, data } = event.detail;
@@ -13,11 +14,16 @@ document.addEventListener("htmx:sseBeforeMessage", (event) => {
   const moved = [...patches].map((patch) => [changed(patch), Number(patch.dataset.place)]);
   for (const [row] of moved) row.remove();
   for (const [row, place] of moved) body.insertBefore(row, body.rows[place - 1] ?? null);
-  if (focused) body.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   showOwn();
+  showRows();
+  if (focused) body.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 });
 
-htmx.onLoad(showOwn);
+htmx.onLoad((content) => {
+  if (!content.querySelector?.(".board")) return;
+  showOwn();
+  showRows();
+});
 
 // Returns the row that a patch describes, out of the table or still in it.
 function changed(patch) {
