@@ -25,7 +25,7 @@ from deepoj.api.http.upload import new_path
 from deepoj.api.rights import Right, may, require
 from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.cells import OpenedCell
-from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import CATEGORIES
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
@@ -231,7 +231,9 @@ class Contesting:
     async def clarify(self, sight: ContestSight, draft: ClarificationDraft, *, to_all: bool = False) -> str:
         """Store a question of a team, or an answer or announcement of the jury, and return its id.
 
-        An answer goes to the team that asked, or ``to_all``. ``draft.from_team_id`` is set here.
+        An answer goes to the team that asked, or ``to_all``: then it begins with the question, which other teams do
+        not see. It is about the problem and of the category of its question, unless the draft says others.
+        ``draft.from_team_id`` is set here.
         """
         if not 1 <= len(text("text", draft.text).strip()) <= MAX_CLARIFICATION_CHARS:
             raise _invalid("text", f"1 to {MAX_CLARIFICATION_CHARS} characters")
@@ -247,6 +249,7 @@ class Contesting:
             question = sight.objects(ledger, EventType.CLARIFICATIONS).get(draft.reply_to_id)
             if question is None:
                 raise Refused(ContestError.NO_SUCH_CLARIFICATION)
+        draft = _answer_of(draft, question if viewer.is_jury else None, to_all=to_all)
         if not viewer.is_jury:
             if draft.to_team_ids is not None or to_all:
                 raise _invalid("to_teams", "a team asks the jury alone")
@@ -341,6 +344,20 @@ def _require_category(category: str, ledger: ContestLedger) -> None:
     categories = ledger.of(EventType.TEXTS).get(CATEGORIES, {}).get("texts")
     if categories and category and category not in categories:
         raise _invalid("category", f"one of {', '.join(categories)}")
+
+
+def _answer_of(draft: ClarificationDraft, question: Object | None, *, to_all: bool) -> ClarificationDraft:
+    """Return an answer with what its readers need of the question; anything else as it is."""
+    if question is None:
+        return draft
+    asked = question["text"] if to_all and question.get("from_team_id") is not None else ""
+    quoted = "\n".join(f"> {line}" for line in asked.splitlines())
+    return replace(
+        draft,
+        problem_id=draft.problem_id or question.get("problem_id"),
+        category=draft.category or question.get("category") or "",
+        text=f"{quoted}\n\n{draft.text}" if quoted else draft.text,
+    )
 
 
 def _is_jury(user: User | None) -> bool:

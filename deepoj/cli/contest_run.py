@@ -314,7 +314,7 @@ def contest_teams(
 @click.option("--category", default="", help="Its category, any word.")
 @click.option("--reply-to", metavar="ID", help="The clarification that it answers.")
 @click.option("--team", "to_teams", multiple=True, metavar="ID", help="A team that it is for; repeatable.")
-@click.option("--to-all", is_flag=True, help="Send an answer to all.")
+@click.option("--to-all", is_flag=True, help="Send an answer to all, with its question.")
 @AS_JSON
 @URL
 @RETRY_FOR

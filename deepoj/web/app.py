@@ -28,6 +28,7 @@ from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.batches import BatchPages
+from deepoj.web.pages.contest_news import ContestNewsPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contests import ContestPages
@@ -107,6 +108,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
+        ContestNewsPages(context, visitors, pages, reader),
         ManageContestAfterwardsPages(context, app.auth, visitors, pages, reader),
         ManageContestClockPages(context, visitors, pages, reader),
         ManageContestRejudgePages(context, visitors, pages, reader),

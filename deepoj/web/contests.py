@@ -247,6 +247,16 @@ class ContestReading:
                 if verdict in (None, shown.verdict):
                     yield shown
 
+    def submission(self, submission_id: str, data: Object) -> ShownSubmission | None:
+        """Return a submission; None: the viewer does not see it."""
+        if not seen(self.ledger, self.viewer, EventType.SUBMISSIONS, submission_id, data):
+            return None
+        return self._submission(submission_id, data)
+
+    def newest(self) -> str:
+        """Return the id of the newest submission; ``0``: there is none."""
+        return next(reversed(self.ledger.objects[EventType.SUBMISSIONS]), "0")
+
     def unjudged(self) -> int:
         """Return the number of submissions without a verdict."""
         return sum(self.ledger.judgement_of(one) is None for one in self.ledger.of(EventType.SUBMISSIONS))
@@ -267,9 +277,8 @@ class ContestReading:
             for clarification_id, data in reversed(roots)
         ]
 
-    def unread(self) -> int:
-        """Return the number of clarifications by others that this browser has not shown."""
-        read = read_before()
+    def unread(self, read: int) -> int:
+        """Return the number of clarifications by others after the one with the number ``read``."""
         return sum(
             number_of(clarification_id) > read and data.get("from_team_id") in self._others
             for clarification_id, data in self.objects(EventType.CLARIFICATIONS)
@@ -295,7 +304,8 @@ class ContestReading:
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
             "given_minutes": 0 if self.viewer.team_id is None else self.given_minutes(self.viewer.team_id),
-            "unread": 0 if self.viewer.is_jury else self.unread(),
+            "is_live": phase is not ContestPhase.FINAL and (self.viewer.is_jury or self.viewer.team_id is not None),
+            "unread": 0 if self.viewer.is_jury else self.unread(read_before()),
             "open_questions": self.ledger.unanswered() if self.viewer.is_jury else 0,
         }
 

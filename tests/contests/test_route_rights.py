@@ -119,6 +119,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     **{("GET", f"{_PAGES}{path}"): (None, _ALL)
        for path in ("", "/scoreboard", "/scoreboard/events", "/clarifications")},
     ("GET", f"{_PAGES}/board"): (None, (303,) * 8),
+    ("GET", f"{_PAGES}/events"): (None, tuple(404 if one == 403 else one for one in _INSIDE)),
     ("GET", f"{_PAGES}/submissions"): (None, _ALL),
     ("GET", f"{_PAGES}/problems/A"): (None, _INSIDE),
     ("GET", f"{_PAGES}/problems/A/statement/files/none.png"): (None, _NO_FILE),
@@ -128,7 +129,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("GET", "/manage/contests"): (None, _JURY_PAGE),
     ("POST", "/manage/contests"): ({"key": "finals"}, (LOGIN, 403, 403, 403, 403, 400, 403, 400)),
     **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
-       for path in ("", "/scoreboard", "/scoreboard/events", "/submissions", "/clarifications")},
+       for path in ("", "/scoreboard", "/scoreboard/events", "/events", "/submissions", "/clarifications")},
     ("POST", f"{_MANAGE}/clarifications"): ({"text": "x"}, _JURY_FORM),
     ("POST", _MANAGE): ({"act": "remove_problem", "label": "Z"}, _JURY_FORM),
     # awards and commentary, rejudges and reviews, teams and their passwords, the clock: those who run contests

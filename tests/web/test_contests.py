@@ -57,6 +57,7 @@ TABLE: Mapping[tuple[str, str], tuple[int, ...] | Mapping[str, tuple[int, ...]]]
     ("GET", "/scoreboard"): _EVERYBODY,
     ("GET", "/scoreboard?tv=1"): _EVERYBODY,
     ("GET", "/scoreboard/events"): _EVERYBODY,
+    ("GET", "/events"): (LOGIN, 404, 200, 200, 200, 200),
     ("GET", "/submissions"): _EVERYBODY,
     ("GET", "/submissions?team="): _EVERYBODY,
     ("GET", "/board/red/A"): {**dict.fromkeys(STAGES, _EVERYBODY), "before": (404, 404, 404, 404, 200, 200)},
@@ -272,14 +273,14 @@ async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) ->
     contest = await held(place, "running")
     contests, asks = real.pg_store.contests, place.visits[TEAM]
     await asks.post("/contests/finals/clarifications", {"text": "Is it <rooted>?", "problem": "A"})
-    assert "new" not in _tab(await asks.get("/contests/finals")), "its own question is no news"
+    assert " new" not in _tab(await asks.get("/contests/finals")), "its own question is no news"
     await contests.clarify(contest.id, ClarificationDraft(to_team_ids=("red",), reply_to_id="1", text="Read again."))
     assert "1 new" in _tab(await asks.get("/contests/finals"))
-    assert "new" not in _tab(await place.visits[OTHER].get("/contests/finals")), "it is for another team"
+    assert " new" not in _tab(await place.visits[OTHER].get("/contests/finals")), "it is for another team"
     page = await asks.get("/contests/finals/clarifications")
     assert "Read again." in page.text
     assert "Is it &lt;rooted&gt;?" in page.text
-    assert "new" not in _tab(await asks.get("/contests/finals"))
+    assert " new" not in _tab(await asks.get("/contests/finals"))
     for who in (STRANGER, MEMBER, OTHER):
         assert "rooted" not in (await place.visits[who].get("/contests/finals/clarifications")).text
 

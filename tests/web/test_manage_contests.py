@@ -30,7 +30,7 @@ from tests.web.contest_scene import (
 
 _RULES = {"name": "Spring Cup", "length": "2:30", "freeze": "30", "penalty": "20", "is_public": "1"}
 _HERE = "/manage/contests/finals"
-_PAGES = ("", "/scoreboard", "/scoreboard/events", "/submissions", "/clarifications", "/clock")
+_PAGES = ("", "/scoreboard", "/scoreboard/events", "/events", "/submissions", "/clarifications", "/clock")
 
 
 async def contest_of(place: Arena, key: str) -> Contest:

@@ -279,15 +279,17 @@ class ClarificationBody(RequestModel):
     """A question of a team, or an answer or announcement of those who run the contest."""
 
     text: str = Field(description="1 to 4000 characters")
-    problem: str | None = Field(None, description="the label of the problem that it is about")
-    category: str = ""
+    problem: str | None = Field(
+        None, description="the label of the problem that it is about; if omitted, an answer has its question's"
+    )
+    category: str = Field("", description="if omitted, an answer has its question's")
     reply_to: str | None = Field(None, description="id of the clarification that it answers")
     to_teams: list[str] | None = Field(
         None,
         description="ids of the teams that it is for; if omitted, an answer goes to the team that asked, and"
         " anything else of those who run the contest to all",
     )
-    to_all: bool = Field(default=False, description="send an answer to all")
+    to_all: bool = Field(default=False, description="send an answer to all; it then begins with the question")
 
 
 class ClarificationView(ResponseModel):

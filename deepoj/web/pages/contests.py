@@ -34,6 +34,7 @@ from deepoj.web.contests import (
     read_before,
     remember_read,
 )
+from deepoj.web.news import BoardWithNews, list_query, news_feed
 from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, gettext_of, redirect
@@ -131,7 +132,13 @@ class ContestPages:
             )
 
         shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, board_number())
-        feed = BoardFeed(render, self._own(reading, visitor), shown)
+
+        async def read() -> ContestReading:
+            return replace(reading, ledger=await self._context.ledgers.ledger(contest))
+
+        board = BoardFeed(render, self._own(reading, visitor), shown)
+        is_told = viewer.is_jury or viewer.team_id is not None
+        feed = BoardWithNews(board, news_feed(self._pages, visitor, read)) if is_told else board
         return self._context.live.answer(
             None if visitor.user is None else visitor.user.id, topic_of(contest), feed, remains
         )
@@ -169,15 +176,17 @@ class ContestPages:
         team_id = team_id if team_id in teams else ""
         found = reading.submissions(team_id=team_id or None, label=label or None)
         shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
+        query = {"team": team_id, "problem": label}
         return self._pages.html(
             "contest_submissions.html",
             visitor,
             submissions=shown[:_PAGE],
             teams=teams.items(),
-            query={"team": team_id, "problem": label},
+            query=query,
             team_shown=reading.team_name(team_id),
             next_after=skipped + _PAGE if len(shown) > _PAGE else None,
             is_first=skipped == 0,
+            news_query=list_query(reading, query, shown[:_PAGE]),
             **reading.frame(),
         )
 

@@ -32,6 +32,7 @@ from deepoj.web.contest_forms import (
     whole_number,
 )
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
+from deepoj.web.news import BoardWithNews, list_query, news_feed
 from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
 from deepoj.web.render import Pages, redirect
@@ -170,7 +171,11 @@ class ManageContestPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, lambda user: may(user, Right.RUN_CONTESTS))
 
-        feed = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, board_number()))
+        async def read() -> ContestReading:
+            return replace(reading, ledger=await self._context.ledgers.ledger(reading.contest))
+
+        board = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, board_number()))
+        feed = BoardWithNews(board, news_feed(self._pages, visitor, read))
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)
 
     @page("GET", "/manage/contests/<key>/submissions", access=_RUN)
@@ -197,6 +202,7 @@ class ManageContestPages:
             reviews=REVIEW_FILTERS,
             next_after=skipped + _PAGE if len(shown) > _PAGE else None,
             is_first=skipped == 0,
+            news_query=list_query(reading, query, shown[:_PAGE]),
             **reading.frame(),
         )
 

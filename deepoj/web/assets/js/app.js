@@ -3,6 +3,7 @@ import "./htmx.js";
 import "htmx-ext-sse";
 import "./live.js";
 import "./board.js";
+import "./news.js";
 import "./copy.js";
 import "./theme.js";
 import "./times.js";
