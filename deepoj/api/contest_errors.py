@@ -105,6 +105,18 @@ class ContestError(CodedError):
         "The ICPC's results are of contests that count problems; this one counts points: take the scoreboard.",
         "ICPC 结果只适用于按题数计分的比赛，本场比赛按分数计分：请使用排行榜。",
     )
+    CONTEST_REJUDGE_OPEN = (
+        409,
+        Code.PREVIEW_RUNNING,
+        "The rejudge {number} of this contest (problem {problem}) is not decided yet: apply it or cancel it first.",
+        "本场比赛的重测 {number}（题目 {problem}）尚未决定：请先应用或取消。",
+    )
+    CONTEST_PROBLEM_PREVIEWED = (
+        409,
+        Code.PREVIEW_RUNNING,
+        "A preview of the problem {problem} is not decided yet: apply it or cancel it at the problem first.",
+        "题目 {problem} 的预览尚未决定：请先在该题处应用或取消。",
+    )
     CONTEST_UNJUDGED = (
         409,
         Code.CONTEST_UNJUDGED,

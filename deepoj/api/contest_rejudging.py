@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.previewing import accepted, preview_id_of
@@ -13,7 +14,7 @@ from deepoj.contests.preview import BoardEffect, effect_of, jobs_of
 from deepoj.words.accounts import User
 from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope
 from deepoj.words.contests import Contest, EventType
-from deepoj.words.previews import PreviewFailure, PreviewState
+from deepoj.words.previews import OPEN, PreviewFailure, PreviewRefusal, PreviewState
 
 #: rejudges of a list, and reasons of failures that are listed
 _MAX_LISTED, _MAX_FAILURES = 50, 10
@@ -32,14 +33,17 @@ class ContestRejudging:
     """Starts, applies, cancels and reads rejudges of contests. All methods raise Refused or StoreUnavailable."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._rejudges, self._ledgers = context.contest_rejudges, context.ledgers
+        self._rejudges, self._ledgers, self._previews = context.contest_rejudges, context.ledgers, context.previews
 
     async def start(self, contest: Contest, user: User, scope: ContestRejudgeScope, *, in_full: bool) -> ContestRejudge:
         """Start a rejudge of the judged submissions in the scope, or go on with the same one."""
         ledger = await self._ledgers.ledger(contest)
         _require_known(ledger, scope)
         jobs = jobs_of(ledger, scope)
-        return accepted(await self._rejudges.start_rejudge(contest.id, jobs, by=user.id, in_full=in_full, scope=scope))
+        begun = await self._rejudges.start_rejudge(contest.id, jobs, by=user.id, in_full=in_full, scope=scope)
+        if begun is PreviewRefusal.ANOTHER:
+            raise await self._occupied(contest, ledger, jobs)
+        return accepted(begun)
 
     async def apply(self, contest: Contest, rejudge_id: str, user: User) -> ContestRejudge:
         """Give all submissions of a rejudge their new verdicts at once."""
@@ -61,6 +65,18 @@ class ContestRejudging:
             verdicts = await self._rejudges.rejudged_verdicts(rejudge.id)
             effect = effect_of(await self._ledgers.ledger(contest), verdicts)
         return ContestRejudgeResult(rejudge=rejudge, failures=failures, effect=effect)
+
+    async def _occupied(self, contest: Contest, ledger: ContestLedger, problems: Collection[int]) -> Refused:
+        """Return the refusal that names the rejudge, or the preview of a problem, that is not decided."""
+        for newest in await self._rejudges.rejudges(contest.id, 1):
+            if newest.state in OPEN:
+                return Refused(ContestError.CONTEST_REJUDGE_OPEN, number=newest.id, problem=newest.scope.problem or "*")
+        for label, data in ledger.of(EventType.PROBLEMS).items():
+            if data["problem_id"] in problems:
+                past = await self._previews.past_rejudges(data["problem_id"], _MAX_LISTED)
+                if any(one.preview_id is not None and one.state in OPEN for one in past):
+                    return Refused(ContestError.CONTEST_PROBLEM_PREVIEWED, problem=label)
+        return Refused(ApiError.PREVIEW_RUNNING)
 
     async def past(self, contest: Contest) -> list[ContestRejudge]:
         """Return the rejudges of a contest, newest first."""

@@ -111,6 +111,32 @@ FOR UPDATE;
 -- Writes the decision about a rejudge. $2: whether it is applied, $3: the account that decides.
 UPDATE contest_rejudges SET is_applied = $2, decided_by = $3, decided_at = now() WHERE id = $1;
 
+-- name: close_unchanged_rejudges
+-- Cancels the rejudges of contests whose submissions were all judged again with the result that they had: nothing is left
+-- to decide. One with a submission that could not be judged waits for a person.
+WITH
+finished AS MATERIALIZED (
+    SELECT r.id FROM contest_rejudges AS r
+    WHERE r.is_applied IS NULL
+      AND EXISTS (SELECT FROM previews AS v WHERE v.contest_rejudge_id = r.id)
+      AND NOT EXISTS (SELECT FROM previews AS v LEFT JOIN preview_jobs AS j ON j.preview_id = v.id
+                      WHERE v.contest_rejudge_id = r.id AND (v.state <> 'ready' OR j.is_changed OR j.status IS NULL))
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+),
+ended AS (
+    UPDATE contest_rejudges SET is_applied = false, decided_at = now() WHERE id = ANY (ARRAY (SELECT id FROM finished))
+    RETURNING id
+),
+closed AS (
+    UPDATE previews SET state = 'cancelled', decided_at = now()
+    WHERE contest_rejudge_id = ANY (ARRAY (SELECT id FROM ended))
+    RETURNING id, pg_notify('deepoj_live', 'preview-' || id)
+),
+emptied AS (
+    UPDATE preview_jobs SET result = NULL WHERE preview_id = ANY (ARRAY (SELECT id FROM closed))
+)
+SELECT count(*) AS closed FROM closed;
+
 -- name: contest_is_final
 -- Whether the result of a contest is final; locks its counter, so it is asked last.
 SELECT is_final FROM contest_counters WHERE contest_id = $1 FOR UPDATE;

@@ -15,6 +15,7 @@ from deepoj.words.previews import KEEP_S
 from deepoj.words.results import Verdict
 from tests.contests.ledgers import MadeLedger, iso, minute
 from tests.contests.scene import Scene, opened, scene
+from tests.contract.labs import new_problem
 from tests.contract.test_store_previews import outcome
 
 __all__ = ["scene"]
@@ -216,3 +217,40 @@ async def test_a_rejudge_by_verdict_has_the_submissions_whose_verdict_the_jury_h
     await scene.done("jury", "POST", path, override)
     await scene.done("admin", "POST", path, {"act": "confirm", "judging": 1})
     assert (await started(scene, verdict=WA.value))["submissions"] == 1
+
+
+async def test_a_rejudge_that_changes_nothing_closes_itself(scene: Scene) -> None:
+    await opened(scene)
+    await scene.done("jury", "PUT", "/finals/problems/B", {"problem_id": (await new_problem(scene.lab.store)).id})
+    await scene.verdict("owl", WA, "1")
+    await scene.verdict("lark", WA, "2", "B")
+    rejudge = await started(scene)
+    await judged(scene, WA)
+    path = f"{_REJUDGES}/{rejudge['id']}"
+    assert (await scene.done("jury", "GET", path))["state"] == "running", "one is not judged yet"
+    await judged(scene, WA)
+    closed = await scene.done("jury", "GET", path)
+    assert (closed["state"], closed["changed"], closed["decided_by"]) == ("cancelled", 0, None)
+    assert closed["decided_at"] is not None
+    again = await started(scene, problem="B")
+    assert again["id"] != rejudge["id"], "it keeps no other one from starting"
+    await judged(scene, AC)
+    assert (await scene.done("jury", "GET", f"{_REJUDGES}/{again['id']}"))["state"] == "ready", "this one changes"
+
+
+async def test_a_refusal_names_the_rejudge_and_the_problem_that_are_in_the_way(scene: Scene) -> None:
+    await opened(scene)
+    await scene.done("jury", "PUT", "/finals/problems/B", {"problem_id": (await new_problem(scene.lab.store)).id})
+    await scene.verdict("owl", WA, "1")
+    await scene.verdict("owl", WA, "2", "B")
+    first = await started(scene, problem="B")
+    _, refused = await scene.ask("jury", "POST", _REJUDGES, {"problem": "A"})
+    assert (refused["code"], refused["error"].partition(" is ")[0]) == (
+        "PREVIEW_RUNNING", f"The rejudge {first['id']} of this contest (problem B)",
+    )  # fmt: skip
+    await scene.done("jury", "POST", f"{_REJUDGES}/{first['id']}/cancel")
+    url = f"/api/v1/problems/{scene.problem_id}/rejudge-previews"
+    answer = await scene.home.ask("POST", url, token=scene.tokens["admin"])
+    assert answer.status_code in (200, 202), await answer.get_data()
+    _, refused = await scene.ask("jury", "POST", _REJUDGES, {})
+    assert refused["error"].startswith("A preview of the problem A is not decided yet"), refused

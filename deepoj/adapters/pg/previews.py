@@ -164,6 +164,7 @@ class PgPreviews(PgBackgroundLeases[PreviewClaim]):
 
     async def sweep_previews(self, max_attempts: int, max_wait_s: float, keep_s: float) -> PreviewSweep:
         row = await self._pool.row("sweep_previews", max_attempts, max_wait_s, repeatable=True)
+        await self._pool.row("close_unchanged_rejudges", repeatable=True)
         expired = await self._pool.row("expire_previews", UNDECIDED_S, _FORGOTTEN, repeatable=True)
         await self._pool.rows("forget_previews", keep_s, _FORGOTTEN, repeatable=True)
         if row is None:

@@ -104,6 +104,7 @@ class ManageContestRejudgePages:
             visitor,
             refused,
             rejudge=result.rejudge,
+            is_unchanged=result.rejudge.decided_by is None and result.rejudge.changed == 0,
             failures=result.failures,
             effect=result.effect,
             teams=reading.teams(),
