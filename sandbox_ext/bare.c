@@ -7,7 +7,7 @@
  *     processes    one process group, whose leader is the guard (bare_guard.c)
  *     signals,     Landlock's scopes; shared memory, ipc, keys, sockets: policy.txt, "At weak, instead"
  *     tracing
- *     users        a uid for each slot, if the node is root (bare_user.c)
+ *     users        a uid for each slot, if the node is root (uids.c)
  *     disk         a directory of the host, in the launcher's home (bare_home.c). Its usage is measured by scanning
  *                  (bare_scratch.c), including removed files (unlinked.c), and the size of each file is limited
  *
@@ -24,6 +24,7 @@
 #include "mould.h"
 #include "stream.h"
 #include "sys.h"
+#include "uids.h"
 
 void bare_open(struct cell *cell, unsigned number) {
     struct bare *bare = &cell->bare;
@@ -64,13 +65,13 @@ void bare_open(struct cell *cell, unsigned number) {
 /* Makes the pipes of the next run. */
 static int make_pipes(struct cell *cell) {
     const struct launcher *launcher = cell->launcher;
-    int error = stream_pipe(launcher->uid, launcher->gid, cell->pipes);
+    int error = stream_pipe(launcher, cell->pipes);
 
     if (error != 0) {
         cell->pipes[0] = cell->pipes[1] = -1;
         return error;
     }
-    error = stream_pipe(launcher->uid, launcher->gid, cell->pipes + 2);
+    error = stream_pipe(launcher, cell->pipes + 2);
     if (error != 0)
         cell->pipes[2] = cell->pipes[3] = -1;
     return error;
@@ -88,6 +89,6 @@ void bare_rest(struct cell *cell) {
     if (fstat(cell->scratch, &cell->scratch_root) != 0)
         cell->scratch_bytes = CELL_NO_SCRATCH;
     if (!cell->launcher->process_quota)
-        cell->bare.user_tasks = bare_user_tasks(cell->launcher);
+        cell->bare.user_tasks = uids_count_tasks(cell->launcher);
     (void)make_pipes(cell); /* the next run notices missing pipes */
 }

@@ -39,10 +39,6 @@ struct bare_words {
  * value, replaced by the real paths. They are valid until the next call. Returns 0, or -E2BIG when they do not fit. */
 int bare_place(const struct cell *cell, const struct doj_request *request, struct bare_words *words);
 
-/* Locks `count` uids for this launcher alone: those below `*uid`. If other launchers of this host or any processes have
- * some of these, `*uid` is set to a lower one, since limits by user must not be shared. Only for root. `proc`: the
- * host's /proc. Returns a descriptor that must be kept, since it holds the lock. */
-int bare_take_uids(int proc, uid_t *uid, unsigned count);
 /* Returns -EPERM where we may not end a process of this uid. */
 int bare_try_to_kill(uid_t uid);
 

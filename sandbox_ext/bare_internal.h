@@ -18,7 +18,4 @@ int bare_furnish(struct cell *cell);
 /* Returns whether no run has changed the scratch since it was made or last looked at. */
 bool bare_is_untouched(const struct cell *cell);
 
-/* Counts the tasks of the payload's user on the host. */
-unsigned bare_user_tasks(const struct launcher *launcher);
-
 #endif

@@ -41,7 +41,6 @@
 #include <unistd.h>
 
 #include "bare.h"
-#include "disown.h"
 #include "init.h"
 #include "mould.h"
 #include "proctext.h"
@@ -50,6 +49,7 @@
 #include "scratch.h"
 #include "shed.h"
 #include "sys.h"
+#include "watch.h"
 
 #define FIRST_SCRATCH_BYTES (UINT64_C(64) << 20)
 
@@ -118,10 +118,14 @@ static int await_init(struct cell *cell) {
     return count == 1 || cell->launcher->no_proc ? 0 : cell_fail(cell, "init", -EPROTO);
 }
 
-/* Opens the disown watch where no cgroup counts CPU. Without it, every run is assumed to lose children's CPU time. */
-static void watch_disowning(struct cell *cell) {
-    if (cell->launcher->cgroup < 0 && cell->launcher->counting < 0)
-        cell->disowning = disown_watch();
+/* Actions are watched where no cgroup counts CPU. If they cannot be, every run is assumed to lose children's CPU time.
+ * Pipes are watched where all slots have one user, but for `weak`. */
+static void watch_calls(struct cell *cell) {
+    const struct launcher *launcher = cell->launcher;
+    bool actions = launcher->cgroup < 0 && launcher->counting < 0;
+
+    if (actions || launcher->pipes > 0)
+        cell->watched = watch_open(actions, launcher->pipes > 0);
 }
 
 /* Sets all that payloads inherit from the slot. Sheds the rights, too, where payloads need none. */
@@ -197,7 +201,7 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
                           .proc = -1,
                           .store = -1,
                           .scratch = -1,
-                          .disowning = -1,
+                          .watched = -1,
                           .sockstat = -1,
                           .bare = {.confinement = -1},
                           .pipes = {-1, -1, -1, -1}};
@@ -208,12 +212,12 @@ void cell_open(struct cell *cell, const struct launcher *launcher, enum doj_poli
     }
     if (launcher->weak) {
         bare_open(cell, number);
-        watch_disowning(cell);
+        watch_calls(cell);
         return;
     }
     if (make_namespaces(cell, &init_end) == 0 && mount_scratch_and_store(cell) == 0 && start_init(cell, init_end) == 0) {
         sys_close(&init_end); /* our copy, so that the channel ends with the init */
-        watch_disowning(cell);
+        watch_calls(cell);
         if (await_init(cell) == 0 && set_up_inherited_state(cell) == 0 && (error = look_at_scratch(cell)) != 0)
             cell_fail(cell, "scratch", error);
     }

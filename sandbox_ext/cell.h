@@ -64,7 +64,7 @@ struct cell {
     ino_t scratch_inode;      /* number of the last inode that the slot made in it */
     unsigned owed; /* answers of the init that are not read yet */
     int pipes[4];  /* of the next run: stdout's two ends, stderr's two; -1: none */
-    int disowning;    /* reports processes that may lose children's CPU time (disown.c); -1: none */
+    int watched;      /* reports calls that wait for us (watch.c); -1: none */
     int sockstat;     /* kept open: opening it takes four times as long as reading it */
     uint64_t sockets; /* sockets in the cell before any run */
     struct cell_tally *tally;

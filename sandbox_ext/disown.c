@@ -7,29 +7,20 @@
  *
  * How both are told apart: a run can lose children only after it has called rt_sigaction(SIGCHLD, action), and a
  * seccomp filter sees these two arguments. The caller is suspended until the slot has read the action from the caller's
- * memory. Shells, Go and others set a handler, and lose nothing. But another task could change the memory after the
+ * memory (watch.c). Shells, Go and others set a handler, and lose nothing. But another task could change the memory after the
  * slot has read it. So a handler is trusted only in memory that no other task can write: private, of no file, in a
  * process with one thread that is no vfork child. And only while the run has no orphan: a vfork child whose parent has
  * died shares the memory of its grandparent, which goes on running. */
 #define _GNU_SOURCE
 #include "disown.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "policy.h"
 #include "proctext.h"
 #include "sys.h"
 
@@ -40,34 +31,6 @@ struct action {
     uint64_t handler;
     uint64_t flags;
 };
-
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define LOAD_HIGH(index) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[index]) + 4)
-#define SKIP_UNLESS(value, count) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (count))
-
-int disown_watch(void) {
-    struct sock_filter code[] = {
-        LOAD(arch),
-        SKIP_UNLESS(POLICY_ARCH, 8), /* others are killed by the policy */
-        LOAD(nr),
-        SKIP_UNLESS(__NR_rt_sigaction, 6),
-        LOAD(args[0]),
-        SKIP_UNLESS(SIGCHLD, 4),
-        LOAD(args[1]), /* with NULL the call only reads the action */
-        SKIP_UNLESS(0, 3),
-        LOAD_HIGH(1),
-        SKIP_UNLESS(0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-    };
-    struct sock_fprog program = {sizeof code / sizeof *code, code};
-    long listener;
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-        return -errno;
-    listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
-    return listener < 0 ? -errno : (int)listener;
-}
 
 static bool read_stat(int proc, pid_t pid, struct proctext_stat *stat) {
     char path[32];
@@ -132,28 +95,6 @@ static bool is_handler(int proc, pid_t pid, uint64_t address) {
            (action.flags & SA_NOCLDWAIT) == 0;
 }
 
-bool disown_hear(int listener, bool look, int proc, pid_t parent, pid_t init) {
-    union { /* a newer kernel's struct may be longer */
-        struct seccomp_notif call;
-        char room[1024];
-    } notification;
-    union {
-        struct seccomp_notif_resp answer;
-        char room[1024];
-    } response;
-    pid_t pid;
-    bool lost = true;
-
-    memset(&notification, 0, sizeof notification);
-    memset(&response, 0, sizeof response);
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0)
-        return false; /* the process is gone */
-    pid = (pid_t)notification.call.pid;
-    if (look)
-        lost = !is_handler(proc, pid, notification.call.data.args[1]) ||
-               !is_its_own(proc, pid, notification.call.data.args[1], parent, init);
-    response.answer.id = notification.call.id;
-    response.answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response); /* fails if the process is gone */
-    return lost;
+bool disown_is_possible(const struct watched_call *call, int proc, pid_t parent, pid_t init) {
+    return !is_handler(proc, call->pid, call->args[1]) || !is_its_own(proc, call->pid, call->args[1], parent, init);
 }

@@ -2,16 +2,11 @@
 #ifndef DEEPOJ_DISOWN_H
 #define DEEPOJ_DISOWN_H
 
-#include <stdbool.h>
-#include <sys/types.h>
+#include "watch.h"
 
-/* From now on a descendant of ours that sets the action of SIGCHLD is suspended until we answer. Returns the descriptor
- * for these notifications, or -errno. Must be called before a filter refuses it. */
-int disown_watch(void);
-
-/* Answers one suspended process; its call continues. Returns whether it may have arranged that the kernel reaps its
- * children: true unless a `look` shows otherwise. A look is expensive. `proc` is a /proc that shows the process.
- * `parent` and `init` are our processes that it may be a child of. */
-bool disown_hear(int listener, bool look, int proc, pid_t parent, pid_t init);
+/* Returns whether the caller of rt_sigaction(SIGCHLD, action) may have arranged that the kernel reaps its children. An
+ * expensive look. `proc` is a /proc that shows the process. `parent` and `init` are our processes that it may be a
+ * child of. */
+bool disown_is_possible(const struct watched_call *call, int proc, pid_t parent, pid_t init);
 
 #endif

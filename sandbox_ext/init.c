@@ -156,8 +156,8 @@ static void renumber(const struct state *state) {
 }
 
 /* Restores the cell and makes the pipes of the next run. Each run gets new ones: a program may set flags on its end,
- * which the next run would find. The init makes them because pipe pages are counted by user, and a slot shares its user
- * with programs that hold as many as they can. */
+ * which the next run would find. The init makes them because pipe pages are counted by user, and a slot has the user of
+ * programs that hold as many as they can. */
 static int restore(const struct state *state, int pipes[4]) {
     const struct launcher *launcher = state->launcher;
     int error;
@@ -167,10 +167,10 @@ static int restore(const struct state *state, int pipes[4]) {
     if (!was_payload_alone(state))
         empty(state);
     renumber(state);
-    error = stream_pipe(launcher->uid, launcher->gid, pipes);
+    error = stream_pipe(launcher, pipes);
     if (error != 0)
         return error;
-    error = stream_pipe(launcher->uid, launcher->gid, pipes + 2);
+    error = stream_pipe(launcher, pipes + 2);
     if (error != 0) {
         close(pipes[0]);
         close(pipes[1]);

@@ -63,15 +63,17 @@ static const char *level(const struct launcher *launcher) {
     return launcher->cgroup >= 0 ? "full" : "namespaces";
 }
 
-/* Sends the node four lines, or the step that failed. The lines: the level, whether there is a process quota, whether
- * CPU time of processes without a wait is counted, and a sentence about cgroups. */
+/* Sends the node five lines, or the step that failed. The lines: the level, whether there is a process quota, whether
+ * CPU time of processes without a wait is counted, how many pipes a run may hold (0: not bounded, -1: so few that the
+ * bound does not protect its neighbours), and a sentence about cgroups. */
 static void hello(int control, const struct launcher *launcher, const char *why, const struct doj_fault *fault) {
     char text[HELLO_BYTES];
     int length =
         fault ? snprintf(text, sizeof text, "fault\n%s\n%d\n", fault->step, (int)fault->error)
-              : snprintf(text, sizeof text, "%s\n%s\n%s\n%.800s\n", level(launcher),
+              : snprintf(text, sizeof text, "%s\n%s\n%s\n%d\n%.800s\n", level(launcher),
                          launcher->process_quota ? "quota" : "no quota",
-                         launcher->cgroup >= 0 || launcher->counting >= 0 ? "counted" : "not counted", why);
+                         launcher->cgroup >= 0 || launcher->counting >= 0 ? "counted" : "not counted",
+                         launcher->short_of_pipes ? -1 : (int)launcher->pipes, why);
 
     (void)sys_send(control, text, (size_t)length, NULL, 0); /* a node that is gone is noticed right after */
 }
@@ -92,8 +94,8 @@ static int fork_slot(const struct launcher *launcher, struct options *options, u
             _exit(1);
         sys_keep_only(keep, sizeof keep / sizeof *keep);
         own = *launcher;
-        if (own.weak && own.privileged)
-            own.uid -= 1 + number; /* not uid itself, which launchers of stronger levels on this host use */
+        if (own.privileged)
+            own.uid -= 1 + number; /* never uid itself: it may have processes that are none of ours */
         slot_main(&own, number, place->policy, place->sock);
     }
     return 0;

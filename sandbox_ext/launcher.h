@@ -8,7 +8,7 @@
 #include "policy.h"
 #include "wire.h"
 
-/* Set when the launcher starts. The same for all slots and runs, but for the uid at `weak`, where each slot has its
+/* Set when the launcher starts. The same for all slots and runs, but for the uid: where we are root each slot has its
  * own. */
 struct launcher {
     pid_t pid;
@@ -29,9 +29,12 @@ struct launcher {
     struct cgroup_rates rates; /* for programs; compilers have no rate limits */
     int host_proc;      /* the /proc that we were started under */
     struct policy_program policies[2];
+    unsigned pipes;        /* that a run may hold where all slots have one user (run_watch.c); 0: any number */
+    bool short_of_pipes;   /* the kernel gives a user fewer pages of pipes than so many slots may need */
+    unsigned stream_bytes; /* size of the pipe of each output */
+    int uids; /* holds the lock on the slots' uids (as root), or -1 */
     /* at weak */
-    const char *home; /* the directory that contains the slots' directories, or NULL */
-    int uids;         /* holds the lock on the slots' uids (as root), or -1 */
+    const char *home;   /* the directory that contains the slots' directories, or NULL */
     char *const *shown; /* paths that runs may read beside the built-in ones */
     size_t shown_count;
 };

@@ -59,7 +59,7 @@ int launcher_parse(int argc, char **argv, struct options *options) {
         else
             return -EINVAL;
     }
-    /* at weak the slots use the uids below this one */
+    /* as root the slots use the uids below this one */
     if (options->control < 0 || options->place_count == 0 || options->uid <= options->place_count + 1 ||
         options->gid == 0)
         return -EINVAL;

@@ -3,10 +3,11 @@
  * Sets up the launcher as its options ask for: its cgroup, its user, its root, its policies.
  *
  * Credentials
- *     Started as root: the launcher and the inits are root. A payload has uid/gid 65534 (configurable), no groups and
- *     no capabilities. So has its slot, unless runs have cgroups. Started as an ordinary user, or as a root that may
- *     not mount, or with --no-root: the launcher enters a user namespace that maps one uid, the payload's, to the user;
- *     all else is the same. With --weak it works without namespaces: bare.c.
+ *     Started as root: the launcher and the inits are root. A payload has a uid below 65534 (configurable), which its
+ *     slot alone has (uids.c), gid 65534, no groups and no capabilities. So has its slot, unless runs have cgroups.
+ *     Started as an ordinary user, or as a root that may not mount, or with --no-root: the launcher enters a user
+ *     namespace that maps one uid, the payload's, to the user; all slots have this uid, and all else is the same. With
+ *     --weak it works without namespaces: bare.c.
  *
  * Fallbacks
  *     The launcher sets up all features but those that its options exclude, or reports the step that failed. The node
@@ -18,6 +19,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -28,7 +30,16 @@
 #include "cgroup.h"
 #include "launcher_internal.h"
 #include "rootfs.h"
+#include "sampler.h"
+#include "stream.h"
 #include "sys.h"
+#include "uids.h"
+
+#define PAGE_BYTES 4096U
+#define DEFAULT_PAGES 16384U /* fs.pipe-user-pages-soft */
+#define PIPE_PAGES 16U       /* of a new pipe */
+#define LEAST_PIPES 16U      /* that honest programs may need */
+#define RUNS_TOGETHER 2U     /* of one slot: a program and its interactor */
 
 static bool may_mount(void) {
     /* the cheapest test is to try; a success makes the mount namespace that is needed anyway */
@@ -86,6 +97,42 @@ static int try_process_bound(void) {
     return is_exit(status, 0) ? 0 : -EPERM;
 }
 
+/* A read of a kernel's setting; `otherwise` where it cannot be read. */
+static unsigned read_setting(int proc, const char *path, unsigned otherwise) {
+    char text[32];
+
+    return sys_read_file(proc, path, text, sizeof text) > 0 ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+/* Divides the pages of pipes that the kernel gives a user among the slots: half for what programs make, a quarter for
+ * the pipes of their outputs, and the rest for descriptors in flight and for the user's other processes. */
+static void bound_pipes(struct launcher *launcher, unsigned places) {
+    unsigned pages = read_setting(launcher->host_proc, "sys/fs/pipe-user-pages-soft", DEFAULT_PAGES);
+    unsigned hard = read_setting(launcher->host_proc, "sys/fs/pipe-user-pages-hard", 0);
+    unsigned runs = (places + DOJ_SLOTS_TOGETHER - 1) / DOJ_SLOTS_TOGETHER * RUNS_TOGETHER;
+    unsigned each;
+
+    if (pages == 0 || (hard != 0 && hard < pages))
+        pages = hard;
+    if (pages == 0) /* the kernel gives every user as many as it asks for */
+        return;
+    each = pages / 2 / PIPE_PAGES / runs;
+    if (!launcher->weak) /* there the slot makes pipes itself, under the watch that bounds them */
+        launcher->pipes = each < LEAST_PIPES ? LEAST_PIPES : each < SAMPLER_MAX_PIPES ? each : SAMPLER_MAX_PIPES - 1;
+    launcher->short_of_pipes = each < LEAST_PIPES;
+    while (launcher->stream_bytes > PIPE_PAGES * PAGE_BYTES &&
+           (uint64_t)launcher->stream_bytes / PAGE_BYTES * 2U * places > pages / 4)
+        launcher->stream_bytes /= 2;
+}
+
+/* Gives each slot a uid. */
+static int take_uids(struct launcher *launcher, const struct options *options, struct doj_fault *fault) {
+    launcher->uids = uids_take(launcher->host_proc, &launcher->uid, options->place_count);
+    if (launcher->uids < 0)
+        sys_set_fault(fault, "uids", launcher->uids);
+    return launcher->uids < 0 ? launcher->uids : 0;
+}
+
 /* Sets up a launcher without namespaces. If we are root, each slot gets a uid. Otherwise all processes have ours. */
 static int set_up_weak(struct launcher *launcher, const struct options *options, int *home, struct doj_fault *fault) {
     static char path[CELL_PATH_BYTES - 8];
@@ -101,11 +148,9 @@ static int set_up_weak(struct launcher *launcher, const struct options *options,
         launcher->gid = getegid();
     }
     if (launcher->privileged) {
-        launcher->uids = bare_take_uids(launcher->host_proc, &launcher->uid, options->place_count);
-        if (launcher->uids < 0) {
-            sys_set_fault(fault, "uids", launcher->uids);
-            return launcher->uids;
-        }
+        error = take_uids(launcher, options, fault);
+        if (error != 0)
+            return error;
         error = bare_try_to_kill(launcher->uid - 1);
         if (error != 0) {
             sys_set_fault(fault, "kill", error);
@@ -129,6 +174,7 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
     launcher->uid = options->uid;
     launcher->gid = options->gid;
     launcher->cgroup = launcher->counting = launcher->uids = -1;
+    launcher->stream_bytes = STREAM_PIPE_BYTES;
     if (!options->without[NO_RATES])
         launcher->rates = (struct cgroup_rates){options->cpu_max, options->io_max, options->io_max_count};
     snprintf(why, size, "cgroups are switched off");
@@ -160,6 +206,9 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
             return error;
         }
         launcher->privileged = !options->without[NO_ROOT] && may_mount();
+        error = launcher->privileged ? take_uids(launcher, options, fault) : 0;
+        if (error != 0)
+            return error;
         error = !launcher->privileged && geteuid() == 0 ? become_payload_user(options) : 0;
         /* With --no-root we may have to stay root, in a user namespace that maps root alone. Then root maps itself. */
         if (error != 0 && !options->without[NO_ROOT]) {
@@ -171,6 +220,8 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
             return error;
         }
     }
+    if (!launcher->privileged)
+        bound_pipes(launcher, options->place_count);
     error = !launcher->privileged && launcher->cgroup < 0 ? try_process_bound() : 0;
     if (error != 0) {
         sys_set_fault(fault, "process_bound", error);
@@ -188,6 +239,6 @@ int launcher_set_up(struct launcher *launcher, const struct options *options, ch
     }
     if (options->weak)
         return 0;
-    return rootfs_enter(options->uid, options->gid, options->mounts, options->mount_count, options->headers != NULL,
-                        options->without[NO_PIVOT], fault);
+    return rootfs_enter(launcher->uid, launcher->privileged ? options->place_count : 0, options->gid, options->mounts,
+                        options->mount_count, options->headers != NULL, options->without[NO_PIVOT], fault);
 }

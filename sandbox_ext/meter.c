@@ -92,6 +92,7 @@ static bool well_ended(struct meter *meter, pid_t pid) {
 static bool run_bare(struct meter *meter, uint64_t *took_ns) {
     posix_spawn_file_actions_t actions;
     int ends[2] = {-1, -1};
+    const struct launcher own = {.uid = geteuid(), .gid = getegid(), .stream_bytes = STREAM_PIPE_BYTES};
     uint64_t from;
     pid_t pid;
     int error;
@@ -102,7 +103,7 @@ static bool run_bare(struct meter *meter, uint64_t *took_ns) {
         return false;
     }
     posix_spawn_file_actions_init(&actions);
-    if (meter->reads && (stream_pipe(geteuid(), getegid(), ends) != 0 || fcntl(ends[0], F_SETFL, 0) != 0 ||
+    if (meter->reads && (stream_pipe(&own, ends) != 0 || fcntl(ends[0], F_SETFL, 0) != 0 ||
                          posix_spawn_file_actions_adddup2(&actions, ends[1], 1) != 0)) {
         snprintf(meter->complaint, sizeof meter->complaint, "there is no pipe for it: errno %d", errno);
         return false;

@@ -5,7 +5,7 @@
  * namespace and mounts its own /w, /p and /proc in it.
  *
  *     /usr /bin /lib …   the host's, read-only, nosuid, nodev (or the same symlinks, where the host has symlinks)
- *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group of two lines
+ *     /etc               a tmpfs: ld.so.cache, localtime, alternatives; a passwd and group that name root and box
  *     /dev               four harmless devices, and links. Not zero: mapped shared, it is memory that no figure shows.
  *                        Read-only, which does not prevent writing to a device, but setting its times
  *     /proc              the host's, kept because a kernel lets an unprivileged user mount a fresh /proc only where a
@@ -154,15 +154,33 @@ static int write_new(int root, const char *path, const char *text) {
     return error;
 }
 
-static int write_etc(int root, uid_t uid, gid_t gid) {
+/* Names the uid and the `more` uids below it: which of them a program has depends on its slot. */
+static int write_passwd(int root, uid_t uid, unsigned more, gid_t gid) {
+    FILE *file;
+    int fd = openat(root, "etc/passwd", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    int error = 0;
+
+    file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL) {
+        error = -errno;
+        sys_close(&fd);
+        return error;
+    }
+    fprintf(file, "root:x:0:0::/w:/bin/false\n");
+    for (unsigned i = 0; i <= more; i++)
+        fprintf(file, "box:x:%u:%u::/w:/bin/false\n", (unsigned)uid - i, (unsigned)gid);
+    if (ferror(file))
+        error = -EIO;
+    return fclose(file) != 0 && error == 0 ? -errno : error;
+}
+
+static int write_etc(int root, uid_t uid, unsigned more, gid_t gid) {
     char text[256];
     int error;
 
     if (mkdirat(root, "etc", 0755) != 0 && errno != EEXIST)
         return -errno;
-    snprintf(text, sizeof text, "root:x:0:0::/w:/bin/false\nbox:x:%u:%u::/w:/bin/false\n", (unsigned)uid,
-             (unsigned)gid);
-    error = write_new(root, "etc/passwd", text);
+    error = write_passwd(root, uid, more, gid);
     if (error != 0)
         return error;
     snprintf(text, sizeof text, "root:x:0:\nbox:x:%u:\n", (unsigned)gid);
@@ -310,7 +328,7 @@ static int plan_all(char *const *extra, size_t extra_count, const char **where) 
     return 0;
 }
 
-static int build(int root, uid_t uid, gid_t gid, const char **where) {
+static int build(int root, uid_t uid, unsigned more, gid_t gid, const char **where) {
     int error;
 
     for (size_t i = 0; i < plan_count; i++) {
@@ -321,15 +339,15 @@ static int build(int root, uid_t uid, gid_t gid, const char **where) {
         sys_close(&plan[i].tree);
     }
     *where = "etc";
-    error = write_etc(root, uid, gid);
+    error = write_etc(root, uid, more, gid);
     if (error != 0)
         return error;
     *where = "links";
     return write_links(root);
 }
 
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, bool headers, bool no_pivot,
-                 struct doj_fault *fault) {
+int rootfs_enter(uid_t uid, unsigned more, gid_t gid, char *const *extra, size_t extra_count, bool headers,
+                 bool no_pivot, struct doj_fault *fault) {
     static const char *const options[] = {"size", "1m", "nr_inodes", "1024", "mode", "0755", NULL};
     const char *where = "mount_namespace";
     char step[DOJ_STEP_SIZE];
@@ -358,7 +376,7 @@ int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, b
         else if (move_mount(root, "", AT_FDCWD, "/usr", MOVE_MOUNT_F_EMPTY_PATH) != 0)
             error = -errno;
         else
-            error = build(root, uid, gid, &where);
+            error = build(root, uid, more, gid, &where);
         if (error == 0) {
             where = "pivot";
             error = enter(root, no_pivot);

@@ -18,9 +18,9 @@
 
 /* Makes a mount namespace whose root is the box and moves into it. `extra` are host paths that are shown read-only as
  * well. With `headers` the working directory is shown at HEADERS_PATH: a path to it may be inaccessible to us by now.
- * With `no_pivot` the old root is covered, not removed. */
-int rootfs_enter(uid_t uid, gid_t gid, char *const *extra, size_t extra_count, bool headers, bool no_pivot,
-                 struct doj_fault *fault);
+ * With `no_pivot` the old root is covered, not removed. `uid` and the `more` uids below it have a name in the box. */
+int rootfs_enter(uid_t uid, unsigned more, gid_t gid, char *const *extra, size_t extra_count, bool headers,
+                 bool no_pivot, struct doj_fault *fault);
 
 /* Returns the host path with this index that every box shows; NULL after the last. */
 const char *rootfs_shown(size_t index, bool *device);

@@ -202,7 +202,7 @@ static void watch(struct run *run) {
             {.fd = run->node_gone ? -1 : run->slot->sock, .events = POLLIN},
             {.fd = run->streams[0].pipe, .events = POLLIN},
             {.fd = run->streams[1].pipe, .events = POLLIN},
-            {.fd = cell->disowning, .events = POLLIN},
+            {.fd = cell->watched, .events = POLLIN},
         };
 
         if (ppoll(watched, sizeof watched / sizeof *watched, &timeout, NULL) < 0 && errno != EINTR)
@@ -211,7 +211,7 @@ static void watch(struct run *run) {
             if (watched[3 + i].revents != 0)
                 run_drain(run, &run->streams[i]);
         if (watched[5].revents != 0)
-            run_hear_disowning(run);
+            run_hear(run);
         if (watched[2].revents != 0)
             on_node(run);
         /* A dying init closes its channel before its payload dies. So the channel is looked at before the payload: then

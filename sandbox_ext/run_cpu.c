@@ -1,11 +1,9 @@
-/* CPU time of a run where no cgroup limits it: a counting cgroup, children that may be lost, and our own time for them.
+/* CPU time of a run where no cgroup limits it: a counting cgroup, and our own time for the run's calls.
  * The processes' own figures come from the sampler (sampler_cpu.c) and from wait4 (run_result.c). */
 #define _GNU_SOURCE
 #include <unistd.h>
 
-#include "bare.h"
 #include "cgroup.h"
-#include "disown.h"
 #include "run_internal.h"
 
 #define FREE_HEARING_US UINT64_C(50000)
@@ -21,7 +19,8 @@ uint64_t run_counted_us(const struct slot *slot) {
     return saturating_sub(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
 }
 
-/* A program could set handlers again and again, and so use our time for free. No shell needs FREE_HEARING_US. */
+/* A program could set handlers or make pipes again and again, and so use our time for free. No shell needs
+ * FREE_HEARING_US. */
 uint64_t run_heard_too_much_us(const struct run *run) { return saturating_sub(run->heard_us, FREE_HEARING_US); }
 
 /* Only the group counts children that their parent does not wait for (it ignores SIGCHLD). If both figures differ by
@@ -30,21 +29,4 @@ uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us) {
     uint64_t counted = saturating_sub(run_counted_us(run->slot), run->slot->counted_us + run->payload.cpu_us);
 
     return counted > cpu_us + COUNT_SLACK_US ? counted : cpu_us;
-}
-
-void run_hear_disowning(struct run *run) {
-    const struct cell *cell = &run->slot->cell;
-    const struct launcher *launcher = run->slot->launcher;
-    uint64_t before_us = sys_cpu_us();
-    bool lost;
-
-    bare_become_payload(launcher);
-    lost = disown_hear(cell->disowning, !run->loses_children, launcher->host_proc, getpid(), cell->init);
-    bare_become_root(launcher);
-    run->heard_us += saturating_sub(sys_cpu_us(), before_us);
-    if (!lost || run->loses_children)
-        return;
-    run->loses_children = true;
-    sampler_lose(run->sampler, launcher->host_proc, getpid(), cell->init);
-    run->next_sample_us = sys_now_us();
 }

@@ -30,7 +30,8 @@ struct run {
     bool grouped;
     struct sampler *sampler; /* the slot's */
     bool loses_children; /* the run may lose children, and their CPU time with them: disown.c */
-    uint64_t heard_us;   /* our own CPU time for handling its disown notifications */
+    uint64_t heard_us;   /* our own CPU time for its calls that we answer: run_watch.c */
+    unsigned pipes;      /* that it has open, at most */
     bool several;        /* a sample saw more than one process */
     bool reaped;
     bool asked; /* the init was asked to kill */
@@ -93,15 +94,17 @@ void run_sample_waits(struct run *run, uint64_t now);
 
 /* ---- run_cpu.c --------------------------------------------------------------------------------------------------- */
 
-/* Answers a process that is suspended because it sets the action of SIGCHLD (disown.c). */
-void run_hear_disowning(struct run *run);
-
-/* Returns the part of our own CPU time that counts as the run's: our time for its calls of rt_sigaction, without as
- * much as a shell may need. */
+/* Returns the part of our own CPU time that counts as the run's: our time for its calls that we answer, without as much
+ * as a shell may need. */
 uint64_t run_heard_too_much_us(const struct run *run);
 
 /* Returns the CPU time that the counting group has for this run, if it exceeds `cpu_us`, the processes' own. */
 uint64_t run_at_least_counted(const struct run *run, uint64_t cpu_us);
+
+/* ---- run_watch.c ------------------------------------------------------------------------------------------------- */
+
+/* Answers a process that is suspended because it sets the action of SIGCHLD, or makes a pipe. */
+void run_hear(struct run *run);
 
 /* ---- run_result.c ------------------------------------------------------------------------------------------------ */
 

@@ -146,7 +146,7 @@ static void check_wall_limit(struct run *run, uint64_t now) {
 
 void run_check_limits(struct run *run, uint64_t now) {
     const struct doj_limits *limits = &run->request->limits;
-    uint64_t cpu = run->grouped ? sample_group(run, now) : sample_tree(run, now);
+    uint64_t cpu = run->grouped ? sample_group(run, now) + run_heard_too_much_us(run) : sample_tree(run, now);
 
     if (cpu > run->result->cpu_us)
         run->result->cpu_us = cpu;

@@ -147,7 +147,7 @@ static void open_sampler(struct run *run) {
         sampler_open(run->sampler, slot->cell.proc);
     else
         sampler_open_tree(run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
-    if (slot->cpu_stat < 0 && slot->cell.disowning < 0 && !run->grouped) {
+    if (slot->cpu_stat < 0 && (slot->launcher->counting >= 0 || slot->cell.watched < 0) && !run->grouped) {
         run->loses_children = true;
         sampler_lose(run->sampler, slot->launcher->host_proc, getpid(), slot->cell.init);
     }

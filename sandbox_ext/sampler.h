@@ -10,6 +10,7 @@
 #define SAMPLER_MEAN_US UINT64_C(1000) /* mean time between two samples of a run that may lose children */
 
 #define SAMPLER_MAX_RUNNABLE 64U
+#define SAMPLER_MAX_PIPES 1024U
 
 /* A task that was runnable at the last sample of waits. */
 struct sampled_task {
@@ -19,7 +20,17 @@ struct sampled_task {
     uint64_t since_us; /* it has not run since then */
 };
 
+/* Work of sampler_count_pipes. Not on the stack, for a payload's peak shows what we have touched. */
+struct sampled_pipes {
+    int directory;
+    size_t task_count;
+    pid_t tasks[SAMPLER_MAX_PROCESSES];
+    size_t count;
+    ino_t inodes[SAMPLER_MAX_PIPES];
+};
+
 struct sampler {
+    struct sampled_pipes pipes;
     int proc;   /* descriptor of the run's own /proc, or of one that shows other processes, too */
     pid_t tree; /* in the second case the process whose descendants are the run; else 0 */
     pid_t ours; /* the descendant that does not belong to the run, though its descendants do */
@@ -118,6 +129,10 @@ size_t sampler_own_numbers(struct sampler *sampler, pid_t *tasks, size_t size);
 /* Bytes that all living processes have written to any file, with those of children that they have waited for. 0 where
  * the kernel does not count them or denies us the figure. */
 uint64_t sampler_written(struct sampler *sampler);
+
+/* Counts the pipes that the run's tasks have open, SAMPLER_MAX_PIPES at most. A task whose descriptors we may not see (a
+ * program that may be executed but not read) counts as `hidden` pipes. */
+unsigned sampler_count_pipes(struct sampler *sampler, unsigned hidden);
 
 /* `memory_limit` decides how exactly shared memory is counted: only near the limit is that worth its cost. A sample
  * over the limit is certain. `now_us`: the current time. */

@@ -12,6 +12,9 @@ static inline uint64_t sampler_to_us(const struct sampler *sampler, uint64_t tic
 /* Calls `take` for each process of the run. Returns false when the list could not be read to its end. */
 bool sampler_each_process(const struct sampler *sampler, void (*take)(void *context, pid_t pid), void *context);
 
+/* Calls `take` for each entry of a directory that is a number. Returns false when it could not be read to its end. */
+bool sampler_each_number(int directory, void (*take)(void *context, pid_t number), void *context);
+
 /* Calls `take` for each task of a process. */
 void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t task), void *context);
 

@@ -74,7 +74,7 @@ static bool each_number_from(int directory, off_t position, void (*take)(void *c
     return size == 0;
 }
 
-static bool each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
+bool sampler_each_number(int directory, void (*take)(void *context, pid_t number), void *context) {
     return each_number_from(directory, 0, take, context);
 }
 
@@ -86,7 +86,7 @@ void sampler_each_task(int proc, pid_t pid, void (*take)(void *context, pid_t ta
     tasks = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (tasks < 0)
         return;
-    each_number(tasks, take, context);
+    sampler_each_number(tasks, take, context);
     close(tasks);
 }
 
@@ -109,7 +109,7 @@ bool sampler_is_alone(int proc) {
     bool complete = each_number_from(proc, FIRST_PROCESS_POSITION, count, &crowd);
 
     if (!crowd.has_init)
-        complete = each_number(proc, count, &crowd);
+        complete = sampler_each_number(proc, count, &crowd);
     return complete && !crowd.has_others;
 }
 
@@ -218,7 +218,7 @@ bool sampler_each_process(const struct sampler *sampler, void (*take)(void *cont
     struct walk walk = {sampler, take, context};
 
     if (sampler->tree == 0)
-        return each_number(sampler->proc, take_of_run, &walk);
+        return sampler_each_number(sampler->proc, take_of_run, &walk);
     walk_tree(&walk);
     return true;
 }

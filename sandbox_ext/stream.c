@@ -8,17 +8,15 @@
 
 #include "sys.h"
 
-#define PIPE_BYTES (1 << 20)
-
-int stream_pipe(uid_t owner, gid_t group, int ends[2]) {
+int stream_pipe(const struct launcher *launcher, int ends[2]) {
     int error = 0;
 
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
         return -errno;
     /* less than requested (an ordinary user has a quota of pipe pages) is slower, not wrong */
-    fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+    fcntl(ends[0], F_SETPIPE_SZ, launcher->stream_bytes);
     /* only our end is non-blocking */
-    if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0 || (geteuid() != owner && fchown(ends[1], owner, group) != 0))
+    if (fcntl(ends[1], F_SETFL, O_WRONLY) != 0 || (geteuid() != launcher->uid && fchown(ends[1], launcher->uid, launcher->gid) != 0))
         error = -errno;
     if (error != 0) {
         close(ends[0]);

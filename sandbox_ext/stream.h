@@ -4,8 +4,9 @@
 
 #include <sys/types.h>
 
-#include "wire.h"
+#include "launcher.h"
 
+#define STREAM_PIPE_BYTES (1U << 20)
 #define STREAM_DRAIN_BYTES (256U * 1024U)
 
 struct stream {
@@ -19,7 +20,7 @@ struct stream {
 
 /* Makes a pipe for a stream: ends[0] is for the slot, ends[1] for the program, which may open it again (as
  * /dev/stdout). */
-int stream_pipe(uid_t owner, gid_t group, int ends[2]);
+int stream_pipe(const struct launcher *launcher, int ends[2]);
 
 /* Reads at most a buffer full without waiting. Never stops reading: past the caps it only counts. An error is ours: the
  * pipe could not be read, or the kept part not be written. */

@@ -70,6 +70,7 @@ CHANNELS = (
     Channel("ports", "TCP ports", 20_000),
     Channel("pids", "process ids", 20_000),
     Channel("inodes", "inode numbers of pipes", 80_000),
+    Channel("pipe-size", "sizes of new pipes (F_GETPIPE_SZ)", 80_000),
     Channel("memory", "free memory (sysinfo)", 80_000),
     Channel("processes", "number of processes (sysinfo)", 10_000),
     Channel("proc-stat", "processes started (/proc/stat)", 20_000),

@@ -109,7 +109,8 @@ class SecuritySection(Section):
     run_as_uid: int = whole(
         65534,
         le=2**32 - 2,
-        doc="User id that programs run as; it must not own anything on the host.",
+        doc="User id that programs run as; a node that is root takes unused ones below it, three for each slot. They"
+        " must not own anything on the host.",
     )
     run_as_gid: int = whole(
         65534,

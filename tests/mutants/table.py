@@ -783,7 +783,7 @@ MUTANTS = (
         "tests/unit/packages/test_archive.py::test_limits_are_kept",
     ),
     Mutant(
-        "sandbox_ext/bare_user.c",
+        "sandbox_ext/uids.c",
         "used[top - 1 - uid] = true;",
         "used[top - 1 - uid] = false;",
         "tests/sandbox/test_orphans.py::test_run_beside_unreaped_processes_of_a_killed_node_may_have_all_its_own",

@@ -68,6 +68,11 @@ class Bench:
     def counted(self) -> bool:
         return is_counted(self.box.isolation)
 
+    @property
+    def shares_user(self) -> bool:
+        """Whether all slots have one user: the node is no root, or may not use what root may."""
+        return os.geteuid() != 0 or any("have one user" in reason for reason in self.box.preflight.reasons)
+
     def spec(self, *words: str | int, program: str = "probe", lim: RunLimits | None = None, **more: Any) -> RunSpec:
         main = FileIn("main", self.programs / program, executable=True, program=True)
         brought = (main, *more.pop("files_in", ()))

@@ -25,12 +25,13 @@ HERE = Path(__file__).parent
 
 
 def compile_programs(directory: Path) -> None:
-    """Compile ``probe``, ``probe-static``, ``ordinary`` and ``talk`` into the directory."""
+    """Compile ``probe``, ``probe-static``, ``ordinary``, ``talk`` and ``counted`` into the directory."""
     commands = (
         ("gcc", "-O1", "-pthread", "-o", directory / "probe", HERE / "probe.c"),
         ("gcc", "-O1", "-pthread", "-static", "-o", directory / "probe-static", HERE / "probe.c"),
         ("g++", "-O0", "-pthread", "-o", directory / "ordinary", HERE / "ordinary.cpp"),
         ("gcc", "-O1", "-pthread", "-o", directory / "talk", HERE / "talk.c"),
+        ("gcc", "-O1", "-pthread", "-o", directory / "counted", HERE / "counted.c"),
     )
     for command in commands:
         subprocess.run(command, check=True, timeout=600)

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLOSED = 3, PAGE = 4096, MIB = 1 << 20, HELPERS = 4 };
+enum { CLOSED = 3, PAGE = 4096, MIB = 1 << 20, HELPERS = 4, PIPE_HELPERS = 18 };
 
 static const char *file;
 static int64_t start_ns, symbol_ns;
@@ -442,6 +442,40 @@ static double timers_feel(int64_t until_ns) {
     return late;
 }
 
+/* The kernel gives small pipes to a user who has many. */
+static void pipe_size_hold(int64_t until_ns) {
+    pid_t children[PIPE_HELPERS];
+    int ends[2];
+
+    for (int k = 0; k < PIPE_HELPERS; k++)
+        if ((children[k] = fork()) == 0) {
+            while (pipe(ends) == 0)
+                close(ends[1]);
+            sleep_until(until_ns);
+            _exit(0);
+        }
+    for (int k = 0; k < PIPE_HELPERS; k++)
+        (void)waitpid(children[k], NULL, 0);
+}
+
+static double pipe_size_feel(int64_t until_ns) {
+    double least = 1 << 30;
+    int ends[2];
+
+    while (now(CLOCK_REALTIME) < until_ns) {
+        double size;
+
+        if (pipe(ends) != 0)
+            closed("pipe");
+        size = fcntl(ends[0], F_GETPIPE_SZ);
+        least = size < least ? size : least;
+        close(ends[0]);
+        close(ends[1]);
+        sleep_until(now(CLOCK_REALTIME) + 1000000);
+    }
+    return least;
+}
+
 static char *buffer(void) {
     static char *p;
 
@@ -491,6 +525,7 @@ static const struct channel channels[] = {
     {"abstract", .hold = abstract_hold, .feel = abstract_feel},
     {"ports", .hold = sleep_until, .feel = ports_feel},
     {"pids", .hold = pids_hold, .feel = pids_feel},
+    {"pipe-size", .hold = pipe_size_hold, .feel = pipe_size_feel},
     {"inodes", .hold = inodes_hold, .feel = inodes_feel},
     {"memory", .hold = memory_hold, .feel = memory_feel},
     {"processes", .hold = processes_hold, .feel = processes_feel},

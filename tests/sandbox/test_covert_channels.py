@@ -49,6 +49,11 @@ async def test_a_closed_channel_carries_nothing(bench: Bench, name: str) -> None
     assert await is_closed(bench, name)
 
 
+async def test_sizes_of_pipes_carry_nothing_where_pipes_are_kept_apart(bench: Bench) -> None:
+    # at `weak` without root all runs are one user's
+    assert (bench.weak and bench.shares_user) or await is_closed(bench, "pipe-size")
+
+
 async def test_proc_carries_nothing_where_there_are_no_namespaces(bench: Bench) -> None:
     assert not bench.weak or await is_closed(bench, "proc-stat")
 

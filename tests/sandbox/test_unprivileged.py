@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).parents[2]
 USER = 64001  # below the uids that a launcher gives its slots at `weak`
 TABLE = "test_hostile_table.py"
 SIDES = ("program", "interactor")
-ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py")
+ROWS = ("test_verdicts.py", "test_hostile.py", TABLE, "test_life.py", "test_joined.py", "test_counted_by_user.py")
 
 #: an ordinary user without a delegated group cannot take memory from others
 NOT_HIS = ("--deselect", "tests/sandbox/test_life.py::test_kill_by_a_host_without_memory_is_a_system_error")

@@ -105,6 +105,8 @@ class Hello:
     #: a cgroup counts the CPU of children that no process waits for
     cpu_counted: bool
     cgroups: str
+    #: how many a program may have open where all slots have one user; 0: not bounded, -1: too many slots for a bound
+    pipes: int = 0
     fault: SandboxError | None = None
 
 
@@ -251,5 +253,5 @@ async def _hear(control: socket.socket) -> Hello:
         raise BoxBroken("the sandbox launcher ended before it was up; its last message is on stderr")
     first, second, third, *rest = text.split("\n")
     if first == "fault":
-        return Hello(Isolation.WEAK, False, False, "", SandboxError(second, int(third)))
-    return Hello(Isolation(first), second == "quota", third == "counted", rest[0])
+        return Hello(Isolation.WEAK, False, False, "", fault=SandboxError(second, int(third)))
+    return Hello(Isolation(first), second == "quota", third == "counted", rest[1], pipes=int(rest[0]))

@@ -32,6 +32,7 @@ _WITHOUT: dict[str, frozenset[Part]] = {
     "rootfs pivot": frozenset({Part.PIVOT}),
     "scratch": frozenset({Part.ROOT}),  # only with EINVAL: no user namespace maps the payload's uid
     "user": frozenset({Part.ROOT}),
+    "uids": frozenset({Part.ROOT}),  # our user namespace, or a read-only host, has no uid for each slot
     "proc": frozenset({Part.CGROUP, Part.PROC}),
     "process_quota": frozenset({Part.CGROUP, Part.PROCESS_QUOTA}),
     "rates": frozenset({Part.RATES}),
@@ -157,7 +158,17 @@ def reasons(attempt: Setting, hello: Hello) -> list[str]:
         lacks = [hello.cgroups if Part.CGROUP not in attempt.without else "runs have no cgroup v2 here"]
         lacks += [lack for part, lack in _LACKS.items() if part in attempt.without]
     if Part.ROOT in attempt.without:
-        lacks.append("programs run as the node's own user, since root may become no other here")
+        lacks.append("programs of all slots have one user, since root may not give each slot its own here")
+    if hello.pipes > 0:
+        lacks.append(
+            f"a program may have {hello.pipes} pipes open, since all slots have one user and the kernel counts pipes by"
+            " user"
+        )
+    elif hello.pipes < 0:
+        lacks.append(
+            "a program can take the pipes of its neighbours, since all of these slots have one user: raise"
+            " fs.pipe-user-pages-soft, lower WORKER_POOL_SIZE or run the node as root"
+        )
     if hello.isolation is Isolation.FULL:
         return [*lacks, attempt.rates.lack] if attempt.rates.lack else lacks
     if hello.process_quota:

@@ -127,8 +127,11 @@ class Arena:
                 self.before = now
 
     def look(self) -> HostState:
-        uid = self.uid if os.geteuid() == 0 else os.geteuid()
-        return look(self.box.launcher_pid, self.directory, self.mark, uid)
+        uids = (self.uid, *self._slot_uids()) if os.geteuid() == 0 else (os.geteuid(),)
+        return look(self.box.launcher_pid, self.directory, self.mark, uids)
+
+    def _slot_uids(self) -> range:
+        return range(self.uid - 3 * SLOTS_MAX, self.uid)
 
     async def run(self, row: Row) -> RunOutcome:
         """A program that kills itself while the host, for whomever, ran out of memory, is not told from one that the
@@ -168,14 +171,14 @@ class Arena:
         return found
 
     def _alike(self, seen: bytes) -> bytes:
-        """Without what two inspections may differ in. At ``weak`` each slot has a directory and a uid, and the innocent
-        program may run on either."""
+        """Without what two inspections may differ in. Where the node is root each slot has a uid, and at ``weak`` a
+        directory. The innocent program may run on either slot."""
         seen = PIPE_SIZE.sub(b" pipe as may be ", seen)
         if self.box.isolation is Isolation.WEAK:
             seen = re.sub(rb"/deepoj-weak\.\w+/\d+/", b"/deepoj-weak/", seen)
-        if self.box.isolation is Isolation.WEAK and os.geteuid() == 0:
-            for number in range(1, 1 + 2 * SLOTS_MAX):
-                seen = seen.replace(str(self.uid - number).encode(), str(self.uid).encode())
+        if os.geteuid() == 0:
+            for uid in self._slot_uids():
+                seen = seen.replace(str(uid).encode(), str(self.uid).encode())
         return seen
 
     @property

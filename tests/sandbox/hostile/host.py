@@ -9,7 +9,7 @@ import resource
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,25 +124,25 @@ def _cgroups(launcher: int) -> Iterator[str]:
             yield f"{re.sub('[0-9]+', 'N', name)}{' populated' if populated else ''}"
 
 
-def _ipc(uid: int) -> Iterator[str]:
+def _ipc(uids: Collection[int]) -> Iterator[str]:
     for kind, column in (("shm", 7), ("sem", 4), ("msg", 7)):
         for line in _text(f"/proc/sysvipc/{kind}").splitlines()[1:]:
             fields = line.split()
-            if str(uid) in (fields[column], fields[column + 2]):
+            if {int(fields[column]), int(fields[column + 2])} & set(uids):
                 yield f"{kind} {fields[0]}"
     for directory in ("/dev/shm", "/dev/mqueue"):
         for name in _names(directory):
             try:
-                if Path(directory, name).lstat().st_uid == uid:
+                if Path(directory, name).lstat().st_uid in uids:
                     yield f"{directory}/{name}"
             except FileNotFoundError:  # somebody else's, gone since it was listed
                 continue
 
 
-def _keys(uid: int) -> Iterator[str]:
+def _keys(uids: Collection[int]) -> Iterator[str]:
     for line in _text("/proc/keys").splitlines():
         fields = line.split(None, 7)
-        if len(fields) == 8 and fields[5] == str(uid):
+        if len(fields) == 8 and int(fields[5]) in uids:
             yield fields[7].split(":")[0]
 
 
@@ -223,8 +223,8 @@ def _weight_kb(pids: Iterable[int]) -> int:
     return total
 
 
-def look(launcher: int, directory: Path, mark: str, uid: int) -> HostState:
-    """The state now. ``mark`` stands in the environment of every program that the arena runs, ``uid`` is theirs."""
+def look(launcher: int, directory: Path, mark: str, uids: Collection[int]) -> HostState:
+    """The state now. ``mark`` stands in the environment of every program that the arena runs, ``uids`` are theirs."""
     all_processes = processes()
     standing = list(below(launcher, all_processes))
     launchers = [launcher, *(process.pid for process in standing)]
@@ -234,8 +234,8 @@ def look(launcher: int, directory: Path, mark: str, uid: int) -> HostState:
         "mounts of the host": lambda: _mounts("self"),
         "mounts of the launcher": lambda: (mount for pid in launchers for mount in _mounts(pid)),
         "cgroups": lambda: _cgroups(launcher),
-        "ipc": lambda: _ipc(uid),
-        "keys": lambda: _keys(uid),
+        "ipc": lambda: _ipc(uids),
+        "keys": lambda: _keys(uids),
         "files": lambda: _files(directory),
         "crashes": _crashes,
         "locks": lambda: _locks(directory),
