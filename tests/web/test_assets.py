@@ -30,7 +30,7 @@ APP = b"let answer = 42;\n" * 40
 CSS = b"main { color: red }\n"
 #: gzip; a page with an editor may weigh 220 KB
 BUDGET_BYTES = {
-    "app.js": 23 * 1024,
+    "app.js": 25 * 1024,
     "site.css": 12 * 1024,
     "editor.js": 140 * 1024,
     # a page with a source, an ordinary one of 60 KB, has these besides, and one grammar, of which this is the largest
