@@ -7,9 +7,15 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from html import escape
 
+from quart import Response
+
+from deepoj.api.contest_answers import csv_head, csv_row
+from deepoj.api.contest_sight import ContestSight
+from deepoj.api.downloads import at_once, cell, csv_of, download, file_of
 from deepoj.api.models.contests import CellView, RowView, ScoreboardView
 from deepoj.contests.board import points_text
 from deepoj.contests.clock import minutes_of
+from deepoj.contests.ledger import ContestLedger
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.4 system-ui, "Noto Sans CJK SC", sans-serif; }
@@ -58,6 +64,22 @@ def board_file(
     for row in board.rows:
         yield _row(row)
     yield f"</tbody>\n</table></div>\n<p>{words['points_key' if is_scored else 'key']}</p>\n</body>\n</html>\n"
+
+
+def board_download(
+    sight: ContestSight, ledger: ContestLedger, board: ScoreboardView, ending: str, *, is_chinese: bool, has_bom: bool
+) -> Response:
+    """Answer with a scoreboard as a file: ``ending`` is ``csv`` or ``html``. ``has_bom``: see ``downloads.csv_of``."""
+    name, rules = f"scoreboard-{sight.contest.key}.{ending}", sight.contest.rules
+    if ending == "csv":
+        heads = [str(cell(one)) for one in csv_head(board, is_scored=ledger.is_scored)]
+        rows = at_once([csv_row(row) for row in board.rows])
+        return download(name, "text/csv; charset=utf-8", csv_of(heads, rows, has_bom=has_bom))
+    if ledger.at is None:
+        raise AssertionError("a contest has an event from its creation on")
+    title = rules.formal_name or rules.name
+    html = "".join(board_file(board, title, ledger.at, is_scored=ledger.is_scored, is_chinese=is_chinese)).encode()
+    return file_of(name, "text/html; charset=utf-8", html)
 
 
 def _row(row: RowView) -> str:

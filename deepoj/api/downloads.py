@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -22,8 +23,11 @@ def cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-async def csv_of(heads: Sequence[str], rows: Rows) -> AsyncGenerator[bytes]:
-    """Yield a CSV file (RFC 4180, UTF-8)."""
+async def csv_of(heads: Sequence[str], rows: Rows, *, has_bom: bool = False) -> AsyncGenerator[bytes]:
+    """Yield a CSV file (RFC 4180, UTF-8). ``has_bom``: for people, whose spreadsheets take a file without the mark for
+    one in the encoding of their country."""
+    if has_bom:
+        yield codecs.BOM_UTF8
     yield _lines([heads])
     async for some in rows:
         yield _lines([[cell(value) for value in row] for row in some])
@@ -56,6 +60,11 @@ def file_of(name: str, content_type: str, content: bytes) -> Response:
         yield content
 
     return download(name, content_type, pieces())
+
+
+async def at_once(rows: Sequence[Sequence[Any]]) -> Rows:
+    """Yield rows that are all there already."""
+    yield rows
 
 
 def _lines(rows: Sequence[Sequence[object]]) -> bytes:

@@ -29,6 +29,7 @@ from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.batches import BatchPages
 from deepoj.web.pages.contest_news import ContestNewsPages
+from deepoj.web.pages.contest_files import ContestFilePages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contests import ContestPages
@@ -118,6 +119,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageContestStatementPages(context, visitors, pages, reader),
         ContestProblemPages(context, app.limits, visitors, pages, reader),
         ContestRegistrationPages(context, visitors, reader),
+        ContestFilePages(reader),
     )
     for group in groups:
         add_routes(app, group, PageGuards(app.auth, app.limits, visitors))

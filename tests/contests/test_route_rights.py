@@ -80,6 +80,8 @@ _ENDPOINTS: Mapping[str, _Statuses] = {
 #: each route and page with a request → who gets which status while the contest runs, in the order of the callers
 _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("GET", BASE): (None, _ALL),
+    **{("GET", f"{_PAGES}/scoreboard{ending}"): (None, _ALL) for ending in (".csv", ".html")},
+    **{("GET", f"{_MANAGE}/scoreboard{ending}"): (None, _JURY_PAGE) for ending in (".csv", ".html")},
     **{("GET", f"{_API}{path}"): (None, _ALL)
        for path in ("", "/teams", "/clarifications", "/scoreboard", "/scoreboard.csv", "/awards")},
     ("POST", BASE): (finals(), _TOO_LATE),

@@ -129,8 +129,12 @@ NOT_SHOWN = (
     "/contests/{contest}/board",
     "/contests/{contest}/scoreboard",
     "/contests/{contest}/scoreboard/events",
+<<<<<<< HEAD
     "/contests/{contest}/events",
     "/manage/contests/{contest}/events",
+=======
+    "/contests/{contest}/scoreboard.{ending}",
+>>>>>>> 65c2dafd (contests: download boards and grids where the table is)
     "/contests/{contest}/board/{team}/{label}",
     "/contests/{contest}/submissions",
     "/contests/{contest}/clarifications",
@@ -142,6 +146,7 @@ NOT_SHOWN = (
     "/manage/contests/{contest}",
     "/manage/contests/{contest}/scoreboard",
     "/manage/contests/{contest}/scoreboard/events",
+    "/manage/contests/{contest}/scoreboard.{ending}",
     "/manage/contests/{contest}/submissions",
     "/manage/contests/{contest}/submissions/{sent}",
     "/manage/contests/{contest}/clarifications",
@@ -469,7 +474,11 @@ RIGHTS: tuple[Right, ...] = (
             ("POST", ""),
             ("GET", "/scoreboard"),
             ("GET", "/scoreboard/events"),
+<<<<<<< HEAD
             ("GET", "/events"),
+=======
+            ("GET", "/scoreboard.{ending}"),
+>>>>>>> 65c2dafd (contests: download boards and grids where the table is)
             ("GET", "/submissions"),
             ("GET", "/teams"),
             ("GET", "/teams/{team}"),
@@ -498,7 +507,11 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/contests/{contest}/board", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard/events", statuses=(404, 404, 404, 404)),
+<<<<<<< HEAD
     Right(method="GET", path="/contests/{contest}/events", statuses=(LOGIN, 404, 404, 404)),
+=======
+    Right(method="GET", path="/contests/{contest}/scoreboard.{ending}", statuses=(404, 404, 404, 404)),
+>>>>>>> 65c2dafd (contests: download boards and grids where the table is)
     Right(method="GET", path="/contests/{contest}/submissions", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/board/{team}/{label}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/problems/{label}/run", statuses=(LOGIN, 404, 404, 404)),

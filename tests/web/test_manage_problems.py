@@ -451,7 +451,7 @@ async def test_results_as_files(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     answer = await desk.ask("GET", f"{path}.csv")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="problem-{number}.csv"'
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
-    table = list(csv.DictReader(io.StringIO(await answer.get_data(as_text=True), newline="")))
+    table = list(csv.DictReader(io.StringIO((await answer.get_data(as_text=True)).removeprefix("\ufeff"), newline="")))
     assert [line["job_id"] for line in table] == [row["job_id"] for row in rows]
 
 

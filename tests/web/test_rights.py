@@ -65,6 +65,7 @@ async def furnish(home: House[Any], among: Collection[Who]) -> tuple[dict[Who, V
         "label": "A",
         "team": "1",
         "sent": "1",
+        "ending": "csv",
     }
     return visits, ids
 

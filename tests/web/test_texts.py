@@ -23,7 +23,7 @@ _KEYWORDS = {"_": None, "gettext": None, "translate": None, "ngettext": (1, 2)}
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|{\w*}")
 #: sentences of a template outside of the catalogue: names, and units that are the same in every language
 _SAME_EVERYWHERE = frozenset(
-    {"Deep-OJ", "API", "Ctrl", "MiB", "KiB", "ms", "s", "PDF", "CSV", "TSV", "JSON", "UTC", "GitHub"}
+    {"Deep-OJ", "API", "Ctrl", "MiB", "KiB", "ms", "s", "PDF", "CSV", "HTML", "TSV", "JSON", "UTC", "GitHub"}
 )
 #: attributes that people read or hear
 _READ_ATTRIBUTES = frozenset({"aria-label", "aria-description", "aria-valuetext", "alt", "placeholder", "title"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quart import Response, request
 
 from deepoj.api.access import READER, needs
-from deepoj.api.board_file import board_file
+from deepoj.api.board_file import board_download
 from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.contest_results import final_results, results_json, results_tsv
@@ -60,13 +60,8 @@ class ContestBoardRoutes:
         """
         sight = await self._contesting.find(key, user)
         ledger = await self._contesting.ledger(sight.contest)
-        board, at, rules = self._boards.view(sight, ledger), ledger.at, sight.contest.rules
-        if at is None:
-            raise AssertionError("a contest has an event from its creation on")
-        is_chinese = prefers_chinese(request.accept_languages)
-        title, is_scored = rules.formal_name or rules.name, ledger.is_scored
-        html = "".join(board_file(board, title, at, is_scored=is_scored, is_chinese=is_chinese)).encode()
-        return file_of(f"scoreboard-{sight.contest.key}.html", "text/html; charset=utf-8", html)
+        board, is_chinese = self._boards.view(sight, ledger), prefers_chinese(request.accept_languages)
+        return board_download(sight, ledger, board, "html", is_chinese=is_chinese, has_bom=False)
 
     @route(
         "GET",

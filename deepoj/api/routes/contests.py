@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from quart import Response
@@ -12,6 +11,7 @@ from deepoj.accounts.teams import TeamListFormat
 from deepoj.api.access import READER, SUBMITTER, USER, needs
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
+from deepoj.api.board_file import board_download
 from deepoj.api.body import read_json
 from deepoj.api.contest_answers import (
     Scoreboards,
@@ -19,8 +19,6 @@ from deepoj.api.contest_answers import (
     clarification_list,
     clarification_view,
     contest_fields,
-    csv_head,
-    csv_row,
     problem_views,
     team_page,
     waits_view,
@@ -28,7 +26,6 @@ from deepoj.api.contest_answers import (
 from deepoj.api.contest_teams import TeamImports
 from deepoj.api.contesting import MAX_LIST_BYTES, Contesting
 from deepoj.api.context import ApiContext
-from deepoj.api.downloads import cell, csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.limits import Limit
 from deepoj.api.http.paths import query_flag, time_of
@@ -62,7 +59,6 @@ from deepoj.api.route import Described, route
 from deepoj.api.routes.submissions import draft_of, idempotency_key
 from deepoj.api.submitting import QUEUING, take_in
 from deepoj.contests.awards import Medals
-from deepoj.contests.points_board import is_scored
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -358,13 +354,9 @@ class ContestRoutes:
         For those who see the contest. A name that a spreadsheet would take for a formula begins with an apostrophe.
         """
         sight = await self._contesting.find(key, user)
-        board = self._boards.view(sight, await self._contesting.ledger(sight.contest))
-        heads = [str(cell(one)) for one in csv_head(board, is_scored=is_scored(sight.contest.kind))]
-
-        async def rows() -> AsyncGenerator[Sequence[Sequence[Any]]]:
-            yield [csv_row(row) for row in board.rows]
-
-        return download(f"scoreboard-{sight.contest.key}.csv", "text/csv; charset=utf-8", csv_of(heads, rows()))
+        ledger = await self._contesting.ledger(sight.contest)
+        board = self._boards.view(sight, ledger)
+        return board_download(sight, ledger, board, "csv", is_chinese=False, has_bom=False)
 
     @route("GET", "/api/v1/contests/<key>/awards", access=READER, responses={200: AwardList})
     async def awards(self, user: User | None, key: str) -> AwardList:

@@ -27,7 +27,7 @@ from deepoj.judging import compare
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.languages import LANGUAGES
 from deepoj.packages.report import PackageReport, PackageReports
-from deepoj.web import forms
+from deepoj.web import forms, user_results
 from deepoj.web.charts import time_bars
 from deepoj.web.matrix import Matrix, matrix_of, place_of
 from deepoj.web.page import member_with, page
@@ -173,9 +173,14 @@ class ManageProblemPages:
 
     @page("GET", "/manage/problems/<problem_id>/results.csv", access=member_with(Right.READ_RESULTS))
     async def results_csv(self, visitor: Visitor, problem_id: str) -> Response:
-        """Download the results as CSV, all or those of a group."""
+        """Download the results as CSV, all or those of a group; with ``by=user`` a row for each account."""
         problem = await self._publishing.allowed(visitor.member, Right.READ_RESULTS, problem_id)
-        content = csv_of(_HEADS, self._results(visitor, problem, _query(problem)))
+        if request.args.get("by") == "user":
+            of_users = csv_of(
+                user_results.HEADS, self._results_by_user(visitor, problem, _query(problem)), has_bom=True
+            )
+            return download(f"problem-{problem.id}-users.csv", "text/csv; charset=utf-8; header=present", of_users)
+        content = csv_of(_HEADS, self._results(visitor, problem, _query(problem)), has_bom=True)
         return download(f"problem-{problem.id}.csv", "text/csv; charset=utf-8; header=present", content)
 
     @page("GET", "/manage/problems/<problem_id>/results.json", access=member_with(Right.READ_RESULTS))
@@ -186,7 +191,21 @@ class ManageProblemPages:
         return download(f"problem-{problem.id}.json", "application/json", content)
 
     async def _results(self, visitor: Visitor, problem: Problem, query: SubmissionQuery) -> Rows:
-        """Yield the rows of a query, newest first. Rights are checked before each part: it may take long."""
+        """Yield the rows of a query, newest first."""
+        async for items in self._items(visitor, problem, query):
+            yield [_row(item) for item in items]
+
+    async def _results_by_user(self, visitor: Visitor, problem: Problem, query: SubmissionQuery) -> Rows:
+        """Yield a row for each account of a query, once all of it was read."""
+        results = user_results.UserResults()
+        async for items in self._items(visitor, problem, query):
+            results.add(items)
+        yield results.rows()
+
+    async def _items(
+        self, visitor: Visitor, problem: Problem, query: SubmissionQuery
+    ) -> AsyncGenerator[Sequence[SubmissionItem]]:
+        """Yield the submissions of a query, newest first. Rights are checked before each part: it may take long."""
 
         def is_allowed(user: User) -> bool:
             return may(user, Right.READ_RESULTS, maker_with(Right.READ_RESULTS, problem))
@@ -194,7 +213,7 @@ class ManageProblemPages:
         place: ListPlace | None = None
         while True:
             found = await self._context.lists.submissions(query, _ROWS, place)
-            yield [_row(item) for item in found.items]
+            yield found.items
             place = found.next
             if place is None:
                 return
