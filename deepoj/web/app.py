@@ -28,8 +28,8 @@ from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
 from deepoj.web.pages.audit import AuditPages
 from deepoj.web.pages.batches import BatchPages
-from deepoj.web.pages.contest_news import ContestNewsPages
 from deepoj.web.pages.contest_files import ContestFilePages
+from deepoj.web.pages.contest_news import ContestNewsPages
 from deepoj.web.pages.contest_problems import ContestProblemPages
 from deepoj.web.pages.contest_registration import ContestRegistrationPages
 from deepoj.web.pages.contests import ContestPages

@@ -80,6 +80,9 @@ _ENDPOINTS: Mapping[str, _Statuses] = {
 #: each route and page with a request → who gets which status while the contest runs, in the order of the callers
 _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("GET", BASE): (None, _ALL),
+    # there are results once the contest is finalized
+    **{("GET", f"{_API}/results.{ending}"): (None, _jury(409)) for ending in ("tsv", "json")},
+    **{("GET", f"{_MANAGE}/results.{ending}"): (None, _jury_page(409)) for ending in ("tsv", "json")},
     **{("GET", f"{_PAGES}/scoreboard{ending}"): (None, _ALL) for ending in (".csv", ".html")},
     **{("GET", f"{_MANAGE}/scoreboard{ending}"): (None, _JURY_PAGE) for ending in (".csv", ".html")},
     **{("GET", f"{_API}{path}"): (None, _ALL)
@@ -223,6 +226,8 @@ _STATES: Mapping[str, Mapping[tuple[str, str], _Statuses]] = {
         ("POST", f"{_PAGES}/registration"): (LOGIN, *(303,) * 7),
     },
     "finalized": _NO_SUBMIT | {
+        **{("GET", f"{_API}/results.{ending}"): _RUN for ending in ("tsv", "json")},
+        **{("GET", f"{_MANAGE}/results.{ending}"): _JURY_PAGE for ending in ("tsv", "json")},
         ("PATCH", _API): _TOO_LATE,
         ("PUT", f"{_API}/texts"): _TOO_LATE,
         ("POST", f"{_API}/submissions/7/review"): _TOO_LATE,

@@ -129,12 +129,9 @@ NOT_SHOWN = (
     "/contests/{contest}/board",
     "/contests/{contest}/scoreboard",
     "/contests/{contest}/scoreboard/events",
-<<<<<<< HEAD
     "/contests/{contest}/events",
     "/manage/contests/{contest}/events",
-=======
     "/contests/{contest}/scoreboard.{ending}",
->>>>>>> 65c2dafd (contests: download boards and grids where the table is)
     "/contests/{contest}/board/{team}/{label}",
     "/contests/{contest}/submissions",
     "/contests/{contest}/clarifications",
@@ -147,6 +144,8 @@ NOT_SHOWN = (
     "/manage/contests/{contest}/scoreboard",
     "/manage/contests/{contest}/scoreboard/events",
     "/manage/contests/{contest}/scoreboard.{ending}",
+    "/manage/contests/{contest}/results.tsv",
+    "/manage/contests/{contest}/results.json",
     "/manage/contests/{contest}/submissions",
     "/manage/contests/{contest}/submissions/{sent}",
     "/manage/contests/{contest}/clarifications",
@@ -474,11 +473,10 @@ RIGHTS: tuple[Right, ...] = (
             ("POST", ""),
             ("GET", "/scoreboard"),
             ("GET", "/scoreboard/events"),
-<<<<<<< HEAD
             ("GET", "/events"),
-=======
             ("GET", "/scoreboard.{ending}"),
->>>>>>> 65c2dafd (contests: download boards and grids where the table is)
+            ("GET", "/results.tsv"),
+            ("GET", "/results.json"),
             ("GET", "/submissions"),
             ("GET", "/teams"),
             ("GET", "/teams/{team}"),
@@ -507,11 +505,8 @@ RIGHTS: tuple[Right, ...] = (
     Right(method="GET", path="/contests/{contest}/board", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/scoreboard/events", statuses=(404, 404, 404, 404)),
-<<<<<<< HEAD
     Right(method="GET", path="/contests/{contest}/events", statuses=(LOGIN, 404, 404, 404)),
-=======
     Right(method="GET", path="/contests/{contest}/scoreboard.{ending}", statuses=(404, 404, 404, 404)),
->>>>>>> 65c2dafd (contests: download boards and grids where the table is)
     Right(method="GET", path="/contests/{contest}/submissions", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/board/{team}/{label}", statuses=(404, 404, 404, 404)),
     Right(method="GET", path="/contests/{contest}/problems/{label}/run", statuses=(LOGIN, 404, 404, 404)),
