@@ -8,7 +8,8 @@ from pathlib import Path
 
 from deepoj.web.user_results import UserResults
 from deepoj.words.contests import ContestKind
-from deepoj.words.submissions import State, SubmissionItem
+from deepoj.words.jobs import State
+from deepoj.words.submissions import SubmissionItem
 from tests.contract.labs import PgLab
 from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, Arena, arena, draft_problem, rules, team
 
