@@ -251,6 +251,33 @@ async def test_run_of_a_hung_launcher_ends_with_box_broken(bench: Bench, monkeyp
     await until(lambda: not alive(everything), "everything of the hung one gone")
 
 
+@pytest.mark.parametrize("victim", ["launcher", "slot"])
+async def test_run_of_a_stopped_sandbox_ends_with_box_broken_and_the_next_one_has_a_new_launcher(
+    bench: Bench, victim: str
+) -> None:
+    launcher = bench.box.launcher_pid
+    with pytest.RaisesGroup(pytest.RaisesExc(BoxBroken, match="processes of the sandbox are stopped")):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: bench.run("sleep", 1_000_000, lim=limits(wall_ms=600_000)))
+            await until(lambda: bool(named_main(launcher)), "a payload")
+            slot = named_main(launcher)[0].parent()
+            assert slot is not None
+            os.kill({"launcher": launcher, "slot": slot.pid}[victim], signal.SIGSTOP)
+    assert (await bench.run("exit", 7)).exit_code == 7
+    assert bench.box.launcher_pid != launcher
+    await until(lambda: not psutil.pid_exists(launcher), "the stopped launcher gone")
+
+
+async def test_a_program_that_stops_itself_is_none_of_the_sandbox(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(talk, "LOOK_S", 0.05)
+    launcher = bench.box.launcher_pid
+    outcome = await bench.run("stop", lim=limits(wall_ms=1000))
+    assert outcome.verdict is RunVerdict.TLE
+    assert bench.box.launcher_pid == launcher
+
+
 async def test_a_launcher_that_cannot_be_started_again_is_away(
     bench: Bench, box: LinuxBox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ class _EndWatch:
             while waiting := self._waiting():
                 until = deadline if quiet_until is None else min(deadline, quiet_until)
                 with trio.move_on_at(until) as patience:
-                    await trio.lowlevel.wait_readable(ready.fileno())
+                    await talk.wait_readable(self.slot, ready.fileno())
                 if patience.cancelled_caught and until == deadline:
                     raise talk.overdue(self.slot)
                 if patience.cancelled_caught:

@@ -153,6 +153,19 @@ class Launcher:
         """Return whether it can take a run, as far as is known."""
         return not self.broken and self.process.poll() is None
 
+    def stopped(self) -> frozenset[int]:
+        """Return which of the processes that answer requests are stopped by a signal: the launcher and its slots. The
+        init of a cell delays no run, and how programs stop is theirs."""
+        with suppress(OSError):  # it has ended
+            slots = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            return frozenset(pid for pid in (self.pid, *map(int, slots)) if _is_stopped(pid))
+        return frozenset()
+
+    def kill(self) -> None:
+        """End it and its runs at once, also if it is stopped: the kernel kills its processes with it."""
+        self.close_sockets()
+        self.process.kill()
+
     def close_sockets(self) -> None:
         """Close all sockets: the launcher and its runs then end, and callers that wait see their socket close."""
         self.broken = True
@@ -166,6 +179,17 @@ class Launcher:
         self.close_sockets()
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(_leave, self.process)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Return whether a process that runs the launcher's file is stopped. Programs cannot have that file, however they
+    call themselves."""
+    try:
+        is_ours = os.readlink(f"/proc/{pid}/exe") == str(LAUNCHER)  # noqa: PTH115 - called for each of many
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):  # it has ended, or its files are not ours to read
+        return False
+    return is_ours and state == b"T"
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:

@@ -22,6 +22,9 @@ from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunSpec, Sandbox
 CANCEL_S = 15.0
 #: beyond a run's longest time, which the slot enforces: for copying files and emptying the slot on a loaded host
 OVERDUE_S = 60.0
+#: interval of looks at a sandbox that works on a run. Two in a row that find the same process stopped end its launcher:
+#: the kernel stops a process for a moment by itself, as for a new group of its terminal
+LOOK_S = 2.0
 
 
 def longest_s(spec: RunSpec) -> float:
@@ -35,13 +38,28 @@ async def ask(slot: Slot, serial: int, spec: RunSpec, files: RunFiles, message: 
     send(slot, sock, message, files)
     try:
         with trio.move_on_after(longest_s(spec) + OVERDUE_S):
-            await trio.lowlevel.wait_readable(sock)
+            await wait_readable(slot, sock.fileno())
             return answer(slot, sock, serial)
     except trio.Cancelled:
         with trio.CancelScope(shield=True):
             await cancel(slot, sock, serial)
         raise
     raise overdue(slot)
+
+
+async def wait_readable(slot: Slot, descriptor: int) -> None:
+    """Wait until a slot has answered. Raises BoxBroken if processes of the sandbox are stopped: their runs would seem
+    to be slow until ``OVERDUE_S``, and a heartbeat would extend their leases."""
+    before = frozenset[int]()
+    while True:
+        with trio.move_on_after(LOOK_S):
+            await trio.lowlevel.wait_readable(descriptor)
+            return
+        stopped = slot.launcher.stopped()
+        if stopped & before:
+            slot.launcher.kill()
+            raise BoxBroken(f"processes of the sandbox are stopped: {', '.join(map(str, sorted(stopped & before)))}")
+        before = stopped
 
 
 def send(slot: Slot, sock: socket.socket, message: bytes, files: RunFiles) -> None:
