@@ -91,6 +91,11 @@ class Watch:
         self._asked_at = trio.current_time()
         return nodes
 
+    @property
+    def nodes(self) -> Sequence[AnnouncedNode]:
+        """Return the nodes that were read last."""
+        return self._nodes or ()
+
     async def refresh(self) -> None:
         """Read again what is older than ``STORED_AGE_S``, one reader for all. While the database is away or hangs the
         former values stay: it is itself among the parts that are not up."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deepoj.web.shown import as_sentence, elapsed
+from deepoj.web.shown import as_sentence, elapsed, size
 from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import AnnouncedNode
 from deepoj.words.sandbox import Isolation
-from deepoj.words.stream import PressureSnapshot, QueueOutage
+from deepoj.words.stream import MAX_AGE_S, PressureSnapshot, QueueOutage
 
 
 def _(text: str) -> str:
@@ -20,12 +21,16 @@ def _(text: str) -> str:
 #: number and title of the section in ``deploy/runbook.md``; its Chinese titles are translations
 REDIS, DATABASE, BACKLOG = _("4.1 Redis is away"), _("4.2 The database does not answer"), _("4.3 The backlog grows")
 NO_WORKER, OBJECTS = _("4.4 No worker takes jobs"), _("4.13 Test data cannot be fetched")
+DISK = _("4.12 The disk is full")
 LETTERS, CANARY, ISOLATION = _("4.15 Dead letters"), _("4.16 A canary fails"), _("4.17 Isolation too low")
 
 #: beginning of the reason of a part that only waits for Redis
 _REDIS_SAYS = "Redis at "
 #: events that are due go to the stream at once, if it has room
 _MAX_DISPATCH_MS = 30_000
+
+#: a file system that is fuller needs a person, and one with less room: a package may have 256 MiB when unpacked
+_MAX_USED_PERCENT, _LEAST_FREE_BYTES = 95, 1024**3
 
 #: sections about what does not delay the judging
 _NO_DELAY = frozenset({LETTERS, ISOLATION})
@@ -83,14 +88,24 @@ def symptoms(
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
     for node in nodes or ():
         yield from _of_node(node)
+    yield from _of_queue(snapshot, outage, refuses=refuses)
+    if has_letters:
+        yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
+
+
+def _of_queue(snapshot: PressureSnapshot | None, outage: QueueOutage | None, *, refuses: bool) -> Iterator[Symptom]:
     if refuses:
         yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)
     elif snapshot is not None and _is_not_dispatched(snapshot):
         yield Symptom(_("Submissions wait in the database, and none is sent to the queue."), BACKLOG)
+    elif snapshot is not None and snapshot.oldest_age_s > MAX_AGE_S:
+        oldest = dt.datetime.fromtimestamp(snapshot.ts_ms / 1000 - snapshot.oldest_age_s, dt.UTC)
+        params = {"duration": elapsed(oldest.isoformat())}
+        yield Symptom(_("The oldest unfinished submission has waited or run for %(duration)s."), BACKLOG, params)
+    elif snapshot is not None and snapshot.consumers == 0 and snapshot.waiting_at_most > 0:
+        yield Symptom(_("Submissions wait, and no judge node reads the queue."), NO_WORKER)
     elif snapshot is None and outage is None:
         yield Symptom(_("This node does not know how much waits: its figures are too old."), REDIS)
-    if has_letters:
-        yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
 
 
 def _of_node(node: AnnouncedNode) -> Iterator[Symptom]:
@@ -103,6 +118,10 @@ def _of_node(node: AnnouncedNode) -> Iterator[Symptom]:
     elif node.fails_canaries:
         params = {"node": node.node, "reason": as_sentence(_canaries_say(node))}
         yield Symptom(_("Node %(node)s takes no work: its canaries fail. %(reason)s"), CANARY, params)
+    for disk in node.facts.disks if node.is_live else ():
+        if disk.used_percent >= _MAX_USED_PERCENT or disk.free_bytes < _LEAST_FREE_BYTES:
+            params = {"node": node.node, "percent": str(disk.used_percent), "free": size(disk.free_bytes)}
+            yield Symptom(_("A disk of node %(node)s is %(percent)s %% full: %(free)s are free."), DISK, params)
     if node.is_live and node.isolation == Isolation.WEAK:
         yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
 

@@ -59,6 +59,10 @@ class Unread:
 ALIVE_MS = 30_000
 
 
+#: an unfinished submission that is older needs a person; ``deploy/observability/rules.yaml`` has the same figure
+MAX_AGE_S = 120
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressureSnapshot:
     """How much waits, and for how long (runbook 4.3). A ``lag`` of None is unknown, never zero.

@@ -258,7 +258,7 @@ async def test_stream_sends_what_needs_a_person_when_that_begins_and_when_it_end
     ):
         lines = answer.aiter_lines()
         assert "Data of this node, updated:" in await piece(lines, "clock")
-        assert await piece(lines, "symptoms") == "✓ Nothing needs a person."
+        assert await piece(lines, "symptoms") == "✓ No action needed."
         home.context.pressure.put_outage(OutboxPending({}), None)
         home.streams.notify(SYSTEM_TOPIC)
         assert "The queue (Redis) has been away for 0 s" in await piece(lines, "symptoms")

@@ -15,7 +15,8 @@ from deepoj.words.jobs import State
 from deepoj.words.outbox import OutboxPending, Priority
 from deepoj.words.readiness import PartState
 from deepoj.words.results import Verdict
-from deepoj.words.roster import CanaryFacts, NodeFacts
+from deepoj.words.roster import CanaryFacts, DiskUse, NodeFacts
+from deepoj.words.stream import MAX_AGE_S
 from tests.api.house import House, submission
 from tests.api.test_dlq import dies
 from tests.contract.labs import entry
@@ -65,7 +66,7 @@ async def test_a_quiet_system_needs_no_person(scene: Scene) -> None:
     ))  # fmt: skip
     shown = await scene.admin.get(PAGE)
     assert shown.status == 200
-    assert "Nothing needs a person." in shown.words
+    assert "No action needed." in shown.words
     assert "node-a ✓ live takes work last heard:" in shown.words
     assert "UTC – not known – 2 languages C++17 (GCC) g++ <14> klingon 1" in shown.words
     assert "Waiting 1 refused from 9 on Taken by a node and not ended 2 Oldest 1 min" in shown.words
@@ -192,6 +193,39 @@ async def test_events_that_are_not_dispatched_are_a_symptom(
     assert ("none is sent to the queue" in (await scene.admin.get(PAGE)).words) is is_said
 
 
+@pytest.mark.parametrize(("age_ms", "is_said"), [(120_001, True), (120_000, False)])
+async def test_a_submission_that_is_unfinished_for_long_is_a_symptom(
+    scene: Scene, age_ms: int, *, is_said: bool
+) -> None:
+    scene.home.pressed.append(replace(scene.home.backlog, ts_ms=age_ms, lag=1, oldest_age_ms=age_ms))
+    shown = (await scene.admin.get(PAGE)).words
+    assert ("The oldest unfinished submission has waited or run for" in shown) is is_said
+    rules = (Path(__file__).parents[2] / "deploy/observability/rules.yaml").read_text()
+    assert f"max(oldest_age_seconds) > {MAX_AGE_S}\n" in rules, "the page and the alert have one figure"
+
+
+@pytest.mark.parametrize(
+    ("consumers", "xlen", "is_said"), [(0, 1, True), (1, 1, False), (0, 0, False), (None, 1, False)]
+)
+async def test_work_that_no_node_reads_is_a_symptom(
+    scene: Scene, consumers: int | None, xlen: int, *, is_said: bool
+) -> None:
+    scene.home.pressed.append(replace(scene.home.backlog, lag=1, xlen=xlen, consumers=consumers))
+    assert ("no judge node reads the queue" in (await scene.admin.get(PAGE)).words) is is_said
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "total_bytes", "is_said"),
+    [(10 * 1024**3, 100 * 1024**3, False), (4 * 1024**3, 100 * 1024**3, True), (1024**3 - 1, 2 * 1024**3, True)],
+)
+async def test_a_full_disk_is_a_symptom(scene: Scene, free_bytes: int, total_bytes: int, *, is_said: bool) -> None:
+    disk = DiskUse(directory="work", free_bytes=free_bytes, total_bytes=total_bytes)
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, NodeFacts(disks=(disk,)))
+    shown = (await scene.admin.get(PAGE)).words
+    assert ("A disk of node node-a is" in shown) is is_said
+    assert ("section 4.12 The disk is full" in shown) is is_said
+
+
 async def test_a_waiting_submission_is_said_to_be_safe_while_redis_is_away(scene: Scene) -> None:
     job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
     safe = "It is stored safely. Judging is delayed at the moment"
@@ -218,7 +252,7 @@ def test_sections_are_headings_of_the_runbook(language: str) -> None:
     runbook = (ROOT / "deploy" / ("runbook.md" if language == "en" else "runbook.zh.md")).read_text()
     headings = set(re.findall(r"(?m)^### (.*)$", runbook))
     sections = {text for text in vars(symptoms).values() if isinstance(text, str) and re.match(r"4\.\d+ ", text)}
-    assert len(sections) == 8
+    assert len(sections) == 9
     assert {gettext_of(language)(section) for section in sections} <= headings
 
 

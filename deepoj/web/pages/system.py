@@ -82,6 +82,9 @@ class SystemPages:
         def symptoms() -> str:
             return self._pages.piece("_system_symptoms.html", visitor, **self._watch.values())
 
+        def nodes() -> str:
+            return self._pages.piece("_system_nodes.html", visitor, nodes=self._watch.nodes)
+
         def queue() -> str:
             return self._pages.piece("_queue.html", visitor, **queue_values(self._context))
 
@@ -91,7 +94,9 @@ class SystemPages:
         async def remains() -> bool:
             return await self._visitors.remains(visitor, lambda user: may(user, Right.OPERATE))
 
-        feed = SystemFeed({"clock": clock, "symptoms": symptoms, "queue": queue, "audit": audit}, self._watch.refresh)
+        feed = SystemFeed(
+            {"clock": clock, "symptoms": symptoms, "nodes": nodes, "queue": queue, "audit": audit}, self._watch.refresh
+        )
         return self._context.live.answer(visitor.member.id, SYSTEM_TOPIC, feed, remains)
 
     @page("POST", "/manage/system/audit", access=member_with(Right.OPERATE))
