@@ -92,6 +92,7 @@ class TeamFault(enum.StrEnum):
     UNKNOWN_GROUP = "there is no group “{value}”: import groups first"
     UNKNOWN_ORGANIZATION = "there is no organization “{value}”: import organizations first"
     NO_ACCOUNT = "there is no account “{value}”"
+    HAS_ROLE = "the account “{value}” has a role on this site, and no contest binds it: leave its address empty"
     TOO_MANY_NEW = f"only {MAX_PEOPLE} accounts are made at a time: import the list in parts"
     UNTOLD = "its keys do not say whether these are teams, groups, organizations or accounts: say which they are"
     NO_NEW_ACCOUNT = "the account “{value}” cannot be made: the name is taken, or kept for an administrator"

@@ -17,8 +17,9 @@ from quart import g, request
 
 from deepoj.accounts.passwords import MAX_BYTES, MIN_CHARS, Passwords, TooManyWaiting, is_password
 from deepoj.api.body import encodable
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.address import Address, address_of, client_of, networks
+from deepoj.api.http.address import Address, address_of, client_of, is_within, networks
 from deepoj.api.known_tokens import KnownTokens
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.access_tokens import AccessTokens
@@ -117,7 +118,7 @@ class Auth:
     async def account(self) -> Credentials:
         """Return the account that sent the request, including its password hash."""
         claims = self._required_claims()
-        account = _confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
+        account = self._confirmed(claims, await self._accounts.credentials_by_id(claims.user_id))
         await self._require_not_ended(claims)
         return account
 
@@ -125,7 +126,7 @@ class Auth:
         """Return the user and the result of ``read``, which fetches both in one round trip to the database."""
         claims = self._required_claims()
         found, result = await read(claims.user_id)
-        account = _confirmed(claims, found)
+        account = self._confirmed(claims, found)
         await self._require_not_ended(claims)
         return account.user, result
 
@@ -133,11 +134,13 @@ class Auth:
         """Return a function that checks the request's token again later, for event streams, and with ``is_allowed`` the
         account's rights. Refused with 401 if the token is invalid now.
         """
-        claims = self._required_claims()
+        claims, address = self._required_claims(), self.address()
 
         async def is_still_allowed() -> bool:
             account = await self._accounts.credentials_by_id(claims.user_id)
-            if account is None or not _is_confirmed(claims, account) or not is_allowed(account.user):
+            if account is None or not is_confirmed(claims, account) or not is_allowed(account.user):
+                return False
+            if is_bound_elsewhere(account, address):
                 return False
             return await self._is_not_ended(claims)
 
@@ -159,6 +162,15 @@ class Auth:
         claims = self.claims()
         if claims is not None and claims.token_id not in {"", or_token}:
             raise Refused(ApiError.MADE_TOKEN)
+
+    def _confirmed(self, claims: Claims, account: Credentials | None) -> Credentials:
+        """Return the account. Refused with 401 if it is disabled or the token was revoked, and with 403 if a contest
+        binds it to other addresses."""
+        if account is None or not is_confirmed(claims, account):
+            raise Refused(ApiError.BAD_TOKEN)
+        if is_bound_elsewhere(account, self.address()):
+            raise Refused(ContestError.LOGIN_ELSEWHERE)
+        return account
 
     def _required_claims(self) -> Claims:
         """Return the claims of the request's token. Refused with 401 if it is missing or invalid."""
@@ -204,16 +216,15 @@ def new_password(field: str, raw: str) -> str:
     return raw
 
 
-def _confirmed(claims: Claims, account: Credentials | None) -> Credentials:
-    """Return the account. Refused with 401 if it is disabled or the token was revoked."""
-    if account is None or not _is_confirmed(claims, account):
-        raise Refused(ApiError.BAD_TOKEN)
-    return account
-
-
-def _is_confirmed(claims: Claims, account: Credentials) -> bool:
+def is_confirmed(claims: Claims, account: Credentials) -> bool:
+    """Return whether the claims hold: the account is not disabled, and neither its name nor its epoch has changed."""
     is_current = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
     return is_current and not account.is_disabled
+
+
+def is_bound_elsewhere(account: Credentials, address: Address | None) -> bool:
+    """Return whether a running contest binds the account to other addresses than this one."""
+    return any(not is_within(address, networks(bound)) for bound in account.networks)
 
 
 def bearer(header: str | None) -> str | None:

@@ -2,8 +2,8 @@
 
 Clients of the Contest API send name and password with each request. Hashing a password takes 50 ms of CPU. So a right
 password is remembered as a keyed digest, for the address that sent it, until the account's epoch changes (a new
-password, a disabled account). Each request reads the epoch from the database. The key belongs to this process and is
-never stored, so a digest that leaks tells nothing.
+password, a disabled account). Each request reads the account from the database: its epoch, and the addresses to which a
+contest binds it. The key belongs to this process and is never stored, so a digest that leaks tells nothing.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from collections.abc import Awaitable, Callable
 
 from quart import request
 
-from deepoj.api.auth import Auth, Claims, bearer
+from deepoj.api.auth import Auth, Claims, bearer, is_bound_elsewhere, is_confirmed
 from deepoj.api.contest_sight import feed_viewer, find_contest
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.address import Address
 from deepoj.api.signing_in import SigningIn
 from deepoj.contests.views import ContestViewer
 from deepoj.words.accounts import User
@@ -57,13 +58,15 @@ class ContestCallers:
         digest = self._digest(*sent)
         known = self._known.get(digest)
         if known is not None:
-            if (user := await self._still(known)) is not None:
+            account = await self._accounts.credentials_by_id(known.user_id)
+            if account is not None and is_confirmed(known, account):
+                self._signing_in.require_admitted(account)
                 self._known.move_to_end(digest)
-                return user
+                return account.user
             self._known.pop(digest, None)
         async with self._signing_in.password_try() as attempt:
             account = await self._signing_in.verified(attempt, *sent)
-            await self._signing_in.require_admitted(account)
+            self._signing_in.require_admitted(account)
         self._known[digest] = Claims(user_id=account.user.id, username=account.user.username, epoch=account.token_epoch)
         if len(self._known) > _MOST:
             self._known.popitem(last=False)
@@ -87,13 +90,13 @@ class ContestCallers:
 
     def recheck(self, user: User | None, contest: Contest, viewer: ContestViewer) -> Callable[[], Awaitable[bool]]:
         """Return a function that checks again later whether the request's account still sees the contest so."""
-        claims = self._auth.claims() or self.claims()
+        claims, address = self._auth.claims() or self.claims(), self._auth.address()
         token_holds = None if self._auth.claims() is None else self._auth.recheck()
 
         async def is_still_allowed() -> bool:
             if token_holds is not None and not await token_holds():
                 return False
-            still = None if claims is None else await self._still(claims)
+            still = None if claims is None else await self._still(claims, address)
             if still is None and user is not None:
                 return False
             now = await self._contests.contest(contest.key)
@@ -101,13 +104,13 @@ class ContestCallers:
 
         return is_still_allowed
 
-    async def _still(self, claims: Claims) -> User | None:
-        """Return the account as it is now; None: its password has changed, or it is disabled or deleted."""
+    async def _still(self, claims: Claims, address: Address | None) -> User | None:
+        """Return the account as it is now; None: its password has changed, or it is disabled, deleted, or bound to
+        other addresses."""
         account = await self._accounts.credentials_by_id(claims.user_id)
-        if account is None or account.is_disabled:
+        if account is None or not is_confirmed(claims, account) or is_bound_elsewhere(account, address):
             return None
-        is_current = (account.user.username, account.token_epoch) == (claims.username, claims.epoch)
-        return account.user if is_current else None
+        return account.user
 
     def _digest(self, username: str, password: str) -> bytes:
         sent = f"{self._auth.address()} {len(username)}:{username}{password}".encode("utf-8", "surrogatepass")

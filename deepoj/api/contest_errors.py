@@ -86,11 +86,18 @@ class ContestError(CodedError):
         "The team has submissions, and stays: hide it instead.",
         "该队伍已有提交，不能删除：请改为隐藏。",
     )
+    CONTEST_TEAM_HAS_ROLE = (
+        409,
+        Code.CONTEST_TEAM_HAS_ROLE,
+        "These accounts of the team have a role on this site, so no contest binds them to addresses: {accounts}. Take"
+        " them out of the team first.",
+        "该队伍的以下账户在本站拥有角色，比赛不能将其绑定到地址：{accounts}。请先将其移出队伍。",
+    )
     LOGIN_ELSEWHERE = (
         403,
         Code.LOGIN_ELSEWHERE,
-        "Until your contest is over, log in at its addresses; the jury can lift this.",
-        "比赛结束前，您只能在比赛指定的地址登录；如需解除请联系裁判。",
+        "While your contest runs, your account can be used at its addresses only; the jury can lift this.",
+        "比赛进行期间，您的账户只能在比赛指定的地址使用；如需解除请联系裁判。",
     )
     CONTEST_NOT_OVER = (409, Code.CONTEST_NOT_OVER, "The contest is not over yet: wait for its end.", "比赛尚未结束。")
     CONTEST_NOT_FINAL = (

@@ -76,13 +76,17 @@ class ContestSetting:
         _log("team", contest, user)
 
     async def bind_team(self, contest: Contest, team_id: str, networks: Sequence[str], user: User) -> None:
-        """Let a team's accounts log in from these networks only, until the contest is over; none: from anywhere."""
+        """Bind a team's accounts to these networks from the start of the contest to its end; none: to nothing."""
         _require_team(await self._ledgers.ledger(contest), team_id)
         checked = [network_of(one) for one in networks]
         bound = [one for one in checked if one is not None]
         if len(bound) < len(checked) or len(bound) > _MAX_NETWORKS:
             problem = f"at most {_MAX_NETWORKS} addresses or networks, such as 10.1.0.0/16"
             raise Refused(ApiError.INVALID, field="networks", problem=problem)
+        if bound:
+            mighty = [one.username for one in await self._setup.team_logins(contest.id, [team_id]) if one.is_mighty]
+            if mighty:
+                raise Refused(ContestError.CONTEST_TEAM_HAS_ROLE, accounts=", ".join(mighty))
         require_done(await self._setup.bind_team(contest.id, team_id, bound or None, by=user.id))
         _log("team", contest, user)
 

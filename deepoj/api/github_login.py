@@ -10,7 +10,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import address_of, networks
 from deepoj.api.oauth import LoginState, LoginStates, usernames
-from deepoj.api.signing_in import require_bound_address
+from deepoj.api.signing_in import require_admitted
 from deepoj.ports.accounts import Github
 from deepoj.words.accounts import Credentials, GithubPerson, GithubRefusal
 from deepoj.words.errors import GithubUnavailable
@@ -37,10 +37,7 @@ class GithubLogin:
         github = self._github()
         state = await self._spent_state(cookie)
         account = await self._account(await _person(github, state))
-        if account.is_disabled:
-            raise Refused(ApiError.ACCOUNT_DISABLED)
-        address = address_of(request, networks(self._context.settings.trusted_proxies))
-        await require_bound_address(self._context.contest_setup, account, address)
+        require_admitted(account, address_of(request, networks(self._context.settings.trusted_proxies)))
         observe.log("oauth_login", user_id=account.user.id)
         return account
 

@@ -6,15 +6,14 @@ from contextlib import AbstractAsyncContextManager
 
 from deepoj.accounts.emails import is_email
 from deepoj.accounts.names import USERNAME_RULE, clean_username, is_pseudonym, is_reserved
-from deepoj.api.auth import Auth, new_password
+from deepoj.api.auth import Auth, is_bound_elsewhere, new_password
 from deepoj.api.body import text
 from deepoj.api.contest_errors import ContestError
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.address import Address, is_within, networks
+from deepoj.api.http.address import Address
 from deepoj.api.http.limits import RequestLimits, password_subject
 from deepoj.api.password_tries import PasswordTry
-from deepoj.ports.contest_setup import ContestSetup
 from deepoj.words.accounts import AccountRefusal, Credentials, User
 
 
@@ -22,7 +21,7 @@ class SigningIn:
     """Creates accounts, and checks passwords. All methods raise Refused or StoreUnavailable."""
 
     def __init__(self, context: ApiContext, auth: Auth, limits: RequestLimits) -> None:
-        self._accounts, self._settings, self._setup = context.accounts, context.settings, context.contest_setup
+        self._accounts, self._settings = context.accounts, context.settings
         self._auth, self._limits = auth, limits
 
     async def register(self, username: str, password: str, email: str | None) -> User:
@@ -57,19 +56,18 @@ class SigningIn:
             raise Refused(ApiError.BAD_CREDENTIALS)
         return account
 
-    async def require_admitted(self, account: Credentials) -> None:
+    def require_admitted(self, account: Credentials) -> None:
         """Refuse a disabled account, and one that a contest binds to other addresses than the request's. Only after its
         password was verified: strangers must not learn it."""
-        if account.is_disabled:
-            raise Refused(ApiError.ACCOUNT_DISABLED)
-        await require_bound_address(self._setup, account, self._auth.address())
+        require_admitted(account, self._auth.address())
 
 
-async def require_bound_address(setup: ContestSetup, account: Credentials, address: Address | None) -> None:
-    """Refuse a login from another address than those to which a contest binds the account."""
-    for bound in await setup.login_networks(account.user.id):
-        if not is_within(address, networks(list(bound))):
-            raise Refused(ContestError.LOGIN_ELSEWHERE)
+def require_admitted(account: Credentials, address: Address | None) -> None:
+    """Refuse the login of a disabled account, and of one that a running contest binds to other addresses."""
+    if account.is_disabled:
+        raise Refused(ApiError.ACCOUNT_DISABLED)
+    if is_bound_elsewhere(account, address):
+        raise Refused(ContestError.LOGIN_ELSEWHERE)
 
 
 def username_of(raw: str) -> str:

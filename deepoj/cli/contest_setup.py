@@ -56,7 +56,13 @@ def contest_copy(
 @click.argument("key")
 @click.argument("team_id", metavar="ID")
 @click.option("--hide/--show", "hidden", default=None, help="Whether boards leave it out.")
-@click.option("--network", "networks", multiple=True, metavar="CIDR", help="It logs in from here only; repeatable.")
+@click.option(
+    "--network",
+    "networks",
+    multiple=True,
+    metavar="CIDR",
+    help="While the contest runs, it is used from here only; repeatable.",
+)
 @click.option("--anywhere", is_flag=True, help="It logs in from anywhere.")
 @click.option("--remove", is_flag=True, help="Remove the team, which has no submissions; its accounts stay.")
 @AS_JSON

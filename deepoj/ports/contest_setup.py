@@ -36,7 +36,7 @@ class ContestSetup(Protocol):
     async def bind_team(
         self, contest_id: int, team_id: str, networks: Sequence[str] | None, *, by: int
     ) -> ContestRefusal | None:
-        """Let the accounts of a team log in from these networks only, until the contest is over; None: from anywhere.
+        """Bind the accounts of a team to these networks from the start of the contest to its end; None: to none.
         Refused: UNKNOWN_CONTEST, FINALIZED."""
         ...
 
@@ -44,8 +44,9 @@ class ContestSetup(Protocol):
         """Return the networks of the teams whose logins are bound."""
         ...
 
-    async def login_networks(self, user_id: int) -> list[Collection[str]]:
-        """Return the networks to which contests that are not over bind an account: it must be in one of each."""
+    async def with_role(self, contest_id: int, usernames: Collection[str]) -> Collection[str]:
+        """Return those of the names whose accounts have a role on this site, or have made the contest: no contest binds
+        them."""
         ...
 
     async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:

@@ -36,6 +36,9 @@ TEAM_FAULTS: Mapping[enum.StrEnum, str] = {
     TeamFault.UNKNOWN_GROUP: _("there is no group “%(value)s”: import groups first"),
     TeamFault.UNKNOWN_ORGANIZATION: _("there is no organization “%(value)s”: import organizations first"),
     TeamFault.NO_ACCOUNT: _("there is no account “%(value)s”: an administrator makes it first"),
+    TeamFault.HAS_ROLE: _(
+        "the account “%(value)s” has a role on this site, and no contest binds it: leave its address empty"
+    ),
     TeamFault.TOO_MANY_NEW: _("too many accounts are missing: import the list in parts"),
     TeamFault.NO_NEW_ACCOUNT: _("the account “%(value)s” cannot be made"),
     TeamFault.UNTOLD: _("its keys do not say whether these are teams, groups, organizations or accounts"),

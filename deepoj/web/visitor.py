@@ -23,9 +23,9 @@ from quart import g, request
 from werkzeug.datastructures import Headers
 from werkzeug.http import dump_cookie
 
-from deepoj.api.auth import Claims
+from deepoj.api.auth import Claims, is_bound_elsewhere
 from deepoj.api.errors import ApiError, Refused
-from deepoj.api.http.address import client_of, is_within, networks, parse
+from deepoj.api.http.address import Address, address_of, client_of, is_within, networks, parse
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.rights import Right, may, reach
 from deepoj.api.settings import ApiSettings
@@ -61,6 +61,8 @@ class Visitor:
     theme: str
     #: language key of the last program; empty: none yet
     programmed: str
+    #: from which the request came; None: it is unknown
+    address: Address | None
 
     @property
     def user(self) -> User | None:
@@ -137,7 +139,7 @@ class Visitors:
 
     async def remains(self, visitor: Visitor, is_allowed: Callable[[User], bool] = lambda _user: True) -> bool:
         """Return whether the session still holds, and the account's rights by ``is_allowed``."""
-        account = await self._sessions.session(visitor.digest, self._limits)
+        account = await self._account(visitor.secret, visitor.address)
         return account is not None and is_allowed(account.user)
 
     def remember(
@@ -181,10 +183,15 @@ class Visitors:
         sent, account = self._sent(), None
         secret = request.cookies.get(VISIT, "")[:64]
         if sent is not None:
-            account = await self._sessions.session(_digest(sent[0]), self._limits)
+            account = await self._account(sent[0], address_of(request, self._trusted))
         if sent is not None and account is not None:
             secret = sent[0]
         return self._visitor(account, secret)
+
+    async def _account(self, secret: str, address: Address | None) -> Credentials | None:
+        """Return the account of a session; None: it has ended, or a contest binds the account to other addresses."""
+        account = await self._sessions.session(_digest(secret), self._limits)
+        return None if account is None or is_bound_elsewhere(account, address) else account
 
     def _visitor(self, account: Credentials | None, secret: str) -> Visitor:
         language, theme = request.cookies.get(LANGUAGE, ""), request.cookies.get(THEME, "")
@@ -198,6 +205,7 @@ class Visitors:
             language=language,
             theme=theme if theme in THEMES else THEMES[0],
             programmed=programmed if programmed in JUDGED else "",
+            address=address_of(request, self._trusted),
         )
 
     def _sent(self) -> tuple[str, Claims] | None:

@@ -36,6 +36,8 @@ class Credentials:
     token_epoch: int
     #: disabled by an administrator: login is refused
     is_disabled: bool = False
+    #: the networks to which running contests bind the account, one set a contest: requests come from one of each
+    networks: tuple[tuple[str, ...], ...] = ()
 
 
 class AccountRefusal(enum.StrEnum):

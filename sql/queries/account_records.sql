@@ -72,7 +72,7 @@ FROM changed;
 -- The credentials of a known GitHub account; its picture becomes GitHub's latest.
 UPDATE users SET avatar_url = $2
 WHERE github_id = $1
-RETURNING id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled;
+RETURNING id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, login_networks(id, is_admin, roles) AS networks;
 
 -- name: create_github_user
 -- Creates an account without a password for a GitHub account, unless the name is taken. An account is found by the GitHub
@@ -83,10 +83,11 @@ WITH made AS (
     ON CONFLICT DO NOTHING
     RETURNING id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled
 )
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM made
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, '{}'::text[] AS networks FROM made
 UNION ALL
 -- created a moment ago: by a concurrent login of the same person, or by this call's first try, whose answer was lost
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE github_id = $2;
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, login_networks(id, is_admin, roles)
+FROM users WHERE github_id = $2;
 
 -- name: database_time
 -- The database's clock, the only one that counts.

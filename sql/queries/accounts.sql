@@ -20,12 +20,13 @@ WHERE $5::boolean AND lower(username) = lower($1) AND password_hash = $2;
 
 -- name: credentials
 -- The credentials for a login, by user name.
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users
-WHERE lower(username) = lower($1) AND erased_at IS NULL;
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, login_networks(id, is_admin, roles) AS networks
+FROM users WHERE lower(username) = lower($1) AND erased_at IS NULL;
 
 -- name: credentials_by_ids
 -- The credentials for authorizing tokens, by user ids.
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM users WHERE id = ANY($1);
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, login_networks(id, is_admin, roles) AS networks
+FROM users WHERE id = ANY($1);
 
 -- name: set_password
 -- Sets a password and revokes all tokens: older tokens carry an older epoch. $4: the administrator who does it, or NULL.

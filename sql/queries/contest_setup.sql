@@ -48,12 +48,6 @@ SELECT EXISTS (SELECT FROM submissions WHERE contest_id = $1 AND contest_team = 
 -- Binds the logins of a team's accounts to networks; NULL: to none. Returns the accounts.
 UPDATE contest_members SET networks = $3::text[] WHERE contest_id = $1 AND team_id = $2 RETURNING user_id;
 
--- name: login_networks
--- The networks to which contests that are not over bind the logins of an account, one row a contest.
-SELECT m.networks
-FROM contest_members AS m JOIN contests AS c ON c.id = m.contest_id
-WHERE m.user_id = $1 AND m.networks IS NOT NULL AND c.ended_at IS NULL AND c.finalized_at IS NULL;
-
 -- name: team_networks
 -- The teams of a contest whose logins are bound, with all of their networks.
 SELECT team_id, array_agg(DISTINCT n ORDER BY n) AS networks
@@ -63,10 +57,17 @@ GROUP BY team_id;
 
 -- name: team_accounts
 -- The accounts of the teams $2 of a contest, or of all, by team and name. is_mighty: it may do more than take part.
-SELECT m.team_id, u.id, u.username, u.is_admin OR u.roles <> '{}' AS is_mighty
-FROM contest_members AS m JOIN users AS u ON u.id = m.user_id
+SELECT m.team_id, u.id, u.username, u.is_admin OR u.roles <> '{}' OR u.id IS NOT DISTINCT FROM c.created_by AS is_mighty
+FROM contest_members AS m JOIN users AS u ON u.id = m.user_id JOIN contests AS c ON c.id = m.contest_id
 WHERE m.contest_id = $1 AND ($2::text[] IS NULL OR m.team_id = ANY ($2)) AND u.erased_at IS NULL
 ORDER BY m.team_id, lower(u.username);
+
+-- name: accounts_with_role
+-- Those of the names $2 whose accounts have a role on this site, or have made the contest $1.
+SELECT wanted.name
+FROM unnest($2::text[]) AS wanted (name) JOIN users AS u ON lower(u.username) = lower(wanted.name)
+WHERE u.erased_at IS NULL
+  AND (u.is_admin OR u.roles <> '{}' OR EXISTS (SELECT FROM contests AS c WHERE c.id = $1 AND c.created_by = u.id));
 
 -- name: open_contest_problems
 -- Lists the drafts among a contest's problems for everybody. $2: the account that does it.

@@ -20,7 +20,7 @@ seen AS (
     UPDATE web_sessions AS s SET seen_at = now() FROM found
     WHERE s.digest = found.digest AND found.seen_at < now() - interval '1 minute'
 )
-SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled FROM found;
+SELECT id, username, email, is_admin, roles, password_hash, token_epoch, is_disabled, login_networks(id, is_admin, roles) AS networks FROM found;
 
 -- name: sessions_of
 -- The sessions of an account that have not ended, the latest first.

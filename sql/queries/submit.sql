@@ -104,6 +104,7 @@ FROM submissions WHERE job_id = $1;
 -- For each asked pair, in order: the account that a request's token names ($1), and a submission ($2). Always one row, with
 -- NULLs for a missing account or submission.
 SELECT u.id, u.username, u.email, u.is_admin, u.roles, u.password_hash, u.token_epoch, u.is_disabled,
+       login_networks(u.id, u.is_admin, u.roles) AS networks,
        s.job_id::text, s.user_id, s.problem_id, s.language, s.code, s.entry_point, s.files, s.state, s.status,
        s.attempt_id, s.judging, s.error_code, s.error_message, s.result, s.created_at, s.updated_at,
        s.callback_url, s.contest_id IS NOT NULL AND is_judging_withheld(s.contest_id, s.id, s.judging) AS is_withheld,

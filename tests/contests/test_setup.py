@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import trio
 
 from deepoj.api.live import events
+from deepoj.words.accounts import UserRole
 from deepoj.words.contests import Contest, ContestRefusal
 from deepoj.words.results import Verdict
 from tests.api.house import client, served
@@ -103,6 +105,89 @@ async def test_a_remembered_password_holds_at_its_address(scene: Scene) -> None:
     found = [(await scene.home.ask("GET", "/clics/contests", headers=headers, peer=peer)).status_code
              for peer in ("10.1.0.1", "10.1.0.1", "10.2.0.1")]  # fmt: skip
     assert found == [200, 200, 403]
+
+
+@pytest.mark.parametrize("role", ["root", "jury", "setter", "operator", "maker"])
+async def test_account_with_a_role_is_bound_by_no_list(scene: Scene, role: str) -> None:
+    await opened(scene)
+    scene.lab.sql("UPDATE contests SET created_by = (SELECT id FROM users WHERE username = 'member')")
+    name = "member" if role == "maker" else role
+    table = f"id,name,accounts,ip\n1,Owls,owl,10.1.0.1\n2,Larks,lark;{name.upper()},10.1.0.2\n"
+    yaml = f"- {{username: owl, team_id: 1}}\n- {{username: {name}, team_id: 2, ip: 10.1.0.2}}"
+    for list_format, text, place in (("csv", table, 3), ("accounts", yaml, 2)):
+        status, body = await scene.ask("jury", "POST", "/finals/teams", {"format": list_format, "text": text})
+        assert (status, [one["place"] for one in body["details"]]) == (400, [place]), body
+        assert name in body["details"][0]["problem"].lower()
+        assert "role" in body["details"][0]["problem"]
+    assert scene.lab.sql("SELECT count(*) FROM contest_members WHERE networks IS NOT NULL") == "0", "all or nothing"
+    text = f"id,name,accounts\n1,Owls,owl;{name}\n"
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
+    status, body = await scene.ask("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.1"]})
+    assert (status, body["code"], name in body["error"]) == (409, "CONTEST_TEAM_HAS_ROLE", True)
+
+
+async def test_account_that_gets_a_role_is_bound_no_more(scene: Scene) -> None:
+    await opened(scene)
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.1"]})
+    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 403
+    owl = await scene.lab.store.accounts.credentials("owl")
+    assert owl is not None
+    for rights in ({"roles": [UserRole.SETTER]}, {"roles": [], "is_admin": True}):
+        await scene.lab.store.accounts.change_rights(owl.user.id, **rights, by=None)
+        assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 200
+    await scene.lab.store.accounts.change_rights(owl.user.id, is_admin=False, by=None)
+    assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 403
+    scene.lab.sql(f"UPDATE contests SET created_by = {owl.user.id}")
+    assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 200
+
+
+async def test_binding_holds_from_start_to_end_of_the_contest(scene: Scene) -> None:
+    await opened(scene, start_at=ago(-HOUR_MS))
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.1"]})
+    token = scene.tokens["owl"]
+
+    async def from_elsewhere() -> int:
+        answer = await scene.home.ask("GET", "/api/v1/users/me", token=token, peer="10.2.0.1")
+        return answer.status_code
+
+    assert await from_elsewhere() == 200
+    start, end = "UPDATE contests SET start_at = now() - interval '2 hours'", "UPDATE contests SET ended_at = now()"
+    scene.lab.sql(start)
+    assert await from_elsewhere() == 403
+    scene.lab.sql("INSERT INTO contest_extensions SELECT id, '1', 4 * 3600000 FROM contests")
+    scene.lab.sql(end)
+    assert await from_elsewhere() == 403, "its team has more time"
+    scene.lab.sql("DELETE FROM contest_extensions")
+    assert await from_elsewhere() == 200
+
+
+async def test_binding_ends_no_session_but_holds_for_each_request(scene: Scene) -> None:
+    await opened(scene)
+    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    login = {"username": "owl", "password": made["password"]}
+    token = (await (await scene.home.ask("POST", "/api/v1/auth/login", json=login)).get_json())["token"]
+    basic = base64.b64encode(f"owl:{made['password']}".encode()).decode()
+    asked = (("/clics/contests", f"Basic {basic}"), ("/clics/contests", f"Bearer {token}"),
+             ("/api/v1/users/me", f"Bearer {token}"))  # fmt: skip
+
+    async def codes(peer: str) -> list[int]:
+        return [
+            (await scene.home.ask("GET", path, headers={"Authorization": header}, peer=peer)).status_code
+            for path, header in asked
+        ]
+
+    assert [await codes(peer) for peer in ("10.1.0.1", "10.2.0.1")] == [[200] * 3, [200] * 3]
+    await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.0/16"]})
+    assert [await codes(peer) for peer in ("10.1.0.1", "10.2.0.1")] == [[200] * 3, [403] * 3]
+
+
+async def test_act_that_binds_is_in_the_log(scene: Scene) -> None:
+    await opened(scene)
+    text = "id,name,accounts,ip\n1,Owls,owl,10.1.0.1\n2,Larks,lark,\n"
+    await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
+    last = "SELECT details ->> 'networks' FROM admin_events WHERE act = 'contest_changed' ORDER BY id DESC LIMIT 1"
+    assert json.loads(scene.lab.sql(last)) == ["owl 10.1.0.1/32"]
 
 
 async def test_new_passwords_are_of_accounts_without_a_right(scene: Scene) -> None:

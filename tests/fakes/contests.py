@@ -195,7 +195,7 @@ class NoContestSetup:
     async def bound_teams(self, contest_id: int) -> Mapping[str, Sequence[str]]:
         return {}
 
-    async def login_networks(self, user_id: int) -> list[Collection[str]]:
+    async def with_role(self, contest_id: int, usernames: Collection[str]) -> Collection[str]:
         return []
 
     async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:

@@ -107,6 +107,17 @@ async def test_teams_are_bound_hidden_and_removed(tmp_path: Path, real: PgLab) -
     assert "Blue Whales" not in (await jury.get(f"{HERE}/teams")).text
 
 
+async def test_session_of_a_bound_account_is_a_strangers_from_elsewhere(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    team = place.visits[TEAM]
+    assert (await team.get("/account")).status == 200
+    real.sql("UPDATE contest_members SET networks = '{10.1.0.0/16}' WHERE team_id = 'red'")
+    assert (await team.get("/account")).status != 200
+    team.peer = "10.1.2.3"
+    assert (await team.get("/account")).status == 200
+
+
 async def test_new_passwords_are_shown_once_to_be_printed(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     await place.hold("finals", rules(100.0), [await draft_problem(place)])

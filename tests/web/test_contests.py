@@ -467,7 +467,7 @@ async def test_names_are_text_on_every_page(tmp_path: Path, real: PgLab) -> None
             assert hostile not in (await place.visits[TEAM].get(f"/contests/finals{path}")).text, path
 
 
-_STRANGER = Visitor(account=None, secret="s", form_token="t", language="en", theme="auto", programmed="")
+_STRANGER = Visitor(account=None, secret="s", form_token="t", language="en", theme="auto", programmed="", address=None)
 
 
 async def _feed(place: Arena, boards: Boards, contest: Contest) -> BoardFeed:

@@ -234,7 +234,8 @@ def user_of(row: asyncpg.Record) -> User:
 def credentials_of(row: asyncpg.Record | None) -> Credentials | None:
     if row is None:
         return None
-    return Credentials(user_of(row), row["password_hash"], row["token_epoch"], row["is_disabled"])
+    bound = tuple(tuple(one.split(",")) for one in row["networks"])
+    return Credentials(user_of(row), row["password_hash"], row["token_epoch"], row["is_disabled"], bound)
 
 
 def _account(row: asyncpg.Record) -> Account:

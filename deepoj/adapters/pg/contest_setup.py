@@ -13,7 +13,7 @@ from deepoj.adapters.pg.contest_changes import locked_contest, note_act, tell_ob
 from deepoj.adapters.pg.contest_rows import contest_of
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
-from deepoj.adapters.pg.texts import clean_text
+from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.contest_setup import TeamLogin
 from deepoj.words.contests import ContestObject, ContestRefusal, EventType
@@ -101,8 +101,9 @@ class PgContestSetup:
         rows = await self._pool.rows("team_networks", contest_id, repeatable=True)
         return {row["team_id"]: tuple(row["networks"]) for row in rows}
 
-    async def login_networks(self, user_id: int) -> list[Collection[str]]:
-        return [tuple(row["networks"]) for row in await self._pool.rows("login_networks", user_id, repeatable=True)]
+    async def with_role(self, contest_id: int, usernames: Collection[str]) -> set[str]:
+        names = [name for name in usernames if storable(name)]
+        return {row["name"] for row in await self._pool.rows("accounts_with_role", contest_id, names, repeatable=True)}
 
     async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
         wanted = None if team_ids is None else list(team_ids)

@@ -246,7 +246,9 @@ class PgContests:
                 await connection.execute(
                     queries()["put_contest_members"].sql, contest_id, list(teams), list(teams.values()), networks
                 )
-                details = {"objects": len(objects), "members": len(members)}
+                details: dict[str, object] = {"objects": len(objects), "members": len(members)}
+                if bindings := [f"{one.username} {','.join(one.networks)}" for one in members if one.networks]:
+                    details |= {"bound": len(bindings), "networks": bindings[:_MAX_NOTED]}
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, details)
                 gone = [ContestObject(EventType.ACCOUNTS, str(row["user_id"]), None) for row in left]
                 accounts = [
@@ -442,6 +444,8 @@ class PgContests:
         ]
 
 
+#: accounts whose binding the record of an import names; it counts all
+_MAX_NOTED = 100
 _TYPES = {type_.value: type_ for type_ in EventType}
 
 

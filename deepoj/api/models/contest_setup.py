@@ -21,7 +21,7 @@ class TeamChanges(RequestModel):
 
     hidden: bool | None = Field(None, description="whether boards leave it out")
     networks: list[str] | None = Field(
-        None, description="its accounts log in from these only, until the contest is over; []: from anywhere"
+        None, description="while the contest runs, its accounts are used from these only; []: from anywhere"
     )
 
 
@@ -30,7 +30,9 @@ class TeamSetup(ResponseModel):
 
     id: str
     hidden: bool
-    networks: list[str] = Field(description="from which its accounts log in; empty: from anywhere")
+    networks: list[str] = Field(
+        description="from which its accounts are used while the contest runs; empty: from anywhere"
+    )
 
 
 class TeamRemoved(ResponseModel):

@@ -56,7 +56,7 @@ class AccountRoutes:
         async with self._signing_in.password_try() as attempt:
             body = await read_json(LoginBody, timeout_s=self._settings.read_timeout_s)
             account = await self._signing_in.verified(attempt, body.username, body.password)
-        await self._signing_in.require_admitted(account)
+        self._signing_in.require_admitted(account)
         token = self._auth.tokens.issue(account)
         return LoggedIn(token=token, username=account.user.username, user_id=account.user.id)
 

@@ -70,9 +70,10 @@ class ContestSetupRoutes:
         errors=(409,),
     )
     async def change_team(self, user: User, key: str, team: str) -> TeamSetup:
-        """Hide a team, show it again, or bind the logins of its accounts to addresses.
+        """Hide a team, show it again, or bind its accounts to addresses.
 
-        For administrators and the jury. Sessions and tokens that exist are not ended by it; new passwords end them.
+        For administrators and the jury. While the contest runs, requests of these accounts from elsewhere are refused,
+        also with sessions and tokens that exist. Accounts with a role on this site are never bound.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(TeamChanges, timeout_s=self._timeout_s)

@@ -78,6 +78,9 @@ DETAILS: Mapping[str, str] = {
     "usernames": _("usernames"),
     "preview": _("preview"),
     "left_out": _("left out"),
+    "team": _("team"),
+    "bound": _("accounts bound to addresses"),
+    "networks": _("addresses"),
 }
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
 _OF_PROBLEMS = (

@@ -48,7 +48,7 @@ class LoginPages:
                 form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
                 username, next_path = form.line("username"), own_path(form.get("next"))
                 account = await self._signing_in.verified(attempt, username, form.get("password"))
-            await self._signing_in.require_admitted(account)
+            self._signing_in.require_admitted(account)
         except Refused as refused:
             return self._login(visitor, next_path=next_path, username=username, refused=refused)
         response = redirect(next_path)

@@ -55,7 +55,7 @@ _DONE = {
     "members": _("The members are in the contest, each as a team."),
     "hide": _("Boards leave the team out now."),
     "show": _("The team is on the boards again."),
-    "bind": _("The addresses are set: they hold for logins until the contest is over."),
+    "bind": _("The addresses are set: they hold from the start of the contest to its end."),
     "remove": _("The team is removed. Its accounts stay."),
 }
 
