@@ -64,6 +64,7 @@ class TeamImports:
         self._contests, self._ledgers = context.contests, context.ledgers
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._groups, self._administering = context.groups, administering
+        self._setup = context.contest_setup
 
     async def run(
         self, contest: Contest, raw: str, list_format: TeamListFormat, user: User, *, creates_accounts: bool
@@ -87,6 +88,7 @@ class TeamImports:
         notes = [*found.notes, *_staff_notes(found.staff, taken, creates_accounts=creates_accounts)]
         new: list[TeamAccount | StaffAccount] = sorted([*missing, *staff], key=lambda one: one.place)
         faults = [*found.faults, *self._account_faults(new, creates_accounts=creates_accounts)]
+        faults += await self._bound_with_role(contest, found.accounts)
         if faults:
             return TeamImport(found, faults=faults)
         people = [NewPerson(one.place, one.username, None, one.password) for one in new]
@@ -129,6 +131,12 @@ class TeamImports:
         members = await self._accounts.accounts(MAX_ENTRIES + 1, group_id=group.id)
         team_of = {int(one): str(data["team_id"]) for one, data in ledger.of(EventType.ACCOUNTS).items()}
         return teams_of_members(group.name, [one.user for one in members], ledger.of(EventType.TEAMS), team_of)
+
+    async def _bound_with_role(self, contest: Contest, accounts: Sequence[TeamAccount]) -> list[EntryFault]:
+        """Return a fault for each account with a role on the site that the list binds to an address."""
+        bound = [one for one in accounts if one.networks]
+        mighty = await self._setup.with_role(contest.id, [one.username for one in bound]) if bound else ()
+        return [EntryFault(one.place, TeamFault.HAS_ROLE, one.username) for one in bound if one.username in mighty]
 
     def _account_faults(
         self, missing: Sequence[TeamAccount | StaffAccount], *, creates_accounts: bool
