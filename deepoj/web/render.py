@@ -93,10 +93,11 @@ class Pages:
         response.headers["Content-Language"] = visitor.language
         for name, value in _HEADERS.items():
             response.headers[name] = value
-        # another nonce or another form token makes another page
+        # another nonce or another visitor's form token makes another page; another mask of the token does not
         if request.method in ("GET", "HEAD") and http_status == 200 and not nonce and visitor is known:
             for time in times.values():
                 text = text.replace(time, "")
+            text = text.replace(visitor.form_token, visitor.digest.hex())
             add_etag(response, digest_of(text.encode()), is_weak=True)  # weak: the time of the page is left out
         return response
 

@@ -5,8 +5,8 @@ keeps its SHA-256 (``ports.Sessions``). The MAC lets a node count requests by ac
 school behind one address is not counted as one client. A visitor without a session has the cookie ``deepoj_visit``
 with a secret of its own, as soon as a page with a form is shown.
 
-A form's token is a MAC of the visitor's secret. A login makes a new secret, so neither a session nor a token that
-somebody else has planted before stays valid. The API never reads these cookies.
+A form's token is a MAC of the visitor's secret, masked in each answer. A login makes a new secret, so neither a session
+nor a token that somebody else has planted before stays valid. The API never reads these cookies.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Visitor:
 
     account: Credentials | None
     secret: str
-    #: the token of this visitor's forms
+    #: the token of this visitor's forms, masked: another one in each answer
     form_token: str
     #: a key of ``LANGUAGES``
     language: str
@@ -164,7 +164,7 @@ class Visitors:
             return visitor
         secret = _new_secret()
         self._set(response_headers, VISIT, secret, None)
-        return replace(visitor, secret=secret, form_token=self._mac("form", secret))
+        return replace(visitor, secret=secret, form_token=self._form_token(secret))
 
     def require_form_token(self, visitor: Visitor, sent: str) -> None:
         """Raise Refused unless the token of the form is the visitor's, and the browser names no other site as sender.
@@ -172,7 +172,8 @@ class Visitors:
         The token alone would do; a site that has learned one, as from a page that was saved, is refused all the same.
         """
         is_ours = request.headers.get("Sec-Fetch-Site", "none") in _OWN_SITES
-        if not is_ours or not visitor.secret or not hmac.compare_digest(visitor.form_token.encode(), sent.encode()):
+        wanted = self._mac("form", visitor.secret).encode()
+        if not is_ours or not visitor.secret or not hmac.compare_digest(wanted, _unmasked(sent)):
             raise Refused(ApiError.FORM_EXPIRED)
 
     def stranger(self) -> Visitor:
@@ -201,7 +202,7 @@ class Visitors:
         return Visitor(
             account=account,
             secret=secret,
-            form_token=self._mac("form", secret),
+            form_token=self._form_token(secret),
             language=language,
             theme=theme if theme in THEMES else THEMES[0],
             programmed=programmed if programmed in JUDGED else "",
@@ -217,6 +218,11 @@ class Visitors:
         if time.time() - int(begun_at) > self._limits.max_age_s:
             return None
         return secret, Claims(user_id=int(user_id), username="", epoch=int(epoch), counted_as="web")
+
+    def _form_token(self, secret: str) -> str:
+        """Return the token of a visitor's forms, with a new mask. Without one, the sizes of compressed pages that hold
+        a guess beside the token would tell the token (BREACH)."""
+        return _masked(self._mac("form", secret).encode())
 
     def _mac(self, what: str, value: str) -> str:
         mac = hmac.digest(self._key, f"{what}\0{value}".encode(), "sha256")
@@ -252,3 +258,23 @@ def _new_secret() -> str:
 
 def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _masked(token: bytes) -> str:
+    """Return a random mask and, behind it, the token XOR the mask."""
+    mask = secrets.token_bytes(len(token))
+    return base64.urlsafe_b64encode(mask + _xor(mask, token)).decode()
+
+
+def _unmasked(sent: str) -> bytes:
+    """Return the token of ``_masked``; empty for other texts."""
+    try:
+        both = base64.b64decode(sent.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        return b""
+    half, odd = divmod(len(both), 2)
+    return b"" if odd else _xor(both[:half], both[half:])
+
+
+def _xor(mask: bytes, text: bytes) -> bytes:
+    return bytes(one ^ other for one, other in zip(mask, text, strict=True))

@@ -281,3 +281,17 @@ async def test_hsts_is_sent_to_whom_a_trusted_proxy_calls_encrypted_and_to_no_ot
         visit.headers["X-Forwarded-Proto"] = scheme
         for path in ("/", "/api/v1/health", "/nowhere"):
             assert ("Strict-Transport-Security" in (await visit.get(path)).headers) is is_sent, (peer, scheme, path)
+
+
+async def test_form_token_is_masked_anew_in_each_answer_and_each_mask_is_taken(tmp_path: Path) -> None:
+    """The bytes of the page that a guess could match are never the same twice (BREACH)."""
+    visit = await registered(house(tmp_path, has_pages=True), "alice")
+    tokens = [(await visit.get("/account")).form_token for _ in range(8)]
+    assert len(set(tokens)) == len(tokens)
+    shared = {token[at : at + 6] for token in tokens[:1] for at in range(len(token) - 5)}
+    assert not any(part in token for part in shared for token in tokens[1:])
+    for token in tokens:
+        assert (await visit.post("/preferences", {"theme": "dark", "next": "/"}, form_token=token)).status == 303
+    flipped = ("B" if tokens[0][0] == "A" else "A") + tokens[0][1:]
+    for wrong in (flipped, tokens[0][:-4], tokens[0][:32] + tokens[1][32:], "", "é", "AAA", "A" * 64):
+        assert (await visit.post("/preferences", {}, form_token=wrong)).status == 403, wrong

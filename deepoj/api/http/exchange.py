@@ -28,6 +28,7 @@ from werkzeug.routing import MapAdapter
 from deepoj.accounts.passwords import FairTurns
 from deepoj.api.http.address import Network, client_of
 from deepoj.api.http.body import RequestBody
+from deepoj.api.http.compression import Compressor
 from deepoj.api.http.head import Head
 from deepoj.api.http.trace import Trace, trace_of
 from deepoj.observe import Metrics
@@ -101,6 +102,7 @@ class MeasuredApp(QuartTrio):
     def __init__(self, name: str, metrics: Metrics) -> None:
         super().__init__(name, static_folder=None, template_folder=None)
         self.metrics = metrics
+        self.compressor = Compressor()
         #: (path, method, status) → metrics with these labels: as many as the registry has
         self._measures: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
         self._async_functions: set[object] = set()
@@ -173,6 +175,7 @@ class Exchange:
         starts.in_progress += 1
         self.is_begun = True
         response = await self._app.handle_request(self.request)
+        await self._app.compressor.apply(self.request, response)
         self.status = str(response.status_code)
         if response.mimetype == _STREAM and self._app.page_group(self.request) is not None:
             self._has_page_stream = True

@@ -6,11 +6,10 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from quart import request
 from quart_trio.wrappers import TrioResponse
 
 from deepoj.api.access import PUBLIC
-from deepoj.api.conditional import UNCHANGED
+from deepoj.api.conditional import UNCHANGED, add_etag
 from deepoj.api.docs_page import POLICY, page_of
 from deepoj.api.document import Document
 from deepoj.api.route import Described, route
@@ -93,10 +92,7 @@ def _text(text: str, content_type: str) -> _Text:
 
 def _answer(text: _Text) -> TrioResponse:
     """Return the text, or 304 if the client has it."""
-    if request.if_none_match.contains(text.etag):
-        response = TrioResponse(status=304)
-    else:
-        response = TrioResponse(text.data, content_type=text.content_type)
-    response.set_etag(text.etag)
+    response = TrioResponse(text.data, content_type=text.content_type)
     response.headers["Cache-Control"] = f"public, max-age={_MAX_AGE_S}"
+    add_etag(response, text.etag)
     return response
