@@ -57,6 +57,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "problem verify": ("deepoj problem verify problem.zip", "deepoj problem verify --remote 1 --json"),
     "contest": ("deepoj contest list", "deepoj contest replay event-feed.ndjson"),
+    "contest results": ("deepoj contest results finals results.tsv", "deepoj contest results finals --json"),
     "contest list": ("deepoj contest list", "deepoj contest list --json"),
     "contest create": (
         "deepoj contest create finals --name 'City Finals' --duration 5:00:00 --freeze 1:00:00",

@@ -47,12 +47,12 @@ _PARTS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
-    "all": "1", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "difficulty": "x", "done": "1",
+    "all": "1", "by": "user", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "difficulty": "x", "done": "1",
     "draft": "world:A", "error": "x", "force": "0",
     "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "kind": "1",
     "lang": "en",
-    "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "next": "/", "package": "x", "problem": "A",
-    "problem_id": "{problem_id}", "report": "1", "review": "mine", "revision": "x",
+    "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "newest": "1", "next": "/", "package": "x", "problem": "A",
+    "problem_id": "{problem_id}", "report": "1", "rows": "1", "review": "mine", "revision": "x",
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
     "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "token": "x", "time_limit": "1",
     "unsolved": "1", "until": "2100-01-01T00:00:00Z",

@@ -50,7 +50,7 @@ ELSEWHERE = {
     "contest list", "contest create", "contest show", "contest set", "contest delete", "contest problem",
     "contest teams", "contest clarify", "contest scoreboard", "contest finalize", "contest demo", "contest export",
     "contest import", "contest rejudge", "contest reviews", "contest review", "contest texts",
-    "contest copy", "contest team", "contest credentials", "contest practice", "contest clock",
+    "contest copy", "contest team", "contest credentials", "contest results", "contest practice", "contest clock",
     "contest statement",
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ async def test_a_rejudge_is_previewed_and_applied(tmp_path: Path, real: PgLab) -
     started = await jury.post(f"{HERE}/rejudges", {"problem": "A", "until": "200"})
     path = started.location
     assert re.fullmatch(f"{HERE}/rejudges/[0-9]+", path), started.text
-    assert "0 of 1 submissions are judged" in (await jury.get(path)).text
+    assert "0 of 1 judged again" in (await jury.get(path)).text
     await judged(place, Verdict.ACCEPTED)
     page = (await jury.get(path)).text
     assert "Red Pandas" in page

@@ -28,6 +28,7 @@ _PARAMETERS = (
     "after",
     "all",
     "before",
+    "by",
     "changed",
     "compare",
     "deleted",

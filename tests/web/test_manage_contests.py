@@ -186,8 +186,10 @@ async def test_the_jury_sees_through_the_freeze(tmp_path: Path, real: PgLab) -> 
     place.submitted(contest, 1, "red", "A", 250)
     place.judged(contest, 1, "Accepted")
     jury = place.visits[JURY]
-    assert "cell solved" in (await jury.get(f"{_HERE}/scoreboard")).text
-    assert "cell solved" not in (await jury.get("/contests/finals/scoreboard")).text, "it is the board of the public"
+    assert '<td class="solved' in (await jury.get(f"{_HERE}/scoreboard")).text
+    assert '<td class="solved' not in (await jury.get("/contests/finals/scoreboard")).text, (
+        "it is the board of the public"
+    )
     for query, number in (("", 1), ("?verdict=Accepted", 1), ("?verdict=Judging", 0), ("?team=blue", 0)):
         text = (await jury.get(f"{_HERE}/submissions{query}")).text
         assert text.count(f'href="{_HERE}/submissions/') == number, query

@@ -182,14 +182,13 @@ class Launcher:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Return whether a process that runs the launcher's file is stopped. Programs cannot have that file, however they
-    call themselves."""
+    """Return whether a launcher or a slot is stopped. They lead sessions; programs and inits are in that of their slot,
+    and cannot leave it. Any user may read that."""
     try:
-        is_ours = os.readlink(f"/proc/{pid}/exe") == str(LAUNCHER)  # noqa: PTH115 - called for each of many
-        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):  # it has ended, or its files are not ours to read
+        state, _, _, session, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (OSError, ValueError):  # it has ended
         return False
-    return is_ours and state == b"T"
+    return int(session) == pid and state == b"T"
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:

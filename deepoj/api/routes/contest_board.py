@@ -89,10 +89,9 @@ class ContestBoardRoutes:
         errors=(409,),
     )
     async def results_tsv(self, user: User, key: str) -> Response:
-        """Return the results of a finalized contest for the ICPC's site: medals, ranks by the median rule, honorable
-        mentions.
+        """Return the results of a finalized contest for the ICPC's site.
 
-        For administrators and the jury. A team without an id of the ICPC has its own.
+        They have medals, ranks by the median rule, and honorable mentions. For administrators and the jury. A team without an id of the ICPC has its own.
         """
         content = results_tsv(await self._results(user, key))
         return file_of("results.tsv", "text/tab-separated-values; charset=utf-8", content)
