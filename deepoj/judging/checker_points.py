@@ -23,6 +23,9 @@ _POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
 _COCI_SHARE = re.compile(rb"^partial ([0-9]{1,18})/([0-9]{1,18})$", re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
+#: the beginning of what testlib prints for ``_pc``
+_PARTLY = re.compile(rb"\A\s*partially correct \(([0-9]{1,3})\)")
+
 #: points, a share of the test's worth
 PointsAndShare = tuple[float | None, float | None]
 
@@ -78,10 +81,14 @@ def _peg_share(stdout: bytes) -> float | None:
 
 def is_partly(protocol: Protocol, outcome: RunOutcome, *, scored: bool) -> bool:
     """Return whether the checker called testlib's ``_pc``, where that counts: testlib says of how much, and only the
-    formats of Hydro and UOJ say what that is worth."""
+    formats of Hydro and UOJ say what that is worth.
+
+    Other programs end with these exit codes, too, when they fail. So testlib's own words have to be there.
+    """
     speaks = (outcome.verdict, outcome.rule) in verdicts.CHECKER_SPEAKS and outcome.exit_signal == 0
     counts = protocol in verdicts.TESTLIBS and (protocol is not Protocol.TESTLIB or not scored)
-    return speaks and counts and outcome.exit_code >= verdicts.PARTIALLY
+    words = _PARTLY.search(outcome.stderr)
+    return speaks and counts and words is not None and int(words[1]) == outcome.exit_code - verdicts.PARTIALLY
 
 
 def _testlib_points(protocol: Protocol, outcome: RunOutcome) -> PointsAndShare | str:

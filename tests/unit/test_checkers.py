@@ -294,6 +294,18 @@ def test_points_of_testlib_accept_where_nothing_is_scored(
     assert (found.verdict, found.points, found.share) == (verdict, None, None)
 
 
+@pytest.mark.parametrize("code", [16, 17, 66, 99, 116, 127, 134, 255])
+@pytest.mark.parametrize("stderr", [b"", b"out of order", b"partially correct (201) x", b"x\npartially correct (50)"])
+@pytest.mark.parametrize("protocol", [TESTLIB, HYDRO, UOJ])
+@pytest.mark.parametrize("scored", [True, False])
+def test_exit_code_of_a_broken_checker_is_not_taken_for_partly_correct(
+    code: int, stderr: bytes, protocol: Protocol, scored: bool
+) -> None:
+    run = outcome(R.RE, exit_code=code, stderr=stderr)
+    found = ruling_of(a_checker(protocol), run, {}, test="1", limits=LIMITS, scored=scored)
+    assert isinstance(found, Infra)
+
+
 def test_points_where_nothing_is_scored() -> None:
     found = accepts({"score.txt": b"1"}, scored=False)
     assert isinstance(found, Infra)
