@@ -43,15 +43,16 @@ _PARTS: Mapping[str, Sequence[str]] = {
     "act": ("disable",), "form": ("email",), "number": ("4",),
     "group_id": ("1",), "batch_id": ("none",), "preview_id": ("1",), "rerun_id": ("1",), "delivery_id": ("1",),
     "token_id": ("none",), "run_id": ("1",), "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
-    "webhook_id": ("1",),
+    "webhook_id": ("1",), "ending": ("csv", "html"),
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {
-    "all": "1", "by": "user", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "difficulty": "x", "done": "1",
-    "draft": "world:A", "error": "x", "force": "0",
+    "all": "1", "by": "user", "changed": "1", "code": "x", "compare": "1", "deleted": "1", "difficulty": "x",
+    "done": "1", "draft": "world:A", "error": "x", "force": "0",
     "filter": "mine", "from": "{job_id}", "full": "1", "group": "1", "group_id": "1", "judging": "1", "kind": "1",
     "lang": "en",
-    "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "newest": "1", "next": "/", "package": "x", "problem": "A",
+    "language": "cpp17", "limit": "200", "memory_limit": "64", "name": "o", "newest": "1", "next": "/",
+    "package": "x", "problem": "A",
     "problem_id": "{problem_id}", "report": "1", "rows": "1", "review": "mine", "revision": "x",
     "search": "Sum", "since": "2026-01-01T00:00:00Z",
     "sort": "title", "stale": "1", "state": "x", "tag": "x", "team": "1", "token": "x", "time_limit": "1",
@@ -67,8 +68,10 @@ _LAST = re.compile(r"logout|erase|sessions|password|users/me")
 _NONCE = re.compile(r"(?<='nonce-)[\w-]+")
 _REFRESH = re.compile(rb'http-equiv="refresh" content="\d+"')
 _TIME = re.compile(rb"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?")
+#: another text in each answer
+_FORM_TOKEN = re.compile(rb"(?<=form_token\" value=\")[^\"]+")
 #: ids and tokens that an answer makes
-_MADE = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|eyJ[\w.-]{60,}|(?<=form_token\" value=\")[^\"]+")
+_MADE = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|eyJ[\w.-]{60,}")
 
 _PATIENCE_S = 120.0
 
@@ -159,6 +162,7 @@ async def _read(home: House[Any], asked: Asked, sending: Mapping[str, str], body
                     break
     for each in [value for name, value in found if name == "x-request-id"] + _NONCE.findall(str(found)):
         said = said.replace(each.encode(), b"-")
+    said = _FORM_TOKEN.sub(b"made", said)
     said = _REFRESH.sub(b"", said)  # the seconds until the clock's next change
     said = _TIME.sub(lambda time: b"now" if _is_now(time[0], at) else time[0], said)
     if method != "GET":

@@ -172,6 +172,7 @@ MOVED = {
 STILL = {
     "api_connections_evicted_total": "connections are few",
     "api_connections_refused_total": "connections are few",
+    "api_unsent_bytes": "every client reads its answers",
     "api_untrusted_forwarded_total": "no proxy is in front",
     "auth_429_total": "hardly a password is wrong",
     "api_live_events_total": "no client watches",

@@ -72,7 +72,7 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     assert 'fill="#112233"' in (await jury.get(here)).text
     page = (await jury.get(f"{here}/teams")).text
     assert "North University" in page
-    assert f"{OTHER}, {MEMBER}" in page
+    assert f"{MEMBER}, {OTHER}" in page
     contest = await contest_of(place, "spring")
     assert contest.started_at is not None
     place.submitted(contest, 1, "red", "A", 0.5)

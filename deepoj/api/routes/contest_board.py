@@ -91,7 +91,8 @@ class ContestBoardRoutes:
     async def results_tsv(self, user: User, key: str) -> Response:
         """Return the results of a finalized contest for the ICPC's site.
 
-        They have medals, ranks by the median rule, and honorable mentions. For administrators and the jury. A team without an id of the ICPC has its own.
+        They have medals, ranks by the median rule, and honorable mentions. For administrators and the jury. A team
+        without an id of the ICPC has its own.
         """
         content = results_tsv(await self._results(user, key))
         return file_of("results.tsv", "text/tab-separated-values; charset=utf-8", content)

@@ -77,18 +77,18 @@ class ManageContestTeamPages:
         """List the teams, with what can be done with each, and the forms for more."""
         return await self._teams(visitor, key)
 
-    @page("GET", "/manage/contests/<key>/teams/<team_id>", access=_RUN)
-    async def team(self, visitor: Visitor, key: str, team_id: str) -> Response:
+    @page("GET", "/manage/contests/<key>/teams/<team>", access=_RUN)
+    async def team(self, visitor: Visitor, key: str, team: str) -> Response:
         """Show a team with what can be done with it. The list of teams loads the form into its row."""
         reading = await self._reader.read(visitor, key)
         networks = await self._setting.bound_teams(reading.contest)
-        team = next((one for one in _teams(reading, networks) if one["id"] == team_id), None)
-        if team is None:
+        shown = next((one for one in _teams(reading, networks) if one["id"] == team), None)
+        if shown is None:
             raise Refused(ContestError.NO_SUCH_TEAM)
         return self._pages.html(
             "manage_contest_team.html",
             visitor,
-            team=team,
+            team=shown,
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
             **reading.frame(),
         )
