@@ -519,6 +519,7 @@ def _neutral(text: str) -> str:
     text = re.sub(r'name="server-time" content="[^"]*"|<time [^>]*data-time="server">[^<]*', "", text)
     text = re.sub(r'http-equiv="refresh" content="\d+"', "", text)  # the seconds until the next turn
     text = re.sub(r"<code>[0-9a-f-]{36}</code>", "", text)  # of the request
+    text = re.sub(r'name="form_token" value="[^"]*"', "", text)  # masked
     return re.sub(r'nonce="?[^" ]*"|name="csp-nonce" content="[^"]*"', "", text)
 
 
