@@ -76,9 +76,9 @@ static void take_thread_pipes(int *done, int count) {
 }
 
 /* A process that has executed a file that it may not read keeps its descriptors from being seen. */
-static void hide(void) {
+static void hide(const char *self) {
     static char bytes[1 << 20];
-    int from = open("/proc/self/exe", O_RDONLY);
+    int from = open(self, O_RDONLY);
     int to = open("hidden", O_WRONLY | O_CREAT | O_EXCL, 0111);
     ssize_t size = read(from, bytes, sizeof bytes);
 
@@ -239,7 +239,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[2], kinds[i].name) != 0)
             continue;
         if (kinds[i].take == take_hidden_pipes && strcmp(argv[1], "take") == 0)
-            hide();
+            hide(argv[0]);
         if (strcmp(argv[1], "take") == 0)
             return take(kinds[i].take);
         if (strcmp(argv[1], "hold") == 0) {
