@@ -478,12 +478,21 @@ def test_a_long_beginning_costs_little(begins: str) -> None:
         ('#include <bits/stdc++.h>\n# 2 "main.cpp" 3', False),
         ("#include <bits/stdc++.h>\nusing namespace std;\nusing namespace std::chrono ;", True),
         ("#include <bits/stdc++.h>\nnamespace std { template <class T> void swap(T &, T &); }", False),
+        ("#include <bits/stdc++.h>\nusing namespace std;\nnamespace std { void f(); }", False),
+        ("#include <bits/stdc++.h>\nnamespace std::chrono namespace std ; namespace  std", False),
         ("#include <bits/stdc++.h>\nauto t = std::chrono::file_clock::now();", False),
         ("#include <bits/stdc++.h>\nauto e = make_error_code(x);", False),
     ],
 )
 def test_which_sources_are_lean(source: str, *, lean: bool) -> None:
     assert is_lean(source.encode()) == lean
+
+
+@pytest.mark.parametrize("end", ["", ";", "{"])
+@pytest.mark.parametrize("piece", [b"namespace std ", b"namespace \n", b"namespace std::", b"# ", b"\\ ", b"/*", b"//"])
+def test_a_source_is_looked_at_once_however_it_repeats(piece: bytes, end: str) -> None:
+    """2 MiB: a look from each piece to the end would last an hour."""
+    is_lean(b"#include <bits/stdc++.h>\n" + piece * (2**21 // len(piece)) + end.encode())
 
 
 MOLD, LEAN = "-fuse-ld=mold", leaving_out(("g++",))[1]
