@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quart import request
 
@@ -78,14 +78,33 @@ async def _submitter(guards: Guards) -> User:
     return user
 
 
+def by_login(access: Access) -> Access:
+    """Return an access that takes no token that was made for a program: what the route gives would outlive the token
+    in the hands of its thief."""
+    before = access.check
+    if before is None:
+        raise ValueError("this access checks nothing before the handler, which calls require_login itself")
+
+    async def check(guards: Guards) -> object:
+        caller = await before(guards)
+        guards.auth.require_login()
+        return caller
+
+    return replace(access, check=check, errors=tuple({*access.errors, 403}))
+
+
 #: everybody, without a token
 PUBLIC = Access()
 #: everybody; the handler gets the user if there is a valid token, else None
 READER = Access(check=_reader)
 #: a user with a valid token
 USER = Access(check=_user, security=_TOKEN)
+#: a user with the token of a login
+USER_BY_LOGIN = by_login(USER)
 #: an administrator
 ADMIN = needs(Right.MANAGE_PEOPLE)
+#: an administrator with the token of a login
+ADMIN_BY_LOGIN = by_login(ADMIN)
 #: a user whose submission rate and whose turn allow one more submission; ``Limit.SUBMIT`` requires this access
 SUBMITTER = Access(check=_submitter, security=_TOKEN)
 #: a user whom the handler itself checks with ``Auth``, because it reads the account together with something else

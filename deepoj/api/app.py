@@ -162,7 +162,7 @@ def create_app(context: ApiContext) -> Api:
         RerunRoutes(context),
         ContestApiRoutes(context, callers),
         ContestApiChanges(context, limits, callers),
-        ContestWebhookRoutes(context, callers),
+        ContestWebhookRoutes(context, callers, auth),
         ContestRejudgeRoutes(context),
         ContestRoutes(context, auth, boards),
         ContestBoardRoutes(context, boards),

@@ -409,6 +409,66 @@ async def test_the_matrix_names_every_route(tmp_path: Path) -> None:
     assert there == named
 
 
+#: routes that take no token which was made for a program: what they give would outlive it
+_BY_LOGIN = {
+    ("POST", "/api/v1/users/me/tokens"),
+    ("DELETE", "/api/v1/users/me/tokens/{token}"),
+    ("GET", "/api/v1/users/me/webhook-secret"),
+    ("POST", "/api/v1/users/me/webhook-secret/rotate"),
+    ("POST", "/clics/webhooks"),
+    ("POST", "/api/v1/admin/users/{user}/promote"),
+    ("PUT", "/api/v1/admin/users/{user}/roles"),
+    ("POST", "/api/v1/admin/users/{user}/password"),
+}
+#: other routes that answer with a secret: of a login, for a password, or of the teams of one contest
+_SECRET_ANYWAY = {
+    ("POST", "/api/v1/auth/login"),
+    ("GET", "/api/v1/auth/github/callback"),
+    ("POST", "/api/v1/users/me/password"),
+    ("POST", "/api/v1/contests/{}/teams"),
+    ("POST", "/api/v1/contests/{}/credentials"),
+}
+
+
+async def test_a_token_for_programs_gets_nothing_that_outlives_it(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    _tokens, ids = await _setting(home)
+    made = await home.named_token("root", "build")
+    refused = set()
+    for method, path, _ in _ROUTES:
+        answer = await home.ask(method, path.format(**ids), token=made, **_sent(path, ids))
+        if answer.status_code == 403 and "made for a program" in (await answer.get_data(as_text=True)):
+            refused.add((method, path))
+
+    assert refused == _BY_LOGIN
+
+
+async def test_routes_that_answer_with_a_secret_are_known(tmp_path: Path) -> None:
+    home = house(tmp_path)
+    document = await (await home.ask("GET", "/openapi.json")).get_json()
+    told = set()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in operation["responses"].items():
+                if status in {"200", "201"} and _fields(document, response) & {"secret", "token", "password"}:
+                    told.add((method.upper(), re.sub(r"{\w+}", "{}", path)))
+
+    assert told - {(method, re.sub(r"{\w+}", "{}", path)) for method, path in _BY_LOGIN} == _SECRET_ANYWAY
+
+
+def _fields(document: dict[str, Any], node: object) -> set[str]:
+    """Return the names of all fields that an answer may have, at any depth."""
+    if isinstance(node, list):
+        return set().union(*(_fields(document, one) for one in node))
+    if not isinstance(node, dict):
+        return set()
+    names = set(node.get("properties", {}))
+    if isinstance(reference := node.get("$ref"), str):
+        kind, name = reference.split("/")[-2:]
+        names |= _fields(document, document["components"][kind][name])
+    return names.union(*(_fields(document, one) for key, one in node.items() if key not in {"example", "examples"}))
+
+
 def _tampered(token: str) -> str:
     head, body, signature = token.split(".")
     claims = json.loads(base64.urlsafe_b64decode(body + "=="))

@@ -10,6 +10,7 @@ import re
 from quart import Response
 from quart_trio.wrappers import TrioResponse
 
+from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
 from deepoj.api.contest_callers import ContestCallers
 from deepoj.api.contest_errors import ContestError
@@ -42,8 +43,9 @@ _URL_PROBLEMS = {
 class ContestWebhookRoutes:
     """``/clics/webhooks``."""
 
-    def __init__(self, context: ApiContext, callers: ContestCallers) -> None:
+    def __init__(self, context: ApiContext, callers: ContestCallers, auth: Auth) -> None:
         self._context, self._webhooks, self._callers = context, context.contest_webhooks, callers
+        self._auth = auth
 
     @clics_route("GET", "/webhooks")
     async def webhooks(self) -> Response:
@@ -60,8 +62,12 @@ class ContestWebhookRoutes:
 
     @clics_route("POST", "/webhooks")
     async def register(self) -> Response:
-        """Have the events of contests, from now on, sent to a URL."""
+        """Have the events of contests, from now on, sent to a URL.
+
+        A token that was made for a program may not: it ends, and the webhook would not.
+        """
         user = await self._callers.user()
+        self._auth.require_login()
         body = await read_json(ContestWebhookBody, timeout_s=self._context.settings.read_timeout_s)
         if body.id is not None:
             raise Refused(ApiError.INVALID, field="id", problem="the server sets it: leave it out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deepoj import observe
-from deepoj.api.access import ADMIN, CHECKED_BY_HANDLER
+from deepoj.api.access import ADMIN, ADMIN_BY_LOGIN, CHECKED_BY_HANDLER
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth, new_password
 from deepoj.api.body import read_json
@@ -89,11 +89,11 @@ class UserRoutes:
         """
         return _view(await self._administering.account(user_id))
 
-    @route("POST", "/api/v1/admin/users/<user_id>/promote", access=ADMIN, responses={200: AccountView})
+    @route("POST", "/api/v1/admin/users/<user_id>/promote", access=ADMIN_BY_LOGIN, responses={200: AccountView})
     async def promote(self, admin: User, user_id: str) -> AccountView:
         """Make an account an administrator.
 
-        For administrators.
+        For administrators, with the token of a login.
         """
         return _view(await self._administering.change_rights("promoted", user_id, admin, is_admin=True))
 
@@ -124,14 +124,16 @@ class UserRoutes:
     @route(
         "PUT",
         "/api/v1/admin/users/<user_id>/roles",
-        access=ADMIN,
+        access=ADMIN_BY_LOGIN,
         body=RolesBody,
         responses={200: AccountView},
     )
     async def give_roles(self, admin: User, user_id: str) -> AccountView:
         """Give an account these roles, and take all others; it acts at once.
 
-        For administrators. ``setter``: makes problems, and manages those that it has made, with their submissions.
+        For administrators, with the token of a login.
+
+        ``setter``: makes problems, and manages those that it has made, with their submissions.
         ``jury``: sees all problems and submissions with sources, rejudges, and runs contests. ``operator``: the state
         of the system, dead letters, webhooks that were given up, the log of acts.
         """
@@ -141,7 +143,7 @@ class UserRoutes:
     @route(
         "POST",
         "/api/v1/admin/users/<user_id>/password",
-        access=ADMIN,
+        access=ADMIN_BY_LOGIN,
         body=PasswordResetBody,
         responses={200: PasswordReset},
         errors=(409,),
@@ -149,7 +151,9 @@ class UserRoutes:
     async def reset_password(self, admin: User, user_id: str) -> PasswordReset:
         """Set a temporary password and revoke all tokens of the account.
 
-        For administrators, but not for their own account. Without ``password`` a random one is generated; it is only in
+        For administrators with the token of a login, not for their own account.
+
+        Without ``password`` a random one is generated; it is only in
         this response. The account's profile marks the password as temporary until its owner changes it.
         """
         body = await read_json(PasswordResetBody, timeout_s=self._settings.read_timeout_s)

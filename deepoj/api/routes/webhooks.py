@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepoj.api.access import USER, needs
+from deepoj.api.access import USER_BY_LOGIN, needs
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError
 from deepoj.api.http.paths import query_number
@@ -37,20 +37,33 @@ class WebhookRoutes:
     def __init__(self, context: ApiContext) -> None:
         self._context, self._webhooks, self._secrets = context, context.webhooks, WebhookSecrets(context)
 
-    @route("GET", "/api/v1/users/me/webhook-secret", access=USER, responses={200: WebhookSecret}, errors=(404,))
+    @route(
+        "GET",
+        "/api/v1/users/me/webhook-secret",
+        access=USER_BY_LOGIN,
+        responses={200: WebhookSecret},
+        errors=(404,),
+    )
     async def secret(self, user: User) -> WebhookSecret:
         """Return the secret with which your webhooks are signed.
 
         X-DeepOJ-Signature is ``sha256=`` followed by the HMAC-SHA256, in hex, of X-DeepOJ-Timestamp, a full stop and
-        the body as received, with this text as the key.
+        the body as received, with this text as the key. A token that was made for a program may not read it.
         """
         return WebhookSecret(secret=await self._secrets.secret(user))
 
-    @route("POST", "/api/v1/users/me/webhook-secret/rotate", access=USER, responses={200: WebhookSecret}, errors=(404,))
+    @route(
+        "POST",
+        "/api/v1/users/me/webhook-secret/rotate",
+        access=USER_BY_LOGIN,
+        responses={200: WebhookSecret},
+        errors=(404,),
+    )
     async def rotate(self, user: User) -> WebhookSecret:
         """Change the secret with which your webhooks are signed.
 
-        It applies from the next try on; deliveries refused meanwhile are tried again with the new secret.
+        It applies from the next try on; deliveries refused meanwhile are tried again with the new secret. A token that
+        was made for a program may not change it.
         """
         return WebhookSecret(secret=await self._secrets.rotate(user))
 
