@@ -59,6 +59,10 @@ class ContestLedgers:
             await self._catch_up(contest, kept, begun)
         return kept.ledger
 
+    def is_kept(self, contest: Contest) -> bool:
+        """Return whether the contest need not be folded from its first event to be read."""
+        return contest.id in self._kept
+
     async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest]:
         """Return the same, and with it what a viewer sees of it."""
         kept = self._of(contest)

@@ -125,6 +125,10 @@ class Contesting:
         """Return a contest's ledger as it is now (``ContestLedgers.ledger``)."""
         return await self._ledgers.ledger(contest)
 
+    def is_kept(self, contest: Contest) -> bool:
+        """Return whether this node keeps the contest's ledger (``ContestLedgers.is_kept``)."""
+        return self._ledgers.is_kept(contest)
+
     async def hosts(self, sight: ContestSight, opened: OpenedCell) -> dict[str, str]:
         """Return the nodes that judged what is behind a cell, by judgement, for those who run the contest alone."""
         if not sight.viewer.is_jury:

@@ -84,7 +84,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context, app.auth, app.limits)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
-    reader, boards = ContestReader(Contesting(context)), Boards(pages)
+    reader, boards = ContestReader(Contesting(context), app.limits), Boards(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),

@@ -17,6 +17,7 @@ from werkzeug.http import dump_cookie
 
 from deepoj.api.contesting import Contesting
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import RequestLimits
 from deepoj.contests.board import BoardCell, points_text
 from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object, in_order, name_of
@@ -368,12 +369,14 @@ class ContestReading:
 class ContestReader:
     """Finds the contests of requests. Raises StoreUnavailable."""
 
-    def __init__(self, contesting: Contesting) -> None:
-        self.contesting = contesting
+    def __init__(self, contesting: Contesting, limits: RequestLimits) -> None:
+        self.contesting, self._limits = contesting, limits
 
     async def read(self, visitor: Visitor, key: str) -> ContestReading:
         """Return a contest as the visitor sees it. Raises Refused if the visitor does not."""
         sight = await self.contesting.find(key, visitor.user)
+        if visitor.account is None and not self.contesting.is_kept(sight.contest):
+            await self._limits.count_fold()
         return ContestReading(sight.contest, await self.contesting.ledger(sight.contest), sight.viewer)
 
 

@@ -124,9 +124,9 @@ def at(contest: Contest, minute: float) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-async def arena(tmp_path: Path, real: PgLab) -> Arena:
-    """Return pages with a visitor of each kind."""
-    home = house_on(tmp_path, real.pg_store, has_pages=True)
+async def arena(tmp_path: Path, real: PgLab, **changes: Any) -> Arena:
+    """Return pages with a visitor of each kind. ``changes``: of the settings."""
+    home = house_on(tmp_path, real.pg_store, has_pages=True, **changes)
     place = Arena(real, home)
     place.visits = {
         STRANGER: Visit(home),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from trio.testing import MockClock
 from deepoj.api.settings import RateLimit
 from deepoj.web.pages.home import own_path
 from tests.api.house import PASSWORD, house, package
+from tests.contract.labs import PgLab
+from tests.fakes.settings import rate_limit
+from tests.web.contest_scene import arena, rules
 from tests.web.scene import add_problem
 from tests.web.surfer import member
 from tests.web.visits import SESSION, Visit, registered
@@ -74,6 +78,42 @@ async def test_a_school_behind_one_address_reaches_the_login(tmp_path: Path) -> 
     for _ in range(5):
         pupil = Visit(home)
         assert [(await pupil.get(path)).status for path in ("/", "/login", "/register")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_spectators_behind_one_address_open_a_contest_and_its_board(tmp_path: Path, real: PgLab) -> None:
+    """With the default limits: members behind one address are counted by account, spectators have none."""
+    place = await arena(tmp_path, real, rate=rate_limit())
+    await place.hold("hall", rules(100.0), [])
+    statuses: Counter[int] = Counter()
+    for _ in range(300):
+        spectator = Visit(place.home)
+        for path in ("/contests", "/contests/hall", "/contests/hall/scoreboard"):
+            statuses[(await spectator.get(path)).status] += 1
+    assert statuses == {200: 900}
+    flood = [(await Visit(place.home).get("/contests/hall/board")).status for _ in range(901)]
+    assert flood == [303] * 900 + [429], "a flood ends, too"
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_contests_that_a_node_does_not_keep_are_counted_as_other_pages(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real, rate=RateLimit(ip_limit=2, user_limit=0, window_s=600.0))
+    for key in ("one", "two", "three"):
+        await place.hold(key, rules(100.0), [])
+    looks = [
+        (await Visit(place.home).get(f"/contests/{key}/{page}")).status
+        for key in ("one", "two", "one", "three", "two")
+        for page in ("scoreboard", "scoreboard.csv")
+    ]
+    assert looks == [200] * 6 + [429] * 2 + [200] * 2
+
+
+async def test_spectators_use_up_nothing_of_their_addresses_other_requests(tmp_path: Path) -> None:
+    home = house(tmp_path, has_pages=True, rate=RateLimit(ip_limit=1, user_limit=2, window_s=600.0))
+    assert [(await Visit(home).get("/contests")).status for _ in range(31)] == [200] * 30 + [429]
+    assert [(await Visit(home).get("/problems")).status for _ in range(2)] == [200, 429]
+    visit = await registered(home, "alice")
+    assert [(await visit.get("/contests")).status for _ in range(3)] == [200, 200, 429], "members: by account"
 
 
 async def test_the_cookie_of_a_session_that_is_too_old_counts_as_none(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from deepoj.words.limits import Overdrawn, Quota
 _UNTRUSTED_WARNING_S = 3600.0
 #: clients of the Contest API ask for each file and object by itself, and the teams of a site share one address
 _CONTEST_API_TIMES = 10
+#: a school's hall behind one address opens a contest and its board, and comes back: 300 people, six requests each
+_SPECTATOR_TIMES = 30
 
 
 class Limit(enum.Enum):
@@ -49,6 +51,10 @@ class Limit(enum.Enum):
     API = enum.auto()
     #: the Contest API, counted as API apart from it and ``_CONTEST_API_TIMES`` as often
     CONTEST_API = enum.auto()
+    #: the pages of contests that spectators see, counted as API; without an account apart from it and
+    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take 10 ms of CPU at most, once the node keeps the contest;
+    #: its first look is counted as API, too (``RequestLimits.count_fold``)
+    SPECTATOR = enum.auto()
 
 
 class RequestLimits:
@@ -82,9 +88,13 @@ class RequestLimits:
                 await self._take(_by_address("contest_api", rate, self._address()))
             else:
                 await self._take(_by_user("contest_api", rate, f"{claims.user_id}:{claims.epoch}"))
+        elif claims is None and limit is Limit.SPECTATOR:
+            rate = self._settings.rate
+            rate = replace(rate, ip_limit=rate.ip_limit * _SPECTATOR_TIMES)
+            await self._take(_by_address("spectator", rate, self._address()))
         elif claims is None:
             await self._take(_by_address("api", self._settings.rate, self._address()))
-        elif limit is Limit.API:
+        elif limit in {Limit.API, Limit.SPECTATOR}:
             await self._take(_by_token(self._settings.rate, claims))
 
     async def count_refused_submission(self, claims: Claims | None) -> None:
@@ -94,6 +104,10 @@ class RequestLimits:
         """
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
+
+    async def count_fold(self) -> None:
+        """Count a stranger's first look at a contest: folding all of its events takes much longer than a page."""
+        await self._take(_by_address("api", self._settings.rate, self._address()))
 
     def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:
         """Context of a request that checks a password; call ``begin`` with ``password_subject``."""

@@ -10,6 +10,7 @@ from deepoj.api.board_file import board_download
 from deepoj.api.contest_answers import Scoreboards
 from deepoj.api.contest_sight import ContestSight
 from deepoj.api.errors import ApiError, Refused
+from deepoj.api.http.limits import Limit
 from deepoj.api.rights import Right
 from deepoj.contests.views import PUBLIC
 from deepoj.web.contests import ContestReader, ContestReading
@@ -28,7 +29,7 @@ class ContestFilePages:
     def __init__(self, reader: ContestReader) -> None:
         self._reader, self._boards = reader, Scoreboards()
 
-    @page("GET", "/contests/<key>/scoreboard.<ending>", access=ANYONE)
+    @page("GET", "/contests/<key>/scoreboard.<ending>", access=ANYONE, limit=Limit.SPECTATOR)
     async def scoreboard(self, visitor: Visitor, key: str, ending: str) -> Response:
         """Download the board of the public, which teams and the jury see, too."""
         reading = await self._reader.read(visitor, key)

@@ -18,6 +18,7 @@ from deepoj.api.contest_texts import texts_of
 from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused
+from deepoj.api.http.limits import Limit
 from deepoj.api.http.paths import query_number
 from deepoj.contests.cells import opened_cell
 from deepoj.contests.clock import minutes_of
@@ -56,7 +57,7 @@ class ContestPages:
         self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
         self._reader = reader
 
-    @page("GET", "/contests", access=ANYONE)
+    @page("GET", "/contests", access=ANYONE, limit=Limit.SPECTATOR)
     async def contests(self, visitor: Visitor) -> Response:
         """List the contests that the visitor sees: those under way, those to come, those that are over."""
         found = await self._reader.contesting.listed(visitor.user)
@@ -75,7 +76,7 @@ class ContestPages:
             past=[contest for contest, phase in phases if phase in (ContestPhase.OVER, ContestPhase.FINAL)],
         )
 
-    @page("GET", "/contests/<key>", access=ANYONE)
+    @page("GET", "/contests/<key>", access=ANYONE, limit=Limit.SPECTATOR)
     async def contest(self, visitor: Visitor, key: str) -> Response:
         """Show a contest: its times, its problems, the visitor's team."""
         reading = await self._reader.read(visitor, key)
@@ -90,7 +91,7 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/scoreboard", access=ANYONE)
+    @page("GET", "/contests/<key>/scoreboard", access=ANYONE, limit=Limit.SPECTATOR)
     async def scoreboard(self, visitor: Visitor, key: str) -> Response:
         """Show the board of the public, also to teams and the jury."""
         reading = await self._reader.read(visitor, key)
@@ -106,12 +107,12 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/board", access=ANYONE)
+    @page("GET", "/contests/<key>/board", access=ANYONE, limit=Limit.SPECTATOR)
     async def board(self, visitor: Visitor, key: str) -> Response:
         """Lead to the board: programs and people know it by this name, too."""
         return redirect(f"{(await self._reader.read(visitor, key)).path}/scoreboard")
 
-    @page("GET", "/contests/<key>/scoreboard/events", access=ANYONE)
+    @page("GET", "/contests/<key>/scoreboard/events", access=ANYONE, limit=Limit.SPECTATOR)
     async def board_events(self, visitor: Visitor, key: str) -> Response:
         """Stream the board as pieces of its page."""
         reading = await self._reader.read(visitor, key)
@@ -143,7 +144,7 @@ class ContestPages:
             None if visitor.user is None else visitor.user.id, topic_of(contest), feed, remains
         )
 
-    @page("GET", "/contests/<key>/board/<team>/<label>", access=ANYONE)
+    @page("GET", "/contests/<key>/board/<team>/<label>", access=ANYONE, limit=Limit.SPECTATOR)
     async def cell(self, visitor: Visitor, key: str, team: str, label: str) -> Response:
         """Show what is behind a cell of the board, as the visitor sees it."""
         reading = await self._reader.read(visitor, key)
