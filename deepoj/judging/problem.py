@@ -236,6 +236,8 @@ class Plan:
     #: ``uoj``, ``cms``
     format: str
     cases: tuple[Case, ...]
+    #: the judge it was made for, where the format alone does not tell; its defaults hold (``format_defaults``)
+    made_for: str = ""
     #: parents before children; empty: one root group, not scored
     groups: tuple[Group, ...] = ()
     #: the result is a score (verdict ``Partial`` between nothing and all), not all or nothing

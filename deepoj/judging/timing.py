@@ -7,15 +7,13 @@ format's factor and in whole seconds, is the limit for the others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 
+from deepoj.judging.format_defaults import defaults_of
 from deepoj.judging.problem import Example, Plan
 from deepoj.judging.promises import PromiseResult
 from deepoj.words.results import Verdict
 
-#: format → limit ÷ slowest accepted run, where the package says nothing else
-FACTORS: Mapping[str, float] = MappingProxyType({"kattis-legacy": 5.0, "kattis-2023-07": 2.0, "kattis-2025-09": 2.0})
 _RESOLUTION_MS = 1000
 
 
@@ -23,7 +21,7 @@ def factor_of(plan: Plan) -> float | None:
     """None: the limit is not to be measured."""
     if plan.limits.time_ms is not None or not any(is_measured(example) for example in plan.examples):
         return None
-    factor = FACTORS.get(plan.format)
+    factor = defaults_of(plan).time_factor
     return factor if factor is None else plan.limits.time_multiplier or factor
 
 

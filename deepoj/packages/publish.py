@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.format_defaults import ChosenLimit, ServerLimit, cut_notes, memory_limit, time_limit
 from deepoj.judging.problem import Plan
 from deepoj.packages.formats import PackageFault, UnzipLimits, check_upload
 from deepoj.packages.statements.publisher import PublishStatements
@@ -65,6 +66,13 @@ class ProblemRules:
     max_memory_limit_mb: int
     #: how long an upload waits until its programs are compiled, including the wait for its turn
     vet_within_s: float = VET_WITHIN_S
+
+    def choose_limits(self, plan: Plan, time_ms: int | None, memory_mb: int | None) -> tuple[ChosenLimit, ChosenLimit]:
+        """Return the limits of time and memory of a problem made of this package. None: the upload names none."""
+        return (
+            time_limit(plan, time_ms, ServerLimit(self.default_time_limit_ms, self.max_time_limit_ms)),
+            memory_limit(plan, memory_mb, ServerLimit(self.default_memory_limit_mb, self.max_memory_limit_mb)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +123,7 @@ async def publish(
     limits = _limits(upload, plan, rules)
     if isinstance(limits, PackageFault):
         return limits
+    plan = replace(plan, unsupported=(*plan.unsupported, *cut_notes(*limits)))
     vetted = await _vet(vet, upload.package, plan, rules.vet_within_s)
     if isinstance(vetted, PackageFault):
         return vetted
@@ -124,8 +133,8 @@ async def publish(
         title=title,
         description=upload.description,
         difficulty=upload.difficulty,
-        time_limit_ms=limits[0],
-        memory_limit_mb=limits[1],
+        time_limit_ms=limits[0].value,
+        memory_limit_mb=limits[1].value,
         compare=BY_PACKAGE if own_way else upload.compare or DEFAULT_COMPARE,
         data_path=f"problems/{problem_id}.zip",
         data_hash=digest,
@@ -239,15 +248,15 @@ def _repackaged(
     # Not given: as before, unless that was the older package's own way. It is set even when it is as before: the
     # problem may get another package meanwhile, and that one's way goes with it.
     way = BY_PACKAGE if own_way else request.compare or (DEFAULT_COMPARE if old.compare == BY_PACKAGE else old.compare)
-    old_rules = replace(rules, default_time_limit_ms=old.time_limit_ms, default_memory_limit_mb=old.memory_limit_mb)
     form = ProblemUpload(package=package, time_limit_ms=request.time_limit_ms, memory_limit_mb=request.memory_limit_mb)
-    limits = _limits(form, plan, old_rules)
+    limits = _limits(form, plan, rules)
     if isinstance(limits, PackageFault):
         return limits
     change = replace(
         request,
-        time_limit_ms=limits[0],
-        memory_limit_mb=limits[1],
+        # a limit that nothing names stays as it is
+        time_limit_ms=old.time_limit_ms if limits[0].default_of else limits[0].value,
+        memory_limit_mb=old.memory_limit_mb if limits[1].default_of else limits[1].value,
         compare=way,
         # a key that was never used: notes of an older object cannot be about this one
         data_path=f"problems/{old.id}.{digest[:16]}.{secrets.token_hex(6)}.zip",
@@ -271,7 +280,7 @@ def _title(plan: Plan) -> str:
     return " ".join(printable_line(plan.title, " ").split())[:MAX_TITLE_CHARS]
 
 
-def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int, int] | PackageFault:
+def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[ChosenLimit, ChosenLimit] | PackageFault:
     """Return the time limit in ms and the memory limit in MB. A package that asks for more than is allowed here is
     refused and not given less in silence: its author's own solutions might not pass."""
     limits = plan.limits
@@ -285,10 +294,7 @@ def _limits(upload: ProblemUpload, plan: Plan, rules: ProblemRules) -> tuple[int
                 f"The package asks for a {word} limit of {value} {unit}; this server allows 1 to {most} {unit}."
                 f" Set {name} in the form to use another limit.",
             )
-    return (
-        upload.time_limit_ms or limits.time_ms or rules.default_time_limit_ms,
-        upload.memory_limit_mb or limits.memory_mb or rules.default_memory_limit_mb,
-    )
+    return rules.choose_limits(plan, upload.time_limit_ms, upload.memory_limit_mb)
 
 
 def _check(package: Path, limits: UnzipLimits) -> tuple[Plan, str] | PackageFault:

@@ -95,7 +95,7 @@ def test_kept_promises(bench: Bench) -> None:
     assert first == {
         "submission": f"{AC}a.cpp", "language": "cpp20", "expected": ["Accepted"], "expected_scores": [],
         "promised_by": "accepted", "got": "Accepted", "score": 100.0, "status": "ok", "why": "", "slowest_test": "1",
-        "time_ms": 1, "memory_kb": 1024,
+        "time_ms": 1, "memory_kb": 1024, "decided_by_default": [],
     }  # fmt: skip
     assert (second["got"], second["status"], second["slowest_test"], second["memory_kb"]) == (
         "Wrong Answer", "ok", "1", 2048,
@@ -266,6 +266,34 @@ def test_how_near_the_limit_the_accepted_come(bench: Bench, cpu_ms: int, tight: 
     _, out, _ = bench.verify(home, "--time-limit", "1000")
     assert f"time limit 1000 ms, slowest accepted run {cpu_ms} ms ({AC}a.cpp, test 1)" in out
     assert ("little room" in out) is tight
+
+
+@pytest.mark.parametrize(
+    ("ending", "word", "sentence"),
+    [
+        (RunVerdict.TLE, "time", "no time limit: 10000 ms is the default of DOMjudge; it decided Time Limit Exceeded"),
+        (RunVerdict.MLE, "memory", "no memory limit: 1024 MB is the default of DOMjudge; it decided Memory Limit"),
+    ],
+)
+def test_verdict_by_a_limit_that_the_package_does_not_name_tells_the_default(
+    bench: Bench, ending: RunVerdict, word: str, sentence: str
+) -> None:
+    bench.box.on(Policy.RUN, b"VALIDATE", INPUT_OK)
+    bench.box.on(Policy.RUN, b"x", outcome(stdout=b"3"))
+    bench.box.on(Policy.RUN, b"BEYOND", outcome(ending))
+    files = {name: content for name, content in KATTIS.items() if "/2." not in name}
+    home = bench.package({**files, "domjudge-problem.ini": "", f"{TLE}b.cpp": "BEYOND"}, cases={})
+    _, told = bench.told(home)
+    assert told["default_limits"] == {"time": "DOMjudge", "memory": "DOMjudge"}
+    cases = {case["submission"]: case["decided_by_default"] for case in told["cases"]}
+    assert cases == {f"{AC}a.cpp": [], f"{TLE}b.cpp": [word]}
+    _, out, _ = bench.verify(home)
+    assert sentence in out
+    assert f"of {TLE}b.cpp" in out
+    assert "DOMjudge's default of 2048 MB is more than this server allows" in out
+    _, told = bench.told(home, "--time-limit", "700", "--memory-limit", "33")
+    assert told["default_limits"] == {}
+    assert all(case["decided_by_default"] == [] for case in told["cases"])
 
 
 @pytest.mark.parametrize(("cpu_ms", "limit_ms"), [(1, 1000), (200, 1000), (201, 2000), (1990, 10_000), (3000, 10_000)])

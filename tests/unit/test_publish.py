@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deepoj.judging.abilities import BY_PACKAGE
+from deepoj.judging.format_defaults import DEFAULTS
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.publish import ProblemRevision, ProblemUpload, Published, UploadRefusal, publish, revise
 from deepoj.words.problems import Problem
@@ -97,7 +99,7 @@ async def test_a_package_brings_its_tags_once_unless_the_upload_names_others(des
 
 async def test_refused(desk: Desk) -> None:
     assert await desk.bring(CASE) is UploadRefusal.NO_TITLE
-    for yaml, word in (("limits: {time_ms: 10001}", "time_limit"), ("limits: {memory_mb: 513}", "memory_limit")):
+    for yaml, word in (("limits: {time_ms: 10001}", "time_limit"), ("limits: {memory_mb: 1025}", "memory_limit")):
         found = await desk.bring(said(yaml), title="x")
         assert isinstance(found, PackageFault)
         assert word in found.sentence
@@ -108,3 +110,95 @@ async def test_refused(desk: Desk) -> None:
 async def test_a_limit_that_is_too_high_can_be_overruled(desk: Desk) -> None:
     made = await desk.problem(said("limits: {time_ms: 20000}"), title="x", time_limit_ms=10_000)
     assert made.time_limit_ms == 10_000
+
+
+DATA = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
+POLYGON = (
+    "<problem><judging><testset>{limits}<input-path-pattern>%d</input-path-pattern><answer-path-pattern>%d.a"
+    '</answer-path-pattern><tests><test/></tests></testset></judging><assets><checker name="std::wcmp.cpp" '
+    'type="testlib"/></assets></problem>'
+)
+UOJ = (
+    "use_builtin_judger on\nuse_builtin_checker ncmp\nn_tests 1\n"
+    "input_pre a\ninput_suf in\noutput_pre a\noutput_suf out\n"
+)
+DOMJUDGE = {**DATA, "problem.yaml": "name: x", "domjudge-problem.ini": "name = x"}
+SCORED = {
+    **DATA,
+    "problem.yaml": "name: x",
+    "submissions/accepted/a.c": "/* @EXPECTED_SCORE@: 1 */",
+}
+
+
+@pytest.mark.parametrize(
+    ("files", "limits"),
+    [
+        ({**DATA, "problem.yaml": "name: x"}, (1000, 1024)),
+        ({**DATA, "problem.yaml": "name: x\nlimits: {output: 9}"}, (1000, 1024)),
+        ({**DATA, "problem.yaml": "name: x\nlimits: {memory: 300}"}, (1000, 300)),
+        ({**DATA, "problem.yaml": "name: x\nproblem_format_version: 2023-07"}, (1000, 1024)),
+        ({**DATA, "problem.yaml": "name: x\nproblem_format_version: 2025-09"}, (1000, 1024)),
+        (DOMJUDGE, (10_000, 2048)),
+        (SCORED, (10_000, 2048)),
+        ({**DOMJUDGE, "domjudge-problem.ini": "timelimit = 3"}, (3000, 2048)),
+        ({**DOMJUDGE, ".timelimit": "4"}, (4000, 2048)),
+        ({**DOMJUDGE, "problem.yaml": "name: x\nlimits: {memory: 64}"}, (10_000, 64)),
+        ({**CASE, "init.yml": "test_cases: [{in: 1.in, out: 1.out, points: 1}]"}, (2000, 64)),
+        ({**CASE, "config.yaml": "type: default"}, (1000, 256)),
+        ({**CASE, "config.yaml": "type: default\ntime: 3s"}, (3000, 256)),
+        ({"a1.in": "", "a1.out": "", "problem.conf": UOJ}, (1000, 256)),
+        ({"a1.in": "", "a1.out": "", "problem.conf": UOJ + "memory_limit 16"}, (1000, 16)),
+        ({"1": "1", "1.a": "1", "problem.xml": POLYGON.format(limits="")}, (1000, 256)),
+        ({"1": "1", "1.a": "1", "problem.xml": POLYGON.format(limits="<time-limit>7</time-limit>")}, (7, 256)),
+        (CASE, (1000, 128)),
+    ],
+)
+async def test_limit_that_a_package_does_not_name_is_the_default_of_its_judge(
+    desk: Desk, files: Content, limits: tuple[int, int]
+) -> None:
+    rules = replace(RULES, max_memory_limit_mb=2048)
+    upload = ProblemUpload(package=desk.package(files), title="x")
+    made = await publish(desk.store, desk.blobs, upload, rules)
+    assert isinstance(made, Published), made
+    assert (made.problem.time_limit_ms, made.problem.memory_limit_mb) == limits
+    assert "is the maximum" not in " ".join(made.plan.unsupported)
+    given = replace(upload, time_limit_ms=5, memory_limit_mb=6)
+    made = await publish(desk.store, desk.blobs, given, rules)
+    assert isinstance(made, Published), made
+    assert (made.problem.time_limit_ms, made.problem.memory_limit_mb) == (5, 6)
+
+
+async def test_default_beyond_the_maximum_is_cut_and_the_import_says_so(desk: Desk) -> None:
+    made = await desk.bring(DOMJUDGE)
+    assert isinstance(made, Published), made
+    assert (made.problem.time_limit_ms, made.problem.memory_limit_mb) == (10_000, 1024)
+    (note,) = [sentence for sentence in made.plan.unsupported if "maximum" in sentence]
+    assert "DOMjudge's default of 2048 MB" in note
+    assert "SUBMIT_MAX_MEMORY_LIMIT_KB" in note
+
+
+async def test_new_package_without_limits_keeps_those_of_the_problem(desk: Desk) -> None:
+    made = await desk.problem({**DATA, "problem.yaml": "name: x\nlimits: {memory: 300, time_limit: 3}"})
+    revision = ProblemRevision(package=desk.package(DOMJUDGE))
+    changed = await revise(desk.store, desk.blobs, made.id, revision, RULES)
+    assert isinstance(changed, Problem)
+    assert (changed.time_limit_ms, changed.memory_limit_mb) == (3000, 300)
+
+
+def test_document_shows_the_default_of_each_judge() -> None:
+    rows = [
+        line.split("|")[1:5]
+        for line in (Path(__file__).parents[2] / "deploy/docs/packages.md").read_text().splitlines()
+        if line.startswith("| `") and line.count("|") == 6
+    ]
+    told = {
+        key: (judge.strip(), time.strip(), memory.strip())
+        for keys, judge, time, memory in rows
+        for key in re.findall(r"`([\w-]+)`", keys)
+        if judge.strip() in {one.judge for one in DEFAULTS.values()}
+    }
+    assert told.keys() == DEFAULTS.keys()
+    for key, one in DEFAULTS.items():
+        judge, time, memory = told[key]
+        assert (judge, memory) == (one.judge, f"{one.memory_mb} MB")
+        assert time == f"{one.time_ms} ms" if one.time_ms else f"times {one.time_factor:g}" in time or " or 2" in time

@@ -24,6 +24,7 @@ from deepoj.execution.toolchain_cache import ToolchainCache
 from deepoj.judging import timing
 from deepoj.judging.abilities import BY_PACKAGE
 from deepoj.judging.checkers import language_of
+from deepoj.judging.format_defaults import ChosenLimit
 from deepoj.judging.languages import resolve
 from deepoj.judging.problem import Example, Plan
 from deepoj.judging.promises import Kept, PromiseResult, skipped
@@ -32,13 +33,13 @@ from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
 from deepoj.operate.problem_verify.unpacked import LocalPackage, unpacked
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import programs_of, vetted
-from deepoj.wiring.settings import judging, metrics_of, rates, toolchain_dir, unzipping
+from deepoj.wiring.settings import judging, metrics_of, problem_rules, rates, toolchain_dir, unzipping
 from deepoj.words.errors import StartRefused
 from deepoj.words.exits import USAGE
 from deepoj.words.problems import Problem
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Verified:
     """What came of it."""
 
@@ -47,6 +48,8 @@ class Verified:
     problem: Problem
     #: the time limit is what the accepted submissions need (``timing``)
     time_limit_measured: bool = False
+    #: time and memory as an upload would set them, and whose defaults they are
+    limits: tuple[ChosenLimit, ChosenLimit]
     findings: list[PromiseResult] = field(default_factory=list)
     #: inputs times validators that were looked at
     inputs_checked: int = 0
@@ -77,7 +80,8 @@ async def verify_package(
     package = await trio.to_thread.run_sync(_read, cfg, path, files)
     plan = package.plan
     time_ms, memory_mb = limits
-    verified = Verified(plan, _problem_of(cfg, plan, time_ms, memory_mb))
+    chosen = problem_rules(cfg).choose_limits(plan, time_ms, memory_mb)
+    verified = Verified(plan=plan, problem=_problem_of(plan, chosen), limits=chosen)
     inputs = len({case.input for case in plan.cases if case.input is not None})
     total = len(plan.examples) + inputs * len(plan.input_validators)
     from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
@@ -156,17 +160,16 @@ def _read(cfg: Config, path: Path, into: Path) -> LocalPackage:
     return package
 
 
-def _problem_of(cfg: Config, plan: Plan, time_ms: int | None, memory_mb: int | None) -> Problem:
+def _problem_of(plan: Plan, limits: tuple[ChosenLimit, ChosenLimit]) -> Problem:
     """The problem that an upload of the package would make."""
-    defaults = cfg.api.limits.problem_defaults
     own_way = plan.checker is not None or plan.compare is not None
     return Problem(
         id=0,
         title=plan.title,
         description="",
         difficulty="",
-        time_limit_ms=time_ms or plan.limits.time_ms or defaults.time_limit_ms,
-        memory_limit_mb=memory_mb or plan.limits.memory_mb or defaults.memory_limit_mb,
+        time_limit_ms=limits[0].value,
+        memory_limit_mb=limits[1].value,
         compare=BY_PACKAGE if own_way else "tokens",
         data_path="",
         data_hash="",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deepoj.judging.format_defaults import ChosenLimit, cut_notes
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.judging.promises import Kept, PromiseResult, promised
 from deepoj.judging.verifications import is_tight, slowest_test
@@ -23,6 +24,8 @@ _COLORS = {Kept.OK: "green", Kept.DIFFERS: "red", Kept.SKIPPED: "yellow", Kept.N
 _FAULTS_SHOWN = 20
 #: of submissions of which there is the same to say
 _NAMES_SHOWN = 3
+#: in the order of ``Verified.limits``: the word, the unit, the verdict of a program beyond it
+_LIMITS = (("time", "ms", Verdict.TIME_LIMIT_EXCEEDED), ("memory", "MB", Verdict.MEMORY_LIMIT_EXCEEDED))
 
 
 def show(verified: Verified) -> None:
@@ -92,6 +95,7 @@ def hints(verified: Verified) -> list[str]:
         found.append(
             f"the package states no time limit: {limit_ms} ms is what its accepted submissions need by its format"
         )
+    found += _defaults(verified)
     accepted = [
         (slowest.cpu_ms, finding.example.name, slowest.name)
         for finding in verified.findings
@@ -106,6 +110,32 @@ def hints(verified: Verified) -> list[str]:
     return [*found, f"time limit {limit_ms} ms, slowest accepted run {worst_ms} ms ({submission}, test {test}){tight}"]
 
 
+def _unnamed(verified: Verified) -> Iterator[tuple[str, str, Verdict, ChosenLimit]]:
+    """Yield the limits that are a default, because the package and the command name none."""
+    for (word, unit, verdict), limit in zip(_LIMITS, verified.limits, strict=True):
+        if limit.default_of and not (word == "time" and verified.time_limit_measured):
+            yield word, unit, verdict, limit
+
+
+def _defaults(verified: Verified) -> list[str]:
+    """Say of each limit that the package does not name whose default it is, and which verdicts it decided."""
+    sentences = []
+    for word, unit, verdict, limit in _unnamed(verified):
+        names = [finding.example.name for finding in verified.findings if _is_beyond(finding, verdict)]
+        more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+        decided = f"; it decided {verdict.value} of {', '.join(names[:_NAMES_SHOWN])}{more}" if names else ""
+        sentences.append(
+            f"the package names no {word} limit: {limit.value} {unit} is the default of {limit.default_of}{decided}"
+        )
+    return [*sentences, *cut_notes(*verified.limits)]
+
+
+def _is_beyond(finding: PromiseResult, verdict: Verdict) -> bool:
+    """Return whether the submission or a test of it has this verdict."""
+    report = finding.report
+    return report is not None and (report.status is verdict or any(test.status is verdict for test in report.tests))
+
+
 def as_json(verified: Verified) -> dict[str, Any]:
     """The contract's ``checked, matched, skipped, cases[]``, and the rest. ``checked`` counts promises that were put to
     the test."""
@@ -114,7 +144,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "matched": verified.count(Kept.OK),
         "skipped": verified.skips,
         "unpromised": verified.count(Kept.NO_PROMISE),
-        "cases": [_case(finding, _language(verified, finding)) for finding in verified.findings],
+        "cases": [_case(verified, finding) for finding in verified.findings],
         "inputs": {
             "checked": verified.inputs_checked,
             "faults": [
@@ -126,6 +156,7 @@ def as_json(verified: Verified) -> dict[str, Any]:
         "time_limit_ms": verified.problem.time_limit_ms,
         "time_limit_measured": verified.time_limit_measured,
         "memory_limit_mb": verified.problem.memory_limit_mb,
+        "default_limits": {word: limit.default_of for word, _, _, limit in _unnamed(verified)},
         "unsupported": list(verified.plan.unsupported),
         **({} if verified.fault is None else {"fault": _fault(verified.fault)}),
     }
@@ -141,7 +172,8 @@ def _language(verified: Verified, finding: PromiseResult) -> str:
     return OUTPUTS.key if verified.plan.output_only else finding.example.language or ""
 
 
-def _case(finding: PromiseResult, language: str) -> dict[str, Any]:
+def _case(verified: Verified, finding: PromiseResult) -> dict[str, Any]:
+    language = _language(verified, finding)
     slowest, report, example = slowest_test(finding.report), finding.report, finding.example
     return {
         "submission": example.name,
@@ -153,6 +185,7 @@ def _case(finding: PromiseResult, language: str) -> dict[str, Any]:
         "score": None if report is None else report.score,
         "status": finding.kept.value,
         "why": finding.why,
+        "decided_by_default": [word for word, _, verdict, _ in _unnamed(verified) if _is_beyond(finding, verdict)],
         "slowest_test": None if slowest is None else slowest.name,
         "time_ms": None if slowest is None else slowest.cpu_ms,
         "memory_kb": None if slowest is None else _memory_kb(finding),

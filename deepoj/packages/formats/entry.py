@@ -23,7 +23,7 @@ from deepoj.packages.formats.programs import sources_in
 from deepoj.packages.formats.unix_lines import UnixLines
 
 #: incremented whenever a reader makes another plan of the same bytes; plans of older readers on disk are made again
-READERS_VERSION = 8
+READERS_VERSION = 9
 
 #: how many sentences about left-out files are shown
 _MAX_NOTES = 20

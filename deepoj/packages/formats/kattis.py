@@ -73,6 +73,7 @@ def read(files: Files) -> Plan:
     tests = read_tests(files, kind)
     return Plan(
         format=_format(config, kind),
+        made_for="domjudge" if kind.domjudge else "",
         cases=tests.cases,
         groups=tests.groups,
         scored=kind.scoring,
@@ -352,7 +353,7 @@ def _limits(files: Files, config: Mapping[str, Any], ini: Mapping[str, str], kin
         # DOMjudge may add, after a colon, how far a program may exceed it
         seconds = ini["timelimit"].partition(":")[0]
         time_ms = round(as_number(seconds, OLD_MARK, "timelimit", least=1e-3, most=1e6) * 1000)
-    if time_ms is None:
+    if time_ms is None and not kind.domjudge:
         kind.notes.append(
             "The package states no time limit (it is to be measured with its own submissions):"
             " give one when you upload it, or the default is used."
