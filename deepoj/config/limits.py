@@ -104,7 +104,7 @@ class LimitSection(Section):
     )
     #: problems' limits are whole megabytes: less than 1024 KB would allow no limit at all
     max_memory_limit_kb: int = whole(
-        1_048_576,
+        524_288,
         "SUBMIT_MAX_MEMORY_LIMIT_KB",
         ge=1024,
         le=2**40,

@@ -100,8 +100,8 @@ async def test_custom_run_is_no_submission(setting: Setting) -> None:
     [
         ({}, (1000, 65_536)),
         ({"time_limit": None, "memory_limit": None}, (1000, 65_536)),
-        ({"time_limit": 10_000, "memory_limit": 1_048_576}, (10_000, 1_048_576)),
-        ({"time_limit": 10**12, "memory_limit": 10**12}, (10_000, 1_048_576)),
+        ({"time_limit": 10_000, "memory_limit": 524_288}, (10_000, 524_288)),
+        ({"time_limit": 10**12, "memory_limit": 10**12}, (10_000, 524_288)),
         ({"time_limit": 1, "memory_limit": 1}, (1, 1)),
     ],
 )

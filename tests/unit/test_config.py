@@ -63,7 +63,7 @@ api.limits.submit_code_max_bytes 65536 SUBMIT_CODE_MAX_BYTES
 api.limits.default_time_limit_ms 1000 SUBMIT_DEFAULT_TIME_LIMIT_MS
 api.limits.max_time_limit_ms 10000 SUBMIT_MAX_TIME_LIMIT_MS
 api.limits.default_memory_limit_kb 65536 SUBMIT_DEFAULT_MEMORY_LIMIT_KB
-api.limits.max_memory_limit_kb 1048576 SUBMIT_MAX_MEMORY_LIMIT_KB
+api.limits.max_memory_limit_kb 524288 SUBMIT_MAX_MEMORY_LIMIT_KB
 api.limits.inflight_ttl_sec 600 SUBMIT_INFLIGHT_TTL_SEC
 api.limits.rate_limit.ip_limit 60 RATE_LIMIT_IP_PER_WINDOW
 api.limits.rate_limit.user_limit 120 RATE_LIMIT_USER_PER_WINDOW

@@ -255,7 +255,7 @@ def test_the_memory_of_a_problem_may_not_be_above_its_ceiling_in_another_unit() 
     sentence = refusal(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="65", SUBMIT_MAX_MEMORY_LIMIT_KB="66559")
     assert "api.limits.problem_defaults.memory_limit_mb (environment PROBLEM_DEFAULT_MEMORY_LIMIT_MB) is 65" in sentence
     assert "api.limits.max_memory_limit_kb (environment SUBMIT_MAX_MEMORY_LIMIT_KB) is 66559" in sentence
-    assert "api.limits.max_memory_limit_kb (default)" in refusal(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="1025")
+    assert "api.limits.max_memory_limit_kb (default)" in refusal(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="513")
     read(PROBLEM_DEFAULT_MEMORY_LIMIT_MB="65", SUBMIT_MAX_MEMORY_LIMIT_KB="66560")
 
 

@@ -272,7 +272,7 @@ def test_how_near_the_limit_the_accepted_come(bench: Bench, cpu_ms: int, tight: 
     ("ending", "word", "sentence"),
     [
         (RunVerdict.TLE, "time", "no time limit: 10000 ms is the default of DOMjudge; it decided Time Limit Exceeded"),
-        (RunVerdict.MLE, "memory", "no memory limit: 1024 MB is the default of DOMjudge; it decided Memory Limit"),
+        (RunVerdict.MLE, "memory", "no memory limit: 512 MB is the default of DOMjudge; it decided Memory Limit"),
     ],
 )
 def test_verdict_by_a_limit_that_the_package_does_not_name_tells_the_default(

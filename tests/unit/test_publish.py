@@ -99,7 +99,7 @@ async def test_a_package_brings_its_tags_once_unless_the_upload_names_others(des
 
 async def test_refused(desk: Desk) -> None:
     assert await desk.bring(CASE) is UploadRefusal.NO_TITLE
-    for yaml, word in (("limits: {time_ms: 10001}", "time_limit"), ("limits: {memory_mb: 1025}", "memory_limit")):
+    for yaml, word in (("limits: {time_ms: 10001}", "time_limit"), ("limits: {memory_mb: 513}", "memory_limit")):
         found = await desk.bring(said(yaml), title="x")
         assert isinstance(found, PackageFault)
         assert word in found.sentence
@@ -171,7 +171,7 @@ async def test_limit_that_a_package_does_not_name_is_the_default_of_its_judge(
 async def test_default_beyond_the_maximum_is_cut_and_the_import_says_so(desk: Desk) -> None:
     made = await desk.bring(DOMJUDGE)
     assert isinstance(made, Published), made
-    assert (made.problem.time_limit_ms, made.problem.memory_limit_mb) == (10_000, 1024)
+    assert (made.problem.time_limit_ms, made.problem.memory_limit_mb) == (10_000, 512)
     (note,) = [sentence for sentence in made.plan.unsupported if "maximum" in sentence]
     assert "DOMjudge's default of 2048 MB" in note
     assert "SUBMIT_MAX_MEMORY_LIMIT_KB" in note
