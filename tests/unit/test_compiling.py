@@ -489,10 +489,11 @@ def test_which_sources_are_lean(source: str, *, lean: bool) -> None:
 
 
 @pytest.mark.parametrize("end", ["", ";", "{"])
-@pytest.mark.parametrize("piece", [b"namespace std ", b"namespace \n", b"namespace std::", b"# ", b"\\ ", b"/*", b"//"])
-def test_a_source_is_looked_at_once_however_it_repeats(piece: bytes, end: str) -> None:
-    """2 MiB: a look from each piece to the end would last an hour."""
-    is_lean(b"#include <bits/stdc++.h>\n" + piece * (2**21 // len(piece)) + end.encode())
+@pytest.mark.parametrize("piece", ["namespace std ", "namespace std::", "namespace\n", "# ", "\\ ", "/*"])
+def test_a_source_is_looked_at_once_however_it_repeats(piece: str, end: str) -> None:
+    """2 MiB: a look from each piece to the end would last for minutes."""
+    source = "#include <bits/stdc++.h>\n" + piece * (2**21 // len(piece)) + end
+    assert is_lean(source.encode()) == (end == ";" or "std" not in piece)
 
 
 MOLD, LEAN = "-fuse-ld=mold", leaving_out(("g++",))[1]
