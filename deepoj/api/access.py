@@ -90,7 +90,7 @@ def by_login(access: Access) -> Access:
         guards.auth.require_login()
         return caller
 
-    return replace(access, check=check, errors=tuple({*access.errors, 403}))
+    return replace(access, check=check, errors=tuple(sorted({*access.errors, 403})))
 
 
 #: everybody, without a token

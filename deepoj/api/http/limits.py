@@ -52,8 +52,8 @@ class Limit(enum.Enum):
     #: the Contest API, counted as API apart from it and ``_CONTEST_API_TIMES`` as often
     CONTEST_API = enum.auto()
     #: the pages of contests that spectators see, counted as API; without an account apart from it and
-    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take 10 ms of CPU at most, once the node keeps the contest;
-    #: its first look is counted as API, too (``RequestLimits.count_fold``)
+    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take about 10 ms of CPU once the node keeps the contest; its
+    #: first look is counted as API, too (``RequestLimits.count_fold``)
     SPECTATOR = enum.auto()
 
 

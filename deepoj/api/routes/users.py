@@ -133,9 +133,9 @@ class UserRoutes:
 
         For administrators, with the token of a login.
 
-        ``setter``: makes problems, and manages those that it has made, with their submissions.
-        ``jury``: sees all problems and submissions with sources, rejudges, and runs contests. ``operator``: the state
-        of the system, dead letters, webhooks that were given up, the log of acts.
+        ``setter``: makes problems, and manages those that it has made, with their submissions. ``jury``: sees all
+        problems and submissions with sources, rejudges, and runs contests. ``operator``: the state of the system, dead
+        letters, webhooks that were given up, the log of acts.
         """
         body = await read_json(RolesBody, timeout_s=self._settings.read_timeout_s)
         return _view(await self._administering.give_roles(user_id, admin, body.roles))
@@ -153,8 +153,8 @@ class UserRoutes:
 
         For administrators with the token of a login, not for their own account.
 
-        Without ``password`` a random one is generated; it is only in
-        this response. The account's profile marks the password as temporary until its owner changes it.
+        Without ``password`` a random one is generated; it is only in this response. The account's profile marks the
+        password as temporary until its owner changes it.
         """
         body = await read_json(PasswordResetBody, timeout_s=self._settings.read_timeout_s)
         chosen = None if body.password is None else new_password("password", body.password)
