@@ -156,6 +156,12 @@ class ContestError(CodedError):
         "{count} verdicts are not verified yet: verify them, or ignore the submissions, then finalize again.",
         "还有 {count} 份提交的评测结果未经核验：请先核验或忽略这些提交，再确认最终结果。",
     )
+    CONTEST_REJUDGING = (
+        409,
+        Code.PREVIEW_RUNNING,
+        "A rejudge of the contest is not decided yet: apply it or cancel it, then finalize again.",
+        "本场比赛有一次重测尚未决定：请先应用或取消，再确认最终结果。",
+    )
     SUBMISSION_CLAIMED = (
         409,
         Code.SUBMISSION_CLAIMED,

@@ -46,7 +46,7 @@ from deepoj.words.names import is_line
 
 #: contests of a list, and bytes of a list of teams
 MAX_LISTED, MAX_LIST_BYTES = 200, 1024 * 1024
-MAX_CLARIFICATION_CHARS = 4000
+MAX_CLARIFICATION_CHARS = MAX_COMMENT_CHARS = 4000
 #: the latest submissions, by which waits are measured
 MAX_MEASURED = 1000
 #: a label is a part of the ids of awards, which have 36 characters at most
@@ -82,6 +82,7 @@ REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
         ContestRefusal.UNANSWERED: ContestError.CONTEST_UNANSWERED,
         ContestRefusal.FINALIZED: ContestError.CONTEST_FINALIZED,
         ContestRefusal.UNVERIFIED: ContestError.CONTEST_UNVERIFIED,
+        ContestRefusal.REJUDGING: ContestError.CONTEST_REJUDGING,
         ContestRefusal.MOVED: ContestError.CONTEST_MOVED,
         ContestRefusal.NOT_STARTED: ContestError.CONTEST_NOT_RUNNING,
         ContestRefusal.NOTHING_TO_DO: ContestError.CONTEST_CLOCK_SAME,
@@ -271,14 +272,19 @@ class Contesting:
             raise Refused(REFUSALS[stored])
         return stored
 
-    async def finalize(self, contest: Contest, medals: Medals, user: User) -> Contest:
-        """Finalize a contest with the awards that its jury board gives."""
+    async def finalize(self, contest: Contest, medals: Medals, user: User, *, comment: str = "") -> Contest:
+        """Finalize a contest with the awards that its jury board gives, and a comment for all who see it."""
+        comment = text("comment", comment).strip()
+        if len(comment) > MAX_COMMENT_CHARS:
+            raise _invalid("comment", f"at most {MAX_COMMENT_CHARS} characters")
         for _ in range(_FINALIZE_TRIES):
             ledger = await self.ledger(contest)
             if contest.ended_at is not None and (failed := ledger.judge_failures()):
                 raise Refused(ContestError.CONTEST_JUDGE_FAILED, details=failed, submissions=_named(failed))
             # it is refused if anything has happened since the ledger was read
-            done = await self._contests.finalize(contest.id, awards_of(ledger, medals), ledger.last, by=user.id)
+            done = await self._contests.finalize(
+                contest.id, awards_of(ledger, medals), ledger.last, by=user.id, comment=comment
+            )
             if done is ContestRefusal.UNANSWERED:
                 raise Refused(ContestError.CONTEST_UNANSWERED, count=ledger.unanswered())
             if done is ContestRefusal.UNVERIFIED:

@@ -20,6 +20,12 @@ class ApiError(CodedError):
     BAD_REQUEST = (400, Code.BAD_REQUEST, "The request is malformed.", "请求格式错误。")
     INVALID = (400, Code.INVALID_PARAM, "Invalid parameter: {field}: {problem}.", "参数无效：{field}（{problem}）。")
     TITLE_MISSING = (400, Code.INVALID_PARAM, "Enter a title: the package has none.", "请填写标题：题目包没有标题。")
+    NOT_CONFIRMED = (
+        400,
+        Code.INVALID_PARAM,
+        "Nothing was done. Type {typed} to confirm.",
+        "未做任何更改。请输入 {typed} 以确认。",
+    )
     UNKNOWN_GROUP = (
         400,
         Code.INVALID_PARAM,

@@ -394,6 +394,7 @@ def contest_scoreboard(
     is_flag=True,
     help="Rank the others by problems alone; those below the median team get an honorable mention.",
 )
+@click.option("--comment", default="", help="What all who see the contest read about its results, after the thaw.")
 @AS_JSON
 @URL
 @RETRY_FOR
@@ -404,16 +405,18 @@ def contest_finalize(
     silver: int,
     bronze: int,
     by_median: bool,
+    comment: str,
     as_json: bool,
     url: str | None,
     retry_for_s: float,
 ) -> None:
     """Finalize the contest KEY, which is over: compute its awards, and change nothing any more.
 
-    Refused while a submission has no verdict or a question no answer.
+    This cannot be undone. Refused while a submission has no verdict, a question no answer, or a rejudge is open.
     """
     with connected(url, retry_for_s) as server:
-        sent = {"gold": gold, "silver": silver, "bronze": bronze, "by_median": by_median}
+        sent = {"gold": gold, "silver": silver, "bronze": bronze, "by_median": by_median,
+                "comment": comment}  # fmt: skip
         done = server.ask("POST", path_of(key, "/finalize"), body=sent, repeatable=False)
     if as_json:
         print_json(done)

@@ -45,6 +45,8 @@ def show_contest(contest: Mapping[str, Any], as_json: bool) -> None:
     click.echo(f"  seen by: {'everybody' if contest.get('is_public') else 'its teams'}")
     for line in lines_of_waits(contest.get("waits")):
         click.echo(f"  {line}")
+    for line in str(contest.get("final_comment") or "").splitlines():
+        click.echo(f"  comment: {shown(line)}")
     rows(contest["problems"], label="problem", name="name", problem_id="id", color="color")
 
 

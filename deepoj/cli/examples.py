@@ -87,7 +87,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "deepoj contest clarify finals Yes. --reply-to 1 --to-all",
     ),
     "contest scoreboard": ("deepoj contest scoreboard finals", "deepoj contest scoreboard finals --html board.html"),
-    "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3",),
+    "contest finalize": ("deepoj contest finalize finals --gold 1 --silver 2 --bronze 3 --comment 'Thanks to all.'",),
     "contest texts": (
         "deepoj contest texts finals --category Statements --category Machines",
         "deepoj contest texts finals --answer 'Read the statement again.' --json",

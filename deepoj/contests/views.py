@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.words.contests import EventType
+from deepoj.words.contests import FINAL_COMMENT, EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,13 @@ def seen(ledger: ContestLedger, viewer: ContestViewer, type_: EventType, object_
     counts."""
     rule = _RULES.get(type_)
     return viewer.is_jury or rule is None or rule(ledger, viewer, object_id, data)
+
+
+def final_comment(ledger: ContestLedger, viewer: ContestViewer) -> str:
+    """Return what those who finalized the contest say; empty: nothing, or nothing that the viewer sees yet."""
+    data = ledger.of(EventType.COMMENTARY).get(FINAL_COMMENT)
+    is_seen = data is not None and seen(ledger, viewer, EventType.COMMENTARY, FINAL_COMMENT, data)
+    return str(data["message"]) if data is not None and is_seen else ""
 
 
 def sees_runs(viewer: ContestViewer) -> bool:
@@ -111,7 +118,9 @@ def _sees_award(ledger: ContestLedger, _viewer: ContestViewer, _award_id: str, _
     return ledger.freeze_ms is None
 
 
-def _sees_commentary(ledger: ContestLedger, _viewer: ContestViewer, _id: str, data: Object) -> bool:
+def _sees_commentary(ledger: ContestLedger, viewer: ContestViewer, object_id: str, data: Object) -> bool:
+    if object_id == FINAL_COMMENT and not _sees_award(ledger, viewer, object_id, data):
+        return False  # it may say who has won
     # one about a submission may say what became of it
     return ledger.state.get("started_at") is not None and not any(
         _is_hidden(ledger, submission_id) for submission_id in data.get("submission_ids") or ()

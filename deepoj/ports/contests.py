@@ -131,10 +131,12 @@ class Contests(Protocol):
         ...
 
     async def finalize(
-        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int, comment: str = ""
     ) -> Contest | ContestRefusal:
-        """Finalize a contest that is over, with these awards, which were computed from the events up to ``after``.
-        Refused while anything is unjudged, unanswered or unverified, or if there are events since (UNJUDGED)."""
+        """Finalize a contest that is over, with these awards, which were computed from the events up to ``after``. The
+        comment is a remark of its commentary (``FINAL_COMMENT``); empty: there is none.
+        Refused while anything is unjudged, unanswered, unverified or being rejudged, or if there are events since
+        (UNJUDGED)."""
         ...
 
     async def change_clock(self, contest_id: int, change: ClockChange, *, by: int) -> Contest | ContestRefusal:

@@ -38,6 +38,7 @@ from deepoj.web.pages.home import HomePages
 from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_contest_afterwards import ManageContestAfterwardsPages
 from deepoj.web.pages.manage_contest_clock import ManageContestClockPages
+from deepoj.web.pages.manage_contest_end import ManageContestEndPages
 from deepoj.web.pages.manage_contest_rejudges import ManageContestRejudgePages
 from deepoj.web.pages.manage_contest_submission import ManageContestSubmissionPages
 from deepoj.web.pages.manage_contest_teams import ManageContestTeamPages
@@ -112,6 +113,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ContestNewsPages(context, visitors, pages, reader),
         ManageContestAfterwardsPages(context, app.auth, visitors, pages, reader),
         ManageContestClockPages(context, visitors, pages, reader),
+        ManageContestEndPages(context, visitors, pages, reader),
         ManageContestRejudgePages(context, visitors, pages, reader),
         ManageContestSubmissionPages(context, visitors, pages, reader),
         ManageContestTeamPages(context, app.auth, visitors, pages, reader),

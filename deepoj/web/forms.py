@@ -29,6 +29,11 @@ class SentForm:
         """Return a field without the space around it."""
         return self.get(name).strip()
 
+    def require_typed(self, expected: str) -> None:
+        """Raise Refused unless the person has typed this (``confirm``), before an act that cannot be undone."""
+        if self.line("confirm") != expected:
+            raise Refused(ApiError.NOT_CONFIRMED, typed=expected)
+
     async def act(self, **acts: Callable[[], Awaitable[object]]) -> None:
         """Do the act that the field ``act`` names. Raises Refused if there is no such act, and what the act raises."""
         act = acts.get(self.get("act"))

@@ -17,6 +17,8 @@ from deepoj.words.results import Verdict
 USUAL_SCORE = 100.0
 #: an id of the Contest API
 ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
+#: the id of the remark that is made when the contest is finalized, in its commentary
+FINAL_COMMENT = "final"
 #: the id of a group is a part of that of its award, which has 36 characters at most
 MAX_GROUP_ID_CHARS = 23
 
@@ -413,6 +415,8 @@ class ContestRefusal(enum.StrEnum):
     UNJUDGED = "unjudged"
     #: the jury has not verified a verdict
     UNVERIFIED = "unverified"
+    #: a rejudge of the contest is neither applied nor cancelled
+    REJUDGING = "rejudging"
     #: another account has claimed the submission
     CLAIMED = "claimed"
     #: the submission has another judging by now

@@ -99,7 +99,10 @@ async def test_a_final_contest_is_not_rejudged(scene: Scene) -> None:
     rejudge = await started(scene)
     await judged(scene, AC)
     scene.lab.sql("UPDATE contests SET ended_at = now()")
+    # as if the rejudge had been started at the same moment
+    scene.lab.sql("UPDATE contest_rejudges SET is_applied = false")
     await scene.done("jury", "POST", "/finals/finalize", {})
+    scene.lab.sql("UPDATE contest_rejudges SET is_applied = NULL")
     for path in (_REJUDGES, f"{_REJUDGES}/{rejudge['id']}/apply"):
         assert (await scene.ask("jury", "POST", path, {}))[1]["code"] == "CONTEST_FINALIZED"
     # as if the finalization had come while it was applied

@@ -179,7 +179,8 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("GET", f"{_PAGES}/problems/A/samples"): (None, (LOGIN, 403, 303, 303, 403, 303, 403, 303)),
     ("POST", f"{_PAGES}/registration"): ({"act": "register"}, (LOGIN, 409, 303, 303, 409, 409, 409, 409)),
     **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
-       for path in ("/rejudges", "/waits", "/teams", "/afterwards", "/clock")},
+       for path in ("/rejudges", "/waits", "/teams", "/afterwards", "/clock", "/finalize")},
+    ("POST", f"{_MANAGE}/finalize"): ({"gold": "1", "silver": "1", "bronze": "1", "confirm": "finals"}, _JURY_LATE),
     ("GET", f"{_MANAGE}/teams/1"): (None, _JURY_PAGE),
     ("GET", f"{_MANAGE}/teams/none"): (None, _jury_page(404)),
     ("GET", f"{_MANAGE}/rejudges/9"): (None, _jury_page(404)),

@@ -113,7 +113,7 @@ class NoContests:
         return _UNKNOWN
 
     async def finalize(
-        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int, comment: str = ""
     ) -> Contest | ContestRefusal:
         return _UNKNOWN
 

@@ -78,7 +78,7 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     assert "late submissions end:" in shown.text
     sent = await mine.post("/contests/finals/problems/A", {"language": "cpp17", "code": "int main(){}"})
     assert sent.location.startswith("/submissions/"), sent.text
-    assert 'value="finalize"' not in (await place.visits[JURY].get("/manage/contests/finals")).text
+    assert 'name="confirm"' not in (await place.visits[JURY].get("/manage/contests/finals/finalize")).text
     rule = (await mine.get("/contests/finals")).text
     assert "they lose 15 % of their points" in rule
     place.submitted(contest, 900, "blue", "A", 310)

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json
+from deepoj.contests.clock import iso_time
 from deepoj.contests.reviews import NO_REVIEW, ReviewedJudging, reviewed
-from deepoj.words.contests import Contest, ContestObject, ContestRefusal, EventType, ReviewAct, ReviewDraft
+from deepoj.words.contests import (
+    FINAL_COMMENT,
+    CommentaryDraft,
+    Contest,
+    ContestObject,
+    ContestRefusal,
+    EventType,
+    ReviewAct,
+    ReviewDraft,
+)
+from deepoj.words.previews import OPEN, PreviewState
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -54,4 +66,13 @@ async def left_to_do(connection: Connection, found: Contest) -> ContestRefusal |
         return ContestRefusal.UNANSWERED
     if found.rules.is_verifying and await connection.fetchval(queries()["contest_unverified"].sql, found.id):
         return ContestRefusal.UNVERIFIED
+    newest = await connection.fetchrow(queries()["contest_rejudges"].sql, found.id, None, 1)
+    if newest is not None and PreviewState(newest["state"]) in OPEN:
+        return ContestRefusal.REJUDGING
     return None
+
+
+def final_comment_of(final: Contest, comment: str) -> ContestObject:
+    """Return the remark that is made when a contest is finalized."""
+    remark = asdict(CommentaryDraft(message=comment, tags=("finalized",)))
+    return ContestObject(EventType.COMMENTARY, FINAL_COMMENT, {**remark, "at": iso_time(final.finalized_at)})

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from deepoj.adapters.pg.accounts import NamesTakenError, create_accounts, were_created
 from deepoj.adapters.pg.contest_changes import locked_contest, note_act, statement_fields, tell_objects, with_kept
 from deepoj.adapters.pg.contest_clock import ClockRefusal, change_clock
-from deepoj.adapters.pg.contest_reviews import details_of, left_to_do, store_review
+from deepoj.adapters.pg.contest_reviews import details_of, final_comment_of, left_to_do, store_review
 from deepoj.adapters.pg.contest_rows import contest_of, rule_values
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.problems import problem_of
@@ -365,7 +365,7 @@ class PgContests:
         return await self._pool.do(work, repeatable=True)
 
     async def finalize(
-        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int
+        self, contest_id: int, awards: Sequence[ContestObject], after: int, *, by: int, comment: str = ""
     ) -> Contest | ContestRefusal:
         async def work(connection: Connection, again: bool) -> Contest | ContestRefusal:
             async with connection.transaction():
@@ -380,13 +380,15 @@ class PgContests:
                 if (refusal := await left_to_do(connection, found)) is not None:
                     return refusal
                 row = await connection.fetchrow(queries()["finalize_contest"].sql, contest_id)
+                final = found if row is None else contest_of(row)
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_FINALIZED, {})
                 if await connection.fetchval(queries()["contest_last_event"].sql, contest_id) != after:
                     raise _Outdated
-                await tell_objects(connection, contest_id, awards)
+                remarks = [final_comment_of(final, comment)] if comment else []
+                await tell_objects(connection, contest_id, [*awards, *remarks])
                 await connection.execute(queries()["tell_contest_state"].sql, contest_id)
                 await connection.execute(queries()["close_contest_ledger"].sql, contest_id)
-                return found if row is None else contest_of(row)
+                return final
 
         try:
             return await self._pool.do(work, repeatable=True)

@@ -22,6 +22,7 @@ _LANGUAGES = "keys of the languages that are taken, among those of each problem;
 _REGISTRATION = "open: each account that sees the contest may make itself a team of one, until the end"
 _LATE_PERCENT = "homework: 0 to 100"
 _MAX_SCORE = "the most points that it gives; shown where points count"
+_FINAL_COMMENT = "of those who finalized it, after the thaw; those who run it see it before; empty: none"
 _POINTS = "only in contests of the kinds ioi and homework"
 
 
@@ -157,6 +158,7 @@ class ContestView(ContestItem):
 
     team_id: str | None = Field(description="the caller's team; null: none")
     problems: list[ContestProblemView] = Field(description="after the start; those who run it see them before")
+    final_comment: str = Field(description=_FINAL_COMMENT)
 
 
 class ContestWaitsView(ResponseModel):
@@ -354,7 +356,7 @@ class ScoreboardView(ResponseModel):
 
 
 class FinalizeBody(RequestModel):
-    """How many ranks get each medal."""
+    """How many ranks get each medal, and what is said about the results."""
 
     gold: int = Field(4, ge=0, le=1000)
     silver: int = Field(4, ge=0, le=1000)
@@ -363,6 +365,9 @@ class FinalizeBody(RequestModel):
         default=False,
         description="whether teams without a medal are ranked by the number of their solutions alone, and get an"
         " honorable mention instead of a rank below the median team",
+    )
+    comment: str = Field(
+        "", description="for all who see the contest, when its board shows all verdicts; at most 4000 characters"
     )
 
 
@@ -383,4 +388,5 @@ class AwardList(ResponseModel):
 class FinalizedView(ContestItem):
     """A finalized contest with its awards."""
 
+    final_comment: str = Field(description=_FINAL_COMMENT)
     awards: list[AwardView]

@@ -59,6 +59,7 @@ from deepoj.api.route import Described, route
 from deepoj.api.routes.submissions import draft_of, idempotency_key
 from deepoj.api.submitting import QUEUING, take_in
 from deepoj.contests.awards import Medals
+from deepoj.contests.views import final_comment
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
     ClarificationDraft,
@@ -378,19 +379,28 @@ class ContestRoutes:
     async def finalize(self, user: User, key: str) -> FinalizedView:
         """Finalize a contest that is over, with the awards that its board gives.
 
-        For administrators and the jury. Refused while a submission has no verdict or a question has no answer. A
-        finalized contest is not changed any more, except that a frozen board is thawed.
+        For administrators and the jury. Refused while a submission has no verdict, a question has no answer or a
+        rejudge is open. A finalized contest is not changed any more, except that a frozen board is thawed: then
+        everybody sees the awards and the comment, which the Contest API has as a commentary with the id ``final``.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(FinalizeBody, timeout_s=self._timeout_s)
-        done = await self._contesting.finalize(contest, Medals(**body.model_dump()), user)
+        medals = Medals(**body.model_dump(exclude={"comment"}))
+        done = await self._contesting.finalize(contest, medals, user, comment=body.comment)
         sight = await self._contesting.find(key, user)
-        return FinalizedView(**contest_fields(done), awards=award_views(sight, await self._contesting.ledger(done)))
+        ledger = await self._contesting.ledger(done)
+        said = final_comment(ledger, sight.viewer)
+        return FinalizedView(**contest_fields(done), final_comment=said, awards=award_views(sight, ledger))
 
     async def _view(self, key: str, user: User | None) -> ContestView:
         sight = await self._contesting.find(key, user)
-        problems = problem_views(sight, await self._contesting.ledger(sight.contest))
-        return ContestView(**contest_fields(sight.contest), team_id=sight.viewer.team_id, problems=problems)
+        ledger = await self._contesting.ledger(sight.contest)
+        return ContestView(
+            **contest_fields(sight.contest),
+            team_id=sight.viewer.team_id,
+            problems=problem_views(sight, ledger),
+            final_comment=final_comment(ledger, sight.viewer),
+        )
 
 
 def _times(fields: dict[str, Any]) -> dict[str, dt.datetime]:

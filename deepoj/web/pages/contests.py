@@ -22,7 +22,7 @@ from deepoj.api.http.limits import Limit
 from deepoj.api.http.paths import query_number
 from deepoj.contests.cells import opened_cell
 from deepoj.contests.clock import minutes_of
-from deepoj.contests.views import PUBLIC
+from deepoj.contests.views import PUBLIC, final_comment
 from deepoj.web import forms
 from deepoj.web.awards import shown_awards
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
@@ -88,6 +88,7 @@ class ContestPages:
             **registration_values(reading, visitor),
             results=reading.results(),
             awards=shown_awards(reading, gettext_of(visitor.language)),
+            final_comment=final_comment(reading.ledger, reading.viewer),
             **reading.frame(),
         )
 

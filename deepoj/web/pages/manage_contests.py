@@ -19,7 +19,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
 from deepoj.api.reviewing import ReviewFilter, matches
 from deepoj.api.rights import Right, may
-from deepoj.contests.awards import Medals
+from deepoj.contests.views import final_comment
 from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
 from deepoj.web.contest_forms import (
@@ -29,7 +29,6 @@ from deepoj.web.contest_forms import (
     problem_of,
     rules_of,
     shown_rules,
-    whole_number,
 )
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
 from deepoj.web.news import BoardWithNews, list_query, news_feed
@@ -133,7 +132,7 @@ class ManageContestPages:
 
     @page("POST", "/manage/contests/<key>", access=_RUN)
     async def act(self, visitor: Visitor, key: str) -> Response:
-        """Change the rules or the problems of a contest, or finalize it, as the form says (``act``)."""
+        """Change the rules or the problems of a contest, as the form says (``act``)."""
         form = await self._read(visitor)
         reading = await self._reader.read(visitor, key)
         try:
@@ -252,9 +251,6 @@ class ManageContestPages:
                     if getattr(rules, name) != getattr(contest.rules, name)
                 }
                 await contesting.change(contest, user, **changes)
-            case "finalize":
-                medals = {name: whole_number(form, name) for name in ("gold", "silver", "bronze")}
-                await contesting.finalize(contest, Medals(**medals, by_median=bool(form.get("by_median"))), user)
             case "problem":
                 label = form.line("label")
                 former = reading.ledger.of(EventType.PROBLEMS).get(label, {})
@@ -300,8 +296,8 @@ class ManageContestPages:
             act=sent.get("act", ""),
             offered=await self._context.problems.newest_titles(visitor.member.id, _MAX_OFFERED),
             first_rgb=FIRST_RGB,
+            final_comment=final_comment(reading.ledger, reading.viewer),
             team_count=sum(1 for _team in reading.objects(EventType.TEAMS)),
-            waiting=reading.unjudged(),
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
         )
