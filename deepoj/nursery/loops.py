@@ -29,6 +29,7 @@ from deepoj.pipeline.stream import left_behind, read
 from deepoj.ports.jobs import Retention, Strays
 from deepoj.ports.leases import LeaseStore
 from deepoj.ports.outbox import Outbox
+from deepoj.ports.sandbox import Box
 from deepoj.ports.stream import JobStream, OutboxNotifications
 from deepoj.ports.tasks import Start
 from deepoj.words.errors import Breakage, StoreUnavailable, StreamUnavailable
@@ -364,6 +365,22 @@ class Pressure:
             raise
         self.latest.put(snapshot)
         show(snapshot, self.metrics)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepSandbox:
+    """Looks at the sandbox's processes, also while nothing is judged. What it finds ended or stopped is a breakage: the
+    child's state is then that of the sandbox, until another launcher runs."""
+
+    box: Box
+    period_s: float = 2.0
+
+    async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
+        await self.box.restore()
+        task_status.started()
+        while True:
+            await trio.sleep(self.period_s)
+            self.box.check()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

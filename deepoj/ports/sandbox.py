@@ -22,6 +22,19 @@ class Box(Protocol):
         """Whether programs see a /proc."""
         ...
 
+    def check(self) -> None:
+        """Look whether the sandbox's own processes live and are not stopped; to be called periodically.
+
+        Raises:
+          BoxBroken: they have ended, or two looks found the same process stopped; then they are ended, and their runs
+            raise BoxBroken.
+        """
+        ...
+
+    async def restore(self) -> None:
+        """Start the sandbox's processes again if they have ended. ``run`` does so, too. Raises BoxAway."""
+        ...
+
     async def run(self, spec: RunSpec) -> RunOutcome: ...
 
     async def run_joined(

@@ -21,7 +21,7 @@ def _(text: str) -> str:
 #: number and title of the section in ``deploy/runbook.md``; its Chinese titles are translations
 REDIS, DATABASE, BACKLOG = _("4.1 Redis is away"), _("4.2 The database does not answer"), _("4.3 The backlog grows")
 NO_WORKER, OBJECTS = _("4.4 No worker takes jobs"), _("4.13 Test data cannot be fetched")
-DISK = _("4.12 The disk is full")
+SANDBOX, DISK = _("4.7 The sandbox has ended or is stopped"), _("4.12 The disk is full")
 LETTERS, CANARY, ISOLATION = _("4.15 Dead letters"), _("4.16 A canary fails"), _("4.17 Isolation too low")
 
 #: beginning of the reason of a part that only waits for Redis
@@ -35,7 +35,13 @@ _MAX_USED_PERCENT, _LEAST_FREE_BYTES = 95, 1024**3
 #: sections about what does not delay the judging
 _NO_DELAY = frozenset({LETTERS, ISOLATION})
 
-_OF_PART: Mapping[str, str] = {"redis": REDIS, "database": DATABASE, "objects": OBJECTS, "canary": CANARY}
+_OF_PART: Mapping[str, str] = {
+    "redis": REDIS,
+    "database": DATABASE,
+    "objects": OBJECTS,
+    "canary": CANARY,
+    "sandbox": SANDBOX,
+}
 
 
 @dataclass(frozen=True, slots=True)

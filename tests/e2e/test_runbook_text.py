@@ -316,6 +316,20 @@ def test_row_7_the_launcher_is_killed(there: Site) -> None:
           within_s=120, what="nothing of the killed launcher is left")  # fmt: skip
 
 
+def test_row_7_an_idle_sandbox_is_stopped(there: Site) -> None:
+    before = children_named(there.node.process, "_launcher")
+    stopped = [one for one in before if one.ppid() == there.node.process.pid]
+    for process in stopped:
+        process.suspend()
+    until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in before),
+          within_s=120, what="the stopped sandbox is replaced, without a run")  # fmt: skip
+    until(there.node.ready, within_s=120, what="the node has another sandbox")
+    assert '"child": "sandbox"' in there.node.log.read_text()
+    assert f"processes of the sandbox are stopped: {stopped[0].pid}" in there.node.log.read_text()
+    assert judged(there, ACCEPTED + "// after the stop") == "Accepted"
+    there.look("4.7")
+
+
 def test_row_8_output_without_end(there: Site) -> None:
     assert judged(there, CHATTY) == "Output Limit Exceeded"
     there.look("4.8")

@@ -114,6 +114,10 @@ class ScriptedBox:
     def isolation(self) -> Isolation:
         return self._isolation
 
+    def check(self) -> None: ...
+
+    async def restore(self) -> None: ...
+
     def on(self, policy: Policy, marker: bytes, reply: Reply) -> None:
         """Reply so to runs of sources that contain ``marker``; of several matching rules the latest wins."""
         self._rules.insert(0, _Rule(policy, marker, reply))

@@ -54,6 +54,10 @@ class CanaryBox:
     def has_proc(self) -> bool:
         return True
 
+    def check(self) -> None: ...
+
+    async def restore(self) -> None: ...
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         assert self.under_way == 0, "one canary at a time"
         self.under_way += 1

@@ -43,6 +43,12 @@ class LentBox:
     def launcher_pid(self) -> int:
         return self._box.launcher_pid
 
+    def check(self) -> None:
+        self._portal.call(self._box.check)
+
+    async def restore(self) -> None:
+        await trio.to_thread.run_sync(self._portal.call, self._box.restore)
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         return await trio.to_thread.run_sync(self._portal.call, self._box.run, spec)
 

@@ -53,6 +53,12 @@ class Witness:
     def has_proc(self) -> bool:
         return self.box.has_proc
 
+    def check(self) -> None:
+        self.box.check()
+
+    async def restore(self) -> None:
+        await self.box.restore()
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         self.specs.append(spec)
         told = await self.box.run(spec)

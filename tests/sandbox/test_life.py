@@ -46,6 +46,11 @@ def descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
+async def stop(process: psutil.Process) -> None:
+    process.suspend()
+    await until(lambda: process.status() == psutil.STATUS_STOPPED, "it is stopped")
+
+
 def named_main(pid: int) -> list[psutil.Process]:
     """Running payloads below a launcher."""
     found = []
@@ -266,6 +271,86 @@ async def test_run_of_a_stopped_sandbox_ends_with_box_broken_and_the_next_one_ha
     assert (await bench.run("exit", 7)).exit_code == 7
     assert bench.box.launcher_pid != launcher
     await until(lambda: not psutil.pid_exists(launcher), "the stopped launcher gone")
+
+
+@pytest.mark.parametrize("victim", ["launcher", "slot", "init"])
+async def test_idle_sandbox_that_is_stopped_takes_no_run_until_two_looks_have_replaced_it(
+    bench: Bench, box: LinuxBox, victim: str
+) -> None:
+    launcher, processes = bench.box.launcher_pid, await standing(bench.box.launcher_pid, 2)
+    if bench.weak and victim == "init":
+        pytest.skip("there is no init without a pid namespace")
+    slots = [one for one in processes if one.ppid() == launcher]
+    inits = [one for one in processes if one.ppid() != launcher]
+    chosen = {"launcher": [psutil.Process(launcher)], "slot": slots[-1:], "init": inits[-1:]}[victim]
+    for process in chosen:
+        await stop(process)
+
+    box.check()
+    with pytest.raises(BoxAway, match="are stopped"):
+        await bench.run("ok")
+    with pytest.raises(BoxBroken, match=rf"processes of the sandbox are stopped: {chosen[0].pid}$"):
+        box.check()
+    await box.restore()
+
+    box.check()
+    assert (await bench.run("exit", 7)).exit_code == 7
+    assert bench.box.launcher_pid != launcher
+    await until(lambda: not alive(processes), "everything of the stopped launcher gone")
+
+
+async def test_run_of_a_stopped_init_ends_with_box_broken_at_the_second_look(bench: Bench, box: LinuxBox) -> None:
+    if bench.weak:
+        pytest.skip("there is no init without a pid namespace")
+    launcher = bench.box.launcher_pid
+    with pytest.RaisesGroup(pytest.RaisesExc(BoxBroken, match="the sandbox launcher fell")):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: bench.run("sleep", 1_000_000, lim=limits(wall_ms=600_000)))
+            await until(lambda: bool(named_main(launcher)), "a payload")
+            beside = named_main(launcher)[0].parent()
+            assert beside is not None
+            inits = [one for one in psutil.Process(beside.pid).children() if one.name() != "main"]
+            await stop(inits[0])
+            box.check()
+            with pytest.raises(BoxBroken, match=rf"processes of the sandbox are stopped: {inits[0].pid}$"):
+                box.check()
+    await box.restore()
+    assert (await bench.run("exit", 7)).exit_code == 7
+    assert bench.box.launcher_pid != launcher
+
+
+async def test_sandbox_that_goes_on_between_two_looks_is_left_alone(bench: Bench, box: LinuxBox) -> None:
+    launcher = psutil.Process(bench.box.launcher_pid)
+    for _ in range(3):
+        await stop(launcher)
+        box.check()
+        launcher.resume()
+        await until(lambda: launcher.status() != psutil.STATUS_STOPPED, "it goes on")
+        box.check()
+    assert (await bench.run("exit", 7)).exit_code == 7
+    assert bench.box.launcher_pid == launcher.pid
+
+
+async def test_idle_sandbox_whose_launcher_has_ended_is_found_and_restored(bench: Bench, box: LinuxBox) -> None:
+    launcher = bench.box.launcher_pid
+    os.kill(launcher, signal.SIGKILL)
+    box._launcher.process.wait()
+    with pytest.raises(BoxBroken, match="has ended"):
+        box.check()
+    await box.restore()
+    box.check()
+    assert bench.box.launcher_pid != launcher
+
+
+async def test_looks_at_a_sandbox_pass_a_program_that_stops_itself(bench: Bench, box: LinuxBox) -> None:
+    launcher = bench.box.launcher_pid
+    async with trio.open_nursery() as nursery:
+        scope = await start_run(bench, nursery, "stop")
+        await until(lambda: named_main(launcher)[0].status() == psutil.STATUS_STOPPED, "the program is stopped")
+        for _ in range(3):
+            box.check()
+        scope.cancel()
+    assert bench.box.launcher_pid == launcher
 
 
 async def test_a_program_that_stops_itself_is_none_of_the_sandbox(

@@ -9,13 +9,14 @@ import pytest
 import trio
 
 from deepoj.capacity.pressure import FIELDS, LatestPressure
-from deepoj.nursery.loops import HealthCheck, Pressure
-from deepoj.nursery.supervise import ChildStatus
+from deepoj.nursery.loops import HealthCheck, KeepSandbox, Pressure
+from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.observe import Metrics
-from deepoj.words.errors import StoreUnavailable, StreamUnavailable
+from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
 from deepoj.words.readiness import PartState
 from deepoj.words.stream import PressureSnapshot
+from tests.fakes.box import ScriptedBox
 from tests.fakes.node import FakeNode, submitted, until_done
 from tests.fakes.store import MemoryStore
 from tests.fakes.stream import MemoryStream
@@ -257,3 +258,48 @@ async def test_an_undelivered_event_is_not_forgotten_while_others_go_through(
         await submitted(fake.store, fake.metrics, "now")
         began = trio.current_time()
         assert await until_done(fake.store, late) - began < 3.0
+
+
+class StoppedBox(ScriptedBox):
+    """A box that can be found stopped, and that is away for ``away`` starts then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stopped = False
+        self.away = 0
+
+    def check(self) -> None:
+        if self.stopped:
+            raise BoxBroken("processes of the sandbox are stopped: 7")
+
+    async def restore(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise BoxAway("the sandbox launcher cannot be started again: no memory")
+        self.stopped = False
+
+
+async def test_sandbox_stopped_on_an_idle_node_is_not_ready_until_it_is_restored(
+    autojump_clock: object, metrics: Metrics
+) -> None:
+    box, status = StoppedBox(), ChildStatus()
+    child = Child(name="sandbox", run=KeepSandbox(box=box), restart_on=(BoxBroken,))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept, child, status, metrics)
+        await trio.sleep(60)
+        assert status.readiness().parts == {"sandbox": PartState.UP}
+        box.stopped, box.away = True, 3
+        reasons = list[str]()
+        with trio.fail_after(10):
+            while box.stopped:
+                await trio.sleep(0.05)
+                reasons += status.readiness().reasons.values()
+                assert status.readiness().ready is not bool(status.readiness().reasons)
+        await trio.sleep(0.05)
+        assert status.readiness().ready
+        nursery.cancel_scope.cancel()
+    assert list(dict.fromkeys(reasons)) == [
+        "processes of the sandbox are stopped: 7",
+        "the sandbox launcher cannot be started again: no memory",
+    ]
+    assert value(metrics, "node_child_restarts_total") == 4

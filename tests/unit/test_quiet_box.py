@@ -35,6 +35,10 @@ class Scene:
     isolation = Isolation.FULL
     has_proc = True
 
+    def check(self) -> None: ...
+
+    async def restore(self) -> None: ...
+
     async def run(self, spec: RunSpec) -> RunOutcome:
         name = spec.argv[0]
         self.began[name] = trio.current_time() - self._start

@@ -76,10 +76,14 @@ async def test_a_quiet_system_needs_no_person(scene: Scene) -> None:
 
 async def test_each_symptom_names_its_section_of_the_runbook(scene: Scene) -> None:
     scene.home.parts |= {"redis": PartState.DOWN, "canary": PartState.RESTARTING, "api": PartState.UP}
+    scene.home.parts |= {"sandbox": PartState.RESTARTING}
     scene.home.pressed.append(scene.home.backlog)
     shown = (await scene.admin.get(PAGE)).words
     assert "redis is not up on this node. On purpose. Runbook, section 4.1 Redis is away" in shown
     assert "canary is not up on this node. On purpose. Runbook, section 4.16 A canary fails" in shown
+    assert (
+        "sandbox is not up on this node. On purpose. Runbook, section 4.7 The sandbox has ended or is stopped" in shown
+    )
     assert "No node judges: submissions wait. Runbook, section 4.4 No worker takes jobs" in shown
     assert "New submissions are refused: too much waits. Runbook, section 4.3 The backlog grows" in shown
     assert "New submissions refused lag" in shown
@@ -252,7 +256,7 @@ def test_sections_are_headings_of_the_runbook(language: str) -> None:
     runbook = (ROOT / "deploy" / ("runbook.md" if language == "en" else "runbook.zh.md")).read_text()
     headings = set(re.findall(r"(?m)^### (.*)$", runbook))
     sections = {text for text in vars(symptoms).values() if isinstance(text, str) and re.match(r"4\.\d+ ", text)}
-    assert len(sections) == 9
+    assert len(sections) == 10
     assert {gettext_of(language)(section) for section in sections} <= headings
 
 

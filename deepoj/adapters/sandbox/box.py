@@ -51,6 +51,8 @@ class LinuxBox:
     _turns: trio.Semaphore
     _starting: trio.Lock = field(default_factory=trio.Lock)
     _restarts: deque[float] = field(default_factory=deque)
+    #: processes of the launcher that were stopped at the last look
+    _stopped: frozenset[int] = frozenset()
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -109,6 +111,15 @@ class LinuxBox:
             yield box
         finally:
             await box._launcher.close()
+
+    async def restore(self) -> None:
+        await self._alive()
+
+    def check(self) -> None:
+        if not self._launcher.lives():
+            raise BoxBroken("the sandbox launcher has ended")
+        stopped, self._stopped = self._stopped, frozenset()
+        self._stopped = self._launcher.end_if_stopped(stopped, with_inits=True)
 
     async def run(self, spec: RunSpec) -> RunOutcome:
         """Run one program. See ``ports.Box``.
@@ -172,7 +183,9 @@ class LinuxBox:
                 slot.release()
 
     async def _alive(self) -> Launcher:
-        """Return the launcher, restarted if it fell. The caller holds a turn, so a living launcher has a free slot."""
+        """Return the launcher, restarted if it fell. A caller that holds a turn finds a free slot."""
+        if self._stopped and self._launcher.lives():
+            raise BoxAway("processes of the sandbox are stopped: they are looked at again within seconds")
         if self._launcher.lives():
             return self._launcher
         async with self._starting:
@@ -192,7 +205,7 @@ class LinuxBox:
             if launcher.hello.fault is not None or launcher.hello.isolation is not self._isolation:
                 await launcher.close()
                 raise BoxAway(f"the sandbox launcher offers less than at the start: {launcher.hello}")
-            self._launcher = launcher
+            self._launcher, self._stopped = launcher, frozenset()
             return launcher
 
 

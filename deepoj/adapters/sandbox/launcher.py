@@ -153,13 +153,28 @@ class Launcher:
         """Return whether it can take a run, as far as is known."""
         return not self.broken and self.process.poll() is None
 
-    def stopped(self) -> frozenset[int]:
-        """Return which of the processes that answer requests are stopped by a signal: the launcher and its slots. The
-        init of a cell delays no run, and how programs stop is theirs."""
-        with suppress(OSError):  # it has ended
-            slots = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-            return frozenset(pid for pid in (self.pid, *map(int, slots)) if _is_stopped(pid))
-        return frozenset()
+    def end_if_stopped(self, before: frozenset[int], *, with_inits: bool = False) -> frozenset[int]:
+        """Return which of the launcher's processes are stopped by a signal. ``before``: those of the last look.
+
+        Two looks in a row that find the same process stopped end the launcher: the kernel stops a process for a moment
+        by itself, as for a new group of its terminal. ``with_inits``: also the init of each cell, which delays one run
+        by two seconds at most. How programs stop is theirs.
+
+        Raises:
+          BoxBroken: the launcher was ended.
+        """
+        stopped = self._stopped(with_inits=with_inits)
+        if still := stopped & before:
+            self.kill()
+            raise BoxBroken(f"processes of the sandbox are stopped: {', '.join(map(str, sorted(still)))}")
+        return stopped
+
+    def _stopped(self, *, with_inits: bool) -> frozenset[int]:
+        slots = _children(self.pid)
+        stopped = {pid for pid in (self.pid, *slots) if _is_stopped(pid)}
+        if with_inits:
+            stopped |= {pid for slot in slots for pid in _children(slot) if _is_stopped(pid, slot) and _is_init(pid)}
+        return frozenset(stopped)
 
     def kill(self) -> None:
         """End it and its runs at once, also if it is stopped: the kernel kills its processes with it."""
@@ -181,14 +196,29 @@ class Launcher:
             await trio.to_thread.run_sync(_leave, self.process)
 
 
-def _is_stopped(pid: int) -> bool:
-    """Return whether a launcher or a slot is stopped. They lead sessions; programs and inits are in that of their slot,
-    and cannot leave it. Any user may read that."""
+def _children(pid: int) -> list[int]:
+    with suppress(OSError):  # it has ended
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def _is_init(pid: int) -> bool:
+    """Return whether it is process 1 of a pid namespace. Programs can make none; their name is theirs to choose."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text()
+        return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
+    return False
+
+
+def _is_stopped(pid: int, of_session: int | None = None) -> bool:
+    """Return whether a launcher or a slot is stopped by a signal or a debugger, or a process in the session of a slot.
+    Launchers and slots lead sessions; programs and inits are in that of their slot, and cannot leave it. Any user may
+    read that."""
     try:
         state, _, _, session, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):  # it has ended
         return False
-    return int(session) == pid and state == b"T"
+    return int(session) == (of_session or pid) and state in (b"T", b"t")
 
 
 def _leave(process: subprocess.Popen[bytes]) -> None:

@@ -98,6 +98,12 @@ class QuietBox:
     def has_proc(self) -> bool:
         return self._box.has_proc
 
+    async def restore(self) -> None:
+        await self._box.restore()
+
+    def check(self) -> None:
+        self._box.check()
+
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]
     ) -> Joined:

@@ -22,8 +22,7 @@ from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunSpec, Sandbox
 CANCEL_S = 15.0
 #: beyond a run's longest time, which the slot enforces: for copying files and emptying the slot on a loaded host
 OVERDUE_S = 60.0
-#: interval of looks at a sandbox that works on a run. Two in a row that find the same process stopped end its launcher:
-#: the kernel stops a process for a moment by itself, as for a new group of its terminal
+#: interval of looks at a sandbox that works on a run
 LOOK_S = 2.0
 
 
@@ -55,11 +54,7 @@ async def wait_readable(slot: Slot, descriptor: int) -> None:
         with trio.move_on_after(LOOK_S):
             await trio.lowlevel.wait_readable(descriptor)
             return
-        stopped = slot.launcher.stopped()
-        if stopped & before:
-            slot.launcher.kill()
-            raise BoxBroken(f"processes of the sandbox are stopped: {', '.join(map(str, sorted(stopped & before)))}")
-        before = stopped
+        before = slot.launcher.end_if_stopped(before)
 
 
 def send(slot: Slot, sock: socket.socket, message: bytes, files: RunFiles) -> None:

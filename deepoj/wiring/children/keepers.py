@@ -39,6 +39,7 @@ from deepoj.wiring.children.jobs import JobParts
 from deepoj.wiring.children.parts import AWAY, Parts, StreamReader, loop, needs_objects
 from deepoj.wiring.children.webhooks import contest_webhook_sender, webhook_sender
 from deepoj.words.background import MAX_ATTEMPTS, MAX_WAIT_S
+from deepoj.words.errors import BoxBroken
 from deepoj.words.jobs import Claim
 from deepoj.words.playground import CustomClaim
 from deepoj.words.waiting import LOOK_PERIOD_S, WorkKind
@@ -173,7 +174,9 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     rounds = _JobRounds(parts, jobs, _revet(parts), _render_later(parts))
     keep = KeepContestSlots(contests=store.contests, leases=jobs.job_intake.leases, count=cfg.worker.contest_slots)
     due_loop = _DueLoops(parts.watch)
+    sandbox = loops.KeepSandbox(box=jobs.box)
     return [
+        Child(name="sandbox", run=sandbox, restart_on=(BoxBroken,)),
         *([due_loop("contest slots", CONTEST_PERIOD_S, keep.once, WorkKind.CONTESTS)] if keep.count else []),
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         due_loop("revet", REVET_PERIOD_S, rounds.check_published, WorkKind.UNCHECKED),
