@@ -118,6 +118,7 @@ class Interacting:
             one.talk.program,
             stdin=None,
             stdout_to=None,
+            holds_output=interactors.holds_output(self._interactor),
             limits=interactors.program_limits(one.talk.program.limits, self._settings),
         )
         limits = interactors.interactor_limits(program.limits, self._settings, self._language)

@@ -5,7 +5,7 @@ accepted. An end that only follows from the other's end is not counted: a progra
 was rejected, or an interactor that complains of missing input because the program was killed. A failing interactor
 (crash, hang, flood, no answer that its protocol knows) is never the contestant's fault.
 
-Three cases need more than the order of the ends.
+Four cases need more than the order of the ends.
 
 * The *wall clock* alone proves nothing: the program may have been waiting for an interactor that hangs. It is the
   program's fault if the interactor ended, too, once its input had ended, as a waiting interactor does; and if it did
@@ -13,6 +13,9 @@ Three cases need more than the order of the ends.
   not count for the program: ``program_wall_ms`` adds it.
 * An interactor that *fails* when its input ends too early may have been correct until then. It has failed all the same:
   the program ended well, and it is unknown whether it was right.
+* A program that *closes its output* and goes on has not ended. A Kattis validator does not see the close
+  (``interactors.holds_output``), so the program's own end comes first. Another interactor reads the end of its input,
+  and may reject before.
 * A *flood* is the program's fault, however the interactor ended under it.
 """
 

@@ -67,6 +67,15 @@ exit "$code"
 # Requests to the sandbox
 
 
+def holds_output(interactor: Checker) -> bool:
+    """Return whether the interactor's input ends only with the program, also if the program closes its output before.
+
+    Kattis' specification does not say. problemtools (``interactive.cc``) and BAPCtools (``interactive.py``) keep the
+    writing end open until the program has ended. So the program's own end comes first there, and decides.
+    """
+    return interactor.protocol is Protocol.VALIDATOR
+
+
 def interactor_limits(program: RunLimits, settings: JudgeSettings, language: Language | None) -> RunLimits:
     """Return the limits of an interactor in ``language``. ``program``: those of the joined run, from
     ``program_limits``."""

@@ -116,6 +116,8 @@ class RunSpec:
     env: tuple[tuple[str, str], ...] = ()
     #: every byte of stdout up to ``limits.output_bytes`` goes to this host file, for comparing
     stdout_to: Path | None = None
+    #: of a joined execution: the other's input ends when this one ends, and not when it closes its output
+    holds_output: bool = False
     #: how much of each stream the outcome keeps
     keep_stdout_bytes: int = 262_144
     keep_stderr_bytes: int = 1_048_576

@@ -229,6 +229,42 @@ async def test_verdict_of_each_pair_of_endings(code: str, verdict: Verdict, rule
     assert (result.verdict, result.rule) == (verdict, rule)
 
 
+CLOSES = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void) {
+    puts("500"); fclose(stdout); usleep(200000);
+    %s
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "end", "verdict", "rule"),
+    [
+        (Protocol.VALIDATOR, "abort();", V.RUNTIME_ERROR, "signal"),
+        (Protocol.VALIDATOR, "exit(1);", V.RUNTIME_ERROR, "exit"),
+        (Protocol.VALIDATOR, "for (;;) pause();", V.TIME_LIMIT_EXCEEDED, "wall"),
+        (Protocol.VALIDATOR, "for (;;);", V.TIME_LIMIT_EXCEEDED, "cpu"),
+        (Protocol.VALIDATOR, "return 0;", V.WRONG_ANSWER, "interactor"),
+        (Protocol.PLAIN, "exit(1);", V.WRONG_ANSWER, "interactor"),
+    ],
+)
+async def test_program_that_closes_its_output_is_judged_by_its_own_end(
+    protocol: Protocol, end: str, verdict: Verdict, rule: str, room: Room
+) -> None:
+    """Of Kattis' validators, as problemtools and BAPCtools do; other interactors read the end of their input."""
+    room.settings = replace(room.settings, check_cpu_ms=500)
+    room.limits = limits(cpu_ms=500, wall_ms=1000 if "pause" in end else 60_000)
+    wrong = "43" if protocol is Protocol.VALIDATOR else "1"
+    referee = PYTHON_REFEREE.replace("exit(43)", f"exit({wrong})").replace("sys.argv[3] + ", "")
+    result = await room.judge(("python3", referee), ("c17", CLOSES % end), protocol=protocol)
+
+    assert isinstance(result, InteractionResult), result
+    assert (result.verdict, result.rule) == (verdict, rule)
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [

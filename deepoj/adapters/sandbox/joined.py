@@ -5,6 +5,7 @@ The pipes lead directly from one run to the other. Other holders of the pipes' e
 * A writing end is also held by the slot of its run, until the slot has recorded the time of the run's end (``run.c``).
   So a run that ends because the other one did always has the later time. If a run closes its output and lives on, its
   slot notices and closes the end (``hold.c``): the other run then reads the end of its input.
+* The program's writing end is also held here until the program's end was reported, if it ``holds_output``.
 * The reading ends are held here until both runs have ended. So no run is killed by SIGPIPE because the other left
   first: whether a program's last newline comes before or after the interactor's exit is chance, and must not decide a
   verdict. A run that writes into a full pipe without a reader waits until its own wall limit. Except for an interactor
@@ -124,7 +125,9 @@ async def run_joined(
         partner = _Side(slot.partner, serials[1], interactor, of_interactor)
         talk.send(slot, partner.sock, to_interactor, of_interactor)
         talk.send(slot, contestant.sock, to_program, of_program)
-        pipes.let_go(pipes.there[1], pipes.back[1])
+        pipes.let_go(pipes.back[1])
+        if not program.holds_output:
+            pipes.let_go(pipes.there[1])
         ends = await _EndWatch(slot, contestant, partner, pipes, is_settled).until_both_ended()
         mine, theirs = ends[contestant], ends[partner]
         return Joined(
@@ -197,6 +200,8 @@ class _EndWatch:
         to_it, from_it = self.pipes.back[0], self.pipes.there[0]
         if side is self.partner:
             to_it, from_it = from_it, to_it
+        else:
+            self.pipes.let_go(self.pipes.there[1])
         self.ends[side] = _End(outcome, by, at_us, self.pipes.unread(to_it), self.pipes.unread(from_it))
         if side is self.partner and self.contestant not in self.ends and self.is_settled(outcome):
             try:
