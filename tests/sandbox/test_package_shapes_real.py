@@ -116,6 +116,21 @@ SHAPES: Mapping[str, Shape] = {
         },
         SQUARES,
     ),
+    "kattis-java-packages-beside": Shape(
+        {
+            **kattis(),
+            "include/java/unsigned/Num.java": "package unsigned;\nimport unsigned.inner.Square;\n"
+            "public class Num { public static int of(int n) { return Square.of(n); } }\n",
+            "include/java/unsigned/inner/Square.java": "package unsigned.inner;\n"
+            "public class Square { public static int of(int n) { return n * n; } }\n",
+        },
+        {
+            "accepted/Uses.java": "import unsigned.Num;\npublic class Uses { public static void main(String[] words) {\n"
+            "System.out.println(Num.of(new java.util.Scanner(System.in).nextInt())); } }\n",
+            "wrong_answer/Wrong.java": "public class Wrong { public static void main(String[] words) {\n"
+            "System.out.println(unsigned.Num.of(8)); } }\n",
+        },
+    ),
     "kattis-run-with-a-module-beside": Shape(
         {
             **kattis(validation="custom"),

@@ -285,22 +285,43 @@ def language_keys(code: str) -> tuple[str, ...]:
     return tuple(key for key in _CODES.get(code, (code,)) if key in LANGUAGES)
 
 
+#: languages whose folders only repeat the packages that the sources name: their compilers take all files from one folder
+_FOLDERS_FOR_PEOPLE: Mapping[str, str] = MappingProxyType({"java": "java", "kotlin": "kt", "scala": "scala"})
+
+
 def _included(files: Files) -> tuple[Included, ...]:
     """Return the files of ``include/<language>/``, and of ``include/default/`` for every language."""
     included = []
     for top in files.folders_in(_INCLUDED):
         code = base(top.removesuffix("/"))
-        names = files.below(top)
-        for name in names:
-            if not PLAIN_NAME.fullmatch(name[len(top) :]):
-                raise Unusable(name, f"{show(name)}: included files have plain names and are in no further folders.")
+        archived: dict[str, str] = {}
+        for name in files.below(top):
+            beside = _name_beside(name, name[len(top) :], code)
+            if archived.setdefault(beside, name) != name:
+                raise Unusable(name, f"{show(name)} and {show(archived[beside])} would have one name in one folder.")
         included.append(
             Included(
                 languages=() if code == "default" else _CODES.get(code, (code,)),
-                files=tuple((base(name), name) for name in names),
+                files=tuple(archived.items()),
             )
         )
     return tuple(included)
+
+
+def _name_beside(name: str, path: str, code: str) -> str:
+    """Return the name that an included file has beside a submission. ``path``: below its language's folder."""
+    folders = path.split("/")
+    if not all(PLAIN_NAME.fullmatch(part) for part in folders):
+        raise Unusable(name, f"{show(name)}: included files and their folders have plain names.")
+    beside = folders.pop()
+    if not folders:
+        return beside
+    if suffix(beside) != _FOLDERS_FOR_PEOPLE.get(code):
+        known = ", ".join(f"{_INCLUDED}{key}/" for key in _FOLDERS_FOR_PEOPLE)
+        raise Unusable(name, f"{show(name)}: included files are in further folders only as sources below {known}.")
+    if without_suffix(beside).lower() == "main":
+        raise Unusable(name, f"{show(name)}: a main program beside submissions is in no further folder.")
+    return beside
 
 
 def _title(value: object) -> str:

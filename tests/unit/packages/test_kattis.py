@@ -139,8 +139,13 @@ def test_no_time_limit_is_said() -> None:
         ({"problem.yaml": "limits: 5"}, "limits"),
         ({"problem.yaml": "[]"}, "map"),
         ({".timelimit": "soon"}, "time limit"),
-        ({"include/cpp/sub/a.h": ""}, "plain names"),
+        ({"include/cpp/sub/a.h": ""}, "further folders"),
+        ({"include/default/sub/A.java": ""}, "further folders"),
+        ({"include/java/sub/words.txt": ""}, "further folders"),
+        ({"include/java/sub/Main.java": ""}, "in no further folder"),
+        ({"include/java/a/A.java": "", "include/java/b/A.java": ""}, "would have one name"),
         ({"include/cpp/-o": ""}, "plain names"),
+        ({"include/java/-sub/A.java": ""}, "plain names"),
         ({"problem.yaml": "constants: [n]"}, "constants must be a map"),
         ({"problem.yaml": "constants: {'a b': 1}"}, "'a b'"),
         ({"problem.yaml": "constants: {n: [1]}"}, "the constant n must be text"),
@@ -487,6 +492,16 @@ def test_files_that_stand_beside_submissions() -> None:
     assert set(INCLUDED) <= set(found.files()), "a node gets them with the tests"
     moved = plan({f"p/{name}": text for name, text in {**PLAIN, **INCLUDED}.items()})
     assert moved.included_for("cpp20")["both.txt"] == "p/include/cpp/both.txt"
+
+
+def test_included_sources_of_java_packages_are_beside_submissions_without_their_folders() -> None:
+    names = {"U.java": "include/java/unsigned/U.java", "V.java": "include/java/unsigned/deep/V.java"}
+    assert plan({**PLAIN, **dict.fromkeys(names.values(), "")}).included_for("java") == names
+
+
+@pytest.mark.parametrize("name", ["include/java/../../x/A.java", "/include/java/A.java", "include/java/./A.java"])
+def test_included_path_that_leaves_its_folder_is_refused(name: str) -> None:
+    assert fault({**PLAIN, name: ""}).sentence
 
 
 def test_constants_are_filled_in_where_the_format_says(tmp_path: Path) -> None:
