@@ -125,7 +125,8 @@ SHAPES: Mapping[str, Shape] = {
             "public class Square { public static int of(int n) { return n * n; } }\n",
         },
         {
-            "accepted/Uses.java": "import unsigned.Num;\npublic class Uses { public static void main(String[] words) {\n"
+            "accepted/Uses.java": "import unsigned.Num;\n"
+            "public class Uses { public static void main(String[] words) {\n"
             "System.out.println(Num.of(new java.util.Scanner(System.in).nextInt())); } }\n",
             "wrong_answer/Wrong.java": "public class Wrong { public static void main(String[] words) {\n"
             "System.out.println(unsigned.Num.of(8)); } }\n",

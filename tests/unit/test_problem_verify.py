@@ -130,7 +130,12 @@ def test_a_line_in_the_source_rules(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "why"), [("a.c", "this host has no C17 (GCC)"), ("a.f90", "there is no language 'fortran'")]
+    ("name", "why"),
+    [
+        ("a.c", "this host has no C17 (GCC)"),
+        ("a.f90", "there is no language 'fortran'"),
+        ("a.py2", "it is in Python 2, and this judge runs Python 3"),
+    ],
 )
 def test_a_language_that_is_not_here_is_a_skip(bench: Bench, name: str, why: str) -> None:
     home = bench.package({f"{AC}{name}": "x", f"{AC}b.cpp": "x"})

@@ -34,14 +34,32 @@ from deepoj.words.sandbox import PROGRAM_DIR
 _PYTHON_ENV = (*ENV, ("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONHASHSEED", "0"), ("PYTHONNOUSERSITE", "1"))
 #: Checks as ``py_compile`` does, with the same messages. But that module writes bytecode, which no run reads, and
 #: imports argparse and traceback, which takes longer than the interpreter's own start. ``_exit`` saves the time that
-#: freeing all objects takes.
-_PYTHON_CHECK = """import posix, sys
+#: freeing all objects takes. A sentence before the message names a source in Python 2: that is what most of the broken
+#: sources in old packages are. A name that the source sets itself proves nothing.
+_PYTHON_CHECK = r"""import posix, sys
+def is_python2(error, name):
+    import re
+    if not isinstance(error, SyntaxError):
+        return False
+    if re.search("Missing parentheses in call|multiple exception types must be parenthesized", str(error.msg)):
+        return True
+    with open(name, "rb") as source:
+        text = source.read()
+    if re.search(rb"\b(?:raw_input|xrange|unicode)\s*=[^=]", text):
+        return False
+    old = rb"\b(?:raw_input|xrange|unicode)[ \t]*\(|\.(?:has_key|iter(?:items|keys|values))\(|\w[ \t]*<>|\dL\b|`"
+    old += rb"|\braise[ \t]+[\w.]+[ \t]*,"
+    old += rb'''|(?<![\w.])print[ \t]*(?:["']|>>)'''
+    line = rb'''^(?:[^#'"\n]*?(?:%s)|[ \t]*except\b[^#:\n(]*,)''' % old
+    return re.search(line, text, re.MULTILINE) is not None
 for name in sys.argv[1:]:
     try:
         with open(name, "rb") as source:
             compile(source.read(), name, "exec", dont_inherit=True)
     except Exception as error:
         from py_compile import PyCompileError
+        if is_python2(error, name):
+            sys.stderr.write("This looks like Python 2. This judge runs Python %d.%d.\n" % sys.version_info[:2])
         sys.stderr.write(PyCompileError(type(error), error, name).msg)
         sys.exit(1)
 sys.stderr.flush()

@@ -285,7 +285,7 @@ def language_keys(code: str) -> tuple[str, ...]:
     return tuple(key for key in _CODES.get(code, (code,)) if key in LANGUAGES)
 
 
-#: languages whose folders only repeat the packages that the sources name: their compilers take all files from one folder
+#: languages whose folders only repeat the packages that the sources name: their compilers take all from one folder
 _FOLDERS_FOR_PEOPLE: Mapping[str, str] = MappingProxyType({"java": "java", "kotlin": "kt", "scala": "scala"})
 
 
