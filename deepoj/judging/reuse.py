@@ -34,7 +34,7 @@ from deepoj.words.results import TestResult, Verdict
 from deepoj.words.sandbox import Isolation, RunLimits
 
 #: raised when the same fingerprint could mean other verdicts
-_FORM = 4
+_FORM = 5
 
 #: verdicts that are never reused
 _OURS = frozenset({Verdict.SYSTEM_ERROR, Verdict.INVALID})

@@ -84,7 +84,7 @@ def test_everything_that_decides_a_test_makes_another_fingerprint() -> None:
 
 def test_fingerprint_is_that_of_stored_results() -> None:
     """If it has to become another one, raise ``reuse._FORM``."""
-    assert deciders().fingerprint(CASE) == "rfA1YNwPCQqH63cTkHzJLg"
+    assert deciders().fingerprint(CASE) == "Hi6vs7bU2SKSO9gJ1imN8Q"
 
 
 def test_fingerprint_ignores_names_groups_and_titles() -> None:
