@@ -145,6 +145,7 @@ bench: build ## the benchmarks: tables to read, JSON in bench-results/
 	@$(DEEPOJ) bench node --output bench-results/node.json
 	@$(DEEPOJ) bench api --output bench-results/api.json
 	@$(DEEPOJ) bench web --output bench-results/web.json
+	@$(DEEPOJ) bench slow --output bench-results/slow.json
 	@$(DEEPOJ) bench contest --output bench-results/contest.json
 	@$(DEEPOJ) bench queue --output bench-results/queue.json
 

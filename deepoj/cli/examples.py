@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "bench judge": ("deepoj bench judge", "deepoj bench judge --rounds 3 --large-tests 20"),
     "bench api": ("deepoj bench api", "deepoj bench api --rounds 3 --json"),
     "bench web": ("deepoj bench web", "deepoj bench web --people 20 --rate 2 --seconds 5"),
+    "bench slow": ("deepoj bench slow", "deepoj bench slow --clients 50 --seconds 10 --json"),
     "bench contest": ("deepoj bench contest", "deepoj bench contest --submissions 5000 --spectators 100 --seconds 10"),
     "bench node": ("deepoj bench node", "deepoj bench node --rounds 20 --idle-seconds 10"),
     "bench queue": ("deepoj bench queue", "deepoj bench queue --waiting 10000 --finished 100000"),

@@ -1,4 +1,4 @@
-"""``deepoj bench api``, ``contest``, ``queue`` and ``web``, small: they run and print figures.
+"""``deepoj bench api``, ``contest``, ``queue``, ``slow`` and ``web``, small: they run and print figures.
 
 How good these are is not asserted.
 """
@@ -18,6 +18,7 @@ from deepoj.operate.bench.api import a_bare_application, a_generator
 from deepoj.operate.bench.api_load import NONCE, LoadRequest
 from deepoj.operate.bench.bounds import REQUIRED
 from deepoj.operate.bench.queue import STEPS
+from deepoj.operate.bench.slow import SETTINGS
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web import PAGES
 from tests.e2e.nodes import DEEPOJ
@@ -29,14 +30,14 @@ MAY_BE_0 = {"dispatch", "claim", "notify"}
 QUEUE = ("--waiting", "60", "--finished", "120")
 
 
-def bench(*words: str) -> dict[str, Any]:
+def bench(*words: str, settings: str | None = None) -> dict[str, Any]:
     """The one line of JSON that a benchmark prints."""
     command = tied(str(DEEPOJ), "bench", *words, "--json", death_signal="TERM")
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     [line] = done.stdout.splitlines()
     figures: dict[str, Any] = json.loads(line)
-    assert figures["settings"] == unlimited()
+    assert figures["settings"] == (unlimited() if settings is None else settings)
     return figures
 
 
@@ -90,6 +91,20 @@ def test_small_bench_of_the_web_prints_every_figure() -> None:
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
     assert set(figures["missed"]) <= set(REQUIRED["web"])
+
+
+def test_small_bench_of_slow_clients_prints_every_figure() -> None:
+    small = ("--clients", "8", "--teams", "5", "--problems", "3", "--submissions", "50")
+    figures = bench("slow", *small, "--seconds", "2", "--turns", "1", settings=SETTINGS)
+    positive = (
+        "verdict_alone_ms", "verdict_ms", "verdict_ratio", "health_alone_max_ms", "health_max_ms", "health_p99_ms",
+        "memory_before_mib",
+    )  # fmt: skip
+    assert [key for key in positive if not figures[key] > 0] == []
+    assert figures["opened"] >= 16
+    assert figures["statuses"] == {"200": 8}, "the readers are answered, the writers are awaited"
+    assert figures["person_refusals"] == {}
+    assert set(figures["missed"]) <= set(REQUIRED["slow"])
 
 
 def test_small_bench_of_a_contest_prints_every_figure() -> None:

@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, str] = {
     "node": "An idle node's memory and CPU, and the time to a verdict, compared with the least possible.",
     "api": "The load that the API bears, compared with a bare application.",
     "web": "The people that the web pages bear, and the time of each page, compared with the API's reads.",
+    "slow": "What 500 slow readers and 500 slow writers cost a person who submits, beside the same without them.",
     "contest": "The board of a large contest: its fold, and how fast a verdict reaches a thousand live boards.",
     "queue": "The cost of the pipeline's steps with a deep queue and full tables, compared with empty ones.",
 }

@@ -237,9 +237,9 @@ class Generator:
 
 
 @contextmanager
-def a_generator() -> Iterator[Generator]:
+def a_generator(module: str = "api_load") -> Iterator[Generator]:
     """The generator, up inside."""
-    command = [sys.executable, "-m", "deepoj.operate.bench.api_load"]
+    command = [sys.executable, "-m", f"deepoj.operate.bench.{module}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Generator(process)  # Popen closes its stdin, with which it ends
 

@@ -48,10 +48,12 @@ class LoadRequest:
     * ``open``: ``rate`` requests a second at moments fixed beforehand, for ``seconds``; latencies count from there;
     * ``streams``: one connection for each path, until each has received ``until``; they stay open;
     * ``listen``: those receive for ``seconds``; each ``STAMP`` in what comes is an answer, its age the latency;
-    * ``release``: closes those.
+    * ``release``: closes those;
+    * ``slow``: ``clients`` slow readers of the paths and as many slow writers of ``drips`` for ``seconds``
+      (``slow_load``).
     """
 
-    do: Literal["closed", "open", "streams", "listen", "release"]
+    do: Literal["closed", "open", "streams", "listen", "release", "slow"]
     port: int = 0
     method: str = "GET"
     #: one after the other, again from the first
@@ -64,6 +66,8 @@ class LoadRequest:
     until: str = ""
     #: bodies of answers to bring back, the latest
     keep: int = 0
+    #: beginnings of requests, and what follows each time
+    drips: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class Loaded:
     max_ms: float = 0.0
     seconds: float = 0.0
     cpu_s: float = 0.0
-    #: by ``listen``
+    #: by ``listen`` and ``slow``
     received_bytes: int = 0
     bodies: list[str] = field(default_factory=list)
 
@@ -382,6 +386,8 @@ def main() -> None:
                 loaded = streams.listen(order)
             case "release":
                 loaded = streams.release()
+            case "slow":
+                raise ValueError(f"{order.do} is an order for slow_load")
         sys.stdout.write(json.dumps(asdict(loaded)) + "\n")
         sys.stdout.flush()
 

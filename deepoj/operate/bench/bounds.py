@@ -76,6 +76,12 @@ REQUIRED: Mapping[str, Mapping[str, Bound]] = {
         "live_missing": Bound("≤", 0.0),
         "worst_page_ratio": Bound("≤", 3.0),
     },
+    "slow": {
+        "verdict_ratio": Bound("≤", 2.0),
+        "person_refused": Bound("≤", 0.0),
+        "health_max_ms": Bound("≤", 1000.0),
+        "memory_mib": Bound("≤", 96.0),
+    },
     "contest": {
         "fold_s": Bound("≤", 2.0),
         "read_s": Bound("≤", 10.0),

@@ -17,14 +17,12 @@ cores. The contest has ``submissions`` that are judged, of ``teams`` to ``proble
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import random
 import statistics
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,26 +31,28 @@ import trio
 from rich.console import Console
 from rich.table import Table
 
-from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.embedded.home import EmbeddedHome
-from deepoj.adapters.pg import PgStore
 from deepoj.contests.ledger import ContestLedger
 from deepoj.operate.bench.api import Generator, Target, a_generator, a_target, pss_mib
 from deepoj.operate.bench.api_load import STAMP, Loaded, LoadRequest
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.cores import CoresClock, cpu_s
-from deepoj.operate.bench.fill import psql
+from deepoj.operate.bench.filled_contest import (
+    EVENTS_AT_ONCE,
+    KEY,
+    ContestSize,
+    director_of,
+    fill_contest,
+    judgement_of,
+    open_store,
+)
 from deepoj.operate.bench.node import ours
 from deepoj.operate.bench.unlimited import unlimited
-from deepoj.words.contests import Contest, ContestEvent, ContestKind, ContestObject, ContestRules, EventType
+from deepoj.words.contests import Contest, ContestEvent, ContestObject, EventType
 from deepoj.words.errors import StartRefused
 
-_KEY = "bench"
 _START_S = 120.0
 _LOADS = 5
-_HOURS = 5
-#: events of one statement
-_PAGE = 1_000
 #: how long the spectators listen after the last verdict
 _LISTEN_LONGER_S = 10.0
 
@@ -71,6 +71,12 @@ class ContestLoad:
     @property
     def verdicts(self) -> int:
         return round(self.rate * self.seconds)
+
+    @property
+    def size(self) -> ContestSize:
+        return ContestSize(
+            teams=self.teams, problems=self.problems, submissions=self.submissions, waiting=self.verdicts
+        )
 
 
 USUAL = ContestLoad()
@@ -172,7 +178,7 @@ def measure(scratch: Path, load: ContestLoad, console: Console) -> ContestFigure
             raise StartRefused("there are no embedded servers in the node's home", 3)
         console.print("filling the contest")
         clock = CoresClock()
-        contest = trio.run(_made, home, load)
+        contest = trio.run(fill_contest, home, load.size)
         console.print("folding its events")
         reading, events = trio.run(_read, home, contest)
         ledger, timer = ContestLedger(), _Timer()
@@ -182,7 +188,7 @@ def measure(scratch: Path, load: ContestLoad, console: Console) -> ContestFigure
         if len(rows) != load.teams:
             raise StartRefused("the board has not every team", 1)
         page_ms, page_kib = _page(base)
-        watching = _Watching(generator, target, home, contest, load, ledger, _director(home))
+        watching = _Watching(generator, target, home, contest, load, ledger, director_of(home))
         console.print(f"{load.spectators} spectators, for {load.seconds:g} s without and with verdicts")
         idle_share, live_share, live, spectators_mib, sent_kib = watching.watch()
     return ContestFigures(
@@ -192,90 +198,15 @@ def measure(scratch: Path, load: ContestLoad, console: Console) -> ContestFigure
     )  # fmt: skip
 
 
-@asynccontextmanager
-async def _store(home: EmbeddedHome) -> AsyncGenerator[PgStore]:
-    async with (
-        AioBridge.open() as bridge,
-        PgStore.open(bridge, home.database_url, min_conns=0, max_conns=1) as store,
-    ):
-        yield store
-
-
-def _director(home: EmbeddedHome) -> int:
-    return int(psql(home, "SELECT id FROM users WHERE username = 'admin'"))
-
-
-async def _made(home: EmbeddedHome, load: ContestLoad) -> Contest:
-    """Make a contest that runs, with its teams, problems, and judged submissions."""
-    start_at = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(hours=_HOURS - 1)
-    async with _store(home) as store:
-        rules = ContestRules(name="Bench", start_at=start_at, duration_ms=_HOURS * 3_600_000)
-        made = await store.contests.create_contest(_KEY, ContestKind.ICPC, rules, by=_director(home))
-        if not isinstance(made, Contest):
-            raise StartRefused(f"the contest was not made: {made}", 1)
-        await store.contests.advance()
-        first = (await store.contests.events(made.id, 0, _PAGE))[-1].number + 1
-    psql(
-        home,
-        "COPY contest_events (contest_id, number, type, object_id, data) FROM STDIN",
-        rows=(
-            f"{made.id}\t{number}\t{type_}\t{object_id}\t{json.dumps(data)}"
-            for number, (type_, object_id, data) in enumerate(_objects(load, start_at), first)
-        ),
-    )
-    psql(home, "UPDATE contest_counters SET last = (SELECT max(number) FROM contest_events)")  # of the only contest
-    return made
-
-
-def _objects(load: ContestLoad, start_at: dt.datetime) -> Iterator[tuple[EventType, str, dict[str, object]]]:
-    """Yield the objects of the contest; the last submissions are not judged yet."""
-    chance = random.Random(load.submissions)  # noqa: S311 - filling, not a secret
-    for number in range(load.problems):
-        yield EventType.PROBLEMS, _label(number), {
-            "label": _label(number), "ordinal": number + 1, "name": f"Problem {number + 1}", "problem_id": number + 1,
-            "rgb": "#0072b2", "color": "blue", "time_limit_ms": 1000, "memory_limit_mb": 256,
-        }  # fmt: skip
-    for number in range(load.teams):
-        yield EventType.ORGANIZATIONS, f"o{number}", {"name": f"University {number}", "formal_name": "", "country": ""}
-        yield EventType.TEAMS, f"t{number}", {
-            "name": f"The team of number {number}", "display_name": "", "label": "", "organization_id": f"o{number}",
-            "group_ids": [], "is_hidden": False,
-        }  # fmt: skip
-    step_ms = (_HOURS - 1) * 3_600_000 / (load.submissions + load.verdicts)
-    for number in range(load.submissions + load.verdicts):
-        at = (start_at + dt.timedelta(milliseconds=number * step_ms)).isoformat(timespec="milliseconds")
-        team = chance.randrange(load.teams)
-        # a team is better at some problems than others, so that boards differ and rows move
-        problem = chance.randrange(load.problems)
-        yield EventType.SUBMISSIONS, str(number), {
-            "job_id": f"00000000-0000-4000-8000-{number:012}", "team_id": f"t{team}", "problem_id": _label(problem),
-            "language": "cpp17", "at": at,
-        }  # fmt: skip
-        if number < load.submissions:
-            is_accepted = chance.random() < (team % 17 + 1) / (problem + 2) / 60
-            yield EventType.JUDGEMENTS, f"{number}-1", _judgement(number, is_accepted=is_accepted, at=at)
-
-
-def _judgement(number: int, *, is_accepted: bool, at: str) -> dict[str, object]:
-    verdict = "Accepted" if is_accepted else "Wrong Answer"
-    runs = [["Accepted", 12]] * 9 + [[verdict, 15]]
-    return {"submission_id": str(number), "verdict": verdict, "is_current": True, "began_at": at, "ended_at": at,
-            "runs": runs}  # fmt: skip
-
-
-def _label(number: int) -> str:
-    return f"P{number + 1}" if number >= 26 else chr(65 + number)
-
-
 async def _read(home: EmbeddedHome, contest: Contest) -> tuple[_Timer, list[ContestEvent]]:
     """Return the time of reading and folding all events page by page, and the events."""
     found: list[ContestEvent] = []
     ledger, timer = ContestLedger(), _Timer()
-    async with _store(home) as store:
+    async with open_store(home) as store:
         is_read = False
         while not is_read:
             with timer:
-                events = await store.contests.events(contest.id, ledger.last, _PAGE)
+                events = await store.contests.events(contest.id, ledger.last, EVENTS_AT_ONCE)
                 ledger.take(events)
             found += events
             is_read = not events
@@ -290,7 +221,7 @@ def _page(base: str) -> tuple[float, float]:
     with httpx.Client(base_url=base, timeout=_START_S, trust_env=False) as client:
         for number in range(_LOADS + 1):
             began = time.perf_counter()
-            page = client.get(f"/contests/{_KEY}/scoreboard").raise_for_status()
+            page = client.get(f"/contests/{KEY}/scoreboard").raise_for_status()
             if number:  # the first makes the node read the contest
                 times.append((time.perf_counter() - began) * 1000)
     return statistics.median(times), len(page.content) / 1024
@@ -312,7 +243,7 @@ class _Watching:
     def watch(self) -> tuple[float, float, Loaded, float, float]:
         """Return the node's share of a core without and with verdicts, what arrived, and the memory and size of it."""
         load, before_mib = self.load, pss_mib(self.target.pid)
-        path = f"/contests/{_KEY}/scoreboard/events?since={self.ledger.last}"
+        path = f"/contests/{KEY}/scoreboard/events?since={self.ledger.last}"
         opened = self.generator.do(
             LoadRequest(
                 do="streams", port=self.target.port, paths=[path] * load.spectators, seconds=_START_S, until="retry:"
@@ -343,12 +274,12 @@ class _Watching:
         """Write the verdicts at their moments. With each its team's organization gets a name that says when."""
         chance = random.Random(1)  # noqa: S311 - no secret
         submissions, load = self.ledger.of(EventType.SUBMISSIONS), self.load
-        async with _store(self.home) as store:
+        async with open_store(self.home) as store:
             began = trio.current_time()
             for number in range(load.submissions, load.submissions + load.verdicts):
                 await trio.sleep_until(began + (number - load.submissions) / load.rate)
                 sent = submissions[str(number)]
-                judgement = _judgement(number, is_accepted=chance.random() < 1 / 3, at=sent["at"])
+                judgement = judgement_of(number, is_accepted=chance.random() < 1 / 3, at=sent["at"])
                 organization_id = "o" + sent["team_id"].removeprefix("t")
                 organization = {"name": STAMP.format(time.time_ns() // 1000), "formal_name": "", "country": ""}
                 told = [

@@ -17,7 +17,7 @@ submits with the people take turns.
 * ``verdict_ratio``: median time from submit to verdict, by the database's clock, with the people ÷ without them. It
   says something of the people only where the cores have room: ``rate`` programs a second, each compiled by itself, take
   two thirds of two cores, and near their limit any small load multiplies the wait. So turns in which other processes
-  used more than ``_MOST_OTHERS`` of the cores are left out (``calm_turns`` are left), and the ratio is None if there is
+  used more than ``MOST_OTHERS`` of the cores are left out (``calm_turns`` are left), and the ratio is None if there is
   no other, or if submits alone keep the cores busy for more than ``_MOST_BUSY`` of the time.
 * ``cores_busy_alone``, ``cores_busy``: the shares of the cores' time that were used without and with the people,
   ``others_*`` those of processes that are no part of this benchmark; medians of the turns. The generators' share of one
@@ -52,7 +52,7 @@ from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.operate.bench.api import Generator, Target, a_bare_application, a_generator, a_target, pss_mib
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
 from deepoj.operate.bench.bounds import missed_of, verdict_of
-from deepoj.operate.bench.cores import CoresClock, CoresUse
+from deepoj.operate.bench.cores import MOST_OTHERS, CoresClock, CoresUse
 from deepoj.operate.bench.node import SOURCE
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web_people import (
@@ -69,9 +69,6 @@ from deepoj.words.errors import StartRefused
 #: verdicts of the last submits are awaited for so long
 _DRAIN_S = 120.0
 _POLL_S = 0.05
-#: Share of the cores that other processes may use in a turn whose verdicts are compared. Processes that used a tenth
-#: made the ratio 4.5 on cores where it was 1.15 without them.
-_MOST_OTHERS = 0.05
 #: share of the cores above which submits alone wait for each other
 _MOST_BUSY = 0.9
 #: how long the people listen after the last page, for what is still on its way
@@ -137,7 +134,7 @@ class WebTurn:
     @property
     def is_calm(self) -> bool:
         """Return whether other processes left the cores to the benchmark."""
-        return max(self.use_alone.others, self.use.others) <= _MOST_OTHERS
+        return max(self.use_alone.others, self.use.others) <= MOST_OTHERS
 
     @property
     def refused(self) -> Counter[str]:
