@@ -12,16 +12,16 @@ import pytest
 
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
 from deepoj.operate.bench.cores import CoresUse
-from deepoj.operate.bench.slow import USUAL, SlowFigures, SlowTurn, Stretch
-from deepoj.operate.bench.slow_load import Seen, slow_clients
+from deepoj.operate.bench.slow import USUAL, SlowFigures, SlowTurn, SlowPeriod
+from deepoj.operate.bench.slow_load import SlowSeen, slow_clients
 
 CALM, BUSY = CoresUse(busy=0.6, others=0.02), CoresUse(busy=0.9, others=0.4)
-ALONE = Stretch(verdicts_ms=[100.0] * 3, health_ms=[5.0], use=CALM)
-CROWDED = Stretch(verdicts_ms=[200.0] * 3, health_ms=[1000.0], memory_mib=196.0, kernel_mib=9.0, use=CALM)
+ALONE = SlowPeriod(verdicts_ms=[100.0] * 3, health_ms=[5.0], use=CALM)
+CROWDED = SlowPeriod(verdicts_ms=[200.0] * 3, health_ms=[1000.0], memory_mib=196.0, kernel_mib=9.0, use=CALM)
 SEEN = Loaded(answers=7, refused={"ended": 3, "200": 4}, seconds=1.0)
 
 
-def flat(*turns: tuple[Stretch, Stretch]) -> dict[str, object]:
+def flat(*turns: tuple[SlowPeriod, SlowPeriod]) -> dict[str, object]:
     return SlowFigures(
         load=USUAL,
         turns=[SlowTurn(alone=alone, crowded=crowded, clients=SEEN) for alone, crowded in turns],
@@ -47,7 +47,7 @@ def test_figures_at_their_bounds_are_met() -> None:
         (replace(CROWDED, memory_mib=196.1), ["memory_mib"]),
     ],
 )
-def test_each_figure_past_its_bound_is_missed(crowded: Stretch, missed: Sequence[str]) -> None:
+def test_each_figure_past_its_bound_is_missed(crowded: SlowPeriod, missed: Sequence[str]) -> None:
     assert (
         flat(
             (ALONE, CROWDED),
@@ -68,7 +68,7 @@ def test_turns_beside_other_work_are_left_out_of_the_ratio_while_there_are_other
 
 
 def test_slow_clients_drip_read_little_or_nothing_and_come_again() -> None:
-    seen = Seen()
+    seen = SlowSeen()
     with socket.create_server(("127.0.0.1", 0)) as listening, ExitStack() as stack:
         port = listening.getsockname()[1]
         order = LoadRequest(do="slow", port=port, clients=2, paths=("/read",), drips=(("POST /write", "x" * 7),))

@@ -89,7 +89,7 @@ USUAL = SlowLoad()
 
 
 @dataclass(slots=True)
-class Stretch:
+class SlowPeriod:
     """What a person and monitoring met for some seconds. ``*_mib``: the most that was seen."""
 
     verdicts_ms: list[float] = field(default_factory=list)
@@ -102,10 +102,10 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowTurn:
-    """A stretch alone, and one with the slow clients."""
+    """A period alone, and one with the slow clients."""
 
-    alone: Stretch
-    crowded: Stretch
+    alone: SlowPeriod
+    crowded: SlowPeriod
     clients: Loaded
 
     @property
@@ -165,11 +165,11 @@ class SlowFigures:
         return flat
 
 
-def _alone(turn: SlowTurn) -> Stretch:
+def _alone(turn: SlowTurn) -> SlowPeriod:
     return turn.alone
 
 
-def _crowded(turn: SlowTurn) -> Stretch:
+def _crowded(turn: SlowTurn) -> SlowPeriod:
     return turn.crowded
 
 
@@ -226,7 +226,7 @@ def measure(scratch: Path, load: SlowLoad, console: Console) -> SlowFigures:
         order = _order(port, submitter, _with_attachment(submitter), load)
         for path in order.paths[:-1]:  # the last is endless
             httpx.get(f"{up.base}{path}", timeout=_PATIENCE_S, trust_env=False).raise_for_status()
-        measuring = _Measuring(generator, order, _on_new_connections(submitter), up.pid, port)
+        measuring = _SlowMeasuring(generator, order, _on_new_connections(submitter), up.pid, port)
         measuring.person.measure()  # the first fetches the test data
         idle_mib, idle_kernel_mib = _memory_mib(up.pid), _kernel_mib()
         turns = []
@@ -297,7 +297,7 @@ def _kernel_mib() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measuring:
+class _SlowMeasuring:
     """Measures turns."""
 
     generator: Generator
@@ -307,31 +307,31 @@ class _Measuring:
     port: int
 
     def turn(self) -> SlowTurn:
-        alone = self._stretch(self.order.seconds)
+        alone = self._period(self.order.seconds)
         self.generator.begin(self.order)
-        crowded = self._stretch(self.order.seconds)
+        crowded = self._period(self.order.seconds)
         return SlowTurn(alone=alone, crowded=crowded, clients=self.generator.end())
 
-    def _stretch(self, seconds: float) -> Stretch:
-        stretch, clock = Stretch(), CoresClock()
+    def _period(self, seconds: float) -> SlowPeriod:
+        period, clock = SlowPeriod(), CoresClock()
         with (
-            _repeated(lambda: self._look(stretch), _HEALTH_EVERY_S),
-            _repeated(lambda: self._weigh(stretch), _MEMORY_EVERY_S),
+            _repeated(lambda: self._look(period), _HEALTH_EVERY_S),
+            _repeated(lambda: self._weigh(period), _MEMORY_EVERY_S),
         ):
             until = time.perf_counter() + seconds
             while time.perf_counter() < until:
                 try:
-                    stretch.verdicts_ms.append(self.person.measure().total_ms)
+                    period.verdicts_ms.append(self.person.measure().total_ms)
                 except (StartRefused, OSError, http.client.HTTPException) as error:
-                    stretch.refused[str(error) or type(error).__name__] += 1
+                    period.refused[str(error) or type(error).__name__] += 1
                     self.person.submitting.close()
                     self.person.watching.close()
-        stretch.use = clock.use()
-        if not (stretch.verdicts_ms and stretch.health_ms):
-            raise StartRefused(f"the measured node judged nothing: {dict(stretch.refused)}", 1)
-        return stretch
+        period.use = clock.use()
+        if not (period.verdicts_ms and period.health_ms):
+            raise StartRefused(f"the measured node judged nothing: {dict(period.refused)}", 1)
+        return period
 
-    def _look(self, stretch: Stretch) -> None:
+    def _look(self, period: SlowPeriod) -> None:
         began = time.perf_counter()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PATIENCE_S)
         try:
@@ -341,11 +341,11 @@ class _Measuring:
             is_well = False
         finally:
             connection.close()
-        stretch.health_ms.append((time.perf_counter() - began) * 1000 if is_well else _PATIENCE_S * 1000)
+        period.health_ms.append((time.perf_counter() - began) * 1000 if is_well else _PATIENCE_S * 1000)
 
-    def _weigh(self, stretch: Stretch) -> None:
-        stretch.memory_mib = max(stretch.memory_mib, _memory_mib(self.pid))
-        stretch.kernel_mib = max(stretch.kernel_mib, _kernel_mib())
+    def _weigh(self, period: SlowPeriod) -> None:
+        period.memory_mib = max(period.memory_mib, _memory_mib(self.pid))
+        period.kernel_mib = max(period.kernel_mib, _kernel_mib())
 
 
 @contextmanager

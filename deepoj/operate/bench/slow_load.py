@@ -28,7 +28,7 @@ _STATUS = slice(9, 12)
 
 
 @dataclass(slots=True)
-class Seen:
+class SlowSeen:
     """What all clients met. ``answers``: statuses, and ``ended`` for connections that the server closed."""
 
     opened: int = 0
@@ -45,7 +45,7 @@ class SlowClient:
         self._sock: socket.socket | None = None
         self._has_status = False
 
-    def act(self, seen: Seen) -> None:
+    def act(self, seen: SlowSeen) -> None:
         """Connect if there is no connection; else send the next bytes, and read some. Counts what it sees."""
         try:
             if self._sock is None:
@@ -70,7 +70,7 @@ class SlowClient:
         self._sock.setblocking(False)
         self._sock.send(self._first)
 
-    def _receive(self, seen: Seen) -> None:
+    def _receive(self, seen: SlowSeen) -> None:
         if self._sock is None or (self._has_status and not self._reads_bytes):
             return
         data = self._sock.recv(self._reads_bytes or _STATUS.stop)
@@ -106,7 +106,7 @@ def slow_clients(order: LoadRequest) -> list[SlowClient]:
 def _hold(order: LoadRequest) -> Loaded:
     """Act for all clients until the order's time is over."""
     began, burnt = time.perf_counter(), time.process_time()
-    clients, seen, tick = slow_clients(order), Seen(), 0
+    clients, seen, tick = slow_clients(order), SlowSeen(), 0
     while time.perf_counter() < began + order.seconds:
         for client in clients[tick % _TICKS :: _TICKS]:
             client.act(seen)
