@@ -42,7 +42,8 @@ def _state(node: AnnouncedNode) -> str:
         return "silent"
     if not node.languages:
         return "live"
-    return "live, takes work" if node.takes_work else "live, takes no work"
+    work = "takes work" if node.takes_work else "takes no work"
+    return ", ".join(("live", work, *(f"{part} is not up" for part in node.facts.not_up)))
 
 
 def _canaries(node: AnnouncedNode) -> str:
@@ -68,5 +69,6 @@ def _fields(node: AnnouncedNode) -> dict[str, object]:
         "languages": dict(node.languages),
         "canaries": None if facts.canaries is None else dataclasses.asdict(facts.canaries),
         "disks": [dataclasses.asdict(disk) for disk in facts.disks],
+        "not_up": dict(facts.not_up),
         "upkeep": dict(facts.upkeep),
     }

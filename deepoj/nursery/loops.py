@@ -48,6 +48,8 @@ LOOKS = 100
 #: a consumer that was idle for an hour and has no pending entry is forgotten; checked at this period
 FORGET_IDLE_MS = 3_600_000
 FORGET_PERIOD_S = 60.0
+#: the child that looks at the sandbox, and its part in ``ready``
+SANDBOX = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,9 +372,10 @@ class Pressure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepSandbox:
     """Looks at the sandbox's processes, also while nothing is judged. What it finds ended or stopped is a breakage: the
-    child's state is then that of the sandbox, until another launcher runs."""
+    child's state is then that of the sandbox, until another launcher runs. While a run is overdue, the part is down."""
 
     box: Box
+    child_status: ChildStatus
     period_s: float = 2.0
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
@@ -380,7 +383,8 @@ class KeepSandbox:
         task_status.started()
         while True:
             await trio.sleep(self.period_s)
-            self.box.check()
+            reason = self.box.check()
+            self.child_status.set(SANDBOX, PartState.DOWN if reason else PartState.UP, reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,11 @@ class Box(Protocol):
         """Whether programs see a /proc."""
         ...
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Look whether the sandbox's own processes live and are not stopped; to be called periodically.
+
+        Returns:
+          A sentence if a run takes much longer than its limits allow, else an empty text.
 
         Raises:
           BoxBroken: they have ended, or two looks found the same process stopped; then they are ended, and their runs

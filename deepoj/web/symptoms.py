@@ -94,6 +94,7 @@ def symptoms(
         yield Symptom(_("No node judges: submissions wait."), NO_WORKER)
     for node in nodes or ():
         yield from _of_node(node)
+        yield from _of_judge(node, readiness, outage)
     yield from _of_queue(snapshot, outage, refuses=refuses)
     if has_letters:
         yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
@@ -130,6 +131,19 @@ def _of_node(node: AnnouncedNode) -> Iterator[Symptom]:
             yield Symptom(_("A disk of node %(node)s is %(percent)s %% full: %(free)s are free."), DISK, params)
     if node.is_live and node.isolation == Isolation.WEAK:
         yield Symptom(_("Node %(node)s contains programs weakly."), ISOLATION, {"node": node.node})
+
+
+def _of_judge(node: AnnouncedNode, readiness: Readiness, outage: QueueOutage | None) -> Iterator[Symptom]:
+    """Yield what keeps a live node from judging, unless it is named already: as a part of the node that serves the
+    page, or as a server that both use."""
+    for part, reason in node.facts.not_up.items() if node.is_live else ():
+        is_up_here = readiness.parts.get(part, PartState.UP) is PartState.UP
+        is_named = not is_up_here and (part != "sandbox" or readiness.reasons.get(part) == reason)
+        if not is_named and not (part == "redis" and outage is not None):
+            params = {"node": node.node, "part": part, "reason": as_sentence(reason)}
+            yield Symptom(
+                _("Node %(node)s cannot judge: %(part)s is not up. %(reason)s"), _OF_PART.get(part, ""), params
+            )
 
 
 def _canaries_say(node: AnnouncedNode) -> str:

@@ -47,6 +47,8 @@ class NodeFacts:
     isolation: str | None = None
     #: None: it does not judge, or an older version
     canaries: CanaryFacts | None = None
+    #: part that keeps it from judging, and is not up → its reason
+    not_up: Mapping[str, str] = field(default_factory=dict)
     #: metric with its labels → count since the node's start, of repair, deletion and canaries, without zeros
     upkeep: Mapping[str, int] = field(default_factory=dict)
 

@@ -131,7 +131,8 @@ def test_dead_letters_are_listed_shown_requeued_and_discarded(place: Place, deep
 def test_nodes_lists_what_the_api_lists(place: Place, deepoj: Callable[..., Answer]) -> None:
     failed = CanaryFacts(state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="abort: found Accepted")
     disk = DiskUse(directory="work", free_bytes=1, total_bytes=4)
-    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), canaries=failed, upkeep={"x_total: a": 1})
+    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), canaries=failed, upkeep={"x_total: a": 1},
+                      not_up={"sandbox": "stopped"})  # fmt: skip
 
     async def announce(lab: PgLab) -> None:
         await lab.store.roster.announce("node-a", {"cpp17": "g++"}, 60.0, facts, takes_work=False)
@@ -144,6 +145,7 @@ def test_nodes_lists_what_the_api_lists(place: Place, deepoj: Callable[..., Answ
     assert (code, err, out.count("\n")) == (0, "", 1)
     first, *others = NodeList.model_validate_json(out, extra="forbid").nodes
     assert (first.node, first.live, first.takes_work, first.upkeep) == ("node-a", True, False, {"x_total: a": 1})
+    assert first.not_up == {"sandbox": "stopped"}
     assert first.canaries is not None
     assert (first.canaries.state, first.canaries.reason) == ("down", "abort: found Accepted")
     assert [(one.node, one.canaries, one.takes_work) for one in others] == [

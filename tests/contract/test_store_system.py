@@ -93,6 +93,7 @@ async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forg
         disks=(DiskUse(directory="work", free_bytes=1, total_bytes=4),),
         isolation="full",
         canaries=CanaryFacts(state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="abort é"),
+        not_up={"sandbox": "a run is overdue é"},
         upkeep={"scheduler_repair_total: sent": 2},
     )
     await roster.announce(NODE, {"cpp17": "g++"}, 30.0, facts)

@@ -114,7 +114,8 @@ class ScriptedBox:
     def isolation(self) -> Isolation:
         return self._isolation
 
-    def check(self) -> None: ...
+    def check(self) -> str:
+        return ""
 
     async def restore(self) -> None: ...
 

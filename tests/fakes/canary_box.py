@@ -54,7 +54,8 @@ class CanaryBox:
     def has_proc(self) -> bool:
         return True
 
-    def check(self) -> None: ...
+    def check(self) -> str:
+        return ""
 
     async def restore(self) -> None: ...
 

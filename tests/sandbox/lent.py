@@ -43,8 +43,8 @@ class LentBox:
     def launcher_pid(self) -> int:
         return self._box.launcher_pid
 
-    def check(self) -> None:
-        self._portal.call(self._box.check)
+    def check(self) -> str:
+        return self._portal.call(self._box.check)
 
     async def restore(self) -> None:
         await trio.to_thread.run_sync(self._portal.call, self._box.restore)

@@ -53,8 +53,8 @@ class Witness:
     def has_proc(self) -> bool:
         return self.box.has_proc
 
-    def check(self) -> None:
-        self.box.check()
+    def check(self) -> str:
+        return self.box.check()
 
     async def restore(self) -> None:
         await self.box.restore()

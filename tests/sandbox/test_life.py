@@ -319,6 +319,18 @@ async def test_run_of_a_stopped_init_ends_with_box_broken_at_the_second_look(ben
     assert bench.box.launcher_pid != launcher
 
 
+async def test_run_that_takes_longer_than_its_limits_allow_is_told_until_it_ends(
+    bench: Bench, box: LinuxBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with trio.open_nursery() as nursery:
+        scope = await start_run(bench, nursery, "stop")
+        assert not box.check(), "it is within its limits"
+        monkeypatch.setattr(linux_box, "LATE_S", -1e9)
+        assert "longer than its limits allow" in box.check()
+        scope.cancel()
+    assert not box.check()
+
+
 async def test_sandbox_that_goes_on_between_two_looks_is_left_alone(bench: Bench, box: LinuxBox) -> None:
     launcher = psutil.Process(bench.box.launcher_pid)
     for _ in range(3):

@@ -14,7 +14,7 @@ from deepoj.nursery.supervise import Child, ChildStatus, kept
 from deepoj.observe import Metrics
 from deepoj.words.errors import BoxAway, BoxBroken, StoreUnavailable, StreamUnavailable
 from deepoj.words.outbox import OutboxEvent
-from deepoj.words.readiness import PartState
+from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.stream import PressureSnapshot
 from tests.fakes.box import ScriptedBox
 from tests.fakes.node import FakeNode, submitted, until_done
@@ -267,10 +267,12 @@ class StoppedBox(ScriptedBox):
         super().__init__()
         self.stopped = False
         self.away = 0
+        self.late = ""
 
-    def check(self) -> None:
+    def check(self) -> str:
         if self.stopped:
             raise BoxBroken("processes of the sandbox are stopped: 7")
+        return self.late
 
     async def restore(self) -> None:
         if self.away:
@@ -283,7 +285,7 @@ async def test_sandbox_stopped_on_an_idle_node_is_not_ready_until_it_is_restored
     autojump_clock: object, metrics: Metrics
 ) -> None:
     box, status = StoppedBox(), ChildStatus()
-    child = Child(name="sandbox", run=KeepSandbox(box=box), restart_on=(BoxBroken,))
+    child = Child(name="sandbox", run=KeepSandbox(box=box, child_status=status), restart_on=(BoxBroken,))
     async with trio.open_nursery() as nursery:
         await nursery.start(kept, child, status, metrics)
         await trio.sleep(60)
@@ -303,3 +305,18 @@ async def test_sandbox_stopped_on_an_idle_node_is_not_ready_until_it_is_restored
         "the sandbox launcher cannot be started again: no memory",
     ]
     assert value(metrics, "node_child_restarts_total") == 4
+
+
+async def test_sandbox_with_an_overdue_run_is_down_until_the_run_ends(autojump_clock: object, metrics: Metrics) -> None:
+    box, status = StoppedBox(), ChildStatus()
+    child = Child(name="sandbox", run=KeepSandbox(box=box, child_status=status), restart_on=(BoxBroken,))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept, child, status, metrics)
+        box.late = "a run is overdue"
+        await trio.sleep(5)
+        assert status.readiness().parts == {"sandbox": PartState.DOWN}
+        assert status.readiness().reasons == {"sandbox": "a run is overdue"}
+        box.late = ""
+        await trio.sleep(5)
+        assert status.readiness() == Readiness({"sandbox": PartState.UP}, {})
+        nursery.cancel_scope.cancel()

@@ -35,7 +35,8 @@ class Scene:
     isolation = Isolation.FULL
     has_proc = True
 
-    def check(self) -> None: ...
+    def check(self) -> str:
+        return ""
 
     async def restore(self) -> None: ...
 

@@ -154,6 +154,18 @@ async def test_a_node_whose_canaries_fail_announces_that_it_takes_no_work(metric
         }  # fmt: skip
 
 
+async def test_judge_whose_sandbox_is_away_announces_it_and_no_part_that_others_name(
+    metrics: Metrics, tmp_path: Path
+) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool)
+    parts.child_status.set("sandbox", PartState.RESTARTING, "the sandbox launcher fell 5 times")
+    parts.child_status.set("objects", PartState.STARTING, "at once")
+    parts.child_status.set("webhooks", PartState.DOWN, "no route")
+    async with announced(parts, pool) as (_, _, _, facts, _):
+        assert json.loads(facts)["not_up"] == {"sandbox": "the sandbox launcher fell 5 times"}
+
+
 def test_gc_node_removes_erased_sources_and_old_addresses_while_garbage_collection_is_off(
     metrics: Metrics, tmp_path: Path
 ) -> None:

@@ -124,7 +124,8 @@ async def test_nodes_over_the_api_say_what_the_page_says(scene: tuple[House, Per
     home, _admin = scene
     canaries = CanaryFacts(state=PartState.UP, since="2026-01-31T09:00:00+00:00")
     disk = DiskUse(directory="work", free_bytes=1, total_bytes=4)
-    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), isolation="full", canaries=canaries)
+    facts = NodeFacts(version="9.9", roles=("worker",), disks=(disk,), isolation="full", canaries=canaries,
+                      not_up={"sandbox": "stopped"})  # fmt: skip
     await home.store.announce("node-a", {"cpp17": "g++"}, 60.0, facts)
     await home.store.announce("node-b", {}, 60.0, NodeFacts(roles=("api",), upkeep={"x_total: a": 1}), takes_work=False)
     answer = await home.ask("GET", "/api/v1/admin/nodes", token=await home.token_of("root"))
@@ -136,6 +137,7 @@ async def test_nodes_over_the_api_say_what_the_page_says(scene: tuple[House, Per
             "isolation": "full", "judged_at": None, "languages": {"cpp17": "g++"},
             "canaries": {"state": "up", "since": "2026-01-31T09:00:00+00:00", "reason": ""},
             "disks": [{"directory": "work", "free_bytes": 1, "total_bytes": 4}], "upkeep": {},
+            "not_up": {"sandbox": "stopped"},
         },
     )  # fmt: skip
     assert (second["canaries"], second["takes_work"], second["upkeep"]) == (None, False, {"x_total: a": 1})

@@ -230,6 +230,31 @@ async def test_a_full_disk_is_a_symptom(scene: Scene, free_bytes: int, total_byt
     assert ("section 4.12 The disk is full" in shown) is is_said
 
 
+async def test_node_that_cannot_judge_is_named_with_the_section_of_its_part(scene: Scene) -> None:
+    facts = NodeFacts(not_up={"sandbox": "a run is overdue", "objects": "no route to S3"})
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, facts)
+    await scene.home.store.announce("node-b", {"cpp17": "g++"}, -5.0, facts)
+    shown = (await scene.admin.get(PAGE)).words
+    section = symptoms.SANDBOX
+    assert f"Node node-a cannot judge: sandbox is not up. A run is overdue. Runbook, section {section}" in shown
+    assert f"objects is not up. No route to S3. Runbook, section {symptoms.OBJECTS}" in shown
+    assert "Node node-b cannot judge" not in shown, "a silent node is named as silent"
+
+
+async def test_part_that_the_node_of_the_page_names_is_not_named_again_for_the_same_reason(scene: Scene) -> None:
+    scene.home.parts |= {"sandbox": PartState.DOWN, "objects": PartState.DOWN}
+    scene.home.reasons |= {"sandbox": "stopped: 7", "objects": "no route"}
+    own, other = {"sandbox": "stopped: 7", "objects": "reset"}, {"sandbox": "stopped: 9", "redis": "Redis at x is away"}
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, NodeFacts(not_up=own))
+    await scene.home.store.announce("node-b", {"cpp17": "g++"}, 60.0, NodeFacts(not_up=other))
+    shown = (await scene.admin.get(PAGE)).words
+    assert "node-a cannot judge" not in shown
+    assert "Node node-b cannot judge: sandbox is not up. Stopped: 9." in shown
+    assert "Node node-b cannot judge: redis is not up." in shown
+    scene.home.context.pressure.put_outage(OutboxPending({}), None)
+    assert "redis is not up" not in (await scene.admin.get(PAGE)).words, "the outage says it for all nodes"
+
+
 async def test_a_waiting_submission_is_said_to_be_safe_while_redis_is_away(scene: Scene) -> None:
     job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
     safe = "It is stored safely. Judging is delayed at the moment"

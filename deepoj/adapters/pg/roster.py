@@ -81,6 +81,7 @@ def _facts(stored: str) -> NodeFacts:
         ),
         isolation=facts.get("isolation"),
         canaries=_canaries(facts.get("canaries")),
+        not_up=facts.get("not_up", {}),
         upkeep=facts.get("upkeep", {}),
     )
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import glob
 import itertools
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
@@ -36,6 +37,9 @@ from deepoj.words.sandbox import Isolation, Joined, RunOutcome, RunSpec
 #: how many launchers may be started again within the window
 RESTARTS = 5
 RESTART_WINDOW_S = 60.0
+#: a run is called overdue so long after its longest time: a loaded host needs seconds to empty a slot. Its launcher is
+#: given up later (``talk.OVERDUE_S``)
+LATE_S = 10.0
 #: visible in every box, in addition to ``mounts`` (``parts`` in ``sandbox_ext/rootfs.c``)
 BUILT_IN = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/libx32", "/sbin", "/etc/alternatives")
 
@@ -53,6 +57,8 @@ class LinuxBox:
     _restarts: deque[float] = field(default_factory=deque)
     #: processes of the launcher that were stopped at the last look
     _stopped: frozenset[int] = frozenset()
+    #: serial of a run that has a slot → when its limits must have ended it
+    _due: dict[int, float] = field(default_factory=dict)
     _serials: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -115,11 +121,13 @@ class LinuxBox:
     async def restore(self) -> None:
         await self._alive()
 
-    def check(self) -> None:
+    def check(self) -> str:
         if not self._launcher.lives():
             raise BoxBroken("the sandbox launcher has ended")
         stopped, self._stopped = self._stopped, frozenset()
         self._stopped = self._launcher.end_if_stopped(stopped, with_inits=True)
+        late_s = trio.current_time() - min(self._due.values(), default=math.inf)
+        return f"a run takes over {LATE_S:g} s longer than its limits allow" if late_s > LATE_S else ""
 
     async def run(self, spec: RunSpec) -> RunOutcome:
         """Run one program. See ``ports.Box``.
@@ -141,9 +149,11 @@ class LinuxBox:
         await self._take_turn()
         try:
             slot = (await self._alive()).free.pop()
+            self._due[serial] = trio.current_time() + talk.longest_s(spec)
             try:
                 return await talk.ask(slot, serial, spec, files, message)
             finally:
+                del self._due[serial]
                 slot.release()
         finally:
             self._turns.release()
@@ -164,9 +174,12 @@ class LinuxBox:
         serials = next(self._serials), next(self._serials)
         async with self._turns:
             slot = (await self._alive()).free.pop()
+            longest_s = max(talk.longest_s(program), talk.longest_s(interactor))
+            self._due[serials[0]] = trio.current_time() + longest_s
             try:
                 return await joined.run_joined(slot, serials, program, interactor, is_settled)
             finally:
+                del self._due[serials[0]]
                 slot.release()
 
     @asynccontextmanager

@@ -101,8 +101,8 @@ class QuietBox:
     async def restore(self) -> None:
         await self._box.restore()
 
-    def check(self) -> None:
-        self._box.check()
+    def check(self) -> str:
+        return self._box.check()
 
     async def run_joined(
         self, program: RunSpec, interactor: RunSpec, *, is_settled: Callable[[RunOutcome], bool]

@@ -37,6 +37,7 @@ class NodeView(ResponseModel):
     languages: dict[str, str] = Field(description="language key and version; empty: it does not judge")
     canaries: CanariesView | None = Field(description="null: it does not judge, or a node of an older version")
     disks: list[NodeDiskView]
+    not_up: dict[str, str] = Field(description="parts that keep it from judging and are not up, with their reasons")
     upkeep: dict[str, int] = Field(
         description="counts of repair, deletion and failed canaries since the node's start, without zeros"
     )

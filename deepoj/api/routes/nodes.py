@@ -46,5 +46,6 @@ def _view(node: AnnouncedNode) -> NodeView:
             NodeDiskView(directory=disk.directory, free_bytes=disk.free_bytes, total_bytes=disk.total_bytes)
             for disk in facts.disks
         ],
+        not_up=dict(facts.not_up),
         upkeep=dict(facts.upkeep),
     )

@@ -16,7 +16,7 @@ from deepoj.nursery import loops
 from deepoj.nursery.canaries import PART
 from deepoj.nursery.supervise import Child
 from deepoj.wiring.children.parts import AWAY, Parts
-from deepoj.words.readiness import PartState
+from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import CanaryFacts, NodeFacts
 
 
@@ -77,8 +77,20 @@ async def _facts(parts: Parts) -> NodeFacts:
         disks=await disks(directories),
         isolation=None if box is None else box.isolation.value,
         canaries=_canaries(parts),
+        not_up={} if box is None else _not_up(parts.child_status.readiness()),
         upkeep=dict(parts.metrics.upkeep()),
     )
+
+
+def _not_up(readiness: Readiness) -> dict[str, str]:
+    """Return the parts that keep the node from judging, with their reasons. Without the database it is silent, and
+    canaries are announced on their own."""
+    states = {part: readiness.parts.get(part, PartState.UP) for part in (loops.SANDBOX, "redis", "objects")}
+    return {
+        part: readiness.reasons.get(part, "")
+        for part, state in states.items()
+        if state in (PartState.DOWN, PartState.RESTARTING)
+    }
 
 
 def _canaries(parts: Parts) -> CanaryFacts | None:

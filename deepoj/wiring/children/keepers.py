@@ -174,9 +174,9 @@ def _job_keepers(parts: Parts, jobs: JobParts) -> list[Child]:
     rounds = _JobRounds(parts, jobs, _revet(parts), _render_later(parts))
     keep = KeepContestSlots(contests=store.contests, leases=jobs.job_intake.leases, count=cfg.worker.contest_slots)
     due_loop = _DueLoops(parts.watch)
-    sandbox = loops.KeepSandbox(box=jobs.box)
+    sandbox = loops.KeepSandbox(box=jobs.box, child_status=parts.child_status)
     return [
-        Child(name="sandbox", run=sandbox, restart_on=(BoxBroken,)),
+        Child(name=loops.SANDBOX, run=sandbox, restart_on=(BoxBroken,)),
         *([due_loop("contest slots", CONTEST_PERIOD_S, keep.once, WorkKind.CONTESTS)] if keep.count else []),
         heartbeat.child(cfg.worker.stream.heartbeat_sec),
         due_loop("revet", REVET_PERIOD_S, rounds.check_published, WorkKind.UNCHECKED),
