@@ -83,11 +83,11 @@ def board_download(
 
 
 def _row(row: RowView) -> str:
-    organization = f"<small>{escape(row.organization)}</small>" if row.organization else ""
+    organization = f"<small><bdi>{escape(row.organization)}</bdi></small>" if row.organization else ""
     totals = (row.solved, row.penalty) if row.points is None else (points_text(row.points),)
     total = "".join(f"<td>{one}</td>" for one in totals)
     return (
-        f'<tr><td>{row.rank}</td><th scope="row" class="team">{escape(row.name)}{organization}</th>'
+        f'<tr><td>{row.rank}</td><th scope="row" class="team"><bdi>{escape(row.name)}</bdi>{organization}</th>'
         f"{total}{''.join(map(_cell, row.cells))}</tr>\n"
     )
 

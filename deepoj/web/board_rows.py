@@ -14,6 +14,7 @@ from markupsafe import escape
 
 from deepoj.web.awards import MEDALS
 from deepoj.web.contests import ShownPoints, ShownProblem
+from deepoj.web.shown import bdi
 
 
 def _(text: str) -> str:
@@ -65,10 +66,9 @@ def row_html(row: ShownRow, problems: Sequence[ShownProblem], path: str, transla
     """Return the cells of a row after the rank, in one line: it is an event of a stream, too. ``path``: that of the
     cells' pages."""
     medal = f'<b class="medal">{escape(translate(MEDALS[row.medal]))}</b>' if row.medal else ""
-    organization = f"<bdi>{escape(row.organization)}</bdi>" if row.organization else ""
-    below = " · ".join(filter(None, (medal, organization)))
+    below = " · ".join(filter(None, (medal, bdi(row.organization))))
     # a space, so that the two are two words for readers and in the clipboard
-    name = f"<bdi>{escape(row.team)}</bdi>" + (f" <small>{below}</small>" if below else "")
+    name = f"{bdi(row.team)} <small>{below}</small>" if below else bdi(row.team)
     total = f"<td>{escape(row.points)}" if row.points else f"<td>{row.solved}<td>{row.penalty}"
     team_path = f"{path}/{quote(row.team_id, safe='')}"
     cells = (

@@ -26,6 +26,7 @@ from deepoj.web.runbook import SECTIONS, section_path
 from deepoj.web.shown import (
     GLYPHS,
     bar,
+    bdi,
     contest_clock,
     countdown,
     duration,
@@ -165,7 +166,7 @@ def _environment(language: str) -> jinja2.Environment:
         countdown=countdown,
         bytes=size,
     )
-    environment.filters.update(runbook_path=section_path, points=points_text, clock=contest_clock)
+    environment.filters.update(bdi=bdi, runbook_path=section_path, points=points_text, clock=contest_clock)
     environment.globals.update(
         form_token=_form_token,
         version=deepoj.__version__,

@@ -41,6 +41,11 @@ def _(text: str) -> str:
     return text
 
 
+def bdi(name: str | None) -> Markup:
+    """Return a name in an element of its own: its direction of writing moves no words or figures beside it."""
+    return Markup("<bdi>{}</bdi>").format(name) if name else Markup()
+
+
 #: what a verdict or a state is called; templates translate the word itself
 WORDS = (
     _("Accepted"), _("Wrong Answer"), _("Presentation Error"), _("Partial"), _("Time Limit Exceeded"),

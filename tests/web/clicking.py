@@ -36,8 +36,8 @@ class Shown:
 
     @property
     def words(self) -> str:
-        """The text without tags, with single spaces."""
-        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", self.text)).split())
+        """The text without tags, with single spaces. A name's own element parts no words."""
+        return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", re.sub(r"</?bdi>", "", self.text))).split())
 
 
 @dataclass

@@ -201,7 +201,7 @@ async def test_the_list_filters_by_tag(scene: Scene) -> None:
     await scene.becomes(tags=("dp", "a & b"))
     page = (await scene.get("stranger", "/problems?tag=A+%26+b"))[1]
     assert (f'href="/problems/{scene.number}"' in page, f'href="/problems/{other}"' in page) == (True, False)
-    assert '<a href="/problems?tag=a%20%26%20b">a &amp; b</a>' in page
+    assert '<a href="/problems?tag=a%20%26%20b"><bdi>a &amp; b</bdi></a>' in page
     assert "/problems?tag=a%20%26%20b&amp;sort=title" in page
     assert "No problem has this tag." in (await scene.get("stranger", "/problems?tag=none"))[1]
     listed = json.loads((await scene.get("stranger", "/api/v1/problems?tag=dp"))[1])["problems"]

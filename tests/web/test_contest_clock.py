@@ -75,7 +75,7 @@ async def test_the_start_the_board_the_length_and_a_team(tmp_path: Path, real: P
     assert real.rows("SELECT team_id, extra_ms FROM contest_extensions") == [{"team_id": "red", "extra_ms": 900_000}]
     await done(place, act="penalty", team="red", penalty="-20", reason="Their machine was slow")
     page = (await place.visits[JURY].get(_HERE)).text
-    assert '<td class="number">-20</td><td>Their machine was slow</td>' in page
+    assert '<td class="number">-20</td><td><bdi>Their machine was slow</bdi></td>' in page
     real.sql("UPDATE contests SET start_at = start_at - interval '391 min', started_at = start_at - interval '391 min'")
     await real.pg_store.contests.advance()
     for who, is_open in ((TEAM, True), (OTHER, False)):

@@ -135,7 +135,7 @@ async def test_the_list_shows_what_a_visitor_may_see(tmp_path: Path, real: PgLab
         await place.hold(key, rules(since, name=f"The {key} one", is_public=key == "now"), [])
     for who, seen in {STRANGER: 1, MEMBER: 1, TEAM: 3, JURY: 3}.items():
         text = (await place.visits[who].get("/contests")).text
-        assert len(re.findall(r"The \w+ one</a>", text)) == seen, who
+        assert len(re.findall(r"<bdi>The \w+ one</bdi></a>", text)) == seen, who
 
 
 async def test_problems_are_secret_until_the_start(tmp_path: Path, real: PgLab) -> None:

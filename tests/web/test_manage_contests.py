@@ -72,7 +72,7 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     assert 'fill="#112233"' in (await jury.get(here)).text
     page = (await jury.get(f"{here}/teams")).text
     assert "North University" in page
-    assert f"{MEMBER}, {OTHER}" in page
+    assert f"<bdi>{MEMBER}</bdi>, <bdi>{OTHER}</bdi>" in page
     contest = await contest_of(place, "spring")
     assert contest.started_at is not None
     place.submitted(contest, 1, "red", "A", 0.5)
@@ -149,7 +149,7 @@ async def test_form_of_a_problem_changes_one_field_and_shows_the_others(tmp_path
     assert (await jury.post(_HERE, {**sent, "memory_limit_mb": "99"})).status == 303, "the form for any label"
     assert await stored() == {**before, "memory_limit_mb": 99}
     page = (await jury.get(_HERE)).text
-    shown = dict(re.findall(r'<input id="(\w+)-1" name="\1" (?:type="color" )?value="([^"]*)"', page))
+    shown = dict(re.findall(r'<input id="(\w+)-1" (?:dir="auto" )?name="\1" (?:type="color" )?value="([^"]*)"', page))
     assert shown == {
         "name": "Sums",
         "rgb": "#112233",
@@ -261,7 +261,7 @@ async def test_a_list_of_accounts_makes_them_and_shows_their_passwords_once(tmp_
     admin = place.visits[ADMIN]
     assert 'name="create_accounts"' in (await admin.get(path)).text
     made = await admin.post(path, sent)
-    assert re.findall(r"<code>([^<]+)</code>", made.text) == [
+    assert re.findall(r"<code>(?:<bdi>)?([^<]+)(?:</bdi>)?</code>", made.text) == [
         "team7", "till-wise-under", "judith", "another-long-one",
     ], made.text  # fmt: skip
     again = await admin.post(path, sent)

@@ -97,7 +97,9 @@ async def test_one_of_two_tokens_is_ended_by_its_name(home: House) -> None:
         return (await home.ask("GET", "/api/v1/users/me", token=tokens[name])).status_code
 
     def ids(page: str) -> dict[str, str]:
-        found = re.findall(r'<th scope="row">([^<]*)</th>.*?name="token_id" value="([^"]*)"', page, re.DOTALL)
+        found = re.findall(
+            r'<th scope="row"><bdi>([^<]*)</bdi></th>.*?name="token_id" value="([^"]*)"', page, re.DOTALL
+        )
         return {html.unescape(name): token_id for name, token_id in found}
 
     page = (await alice.get("/account")).text
@@ -152,7 +154,7 @@ async def test_an_administrator_erases_an_account_for_its_owner(home: House) -> 
     account = await home.store.credentials("alice")
     assert account is not None
     path = f"/manage/users/{account.user.id}/erase"
-    assert "Erase the account alice?" in (await chief.get(path)).text
+    assert "Erase the account <bdi>alice</bdi>?" in (await chief.get(path)).text
     assert (await chief.post(path)).location == "/manage/users"
     assert (await alice.get("/account")).status == 303
     assert "alice" not in (await chief.get("/manage/users")).text
