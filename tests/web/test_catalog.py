@@ -219,7 +219,8 @@ async def test_an_administrator_sets_all_of_it_on_the_page(scene: Scene) -> None
         "language-c17": "1",
     }  # fmt: skip
     box = re.search(
-        r'<input type="checkbox" name="(group-\d+)" value="Class 1" checked> Class 1', await page_of(root, path)
+        r'<input type="checkbox" name="(group-\d+)" value="Class 1" checked> <bdi>Class 1</bdi>',
+        await page_of(root, path),
     )
     assert box is not None
     assert (await root.post(path, fields)).status == 303

@@ -7,9 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from markupsafe import Markup
 
+from deepoj.web.assets import Assets
 from deepoj.web.shown import bdi
+from deepoj.words.contests import ContestProblem, EventType
+from tests.api.house import served
+from tests.contract.labs import PgLab
+from tests.web.browser import PATIENCE_MS, chromium, profile_of
+from tests.web.contest_scene import ADMIN, arena, at, draft_problem, group, rules, team
+from tests.web.scene import add_group
+from tests.web.site import BUNDLE
 from tests.web.test_texts import TEMPLATES
 
 #: how templates call the name of a person, team, organization, group, problem, contest or token, or words of a person.
@@ -18,13 +27,12 @@ NAMES = re.compile(
     r"\b(?:username|formal_name|organization|author|team_name|team_shown|pseudonym|sample_user"
     r"|\w+_by|(?:account|rules|problem|team|teams|accounts|groups|group|shown|place|host|token|user|standing|award|one|row"
     r"|opened|statement|text|event|step|asked|slip|audit)\.(?:name|title|team|actor|subject|by|reason|group|groups|accounts"
-    r"|feed_name|category|email)|team_names\.get|teams\.get|titles\[\w+\]|groups_of\.get)\b(?!\s*[.(=])"
+    r"|feed_name|category|email|difficulty)|team_names\.get|teams\.get|titles\[\w+\]|groups_of\.get)\b(?!\s*[.(=])"
 )
 #: (template, expression): a name of ours, of a package or of a file, or one that only chooses
 EXCEPTIONS = {
     ("_tests.html", "group.name"),
     ("contest.html", "award.title"),  # a medal
-    ("manage_problem.html", "group.name"),
     ("manage_problem.html", "one.name"),
     ("runbook.html", "one.title"),
 }
@@ -100,3 +108,67 @@ def test_boxes_for_prose_follow_the_direction_of_what_is_written(template: Path)
     assert [box for box in re.findall(r"<textarea[^>]*>", text) if "prose" in box and 'dir="auto"' not in box] == []
     assert 'class="words">' not in text
     assert not re.search(r'class="(?:text|rendered)"(?![^>]*dir="auto")', text)
+
+
+#: a name without a place where a line may end
+_LONG = "W" * 60
+_PAGES = (
+    "/contests", "/contests/long", "/contests/long/scoreboard", "/contests/long/submissions",
+    "/contests/long/clarifications", "/contests/long/problems/A", "/contests/long/board/t0/A", "/manage/contests",
+    "/manage/contests/long", "/manage/contests/long/teams", "/manage/contests/long/submissions",
+    "/manage/contests/long/clarifications", "/manage/contests/long/clock", "/manage/problems",
+    "/manage/problems/{problem}", "/manage/problems/{problem}/rejudge", "/manage/problems/{problem}/delete",
+    "/manage/users", "/manage/users/{user}", "/manage/groups", "/manage/groups/{group}", "/submissions?all=1",
+)  # fmt: skip
+#: elements whose text leaves the window, or the element itself
+_WIDE = """() => [document.documentElement, ...document.querySelectorAll("ul.slips li, ul.slips li *")]
+  .filter((one) => one.scrollWidth > one.clientWidth && getComputedStyle(one).display !== "inline")
+  .map((one) => `${one.localName}: ${one.scrollWidth} > ${one.clientWidth}`)"""
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_long_names_widen_no_page_and_no_slip(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.api.house.Assets", lambda: Assets.load(BUNDLE.parent))
+    place = await arena(tmp_path, real)
+    problem = await draft_problem(place, _LONG)
+    teams = [team("t0", _LONG, "north"), team("t1", f"{_LONG}2", "north")]
+    contest = await place.hold("long", rules(100.0, name=_LONG), [], teams, [group("north", _LONG)])
+    shown = ContestProblem(label="A", problem_id=problem, ordinal=1, name=_LONG, rgb="#ff0000")
+    assert await place.real.pg_store.contests.put_problem(contest.id, shown, by=place.director) is None
+    place.tell(
+        contest,
+        EventType.CLARIFICATIONS,
+        "1",
+        {"from_team_id": "t0", "problem_id": "A", "text": _LONG, "at": at(contest, 9.0)},
+    )
+    place.submitted(contest, 1, "t0", "A", 20.0)
+    real.sql(f"UPDATE users SET username = '{'w' * 32}', email = '{_LONG}@example.org' WHERE username = 'member'")
+    member = real.sql(f"SELECT id FROM users WHERE username = '{'w' * 32}'").strip()
+    numbers = {"problem": problem, "user": member, "group": await add_group(place.home, ["w" * 32], _LONG)}
+    admin = place.visits[ADMIN]
+    slips = (await admin.post("/manage/contests/long/credentials", {"team": "red"})).text.replace("Red Pandas", _LONG)
+    assert f"<bdi>{_LONG}</bdi></strong>" in slips
+
+    def look(url: str) -> dict[str, list[str]]:
+        wide = {}
+        with chromium() as browser:
+            page = profile_of(browser, admin, url).new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            for width in (390, 1400):
+                page.set_viewport_size({"width": width, "height": 900})
+                for path in _PAGES:
+                    reply = page.goto(url + path.format(**numbers))
+                    assert reply is not None
+                    assert reply.status == 200, path
+                    wide[f"{path} {width}"] = page.evaluate(_WIDE)
+                for media in ("screen", "print"):
+                    page.emulate_media(media=media)
+                    page.set_content(slips)
+                    wide[f"slips {width} {media}"] = page.evaluate(_WIDE)
+                page.emulate_media(media="screen")
+        return {look: found for look, found in wide.items() if found}
+
+    async with served(place.home) as (url, _):
+        assert await trio.to_thread.run_sync(look, url) == {}

@@ -37,7 +37,7 @@ async def titled(home: House, *titles: str) -> list[int]:
 
 
 def titles(page: str) -> list[str]:
-    return re.findall(r'<td><a href="/problems/[0-9]+">([^<]*)</a></td>', page)
+    return re.findall(r'<td><a href="/problems/[0-9]+"><bdi>([^<]*)</bdi></a></td>', page)
 
 
 async def test_a_search_finds_titles_and_numbers(home: House) -> None:
@@ -108,7 +108,7 @@ async def test_difficulties_are_filtered_and_sorted_on_the_page_and_over_the_api
     assert titles(await surfer.get(after[1].replace("&amp;", "&"))) == [f"t {place}" for place in range(12, 60, 5)]
     easy = await surfer.get("/problems?difficulty=easy")
     assert (len(titles(easy)), titles(easy)[0]) == (12, "t 1")
-    assert '<a href="/problems?difficulty=Easy">Easy</a>' in easy
+    assert '<a href="/problems?difficulty=Easy"><bdi>Easy</bdi></a>' in easy
     assert "No problem matches these filters." in await surfer.get("/problems?difficulty=%22%3E%3Cb%3E")
 
     async def listed(query: str) -> list[str]:

@@ -41,9 +41,9 @@ async def test_a_profile_shows_solved_problems_verdicts_and_a_year(home: House) 
     await judged(alice, number, "1", Verdict.WRONG_ANSWER)
     await judged(alice, number, "2")
     page = await (await member(home, "bob")).get("/users/Alice")
-    assert "<h1>alice</h1>" in page
+    assert "<h1><bdi>alice</bdi></h1>" in page
     assert "Solved problems: 1" in page
-    assert f'<td class="number">{number}</td><td><a href="/problems/{number}">A+B</a></td>' in page
+    assert f'<td class="number">{number}</td><td><a href="/problems/{number}"><bdi>A+B</bdi></a></td>' in page
     assert "Submissions: 2 · active days: 1" in page
     assert re.search(r'<td class="shade-1" title="[0-9-]{10}: 2">', page)
     assert re.search(r"Wrong Answer</span></td><td class=\"number\">1</td>", page)

@@ -64,7 +64,7 @@ async def test_a_submission_of_another_names_its_author(home: House) -> None:
     assert credentials is not None
     await home.ports.accounts.change_rights(credentials.user.id, roles=[UserRole.JURY], by=None)
     path = f"/submissions/{await judged(alice, number, CODE)}"
-    assert '<p class="limits">alice · C++17 (GCC)' in await jury.get(path)
+    assert '<p class="limits"><bdi>alice</bdi> · C++17 (GCC)' in await jury.get(path)
     assert '<p class="limits">C++17 (GCC)' in await alice.get(path)
 
 

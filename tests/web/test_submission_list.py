@@ -31,7 +31,7 @@ async def test_list_of_an_administrator_without_own_submissions_shows_those_of_a
     job_id = await add_submission(home, "owner", number)
     shown = await admin.get("/submissions")
     assert job_id in shown.text
-    assert '<a href="/users/owner">owner</a>' in shown.text
+    assert '<a href="/users/owner"><bdi>owner</bdi></a>' in shown.text
     none = await admin.get("/submissions?problem_id=&verdict=")
     assert "Only your own are searched. Show those of all users" in none.words
     assert job_id not in none.text
