@@ -21,6 +21,7 @@ from deepoj.operate.bench.queue import STEPS
 from deepoj.operate.bench.slow import SETTINGS
 from deepoj.operate.bench.unlimited import unlimited
 from deepoj.operate.bench.web import PAGES
+from deepoj.operate.bench.web_large import LARGE_PAGES
 from tests.e2e.nodes import DEEPOJ
 from tests.servers import tied
 
@@ -76,7 +77,8 @@ def test_small_bench_of_the_queue_prints_every_figure() -> None:
 
 def test_small_bench_of_the_web_prints_every_figure() -> None:
     small = ("--people", "3", "--rate", "5", "--seconds", "1", "--page-every-s", "0.5", "--turns", "1")
-    figures = bench("web", *small, "--warm-seconds", "0.2", "--rounds", "1", "--round-seconds", "0.2")
+    contest = ("--teams", "5", "--problems", "3", "--submissions", "50")
+    figures = bench("web", *small, "--warm-seconds", "0.2", "--rounds", "1", "--round-seconds", "0.2", *contest)
     assert (figures["people"], figures["page_loads"], figures["refused"]) == (3, 6, 0)
     positive = (
         "bare_get_median_ms", "page_median_ms", "page_p99_ms", "page_ratio", "verdict_alone_ms", "verdict_ms",
@@ -90,6 +92,12 @@ def test_small_bench_of_the_web_prints_every_figure() -> None:
     )
     assert set(figures["pages"]) == set(PAGES)
     assert all(each["page_ms"] > 0 and each["api_ms"] > 0 for each in figures["pages"].values())
+    assert set(figures["large_pages"]) == set(LARGE_PAGES)
+    for page in figures["large_pages"].values():
+        assert 0 < page["first_look_first_byte_ms"] <= page["first_look_ms"]
+        assert 0 < page["first_byte_ms"] <= page["whole_ms"]
+        assert 0 < page["sent_bytes"] < page["page_bytes"]
+        assert page["elements"] > 50
     assert set(figures["missed"]) <= set(REQUIRED["web"])
 
 

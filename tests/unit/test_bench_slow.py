@@ -12,7 +12,7 @@ import pytest
 
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
 from deepoj.operate.bench.cores import CoresUse
-from deepoj.operate.bench.slow import USUAL, SlowFigures, SlowTurn, SlowPeriod
+from deepoj.operate.bench.slow import USUAL, SlowFigures, SlowPeriod, SlowTurn
 from deepoj.operate.bench.slow_load import SlowSeen, slow_clients
 
 CALM, BUSY = CoresUse(busy=0.6, others=0.02), CoresUse(busy=0.9, others=0.4)

@@ -13,6 +13,7 @@ import pytest
 from deepoj.operate.bench.api_load import Loaded
 from deepoj.operate.bench.cores import CoresClock, CoresUse
 from deepoj.operate.bench.web import USUAL, WebFigures, WebTurn
+from deepoj.operate.bench.web_large import LargePage, PageLook
 
 _LOADED = Loaded(answers=1, median_ms=1.0, p99_ms=1.0, max_ms=1.0, seconds=1.0)
 CALM, SLOW = CoresUse(busy=0.6, others=0.02), CoresUse(busy=0.7, others=0.2)
@@ -37,8 +38,16 @@ def turn(alone_ms: float, ms: float, use_alone: CoresUse = CALM, use: CoresUse =
 def test_verdict_ratio_is_of_turns_without_other_processes_on_cores_with_room(
     turns: Sequence[WebTurn], ratio: float | None
 ) -> None:
-    figures = WebFigures(load=USUAL, turns=turns, each={"home": (1.0, 1.0)}).flat()
+    figures = WebFigures(load=USUAL, turns=turns, each={"home": (1.0, 1.0)}, large={}).flat()
     assert figures["verdict_ratio"] == ratio
+
+
+def test_later_looks_at_a_large_page_are_medians_beside_the_first() -> None:
+    later = [PageLook(first_byte_ms, first_byte_ms + 1, 10, 100, 7) for first_byte_ms in (3.0, 1.0, 50.0)]
+    assert LargePage(PageLook(900.0, 950.0, 9, 99, 6), later).flat() == {
+        "first_look_first_byte_ms": 900.0, "first_look_ms": 950.0, "first_byte_ms": 3.0, "whole_ms": 4.0,
+        "sent_bytes": 10, "page_bytes": 100, "elements": 7,
+    }  # fmt: skip
 
 
 @pytest.mark.measured

@@ -26,12 +26,16 @@ from deepoj.operate.bench.web import USUAL, WebLoad, measure, show
 @click.option("--warm-seconds", default=USUAL.warm_seconds, show_default=True, help="Submits before, not measured.")
 @click.option("--rounds", default=USUAL.rounds, show_default=True, type=click.IntRange(1), help="Rounds of each page.")
 @click.option("--round-seconds", default=USUAL.round_seconds, show_default=True, help="Duration of each part of them.")
+@click.option("--teams", default=USUAL.teams, show_default=True, type=click.IntRange(1), help="Teams of large pages.")
+@click.option("--problems", default=USUAL.problems, show_default=True, type=click.IntRange(1), help="Their problems.")
+@click.option("--submissions", default=USUAL.submissions, show_default=True, help="Their judged submissions.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line.")
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this file as JSON too."
 )
 def web(as_json: bool, output: Path | None, **how: Any) -> None:
-    """Measure the people that the web pages bear, and the time of each page, compared with the API's reads."""
+    """Measure the people that the web pages bear, and the time of each page, compared with the API's reads; and the
+    times and sizes of large pages, at the first look and later."""
     console = Console(quiet=as_json)
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)  # inherited by all processes started from here

@@ -274,6 +274,8 @@ class Target:
     port: int
     headers: Mapping[str, str]
     problem_id: int
+    #: of the account ``admin``
+    admin_password: str
 
     def submits(self, **how: object) -> LoadRequest:
         return self._order("/api/v1/submit", method="POST", body=_body(self.problem_id), **how)
@@ -301,21 +303,24 @@ def a_target(home: Path, *args: str) -> Iterator[Target]:
     """A node with a user who is no administrator, and a problem."""
     with a_node(home, *args, settings=unlimited()) as up:
         with httpx.Client(base_url=up.base, timeout=_START_S, trust_env=False) as client:
-            admin = _account(client, "admin")
+            admin_password = secrets.token_urlsafe(12)
+            admin = _account(client, "admin", admin_password)
             made = client.post(
                 "/api/v1/problems", data={"title": "A+B"}, files={"file": ("p.zip", a_package())}, headers=admin
             )
             problem_id = made.raise_for_status().json()["id"]
-            headers = _account(client, "somebody")
+            headers = _account(client, "somebody", secrets.token_urlsafe(12))
             _await_ready(client)
         port = httpx.URL(up.base).port
         if port is None:
             raise StartRefused(f"the measured node has no port in {up.base}", 1)
-        yield Target(pid=up.pid, port=port, headers=headers, problem_id=problem_id)
+        yield Target(
+            pid=up.pid, port=port, headers=headers, problem_id=problem_id, admin_password=admin_password
+        )  # fmt: skip
 
 
-def _account(client: httpx.Client, name: str) -> dict[str, str]:
-    account = {"username": name, "password": secrets.token_urlsafe(12)}
+def _account(client: httpx.Client, name: str, password: str) -> dict[str, str]:
+    account = {"username": name, "password": password}
     client.post("/api/v1/auth/register", json=account).raise_for_status()
     token = client.post("/api/v1/auth/login", json=account).raise_for_status().json()["token"]
     return {"Authorization": f"Bearer {token}"}
@@ -424,7 +429,10 @@ def _streams(generator: Generator, target: Target, load: Load) -> tuple[float | 
     how = {"do": "streams", "seconds": _START_S, "until": "event: state"}
     with httpx.Client(base_url=f"http://127.0.0.1:{target.port}", timeout=_START_S, trust_env=False) as client:
         count = -(-load.streams // _STREAMS_OF_A_USER)
-        viewers = [replace(target, headers=_account(client, f"viewer{number}")) for number in range(count)]
+        viewers = [
+            replace(target, headers=_account(client, f"viewer{number}", secrets.token_urlsafe(12)))
+            for number in range(count)
+        ]
     orders = []
     for number, viewer in enumerate(viewers):
         wanted = min(_STREAMS_OF_A_USER, load.streams - number * _STREAMS_OF_A_USER)

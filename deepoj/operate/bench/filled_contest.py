@@ -47,12 +47,12 @@ def director_of(home: EmbeddedHome) -> int:
     return int(psql(home, "SELECT id FROM users WHERE username = 'admin'"))
 
 
-async def fill_contest(home: EmbeddedHome, size: ContestSize) -> Contest:
-    """Make the only contest of a home, which runs, with its teams, problems, and submissions."""
+async def fill_contest(home: EmbeddedHome, size: ContestSize, key: str = KEY) -> Contest:
+    """Make a contest that runs, with its teams, problems, and submissions."""
     start_at = dt.datetime.now(dt.UTC).replace(microsecond=0) - dt.timedelta(hours=_HOURS - 1)
     async with open_store(home) as store:
         rules = ContestRules(name="Bench", start_at=start_at, duration_ms=_HOURS * 3_600_000)
-        made = await store.contests.create_contest(KEY, ContestKind.ICPC, rules, by=director_of(home))
+        made = await store.contests.create_contest(key, ContestKind.ICPC, rules, by=director_of(home))
         if not isinstance(made, Contest):
             raise StartRefused(f"the contest was not made: {made}", 1)
         await store.contests.advance()
@@ -65,7 +65,11 @@ async def fill_contest(home: EmbeddedHome, size: ContestSize) -> Contest:
             for number, (type_, object_id, data) in enumerate(_objects(size, start_at), first)
         ),
     )
-    psql(home, "UPDATE contest_counters SET last = (SELECT max(number) FROM contest_events)")  # of the only contest
+    psql(
+        home,  # the id is a number
+        "UPDATE contest_counters SET last = (SELECT max(number) FROM contest_events"  # noqa: S608
+        f" WHERE contest_id = {made.id}) WHERE contest_id = {made.id}",
+    )
     return made
 
 

@@ -28,6 +28,7 @@ submits with the people take turns.
 * ``pages``: the median time of a page with one client, that of the API's matching reads (the sum, where a client needs
   several for what the page shows), and their ratio; ``worst_page_ratio`` is the largest of ordinary pages. A page with
   an editor shows more than any read and is none.
+* ``large_pages``: see ``web_large``; of contests of ``teams``, ``problems`` and ``submissions``.
 """
 
 from __future__ import annotations
@@ -53,8 +54,10 @@ from deepoj.operate.bench.api import Generator, Target, a_bare_application, a_ge
 from deepoj.operate.bench.api_load import Loaded, LoadRequest
 from deepoj.operate.bench.bounds import missed_of, verdict_of
 from deepoj.operate.bench.cores import MOST_OTHERS, CoresClock, CoresUse
+from deepoj.operate.bench.filled_contest import ContestSize
 from deepoj.operate.bench.node import SOURCE
 from deepoj.operate.bench.unlimited import unlimited
+from deepoj.operate.bench.web_large import LargePage, look_at_large_pages, show_large_pages
 from deepoj.operate.bench.web_people import (
     PASSWORD,
     START_S,
@@ -100,6 +103,10 @@ class WebLoad:
     rounds: int = 5
     #: of each part of a round with one client
     round_seconds: float = 1.0
+    #: of each contest whose pages are looked at
+    teams: int = 500
+    problems: int = 12
+    submissions: int = 20_000
 
     @property
     def pages_per_s(self) -> float:
@@ -108,6 +115,10 @@ class WebLoad:
     @property
     def turn_seconds(self) -> float:
         return self.seconds / self.turns
+
+    @property
+    def size(self) -> ContestSize:
+        return ContestSize(teams=self.teams, problems=self.problems, submissions=self.submissions)
 
 
 USUAL = WebLoad()
@@ -149,6 +160,7 @@ class WebFigures:
     turns: Sequence[WebTurn]
     #: name → (page, API) in milliseconds
     each: Mapping[str, tuple[float, float]]
+    large: Mapping[str, LargePage]
 
     def flat(self) -> dict[str, object]:
         """As JSON: every key is there in every run."""
@@ -203,6 +215,7 @@ class WebFigures:
                 for name, (page, read) in self.each.items()
             },
             "worst_page_ratio": max(ratio for name, ratio in ratios.items() if name not in WITH_EDITOR),
+            "large_pages": {name: page.flat() for name, page in self.large.items()},
             "settings": unlimited(),
         }
         flat["missed"] = missed_of("web", flat)
@@ -254,6 +267,7 @@ def show(figures: WebFigures, console: Console) -> None:
         f"{flat['worst_page_ratio']}; {verdict_of('web', 'worst_page_ratio', flat)}",
     )
     console.print(each)
+    show_large_pages(figures.large, load.size, console)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -281,7 +295,9 @@ def measure(scratch: Path, load: WebLoad, console: Console) -> WebFigures:
             turns.append(measuring.turn())
         console.print("each page")
         each = _each(pages, base, target, accounts[0], load)
-    return WebFigures(load=load, turns=turns, each=each)
+        console.print("large pages")
+        large = look_at_large_pages(home, base, target, load.size, load.rounds)
+    return WebFigures(load=load, turns=turns, each=each, large=large)
 
 
 @dataclass(slots=True)

@@ -47,14 +47,13 @@ def name_of(number: int) -> str:
     return f"person{number}"
 
 
-def _session_of(base: str, name: str) -> dict[str, str]:
-    """Register an account by its page. Return the headers of its requests."""
+def session_of(base: str, path: str, **fields: str) -> dict[str, str]:
+    """Register an account or log it in by the page. Return the headers of its requests."""
     with httpx.Client(base_url=base, timeout=START_S, trust_env=False) as client:
-        token = _FORM_TOKEN.search(client.get("/register").text)
-        fields = {"form_token": token[1] if token else "", "username": name, "password": PASSWORD, "email": ""}
-        reply = client.post("/register", data=fields)
+        token = _FORM_TOKEN.search(client.get(path).text)
+        reply = client.post(path, data={"form_token": token[1] if token else "", **fields})
         if reply.status_code != httpx.codes.SEE_OTHER:
-            raise StartRefused(f"the measured node registered no account: {reply.status_code}", 1)
+            raise StartRefused(f"the measured node refused an account at {path}: {reply.status_code}", 1)
         return {"Cookie": f"deepoj_session={client.cookies['deepoj_session']}", "Accept": "text/html"}
 
 
@@ -62,7 +61,7 @@ def accounts_of(home: EmbeddedHome, base: str, target: Target, people: int) -> I
     """Yield as many accounts as the people need."""
     for number, first in enumerate(range(0, people, _PEOPLE_OF_ACCOUNT)):
         name, count = name_of(number), min(_PEOPLE_OF_ACCOUNT, people - first)
-        headers = _session_of(base, name)
+        headers = session_of(base, "/register", username=name, password=PASSWORD, email="")
         found = psql(
             home,  # names and numbers of this file only
             "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit, state,"  # noqa: S608
