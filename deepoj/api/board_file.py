@@ -67,18 +67,26 @@ def board_file(
 
 
 def board_download(
-    sight: ContestSight, ledger: ContestLedger, board: ScoreboardView, ending: str, *, is_chinese: bool, has_bom: bool
+    sight: ContestSight,
+    ledger: ContestLedger,
+    board: ScoreboardView,
+    ending: str,
+    *,
+    at: dt.datetime | None,
+    is_chinese: bool,
+    has_bom: bool,
 ) -> Response:
-    """Answer with a scoreboard as a file: ``ending`` is ``csv`` or ``html``. ``has_bom``: see ``downloads.csv_of``."""
+    """Answer with a scoreboard as a file: ``ending`` is ``csv`` or ``html``. ``at``: see ``Contesting.seen_until``;
+    ``has_bom``: see ``downloads.csv_of``."""
     name, rules = f"scoreboard-{sight.contest.key}.{ending}", sight.contest.rules
     if ending == "csv":
         heads = [str(cell(one)) for one in csv_head(board, is_scored=ledger.is_scored)]
         rows = at_once([csv_row(row) for row in board.rows])
         return download(name, "text/csv; charset=utf-8", csv_of(heads, rows, has_bom=has_bom))
-    if ledger.at is None:
+    if at is None:
         raise AssertionError("a contest has an event from its creation on")
     title = rules.formal_name or rules.name
-    html = "".join(board_file(board, title, ledger.at, is_scored=ledger.is_scored, is_chinese=is_chinese)).encode()
+    html = "".join(board_file(board, title, at, is_scored=ledger.is_scored, is_chinese=is_chinese)).encode()
     return file_of(name, "text/html; charset=utf-8", html)
 
 

@@ -128,7 +128,7 @@ class ContestCallbacks:
         new_lines = lines.splitlines()
         token: str | None = json.loads(new_lines[-1])["token"] if new_lines else None
         is_all = token is None or after == view.log.end
-        place = FeedPlace(ledger.last if is_all else int(str(token).partition("-")[0]) - 1, token)
+        place = FeedPlace(ledger.last if is_all else view.log.event_of(after) - 1, token)
         heads = tuple(f'{{"type":"{endpoint}",'.encode() for endpoint in hook.endpoints)
         wanted = [line for line in new_lines if not heads or line.startswith(heads)]
         if not wanted:

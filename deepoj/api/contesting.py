@@ -26,7 +26,7 @@ from deepoj.api.rights import Right, may, require
 from deepoj.contests.awards import Medals, awards_of
 from deepoj.contests.cells import OpenedCell
 from deepoj.contests.ledger import ContestLedger, Object
-from deepoj.contests.views import CATEGORIES
+from deepoj.contests.views import CATEGORIES, JURY, PUBLIC
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import OUTPUTS
 from deepoj.packages.report import PackageReport, PackageReports
@@ -125,6 +125,11 @@ class Contesting:
     async def ledger(self, contest: Contest) -> ContestLedger:
         """Return a contest's ledger as it is now (``ContestLedgers.ledger``)."""
         return await self._ledgers.ledger(contest)
+
+    async def seen_until(self, sight: ContestSight) -> dt.datetime | None:
+        """Return the time of the last event that those see who see a viewer's board."""
+        _, view = await self._ledgers.view(sight.contest, JURY if sight.viewer.is_jury else PUBLIC)
+        return view.at
 
     def is_kept(self, contest: Contest) -> bool:
         """Return whether this node keeps the contest's ledger (``ContestLedgers.is_kept``)."""

@@ -14,7 +14,8 @@ problem reveals the points, and an event stream the time of each event. Compiler
 source. Samples are public: their results are shown exactly. The stored result is exact too.
 
 A contest may keep a verdict from its own team until the jury has verified it, or until it is over. The store says which
-(``is_withheld``; ``is_judging_withheld`` of migration 038). Then the submission looks as if it were still being judged.
+(``is_withheld``; ``is_judging_withheld`` of migration 038). Then the submission looks, from its sending on, as if its
+first attempt were being judged: neither the start, the end nor a repetition of its judging can be seen.
 
 The fields shown are an allow-list: a field added to results later stays hidden until it is added here.
 """
@@ -92,6 +93,10 @@ _SIGNAL_CLASSES: Mapping[int, str] = {
         (signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS), "crashed"
     ),
 }
+#: the first attempt, or judging, of a submission
+_FIRST = 1
+#: what is shown of a submission whose verdict a contest keeps back, waiting, running or ended
+_WITHHELD: Mapping[str, Any] = {"state": State.PROCESSING, "status": "running", "judging": _FIRST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +179,10 @@ def submission_for(submission: Submission, *, is_whole: bool) -> Submission:
     if is_whole:
         return submission
     if submission.is_withheld:
-        state, status = _unfinished(submission.state, submission.status)
         return replace(
             submission,
-            state=state,
-            status=status,
+            **_WITHHELD,
+            attempt_id=_FIRST,
             error_code=None,
             error_message=None,
             result=None,
@@ -194,12 +198,7 @@ def live_for(job: LiveJob, *, is_whole: bool) -> LiveJob:
     """Return the progress of a judging without what a contest keeps back."""
     if is_whole or not job.is_withheld:
         return job
-    state, status = _unfinished(job.state, job.status)
-    return replace(job, state=state, status=status, tests=(), finished=None)
-
-
-def _unfinished(state: State, status: str) -> tuple[State, str]:
-    return (State.PROCESSING, "running") if state in {State.DONE, State.DEAD} else (state, status)
+    return replace(job, **_WITHHELD, attempt_id=_FIRST, tests=(), finished=None)
 
 
 def item_for(item: SubmissionItem, *, is_whole: bool, steps: HiddenSteps) -> SubmissionItem:
@@ -207,11 +206,9 @@ def item_for(item: SubmissionItem, *, is_whole: bool, steps: HiddenSteps) -> Sub
     if is_whole:
         return item
     if item.is_withheld:
-        state, status = _unfinished(item.state, item.status)
         return replace(
             item,
-            state=state,
-            status=status,
+            **_WITHHELD,
             score=None,
             time_used_ms=None,
             memory_used_kb=None,

@@ -8,6 +8,7 @@ Beyond the specification: a team or group that boards leave out has ``hidden``, 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -172,8 +173,13 @@ def state_of(ledger: ContestLedger) -> dict[str, Any]:
     return {name: ledger.state.get(f"{name}_at") for name in _PROPERTIES["state"].split()}
 
 
-def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | None = None) -> dict[str, Any]:
-    """Return the object of ``scoreboard``: of all teams that are shown, or of a group's, ranked among themselves."""
+def scoreboard_of(
+    ledger: ContestLedger, viewer: ContestViewer, at: dt.datetime | None, group_id: str | None = None
+) -> dict[str, Any]:
+    """Return the object of ``scoreboard``: of all teams that are shown, or of a group's, ranked among themselves.
+
+    ``at``: time of the last event that the viewer sees.
+    """
     teams = ledger.of(EventType.TEAMS)
     board = ledger.jury_board if viewer.is_jury else ledger.public_board
     rows = [row for row in board.rows() if group_id is None or group_id in (teams[row.team_id].get("group_ids") or ())]
@@ -184,9 +190,9 @@ def scoreboard_of(ledger: ContestLedger, viewer: ContestViewer, group_id: str | 
     ranked = sorted(
         zip(places, rows, strict=True), key=lambda each: (each[0], names[each[1].team_id].casefold(), each[1].team_id)
     )
-    at = iso_time(ledger.at)
+    time = iso_time(at)
     return {
-        **(_times(ledger, at) if at is not None else {}),
+        **(_times(ledger, time) if time is not None else {}),
         "state": state_of(ledger),
         "rows": [_row(rank, row) for rank, row in ranked],
     }

@@ -5,17 +5,18 @@ changed for this viewer, and what differs from before becomes a line of the feed
 for byte the ``data`` of its last line, and a line depends on nothing but what the viewer sees: a verdict that the
 freeze hides gives no line, and the event that ends the freeze gives those of all of them.
 
-The same events give the same lines, on every node and after every restart. The k-th line that event n gives has the
-token ``n-k``, with which a reader continues after it.
+The same events give the same lines, on every node and after every restart. The token of a line is its number in the
+feed, with which a reader continues after it. The numbers have no gaps, so they do not tell of events that give no line.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import zlib
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ContestViewer
 from deepoj.words.contests import ContestEvent, EventType
 
-_TOKEN = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?", re.ASCII)
+_TOKEN = re.compile(r"[0-9]{1,18}", re.ASCII)
 #: lines that are compressed together: about a thousandth of a second to read again
 _PAGE_LINES = 512
 _STATE = EventType.STATE.value
@@ -68,29 +69,19 @@ class FeedLog:
         self._numbers = array("Q")
         self._pages: list[bytes] = []
         self._tail: list[bytes] = []
-        #: lines of the last event
-        self._count = 0
 
     def add(self, number: int, type_: str, object_id: str | None, data: bytes | None) -> None:
         """Add the line of an object that has changed. ``data``: None if there is no such object any more."""
-        self._count = self._count + 1 if self._numbers and self._numbers[-1] == number else 1
         self._numbers.append(number)
         head = f'{{"type":"{type_}","id":{encoded(object_id).decode()},"data":'.encode()
-        self._tail.append(b'%b%b,"token":"%d-%d"}\n' % (head, data or b"null", number, self._count))
+        self._tail.append(b'%b%b,"token":"%d"}\n' % (head, data or b"null", self.end))
         if len(self._tail) == _PAGE_LINES:
             self._pages.append(zlib.compress(b"".join(self._tail), 1))
             self._tail.clear()
 
     def place(self, token: str) -> int | None:
         """Return how many lines a reader has that has read up to a token; None: there is no such line."""
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            return None
-        number, count = int(match[1]), match[2]
-        first, after = bisect_left(self._numbers, number), bisect_right(self._numbers, number)
-        if count is None:
-            return after if self._numbers and number <= self._numbers[-1] else None
-        return first + int(count) if 1 <= int(count) <= after - first else None
+        return int(token) if _TOKEN.fullmatch(token) and 1 <= int(token) <= self.end else None
 
     @property
     def end(self) -> int:
@@ -100,9 +91,13 @@ class FeedLog:
     def resume(self, number: int, token: str | None) -> int:
         """Return how many lines a reader has that has all lines of the events up to a number, and those up to a token
         of the event after it. A token that this feed does not have is ignored: the viewer has changed."""
-        after = bisect_right(self._numbers, number)
+        after, at_most = (bisect_right(self._numbers, each) for each in (number, number + 1))
         place = None if token is None else self.place(token)
-        return after if place is None else max(after, place)
+        return after if place is None or place > at_most else max(after, place)
+
+    def event_of(self, place: int) -> int:
+        """Return the number of the event of a line."""
+        return self._numbers[place - 1]
 
     def read(self, place: int) -> tuple[bytes, int]:
         """Return lines from a place on, as many as are kept together, and the place after them."""
@@ -119,6 +114,8 @@ class SeenContest:
         self.log = FeedLog()
         #: there is nothing more to come: the end of updates is the last line
         self.is_over = False
+        #: time of the last event that the viewer sees
+        self.at: dt.datetime | None = None
         self._languages = languages
         self._counts_points = False
         self._objects: dict[str, dict[str, bytes]] = {type_: {} for type_ in TYPES}
@@ -151,6 +148,8 @@ class SeenContest:
         for type_, object_id, new in reversed(changes):
             if new is None:
                 self._delete(event.number, type_, object_id)
+        if changes:
+            self.at = event.at
         self.is_over = ledger.state.get("end_of_updates_at") is not None
 
     def object(self, type_: str, object_id: str) -> bytes | None:
@@ -190,7 +189,7 @@ class SeenContest:
             return None
         name = f"scoreboard {group_id or ''}"
         if name not in self._answers:
-            self._answers[name] = encoded(scoreboard_of(ledger, self.viewer, group_id))
+            self._answers[name] = encoded(scoreboard_of(ledger, self.viewer, self.at, group_id))
         return self._answers[name]
 
     def access(self) -> bytes:

@@ -8,6 +8,7 @@ says which board it shows (``since``), so it does not get again what it has.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,7 +77,10 @@ class BoardEvent(LiveEvent):
 class BoardRendering:
     """A board as it was after an event. It is shared, so nothing in it is of one reader."""
 
-    number: int
+    #: a digest of what it shows: the number of an event would tell of those that it hides
+    id: str
+    #: number of the last event after which it was so
+    last: int
     is_over: bool
     head: BoardHead
     #: id of a team → its row, by place
@@ -84,12 +88,12 @@ class BoardRendering:
     #: renders all of it
     render: Callable[[BoardRendering], str]
     _whole: BoardEvent | None = None
-    _since: dict[int, BoardEvent | None] = field(default_factory=dict)
+    _since: dict[str, BoardEvent | None] = field(default_factory=dict)
 
     def whole(self) -> BoardEvent:
         """Return the event that replaces the whole board."""
         if self._whole is None:
-            self._whole = BoardEvent("board", str(self.number), self.render(self))
+            self._whole = BoardEvent("board", self.id, self.render(self))
         return self._whole
 
     def since(self, former: BoardRendering) -> BoardEvent | None:
@@ -100,14 +104,14 @@ class BoardRendering:
         """
         if self.head != former.head:
             return self.whole()
-        if former.number not in self._since:
+        if former.id not in self._since:
             changed = [
                 patch
                 for place, (team_id, line) in enumerate(self.lines.items(), 1)
                 if (patch := _patch(place, line, former.lines[team_id]))
             ]
-            self._since[former.number] = BoardEvent("rows", str(self.number), "".join(changed)) if changed else None
-        return self._since[former.number]
+            self._since[former.id] = BoardEvent("rows", self.id, "".join(changed)) if changed else None
+        return self._since[former.id]
 
     def forget(self) -> None:
         """Drop the whole board: this one is superseded, and only compared with."""
@@ -129,10 +133,14 @@ class Boards:
         states = self._kept.setdefault(key, deque(maxlen=_EARLIER))
         self._kept.move_to_end(key)
         former = states[-1] if states else None
-        if former is not None and former.number == ledger.last:
+        if former is not None and former.last == ledger.last:
             return former
         seen = ContestReading(reading.contest, ledger, ContestViewer(is_jury=reading.viewer.is_jury))
         rendering = self._render(seen, visitor, group_id, former)
+        if former is not None and former.id == rendering.id:
+            # an event without a change takes no earlier state's place
+            former.lines, former.last = rendering.lines, rendering.last
+            return former
         if former is not None:
             former.forget()
         states.append(rendering)
@@ -140,10 +148,10 @@ class Boards:
             self._kept.popitem(last=False)
         return rendering
 
-    def earlier(self, reading: ContestReading, visitor: Visitor, group_id: str, number: str) -> BoardRendering | None:
-        """Return the board as it was after an event; None: it is not kept."""
+    def earlier(self, reading: ContestReading, visitor: Visitor, group_id: str, id_: str) -> BoardRendering | None:
+        """Return an earlier state of the board; None: it is not kept."""
         states = self._kept.get(_key(reading, visitor, group_id), ())
-        return next((state for state in states if str(state.number) == number), None)
+        return next((state for state in states if state.id == id_), None)
 
     def _render(
         self, seen: ContestReading, visitor: Visitor, group_id: str, former: BoardRendering | None
@@ -193,13 +201,14 @@ class Boards:
             rows = [Markup(_tr(line, line.html)) for line in rendering.lines.values()]  # noqa: S704 - ours
             return self._pages.piece("_board.html", visitor, board=rendering.head, rows=rows)
 
-        return BoardRendering(ledger.last, ledger.state.get("end_of_updates_at") is not None, head, lines, whole)
+        is_over = ledger.state.get("end_of_updates_at") is not None
+        return BoardRendering(_digest(is_over, head, lines), ledger.last, is_over, head, lines, whole)
 
 
 @dataclass(slots=True)
 class BoardFeed:
     """``Feed`` of a board: ``board`` replaces all of it, ``rows`` changes rows, ``own`` is the line of the reader's
-    team. The id of an event is the number of the ledger's event after which the board was so."""
+    team. The id of an event is that of the board."""
 
     render: Callable[[], Awaitable[BoardRendering]]
     #: renders the line of the reader's team; None: the reader has none
@@ -225,11 +234,11 @@ class BoardFeed:
             events.append(change)
         own = "" if self.own is None else self.own(rendering)
         if own != (self._own or ""):
-            events.append(LiveEvent("own", str(rendering.number), own))
+            events.append(LiveEvent("own", rendering.id, own))
         self._own = own
         if rendering.is_over:
             self._is_over = True
-            events.append(LiveEvent("done", str(rendering.number), ""))
+            events.append(LiveEvent("done", rendering.id, ""))
         return events
 
 
@@ -245,6 +254,13 @@ def element_of(team_id: str) -> str:
 
 def _key(reading: ContestReading, visitor: Visitor, group_id: str) -> tuple[object, ...]:
     return (reading.contest.id, reading.viewer.is_jury, group_id, visitor.language)
+
+
+def _digest(is_over: bool, head: BoardHead, lines: Mapping[str, BoardLine]) -> str:
+    digest = hashlib.blake2b(repr((is_over, head)).encode(), digest_size=12)
+    for line in lines.values():
+        digest.update(_tr(line, line.html).encode())
+    return digest.hexdigest()
 
 
 def _patch(place: int, line: BoardLine, former: BoardLine) -> str:
@@ -273,7 +289,7 @@ def board_group(reading: ContestReading) -> str:
     return group if group in dict(groups_of(reading)) else ""
 
 
-def board_number() -> str:
+def shown_board() -> str:
     """Return which board the reader's page shows: that of its last event, or of the page itself."""
     return last_event_id() or request.args.get("since", "")
 
@@ -287,7 +303,7 @@ def board_values(
         html = html.replace(f'<tr id="{escape(own_row)}"', f'<tr id="{escape(own_row)}" class="own"', 1)
     return {
         "board_html": Markup(html),  # noqa: S704 - of our templates
-        "number": rendering.number,
+        "board_id": rendering.id,
         "is_over": rendering.is_over,
         "own_row": own_row,
         "groups": groups_of(reading),

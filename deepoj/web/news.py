@@ -50,6 +50,8 @@ class NewsFeed:
     read: Callable[[], Awaitable[ContestReading]]
     render: Callable[[ContestReading], str]
     _last: int = -1
+    #: events that this reader got; the number of the ledger would tell of hidden ones
+    _sent: int = 0
     _html: str = ""
     _is_over: bool = False
 
@@ -64,11 +66,11 @@ class NewsFeed:
             return ()
         self._last, html, events = ledger.last, self.render(reading), list[LiveEvent]()
         if html != self._html:
-            self._html = html
-            events.append(LiveEvent("news", str(ledger.last), html))
+            self._html, self._sent = html, self._sent + 1
+            events.append(LiveEvent("news", str(self._sent), html))
         if ledger.state.get("finalized_at") is not None:
             self._is_over = True
-            events.append(LiveEvent("done", str(ledger.last), ""))
+            events.append(LiveEvent("done", str(self._sent), ""))
         return events
 
 
@@ -86,7 +88,7 @@ class BoardWithNews:
     async def events(self) -> Sequence[LiveEvent]:
         events = list(await self.board.events())
         # the browser comes back with the id of its last event, which must be that of a board it has
-        number = "" if self.board.shown is None else str(self.board.shown.number)
+        number = "" if self.board.shown is None else self.board.shown.id
         news = [LiveEvent(one.name, number, one.data) for one in await self.news.events() if one.name == "news"]
         return [*news, *events]
 

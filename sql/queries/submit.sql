@@ -15,6 +15,9 @@
 --
 -- A submission of a batch is no twin: a person does not wait in the lane of batches.
 --
+-- A submission whose verdict its contest withholds is a twin within the window, finished or not: otherwise the answer to
+-- the same program would tell that its judging has ended. inflight_of counts it likewise (migration 048).
+--
 -- $18: the contest for which it is; NULL: practice. Who may submit what is in submission_terms (migration 039), which batches
 -- ask, too (submit_lines).
 --
@@ -36,6 +39,18 @@ twin AS (
       -- as in idx_submissions_twin (migration 041)
       AND deduplicates AND CASE state WHEN 'pending' THEN true WHEN 'processing' THEN true END
 ),
+withheld AS (
+    -- by idx_submissions_contest_user (migration 048)
+    SELECT job_id FROM submissions
+    WHERE $18::bigint IS NOT NULL AND contest_id IS NOT NULL
+      AND user_id = $2 AND created_at > now() - make_interval(secs => $11)
+      AND contest_id IS NOT DISTINCT FROM $18 AND problem_id = $3 AND language = $4 AND code_hash = $6
+      AND is_judging_withheld(contest_id, id, judging)
+    ORDER BY id DESC LIMIT 1
+),
+fresh_twin AS MATERIALIZED (
+    SELECT job_id FROM withheld UNION ALL SELECT job_id FROM twin WHERE fresh LIMIT 1
+),
 decision AS MATERIALIZED (
     SELECT CASE
         -- this is the second try of a call whose first answer was lost
@@ -45,7 +60,7 @@ decision AS MATERIALIZED (
         WHEN EXISTS (SELECT FROM same_key WHERE NOT same_body) THEN 'IDEMPOTENCY_KEY_REUSED'
         WHEN EXISTS (SELECT FROM same_key) THEN 'same_key'
         WHEN (SELECT refusal FROM terms) IS NOT NULL THEN (SELECT refusal FROM terms)
-        WHEN EXISTS (SELECT FROM twin WHERE fresh) THEN 'twin'
+        WHEN EXISTS (SELECT FROM fresh_twin) THEN 'twin'
         WHEN $17::bigint IS NOT NULL AND inflight_of($2, $17) >= $17 THEN 'USER_INFLIGHT_CAP_REACHED'
         WHEN $13::bigint >= $10 AND ($17::bigint IS NULL OR $13::bigint >= 2 * $10::bigint OR inflight_of($2, 1) > 0)
             THEN 'INFLIGHT_CAP_REACHED'
@@ -83,11 +98,11 @@ sent AS (
               CASE WHEN $19::float8 IS NULL THEN pg_notify('deepoj_outbox', '') END
 )
 SELECT CASE WHEN word = 'accepted' AND NOT EXISTS (SELECT FROM sent) THEN 'raced'
-            WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key($2, $8, (SELECT job_id FROM twin))
+            WHEN word = 'twin' AND $8 IS NOT NULL AND NOT keep_submission_key($2, $8, (SELECT job_id FROM fresh_twin))
                 THEN 'raced'
             ELSE word END AS word,
        CASE word WHEN 'same_key' THEN (SELECT job_id FROM same_key)
-                 WHEN 'twin' THEN (SELECT job_id FROM twin)
+                 WHEN 'twin' THEN (SELECT job_id FROM fresh_twin)
                  ELSE $1 END::text AS job_id,
        event.id AS event_id, event.enqueue_ts AS enqueue_ts_ms, event.priority, event.payload
 FROM decision LEFT JOIN sent AS event ON event.is_returned;

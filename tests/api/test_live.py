@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,17 @@ from typing import Any
 import httpx
 import pytest
 import trio
+import trio.testing
 
 from deepoj.api.live import events as wire
+from deepoj.api.live.events import LiveEvent
 from deepoj.judging.result import as_result, as_test
+from deepoj.observe import Metrics
 from deepoj.words.jobs import Claim
 from deepoj.words.live import EndedTests, LiveJob
 from deepoj.words.outbox import OutboxPending
 from deepoj.words.results import Report, TestResult, Verdict
-from tests.api.house import House, client, house, served, submission
+from tests.api.house import House, client, house, served, settings_for, submission
 from tests.api.sse import Got, Stream, streaming
 from tests.contract.labs import entry
 from tests.unit.makers import a_report
@@ -449,6 +453,52 @@ async def test_a_lost_ring_only_delays(scene: Scene, hasty: None) -> None:
         await scene.finish(claim, notifies=False)
         assert [one.event for one in await stream.rest()] == ["state", "done"]
         assert set(stream.comments) == {": keep-alive"}
+
+
+async def _kept_alive(tmp_path: Path, notified_at: frozenset[int]) -> list[float]:
+    """Return when a stream whose feed is silent sends its keep-alives, after notifications at some seconds."""
+    random.seed(7)
+    live, began = wire.Live(settings_for(tmp_path), Metrics()), trio.current_time()
+    live.listens(well=True)
+    stream, times = wire._WakeUps(None, "192.0.2.1"), list[float]()
+
+    class Silent:
+        is_over = False
+
+        async def events(self) -> Sequence[LiveEvent]:
+            return ()
+
+    async def allowed() -> bool:
+        return True
+
+    async with (
+        trio.open_nursery() as nursery,
+        aclosing(live._events(stream, Silent(), allowed, wire._SERVER_SENT)) as pieces,
+    ):
+
+        async def notify() -> None:
+            for second in range(100):
+                if second in notified_at:
+                    stream.wake()
+                await trio.sleep(1)
+
+        await anext(pieces)
+        nursery.start_soon(notify)
+        for _ in range(4):
+            assert await anext(pieces) == b": keep-alive\n\n"
+            times.append(round(trio.current_time() - began, 6))
+        nursery.cancel_scope.cancel()
+    return times
+
+
+async def test_notification_without_an_event_does_not_put_off_the_keep_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Otherwise the pauses of a stream would tell that something happened that its reader must not know."""
+    monkeypatch.setattr(wire, "KEEP_ALIVE_S", 15.0)
+    quiet = await _kept_alive(tmp_path, frozenset())
+    assert 4 * 11 < quiet[-1] <= 4 * 15
+    assert await _kept_alive(tmp_path, frozenset({3, 9, 20, 21, 22, 40})) == quiet
 
 
 async def test_without_ears_streams_look_more_often(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,8 +125,7 @@ def test_reader_that_continues_after_its_token_gets_the_rest(
 
     assert after is not None
     assert feed(again, after) == b"".join(lines[len(read) :])
-    number = len(events)
-    unknown = (f"{number + 1}", f"{number}-1000", "1-0", "x", "-1", "1-", "1 ", "٣", "")
+    unknown = (f"{len(lines) + 1}", "0", "1-1", "x", "-1", "1-", "1 ", "٣", "")
     assert [view.log.place(token) for token in unknown] == [None] * len(unknown)
 
 
@@ -200,14 +199,39 @@ def test_verdict_that_is_not_verified_is_hidden_from_its_team_too(
 def test_thaw_tells_what_was_withheld_and_then_the_state() -> None:
     world = made([NEXT, *LEAKS, NEXT])
     _, (view,) = followed([PUBLIC], world.events)
-    last = len(world.events)
-    lines = [json.loads(line) for line in feed(view).splitlines()]
-    told = [(line["type"], line["id"], line["token"]) for line in lines if line["token"].startswith(f"{last}-")]
+    before = followed([PUBLIC], world.events[:-1])[1][0].log.end
+    lines = [json.loads(line) for line in feed(view, before).splitlines()]
 
-    assert told == [
-        ("judgements", "1-1", f"{last}-1"), ("judgements", "2-1", f"{last}-2"), ("judgements", "3-1", f"{last}-3"),
-        ("state", None, f"{last}-4"),
+    assert [(line["type"], line["id"], line["token"]) for line in lines] == [
+        ("judgements", "1-1", f"{before + 1}"), ("judgements", "2-1", f"{before + 2}"),
+        ("judgements", "3-1", f"{before + 3}"), ("state", None, f"{before + 4}"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("viewer", [PUBLIC, OTHER])
+def test_judgings_in_the_freeze_leave_no_gap_in_tokens_and_no_time(viewer: ContestViewer) -> None:
+    """As many verdicts as there may be, the feed and the board are those of a contest without them."""
+    sent = [("submit", 1, 250, ""), ("submit", 1, 299, ""), ("submit", 2, 240, "")]
+    verdicts = [("judge", number, 0, "Wrong Answer") for number in range(3)]
+    told = []
+    for hidden in ([], verdicts, [*verdicts, ("rejudge", 0, 0, ""), *verdicts]):
+        world = made([NEXT, *sent, *hidden])
+        ledger, (view,) = followed([viewer], world.events)
+        told.append((len(world.events), feed(view), view.scoreboard(ledger, None)))
+    assert len({number for number, *_ in told}) == 3
+    assert len({tuple(seen) for _, *seen in told}) == 1
+
+
+def test_place_of_a_changed_viewer_skips_no_later_event() -> None:
+    """A token of the jury's feed is further than the team's feed was after the same event."""
+    world = made([NEXT, *LEAKS, NEXT])
+    _, (jury, team) = followed([JURY, TEAM], world.events)
+    number = len(world.events) - 3
+    jury_place = jury.log.resume(number, None)
+    team_place = team.log.resume(number, None)
+    assert jury_place > team_place
+    assert team.log.resume(number, f"{jury_place}") == team_place
+    assert jury.log.resume(number, f"{jury_place + 1}") == jury_place + 1
 
 
 @pytest.mark.parametrize("kind", ["icpc", "ioi"])

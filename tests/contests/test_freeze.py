@@ -26,7 +26,7 @@ from deepoj.contests.views import JURY
 from tests.api.house import House, as_json, served
 from tests.api.test_rights import _sent
 from tests.contests.scene import BASE
-from tests.contests.worlds import BLIND, HIDING, SEEING, World, Worlds, worlds
+from tests.contests.worlds import BLIND, FROZEN, HIDING, SEEING, World, Worlds, worlds
 from tests.servers import PostgresServer
 from tests.web.pages import RIGHTS
 from tests.web.test_injection import _PARAMETERS
@@ -253,6 +253,27 @@ async def test_a_verdict_that_a_contest_hides_changes_no_answer(
             one, other = _pair(both, name, tmp_path)
             # what one of them changes, others would see in answers whose ids and times no rule leaves out
             asked = [each for each in one.requests if each[0] == "GET" or name == blind[-1]]
+            assert [each for each in asked if await one.answer(*each) != await other.answer(*each)] == [], name
+
+
+#: a stranger, another team, and the team whose judgings a contest hides
+_SECRET = {state: hiding for state, hiding in HIDING.items() if hiding.is_secret} | {"frozen": FROZEN}
+
+
+@pytest.mark.parametrize(
+    "state", [pytest.param(state, marks=() if state == "homework" else pytest.mark.full) for state in _SECRET]
+)
+async def test_the_end_of_a_judging_that_a_contest_hides_changes_no_answer(
+    postgres: PostgresServer, bridge: AioBridge, tmp_path: Path, impatient_streams: None, state: str
+) -> None:
+    """In one world the judgings have ended, one of them twice; in the other none has ended."""
+    hiding = _SECRET[state]
+    async with worlds(postgres, bridge, tmp_path, hiding) as both:
+        await both.end(both.one)
+        both.other.stop_clocks(both.at.isoformat())
+        for name in ("stranger", "lark", *(("owl",) if hiding.is_secret else ())):
+            one, other = _pair(both, name, tmp_path)
+            asked = [each for each in one.requests if each[0] == "GET" or name == "owl"]
             assert [each for each in asked if await one.answer(*each) != await other.answer(*each)] == [], name
 
 

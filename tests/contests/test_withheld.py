@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from deepoj.words.live import EndedTests
 from deepoj.words.results import Verdict
 from deepoj.words.submissions import SubmissionQuery
 from tests.api.house import House, house_on
-from tests.contests.scene import HOUR_MS, Scene, ago, opened, scene
+from tests.contests.scene import HOUR_MS, TEAMS, Scene, ago, finals, opened, scene
 from tests.contract.labs import claim, report
 from tests.web.visits import Visit, registered
 
@@ -132,6 +133,126 @@ async def test_a_withheld_verdict_changes_no_answer_to_its_team(
     shown = {path for (path, who), answer in one_world.items() if who == "owl" and answer[0] == 200}
     assert {f"/api/v1/status/{job_id}", f"/submissions/{job_id}", "/contests/finals/submissions"} <= shown
     assert len(shown) > 40, "the routes are asked with parameters that exist"
+
+
+async def _waits(_scene: Scene, _job_id: str) -> None:
+    """Leave the judging waiting."""
+
+
+async def _runs(scene: Scene, job_id: str) -> None:
+    await claim(scene.lab, job_id, entry_id="1-1")
+
+
+async def _ends(scene: Scene, job_id: str) -> None:
+    await _judged(scene, job_id, Verdict.ACCEPTED)
+
+
+async def _is_dead(scene: Scene, job_id: str) -> None:
+    scene.lab.sql(f"UPDATE submissions SET state = 'dead', status = 'System Error' WHERE job_id = '{job_id}'")
+
+
+async def _waits_again(scene: Scene, job_id: str) -> None:
+    """Open a second judging after the first."""
+    await _ends(scene, job_id)
+    await scene.lab.store.rejudges.rejudge(job_id, None, by="jury", in_full=True, stream_key="s")
+
+
+async def _ends_again(scene: Scene, job_id: str) -> None:
+    await _waits_again(scene, job_id)
+    await _judged(scene, job_id, Verdict.WRONG_ANSWER, "2-1")
+
+
+#: what becomes of a judging whose verdict is withheld
+_FATES = {fate.__name__: fate for fate in (_waits, _runs, _ends, _is_dead, _waits_again, _ends_again)}
+_WITHHOLDING: list[Mapping[str, Any]] = [{"is_verifying": True}, {"feedback": "hidden"}]
+
+
+@pytest.mark.parametrize("rules", _WITHHOLDING)
+@pytest.mark.parametrize("fate", _FATES)
+async def test_identical_program_during_a_withheld_judging_gets_the_first_job_whatever_becomes_of_it(
+    scene: Scene, rules: Mapping[str, Any], fate: str
+) -> None:
+    await opened(scene, freeze_ms=None, **rules)
+    job_id, _ = await _submitted(scene)
+    await _FATES[fate](scene, job_id)
+    again = {"problem": "A", "language": "cpp17", "code": "1"}
+    assert (await scene.done("owl", "POST", "/finals/submit", again))["job_id"] == job_id
+    other = await scene.done("owl", "POST", "/finals/submit", {**again, "code": "2"})
+    assert other["job_id"] != job_id
+    scene.lab.sql(f"UPDATE submissions SET created_at = created_at - interval '1 hour' WHERE job_id = '{job_id}'")
+    after = await scene.done("owl", "POST", "/finals/submit", again)
+    assert after["job_id"] != job_id, "the window of identical programs is over"
+
+
+async def test_identical_program_after_its_shown_verdict_is_a_new_job(scene: Scene) -> None:
+    await opened(scene, freeze_ms=None)
+    job_id, _ = await _submitted(scene)
+    await _ends(scene, job_id)
+    again = await scene.done("owl", "POST", "/finals/submit", {"problem": "A", "language": "cpp17", "code": "1"})
+    assert again["job_id"] != job_id
+
+
+async def test_identical_program_in_another_contest_makes_no_difference_to_a_withheld_one(scene: Scene) -> None:
+    """A submission to the other contest takes the place of an unfinished one among unfinished twins."""
+    again = {"problem": "A", "language": "cpp17", "code": "1"}
+    await opened(scene, freeze_ms=None, feedback="hidden")
+    await scene.done("jury", "POST", "", finals(key="other", freeze_ms=None))
+    await scene.done("jury", "PUT", "/other/problems/A", {"problem_id": scene.problem_id, "rgb": "#ff0000"})
+    await scene.done("jury", "POST", "/other/teams", {"format": "csv", "text": TEAMS})
+    await scene.done("jury", "PATCH", "/other", {"start_at": ago(HOUR_MS)})
+    await scene.advance()
+    for who, fate in (("owl", _waits), ("lark", _ends)):
+        job_id = (await scene.done(who, "POST", "/finals/submit", again))["job_id"]
+        await fate(scene, job_id)
+        assert (await scene.done(who, "POST", "/other/submit", again))["job_id"] != job_id
+        assert (await scene.done(who, "POST", "/finals/submit", again))["job_id"] == job_id, who
+
+
+@pytest.mark.parametrize("fate", _FATES)
+async def test_users_cap_counts_a_withheld_judging_for_five_minutes_whatever_becomes_of_it(
+    scene: Scene, fate: str
+) -> None:
+    await opened(scene, freeze_ms=None, feedback="hidden")
+    jobs = [(await _submitted(scene, code))[0] for code in "123"]
+    await _FATES[fate](scene, jobs[0])
+    counted = f"SELECT inflight_of(user_id, 9) FROM submissions WHERE job_id = '{jobs[0]}'"
+    assert scene.lab.sql(counted).strip() == "3"
+    scene.lab.sql(f"UPDATE submissions SET created_at = now() - interval '5 minutes 1 s' WHERE job_id = '{jobs[0]}'")
+    assert scene.lab.sql(counted).strip() == "2"
+    await scene.done("jury", "PATCH", "/finals", {"duration_ms": HOUR_MS})
+    await scene.advance()
+    shown = 3 if fate in {"_waits", "_runs"} else 2
+    assert scene.lab.sql(counted).strip() == str(shown), "released, only what is unfinished counts"
+
+
+@pytest.mark.parametrize("rules", _WITHHOLDING)
+async def test_a_withheld_judging_looks_the_same_to_its_team_whatever_becomes_of_it(
+    scene: Scene, tmp_path: Path, rules: Mapping[str, Any]
+) -> None:
+    """Its start, too: how long others wait before it says which programs take long."""
+    await opened(scene, freeze_ms=None, **rules)
+    job_id, submission_id = await _submitted(scene)
+    home = house_on(tmp_path, scene.lab.store, has_pages=True)
+    cookies = (await _visit(scene, home, "owl")).cookies
+
+    async def seen() -> tuple[Any, list[LiveEvent]]:
+        return await _answers(scene, tmp_path, job_id, submission_id, cookies), await _events(scene, job_id)
+
+    async def again() -> None:
+        await scene.lab.store.rejudges.rejudge(job_id, None, by="jury", in_full=True, stream_key="s")
+
+    first, events = await seen()
+    won = await claim(scene.lab, job_id, entry_id="1-1")
+    ends = partial(scene.lab.store.leases.finalize, won, report(Verdict.ACCEPTED), _result(Verdict.ACCEPTED))
+    for act in (_nothing, ends, again, partial(_judged, scene, job_id, Verdict.WRONG_ANSWER, "2-1")):
+        await act()
+        answers, streamed = await seen()
+        assert [place for place, answer in first.items() if answer != answers[place]] == [], act
+        assert streamed == events, act
+
+
+async def _nothing() -> None:
+    """Leave the judging running."""
 
 
 async def _events(scene: Scene, job_id: str) -> list[LiveEvent]:

@@ -110,16 +110,20 @@ class Worlds:
     _judged: Sequence[tuple[Claim, tuple[Verdict, Verdict]]]
 
     async def judge(self) -> None:
-        """End the hidden judgings, and judge the first of them again."""
+        """End the hidden judgings of both worlds."""
         for world in (self.one, self.other):
-            async for _ in self.verdicts(world):
-                pass
-            first, verdicts = self._judged[0]
-            rejudges = world.lab.store.rejudges
-            await rejudges.rejudge(first.job_id, None, by="jury", in_full=True, stream_key="s")
-            won = await claim(world.lab, first.job_id, entry_id=f"{first.job_id}-2")
-            await _finish(world, won, verdicts[world is self.one])
-            world.stop_clocks(self.at.isoformat())
+            await self.end(world)
+
+    async def end(self, world: World) -> None:
+        """End the hidden judgings of a world, and judge the first of them again."""
+        async for _ in self.verdicts(world):
+            pass
+        first, verdicts = self._judged[0]
+        rejudges = world.lab.store.rejudges
+        await rejudges.rejudge(first.job_id, None, by="jury", in_full=True, stream_key="s")
+        won = await claim(world.lab, first.job_id, entry_id=f"{first.job_id}-2")
+        await _finish(world, won, verdicts[world is self.one])
+        world.stop_clocks(self.at.isoformat())
 
     async def verdicts(self, world: World) -> AsyncIterator[None]:
         """End the hidden judgings of a world one by one."""

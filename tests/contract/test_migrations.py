@@ -652,3 +652,53 @@ async def test_announcements_from_before_every_node_announced_itself_stay_and_th
     await migrator.rollback(version_of("announce_all_nodes") - 1)
     left = "SELECT string_agg(node, ' ' ORDER BY node) FROM node_languages"
     assert postgres.psql(left, empty) == "judges live silent"
+
+
+async def test_active_days_count_unfinished_submissions_of_contests_once_through_the_migration_and_its_rollback(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator, version = Migrator(bridge, postgres.dsn(empty)), version_of("hide_ends_of_withheld_judgings")
+    await migrator.migrate(version - 1)
+
+    def insert(code: str) -> None:
+        postgres.psql(
+            "INSERT INTO submissions (job_id, problem_id, user_id, code, language, time_limit, memory_limit,"
+            f" contest_id, contest_team) SELECT gen_random_uuid(), p.id, u.id, '{code}', 'cpp17', 1, 1, c.id, 't'"
+            " FROM users AS u, problems AS p, contests AS c",
+            empty,
+        )
+
+    def end(code: str) -> None:
+        postgres.psql(
+            "UPDATE submissions SET state = 'processing', status = 'running', attempt_id = 1, lease_owner = 'n',"
+            f" lease_until = now() WHERE code = '{code}';"
+            "UPDATE submissions SET state = 'done', status = 'Accepted', result = '{}', lease_owner = NULL,"
+            f" lease_until = NULL WHERE code = '{code}'",
+            empty,
+        )
+
+    def counted() -> str:
+        return postgres.psql("SELECT sum(submissions) FROM daily_activity", empty)
+
+    postgres.psql(
+        USER_AND_PROBLEM
+        + "INSERT INTO contests (key, kind, name, is_public, start_at, duration_ms, penalty_ms, is_compile_error_free) "
+        "VALUES ('k', 'icpc', 'n', true, now(), 3600000, 0, true); "
+        "INSERT INTO contest_counters (contest_id) SELECT id FROM contests; "
+        "INSERT INTO contest_problems SELECT c.id, p.id, 'A' FROM contests AS c, problems AS p; "
+        "INSERT INTO contest_members SELECT c.id, u.id, 't' FROM contests AS c, users AS u",
+        empty,
+    )
+    for code in ("ended", "waits", "waits still"):
+        insert(code)
+    end("ended")
+    assert counted() == "1"
+    await migrator.migrate(version)
+    assert counted() == "3"
+    end("waits")
+    insert("new")
+    assert counted() == "4"
+    await migrator.rollback(version - 1)
+    assert counted() == "2"
+    end("new")
+    assert counted() == "3"

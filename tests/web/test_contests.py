@@ -15,7 +15,8 @@ import trio
 from quart import Response
 
 from deepoj.api.contest_ledgers import topic_of
-from deepoj.contests.views import PUBLIC
+from deepoj.contests.views import JURY as JURY_VIEW
+from deepoj.contests.views import PUBLIC, ContestViewer
 from deepoj.web.assets import Assets
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards
 from deepoj.web.contests import ContestReading
@@ -388,9 +389,37 @@ async def test_changes_since_any_earlier_board_give_the_board(tmp_path: Path, re
         event = last.since(former)
         assert (event is None) == (former is last)
         changed = _applied(_rows_of(former), "" if event is None else str(event.data))
-        assert changed == _rows_of(last), former.number
+        assert changed == _rows_of(last), former.last
     assert boards.earlier(ContestReading(contest, await place.home.context.ledgers.ledger(contest), PUBLIC),
-                          _STRANGER, "", str(states[-8].number)) is states[-8]  # fmt: skip
+                          _STRANGER, "", states[-8].id) is states[-8]  # fmt: skip
+
+
+async def test_verdicts_in_the_freeze_change_no_id_of_the_public_board(tmp_path: Path, real: PgLab) -> None:
+    """There are more of them than earlier boards are kept, and a node that has seen none has the same id."""
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(250.0), [await draft_problem(place)])
+    boards = _boards(place)
+
+    async def ids(viewer: ContestViewer) -> tuple[str, str]:
+        reading = ContestReading(contest, await place.home.context.ledgers.ledger(contest), viewer)
+        rendering = boards.rendering(reading, _STRANGER, "")
+        assert boards.earlier(reading, _STRANGER, "", rendering.id) is rendering
+        return rendering.id, _boards(place).rendering(reading, _STRANGER, "").id
+
+    for number in range(10):
+        place.submitted(contest, number, "red", "A", 245)
+    public, jury = await ids(PUBLIC), await ids(JURY_VIEW)
+    assert public[0] == public[1]
+    shown = boards.earlier(
+        ContestReading(contest, await place.home.context.ledgers.ledger(contest), PUBLIC), _STRANGER, "", public[0]
+    )
+    for number in range(10):
+        place.judged(contest, number, "Wrong Answer")
+        assert await ids(PUBLIC) == public
+        assert await ids(JURY_VIEW) != jury
+    feed = await _feed(place, boards, contest)
+    feed.shown = shown
+    assert await feed.events() == [], "the page shows it already"
 
 
 async def test_a_page_says_which_board_it_shows_and_gets_what_has_changed_since(tmp_path: Path, real: PgLab) -> None:

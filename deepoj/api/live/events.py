@@ -278,7 +278,8 @@ class Live:
         """
         if style.head:
             yield style.head
-        began = answered_at = checked_at = trio.current_time()
+        began = answered_at = checked_at = sent_at = trio.current_time()
+        share = 1 - _JITTER * random.random()  # noqa: S311 - no secret
         while not (self._closed or stream.is_displaced):
             events: Sequence[Encodable] = ()
             has_answered = True
@@ -296,6 +297,7 @@ class Live:
                 if feed.is_over and stream.woken_at is not None:
                     self._metrics.stage_seconds.labels(stage="notify").observe(trio.current_time() - stream.woken_at)
                 yield b"".join(event.encoded() for event in events)
+                sent_at = trio.current_time()
             now = trio.current_time()
             is_old = now - began >= MAX_AGE_S and not style.is_endless
             if feed.is_over or now - answered_at >= AWAY_S or is_old:
@@ -304,5 +306,7 @@ class Live:
                 continue
             look_s = KEEP_ALIVE_S if style.look_s is None else style.look_s
             interval_s = look_s if has_answered and self._is_notified else min(DEAF_LOOK_S, look_s)
-            if not await stream.wait(interval_s * (1 - _JITTER * random.random())):  # noqa: S311 - no secret
+            # a notification without an event does not put off the keep-alive: that would tell of what the feed hides
+            if not await stream.wait(max(0.0, sent_at + interval_s * share - now)):
                 yield style.keep_alive
+                sent_at, share = trio.current_time(), 1 - _JITTER * random.random()  # noqa: S311 - no secret

@@ -59,9 +59,9 @@ class ContestBoardRoutes:
         For those who see the contest.
         """
         sight = await self._contesting.find(key, user)
-        ledger = await self._contesting.ledger(sight.contest)
+        at, ledger = await self._contesting.seen_until(sight), await self._contesting.ledger(sight.contest)
         board, is_chinese = self._boards.view(sight, ledger), prefers_chinese(request.accept_languages)
-        return board_download(sight, ledger, board, "html", is_chinese=is_chinese, has_bom=False)
+        return board_download(sight, ledger, board, "html", at=at, is_chinese=is_chinese, has_bom=False)
 
     @route(
         "GET",

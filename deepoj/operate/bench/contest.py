@@ -18,12 +18,14 @@ cores. The contest has ``submissions`` that are judged, of ``teams`` to ``proble
 from __future__ import annotations
 
 import random
+import re
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -227,6 +229,15 @@ def _page(base: str) -> tuple[float, float]:
     return statistics.median(times), len(page.content) / 1024
 
 
+def _events_path(base: str) -> str:
+    """Return the address of the stream that the board's page opens."""
+    page = httpx.get(f"{base}/contests/{KEY}/scoreboard", timeout=_START_S, trust_env=False).raise_for_status()
+    match = re.search(r'data-sse-connect="([^"]+)"', page.text)
+    if match is None:
+        raise AssertionError("the page of a running contest's board opens a stream")
+    return unescape(match[1])
+
+
 @dataclass(slots=True)
 class _Watching:
     """Spectators, and the verdicts before their eyes."""
@@ -243,7 +254,7 @@ class _Watching:
     def watch(self) -> tuple[float, float, Loaded, float, float]:
         """Return the node's share of a core without and with verdicts, what arrived, and the memory and size of it."""
         load, before_mib = self.load, pss_mib(self.target.pid)
-        path = f"/contests/{KEY}/scoreboard/events?since={self.ledger.last}"
+        path = _events_path(f"http://127.0.0.1:{self.target.port}")
         opened = self.generator.do(
             LoadRequest(
                 do="streams", port=self.target.port, paths=[path] * load.spectators, seconds=_START_S, until="retry:"

@@ -33,16 +33,18 @@ class ContestFilePages:
     async def scoreboard(self, visitor: Visitor, key: str, ending: str) -> Response:
         """Download the board of the public, which teams and the jury see, too."""
         reading = await self._reader.read(visitor, key)
-        return self._file(replace(reading, viewer=PUBLIC), visitor, ending)
+        return await self._file(replace(reading, viewer=PUBLIC), visitor, ending)
 
     @page("GET", "/manage/contests/<key>/scoreboard.<ending>", access=member_with(Right.RUN_CONTESTS))
     async def whole(self, visitor: Visitor, key: str, ending: str) -> Response:
         """Download the board with all verdicts."""
-        return self._file(await self._reader.read(visitor, key), visitor, ending)
+        return await self._file(await self._reader.read(visitor, key), visitor, ending)
 
-    def _file(self, reading: ContestReading, visitor: Visitor, ending: str) -> Response:
+    async def _file(self, reading: ContestReading, visitor: Visitor, ending: str) -> Response:
         if ending not in _ENDINGS:
             raise Refused(ApiError.NOT_FOUND)
         sight = ContestSight(reading.contest, reading.viewer)
+        at = await self._reader.contesting.seen_until(sight)
         board = self._boards.view(sight, reading.ledger)
-        return board_download(sight, reading.ledger, board, ending, is_chinese=visitor.language == "zh", has_bom=True)
+        is_chinese = visitor.language == "zh"
+        return board_download(sight, reading.ledger, board, ending, at=at, is_chinese=is_chinese, has_bom=True)

@@ -25,7 +25,7 @@ from deepoj.contests.clock import minutes_of
 from deepoj.contests.views import PUBLIC, final_comment
 from deepoj.web import forms
 from deepoj.web.awards import shown_awards
-from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_values, shown_board
 from deepoj.web.contests import (
     ContestPhase,
     ContestReader,
@@ -133,7 +133,7 @@ class ContestPages:
                 visitor.account is None or await self._visitors.remains(visitor)
             )
 
-        shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, board_number())
+        shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, shown_board())
 
         async def read() -> ContestReading:
             return replace(reading, ledger=await self._context.ledgers.ledger(contest))

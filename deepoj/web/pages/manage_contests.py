@@ -21,7 +21,7 @@ from deepoj.api.reviewing import ReviewFilter, matches
 from deepoj.api.rights import Right, may
 from deepoj.contests.views import final_comment
 from deepoj.web import forms
-from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_number, board_values
+from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_values, shown_board
 from deepoj.web.contest_forms import (
     FIRST_RGB,
     USUAL_FREEZE_MS,
@@ -173,7 +173,7 @@ class ManageContestPages:
         async def read() -> ContestReading:
             return replace(reading, ledger=await self._context.ledgers.ledger(reading.contest))
 
-        board = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, board_number()))
+        board = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, shown_board()))
         feed = BoardWithNews(board, news_feed(self._pages, visitor, read))
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)
 
