@@ -21,15 +21,19 @@ from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES
 from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import MAX_NODES, AnnouncedNode
-from deepoj.words.stream import HISTORY_MINUTES
+from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
 
 #: a snapshot of what waits is shown up to this age
 SNAPSHOT_AGE_S = 60.0
 _BAR_WIDTH = 10
-#: age at which nodes and dead letters are read again, once for all streams of this node
-STORED_AGE_S = 10.0
+#: age at which nodes, claims and dead letters are read again, once for all streams of this node
+STORED_AGE_S = 5.0
 #: a stream's other pieces wait for that reading
 READ_S = 2.0
+#: submissions in processing that are counted at most
+_MAX_RUNNING = 1000
+#: a claim follows the read at once; on a host under load it needs some seconds
+_MAX_UNCLAIMED_MS = 9_000
 #: the time of the page is sent in steps of this, so not with each measurement
 _CLOCK_STEP_S = 10
 #: embedded server → the part that the connection to it is
@@ -76,18 +80,51 @@ def audit_values(context: ApiContext) -> dict[str, Any]:
     return {"audit": context.audits.standing}
 
 
+@dataclass(slots=True)
+class _Claims:
+    """Since when entries have waited in the stream without any claim, from readings of both stores.
+
+    A reading compares a snapshot with rows that are a little younger: a claim may fall between them. So only snapshots
+    that are apart count, and only without a claim between them.
+    """
+
+    #: ISO 8601; None: entries are claimed, or have not waited for long
+    unclaimed_since: str | None = None
+    _claimed_at: str | None = None
+    _since_ms: int | None = None
+
+    def look(self, snapshot: PressureSnapshot | None, running: int, claimed_at: str | None) -> None:
+        """Take a reading. ``running``: submissions in processing. ``claimed_at``: when a node last claimed one."""
+        is_waiting = (
+            snapshot is not None
+            and running < _MAX_RUNNING
+            and (snapshot.pending > running or (not running and bool(snapshot.lag)))
+        )
+        if snapshot is None or not is_waiting:
+            self._since_ms = None
+        elif self._since_ms is None or claimed_at != self._claimed_at:
+            self._since_ms = snapshot.ts_ms
+        self._claimed_at, self.unclaimed_since = claimed_at, None
+        if snapshot is not None and self._since_ms is not None and snapshot.ts_ms - self._since_ms >= _MAX_UNCLAIMED_MS:
+            self.unclaimed_since = dt.datetime.fromtimestamp(self._since_ms / 1000, dt.UTC).isoformat()
+
+
 class Watch:
-    """What needs a person, as this node sees it. Nodes and dead letters are the last ones read from the database."""
+    """What needs a person, as this node sees it. Nodes, claims and dead letters are the last ones read from the
+    database."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._context, self._letters = context, DecidingLetters(context)
+        self._context, self._letters, self._claims = context, DecidingLetters(context), _Claims()
         self._nodes: Sequence[AnnouncedNode] | None = None
         self._has_letters, self._asked_at = False, -math.inf
 
     async def read(self) -> Sequence[AnnouncedNode]:
-        """Read nodes and dead letters, and return the nodes. Raises StoreUnavailable."""
+        """Read nodes, claims and dead letters, and return the nodes. Raises StoreUnavailable."""
+        system = self._context.system
         self._nodes = nodes = await self._context.roster.announced_nodes(MAX_NODES)
         self._has_letters = bool((await self._letters.page(1, None)).letters)
+        running, times = await system.running_jobs(_MAX_RUNNING), await system.pipeline_times()
+        self._claims.look(self._context.backpressure.latest(SNAPSHOT_AGE_S), len(running), times.claimed_at)
         self._asked_at = trio.current_time()
         return nodes
 
@@ -115,6 +152,7 @@ class Watch:
             queue["outage"],
             refuses=queue["pressed"] is not None,
             has_letters=self._has_letters,
+            unclaimed_since=self._claims.unclaimed_since,
         )
         return {"symptoms": list(found)}
 

@@ -65,9 +65,11 @@ def symptoms(
     *,
     refuses: bool,
     has_letters: bool,
+    unclaimed_since: str | None = None,
 ) -> Iterator[Symptom]:
     """Yield what needs a person, as this node sees it. ``nodes``: None if they were never read. ``refuses``: new
-    submissions are refused now."""
+    submissions are refused now. ``unclaimed_since``: ISO 8601; entries of the stream have waited since then without any
+    claim."""
     if outage is not None:
         yield Symptom(
             _(
@@ -95,12 +97,17 @@ def symptoms(
     for node in nodes or ():
         yield from _of_node(node)
         yield from _of_judge(node, readiness, outage)
-    yield from _of_queue(snapshot, outage, refuses=refuses)
+    yield from _of_queue(snapshot, outage, unclaimed_since, refuses=refuses)
     if has_letters:
         yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
 
 
-def _of_queue(snapshot: PressureSnapshot | None, outage: QueueOutage | None, *, refuses: bool) -> Iterator[Symptom]:
+def _of_queue(
+    snapshot: PressureSnapshot | None, outage: QueueOutage | None, unclaimed_since: str | None, *, refuses: bool
+) -> Iterator[Symptom]:
+    if unclaimed_since is not None and snapshot is not None and snapshot.consumers != 0:
+        sentence = _("Submissions wait in the queue, and no node has claimed one for %(duration)s.")
+        yield Symptom(sentence, NO_WORKER, {"duration": elapsed(unclaimed_since)})
     if refuses:
         yield Symptom(_("New submissions are refused: too much waits."), BACKLOG)
     elif snapshot is not None and _is_not_dispatched(snapshot):

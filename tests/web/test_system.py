@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepoj.web import symptoms
+from deepoj.web.operating import Watch
 from deepoj.web.render import gettext_of
 from deepoj.web.shown import duration
 from deepoj.words.jobs import State
@@ -228,6 +229,44 @@ async def test_a_full_disk_is_a_symptom(scene: Scene, free_bytes: int, total_byt
     shown = (await scene.admin.get(PAGE)).words
     assert ("A disk of node node-a is" in shown) is is_said
     assert ("section 4.12 The disk is full" in shown) is is_said
+
+
+@pytest.mark.parametrize(
+    ("lag", "pending", "consumers", "is_said"), [(0, 1, 1, True), (2, 0, 1, True), (2, 0, 0, False), (0, 0, 1, False)]
+)
+async def test_entries_that_no_node_claims_are_named_after_seconds(
+    scene: Scene, lag: int, pending: int, consumers: int, *, is_said: bool
+) -> None:
+    watch, says = Watch(scene.home.context), "no node has claimed one for"
+
+    async def look(at_s: int) -> bool:
+        """Read a snapshot that was taken then."""
+        snapshot = replace(
+            scene.home.backlog, ts_ms=at_s * 1000, lag=lag, pending=pending, consumers=consumers, xlen=lag + pending
+        )
+        scene.home.pressed[:] = [snapshot]
+        await watch.read()
+        return any(says in one.sentence and one.section == symptoms.NO_WORKER for one in watch.values()["symptoms"])
+
+    assert not await look(100)
+    assert not await look(100), "the same snapshot, looked at again"
+    assert not await look(105), "a claim may fall between the readings of two stores"
+    assert await look(110) is is_said
+    job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
+    await scene.home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+    assert not await look(120), "a node has claimed one, and all that is pending is in processing"
+
+
+async def test_entries_of_running_submissions_and_recent_claims_are_no_symptom(scene: Scene) -> None:
+    watch, home = Watch(scene.home.context), scene.home
+    for at_s in range(100, 160, 5):
+        home.pressed.clear()
+        job_id = await submission(home, await home.token_of("owner"), await home.problem())
+        await home.store.claim([entry(job_id)], "node-a", 60.0, 5)
+        running = len(await home.context.system.running_jobs(100))
+        home.pressed[:] = [replace(home.backlog, ts_ms=at_s * 1000, lag=9, pending=running + 2, consumers=1)]
+        await watch.read()
+    assert not any("claimed" in one.sentence for one in watch.values()["symptoms"])
 
 
 async def test_node_that_cannot_judge_is_named_with_the_section_of_its_part(scene: Scene) -> None:
