@@ -158,6 +158,12 @@ class ContestReading:
             return False
         return phase is not ContestPhase.OVER or _is_ahead(self._last_moment())
 
+    def may_ask(self) -> bool:
+        """Return whether the viewer asks the jury here. The jury writes where the contest is run, also if it is in a
+        team."""
+        is_contestant = self.viewer.team_id is not None and not self.viewer.is_jury
+        return is_contestant and phase_of(self.contest) is not ContestPhase.FINAL
+
     def late_end(self) -> dt.datetime | None:
         """Return until when the viewer's team may submit late; None: not at all, or it is not known."""
         return self._last_moment() if self.contest.rules.late_ms else None

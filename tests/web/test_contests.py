@@ -286,6 +286,16 @@ async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) ->
         assert "rooted" not in (await place.visits[who].get("/contests/finals/clarifications")).text
 
 
+async def test_the_jury_asks_itself_nothing_also_in_a_team(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, "running")
+    own, members = [team("own", "Own")], [ContestMember(JURY, "own")]
+    assert not await real.pg_store.contests.put_objects(contest.id, own, members, by=place.director)
+    page = "/contests/finals/clarifications"
+    forms = {who: 'id="text"' in (await place.visits[who].get(page)).text for who in (MEMBER, TEAM, JURY)}
+    assert forms == {MEMBER: False, TEAM: True, JURY: False}
+
+
 async def test_the_freeze_leaks_nothing_to_the_public_and_other_teams(tmp_path: Path, real: PgLab) -> None:
     """Two contests that differ in their keys and in what the freeze hides."""
     place = await arena(tmp_path, real)

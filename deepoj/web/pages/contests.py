@@ -230,7 +230,7 @@ class ContestPages:
             sent={"text": "", "category": "", "problem": request.args.get("problem", ""), **(sent or {})},
             most=MAX_CLARIFICATION_CHARS,
             categories=texts_of(ContestSight(reading.contest, reading.viewer), reading.ledger)["categories"],
-            may_ask=reading.viewer.team_id is not None and phase_of(reading.contest) is not ContestPhase.FINAL,
+            may_ask=reading.may_ask(),
             is_asked=refused is None and request.args.get("done") == "asked",
             **frame,
         )
