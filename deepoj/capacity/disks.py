@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import shutil
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -32,8 +32,16 @@ def _disks(directories: Mapping[str, Path]) -> tuple[DiskUse, ...]:
     found = []
     for name, path in directories.items():
         try:
-            use = shutil.disk_usage(path)
+            use = os.statvfs(path)
         except OSError:
             continue
-        found.append(DiskUse(directory=name, free_bytes=use.free, total_bytes=use.total))
+        found.append(
+            DiskUse(
+                directory=name,
+                free_bytes=use.f_bavail * use.f_frsize,
+                total_bytes=use.f_blocks * use.f_frsize,
+                free_files=use.f_favail,
+                total_files=use.f_files,
+            )
+        )
     return tuple(found)

@@ -11,8 +11,8 @@ import click
 import trio
 
 from deepoj import __version__
-from deepoj.cli.common import print_json, settings
-from deepoj.operate.backup import CARD, OBJECTS, back_up, find_pg_programs, put_back
+from deepoj.cli.common import operator, print_json, settings
+from deepoj.operate.backup import CARD, OBJECTS, back_up, find_pg_programs, put_back, record
 from deepoj.words.exits import CheckFailed
 
 _PG_BIN = click.option(
@@ -43,6 +43,7 @@ def backup(directory: Path, pg_bin: Path | None, as_json: bool) -> None:
     (part / CARD).write_text(json.dumps({"deepoj": __version__, "schema": schema, "objects": count}) + "\n")
     os.sync()
     part.rename(directory)
+    trio.run(record, cfg, directory.absolute(), count, operator("backup"))
     _print_result(directory, schema, count, as_json=as_json, action="backed up to")
 
 

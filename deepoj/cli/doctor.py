@@ -11,7 +11,8 @@ import trio
 
 from deepoj.cli import errors
 from deepoj.cli.common import print_json, settings
-from deepoj.operate.doctor import host_findings, lines_for_people, live_findings, reachable_sockets, tool_findings
+from deepoj.operate.doctor import host_findings, live_findings, reachable_sockets, tool_findings
+from deepoj.operate.findings import lines_for_people
 from deepoj.words.exits import CHECK_FAILED, GOOD
 
 
@@ -20,7 +21,10 @@ from deepoj.words.exits import CHECK_FAILED, GOOD
 @click.option("--embedded", is_flag=True, help="Check for a node with its own servers, as of `deepoj up`.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line: {ok, roles, findings[]}, with a `mend` for each.")
 def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
-    """Report what this host can do, and what it lacks; exit code 1 if a chosen role cannot work."""
+    """Report what this host can do, what it lacks, and what of the running system needs a person.
+
+    Exit code 1 if a chosen role cannot work, or something delays the judging.
+    """
     cfg = settings({"roles": roles, "embedded": embedded or None})
     level, live = trio.run(live_findings, cfg)
     findings = [
@@ -29,14 +33,17 @@ def doctor(roles: str | None, embedded: bool, as_json: bool) -> int:
         *reachable_sockets(cfg),
         *tool_findings(cfg, [finding.what for finding in live]),
     ]
-    is_ok = not any(finding.state == "lacks" for finding in findings)
+    states = {finding.state for finding in findings}
+    is_ok = not states & {"lacks", "fails"}
     if as_json:
         print_json({"ok": is_ok, "roles": sorted(cfg.roles), "findings": [asdict(finding) for finding in findings]})
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         click.echo("\n".join(lines_for_people(findings, cfg.roles, level, width)))
-        if not is_ok:
+        if "lacks" in states:
             errors.say(
                 f"a node with the roles {', '.join(sorted(cfg.roles))} cannot work here: see above what it lacks."
             )
+        if "fails" in states:
+            errors.say("the running system needs a person: see above what fails.")
     return GOOD if is_ok else CHECK_FAILED

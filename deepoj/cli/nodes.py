@@ -70,5 +70,6 @@ def _fields(node: AnnouncedNode) -> dict[str, object]:
         "canaries": None if facts.canaries is None else dataclasses.asdict(facts.canaries),
         "disks": [dataclasses.asdict(disk) for disk in facts.disks],
         "not_up": dict(facts.not_up),
+        "clock": facts.clock,
         "upkeep": dict(facts.upkeep),
     }

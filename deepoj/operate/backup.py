@@ -69,6 +69,12 @@ async def back_up(cfg: Config, directory: Path, programs: Path) -> tuple[int, in
     return schema, copied
 
 
+async def record(cfg: Config, directory: Path, objects: int, by: str) -> None:
+    """Note in the log of acts that a backup is whole: the system's page names the age of the last one."""
+    async with AioBridge.open() as bridge, PgStore.open(bridge, database_url(cfg), min_conns=0, max_conns=1) as store:
+        await store.admin_events.record_backup(str(directory), objects, by=by)
+
+
 async def put_back(cfg: Config, directory: Path, programs: Path) -> int:
     """How many objects were put back. Raises CheckFailed."""
     observe.configure(level="warning")

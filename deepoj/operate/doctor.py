@@ -1,4 +1,5 @@
-"""``deepoj doctor``: what this host can do now, and what it lacks; exit code 1 if a chosen role cannot work."""
+"""``deepoj doctor``: what this host can do now, and what it lacks, and what of the running system needs a person; exit
+code 1 if a chosen role cannot work, or something delays the judging."""
 
 from __future__ import annotations
 
@@ -7,19 +8,12 @@ import platform
 import stat
 import sys
 import tempfile
-import textwrap
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Literal
-
-import click
-import httpx
-import trio
 
 import deepoj
+from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.toolchain import tool_version, version
 from deepoj.config.checks import require_startable
 from deepoj.config.draft import ConfigError
@@ -29,40 +23,21 @@ from deepoj.execution.canary import judge_canaries
 from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain
-from deepoj.operate.verify.deployment import api_of
+from deepoj.operate.findings import Finding, State, as_root, install
+from deepoj.operate.running import RunningLook, look_at_running, proxies
 from deepoj.packages.statements import pandoc
+from deepoj.wiring.adapters import JUDGES
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain, toolchain_dir
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.sandbox import Isolation
 
 #: of a directory that programs see, looked at
 MOUNTED_FILES = 100_000
-JUDGES = frozenset({Role.CONSUMER, Role.RECLAIM})
-REACH_S = 10.0
-NODE_S = 2.0
-UNTRUSTED = "api_untrusted_forwarded_total"
 #: settings that an embedded node does not need
 ADDRESSES = ("api.database_url", "api.redis_url", "api.minio.endpoint")
 
-#: ``lacks``: a chosen role cannot work like this; ``note``: worth knowing, nothing depends on it
-type State = Literal["ok", "note", "lacks"]
-#: as shown to people, the most important first
-COLOURS: dict[State, str] = {"lacks": "red", "note": "yellow", "ok": "green"}
-STATE_WIDTH = max(map(len, COLOURS))
-
 #: in a container: a file that its engine puts there
 ENGINES = {"/.dockerenv": "docker", "/run/.containerenv": "podman"}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The state of one part of the host."""
-
-    what: str
-    state: State
-    detail: str
-    #: the command that changes it for the better; empty if there is none
-    mend: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -119,7 +94,7 @@ def _user_namespaces() -> Finding:
     if not Path("/proc/self/ns/user").exists():
         return Finding("user namespaces", "note", "not offered by this kernel")
     if _read("/proc/sys/user/max_user_namespaces") == "0":
-        mend = _as_root("sysctl -w user.max_user_namespaces=15000")
+        mend = as_root("sysctl -w user.max_user_namespaces=15000")
         return Finding("user namespaces", "note", "none are allowed (user.max_user_namespaces=0)", mend)
     barred = [
         f"kernel.{name}={1 - shut}"
@@ -128,7 +103,7 @@ def _user_namespaces() -> Finding:
     ]
     if barred and os.geteuid() != 0:
         settings_that_bar = ", ".join(setting.partition("=")[0] for setting in barred)
-        mend = _as_root(f"sysctl -w {' '.join(barred)}")
+        mend = as_root(f"sysctl -w {' '.join(barred)}")
         return Finding("user namespaces", "note", f"shut for ordinary users by {settings_that_bar}", mend)
     return Finding("user namespaces", "ok", f"at most {_read('/proc/sys/user/max_user_namespaces')}")
 
@@ -143,7 +118,7 @@ def _cgroup_controllers() -> Finding:
     is_free = "cgroup2" in _read("/proc/filesystems").split() and place.is_dir() and not any(place.iterdir())
     return Finding(
         "cgroup v2", "note", f"not mounted at {place}: limits by rlimits and sampling",
-        _as_root(f"mount -t cgroup2 none {place}") if is_free else "",
+        as_root(f"mount -t cgroup2 none {place}") if is_free else "",
     )  # fmt: skip
 
 
@@ -159,10 +134,6 @@ def _cgroup_delegation() -> Finding:
         whose = "" if os.geteuid() == 0 else "--user "
         mend = f"systemd-run {whose}--scope --property=Delegate=yes deepoj node"
     return Finding("cgroup delegation", "note", f"{place} is not ours to write", mend)
-
-
-def _as_root(command: str) -> str:
-    return command if os.geteuid() == 0 else f"sudo {command}"
 
 
 def _start_container(level: Isolation) -> str:
@@ -203,7 +174,7 @@ def tool_findings(cfg: Config, besides: Collection[str]) -> Iterator[Finding]:
         tool = language.tool(tools)
         is_there = os.access(tool, os.X_OK)
         problem = f"{tool} {'does not work or does not know it' if is_there else 'is missing'}"
-        mend = f"{_install()} {'--reinstall ' if is_there else ''}{language.package}"
+        mend = f"{install()} {'--reinstall ' if is_there else ''}{language.package}"
         if tool == cfg.path.compiler_bin and _is_set(cfg, "path.compiler_bin"):
             problem, mend = f"{problem} (path.compiler_bin)", f"export DEEPOJ_PATH_COMPILER_BIN={Toolchain().gxx}"
         if language.id == 1 and cfg.roles & JUDGES:
@@ -229,7 +200,7 @@ def _archive_state(cfg: Config, language: Language) -> str:
 def _linker(tools: Toolchain) -> Finding:
     if found := tool_version((tools.mold, "--version")):
         return Finding("linker", "ok", found)
-    return Finding("linker", "note", "GNU ld, which is slower than mold for small programs", f"{_install()} mold")
+    return Finding("linker", "note", "GNU ld, which is slower than mold for small programs", f"{install()} mold")
 
 
 def _testlib() -> Finding:
@@ -253,11 +224,7 @@ def _web_assets() -> Finding:
 def _pandoc() -> Finding:
     if pandoc.is_installed():
         return Finding("pandoc", "ok", str(pandoc.PANDOC))
-    return Finding("pandoc", "note", pandoc.MISSING, f"{_install()} pandoc")
-
-
-def _install() -> str:
-    return _as_root("apt-get install")
+    return Finding("pandoc", "note", pandoc.MISSING, f"{install()} pandoc")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -283,38 +250,22 @@ def _export_secret(name: str) -> str:
 
 
 async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
-    """Open the sandbox, judge the canaries in it, and ask the servers. Also returns the level of isolation."""
-    level, findings = await _sandbox(cfg)
-    if findings[0].state == "ok":
-        findings.append(await _canaries(cfg))
+    """Ask the servers and the node of this host, open the sandbox, and judge the canaries in it unless that node does.
+    Also returns the level of isolation."""
+    is_embedded = cfg.embedded or not any(_is_set(cfg, name) for name in ADDRESSES)
+    findings = [*_embedded()] if is_embedded else [*_startable(cfg), *_callbacks(cfg)]
+    if Role.API in cfg.roles and cfg.api.web.enabled:
+        findings.append(_web_assets())
+    home = EmbeddedHome.find(cfg.home) if is_embedded else None
+    running = RunningLook([]) if is_embedded and home is None else await look_at_running(cfg, home)
     if Role.API in cfg.roles:
-        findings += [*await _proxies(cfg), *([_web_assets()] if cfg.api.web.enabled else [])]
-    if cfg.embedded or not any(_is_set(cfg, name) for name in ADDRESSES):
-        return level, [*findings, *_embedded()]
-    findings += [*_startable(cfg), *_callbacks(cfg)]
-    async with AsyncExitStack() as stack:
-        for server in await _servers(cfg, stack):
-            state, detail = await _try(server.ping)
-            if state == "ok":
-                findings.append(Finding(server.name, state, detail))
-            else:
-                findings.append(Finding(server.name, state if server.is_needed else "note", detail, server.mend))
-    return level, findings
-
-
-async def _proxies(cfg: Config) -> list[Finding]:
-    """Return a finding if a node runs here and its metrics count requests through untrusted proxies."""
-    headers = {"Authorization": f"Bearer {cfg.api.metrics_token}"} if cfg.api.metrics_token else {}
-    try:
-        async with httpx.AsyncClient(trust_env=False, timeout=NODE_S) as http:
-            answer = await http.get(f"{api_of(cfg)}/metrics", headers=headers)
-    except httpx.HTTPError:
-        return []
-    count = sum(float(line.rpartition(" ")[2]) for line in answer.text.splitlines() if line.startswith(UNTRUSTED))
-    if not count:
-        return []
-    seen = f"{count:g} requests with X-Forwarded-For came from an address that is no trusted proxy"
-    return [Finding("proxies", "note", seen, "export TRUSTED_PROXIES=ADDRESS  # of the log event forwarded_untrusted")]
+        findings += await proxies(cfg)
+    level, of_sandbox = await _sandbox(cfg)
+    if running.judges:
+        of_sandbox.append(Finding("canaries", "ok", "left to the node that runs here"))
+    elif of_sandbox[0].state == "ok":
+        of_sandbox.append(await _canaries(cfg))
+    return level, [*running.findings, *of_sandbox, *findings]
 
 
 def _is_set(cfg: Config, name: str) -> bool:
@@ -329,7 +280,10 @@ async def _sandbox(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
     least = cfg.sandbox_min_isolation
     try:
         found = await preflight(
-            run_uid=cfg.security.run_as_uid, run_gid=cfg.security.run_as_gid, mounts=cfg.path.mount_dirs
+            slots=cfg.worker.pool_size,
+            run_uid=cfg.security.run_as_uid,
+            run_gid=cfg.security.run_as_gid,
+            mounts=cfg.path.mount_dirs,
         )
     except (StartRefused, Breakage) as error:
         return None, [Finding("isolation", lacks, str(error))]
@@ -390,111 +344,3 @@ def _embedded() -> Iterator[Finding]:
             # a checkout's packages come from its locks
             is_checkout = (Path(deepoj.__file__).parents[1] / "Makefile").exists()
             yield Finding(what, "lacks", str(error), "make build" if is_checkout else "")
-
-
-type Ping = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class ConfiguredServer:
-    """A server of the settings; ``is_needed``: by a chosen role."""
-
-    name: str
-    is_needed: bool
-    #: asked through its adapter, whose errors are clear
-    ping: Ping
-    mend: str
-
-
-async def _servers(cfg: Config, stack: AsyncExitStack) -> list[ConfiguredServer]:
-    from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415
-    from deepoj.adapters.blobs.s3 import S3Blobs  # noqa: PLC0415
-    from deepoj.adapters.pg.store import PgStore  # noqa: PLC0415
-    from deepoj.adapters.redis.stream import RedisStream  # noqa: PLC0415
-
-    bridge = await stack.enter_async_context(AioBridge.open())
-    store = await stack.enter_async_context(PgStore.open(bridge, cfg.database_url, min_conns=0, max_conns=1))
-    stream = await stack.enter_async_context(
-        RedisStream.open(bridge, cfg.redis_url, stream_key=cfg.stream_key, group=cfg.stream_group, consumer="doctor")
-    )
-    section = cfg.minio
-    objects = S3Blobs(
-        section.endpoint,
-        access_key=section.access_key,
-        secret_key=section.secret_key,
-        bucket=section.bucket,
-        secure=section.secure,
-    )
-    objects_needed = bool(cfg.roles & (JUDGES | {Role.API}))
-    return [
-        ConfiguredServer("PostgreSQL", True, store.ping, "export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME"),
-        ConfiguredServer("Redis", True, stream.ping, "export REDIS_URL=HOST:6379"),
-        ConfiguredServer("object store", objects_needed, objects.ping, "export MINIO_ENDPOINT=http://HOST:9000"),
-    ]
-
-
-async def _try(ping: Ping) -> tuple[State, str]:
-    try:
-        with trio.fail_after(REACH_S):
-            await ping()
-    except (StartRefused, Breakage) as error:
-        return "lacks", str(error)
-    except trio.TooSlowError:
-        return "lacks", f"no answer within {REACH_S:g} s"
-    return "ok", "answers"
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# For people
-
-
-def lines_for_people(
-    findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None, width: int | None
-) -> list[str]:
-    """The verdict, then the findings, the most important first.
-
-    ``width``: columns of the terminal, for which lines are wrapped; None: one line a finding.
-    """
-    shown = sorted(_with_languages_merged(findings), key=lambda finding: list(COLOURS).index(finding.state))
-    what_width = max(len(finding.what) for finding in shown)
-    lines = _wrapped(_verdict(findings, roles, level), width, 0)
-    for finding in shown:
-        head = f"{finding.state:<{STATE_WIDTH}} {finding.what:<{what_width}} "
-        detail = " ".join(finding.detail.split())
-        mend = f"mend: {finding.mend}" if finding.mend else ""
-        if width is None:
-            lines.append(head + "; ".join(filter(None, (detail, mend))))
-            continue
-        first, *rest = _wrapped(head + detail, width, len(head))
-        lines += [click.style(first[:STATE_WIDTH], fg=COLOURS[finding.state]) + first[STATE_WIDTH:], *rest]
-        if mend:  # never broken, so that it can be copied
-            lines.append(" " * (STATE_WIDTH + 1) + mend)
-    return lines
-
-
-def _wrapped(line: str, width: int | None, indent: int) -> list[str]:
-    if width is None:
-        return [line]
-    return textwrap.wrap(line, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _verdict(findings: Sequence[Finding], roles: Collection[Role], level: Isolation | None) -> str:
-    names = ", ".join(sorted(roles))
-    lacking = [finding.what for finding in findings if finding.state == "lacks"]
-    if lacking:
-        return f"This host cannot run the roles {names}: it lacks {', '.join(lacking)}."
-    at_level = f" at isolation level {level}" if level and JUDGES & set(roles) else ""
-    return f"This host can run the roles {names}{at_level}."
-
-
-def _with_languages_merged(findings: Sequence[Finding]) -> list[Finding]:
-    """The languages that cannot be judged as one finding, the last."""
-    absent = [finding for finding in findings if finding.state == "note" and finding.what in LANGUAGES]
-    others = [finding for finding in findings if finding not in absent]
-    if not absent:
-        return others
-    install = f"{_install()} "
-    packages = [finding.mend.removeprefix(install) for finding in absent if finding.mend.startswith(install)]
-    mend = install + " ".join(dict.fromkeys(packages)) if packages else ""
-    names = ", ".join(finding.what for finding in absent)
-    return [*others, Finding("languages", "note", f"not judged here: {names}", mend)]

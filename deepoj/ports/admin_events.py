@@ -15,3 +15,7 @@ class AdminEvents(Protocol):
     async def admin_events(self, limit: int, before_id: int | None = None) -> list[AdminEvent]:
         """Return a page, newest first, of those whose ``id`` is below ``before_id``."""
         ...
+
+    async def record_backup(self, directory: str, objects: int, *, by: str) -> None:
+        """Note a backup that is whole."""
+        ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
 
 
 class SystemView(Protocol):
@@ -20,6 +20,8 @@ class SystemView(Protocol):
     async def pipeline_times(self) -> PipelineTimes:
         """Return when an event was last sent to the stream, and when a node last claimed a submission."""
         ...
+
+    async def last_backup(self) -> LastBackup: ...
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         """Return the latest events by which submissions were put back, newest first."""

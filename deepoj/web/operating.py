@@ -12,22 +12,19 @@ from typing import Any
 import trio
 
 from deepoj.api.context import ApiContext
-from deepoj.api.letters import DecidingLetters
 from deepoj.api.live.events import LiveEvent
 from deepoj.web.charts import history_chart
-from deepoj.web.shown import as_sentence
-from deepoj.web.symptoms import symptoms
+from deepoj.web.symptoms import Stored, read_stored, symptoms
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES
-from deepoj.words.readiness import PartState, Readiness
-from deepoj.words.roster import MAX_NODES, AnnouncedNode
+from deepoj.words.roster import AnnouncedNode
 from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
 
 #: a snapshot of what waits is shown up to this age
 SNAPSHOT_AGE_S = 60.0
 _BAR_WIDTH = 10
-#: age at which nodes, claims and dead letters are read again, once for all streams of this node
-STORED_AGE_S = 5.0
+#: age at which what the database knows is read again, once for all streams of this node
+STORED_AGE_S = 3.0
 #: a stream's other pieces wait for that reading
 READ_S = 2.0
 #: submissions in processing that are counted at most
@@ -36,8 +33,6 @@ _MAX_RUNNING = 1000
 _MAX_UNCLAIMED_MS = 9_000
 #: the time of the page is sent in steps of this, so not with each measurement
 _CLOCK_STEP_S = 10
-#: embedded server → the part that the connection to it is
-_PART_OF_SERVER = {"postgres": "database", "valkey": "redis"}
 
 
 def queue_values(context: ApiContext) -> dict[str, Any]:
@@ -60,19 +55,6 @@ def queue_values(context: ApiContext) -> dict[str, Any]:
         "waiting_chart": history_chart(waiting, bar_width=_BAR_WIDTH),
         "pending_chart": history_chart(pending, bar_width=_BAR_WIDTH),
     }
-
-
-def as_operators_name(readiness: Readiness) -> Readiness:
-    """Return the node's parts with an embedded server and the connection to it as one: it is up if both are."""
-    parts, reasons = dict(readiness.parts), dict(readiness.reasons)
-    for server, part in _PART_OF_SERVER.items():
-        state, reason = parts.pop(server, None), reasons.pop(server, "")
-        if state is None:
-            continue
-        if state is not PartState.UP or part not in parts:
-            parts[part] = state
-        reasons[part] = " ".join(as_sentence(one) for one in (reason, reasons.get(part, "")) if one)
-    return Readiness(parts, reasons)
 
 
 def audit_values(context: ApiContext) -> dict[str, Any]:
@@ -110,28 +92,25 @@ class _Claims:
 
 
 class Watch:
-    """What needs a person, as this node sees it. Nodes, claims and dead letters are the last ones read from the
-    database."""
+    """What needs a person, as this node sees it. Nodes, claims, dead letters and the backup are those read last."""
 
     def __init__(self, context: ApiContext) -> None:
-        self._context, self._letters, self._claims = context, DecidingLetters(context), _Claims()
-        self._nodes: Sequence[AnnouncedNode] | None = None
-        self._has_letters, self._asked_at = False, -math.inf
+        self._context, self._claims = context, _Claims()
+        self._stored, self._asked_at = Stored(), -math.inf
 
     async def read(self) -> Sequence[AnnouncedNode]:
-        """Read nodes, claims and dead letters, and return the nodes. Raises StoreUnavailable."""
-        system = self._context.system
-        self._nodes = nodes = await self._context.roster.announced_nodes(MAX_NODES)
-        self._has_letters = bool((await self._letters.page(1, None)).letters)
+        """Read what the database knows, and return the nodes. Raises StoreUnavailable."""
+        context, system = self._context, self._context.system
+        self._stored = await read_stored(context.roster, context.letters, system)
         running, times = await system.running_jobs(_MAX_RUNNING), await system.pipeline_times()
-        self._claims.look(self._context.backpressure.latest(SNAPSHOT_AGE_S), len(running), times.claimed_at)
+        self._claims.look(context.backpressure.latest(SNAPSHOT_AGE_S), len(running), times.claimed_at)
         self._asked_at = trio.current_time()
-        return nodes
+        return self.nodes
 
     @property
     def nodes(self) -> Sequence[AnnouncedNode]:
         """Return the nodes that were read last."""
-        return self._nodes or ()
+        return self._stored.nodes or ()
 
     async def refresh(self) -> None:
         """Read again what is older than ``STORED_AGE_S``, one reader for all. While the database is away or hangs the
@@ -146,12 +125,11 @@ class Watch:
         """Return what ``_system_symptoms.html`` needs."""
         queue = queue_values(self._context)
         found = symptoms(
-            as_operators_name(self._context.ready()),
-            self._nodes,
+            self._context.ready(),
             queue["snapshot"],
             queue["outage"],
             refuses=queue["pressed"] is not None,
-            has_letters=self._has_letters,
+            stored=self._stored,
             unclaimed_since=self._claims.unclaimed_since,
         )
         return {"symptoms": list(found)}

@@ -42,6 +42,7 @@ class AdminAct(enum.StrEnum):
     CONTEST_REJUDGED = "contest_rejudged"
     CONTEST_REVIEWED = "contest_reviewed"
     CONTEST_CLOCK = "contest_clock"
+    BACKED_UP = "backed_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from deepoj.words.readiness import PartState
 
 #: the most nodes that are listed
 MAX_NODES = 200
+#: a node that has not announced itself for longer is not live: it missed two announcements
+SILENT_S = 11.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +22,9 @@ class DiskUse:
     directory: str
     free_bytes: int
     total_bytes: int
+    #: files that can still be made, and at most; 0 of 0: no fixed number, or a node of an older version
+    free_files: int = 0
+    total_files: int = 0
 
     @property
     def used_percent(self) -> int:
@@ -51,6 +57,8 @@ class NodeFacts:
     not_up: Mapping[str, str] = field(default_factory=dict)
     #: metric with its labels → count since the node's start, of repair, deletion and canaries, without zeros
     upkeep: Mapping[str, int] = field(default_factory=dict)
+    #: the node's clock, ISO 8601; None: a node of an older version
+    clock: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +68,9 @@ class AnnouncedNode:
     node: str
     #: language key → version; empty: it does not judge
     languages: Mapping[str, str]
-    #: whether its last announcement is valid
+    #: whether its last announcement is valid and at most ``SILENT_S`` old
     is_live: bool
-    #: whether it takes submissions now
+    #: whether it is live and takes submissions now
     takes_work: bool
     #: its last announcement
     seen_at: str
@@ -70,6 +78,14 @@ class AnnouncedNode:
     isolation: str | None
     judged_at: str | None
     facts: NodeFacts = field(default_factory=NodeFacts)
+
+    @property
+    def clock_off_s(self) -> float:
+        """Return how far its clock is ahead of the database's; negative: behind. 0: not known."""
+        if self.facts.clock is None:
+            return 0.0
+        ahead = dt.datetime.fromisoformat(self.facts.clock) - dt.datetime.fromisoformat(self.seen_at)
+        return ahead.total_seconds()
 
     @property
     def fails_canaries(self) -> bool:

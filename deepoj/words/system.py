@@ -25,6 +25,14 @@ class RunningJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LastBackup:
+    """How long ago ``deepoj backup`` last ended, or, if it never did, how old the database is."""
+
+    age_s: float
+    is_made: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastHour:
     """Verdicts of the last hour, and how long submissions had waited when they were first claimed."""
 

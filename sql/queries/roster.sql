@@ -28,18 +28,22 @@ ORDER BY n.node, l.key;
 -- name: announced_nodes
 -- Up to $1 nodes that were announced within a day, live ones first, by name. Isolation is that of a node's latest verdict among the $2
 -- latest events of the ledger, read backwards by their key: the ledger itself may be of any size. A node of the version
--- before, which leaves seen_until as it is, announced itself some time before the end of its announcement.
+-- before, which leaves seen_until as it is, announced itself some time before the end of its announcement. A node that has
+-- been silent for $3 seconds is not live and takes no work, although its announcement is valid for longer.
 WITH latest AS MATERIALIZED (
     SELECT id, node, isolation, created_at FROM attempts ORDER BY id DESC LIMIT $2
 ),
 judged AS (
     SELECT DISTINCT ON (node) node, isolation, created_at FROM latest WHERE isolation IS NOT NULL ORDER BY node, id DESC
 )
-SELECT n.node, n.languages::text AS languages, n.facts::text AS facts, greatest(n.live_until, n.seen_until) > now() AS is_live,
-       n.live_until > now() AS takes_work,
-       CASE WHEN n.seen_until >= n.live_until THEN n.seen_at ELSE least(n.live_until, now()) END AS seen_at,
-       j.isolation, j.created_at AS judged_at
+SELECT n.node, n.languages::text AS languages, n.facts::text AS facts,
+       heard.is_of_late AND greatest(n.live_until, n.seen_until) > now() AS is_live,
+       heard.is_of_late AND n.live_until > now() AS takes_work, heard.at AS seen_at, j.isolation, j.created_at AS judged_at
 FROM node_languages AS n LEFT JOIN judged AS j ON j.node = n.node
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN n.seen_until >= n.live_until THEN n.seen_at ELSE least(n.live_until, now()) END AS at
+) AS last
+CROSS JOIN LATERAL (SELECT last.at, last.at > now() - make_interval(secs => $3) AS is_of_late) AS heard
 WHERE greatest(n.live_until, n.seen_until) > now() - interval '1 day'
 ORDER BY is_live DESC, n.node
 LIMIT $1;

@@ -45,6 +45,12 @@ SELECT (SELECT max(dispatched_at) FROM (SELECT dispatched_at FROM outbox_events 
        (SELECT max(created_at) FROM (SELECT event, created_at FROM attempts ORDER BY id DESC LIMIT $1) AS latest
         WHERE event = 'claimed') AS claimed_at;
 
+-- name: last_backup
+-- The age of the last backup in seconds, else that of the database: of its first migration.
+SELECT extract(epoch FROM now() - coalesce(made.at, begun.at, now()))::float8 AS age_s, made.at IS NOT NULL AS is_made
+FROM (SELECT (SELECT max(at) FROM admin_events WHERE act = 'backed_up') AS at) AS made,
+     (SELECT (SELECT applied_at FROM schema_migrations ORDER BY version LIMIT 1) AS at) AS begun;
+
 -- name: interruptions
 -- Up to $1 events by which a submission was put back, newest first: of the ledger (lost, given back, refused, dead) and of
 -- repair. Reads the $2 latest rows of each table, backwards by their key.

@@ -90,11 +90,12 @@ async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forg
     facts = NodeFacts(
         version="0.2.0",
         roles=("api", "worker"),
-        disks=(DiskUse(directory="work", free_bytes=1, total_bytes=4),),
+        disks=(DiskUse(directory="work", free_bytes=1, total_bytes=4, free_files=2, total_files=8),),
         isolation="full",
         canaries=CanaryFacts(state=PartState.DOWN, since="2026-01-31T09:00:00+00:00", reason="abort é"),
         not_up={"sandbox": "a run is overdue é"},
         upkeep={"scheduler_repair_total: sent": 2},
+        clock="2026-01-31T09:00:00+00:00",
     )
     await roster.announce(NODE, {"cpp17": "g++"}, 30.0, facts)
     await roster.announce(OTHER, {}, 30.0)
@@ -103,3 +104,16 @@ async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forg
     for _ in range(2):
         await roster.withdraw(NODE)
     assert [one.node for one in await roster.announced_nodes(9)] == [OTHER]
+
+
+async def test_last_backup_is_the_newest_else_the_age_is_that_of_the_database(lab: Lab) -> None:
+    first = await lab.store.system.last_backup()
+    assert (first.is_made, first.age_s >= 0) == (False, True)
+    for number in range(2):
+        await lab.store.admin_events.record_backup(f"/backups/{number}", number, by="root (deepoj backup)")
+    made = await lab.store.system.last_backup()
+    assert (made.is_made, 0 <= made.age_s <= 60) == (True, True)
+    [event, _] = await lab.store.admin_events.admin_events(2)
+    assert (event.actor, event.act, event.subject, event.details) == (
+        "root (deepoj backup)", "backed_up", "/backups/1", {"objects": 1},
+    )  # fmt: skip

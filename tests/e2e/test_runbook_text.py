@@ -212,7 +212,7 @@ def test_the_table_has_the_seeds_rows_and_ours_each_with_a_look() -> None:
     linked = [re.findall(r"\(#(\d+)-", " ".join(row))[0] for row in runbook.rows(ENGLISH)]
     sections = [section for section in runbook.headings(ENGLISH) if section.startswith("4.")]
     assert linked == [section.replace(".", "") for section in sections]
-    assert len(sections) == 14 + 10
+    assert len(sections) == 14 + 12
     looks = {block.section for block in BLOCKS if block.kind == LOOKED}
     assert looks == set(sections)
     assert {block.section for block in BLOCKS if block.kind == LOOKED and not block.shows} == set()
@@ -661,3 +661,14 @@ def test_row_24_submissions_of_a_contest_wait(deserted: Deserted) -> None:
     assert client.post(f"{path}/submit", json=sent, headers=team).status_code == 200
     deserted.until_no_worker_counts()
     deserted.site.look("4.24")
+
+
+def test_row_25_a_node_is_silent(deserted: Deserted) -> None:
+    """The worker that was killed, of which nothing was heard since."""
+    env = {"PATH": "/usr/bin:/bin", **deserted.site.deployment.env}
+    until(lambda: "silent" in typed("nodes", env=env).stdout, within_s=60, what="it is silent")
+    deserted.site.look("4.25")
+
+
+def test_row_26_no_backup(deserted: Deserted) -> None:
+    assert "0|" in deserted.site.look("4.26")

@@ -90,6 +90,11 @@ class MemoryAccountRecords:
         """Write a row for a fake of another port."""
         self._log(by, act, subject, **details)
 
+    async def record_backup(self, directory: str, objects: int, *, by: str) -> None:
+        lost = await self._enter("record_backup")
+        self._log(by, AdminAct.BACKED_UP, directory, objects=objects)
+        self._answer(None, lost)
+
     async def admin_events(self, limit: int, before_id: int | None = None) -> list[AdminEvent]:
         lost = await self._enter("admin_events")
         found = [event for event in reversed(self.events) if before_id is None or event.id < before_id]

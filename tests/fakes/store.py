@@ -49,7 +49,7 @@ from deepoj.words.rejudges import (
     VerdictChange,
 )
 from deepoj.words.results import Report, Verdict
-from deepoj.words.roster import AnnouncedNode, NodeFacts
+from deepoj.words.roster import SILENT_S, AnnouncedNode, NodeFacts
 from deepoj.words.statements import StatementEdits, StatementSet
 from deepoj.words.stream import Entry
 from deepoj.words.submissions import (
@@ -1094,8 +1094,8 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
             AnnouncedNode(
                 node=node,
                 languages=languages,
-                is_live=self.nodes_seen[node][1] > self.clock(),
-                takes_work=until > self.clock(),
+                is_live=min(self.nodes_seen[node][1], self.nodes_seen[node][0] + SILENT_S) > self.clock(),
+                takes_work=min(until, self.nodes_seen[node][0] + SILENT_S) > self.clock(),
                 seen_at=self._dated(self.nodes_seen[node][0]).isoformat(),
                 isolation=self.node_facts[node].isolation or (judged[node].isolation if node in judged else None),
                 judged_at=self._dated(judged[node].at).isoformat() if node in judged else None,

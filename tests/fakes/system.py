@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import statistics
 from typing import TYPE_CHECKING
 
+from deepoj.words.admin_events import AdminAct
 from deepoj.words.jobs import State
-from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -17,6 +19,7 @@ class MemorySystem:
 
     def __init__(self, memory: MemoryStore) -> None:
         self._memory = memory
+        self.database_age_s = 0.0
 
     async def running_jobs(self, limit: int) -> list[RunningJob]:
         memory = self._memory
@@ -75,6 +78,14 @@ class MemorySystem:
             dispatched_at=memory._dated(max(sent)).isoformat() if sent else None,
             claimed_at=memory._dated(max(claimed)).isoformat() if claimed else None,
         )
+
+    async def last_backup(self) -> LastBackup:
+        memory = self._memory
+        await memory._enter("last_backup")
+        made = [dt.datetime.fromisoformat(event.at) for event in memory.events if event.act == AdminAct.BACKED_UP]
+        if not made:
+            return LastBackup(age_s=self.database_age_s, is_made=False)
+        return LastBackup(age_s=(memory._dated(memory.clock()) - max(made)).total_seconds(), is_made=True)
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         memory = self._memory

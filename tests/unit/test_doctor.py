@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import trio
 
 from deepoj.adapters import toolchain
+from deepoj.adapters.embedded import EmbeddedHome
 from deepoj.adapters.sandbox.preflight import Preflight
 from deepoj.cli import run
 from deepoj.cli.common import settings
@@ -24,12 +26,14 @@ from deepoj.config.roles import Role
 from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Toolchain
-from deepoj.operate import doctor
-from deepoj.operate.doctor import Finding
+from deepoj.operate import doctor, running
+from deepoj.operate.findings import Finding, State, lines_for_people
+from deepoj.operate.running import RunningLook
 from deepoj.packages.statements import pandoc
 from deepoj.web.assets import MISSING, STATIC, Assets
 from deepoj.wiring.node import warn_of_callbacks, warn_of_testlib
 from deepoj.wiring.settings import judging, toolchain_dir
+from deepoj.words.roster import DiskUse
 from deepoj.words.sandbox import Isolation
 from tests.logs import captured_logs
 
@@ -354,7 +358,7 @@ REPORT = (
 
 def test_doctor_in_a_pipe_prints_a_line_for_each_finding_the_worst_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    verdict, *lines = doctor.lines_for_people(REPORT, {Role.CONSUMER}, None, None)
+    verdict, *lines = lines_for_people(REPORT, {Role.CONSUMER}, None, None)
     assert verdict == "This host cannot run the roles consumer: it lacks isolation."
     assert [line.split()[:2] for line in lines] == [
         ["lacks", "isolation"], ["note", "Landlock"], ["note", "languages"], ["ok", "kernel"],
@@ -365,7 +369,7 @@ def test_doctor_in_a_pipe_prints_a_line_for_each_finding_the_worst_first(monkeyp
 
 
 def test_doctor_on_a_terminal_wraps_details_and_keeps_commands_whole() -> None:
-    lines = [click.unstyle(line) for line in doctor.lines_for_people(REPORT, {Role.CONSUMER}, None, 80)]
+    lines = [click.unstyle(line) for line in lines_for_people(REPORT, {Role.CONSUMER}, None, 80)]
     (command,) = [line for line in lines if "docker run" in line]
     assert command == f"      mend: {REPORT[-1].mend}"
     assert max(len(line) for line in lines if line != command) <= 80
@@ -380,7 +384,7 @@ def test_doctor_on_a_terminal_wraps_details_and_keeps_commands_whole() -> None:
     [(Role.CONSUMER, "the roles consumer at isolation level weak."), (Role.GC, "the roles gc.")],
 )
 def test_doctor_on_a_good_host_begins_with_roles_and_level(role: Role, says: str) -> None:
-    assert doctor.lines_for_people(REPORT[:1], {role}, Isolation.WEAK, None)[0] == f"This host can run {says}"
+    assert lines_for_people(REPORT[:1], {role}, Isolation.WEAK, None)[0] == f"This host can run {says}"
 
 
 def test_a_bad_host_is_a_sentence_on_stderr(
@@ -398,17 +402,106 @@ async def test_node_behind_an_untrusted_proxy_is_told(
     monkeypatch: pytest.MonkeyPatch, count: str, is_told: bool
 ) -> None:
     body = f'# TYPE api_untrusted_forwarded counter\napi_untrusted_forwarded_total{{instance="a"}} {count}\n'
-    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}".encode()
+    async with node_that_says(monkeypatch, body):
+        found = await running.proxies(settings({}))
+    assert [finding.state for finding in found] == (["note"] if is_told else [])
+    assert all("3 requests" in finding.detail and "TRUSTED_PROXIES" in finding.mend for finding in found)
+
+
+@asynccontextmanager
+async def node_that_says(
+    monkeypatch: pytest.MonkeyPatch, body: str | None, status: str = "200 OK"
+) -> AsyncIterator[None]:
+    """Answer every request to the node of this host. None: take it, and never answer."""
 
     async def serve(stream: trio.SocketStream) -> None:
         await stream.receive_some()
-        await stream.send_all(answer)
+        if body is None:
+            await trio.sleep_forever()
+        else:
+            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            await stream.send_all(f"{head}{body}".encode())
 
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
-        port = listener.socket.getsockname()[1]
-        monkeypatch.setattr(doctor, "api_of", lambda _: f"http://127.0.0.1:{port}")
-        found = await doctor._proxies(settings({}))
+        monkeypatch.setattr(running, "api_of", lambda _: f"http://127.0.0.1:{listener.socket.getsockname()[1]}")
+        yield
         nursery.cancel_scope.cancel()
-    assert [finding.state for finding in found] == (["note"] if is_told else [])
-    assert all("3 requests" in finding.detail and "TRUSTED_PROXIES" in finding.mend for finding in found)
+
+
+def away(monkeypatch: pytest.MonkeyPatch, closed_port: int) -> Config:
+    """Return settings whose servers do not listen."""
+    monkeypatch.setenv("DATABASE_URL", f"postgres://u:p@127.0.0.1:{closed_port}/d")
+    monkeypatch.setenv("REDIS_URL", f"127.0.0.1:{closed_port}")
+    monkeypatch.setenv("MINIO_ENDPOINT", f"127.0.0.1:{closed_port}")
+    return settings({})
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+async def test_what_the_node_of_this_host_says_of_its_parts_is_told_with_its_section(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int, is_ready: bool
+) -> None:
+    parts = {
+        "canary": {"state": "up"},
+        "redis": {"state": "up" if is_ready else "down", "reason": "it was killed"},
+        "dispatcher": {"state": "up" if is_ready else "down", "reason": "Redis at x cannot be used"},
+    }
+    body = {"parts": parts} if is_ready else {"details": parts}
+    async with node_that_says(monkeypatch, json.dumps(body), "200 OK" if is_ready else "503 Service Unavailable"):
+        seen = await running.look_at_running(away(monkeypatch, closed_port), None)
+    told = [finding for finding in seen.findings if finding.what == "system"]
+    says = "redis is not up on this node. It was killed. (runbook, section 4.1 Redis is away)"
+    assert told == ([] if is_ready else [Finding("system", "fails", says)])
+    assert seen.judges, "the node judges the canaries"
+    servers = {finding.what: finding for finding in seen.findings if finding.what != "system"}
+    assert list(servers) == ["PostgreSQL", "Redis", "object store"]
+    assert "(runbook, section 4.2 The database does not answer)" in servers["PostgreSQL"].detail
+    assert "(runbook, section 4.13 Test data cannot be fetched)" in servers["object store"].detail
+
+
+async def test_a_node_that_does_not_answer_is_told_and_no_node_is_not(
+    monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    cfg = away(monkeypatch, closed_port)
+    monkeypatch.setattr(running, "REACH_S", 0.2)
+    async with node_that_says(monkeypatch, None):
+        seen = await running.look_at_running(cfg, None)
+    assert (seen.findings[0].what, seen.findings[0].state) == ("node", "fails")
+    assert "(runbook, section 4.25 A node is silent)" in seen.findings[0].detail
+    monkeypatch.setattr(running, "api_of", lambda _: f"http://127.0.0.1:{closed_port}")
+    seen = await running.look_at_running(cfg, None)
+    assert "node" not in [finding.what for finding in seen.findings]
+
+
+@pytest.mark.parametrize("free_bytes", [99, 100])
+async def test_a_home_whose_node_is_gone_has_its_disks_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_bytes: int
+) -> None:
+    async def low(_directories: object) -> tuple[DiskUse, ...]:
+        return (DiskUse(directory="work", free_bytes=free_bytes, total_bytes=1000),)
+
+    monkeypatch.setattr(running, "disks", low)
+    home = EmbeddedHome(home=tmp_path, run_dir=tmp_path, postgres_password="p", valkey_password="v")
+    seen = await running.look_at_running(settings({}), home)
+    assert not seen.judges
+    assert seen.findings[0] == Finding("node", "note", f"no node runs in {tmp_path} now")
+    told = [finding.detail for finding in seen.findings[1:]]
+    assert len(told) == (free_bytes < 100)
+    assert all("is 90 % full" in one and "(runbook, section 4.12 The disk is full)" in one for one in told)
+
+
+@pytest.mark.parametrize(("state", "code"), [("fails", 1), ("note", 0)])
+def test_a_running_system_that_needs_a_person_is_told_and_exits_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int, state: State, code: int
+) -> None:
+    away(monkeypatch, closed_port)
+
+    async def look(_cfg: Config, _home: object) -> RunningLook:
+        return RunningLook([Finding("system", state, "No node judges: submissions wait.")], judges=True)
+
+    monkeypatch.setattr(doctor, "look_at_running", look)
+    assert run(["doctor", "--roles", "worker"]) == code
+    told = capsys.readouterr()
+    assert "No node judges: submissions wait." in told.out
+    assert "canaries left to the node that runs here" in " ".join(told.out.split())
+    assert ("the running system needs a person" in told.err) is bool(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from deepoj.words.stream import MAX_AGE_S
 from tests.api.house import House, submission
 from tests.api.test_dlq import dies
 from tests.contract.labs import entry
+from tests.fakes.system import MemorySystem
 from tests.web.clicking import Person, member, pages_house
 
 ROOT = Path(__file__).parents[2]
@@ -91,8 +93,9 @@ async def test_each_symptom_names_its_section_of_the_runbook(scene: Scene) -> No
     await scene.home.store.announce("node-b", {"cpp17": "g++"}, -5.0)
     await scene.home.store.announce("node-c", {}, -5.0, NodeFacts(roles=("api",)), takes_work=False)
     shown = (await scene.admin.get(PAGE)).words
-    assert "Node node-b judged within a day and is silent now. Runbook, section 4.4 No worker takes jobs" in shown
-    assert "Node node-c (api) was there within a day and is silent now." in shown
+    silent = "is silent now. Runbook, section 4.25 A node is silent"
+    assert f"Node node-b judged within a day and {silent}" in shown
+    assert f"Node node-c (api) was there within a day and {silent}" in shown
 
 
 async def test_a_node_whose_canaries_fail_is_live_and_named_with_the_canaries_section(scene: Scene) -> None:
@@ -221,7 +224,13 @@ async def test_work_that_no_node_reads_is_a_symptom(
 
 @pytest.mark.parametrize(
     ("free_bytes", "total_bytes", "is_said"),
-    [(10 * 1024**3, 100 * 1024**3, False), (4 * 1024**3, 100 * 1024**3, True), (1024**3 - 1, 2 * 1024**3, True)],
+    [
+        (5 * 1024**3, 100 * 1024**3, False),
+        (5 * 1024**3 - 1, 100 * 1024**3, True),
+        (1024**3, 2 * 1024**3, False),
+        (100 * 1024**2, 1000 * 1024**2, False),
+        (100 * 1024**2 - 1, 1000 * 1024**2, True),
+    ],
 )
 async def test_a_full_disk_is_a_symptom(scene: Scene, free_bytes: int, total_bytes: int, *, is_said: bool) -> None:
     disk = DiskUse(directory="work", free_bytes=free_bytes, total_bytes=total_bytes)
@@ -294,6 +303,66 @@ async def test_part_that_the_node_of_the_page_names_is_not_named_again_for_the_s
     assert "redis is not up" not in (await scene.admin.get(PAGE)).words, "the outage says it for all nodes"
 
 
+@pytest.mark.parametrize(
+    ("free_files", "total_files", "is_said"),
+    [(10_000, 10**7, False), (9_999, 10**7, True), (50, 1000, False), (49, 1000, True), (0, 0, False)],
+)
+async def test_a_disk_with_room_for_few_files_is_a_symptom(
+    scene: Scene, free_files: int, total_files: int, *, is_said: bool
+) -> None:
+    disk = DiskUse(
+        directory="work",
+        free_bytes=9 * 1024**3,
+        total_bytes=10 * 1024**3,
+        free_files=free_files,
+        total_files=total_files,
+    )
+    await scene.home.store.announce("node-a", {"cpp17": "g++"}, 60.0, NodeFacts(disks=(disk,)))
+    shown = (await scene.admin.get(PAGE)).words
+    assert (f"A disk of node node-a has room for {free_files} more files only (inodes)." in shown) is is_said
+    assert ("section 4.12 The disk is full" in shown) is is_said
+
+
+@pytest.mark.parametrize(
+    ("off_s", "says"),
+    [(5, None), (-5, None), (9, "9 s ahead of the database's."), (-3600, "3600 s behind the database's.")],
+)
+async def test_a_clock_that_is_off_is_a_symptom(scene: Scene, off_s: int, says: str | None) -> None:
+    store = scene.home.store
+    clock = store._dated(store.clock()) + dt.timedelta(seconds=off_s)
+    await store.announce("node-a", {"cpp17": "g++"}, 60.0, NodeFacts(clock=clock.isoformat()))
+    shown = (await scene.admin.get(PAGE)).words
+    assert (f"The clock of node node-a is {says} Runbook, section 4.11 Clocks apart" in shown) is (says is not None)
+    assert ("The clock of node" in shown) is (says is not None)
+
+
+async def test_a_backup_that_is_old_or_missing_is_a_symptom(scene: Scene) -> None:
+    system, store = scene.home.context.system, scene.home.store
+    assert isinstance(system, MemorySystem)
+    section, limit_s = "Runbook, section 4.26 No backup of late", 48 * 3600.0
+    for age_s, says in ((limit_s, False), (limit_s + 1, True)):
+        system.database_age_s = age_s
+        assert (f"No backup was ever made. {section}" in (await scene.admin.get(PAGE)).words) is says
+    await store.record_backup("/backups/1", 3, by="root (deepoj backup)")
+    assert "4.26" not in (await scene.admin.get(PAGE)).words
+    now = store.clock()
+    store.clock = lambda: now + limit_s + 60
+    assert re.search(rf"The last backup is 2 d [^.]*old\. {section}", (await scene.admin.get(PAGE)).words)
+
+
+async def test_a_node_that_missed_two_announcements_is_silent_although_its_lease_is_valid(scene: Scene) -> None:
+    store = scene.home.store
+    now = at = store.clock()
+    store.clock = lambda: at
+    await store.announce("node-a", {"cpp17": "g++"}, 30.0)
+    for later_s, is_silent in ((10.9, False), (11.1, True)):
+        at = now + later_s
+        shown = (await scene.admin.get(PAGE)).words
+        assert ("Node node-a judged within a day and is silent now." in shown) is is_silent
+        assert ("No node judges: submissions wait." in shown) is is_silent
+        assert ("node-a ✗ silent" in shown) is is_silent
+
+
 async def test_a_waiting_submission_is_said_to_be_safe_while_redis_is_away(scene: Scene) -> None:
     job_id = await submission(scene.home, await scene.home.token_of("owner"), await scene.home.problem())
     safe = "It is stored safely. Judging is delayed at the moment"
@@ -320,7 +389,7 @@ def test_sections_are_headings_of_the_runbook(language: str) -> None:
     runbook = (ROOT / "deploy" / ("runbook.md" if language == "en" else "runbook.zh.md")).read_text()
     headings = set(re.findall(r"(?m)^### (.*)$", runbook))
     sections = {text for text in vars(symptoms).values() if isinstance(text, str) and re.match(r"4\.\d+ ", text)}
-    assert len(sections) == 10
+    assert len(sections) == 13
     assert {gettext_of(language)(section) for section in sections} <= headings
 
 

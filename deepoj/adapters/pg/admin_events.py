@@ -30,3 +30,6 @@ class PgAdminEvents:
             )
             for row in await self._pool.rows("admin_events", before_id, limit, repeatable=True)
         ]
+
+    async def record_backup(self, directory: str, objects: int, *, by: str) -> None:
+        await self._pool.rows("record_backup", by, directory, objects, repeatable=False)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.words.readiness import PartState
-from deepoj.words.roster import AnnouncedNode, CanaryFacts, DiskUse, NodeFacts
+from deepoj.words.roster import SILENT_S, AnnouncedNode, CanaryFacts, DiskUse, NodeFacts
 
 if TYPE_CHECKING:
     import asyncpg
@@ -53,7 +53,7 @@ class PgRoster:
         return {key: tuple(sorted(versions)) for key, versions in versions_of.items()}
 
     async def announced_nodes(self, limit: int) -> list[AnnouncedNode]:
-        rows = await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, repeatable=True)
+        rows = await self._pool.rows("announced_nodes", limit, _LATEST_EVENTS, SILENT_S, repeatable=True)
         return [_announced(row, _facts(row["facts"])) for row in rows]
 
 
@@ -76,13 +76,20 @@ def _facts(stored: str) -> NodeFacts:
         version=facts.get("version", ""),
         roles=tuple(facts.get("roles", ())),
         disks=tuple(
-            DiskUse(directory=one["directory"], free_bytes=one["free_bytes"], total_bytes=one["total_bytes"])
+            DiskUse(
+                directory=one["directory"],
+                free_bytes=one["free_bytes"],
+                total_bytes=one["total_bytes"],
+                free_files=one.get("free_files", 0),
+                total_files=one.get("total_files", 0),
+            )
             for one in facts.get("disks", ())
         ),
         isolation=facts.get("isolation"),
         canaries=_canaries(facts.get("canaries")),
         not_up=facts.get("not_up", {}),
         upkeep=facts.get("upkeep", {}),
+        clock=facts.get("clock"),
     )
 
 

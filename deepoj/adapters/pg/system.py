@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
 
 #: events of the ledger that are read for the last hour, and first claims whose wait is measured
 _LATEST_EVENTS, _LATEST_CLAIMS = 20_000, 500
@@ -52,6 +52,12 @@ class PgSystem:
         if row is None:
             raise AssertionError("the times always are one row")
         return PipelineTimes(dispatched_at=_text(row["dispatched_at"]), claimed_at=_text(row["claimed_at"]))
+
+    async def last_backup(self) -> LastBackup:
+        row = await self._pool.row("last_backup", repeatable=True)
+        if row is None:
+            raise AssertionError("the age always is one row")
+        return LastBackup(age_s=row["age_s"], is_made=row["is_made"])
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         return [

@@ -241,10 +241,15 @@ def _setting(
 
 
 async def preflight(
-    *, run_uid: int = 65534, run_gid: int = 65534, mounts: Sequence[str] = (), rates: Rates | None = None
+    *,
+    slots: int = 1,
+    run_uid: int = 65534,
+    run_gid: int = 65534,
+    mounts: Sequence[str] = (),
+    rates: Rates | None = None,
 ) -> Preflight:
     """Return what :meth:`LinuxBox.open` would find here. Raises StartRefused, BoxBroken as it does."""
-    setting = _setting(1, run_uid, run_gid, mounts=mounts, headers=None, rates=rates)
+    setting = _setting(slots, run_uid, run_gid, mounts=mounts, headers=None, rates=rates)
     launcher, checked = await settle(setting)
     if launcher is not None:
         await launcher.close()

@@ -21,6 +21,8 @@ class NodeDiskView(ResponseModel):
     directory: str = Field(description="work or blobs")
     free_bytes: int
     total_bytes: int
+    free_files: int = Field(description="files that can still be made; 0 of 0: no fixed number, or not known")
+    total_files: int
 
 
 class NodeView(ResponseModel):
@@ -29,7 +31,7 @@ class NodeView(ResponseModel):
     node: str
     roles: list[str] = Field(description="empty: a node of an older version")
     version: str
-    live: bool = Field(description="whether its last announcement is valid")
+    live: bool = Field(description="whether it announced itself within 11 s")
     takes_work: bool = Field(description="whether it takes submissions now")
     seen_at: str = Field(description="its last announcement")
     isolation: str | None = Field(description="weak, namespaces or full; null: it does not judge, or is not known")
@@ -38,6 +40,7 @@ class NodeView(ResponseModel):
     canaries: CanariesView | None = Field(description="null: it does not judge, or a node of an older version")
     disks: list[NodeDiskView]
     not_up: dict[str, str] = Field(description="parts that keep it from judging and are not up, with their reasons")
+    clock: str | None = Field(description="its clock at its last announcement; null: a node of an older version")
     upkeep: dict[str, int] = Field(
         description="counts of repair, deletion and failed canaries since the node's start, without zeros"
     )

@@ -21,7 +21,7 @@ class NodeRoutes:
     async def nodes(self, _user: User) -> NodeList:
         """List the nodes that were there within a day, with their roles, canaries and disks.
 
-        For operators and administrators. A node announces itself every five seconds; after 30 s without an
+        For operators and administrators. A node announces itself every five seconds; after 11 s without an
         announcement it is not live.
         """
         return NodeList(nodes=[_view(node) for node in await self._roster.announced_nodes(MAX_NODES)])
@@ -43,9 +43,16 @@ def _view(node: AnnouncedNode) -> NodeView:
         if canaries is None
         else CanariesView(state=canaries.state.value, since=canaries.since, reason=canaries.reason),
         disks=[
-            NodeDiskView(directory=disk.directory, free_bytes=disk.free_bytes, total_bytes=disk.total_bytes)
+            NodeDiskView(
+                directory=disk.directory,
+                free_bytes=disk.free_bytes,
+                total_bytes=disk.total_bytes,
+                free_files=disk.free_files,
+                total_files=disk.total_files,
+            )
             for disk in facts.disks
         ],
         not_up=dict(facts.not_up),
+        clock=facts.clock,
         upkeep=dict(facts.upkeep),
     )

@@ -56,6 +56,7 @@ ACTS: Mapping[str, str] = {
     AdminAct.CONTEST_REJUDGED: _("rejudged in the contest"),
     AdminAct.CONTEST_REVIEWED: _("reviewed a submission of the contest"),
     AdminAct.CONTEST_CLOCK: _("changed the clock of the contest"),
+    AdminAct.BACKED_UP: _("made a backup in"),
 }
 #: key of an event's details → its name; others are not shown
 DETAILS: Mapping[str, str] = {

@@ -13,10 +13,11 @@ from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
 from deepoj.web.charts import history_chart
-from deepoj.web.operating import SystemFeed, Watch, as_operators_name, audit_values, page_clock, queue_values
+from deepoj.web.operating import SystemFeed, Watch, audit_values, page_clock, queue_values
 from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.shown import as_sentence
+from deepoj.web.symptoms import as_operators_name
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.ledger import Decision
 from deepoj.words.readiness import PartState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import socket
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ async def _facts(parts: Parts) -> NodeFacts:
         canaries=_canaries(parts),
         not_up={} if box is None else _not_up(parts.child_status.readiness()),
         upkeep=dict(parts.metrics.upkeep()),
+        clock=dt.datetime.now(dt.UTC).isoformat(),
     )
 
 

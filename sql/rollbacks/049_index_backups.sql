@@ -1,0 +1,2 @@
+-- Nothing is lost.
+DROP INDEX IF EXISTS idx_admin_events_backups;
