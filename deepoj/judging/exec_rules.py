@@ -51,8 +51,12 @@ _KILLED = re.compile(
     rb"[^\s:]+: fatal error: (Killed signal terminated program \w+|ld terminated with signal 9 \[Killed\])"
     rb"\ncompilation terminated\.\n?"
 )
-#: messages of compilers, assemblers and linkers that a file cannot grow
-_FILES_FULL = re.compile(rb"File size limit exceeded|[Ff]ile too large|No space left on device|[Dd]isk full")
+#: messages of compilers, assemblers and linkers that a file cannot grow. SIGBUS ends a linker that writes through a
+#: mapping to a full disk
+_FILES_FULL = re.compile(
+    rb"file size limit exceeded|file too large|no space left on device|disk full|bus error|sigbus|sigxfsz",
+    re.IGNORECASE,
+)
 #: messages that memory cannot grow
 _MEMORY_FULL = re.compile(rb"virtual memory exhausted|out of memory allocating|memory exhausted|Cannot allocate memory")
 
@@ -275,18 +279,19 @@ def compile_sentence(outcome: RunOutcome, language: Language, limits: RunLimits)
     """Return why a compilation within ``limits`` failed without a message of the compiler; empty if it did not fail, or
     if the compiler has a message."""
     sentences = {
-        RunVerdict.TLE: f"Compiling took longer than {limits.cpu_ms / 1000:g} s.",
-        RunVerdict.MLE: f"Compiling took more than {limits.memory_bytes // MIB} MiB of memory.",
-        RunVerdict.OLE: f"The compiler printed more than {limits.output_bytes // MIB} MiB.",
+        RunVerdict.TLE: f"Compiling took longer than {limits.cpu_ms / 1000:g} s, this server's limit.",
+        RunVerdict.MLE: f"Compiling took more than {limits.memory_bytes // MIB} MiB of memory, this server's limit.",
+        RunVerdict.OLE: f"The compiler printed more than {limits.output_bytes // MIB} MiB, this server's limit.",
     }
     sentence = sentences.get(outcome.verdict, "")
     if outcome.verdict is RunVerdict.TLE and outcome.rule == "wall":
-        sentence = f"Compiling took longer than {limits.wall_ms / 1000:g} s by the clock."
+        sentence = f"Compiling took longer than {limits.wall_ms / 1000:g} s by the clock, this server's limit."
     if outcome.verdict is RunVerdict.RE:
         ended = f"The compiler was ended by signal {outcome.exit_signal}." if outcome.exit_signal else ""
         sentence = _limit_met(outcome, limits) or ended
     if outcome.verdict is RunVerdict.OK and language.artifact and language.artifact not in outcome.files_out:
-        sentence = f"Compiling left no program of at most {language.artifact_max_bytes // MIB} MiB."
+        mib = language.artifact_max_bytes // MIB
+        sentence = f"Compiling left no program of at most {mib} MiB, this server's limit."
     return sentence
 
 
@@ -295,8 +300,11 @@ def _limit_met(outcome: RunOutcome, limits: RunLimits) -> str:
     it as an error of their own, or of the disk."""
     words = outcome.stderr + outcome.stdout
     mib = limits.scratch_bytes // MIB
-    if outcome.exit_signal == signal.SIGXFSZ or _FILES_FULL.search(words):
-        return f"That is this server's limit: the files of a compilation may have {mib} MiB (compile.tmpfs_size_mb)."
+    if outcome.exit_signal in (signal.SIGXFSZ, signal.SIGBUS) or _FILES_FULL.search(words):
+        return (
+            f"That is this server's limit: the files of a compilation may have {mib} MiB (compile.tmpfs_size_mb)."
+            " An array with initial values is part of them, in the object file and in the program."
+        )
     if _MEMORY_FULL.search(words):
         mib = limits.memory_bytes // MIB
         return f"That is this server's limit: a compilation may use {mib} MiB of memory (compile.memory_limit_mb)."

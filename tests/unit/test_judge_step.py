@@ -297,11 +297,11 @@ async def test_a_failed_test(
     ("ended", "words"),
     [
         (outcome(R.RE, exit_code=1, stderr=b"main.cpp:1: error: \xff no\0"), "main.cpp:1: error: � no␀"),
-        (outcome(R.TLE), "longer than 10 s"),
-        (outcome(R.TLE, rule="wall"), "15 s by the clock"),
-        (outcome(R.MLE), "1024 MiB of memory"),
-        (outcome(R.OLE, stderr=b"x" * 100_000), "printed more than 16 MiB"),
-        (outcome(files_out=()), "left no program"),
+        (outcome(R.TLE), "longer than 10 s, this server's limit."),
+        (outcome(R.TLE, rule="wall"), "15 s by the clock, this server's limit."),
+        (outcome(R.MLE), "1024 MiB of memory, this server's limit."),
+        (outcome(R.OLE, stderr=b"x" * 100_000), "printed more than 16 MiB, this server's limit."),
+        (outcome(files_out=()), "left no program of at most 64 MiB, this server's limit."),
         (outcome(R.RE, exit_code=4, stderr=b"g++: internal compiler error: Segmentation fault"), "internal compiler"),
         (
             outcome(
@@ -311,6 +311,12 @@ async def test_a_failed_test(
         ),
         (outcome(R.RE, exit_code=1, stderr=b"main.s: No space left on device"), "compile.tmpfs_size_mb"),
         (outcome(R.RE, exit_signal=25), "this server's limit: the files"),
+        (outcome(R.RE, exit_signal=7), "this server's limit: the files"),
+        (
+            outcome(R.RE, exit_code=1, stderr=b"collect2: fatal error: ld terminated with signal 7 [Bus error]"),
+            "An array with initial values is part of them",
+        ),
+        (outcome(R.RE, exit_code=2, stderr=b"main.a: no space left on device"), "files of a compilation may have 128"),
         (
             outcome(R.RE, exit_code=1, stderr=b"cc1plus: out of memory allocating 65536 bytes"),
             "this server's limit: a compilation may use 1024 MiB of memory",
@@ -334,6 +340,9 @@ async def test_a_failed_test(
         "file",
         "disk",
         "file-signal",
+        "bus-signal",
+        "linker",
+        "go",
         "heap",
         "forged",
         "forged-file-name",
