@@ -16,6 +16,7 @@ import trio
 from deepoj import observe
 from deepoj.execution.case_runs import CaseRun, CaseRuns, ReadyProgram
 from deepoj.execution.context import AttemptContext
+from deepoj.execution.grading import Grading
 from deepoj.execution.package import OpenPackage, ScoredPackage, fetch, open_package, score_package
 from deepoj.execution.runs_ahead import RunsAhead
 from deepoj.execution.workdir import SHORT_BYTES, SOURCES, AttemptDir, do_blocking, trouble_of
@@ -236,8 +237,11 @@ class Attempt:
         self, package: ScoredPackage, runs: CaseRuns, first_run: Callable[[int], Awaitable[CaseRun | Infra]]
     ) -> Outcome | Infra:
         """Record the tests in the scoring's order. ``first_run`` returns the first run of the test whose turn it is."""
-        scoring = package.scoring
-        while (number := scoring.next(hurry=self._hurry)) is not None:
+        scoring, prepared = package.scoring, package.prepared
+        grading = Grading(self._context, package.plan, prepared.path, self._dir / "grader", problem=self._claim.problem)
+        while (number := await grading.next_test(scoring, hurry=self._hurry)) is not None:
+            if isinstance(number, Infra):
+                return number
             test = self._taken_over(package, number)
             if test is None:
                 case_run = await first_run(number)
@@ -254,6 +258,7 @@ class Attempt:
             self._tests.append(test)
             if self._on_test is not None:
                 self._on_test(test, len(self._tests), len(package.plan.cases))
+        self._isolation = min(self._isolation, grading.isolation)
         return scoring.outcome()
 
     @property

@@ -163,6 +163,8 @@ class Group:
     accepts: Accepts = Accepts.ALL
     #: its verdict is the worst of its members', not the first that is not accepted
     worst_error: bool = False
+    #: ``Plan.grader`` computes its result, with these arguments; None: the rules above do
+    grader_args: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,8 @@ class Plan:
     checker: Checker | None = None
     #: with an interactive ``checker`` of TESTLIB: judges the file that the checker wrote, once it has exited with 0
     output_checker: Checker | None = None
+    #: computes the results of groups with ``grader_args``; only where points are absolute (``judging.graders``)
+    grader: Program | None = None
     #: run by ``problem verify`` on each input
     input_validators: tuple[Checker, ...] = ()
     limits: Limits = Limits()
@@ -284,6 +288,7 @@ class Plan:
         for checker in (self.checker, self.output_checker):
             if checker is not None:
                 names += checker.program.files
+        names += () if self.grader is None else self.grader.files
         names += [name for one in self.included for _, name in one.files]
         return tuple(dict.fromkeys(names))
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from deepoj.judging.abilities import way_of
 from deepoj.judging.paths import base
-from deepoj.judging.problem import Case, Checker, Compare, Limits, Plan
+from deepoj.judging.problem import Case, Checker, Compare, Limits, Plan, Program
 from deepoj.packages.formats import PackageFault, UnzipLimits, open_package, unpack
 from deepoj.words.names import is_text
 from deepoj.words.problems import Problem
@@ -252,7 +252,7 @@ def _rules(package: PackageContent, problem: Problem) -> dict[str, str]:
         "checker": next((_program(package, one) for one in checkers if not one.interactive), ""),
         "interactor": next((_program(package, one) for one in checkers if one.interactive), ""),
         "scoring": f"points ({plan.points})" if plan.scored else "all or nothing",
-        "groups": _groups(plan),
+        "groups": _groups(plan) if plan.grader is None else f"{_groups(plan)}, {_source(package, plan.grader)}",
         "submissions": "outputs" if plan.output_only else "programs",
         "files_beside": _beside(package),
     }
@@ -283,9 +283,17 @@ def _way(way: Compare) -> str:
 
 def _program(package: PackageContent, checker: Checker) -> str:
     program = checker.program
-    files = [(name.removeprefix(program.root), package.digests[name]) for name in program.files]
+    files = _file_digests(package, program)
     mark = _mark(asdict(checker) | {"program": None}, program.language, program.flags, files)
     return f"{base(program.entry)} ({program.language}, {checker.protocol}) {mark}"
+
+
+def _source(package: PackageContent, program: Program) -> str:
+    return f"{base(program.entry)} ({program.language}) {_mark(program.language, _file_digests(package, program))}"
+
+
+def _file_digests(package: PackageContent, program: Program) -> list[tuple[str, str]]:
+    return [(name.removeprefix(program.root), package.digests[name]) for name in program.files]
 
 
 def _groups(plan: Plan) -> str:

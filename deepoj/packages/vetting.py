@@ -74,6 +74,8 @@ def programs_of(plan: Plan) -> tuple[tuple[str, Program], ...]:
         programs.append(("interactor" if plan.checker.interactive else "checker", plan.checker.program))
     if plan.output_checker is not None:
         programs.append(("checker", plan.output_checker.program))
+    if plan.grader is not None:
+        programs.append(("grader", plan.grader))
     return tuple(programs)
 
 

@@ -32,6 +32,8 @@ class AbsoluteScores:
         #: of groups that end at their first rejected member: how many of their first members are judged whole and were
         #: not rejected
         self._passed: dict[str, int] = {}
+        #: the results of groups that a grader has computed
+        self._by_grader: dict[str, Graded] = {}
 
     # -- tests
 
@@ -91,8 +93,36 @@ class AbsoluteScores:
 
     # -- groups
 
+    def has_grade(self, name: str) -> bool:
+        """Return whether a grader has computed the group's result."""
+        return name in self._by_grader
+
+    def set_grade(self, name: str, graded: Graded) -> None:
+        self._by_grader[name] = graded
+
+    def results(self, name: str) -> tuple[Graded, ...]:
+        """Return the verdicts and scores of a group's judged members, for its grader."""
+        return tuple(
+            Graded(verdict, self._for_grader(member))
+            for member in self._tree.members(name)
+            if (verdict := self._verdict_of(member)) is not None
+        )
+
+    def _for_grader(self, member: int | Group) -> float:
+        """Return a member's score; where the problem has no scores, an accepted test's is 1."""
+        if isinstance(member, Group) and self.has_grade(member.name):
+            return self._by_grader[member.name].score
+        if self._plan.scored:
+            return self._score_of(member)
+        if isinstance(member, Group):
+            return math.fsum(self._for_grader(below) for below in self._tree.members(member.name))
+        return float(self._verdict_of(member) is Verdict.ACCEPTED)
+
     def verdict(self, name: str) -> Verdict | None:
-        """Return the verdict of a group by those of its members; None: no member has been judged."""
+        """Return the verdict of a group by its grader, or by those of its members; None: no member has been judged, or
+        the grader has not yet been run."""
+        if self._tree.group(name).grader_args is not None:
+            return self._by_grader[name].status if self.has_grade(name) else None
         verdicts = [verdict for member in self._tree.members(name) if (verdict := self._verdict_of(member)) is not None]
         if not verdicts:
             return None
@@ -125,6 +155,8 @@ class AbsoluteScores:
         """Return whether all tests of a member are judged."""
         if isinstance(member, int):
             return member in self._graded
+        if member.grader_args is not None:
+            return self.has_grade(member.name)
         return all(self._is_whole(below) for below in self._tree.members(member.name))
 
     def maximum(self, name: str) -> float | None:
@@ -133,7 +165,7 @@ class AbsoluteScores:
             return WHOLE
         group = self._tree.group(name)
         bounds = [] if group.max_score is None else [group.max_score]
-        below = [self._maximum_of(member) for member in self._tree.members(name)]
+        below = [] if group.grader_args is not None else [self._maximum_of(each) for each in self._tree.members(name)]
         known = [bound for bound in below if bound is not None]
         if group.aggregate is not Aggregate.ALL and below and len(known) == len(below):
             bounds.append(_aggregated(group.aggregate, known))
@@ -172,6 +204,8 @@ class AbsoluteScores:
         if not self._plan.scored:
             return WHOLE
         group = self._tree.group(name)
+        if group.grader_args is not None:
+            return self._by_grader[name].score if self.has_grade(name) else 0.0
         if group.aggregate is Aggregate.ALL:
             passed = all(self._verdict_of(case) is Verdict.ACCEPTED for case in self._tree.counting(name))
             return tidy(group.max_score or 0.0) if passed else 0.0

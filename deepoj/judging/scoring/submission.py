@@ -40,6 +40,13 @@ class Scoring:
         self._left_out: dict[tuple[str, str, str], int] = {}
         #: computes scores where points are absolute; None where they are shares
         self._absolute = None if plan.points is Points.SHARES else AbsoluteScores(plan, self._tree, self._graded)
+        #: groups whose result a grader computes, with the place of their last test in the order; the innermost first
+        place = {case: place for place, case in enumerate(self._tree.order)}
+        self._with_grader = tuple(
+            (group, max((place[case] for case in self._tree.counting(group.name)), default=-1))
+            for group in reversed(self._tree.groups)
+            if group.grader_args is not None
+        )
 
     def worth(self, case: int) -> float:
         """Return the points of the test if it is accepted."""
@@ -75,8 +82,10 @@ class Scoring:
     def is_settled(self, case: int) -> bool:
         """Return whether the test can no longer change the verdict or the score, with any verdict of its own."""
         groups = self._tree.above(case)
-        if not self._failed or any(
-            group.name in self._tree.needed and group.name not in self._refused for group in groups
+        if (
+            not self._failed
+            or self._with_grader
+            or any(group.name in self._tree.needed and group.name not in self._refused for group in groups)
         ):
             return False
         if self._plan.scored or self._absolute is not None:
@@ -110,6 +119,23 @@ class Scoring:
         if self._absolute is None or not self._plan.scored:
             return None
         return self._absolute.points_fault(case, verdict, points, share)
+
+    def ungraded(self) -> tuple[Group, tuple[Graded, ...]] | None:
+        """Return a group that awaits its grader, because none of its tests is still to be judged, with the results of
+        its members. To be called after ``next``; None: there is no such group."""
+        if self._absolute is None or any(graded.status in OURS for graded in self._graded.values()):
+            return None
+        for group, last in self._with_grader:
+            if last < self._at and not self._absolute.has_grade(group.name):
+                results = self._absolute.results(group.name)
+                if results:
+                    return group, results
+        return None
+
+    def grade(self, group: str, graded: Graded) -> None:
+        """Record the result that a grader has computed for a group."""
+        if self._absolute is not None:
+            self._absolute.set_grade(group, graded)
 
     def outcome(self) -> Outcome:
         """Return the result so far. Tests that were not judged have no points."""

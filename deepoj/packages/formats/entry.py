@@ -295,6 +295,7 @@ def _rebased(plan: Plan, root: str) -> Plan:
         ),
         checker=checker(plan.checker),
         output_checker=checker(plan.output_checker),
+        grader=None if plan.grader is None else program(plan.grader),
         input_validators=tuple(replace(one, program=program(one.program)) for one in plan.input_validators),
         included=tuple(
             replace(one, files=tuple((beside, root + name) for beside, name in one.files)) for one in plan.included

@@ -15,7 +15,7 @@ from typing import Any
 from deepoj.judging.compare import DOMJUDGE_FLOATS
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.paths import base, suffix, without_suffix
-from deepoj.judging.problem import Checker, Compare, Included, Limits, Plan, Protocol
+from deepoj.judging.problem import Checker, Compare, Group, Included, Limits, Plan, Program, Protocol
 from deepoj.judging.sources import PLAIN_NAME
 from deepoj.packages.formats.constants import MAX_FILLED_BYTES, NAME
 from deepoj.packages.formats.faults import Unusable, show
@@ -38,6 +38,7 @@ _TIME_LIMIT_FILE = ".timelimit"
 DRAFT = "2023-07"
 STABLE = "2025-09"
 _OUTPUT_VALIDATORS = ("output_validator/", "output_validators/")
+_GRADERS = "graders/"
 _INCLUDED = "include/"
 _STATEMENTS = ("statement/", "problem_statement/")
 _INPUT_VALIDATORS = ("input_validators/", "input_validator/", "input_format_validators/")
@@ -84,6 +85,7 @@ def read(files: Files) -> Plan:
         if validator is not None
         else compare_of_flags(tests.flags or kind.flags, MARK, domjudge=kind.domjudge),
         checker=validator,
+        grader=_grader(files, tests.groups),
         input_validators=_input_validators(files, kind),
         limits=_limits(files, config, ini, kind),
         output_only=kind.output_only,
@@ -256,7 +258,7 @@ def _filled(files: Files, kind: ProblemKind) -> tuple[str, ...]:
     """Return the files in which constants are replaced by their values."""
     filled = []
     for name in files.names:
-        program = name.startswith((*_OUTPUT_VALIDATORS, *_INPUT_VALIDATORS, _INCLUDED)) or (
+        program = name.startswith((*_OUTPUT_VALIDATORS, *_INPUT_VALIDATORS, _INCLUDED, _GRADERS)) or (
             name.startswith(SUBMISSIONS) and name != SUBMISSIONS_LIST
         )
         statement = name.startswith(_STATEMENTS) and suffix(name).lower() in {"md", "tex"}
@@ -420,6 +422,20 @@ def _output_validator(files: Files, kind: ProblemKind, config: Mapping[str, Any]
         max_passes=round(passes),
         scores=kind.validator_scores,
     )
+
+
+def _grader(files: Files, groups: tuple[Group, ...]) -> Program | None:
+    """Return the program that computes the results of groups; None: none asks for it. Raises Unusable."""
+    if all(group.grader_args is None for group in groups):
+        return None
+    graders = units(files, _GRADERS)
+    if not graders:
+        raise Unusable(None, "A group of tests has 'grading: custom', but the package has no program in graders/.")
+    if len(graders) > 1:
+        raise Unusable(
+            graders[1][0], f"{show(graders[1][0])} is a second grader beside {show(graders[0][0])}: one is supported."
+        )
+    return program_of(files, graders[0], "The grader")
 
 
 def _input_validators(files: Files, kind: ProblemKind) -> tuple[Checker, ...]:

@@ -154,7 +154,16 @@ def test_no_time_limit_is_said() -> None:
         ({"data/secret/2.ans": ""}, "'data/secret/2.ans' is an answer without its input"),
         ({"data/other/2.in": "", "data/other/2.ans": ""}, "neither in data/sample nor"),
         ({"data/secret/1.files/a/b": ""}, "folders in .files"),
-        ({"data/secret/testdata.yaml": "grading: custom"}, "grader of the package's own"),
+        ({"data/secret/testdata.yaml": "grading: custom"}, "no program in graders/"),
+        ({"data/secret/testdata.yaml": "grading: odd"}, "grading is default or custom"),
+        (
+            {"data/secret/testdata.yaml": "grading: custom", "graders/a.py": "", "graders/b.py": ""},
+            "'graders/b.py' is a second grader",
+        ),
+        (
+            {"problem.yaml": DRAFT + "type: scoring", "data/secret/test_group.yaml": "grading: custom"},
+            "graders belong to the legacy format",
+        ),
         ({"data/secret/testdata.yaml": "grader_flags: plurality_wins"}, "plurality_wins"),
         ({"data/secret/testdata.yaml": "on_reject: shrug"}, "shrug"),
         (

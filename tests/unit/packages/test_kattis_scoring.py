@@ -171,7 +171,7 @@ ROWS = [
     Row("a slip of the pen", LEGACY, "secret/1", {"": "grader_flags: sum, worst_error"}, {}, "AC", 1, 1),
     Row("a slip that would matter", LEGACY, "secret/1", {"": "grader_flags: min, worst_error"}, refused="by commas"),
     Row("an unknown flag", LEGACY, "secret/1", {"": "grader_flags: median"}, refused="'median'"),
-    Row("a grader of its own", LEGACY, "secret/1", {"": "grading: custom"}, refused="grader of the package's own"),
+    Row("a grader of its own", LEGACY, "secret/1", {"": "grading: custom"}, refused="no program in graders/"),
     Row("ignore_sample inside", LEGACY, "secret/1", {"secret": "grader_flags: ignore_sample"}, refused="ignore_sample"),
     Row("the least wins", "type: scoring\ngrading: {objective: min}\n", "secret/1", refused="least score"),
     Row("an unknown policy", "type: scoring\ngrading: {on_reject: shrug}\n", "secret/1", refused="'shrug'"),

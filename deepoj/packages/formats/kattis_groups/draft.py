@@ -113,6 +113,8 @@ def draft_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
     """Return the groups, parents first. Raises Unusable."""
     if any(node.own.get(key) is not None for node in root.walk() for key in _STATIC):
         raise Unusable(root.file or None, "Validators that look at sources are not supported.")
+    if (own := next((node for node in root.walk() if node.own.get("grading") == "custom"), None)) is not None:
+        raise Unusable(own.file, f"{show(own.file)}: graders belong to the legacy format; this package's has none.")
     if not kind.scoring:
         return tuple(Group(name=node.name, parent=parent_of(node), aggregate=Aggregate.ALL) for node in root.walk())
     if kind.stable:

@@ -17,7 +17,7 @@ from deepoj.packages.formats.kattis_groups.flags import (
 )
 from deepoj.packages.formats.kattis_groups.folders import OLD_FILE, GroupFolder, parent_of
 from deepoj.packages.formats.kattis_groups.kind import ProblemKind
-from deepoj.packages.formats.texts import as_number, as_text
+from deepoj.packages.formats.texts import as_number, as_text, as_words
 
 #: keys of test groups about scores that only the legacy format has
 _LEGACY_ONLY = frozenset({"accept_score", "reject_score", "range", "grader_flags"})
@@ -57,14 +57,26 @@ def apply_old_grading(root: GroupFolder, kind: ProblemKind) -> None:
 
 def legacy_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
     """Return the groups, parents first. Raises Unusable."""
-    modes = [_grader(node) for node in root.walk()]
-    ignores_sample = "ignore_sample" in modes[0]
+    modes = [_grader_words(node) for node in root.walk()]
+    ignores_sample = "ignore_sample" in modes[0] and not has_grader(root)
     # on_reject affects a pass-fail verdict only where failures are forgiven; otherwise all tests are judged, for
     # teachers
-    breaks = kind.scoring or any(accepts(words) is not Accepts.ALL for words in modes)
+    breaks = kind.scoring or any(has_grader(node) for node in root.walk())
+    breaks = breaks or any(accepts(words) is not Accepts.ALL for words in modes)
     groups = []
     for node, words in zip(root.walk(), modes, strict=True):
         judge_all = _judges_all(node, breaks=breaks)
+        if has_grader(node):
+            groups.append(
+                Group(
+                    name=node.name,
+                    parent=parent_of(node),
+                    max_score=range_end(node) if kind.scoring else None,
+                    judge_all=judge_all,
+                    grader_args=words,
+                )
+            )
+            continue
         groups.append(
             Group(
                 name=node.name,
@@ -81,10 +93,18 @@ def legacy_groups(root: GroupFolder, kind: ProblemKind) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _grader(node: GroupFolder) -> tuple[str, ...]:
-    """Return the flags of a group. Raises Unusable for a grader of the package."""
-    if node.keys.get("grading", "default") != "default":
-        raise Unusable(node.file, f"{show(node.file)}: a grader of the package's own is not supported.")
+def has_grader(node: GroupFolder) -> bool:
+    """Return whether the package's own grader computes the result of a group. Raises Unusable."""
+    way = as_text(node.keys.get("grading", "default"), node.file, "grading")
+    if way not in {"default", "custom"}:
+        raise Unusable(node.file, f"{show(node.file)}: grading is default or custom, not {show(way)}.")
+    return way == "custom"
+
+
+def _grader_words(node: GroupFolder) -> tuple[str, ...]:
+    """Return the flags of a group, which are any words for a grader of the package's own. Raises Unusable."""
+    if has_grader(node):
+        return as_words(node.keys.get("grader_flags"), node.file, "grader_flags")
     words = grader_flags(node)
     if node.name and "ignore_sample" in own_grader_flags(node):
         raise Unusable(node.file, f"{show(node.file)}: the grader flag 'ignore_sample' is only for the folder data.")
