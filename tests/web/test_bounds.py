@@ -11,6 +11,7 @@ import trio
 from trio.testing import MockClock
 
 from deepoj.api.settings import RateLimit
+from deepoj.contests.ledger import ContestLedger
 from deepoj.web.pages.home import own_path
 from tests.api.house import PASSWORD, house, package
 from tests.contract.labs import PgLab
@@ -18,6 +19,7 @@ from tests.fakes.settings import rate_limit
 from tests.web.contest_scene import arena, rules
 from tests.web.scene import add_problem
 from tests.web.surfer import member
+from tests.web.test_big_board import big_contest
 from tests.web.visits import SESSION, Visit, registered
 
 
@@ -88,11 +90,34 @@ async def test_spectators_behind_one_address_open_a_contest_and_its_board(tmp_pa
     statuses: Counter[int] = Counter()
     for _ in range(300):
         spectator = Visit(place.home)
-        for path in ("/contests", "/contests/hall", "/contests/hall/scoreboard"):
-            statuses[(await spectator.get(path)).status] += 1
-    assert statuses == {200: 900}
-    flood = [(await Visit(place.home).get("/contests/hall/board")).status for _ in range(901)]
-    assert flood == [303] * 900 + [429], "a flood ends, too"
+        for path in ("", "/hall", "/hall/scoreboard", "/hall/submissions", "/hall/clarifications"):
+            statuses[(await spectator.get(f"/contests{path}")).status] += 1
+    assert statuses == {200: 1500}
+    flood = [(await Visit(place.home).get("/contests/hall/board")).status for _ in range(301)]
+    assert flood == [303] * 300 + [429], "a flood ends, too"
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_later_pages_of_submissions_are_counted_as_other_pages_and_show_only_theirs(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = await arena(tmp_path, real, rate=RateLimit(ip_limit=4, user_limit=0, window_s=600.0))
+    await big_contest(place)
+    shown: Counter[str] = Counter()
+    former = ContestLedger.current_judgement
+
+    def counted(ledger: ContestLedger, submission_id: str) -> str | None:
+        shown[submission_id] += 1
+        return former(ledger, submission_id)
+
+    looks = []
+    for query in ("", "?after=4300", "?after=2000000000", "?after=4300", ""):  # the first reads the contest
+        monkeypatch.setattr(ContestLedger, "current_judgement", counted if query else former)
+        reply = await Visit(place.home).get(f"/contests/big/submissions{query}")
+        looks.append((reply.status, reply.text.count('data-news="verdict-')))
+    assert looks == [(200, 100), (200, 100), (200, 0), (200, 100), (200, 100)]
+    assert len(shown) == 101, "one more than a page tells whether there is a next one"
+    assert (await Visit(place.home).get("/contests/big/submissions?after=100")).status == 429
 
 
 @pytest.mark.parametrize("postgres", ["embedded"], indirect=True)

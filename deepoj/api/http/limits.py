@@ -52,8 +52,8 @@ class Limit(enum.Enum):
     #: the Contest API, counted as API apart from it and ``_CONTEST_API_TIMES`` as often
     CONTEST_API = enum.auto()
     #: the pages of contests that spectators see, counted as API; without an account apart from it and
-    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take about 10 ms of CPU once the node keeps the contest; its
-    #: first look is counted as API, too (``RequestLimits.count_fold``)
+    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take as long as a board once the node keeps the contest; the
+    #: first look at it and later pages of lists are counted as API, too (``RequestLimits.count_costly``)
     SPECTATOR = enum.auto()
 
 
@@ -105,8 +105,9 @@ class RequestLimits:
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
 
-    async def count_fold(self) -> None:
-        """Count a stranger's first look at a contest: folding all of its events takes much longer than a page."""
+    async def count_costly(self) -> None:
+        """Count a stranger's request that takes much longer than other pages for spectators, such as the first look at
+        a contest, which folds all of its events."""
         await self._take(_by_address("api", self._settings.rate, self._address()))
 
     def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:

@@ -167,17 +167,17 @@ class ContestPages:
             **frame | {"given_minutes": reading.given_minutes(team)},
         )
 
-    @page("GET", "/contests/<key>/submissions", access=ANYONE)
+    @page("GET", "/contests/<key>/submissions", access=ANYONE, limit=Limit.SPECTATOR)
     async def submissions(self, visitor: Visitor, key: str) -> Response:
         """List submissions, the newest first: of all teams that the visitor sees, or of one; first those of the
         visitor's."""
-        reading, asked = await self._reader.read(visitor, key), request.args
+        skipped, asked = query_number("after", 0, _MAX_NUMBER), request.args
+        reading = await self._reader.read(visitor, key, is_costly=skipped > 0)
         team_id, label = asked.get("team", reading.viewer.team_id or ""), asked.get("problem", "")
-        skipped = query_number("after", 0, _MAX_NUMBER)
         teams = reading.teams()
         team_id = team_id if team_id in teams else ""
-        found = reading.submissions(team_id=team_id or None, label=label or None)
-        shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
+        found = reading.submissions(team_id=team_id or None, label=label or None, skipped=skipped)
+        shown = list(itertools.islice(found, _PAGE + 1))
         query = {"team": team_id, "problem": label}
         return self._pages.html(
             "contest_submissions.html",
@@ -192,7 +192,7 @@ class ContestPages:
             **reading.frame(),
         )
 
-    @page("GET", "/contests/<key>/clarifications", access=ANYONE)
+    @page("GET", "/contests/<key>/clarifications", access=ANYONE, limit=Limit.SPECTATOR)
     async def clarifications(self, visitor: Visitor, key: str) -> Response:
         """Show announcements, and the questions of the visitor's team with their answers."""
         return self._clarifications(visitor, await self._reader.read(visitor, key))

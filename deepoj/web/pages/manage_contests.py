@@ -186,8 +186,8 @@ class ManageContestPages:
         wanted = ReviewFilter(query["review"]) if query["review"] in set(ReviewFilter) else None
         found = (
             one
-            for one in reading.submissions(team_id=query["team"], label=query["problem"], verdict=query["verdict"])
-            if matches(reading.ledger, one.id, wanted, visitor.member.id)
+            for one in reading.submissions(team_id=query["team"], label=query["problem"])
+            if query["verdict"] in (None, one.verdict) and matches(reading.ledger, one.id, wanted, visitor.member.id)
         )
         shown = list(itertools.islice(found, skipped, skipped + _PAGE + 1))
         return self._pages.html(
