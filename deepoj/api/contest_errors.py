@@ -29,6 +29,13 @@ class ContestError(CodedError):
     )
     NO_SUCH_INTERVAL = (409, Code.CONTEST_CLOCK, "The contest's past has no such interval.", "没有这段时间。")
     NO_SUCH_TEAM = (404, Code.NOT_FOUND, "There is no such team in the contest.", "比赛中没有这支队伍。")
+    NO_SUCH_PASSWORDS = (
+        404,
+        Code.NOT_FOUND,
+        "These new passwords are not waiting any more: they were made again, thrown away, or are older than a day."
+        " The old ones hold. Make new ones.",
+        "这些新密码已失效：已重新生成、已丢弃或已超过一天。原密码仍然有效，请重新生成。",
+    )
     CONTEST_PROBLEM = (
         403,
         Code.CONTEST_PROBLEM,

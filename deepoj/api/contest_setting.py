@@ -1,30 +1,33 @@
 """What is set up around contests, as routes and pages do it: copies, teams, passwords, addresses, practice.
 
-What if we die here? Every change is one transaction, except new passwords: each account's is one. If the answer is
-lost, the passwords that were set are known to no person: make new ones again.
+What if we die here? Every change is one transaction. If the answer with new passwords is lost, they are known to no
+person, and the old ones hold: make them again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from deepoj import observe
-from deepoj.accounts.people import MAX_PEOPLE
+from deepoj.accounts.people import MAX_PEOPLE, NewPerson
 from deepoj.accounts.teams import network_of
-from deepoj.api.administering import Administering, slip_password
+from deepoj.api.administering import Administering
 from deepoj.api.contest_errors import ContestError
-from deepoj.api.contesting import checked_rules, require_done
+from deepoj.api.contesting import REFUSALS, checked_rules, require_done
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger, in_order, name_of
 from deepoj.words.accounts import User
+from deepoj.words.contest_setup import PendingPasswords
 from deepoj.words.contests import ID, Contest, ContestObject, ContestRefusal, EventType
 from deepoj.words.names import name_key
 
 #: networks of a team
 _MAX_NETWORKS = 32
+_SET_ID_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +97,13 @@ class ContestSetting:
         """Return the networks of the teams whose logins are bound."""
         return dict(await self._setup.bound_teams(contest.id))
 
-    async def new_passwords(self, contest: Contest, team_ids: Collection[str] | None, admin: User) -> list[Credential]:
-        """Give the accounts of these teams, or of all, new passwords, which nothing keeps but the answer.
+    async def make_passwords(
+        self, contest: Contest, team_ids: Collection[str] | None, admin: User
+    ) -> tuple[str, list[Credential]]:
+        """Make new passwords for the accounts of these teams, or of all: the id of their set, and the passwords, which
+        nothing keeps but the answer. The old ones hold until they are applied.
 
-        Accounts with a right are left out: their passwords are not the contest's.
+        Accounts with a right are left out: their passwords are not the contest's. If none is left, the id is empty.
         """
         ledger = await self._ledgers.ledger(contest)
         for team_id in team_ids or ():
@@ -105,15 +111,36 @@ class ContestSetting:
         logins = [one for one in await self._setup.team_logins(contest.id, team_ids) if not one.is_mighty]
         if len(logins) > MAX_PEOPLE:
             raise Refused(ApiError.INVALID, field="teams", problem=f"at most {MAX_PEOPLE} accounts at a time")
-        made, teams = [], ledger.of(EventType.TEAMS)
+        if not logins:
+            return "", []
+        made, hashes, teams = [], {}, ledger.of(EventType.TEAMS)
         places = {team_id: place for place, team_id in enumerate(in_order(teams))}
         for login in sorted(logins, key=lambda one: (places.get(one.team_id, len(places)), name_key(one.username))):
-            password = slip_password()
-            await self._administering.reset_password(str(login.user_id), admin, password)
+            hashed = await self._administering.hashed(NewPerson(1, login.username, None, None))
+            hashes[login.user_id] = hashed.account.password_hash
             shown = name_of(teams, login.team_id)
-            made.append(Credential(login.team_id, shown, login.username, password))
+            made.append(Credential(login.team_id, shown, login.username, hashed.slip.password))
+        set_id = secrets.token_hex(_SET_ID_BYTES)
+        require_done(await self._setup.keep_passwords(contest.id, set_id, hashes, by=admin.id))
+        _log("passwords_made", contest, admin)
+        return set_id, made
+
+    async def pending_passwords(self, contest: Contest) -> list[PendingPasswords]:
+        """Return the sets of new passwords of the last day, the newest first."""
+        return await self._setup.pending_passwords(contest.id)
+
+    async def apply_passwords(self, contest: Contest, set_id: str, admin: User) -> list[str]:
+        """Let new passwords hold, and end the sessions and tokens of their accounts. Return their names."""
+        done = await self._setup.apply_passwords(contest.id, set_id, by=admin.id)
+        if isinstance(done, ContestRefusal):
+            raise Refused(REFUSALS[done])
         _log("passwords", contest, admin)
-        return made
+        return done
+
+    async def drop_passwords(self, contest: Contest, set_id: str, admin: User) -> None:
+        """Throw new passwords away that do not hold yet."""
+        require_done(await self._setup.drop_passwords(contest.id, set_id, by=admin.id))
+        _log("passwords_dropped", contest, admin)
 
     async def open_practice(self, contest: Contest, user: User) -> list[str]:
         """List the contest's drafts for everybody, once its board shows all. Return their labels."""

@@ -88,6 +88,7 @@ REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
         ContestRefusal.NOTHING_TO_DO: ContestError.CONTEST_CLOCK_SAME,
         ContestRefusal.UNKNOWN_INTERVAL: ContestError.NO_SUCH_INTERVAL,
         ContestRefusal.UNKNOWN_TEAM: ContestError.NO_SUCH_TEAM,
+        ContestRefusal.UNKNOWN_PASSWORDS: ContestError.NO_SUCH_PASSWORDS,
     }
 )
 

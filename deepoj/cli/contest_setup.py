@@ -106,27 +106,55 @@ def contest_team(
 @click.argument("key")
 @click.option("--team", "teams", multiple=True, metavar="ID", help="Only this team; repeatable.")
 @click.option("--csv", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to this file.")
+@click.option("--apply", "applied", metavar="SET", help="Let this set hold: old passwords and sessions end.")
+@click.option("--drop", "dropped", metavar="SET", help="Throw this set away.")
+@click.option("--pending", is_flag=True, help="List the sets of the last day.")
 @AS_JSON
 @URL
 @RETRY_FOR
 def contest_credentials(
-    key: str, *, teams: tuple[str, ...], file: Path | None, as_json: bool, url: str | None, retry_for_s: float
+    key: str,
+    *,
+    teams: tuple[str, ...],
+    file: Path | None,
+    applied: str | None,
+    dropped: str | None,
+    pending: bool,
+    as_json: bool,
+    url: str | None,
+    retry_for_s: float,
 ) -> None:
     """Make new passwords for the accounts of the teams of the contest KEY, and print them: nothing keeps them.
 
-    For administrators. Old passwords and sessions end. Accounts with a right are left out.
+    For administrators. The old passwords hold until you have the new ones and apply their set (--apply), which is kept
+    for a day. Accounts with a right are left out.
     """
+    makes = bool(teams) or file is not None
+    if sum((makes, applied is not None, dropped is not None, pending)) > 1:
+        raise click.UsageError("Make passwords, or give one of --apply, --drop and --pending.")
+    path = path_of(key, "/credentials")
     with connected(url, retry_for_s) as server:
-        sent = {"teams": list(teams) or None}
-        made = server.ask("POST", path_of(key, "/credentials"), body=sent, repeatable=False)
+        if applied is not None:
+            done = server.ask("POST", f"{path}/{quote(applied, safe='')}/apply")
+        elif dropped is not None:
+            done = server.ask("DELETE", f"{path}/{quote(dropped, safe='')}", repeatable=False)
+        elif pending:
+            done = server.ask("GET", path)
+        else:
+            done = server.ask("POST", path, body={"teams": list(teams) or None}, repeatable=False)
     if file is not None:
-        _write(file, made["credentials"])
+        _write(file, done["credentials"])
     if as_json:
-        print_json(made)
-    elif file is None:
-        rows(made["credentials"], **{head: head for head in _HEADS})
+        print_json(done)
+    elif applied is not None:
+        click.echo(f"{len(done['usernames'])} accounts have their new passwords")
+    elif dropped is not None:
+        click.echo("thrown away: the old passwords hold")
+    elif pending:
+        sets = [{**one, "accounts": len(one["usernames"])} for one in done["sets"]]
+        rows(sets, set_id="set", made_at="made", made_by="by", accounts="accounts", applied_at="holds since")
     else:
-        click.echo(f"{len(made['credentials'])} passwords are in {file}")
+        _show_made(key, file, done)
 
 
 @click.command("practice")
@@ -196,6 +224,16 @@ def contest_statement(
 
 #: the commands, for the group
 SETUP_COMMANDS = (contest_copy, contest_team, contest_credentials, contest_practice, contest_statement)
+
+
+def _show_made(key: str, file: Path | None, done: dict[str, Any]) -> None:
+    """Print new passwords, unless they are in a file, and how they are applied."""
+    if file is None:
+        rows(done["credentials"], **{head: head for head in _HEADS})
+    else:
+        click.echo(f"{len(done['credentials'])} passwords are in {file}")
+    if done["set_id"]:
+        click.echo(f"The old ones hold until: deepoj contest credentials {shown(key)} --apply {done['set_id']}")
 
 
 def _write(file: Path, made: list[dict[str, str]]) -> None:

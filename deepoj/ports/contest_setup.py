@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from deepoj.words.contest_setup import TeamLogin
+from deepoj.words.contest_setup import PendingPasswords, TeamLogin
 from deepoj.words.contests import ContestRefusal
 
 
@@ -51,6 +51,31 @@ class ContestSetup(Protocol):
 
     async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
         """Return the accounts of these teams, or of all, by team and name."""
+        ...
+
+    async def keep_passwords(
+        self, contest_id: int, set_id: str, hashes: Mapping[int, str], *, by: int
+    ) -> ContestRefusal | None:
+        """Store new passwords by account, as hashes, which hold once they are applied. Older sets that are not applied
+        and share an account are thrown away. Refused: UNKNOWN_CONTEST."""
+        ...
+
+    async def pending_passwords(self, contest_id: int) -> list[PendingPasswords]:
+        """Return the sets of the last day, the newest first, also those that were applied."""
+        ...
+
+    async def apply_passwords(self, contest_id: int, set_id: str, *, by: int) -> list[str] | ContestRefusal:
+        """Give accounts the passwords of a set, and end their sessions and tokens; return their names. A second time it
+        does nothing. Accounts with a right keep their password, and those that have left the contest. Refused:
+        UNKNOWN_PASSWORDS (none are stored, or they are older than a day)."""
+        ...
+
+    async def drop_passwords(self, contest_id: int, set_id: str, *, by: int) -> ContestRefusal | None:
+        """Throw a set away. Refused: UNKNOWN_PASSWORDS (none are stored, or they were applied)."""
+        ...
+
+    async def delete_old_passwords(self, limit: int) -> int:
+        """Delete new passwords that were made a day ago. Return how many."""
         ...
 
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:

@@ -39,6 +39,7 @@ from deepoj.web.pages.login import LoginPages
 from deepoj.web.pages.manage_contest_afterwards import ManageContestAfterwardsPages
 from deepoj.web.pages.manage_contest_clock import ManageContestClockPages
 from deepoj.web.pages.manage_contest_end import ManageContestEndPages
+from deepoj.web.pages.manage_contest_passwords import ManageContestPasswordPages
 from deepoj.web.pages.manage_contest_rejudges import ManageContestRejudgePages
 from deepoj.web.pages.manage_contest_submission import ManageContestSubmissionPages
 from deepoj.web.pages.manage_contest_teams import ManageContestTeamPages
@@ -116,6 +117,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         ManageContestEndPages(context, visitors, pages, reader),
         ManageContestRejudgePages(context, visitors, pages, reader),
         ManageContestSubmissionPages(context, visitors, pages, reader),
+        ManageContestPasswordPages(context, app.auth, visitors, pages, reader),
         ManageContestTeamPages(context, app.auth, visitors, pages, reader),
         RehearsalPages(context, app.auth, visitors, pages, reader),
         ManageContestStatementPages(context, visitors, pages, reader),

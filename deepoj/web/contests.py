@@ -24,6 +24,7 @@ from deepoj.contests.clock import minutes_of, moment_of
 from deepoj.contests.ledger import ContestLedger, Object, in_order, name_of
 from deepoj.contests.points_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
+from deepoj.web.forms import SentForm
 from deepoj.web.turns import next_turn
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import Contest, EventType
@@ -315,6 +316,7 @@ class ContestReading:
             "is_answer": request.method == "POST",
             "is_late": self.takes_late(),
             "is_scored": self.ledger.is_scored,
+            "is_under_way": self.is_under_way,
             "is_still_open": phase is ContestPhase.OVER and self.may_submit(),
             "contest_problems": self.problems(),
             "team_name": "" if self.viewer.team_id is None else self.team_name(self.viewer.team_id),
@@ -323,6 +325,16 @@ class ContestReading:
             "unread": 0 if self.viewer.is_jury else self.unread(read_before()),
             "open_questions": self.ledger.unanswered() if self.viewer.is_jury else 0,
         }
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a team still takes part: the contest has started, and is not over for all."""
+        return self.contest.started_at is not None and self.contest.closed_at is None
+
+    def require_key(self, form: SentForm) -> None:
+        """Raise Refused unless the contest's key is typed, while it is under way: an act that cannot be undone."""
+        if self.is_under_way:
+            form.require_typed(self.contest.key)
 
     def given_minutes(self, team_id: str) -> int:
         """Return the minutes of penalty time that the jury has given a team."""

@@ -13,3 +13,18 @@ class TeamLogin:
     user_id: int
     username: str
     is_mighty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPasswords:
+    """New passwords of accounts of a contest that were made at once. They hold from ``applied_at`` on (ISO 8601); None:
+    the old ones hold."""
+
+    set_id: str
+    made_at: str
+    #: the administrator; empty: erased
+    made_by: str
+    applied_at: str | None
+    usernames: tuple[str, ...]
+    #: sessions of these accounts that are open
+    sessions: int

@@ -436,6 +436,8 @@ class ContestRefusal(enum.StrEnum):
     #: there is no such interval, or none of the contest's past
     UNKNOWN_INTERVAL = "unknown_interval"
     UNKNOWN_TEAM = "unknown_team"
+    #: there are no such new passwords, or not any more
+    UNKNOWN_PASSWORDS = "unknown_passwords"
     #: it is paused, frozen or held already, or is not
     NOTHING_TO_DO = "nothing_to_do"
 

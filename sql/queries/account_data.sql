@@ -51,6 +51,7 @@ tokens AS (DELETE FROM access_tokens WHERE user_id = (SELECT id FROM changed)),
 custom_runs AS (DELETE FROM runs WHERE user_id = (SELECT id FROM changed)),
 keys AS (DELETE FROM submission_keys WHERE user_id = (SELECT id FROM changed)),
 contest_webhooks AS (DELETE FROM contest_webhooks WHERE user_id = (SELECT id FROM changed)),
+passwords AS (DELETE FROM pending_passwords WHERE user_id = (SELECT id FROM changed)),
 batch_keys AS (DELETE FROM batches WHERE user_id = (SELECT id FROM changed)),
 event AS (
     INSERT INTO admin_events (actor, act, subject, details)

@@ -86,3 +86,79 @@ event AS (
     FROM opened AS o JOIN users AS u ON u.id = $2
 )
 SELECT c.label FROM opened AS o JOIN contest_problems AS c ON c.problem_id = o.id AND c.contest_id = $1 ORDER BY c.label;
+
+-- name: keep_passwords
+-- Stores the set $2 of new passwords for the accounts $3 of a contest: hashes ($4), by the account $5. Sets that have not taken
+-- effect go with it if they share an account: the older slip of paper would be wrong.
+WITH replaced AS (
+    DELETE FROM pending_passwords AS p
+    WHERE p.contest_id = $1 AND p.set_id <> $2 AND p.applied_at IS NULL
+      AND p.set_id IN (SELECT o.set_id FROM pending_passwords AS o WHERE o.contest_id = $1 AND o.user_id = ANY ($3::bigint[]))
+)
+INSERT INTO pending_passwords (set_id, contest_id, user_id, password_hash, made_by)
+SELECT $2, $1, n.user_id, n.password_hash, $5
+FROM unnest($3::bigint[], $4::text[]) AS n (user_id, password_hash)
+ON CONFLICT (set_id, user_id) DO NOTHING;
+
+-- name: pending_passwords
+-- The sets of new passwords of a contest, the newest first, with their accounts and how many of their sessions are open.
+SELECT p.set_id, min(p.made_at) AS made_at, max(p.applied_at) AS applied_at, coalesce(max(m.username), '') AS made_by,
+       array_agg(u.username ORDER BY lower(u.username)) AS usernames,
+       sum((SELECT count(*) FROM web_sessions AS s WHERE s.user_id = u.id AND s.token_epoch = u.token_epoch))::int AS sessions
+FROM pending_passwords AS p JOIN users AS u ON u.id = p.user_id LEFT JOIN users AS m ON m.id = p.made_by
+WHERE p.contest_id = $1 AND p.made_at > now() - interval '1 day'
+GROUP BY p.set_id ORDER BY min(p.made_at) DESC, p.set_id;
+
+-- name: apply_passwords
+-- Gives the accounts of the set $2 their new passwords, and ends their tokens and sessions; for the administrator $3. Accounts
+-- that have left the contest or got a right meanwhile keep theirs. Returns the accounts that have theirs, also the second time.
+WITH chosen AS MATERIALIZED (
+    SELECT p.user_id, p.password_hash
+    FROM pending_passwords AS p JOIN users AS u ON u.id = p.user_id JOIN contests AS c ON c.id = p.contest_id
+    WHERE p.contest_id = $1 AND p.set_id = $2 AND p.applied_at IS NULL AND p.made_at > now() - interval '1 day'
+      AND u.erased_at IS NULL AND NOT u.is_admin AND u.roles = '{}' AND u.id IS DISTINCT FROM c.created_by
+      AND EXISTS (SELECT FROM contest_members AS m WHERE m.contest_id = c.id AND m.user_id = u.id)
+    ORDER BY u.id FOR NO KEY UPDATE OF u
+),
+changed AS (
+    UPDATE users AS u
+    SET password_hash = n.password_hash, password_is_temporary = true, token_epoch = token_epoch + 1, updated_at = now()
+    FROM chosen AS n WHERE u.id = n.user_id
+    RETURNING u.id, u.username
+),
+used AS (
+    UPDATE pending_passwords SET applied_at = now(), password_hash = ''
+    WHERE set_id = $2 AND user_id IN (SELECT id FROM changed)
+),
+kept AS (
+    DELETE FROM pending_passwords
+    WHERE contest_id = $1 AND set_id = $2 AND applied_at IS NULL AND user_id NOT IN (SELECT id FROM changed)
+),
+event AS (
+    INSERT INTO admin_events (actor, act, subject, details)
+    SELECT a.username, 'password_reset', c.username, jsonb_build_object('user_id', c.id)
+    FROM changed AS c JOIN users AS a ON a.id = $3
+)
+SELECT username FROM changed
+UNION
+SELECT u.username FROM pending_passwords AS p JOIN users AS u ON u.id = p.user_id
+WHERE p.contest_id = $1 AND p.set_id = $2 AND p.applied_at IS NOT NULL
+ORDER BY username;
+
+-- name: drop_passwords
+-- Throws away a set of new passwords that has not taken effect.
+WITH gone AS (
+    DELETE FROM pending_passwords WHERE contest_id = $1 AND set_id = $2 AND applied_at IS NULL RETURNING 1
+)
+SELECT count(*) FROM gone;
+
+-- name: delete_old_passwords
+-- Deletes new passwords that were made a day ago, at most $1 of them.
+WITH old AS (
+    SELECT set_id, user_id FROM pending_passwords WHERE made_at <= now() - interval '1 day'
+    LIMIT $1 FOR UPDATE SKIP LOCKED
+),
+gone AS (
+    DELETE FROM pending_passwords AS p USING old WHERE p.set_id = old.set_id AND p.user_id = old.user_id RETURNING 1
+)
+SELECT count(*) FROM gone;

@@ -135,6 +135,9 @@ _ROUTES: tuple[tuple[str, str, tuple[int, int, int, int, int]], ...] = (
     ("PATCH", "/api/v1/contests/{contest}/teams/{team}", (401, 401, 403, 403, 404)),
     ("DELETE", "/api/v1/contests/{contest}/teams/{team}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/credentials", (401, 401, 403, 403, 404)),
+    ("GET", "/api/v1/contests/{contest}/credentials", (401, 401, 403, 403, 404)),
+    ("POST", "/api/v1/contests/{contest}/credentials/{set}/apply", (401, 401, 403, 403, 404)),
+    ("DELETE", "/api/v1/contests/{contest}/credentials/{set}", (401, 401, 403, 403, 404)),
     ("POST", "/api/v1/contests/{contest}/practice", (401, 401, 403, 403, 404)),
     ("GET", "/api/v1/contests/{contest}/problems/{label}/statement", (401, 401, 404, 404, 404)),
     ("GET", "/api/v1/contests/{contest}/problems/{label}/statement/files/{file}", (401, 401, 404, 404, 404)),
@@ -289,7 +292,7 @@ async def _setting(home: House) -> tuple[dict[str, str | None], dict[str, str]]:
     return tokens, {
         "problem": str(problem), "job": await submission(home, owner, problem), "user": str(subject.id), "lang": "en",
         "file": "a.png", "group": str(group.id), "preview": "1", "rerun": "1", "contest": "finals", "label": "A",
-        "team": "1", "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
+        "set": "1", "team": "1", "token": "none", "endpoint": "teams", "object": "1", "sent": "1",
         # streams of ended jobs and of empty batches end at once
         "batch": await _batch(home, owner),
         "ended": await _ended(home, owner), "run": await _ended_run(home, owner),

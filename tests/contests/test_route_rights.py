@@ -42,6 +42,7 @@ def _zip() -> str:
 #: stands in a request for the id of the contest's problem
 _PROBLEM = "the problem"
 
+_ADMIN_404: _Statuses = (401, 403, 403, 403, 403, 403, 403, 404)
 _ALL: _Statuses = (200,) * 8
 _RUN: _Statuses = (401, 403, 403, 403, 403, 200, 403, 200)
 #: the contest has no such submission
@@ -155,7 +156,10 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     ("PATCH", f"{_API}/teams/9"): ({}, _jury(404)),
     ("DELETE", f"{_API}/teams/9"): (None, _jury(404)),
     # of an administrator alone: passwords are theirs
-    ("POST", f"{_API}/credentials"): ({"teams": ["9"]}, (401, 403, 403, 403, 403, 403, 403, 404)),
+    ("POST", f"{_API}/credentials"): ({"teams": ["9"]}, _ADMIN_404),
+    ("GET", f"{_API}/credentials"): (None, (401, 403, 403, 403, 403, 403, 403, 200)),
+    ("POST", f"{_API}/credentials/9/apply"): ({}, _ADMIN_404),
+    ("DELETE", f"{_API}/credentials/9"): (None, _ADMIN_404),
     ("POST", f"{_API}/practice"): ({}, _jury(409)),
     ("POST", f"{_API}/clock"): ({"act": "resume"}, _jury(409)),
     ("POST", f"{_API}/registration"): ({}, (401, 409, 200, 200, 409, 409, 409, 409)),
@@ -189,7 +193,8 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
        for path in ("/rejudges", "/teams", "/afterwards", "/clock")},
     ("POST", f"{_MANAGE}/rejudges/9"): ({"act": "cancel"}, _jury_page(404)),
     ("POST", f"{_MANAGE}/submissions/9"): ({"act": "claim"}, _jury_page(404)),
-    ("POST", f"{_MANAGE}/credentials"): ({"team": "9"}, (LOGIN, 403, 403, 403, 403, 403, 403, 404)),
+    ("GET", f"{_MANAGE}/credentials"): (None, (LOGIN, 403, 403, 403, 403, 403, 403, 200)),
+    ("POST", f"{_MANAGE}/credentials"): ({"act": "make", "team-9": "1"}, (LOGIN, 403, 403, 403, 403, 403, 403, 404)),
     ("POST", f"{_MANAGE}/credentials.csv"): ({"slips": ""}, (LOGIN, 403, 403, 403, 403, 403, 403, 200)),
     ("DELETE", _API): (None, _TOO_LATE),
 }  # fmt: skip

@@ -61,6 +61,14 @@ async def test_a_team_goes_unless_it_has_submissions_and_is_then_hidden(scene: S
     assert len((await scene.done("stranger", "GET", "/finals/scoreboard"))["rows"]) == 2
 
 
+async def renewed(scene: Scene, teams: list[str] | None) -> list[dict[str, str]]:
+    """Give accounts new passwords that hold."""
+    made = await scene.done("admin", "POST", "/finals/credentials", {"teams": teams})
+    await scene.done("admin", "POST", f"/finals/credentials/{made['set_id']}/apply")
+    found: list[dict[str, str]] = made["credentials"]
+    return found
+
+
 async def logged_in(scene: Scene, username: str, password: str, peer: str) -> tuple[int, str | None]:
     login = {"username": username, "password": password}
     answer = await scene.home.ask("POST", "/api/v1/auth/login", json=login, peer=peer)
@@ -71,7 +79,7 @@ async def test_a_team_logs_in_at_its_addresses_until_its_contest_is_over(scene: 
     await opened(scene)
     bound = await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.7/16", "2001:db8::1"]})
     assert bound == {"id": "1", "hidden": False, "networks": ["10.1.0.0/16", "2001:db8::1/128"]}
-    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    (made,) = await renewed(scene, ["1"])
     assert (made["team"], made["username"]) == ("Owls", "owl")
     tries = [await logged_in(scene, "owl", made["password"], peer) for peer in ("10.1.2.3", "10.2.0.1", "2001:db8::1")]
     assert tries == [(200, None), (403, "LOGIN_ELSEWHERE"), (200, None)]
@@ -99,7 +107,7 @@ async def test_a_team_logs_in_at_its_addresses_until_its_contest_is_over(scene: 
 
 async def test_a_remembered_password_holds_at_its_address(scene: Scene) -> None:
     await opened(scene)
-    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    (made,) = await renewed(scene, ["1"])
     headers = {"Authorization": f"Basic {base64.b64encode(f'owl:{made["password"]}'.encode()).decode()}"}
     await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.0/16"]})
     found = [(await scene.home.ask("GET", "/clics/contests", headers=headers, peer=peer)).status_code
@@ -129,7 +137,7 @@ async def test_account_with_a_role_is_bound_by_no_list(scene: Scene, role: str) 
 async def test_account_that_gets_a_role_is_bound_no_more(scene: Scene) -> None:
     await opened(scene)
     await scene.done("jury", "PATCH", "/finals/teams/1", {"networks": ["10.1.0.1"]})
-    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    (made,) = await renewed(scene, ["1"])
     assert (await logged_in(scene, "owl", made["password"], "10.2.0.1"))[0] == 403
     owl = await scene.lab.store.accounts.credentials("owl")
     assert owl is not None
@@ -164,7 +172,7 @@ async def test_binding_holds_from_start_to_end_of_the_contest(scene: Scene) -> N
 
 async def test_binding_ends_no_session_but_holds_for_each_request(scene: Scene) -> None:
     await opened(scene)
-    (made,) = (await scene.done("admin", "POST", "/finals/credentials", {"teams": ["1"]}))["credentials"]
+    (made,) = await renewed(scene, ["1"])
     login = {"username": "owl", "password": made["password"]}
     token = (await (await scene.home.ask("POST", "/api/v1/auth/login", json=login)).get_json())["token"]
     basic = base64.b64encode(f"owl:{made['password']}".encode()).decode()
@@ -194,7 +202,7 @@ async def test_new_passwords_are_of_accounts_without_a_right(scene: Scene) -> No
     await opened(scene)
     text = "id,name,accounts\n1,Owls,owl;setter\n2,Larks,lark\n"
     await scene.done("jury", "POST", "/finals/teams", {"format": "csv", "text": text})
-    made = (await scene.done("admin", "POST", "/finals/credentials", {}))["credentials"]
+    made = await renewed(scene, None)
     assert [(one["team_id"], one["username"]) for one in made] == [("2", "lark"), ("1", "owl")]
     assert len({one["password"] for one in made}) == 2
     assert (await scene.ask("owl", "GET", "/finals/problems/A/statement"))[0] == 401, "its token has ended"

@@ -146,6 +146,7 @@ _TIMES = {
     "loose_objects": ("since",),
     "web_sessions": ("created_at", "seen_at"),
     "batches": ("created_at",),
+    "pending_passwords": ("made_at", "applied_at"),
     "access_tokens": ("created_at", "expires_at", "used_at"),
     "solved": ("solved_at",),
     "verified_examples": ("due_at", "changed_at"),

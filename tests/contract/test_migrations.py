@@ -610,6 +610,30 @@ async def test_backlogs_of_batches_are_counted_again_after_their_rollback(
         )
 
 
+async def test_new_passwords_that_wait_go_with_their_rollback_and_those_that_hold_stay(
+    postgres: PostgresServer, empty: str, bridge: AioBridge
+) -> None:
+    migrator = Migrator(bridge, postgres.dsn(empty))
+    await migrator.migrate(version_of("add_pending_passwords") - 1)
+    postgres.psql(
+        "INSERT INTO users (username, password_hash) SELECT 'a' || n, 'h' FROM generate_series(1, 500) AS n; "
+        "INSERT INTO contests (key, kind, name, is_public, duration_ms, penalty_ms, is_compile_error_free) "
+        "VALUES ('c', 'icpc', 'C', true, 1, 1, true)",
+        empty,
+    )
+    await migrator.migrate(version_of("add_pending_passwords"))
+    postgres.psql(
+        "INSERT INTO pending_passwords (set_id, user_id, contest_id, password_hash) "
+        "SELECT 's', u.id, c.id, 'new' FROM users AS u, contests AS c",
+        empty,
+    )
+    await migrator.rollback(version_of("add_pending_passwords") - 1)
+    assert postgres.psql("SELECT to_regclass('pending_passwords') IS NULL", empty) == "t"
+    assert postgres.psql("SELECT count(*) FROM users WHERE password_hash = 'h'", empty) == "500"
+    await migrator.migrate()
+    assert postgres.psql("SELECT count(*) FROM pending_passwords", empty) == "0"
+
+
 async def test_webhooks_of_contests_go_with_their_rollback(
     postgres: PostgresServer, empty: str, bridge: AioBridge
 ) -> None:

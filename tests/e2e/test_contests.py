@@ -256,8 +256,13 @@ def test_a_contest_is_copied_and_its_teams_are_set_up_by_command(environ: dict[s
     assert bound == {"id": "owls", "hidden": True, "networks": ["10.1.0.0/16"]}
     assert said(environ, "team", "copied", "gulls", "--remove")["status"] == "deleted"
     slips = tmp_path / "slips.csv"
-    made = said(environ, "credentials", "copied", "--team", "owls", "--csv", str(slips))["credentials"]
+    answer = said(environ, "credentials", "copied", "--team", "owls", "--csv", str(slips))
+    made = answer["credentials"]
     assert [one["team_id"] for one in made] == ["owls"] * len(made)
+    (waits,) = said(environ, "credentials", "copied", "--pending")["sets"]
+    assert (waits["set_id"], waits["applied_at"]) == (answer["set_id"], None)
+    applied = said(environ, "credentials", "copied", "--apply", answer["set_id"])["usernames"]
+    assert sorted(applied) == sorted(one["username"] for one in made)
     assert slips.read_text("utf-8").splitlines()[0] == "team_id,team,username,password"
     assert slips.stat().st_mode & 0o077 == 0
     own = tmp_path / "own.md"

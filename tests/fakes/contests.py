@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
 from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope, RejudgedVerdict
-from deepoj.words.contest_setup import TeamLogin
+from deepoj.words.contest_setup import PendingPasswords, TeamLogin
 from deepoj.words.contests import (
     ClarificationDraft,
     ClockChange,
@@ -200,6 +200,23 @@ class NoContestSetup:
 
     async def team_logins(self, contest_id: int, team_ids: Collection[str] | None) -> list[TeamLogin]:
         return []
+
+    async def keep_passwords(
+        self, contest_id: int, set_id: str, hashes: Mapping[int, str], *, by: int
+    ) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def pending_passwords(self, contest_id: int) -> list[PendingPasswords]:
+        return []
+
+    async def apply_passwords(self, contest_id: int, set_id: str, *, by: int) -> list[str] | ContestRefusal:
+        return _UNKNOWN
+
+    async def drop_passwords(self, contest_id: int, set_id: str, *, by: int) -> ContestRefusal | None:
+        return _UNKNOWN
+
+    async def delete_old_passwords(self, limit: int) -> int:
+        return 0
 
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
         return _UNKNOWN

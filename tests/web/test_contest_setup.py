@@ -13,7 +13,7 @@ from deepoj.words.previews import KEEP_S
 from deepoj.words.results import Verdict
 from tests.contract.labs import PgLab, claim, draft, report, send
 from tests.contract.test_store_previews import outcome
-from tests.web.contest_scene import ADMIN, JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
+from tests.web.contest_scene import JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
 
 _REVISION = re.compile(r'name="revision" value="([^"]*)"')
 HERE = "/manage/contests/finals"
@@ -116,22 +116,6 @@ async def test_session_of_a_bound_account_is_a_strangers_from_elsewhere(tmp_path
     assert (await team.get("/account")).status != 200
     team.peer = "10.1.2.3"
     assert (await team.get("/account")).status == 200
-
-
-async def test_new_passwords_are_shown_once_to_be_printed(tmp_path: Path, real: PgLab) -> None:
-    place = await arena(tmp_path, real)
-    await place.hold("finals", rules(100.0), [await draft_problem(place)])
-    assert (await place.visits[JURY].post(f"{HERE}/credentials", {})).status == 403
-    page = (await place.visits[ADMIN].post(f"{HERE}/credentials", {"team": "red"})).text
-    assert "Red Pandas" in page
-    assert "Blue Whales" not in page
-    found = re.search(r"<code>([2-9a-z]{4}-[2-9a-z]{4}-[2-9a-z]{4})</code>", page)
-    assert found is not None
-    sent = {"slips": f"red\tRed Pandas\t{TEAM}\t{found[1]}\n=x\t@y\tz\tw"}
-    reply = await place.visits[ADMIN].post(f"{HERE}/credentials.csv", sent)
-    assert f"red,Red Pandas,{TEAM},{found[1]}" in reply.text
-    assert "'=x,'@y,z,w" in reply.text
-    assert (await place.visits[TEAM].get("/account")).location.startswith("/login")
 
 
 async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path, real: PgLab) -> None:

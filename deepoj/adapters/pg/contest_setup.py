@@ -15,7 +15,7 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.words.admin_events import AdminAct
-from deepoj.words.contest_setup import TeamLogin
+from deepoj.words.contest_setup import PendingPasswords, TeamLogin
 from deepoj.words.contests import ContestObject, ContestRefusal, EventType
 
 if TYPE_CHECKING:
@@ -109,6 +109,55 @@ class PgContestSetup:
         wanted = None if team_ids is None else list(team_ids)
         rows = await self._pool.rows("team_accounts", contest_id, wanted, repeatable=True)
         return [TeamLogin(row["team_id"], row["id"], row["username"], row["is_mighty"]) for row in rows]
+
+    async def keep_passwords(
+        self, contest_id: int, set_id: str, hashes: Mapping[int, str], *, by: int
+    ) -> ContestRefusal | None:
+        async def work(connection: Connection, _again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                if await connection.fetchrow(queries()["lock_contest"].sql, contest_id) is None:
+                    return ContestRefusal.UNKNOWN_CONTEST
+                values = (contest_id, set_id, list(hashes), list(hashes.values()), by)
+                await connection.execute(queries()["keep_passwords"].sql, *values)
+                made = {"passwords_made": len(hashes)}
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, made)
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def pending_passwords(self, contest_id: int) -> list[PendingPasswords]:
+        return [
+            PendingPasswords(
+                set_id=row["set_id"],
+                made_at=row["made_at"].isoformat(),
+                made_by=row["made_by"],
+                applied_at=None if row["applied_at"] is None else row["applied_at"].isoformat(),
+                usernames=tuple(row["usernames"]),
+                sessions=row["sessions"],
+            )
+            for row in await self._pool.rows("pending_passwords", contest_id, repeatable=True)
+        ]
+
+    async def apply_passwords(self, contest_id: int, set_id: str, *, by: int) -> list[str] | ContestRefusal:
+        rows = await self._pool.rows("apply_passwords", contest_id, clean_text(set_id), by, repeatable=True)
+        return [row["username"] for row in rows] or ContestRefusal.UNKNOWN_PASSWORDS
+
+    async def drop_passwords(self, contest_id: int, set_id: str, *, by: int) -> ContestRefusal | None:
+        async def work(connection: Connection, again: bool) -> ContestRefusal | None:
+            async with connection.transaction():
+                count = await connection.fetchval(queries()["drop_passwords"].sql, contest_id, clean_text(set_id))
+                if not count:  # the first try may have done it
+                    return None if again else ContestRefusal.UNKNOWN_PASSWORDS
+                dropped = {"passwords_dropped": count}
+                await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, dropped)
+                return None
+
+        return await self._pool.do(work, repeatable=True)
+
+    async def delete_old_passwords(self, limit: int) -> int:
+        row = await self._pool.row("delete_old_passwords", limit, repeatable=True)
+        count: int = 0 if row is None else row["count"]
+        return count
 
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> list[str] | ContestRefusal:

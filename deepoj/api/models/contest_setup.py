@@ -58,9 +58,41 @@ class CredentialView(ResponseModel):
 
 
 class CredentialList(ResponseModel):
-    """The new passwords, which are nowhere else."""
+    """The new passwords, which are nowhere else, and do not hold yet."""
 
+    set_id: str = Field(description="apply it, or throw it away; empty: there is no account to give one")
     credentials: list[CredentialView]
+
+
+class PendingPasswordsView(ResponseModel):
+    """New passwords that were made at once, without the passwords."""
+
+    set_id: str
+    made_at: str
+    made_by: str = Field(description="the administrator; empty: erased since")
+    applied_at: str | None = Field(description="since when they hold; null: the old ones do")
+    usernames: list[str]
+    sessions: int = Field(description="of these accounts that are open: they end when the passwords are applied")
+
+
+class PendingPasswordsList(ResponseModel):
+    """New passwords of the last day, the newest first."""
+
+    sets: list[PendingPasswordsView]
+
+
+class PasswordsApplied(ResponseModel):
+    """The accounts whose new passwords hold."""
+
+    set_id: str
+    usernames: list[str]
+
+
+class PasswordsDropped(ResponseModel):
+    """The new passwords that were thrown away."""
+
+    set_id: str
+    status: str
 
 
 class PracticeOpened(ResponseModel):

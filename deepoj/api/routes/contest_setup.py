@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from deepoj.api.access import needs
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
@@ -18,6 +20,10 @@ from deepoj.api.models.contest_setup import (
     CredentialList,
     CredentialsBody,
     CredentialView,
+    PasswordsApplied,
+    PasswordsDropped,
+    PendingPasswordsList,
+    PendingPasswordsView,
     PracticeOpened,
     TeamChanges,
     TeamRemoved,
@@ -59,7 +65,9 @@ class ContestSetupRoutes:
         await self._setting.copy(contest, body.key, user, name=body.name, start_at=start_at, with_teams=body.teams)
         sight = await self._contesting.find(body.key, user)
         problems = problem_views(sight, await self._contesting.ledger(sight.contest))
-        return ContestView(**contest_fields(sight.contest), team_id=sight.viewer.team_id, problems=problems)
+        return ContestView(
+            **contest_fields(sight.contest), team_id=sight.viewer.team_id, problems=problems, final_comment=""
+        )
 
     @route(
         "PATCH",
@@ -109,18 +117,57 @@ class ContestSetupRoutes:
     async def credentials(self, user: User, key: str) -> CredentialList:
         """Make new passwords for the accounts of teams, at most 500 at a time, and return them: nothing keeps them.
 
-        For administrators. The old passwords, sessions and tokens of these accounts end. Administrators, and accounts
-        with a role, are left out.
+        For administrators. The old passwords hold until the set is applied; after a day it is gone. A set that shares
+        an account with this one is thrown away. Administrators, and accounts with a role, are left out.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(CredentialsBody, timeout_s=self._timeout_s)
-        made = await self._setting.new_passwords(contest, body.teams, user)
+        set_id, made = await self._setting.make_passwords(contest, body.teams, user)
         return CredentialList(
+            set_id=set_id,
             credentials=[
                 CredentialView(team_id=one.team_id, team=one.team, username=one.username, password=one.password)
                 for one in made
-            ]
+            ],
         )
+
+    @route(
+        "GET",
+        "/api/v1/contests/<key>/credentials",
+        access=needs(Right.MANAGE_PEOPLE),
+        responses={200: PendingPasswordsList},
+    )
+    async def pending_passwords(self, user: User, key: str) -> PendingPasswordsList:
+        """Return the new passwords of the last day by accounts, and whether they hold. For administrators."""
+        contest = await self._contesting.run(key, user)
+        found = await self._setting.pending_passwords(contest)
+        return PendingPasswordsList(sets=[PendingPasswordsView(**asdict(one)) for one in found])
+
+    @route(
+        "POST",
+        "/api/v1/contests/<key>/credentials/<set_id>/apply",
+        access=needs(Right.MANAGE_PEOPLE),
+        responses={200: PasswordsApplied},
+    )
+    async def apply_passwords(self, user: User, key: str, set_id: str) -> PasswordsApplied:
+        """Let new passwords hold.
+
+        For administrators. The old passwords, sessions and tokens of these accounts end. Accounts that left the contest
+        or got a role meanwhile keep theirs. Sent again, it answers the same.
+        """
+        contest = await self._contesting.run(key, user)
+        return PasswordsApplied(set_id=set_id, usernames=await self._setting.apply_passwords(contest, set_id, user))
+
+    @route(
+        "DELETE",
+        "/api/v1/contests/<key>/credentials/<set_id>",
+        access=needs(Right.MANAGE_PEOPLE),
+        responses={200: PasswordsDropped},
+    )
+    async def drop_passwords(self, user: User, key: str, set_id: str) -> PasswordsDropped:
+        """Throw new passwords away that do not hold yet. For administrators."""
+        await self._setting.drop_passwords(await self._contesting.run(key, user), set_id, user)
+        return PasswordsDropped(set_id=set_id, status="deleted")
 
     @route(
         "POST",

@@ -1,11 +1,9 @@
-"""The teams of a contest with their logins, and new passwords to print."""
+"""The teams of a contest with their logins."""
 
 from __future__ import annotations
 
-import codecs
-import itertools
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from quart import Response, request
@@ -19,13 +17,13 @@ from deepoj.api.contest_setting import ContestSetting, Credential
 from deepoj.api.contest_teams import TeamImports
 from deepoj.api.contesting import MAX_LIST_BYTES
 from deepoj.api.context import ApiContext
-from deepoj.api.downloads import csv_of, download
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, may
 from deepoj.contests.ledger import name_of
 from deepoj.web import forms
 from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.page import member_with, page
+from deepoj.web.pages.manage_contest_passwords import slips_page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
@@ -33,10 +31,6 @@ from deepoj.words.contests import EventType
 from deepoj.words.names import name_key
 
 _RUN = member_with(Right.RUN_CONTESTS)
-_MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
-_HEADS = ("team_id", "team", "username", "password")
-#: of a form with passwords that is sent back to be downloaded
-_MAX_BYTES = 512 * 1024
 #: faults of a list of teams that are shown
 _MAX_FAULTS = 50
 #: groups of accounts that are offered by name
@@ -61,7 +55,7 @@ _DONE = {
 
 
 class ManageContestTeamPages:
-    """``/manage/contests/{key}/teams`` and ``/credentials``."""
+    """``/manage/contests/{key}/teams``."""
 
     def __init__(
         self, context: ApiContext, auth: Auth, visitors: Visitors, pages: Pages, reader: ContestReader
@@ -130,50 +124,10 @@ class ManageContestTeamPages:
             team_of = {one.username: one.team_id for one in done.teams.accounts}
             reading = await self._reader.read(visitor, key)
             made = [_credential(reading, one, team_of.get(one.username, "")) for one in done.created]
-            return self._slips(visitor, reading, made, done.notes)
+            return slips_page(self._pages, visitor, reading, made, notes=_sentences(visitor, done.notes))
         if done.notes:
             return await self._teams(visitor, key, notes=done.notes, done=form.get("act"))
         return redirect(f"/manage/contests/{key}/teams?done={form.get('act')}")
-
-    @page("POST", "/manage/contests/<key>/credentials", access=_MANAGE_PEOPLE)
-    async def credentials(self, visitor: Visitor, key: str) -> Response:
-        """Make new passwords for the accounts of a team (``team``), or of all, and show them to be printed."""
-        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s)
-        reading = await self._reader.read(visitor, key)
-        chosen = [form.line("team")] if form.line("team") else None
-        try:
-            made = await self._setting.new_passwords(reading.contest, chosen, visitor.member)
-        except Refused as refused:
-            return await self._teams(visitor, key, refused=refused)
-        return self._slips(visitor, reading, made)
-
-    @page("POST", "/manage/contests/<key>/credentials.csv", access=_MANAGE_PEOPLE)
-    async def download(self, visitor: Visitor, key: str) -> Response:
-        """Return passwords that were just shown as a file: they are stored nowhere, so the page sends them back."""
-        form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s, max_bytes=_MAX_BYTES)
-        await self._reader.read(visitor, key)
-        lines = [line.split("\t") for line in form.get("slips").split("\n") if line]
-        whole = [line for line in lines if len(line) == len(_HEADS)]
-        return download(f"{key}-credentials.csv", "text/csv; charset=utf-8", _file_of(whole))
-
-    def _slips(
-        self, visitor: Visitor, reading: ContestReading, made: Sequence[Credential], notes: Sequence[EntryFault] = ()
-    ) -> Response:
-        """Show passwords, once."""
-        response = self._pages.html(
-            "manage_contest_slips.html",
-            visitor,
-            slips=[
-                (team, list(of_team))
-                for (_team_id, team), of_team in itertools.groupby(made, lambda one: (one.team_id, one.team))
-            ],
-            sent_back="\n".join("\t".join(_cells(one)) for one in made),
-            address=request.host,
-            notes=_sentences(visitor, notes),
-            **reading.frame(),
-        )
-        response.headers["Cache-Control"] = "no-store"
-        return response
 
     async def _teams(
         self,
@@ -203,6 +157,11 @@ class ManageContestTeamPages:
             all_groups=all_groups,
             teams=_teams(reading, networks),
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),
+            waiting_count=sum(
+                len(one.usernames)
+                for one in await self._setting.pending_passwords(reading.contest)
+                if one.applied_at is None
+            ),
             done=None if refused or faults else _DONE.get(done or request.args.get("done", "")),
             **reading.frame(),
         )
@@ -243,18 +202,3 @@ def _sentences(visitor: Visitor, faults: Sequence[EntryFault]) -> list[tuple[int
     """Return the first faults or notes of a list in the visitor's language, each with its place."""
     translate = gettext_of(visitor.language)
     return [(one.place, translate(TEAM_FAULTS[one.fault]) % {"value": one.value}) for one in faults[:_MAX_FAULTS]]
-
-
-def _cells(one: Credential) -> tuple[str, ...]:
-    return one.team_id, one.team, one.username, one.password
-
-
-async def _file_of(lines: Sequence[Sequence[str]]) -> AsyncGenerator[bytes]:
-    """Yield a CSV file whose encoding spreadsheets see: they take one without the mark for that of their country."""
-
-    async def rows() -> AsyncGenerator[Sequence[Sequence[str]]]:
-        yield lines
-
-    yield codecs.BOM_UTF8
-    async for piece in csv_of(_HEADS, rows()):
-        yield piece

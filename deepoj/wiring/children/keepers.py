@@ -312,6 +312,7 @@ class _Rounds:
         await sessions.delete_ended_sessions(limits, ENDED_SESSIONS)
         await sessions.forget_addresses(ADDRESS_KEEP_S, ENDED_SESSIONS)
         await self.parts.adapters.store.access_tokens.delete_ended_tokens(ENDED_SESSIONS)
+        await self.parts.adapters.store.contest_setup.delete_old_passwords(ENDED_SESSIONS)
 
     async def erase_sources(self) -> None:
         erased = await self.parts.adapters.store.account_data.erase_sources(ERASED_SOURCES)
