@@ -58,6 +58,7 @@ _PATH_PATTERNS: Mapping[str, tuple[str, str, str]] = {
     "label": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$", "the label of a problem in a contest", "A"),
     "team": ("^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,35}$", "the id of a team in a contest", "7"),
     "submission_id": ("^[1-9][0-9]{0,18}$", "the id of a submission in its contest", "12"),
+    "set_id": ("^[0-9a-f]{16}$", "the id of new passwords that were made at once", "5f2c9a7d10b3e846"),
     "token_id": ("^[A-Za-z0-9_-]{1,64}$", "as listed", "xlWFKgzW1eQzBzrh"),
     "delivery_id": ("^[0-9a-f-]{36}$", "as X-DeepOJ-Delivery said", JOB_ID),
 }

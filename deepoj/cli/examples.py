@@ -118,7 +118,6 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "contest credentials": (
         "deepoj contest credentials finals --csv slips.csv",
-        "deepoj contest credentials finals --team 7",
         "deepoj contest credentials finals --apply 5f2c9a7d10b3e846",
     ),
     "contest practice": ("deepoj contest practice finals",),

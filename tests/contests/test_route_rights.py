@@ -137,7 +137,7 @@ _ROUTES: Mapping[tuple[str, str], tuple[dict[str, Any] | None, _Statuses]] = {
     **{("GET", f"{_MANAGE}{path}"): (None, _JURY_PAGE)
        for path in ("", "/scoreboard", "/scoreboard/events", "/events", "/submissions", "/clarifications")},
     ("POST", f"{_MANAGE}/clarifications"): ({"text": "x"}, _JURY_FORM),
-    ("POST", _MANAGE): ({"act": "remove_problem", "label": "Z"}, _JURY_FORM),
+    ("POST", _MANAGE): ({"act": "remove_problem", "label": "Z", "confirm": "finals"}, _JURY_FORM),
     # awards and commentary, rejudges and reviews, teams and their passwords, the clock: those who run contests
     ("POST", f"{_CLICS}/awards"): ({"id": "", "citation": "x", "team_ids": ["1"]}, _jury(400)),
     ("PUT", f"{_CLICS}/awards/x"): ({"id": "x", "citation": "x", "team_ids": ["1"]}, _jury(200)),

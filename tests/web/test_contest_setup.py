@@ -102,9 +102,41 @@ async def test_teams_are_bound_hidden_and_removed(tmp_path: Path, real: PgLab) -
     assert "10.1.0.0/16, 10.2.0.1/32" in page
     assert "cannot be removed" in (await jury.get(f"{HERE}/teams/red")).text
     assert "Red Pandas" not in (await place.visits[STRANGER].get("/contests/finals/scoreboard")).text
-    assert (await jury.post(f"{HERE}/teams", {"act": "remove", "team": "red"})).status == 409
-    assert (await jury.post(f"{HERE}/teams", {"act": "remove", "team": "blue"})).location.endswith("done=remove")
+    remove = {"act": "remove", "confirm": "finals"}
+    assert (await jury.post(f"{HERE}/teams", {**remove, "team": "red"})).status == 409
+    assert 'name="confirm"' in (await jury.get(f"{HERE}/teams/blue")).text
+    for typed in ("", "blue", "FINALS"):
+        refused = await jury.post(f"{HERE}/teams", {**remove, "team": "blue", "confirm": typed})
+        assert (refused.status, "Type finals to confirm" in refused.text) == (400, True)
+        assert "Blue Whales" in refused.text
+    assert (await jury.post(f"{HERE}/teams", {**remove, "team": "blue"})).location.endswith("done=remove")
     assert "Blue Whales" not in (await jury.get(f"{HERE}/teams")).text
+
+
+@pytest.mark.parametrize(("minute", "is_asked"), [(-60.0, False), (100.0, True)])
+async def test_problem_is_removed_with_the_key_while_the_contest_is_under_way(
+    tmp_path: Path, real: PgLab, minute: float, is_asked: bool
+) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(minute), [await draft_problem(place)])
+    jury, form = place.visits[JURY], {"act": "remove_problem", "label": "A"}
+    page = (await jury.get(HERE)).text
+    assert ('name="confirm"' in page, "The problem leaves the contest" in page) == (is_asked, True)
+    if is_asked:
+        refused = await jury.post(HERE, form)
+        assert (refused.status, "Type finals to confirm" in refused.text) == (400, True)
+        assert "Problem A of finals" in refused.text
+    assert (await jury.post(HERE, {**form, "confirm": "finals"})).location.endswith("done=remove_problem")
+    assert "Problem A of finals" not in (await jury.get(HERE)).text
+
+
+async def test_list_of_which_nothing_is_taken_is_not_said_to_be_imported(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    lines = "- {id: x, username: bob, type: analyst, name: B}"
+    page = (await place.visits[JURY].post(f"{HERE}/teams", {"act": "teams", "list": lines})).text
+    assert "The teams are imported." not in page
+    assert ("Nothing was imported" in page, "Not taken of the list" in page) == (True, True), page
 
 
 async def test_session_of_a_bound_account_is_a_strangers_from_elsewhere(tmp_path: Path, real: PgLab) -> None:

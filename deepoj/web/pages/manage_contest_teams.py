@@ -46,6 +46,7 @@ def _(text: str) -> str:
 #: what a page says after an act
 _DONE = {
     "teams": _("The teams are imported."),
+    "nothing": _("Nothing was imported: the list has no team, group, institution or account that is taken."),
     "members": _("The members are in the contest, each as a team."),
     "hide": _("Boards leave the team out now."),
     "show": _("The team is on the boards again."),
@@ -92,7 +93,8 @@ class ManageContestTeamPages:
         """Hide, show, bind or remove a team (``act``, ``team``), or import teams (``list``, ``members``)."""
         max_bytes = forms.bytes_for(MAX_LIST_BYTES)
         form = await forms.read(self._visitors, visitor, timeout_s=self._timeout_s, max_bytes=max_bytes)
-        contest, user = (await self._reader.read(visitor, key)).contest, visitor.member
+        reading, user = await self._reader.read(visitor, key), visitor.member
+        contest = reading.contest
         team_id, act = form.line("team"), form.get("act")
         try:
             match act:
@@ -104,6 +106,7 @@ class ManageContestTeamPages:
                     networks = [one for one in _SEPARATORS.split(form.get("networks")) if one]
                     await self._setting.bind_team(contest, team_id, networks, user)
                 case "remove":
+                    reading.require_key(form)
                     await self._setting.remove_team(contest, team_id, user)
                 case _:
                     raise Refused(ApiError.INVALID, field="act", problem="it is no act on a team")
@@ -125,9 +128,10 @@ class ManageContestTeamPages:
             reading = await self._reader.read(visitor, key)
             made = [_credential(reading, one, team_of.get(one.username, "")) for one in done.created]
             return slips_page(self._pages, visitor, reading, made, notes=_sentences(visitor, done.notes))
+        did = form.get("act") if done.teams.objects or done.teams.accounts else "nothing"
         if done.notes:
-            return await self._teams(visitor, key, notes=done.notes, done=form.get("act"))
-        return redirect(f"/manage/contests/{key}/teams?done={form.get('act')}")
+            return await self._teams(visitor, key, notes=done.notes, done=did)
+        return redirect(f"/manage/contests/{key}/teams?done={did}")
 
     async def _teams(
         self,

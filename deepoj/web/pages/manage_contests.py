@@ -256,6 +256,7 @@ class ManageContestPages:
                 former = reading.ledger.of(EventType.PROBLEMS).get(label, {})
                 await contesting.put_problem(contest, label, problem_of(form, former), user)
             case "remove_problem":
+                reading.require_key(form)
                 await contesting.remove_problem(contest, form.get("label"), user)
             case _:
                 raise Refused(ApiError.INVALID, field="act", problem="it is no act on a contest")
