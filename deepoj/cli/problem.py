@@ -11,9 +11,6 @@ from pathlib import Path
 import click
 import trio
 
-from deepoj.adapters.aio_bridge import AioBridge
-from deepoj.adapters.embedded import EmbeddedHome
-from deepoj.adapters.pg import PgStore
 from deepoj.adapters.toolchain import versions
 from deepoj.cli.common import operator, print_json, settings
 from deepoj.cli.problem_preview import problem_preview
@@ -28,10 +25,7 @@ from deepoj.judging.problem import Plan
 from deepoj.packages.formats import PackageFault, UnzipLimits, pack_directory, zip_fault
 from deepoj.packages.publish import MAX_TITLE_CHARS, ProblemRules, ProblemUpload, Published, UploadRefusal, publish
 from deepoj.packages.vetting import Vet, Vetted, programs_of
-from deepoj.wiring.adapters import blobs_of
 from deepoj.wiring.settings import metrics_of, problem_rules, toolchain
-from deepoj.wiring.targets import database_url
-from deepoj.wiring.vetting import publisher_of, vetting_of
 from deepoj.words.exits import CheckFailed
 from deepoj.words.names import is_line
 from deepoj.words.problems import MAX_TAG_CHARS, MAX_TAGS, Visibility, tag_of, tags_of
@@ -190,6 +184,14 @@ async def _publish(
     cfg: Config, upload: ProblemUpload, rules: ProblemRules, groups: Sequence[str], room: Path
 ) -> tuple[Published | PackageFault | UploadRefusal, tuple[str, ...]]:
     """Return the outcome, and what could not be rendered of the statements."""
+    # the clients of the stores take 0.4 s of CPU to import, and the other commands of the group use none
+    from deepoj.adapters.aio_bridge import AioBridge  # noqa: PLC0415 - as above
+    from deepoj.adapters.embedded import EmbeddedHome  # noqa: PLC0415 - as above
+    from deepoj.adapters.pg import PgStore  # noqa: PLC0415 - as above
+    from deepoj.wiring.adapters import blobs_of  # noqa: PLC0415 - as above
+    from deepoj.wiring.targets import database_url  # noqa: PLC0415 - as above
+    from deepoj.wiring.vetting import publisher_of  # noqa: PLC0415 - as above
+
     is_set = not cfg.sources["api.database_url"].startswith("default")
     home = None if is_set else EmbeddedHome.find(cfg.home)
     async with (
@@ -220,6 +222,8 @@ async def _publish(
 
 def _vet_in(cfg: Config, room: Path) -> Vet:
     """Return a function that vets packages; it requires only the tools that the package's programs need."""
+
+    from deepoj.wiring.vetting import vetting_of  # noqa: PLC0415 - as in _publish
 
     async def vet(package: Path, plan: Plan) -> PackageFault | Vetted:
         needed = [language for _, program in programs_of(plan) if (language := language_of(program)) is not None]

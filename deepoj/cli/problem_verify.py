@@ -20,6 +20,7 @@ from deepoj.client.shown import shown
 from deepoj.judging.problem import Example
 from deepoj.judging.promises import promised
 from deepoj.operate.problem_verify import tables, verify_package
+from deepoj.operate.problem_verify.progress import ProgressView
 from deepoj.words.exits import CheckFailed
 
 #: pause between two looks at a verification of a server
@@ -68,8 +69,8 @@ def verify(
         return
     observe.configure(level="error")  # the output is the result
     cfg = settings()
-    with tempfile.TemporaryDirectory(prefix="deepoj-verify-") as room:
-        verified = trio.run(verify_package, cfg, path, Path(room), (time_ms, memory_mb), not as_json)
+    with tempfile.TemporaryDirectory(prefix="deepoj-verify-") as room, ProgressView(shown=not as_json) as view:
+        verified = trio.run(verify_package, cfg, path, Path(room), (time_ms, memory_mb), view)
     if as_json:
         print_json(tables.as_json(verified))
     else:

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from deepoj import cli
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.languages import Language
 from deepoj.operate import problem_verify
+from deepoj.operate.problem_verify.progress import ProgressView
 from deepoj.words.errors import BoxBroken
 from deepoj.words.sandbox import Policy, RunOutcome, RunSpec, RunVerdict
 from tests.fakes.box import ScriptedBox, outcome
@@ -331,6 +334,34 @@ def test_how_the_package_wants_its_limit_measured(bench: Bench, limits: str, lim
     files = {name: content for name, content in KATTIS.items() if "/2." not in name}
     code, told = bench.told(bench.package({**files, "problem.yaml": limits}, cases={}))
     assert (code, told["time_limit_ms"], told["time_limit_measured"]) == (0, limit_ms, True)
+
+
+def test_progress_moves_with_each_test_and_each_submission(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[str]()
+    plain = ProgressView.judging
+
+    def judging(view: ProgressView, under_way: Mapping[str, str], judged: str) -> None:
+        seen.append(f"{under_way} {judged}")
+        plain(view, under_way, judged)
+
+    monkeypatch.setattr(ProgressView, "judging", judging)
+    code, _, err = bench.verify(bench.package({f"{AC}a.cpp": "x", f"{AC}b.cpp": "x"}))
+    assert code == 0
+    judged = [line for line in err.splitlines() if line.startswith("judged ")]
+    assert [line.partition(":")[0] for line in judged] == ["judged 1 of 2", "judged 2 of 2"]
+    assert {line.rpartition(" ")[2] for line in judged} == {f"{AC}a.cpp", f"{AC}b.cpp"}
+    assert any(f"'{AC}a.cpp': '1/" in one for one in seen), seen
+
+
+def test_json_has_no_progress(bench: Bench) -> None:
+    _, _, err = bench.verify(bench.package({f"{AC}a.cpp": "x"}), "--json")
+    assert "judged" not in err
+
+
+def test_clients_of_stores_are_not_imported_for_it() -> None:
+    names = "import sys, deepoj.cli.problem; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True, check=True, timeout=120)
+    assert {"asyncpg", "redis", "asyncio", "botocore"}.isdisjoint(loaded.stdout.split())
 
 
 def test_nothing_is_left_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

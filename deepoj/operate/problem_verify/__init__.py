@@ -5,15 +5,13 @@ Judges with the sandbox of this host and the code of a node; needs no running no
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import trio
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deepoj.adapters.compile_cache import DiskCompileCache
 from deepoj.adapters.toolchain import versions
@@ -30,6 +28,7 @@ from deepoj.judging.problem import Example, Plan
 from deepoj.judging.promises import Kept, PromiseResult, skipped
 from deepoj.operate.problem_verify.examples import Bench, judge_side_by_side
 from deepoj.operate.problem_verify.inputs import InputFault, check_inputs
+from deepoj.operate.problem_verify.progress import ProgressView
 from deepoj.operate.problem_verify.unpacked import LocalPackage, unpacked
 from deepoj.packages.formats import PackageFault
 from deepoj.packages.vetting import programs_of, vetted
@@ -73,19 +72,20 @@ class Verified:
 
 
 async def verify_package(
-    cfg: Config, path: Path, room: Path, limits: tuple[int | None, int | None], progress: bool
+    cfg: Config, path: Path, room: Path, limits: tuple[int | None, int | None], view: ProgressView
 ) -> Verified:
     (files := room / "package").mkdir()
     (workdir := room / "work").mkdir()
+    view.stage("reading the package")
     package = await trio.to_thread.run_sync(_read, cfg, path, files)
     plan = package.plan
     time_ms, memory_mb = limits
     chosen = problem_rules(cfg).choose_limits(plan, time_ms, memory_mb)
     verified = Verified(plan=plan, problem=_problem_of(plan, chosen), limits=chosen)
     inputs = len({case.input for case in plan.cases if case.input is not None})
-    total = len(plan.examples) + inputs * len(plan.input_validators)
     from deepoj.adapters.sandbox.box import LinuxBox  # noqa: PLC0415 - it loads the extension: not for a usage error
 
+    view.expect(inputs=inputs * len(plan.input_validators), submissions=len(plan.examples))
     async with AsyncExitStack() as stack:
         box = await stack.enter_async_context(
             LinuxBox.open(
@@ -108,6 +108,7 @@ async def verify_package(
         context = AttemptContext(box=box, compiler=compiler, workdir=workdir, settings=settings, metrics=metrics)
         parallel = cfg.worker.parallel_tests
         bench = Bench(context=context, package=package, versions=there, parallel_tests=parallel)
+        view.stage(", ".join(f"compiling the {what}" for what, _ in programs_of(plan)))
         look = await vetted(
             compiler, plan, package.path, await _room(room / "programs"), versions=there, settings=settings
         )
@@ -117,35 +118,30 @@ async def verify_package(
         if (missing := _missing(plan, there)) is not None:
             verified.findings = [skipped(example, missing) for example in plan.examples]
             return verified
-        with _progress(shown=progress) as bar:
-            task = bar.add_task("", total=total)
 
-            def on_input() -> None:
-                verified.inputs_checked += 1
-                bar.advance(task)
+        def on_input() -> None:
+            verified.inputs_checked += 1
+            view.advance()
 
-            for validator in plan.input_validators:
-                bar.update(task, description=validator.program.entry)
-                verified.input_faults += await check_inputs(bench, verified.problem, validator, on_input)
+        for validator in plan.input_validators:
+            view.stage(validator.program.entry)
+            verified.input_faults += await check_inputs(bench, verified.problem, validator, on_input)
 
-            async def judge(examples: Iterable[Example]) -> None:
-                def on_change(under_way: Collection[str], judged: int) -> None:
-                    bar.update(task, description=", ".join(under_way), advance=judged)
+        async def judge(examples: Iterable[Example]) -> None:
+            verified.findings += await judge_side_by_side(
+                bench, verified.problem, examples, cfg.worker.pool_size, view.judging
+            )
 
-                verified.findings += await judge_side_by_side(
-                    bench, verified.problem, examples, cfg.worker.pool_size, on_change
-                )
-
-            factor = timing.factor_of(plan) if time_ms is None else None
-            if factor is not None:
-                usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
-                verified.problem = replace(usual, time_limit_ms=most_ms)
-                await judge(filter(timing.is_measured, plan.examples))
-                found_ms = timing.measured_limit_ms(verified.findings, factor, most_ms, plan.limits.time_resolution_ms)
-                verified.time_limit_measured = found_ms is not None
-                verified.problem = replace(usual, time_limit_ms=found_ms or usual.time_limit_ms)
-            judged = {finding.example.name for finding in verified.findings}
-            await judge(example for example in plan.examples if example.name not in judged)
+        factor = timing.factor_of(plan) if time_ms is None else None
+        if factor is not None:
+            usual, most_ms = verified.problem, cfg.api.limits.max_time_limit_ms
+            verified.problem = replace(usual, time_limit_ms=most_ms)
+            await judge(filter(timing.is_measured, plan.examples))
+            found_ms = timing.measured_limit_ms(verified.findings, factor, most_ms, plan.limits.time_resolution_ms)
+            verified.time_limit_measured = found_ms is not None
+            verified.problem = replace(usual, time_limit_ms=found_ms or usual.time_limit_ms)
+        judged = {finding.example.name for finding in verified.findings}
+        await judge(example for example in plan.examples if example.name not in judged)
     verified.findings.sort(key=lambda finding: plan.examples.index(finding.example))
     return verified
 
@@ -194,17 +190,3 @@ def _languages(plan: Plan) -> Sequence[str]:
     keys = [example.language for example in plan.examples if example.language is not None]
     keys += [program.language for _, program in programs_of(plan)]
     return tuple(dict.fromkeys([*keys, *(validator.program.language for validator in plan.input_validators)]))
-
-
-def _progress(*, shown: bool) -> Progress:
-    """On stderr, and only where somebody looks."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not (shown and console.is_terminal),
-    )

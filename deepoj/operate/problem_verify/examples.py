@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import trio
 
@@ -20,6 +21,7 @@ from deepoj.packages.examples import example_job, example_sources, language_or_w
 from deepoj.pipeline.judge import judge
 from deepoj.words.errors import Breakage
 from deepoj.words.problems import Problem
+from deepoj.words.results import TestResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +47,37 @@ async def judge_side_by_side(
     problem: Problem,
     examples: Iterable[Example],
     slots: int,
-    on_change: Callable[[Collection[str], int], None],
+    on_change: Callable[[Mapping[str, str], str], None],
 ) -> list[PromiseResult]:
     """Judges the package's submissions, at most ``slots`` at a time. ``on_change`` gets the names of those that are
-    being judged, and the number of those that have just been judged.
+    being judged, each with its tests so far (``17/50``), and the name of one that has just been judged, or "".
 
     Raises:
       BoxBroken: the sandbox fell over.
     """
-    waiting, under_way = deque(examples), dict[str, None]()
+    waiting, under_way = deque(examples), dict[str, str]()
     if bench.parallel_tests:
         idle_slots = HelperSlots(lambda: slots - len(under_way))
         bench = replace(bench, context=replace(bench.context, idle_slots=idle_slots))
     findings, breakages = list[PromiseResult](), list[Breakage]()
 
+    def show_tests(tests: str, name: str) -> None:
+        under_way[name] = tests
+        on_change(under_way, "")
+
+    def show_test(name: str, _test: TestResult, done: int, total: int) -> None:
+        show_tests(f"{done}/{total}", name)
+
     async def take_turns() -> None:
         while waiting and not breakages:
             example = waiting.popleft()
-            under_way[example.name] = None
-            on_change(under_way, 0)
+            show_tests("", example.name)
             try:
-                findings.append(await judge_example(bench, problem, example))
+                findings.append(await judge_example(bench, problem, example, partial(show_test, example.name)))
             except Breakage as breakage:
                 breakages.append(breakage)
             del under_way[example.name]
-            on_change(under_way, 1)
+            on_change(under_way, example.name)
 
     async def on_all_slots(start: Callable[..., None]) -> None:
         for _ in range(slots - 1):
@@ -82,8 +90,10 @@ async def judge_side_by_side(
     return findings
 
 
-async def judge_example(bench: Bench, problem: Problem, example: Example) -> PromiseResult:
-    """Judges one of the package's submissions.
+async def judge_example(
+    bench: Bench, problem: Problem, example: Example, on_test: Callable[[TestResult, int, int], None] | None = None
+) -> PromiseResult:
+    """Judges one of the package's submissions. ``on_test``: as of ``pipeline.judge``.
 
     Raises:
       BoxBroken: the sandbox fell over.
@@ -97,5 +107,5 @@ async def judge_example(bench: Bench, problem: Problem, example: Example) -> Pro
         return skipped(example, sources)
     job_id = f"verify-{plan.examples.index(example) + 1}"
     claim = example_job(job_id, sources, language.key, problem)
-    judged = await judge(bench.context, bench.package, claim)
+    judged = await judge(bench.context, bench.package, claim, on_test=on_test)
     return found(example, judged, plan.points)
