@@ -41,6 +41,11 @@ class S3Server:
     def endpoint(self) -> str:
         return f"127.0.0.1:{self._ports['s3']}"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start the server and return when an object can be stored: the gateway answers long before volumes exist."""
         with (self.directory / "log").open("ab") as log:
