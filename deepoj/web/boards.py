@@ -28,6 +28,7 @@ from deepoj.web.contests import ContestReading, ShownProblem, shown_points
 from deepoj.web.render import Pages, gettext_of
 from deepoj.web.visitor import Visitor
 from deepoj.words.contests import EventType
+from deepoj.words.names import name_key
 
 #: boards that are kept: a contest in two languages for the public and the jury, and its groups
 _KEPT = 64
@@ -280,7 +281,8 @@ def groups_of(reading: ContestReading) -> list[tuple[str, str]]:
         (data.get("sortorder") or 0, str(data.get("name") or group_id), group_id)
         for group_id, data in reading.objects(EventType.GROUPS)
     ]
-    return [(group_id, name) for _order, name, group_id in sorted(found)]
+    found.sort(key=lambda one: (one[0], name_key(one[1]), one[2]))
+    return [(group_id, name) for _order, name, group_id in found]
 
 
 def board_group(reading: ContestReading) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from deepoj.words.names import name_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +19,11 @@ class UserGroup:
     created_at: str
     #: number of its members
     members: int
+
+
+def by_name(groups: Iterable[UserGroup]) -> list[UserGroup]:
+    """Return groups in the order of names that readers expect."""
+    return sorted(groups, key=lambda group: name_key(group.name))
 
 
 class GroupRefusal(enum.StrEnum):

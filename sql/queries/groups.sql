@@ -68,8 +68,7 @@ ORDER BY lower(name) COLLATE "C" LIMIT $2;
 -- The names of the groups of the accounts $1.
 SELECT m.user_id, g.name
 FROM group_members AS m JOIN groups AS g ON g.id = m.group_id
-WHERE m.user_id = ANY ($1::bigint[])
-ORDER BY m.user_id, lower(g.name) COLLATE "C";
+WHERE m.user_id = ANY ($1::bigint[]);
 
 -- name: lock_group
 -- Whether a group exists; it stays until this transaction ends.

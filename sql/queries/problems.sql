@@ -172,7 +172,7 @@ WHERE id = $1 AND testcase_hash = $2 AND unchecked IS NOT NULL;
 -- name: problem_groups
 -- The names of a problem's groups.
 SELECT g.name FROM problem_groups AS p JOIN groups AS g ON g.id = p.group_id
-WHERE p.problem_id = $1 ORDER BY lower(g.name) COLLATE "C";
+WHERE p.problem_id = $1;
 
 -- name: unknown_groups
 -- Those of the names $1 that no group has, without regard to case.

@@ -107,6 +107,17 @@ async def test_members_go_in_by_name_all_or_none(lab: Lab) -> None:
     ]
 
 
+async def test_groups_of_an_account_and_of_a_problem_are_in_their_readers_order(lab: Lab) -> None:
+    names = ["Class 2", "class 10", "Ébène", "Zug", "محمد", "阿", "张"]
+    alice = await new_user(lab.store, "alice")
+    for name in reversed(names):
+        await lab.store.groups.add_members((await new_group(lab, name)).id, ["alice"], by=BY)
+    assert await lab.store.groups.groups_of([alice]) == {alice: names}
+    problem = await new_problem(lab.store)
+    await lab.store.problems.set_problem_groups(problem.id, names[::-1], by=BY)
+    assert await lab.store.problems.problem_groups(problem.id) == names
+
+
 async def test_new_accounts_go_into_their_groups_which_are_made(lab: Lab) -> None:
     accounts, groups = lab.store.accounts, lab.store.groups
     await new_group(lab, "Class")

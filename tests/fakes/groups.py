@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from deepoj.words.accounts import NewAccount
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.groups import GroupRefusal, UserGroup
+from deepoj.words.names import name_key
 from tests.fakes.accounts import MemoryAccountRecords
 
 
@@ -75,7 +76,7 @@ class MemoryGroups(MemoryAccountRecords):
     async def groups_of(self, user_ids: Sequence[int]) -> Mapping[int, Sequence[str]]:
         lost = await self._enter("groups_of")
         named = {i: [one.name for one in self._sorted_groups() if i in self.group_members[one.id]] for i in user_ids}
-        return self._answer({i: names for i, names in named.items() if names}, lost)
+        return self._answer({i: sorted(names, key=name_key) for i, names in named.items() if names}, lost)
 
     async def add_members(self, group_id: int, usernames: Sequence[str], *, by: str) -> frozenset[str] | GroupRefusal:
         lost = await self._enter("add_members")

@@ -37,6 +37,7 @@ from deepoj.words.ledger import (
 )
 from deepoj.words.live import EndedTests, LiveJob, LiveTest
 from deepoj.words.marks import SolvedProblem
+from deepoj.words.names import name_key
 from deepoj.words.outbox import LANES, WAITED_FOR, OutboxEvent, OutboxPending, OutboxWaiting, Priority
 from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemRefusal, ProblemSearch, Visibility
 from deepoj.words.rejudges import (
@@ -441,7 +442,7 @@ class MemoryStore(MemoryRuns, MemoryMarks, MemoryWebhooks, MemoryAccountData, Me
     async def problem_groups(self, problem_id: int) -> list[str]:
         lost = await self._enter("problem_groups")
         groups = [self._groups[one].name for one in self.groups_of_problem.get(problem_id, ()) if one in self._groups]
-        return self._answer(sorted(groups, key=str.lower), lost)
+        return self._answer(sorted(groups, key=name_key), lost)
 
     async def unknown_groups(self, names: Sequence[str]) -> frozenset[str]:
         lost = await self._enter("unknown_groups")

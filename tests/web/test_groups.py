@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from deepoj.words.accounts import UserRole
@@ -108,3 +109,19 @@ async def test_roles_are_given_and_act_at_once(tmp_path: Path) -> None:
     assert (own.status, "A+B" in own.text, 'href="/manage/system"' in own.text) == (200, False, True)
     assert (await helper.get("/manage/audit")).status == 200
     assert (await helper.get("/manage/users")).status == 403
+
+
+async def test_groups_are_offered_and_listed_in_their_readers_order(tmp_path: Path) -> None:
+    names = ["Class 2", "class 10", "Ébène", "محمد", "阿", "张"]
+    home = house(tmp_path, has_pages=True)
+    chief = await administrator(home, "chief")
+    for name in reversed(names):
+        await add_group(home, name=name)
+    pages = [
+        (f"/manage/problems/{await add_problem(home)}", r'name="group-\d+"[^>]*> <bdi>([^<]+)'),
+        ("/manage/users", r'<option value="\d+">([^<]+)'),
+        ("/submissions?all=1", r'<option value="\d+">([^<]+)'),
+        ("/manage/groups", r'<a href="/manage/groups/\d+"><bdi>([^<]+)'),
+    ]
+    shown = {path: re.findall(pattern, (await chief.get(path)).text) for path, pattern in pages}
+    assert shown == {path: names for path, _ in pages}

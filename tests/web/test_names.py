@@ -172,3 +172,13 @@ async def test_long_names_widen_no_page_and_no_slip(
 
     async with served(place.home) as (url, _):
         assert await trio.to_thread.run_sync(look, url) == {}
+
+
+@pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
+async def test_groups_of_a_board_are_in_their_readers_order(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    names = ["Site 2", "site 10", "Zoé", "محمد", "阿", "张"]
+    groups = [group(f"g{number}", name) for number, name in enumerate(reversed(names))]
+    await place.hold("sites", rules(100.0), [await draft_problem(place)], groups=groups)
+    page = (await place.visits[ADMIN].get("/contests/sites/scoreboard")).text
+    assert re.findall(r'<option value="g\d">([^<]+)', page) == names

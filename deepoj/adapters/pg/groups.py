@@ -16,6 +16,7 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.words.groups import GroupRefusal, UserGroup
+from deepoj.words.names import name_key
 
 if TYPE_CHECKING:
     from deepoj.adapters.pg.pool import Connection
@@ -68,7 +69,7 @@ class PgGroups:
         names = defaultdict[int, list[str]](list)
         for row in await self._pool.rows("groups_of", list(user_ids), repeatable=True):
             names[row["user_id"]].append(row["name"])
-        return dict(names)
+        return {user_id: sorted(found, key=name_key) for user_id, found in names.items()}
 
     async def add_members(self, group_id: int, usernames: Sequence[str], *, by: str) -> frozenset[str] | GroupRefusal:
         async def work(connection: Connection, _again: bool) -> frozenset[str] | GroupRefusal:

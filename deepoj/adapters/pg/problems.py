@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text
+from deepoj.words.names import name_key
 from deepoj.words.problems import Problem, ProblemChange, ProblemOrder, ProblemRefusal, ProblemSearch, Visibility
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class PgProblems:
         return None if row is None else problem_of(row)
 
     async def problem_groups(self, problem_id: int) -> list[str]:
-        return [row["name"] for row in await self._pool.rows("problem_groups", problem_id, repeatable=True)]
+        rows = await self._pool.rows("problem_groups", problem_id, repeatable=True)
+        return sorted((row["name"] for row in rows), key=name_key)
 
     async def unknown_groups(self, names: Sequence[str]) -> frozenset[str]:
         rows = await self._pool.rows("unknown_groups", list(names), repeatable=True)

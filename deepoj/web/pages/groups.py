@@ -18,6 +18,7 @@ from deepoj.web import forms
 from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.groups import by_name
 
 _MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
 _PAGE = 50
@@ -102,7 +103,7 @@ class GroupPages:
             "groups.html",
             visitor,
             refused,
-            groups=groups,
+            groups=by_name(groups),
             next_after=following,
             is_first=not after,
             name=name,

@@ -28,6 +28,7 @@ from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.team_faults import TEAM_FAULTS
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import EventType
+from deepoj.words.groups import by_name
 from deepoj.words.names import name_key
 
 _RUN = member_with(Right.RUN_CONTESTS)
@@ -145,7 +146,7 @@ class ManageContestTeamPages:
         done: str = "",
     ) -> Response:
         reading = await self._reader.read(visitor, key)
-        all_groups = [one.name for one in await self._groups.groups(_MAX_GROUPS)]
+        all_groups = [one.name for one in by_name(await self._groups.groups(_MAX_GROUPS))]
         networks = await self._setting.bound_teams(reading.contest)
         return self._pages.html_with_refusal(
             "manage_contest_teams.html",

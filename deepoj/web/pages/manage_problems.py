@@ -35,6 +35,7 @@ from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.shown import is_blank
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import User
+from deepoj.words.groups import by_name
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.rejudges import EVERYTHING, RejudgeOrder, RejudgeScope
@@ -338,7 +339,7 @@ class ManageProblemPages:
         """Return the groups that can be chosen, and those that see the problem while it is private."""
         groups = await self._context.groups.groups(MAX_OFFERED + 1)
         seen_by = await self._context.problems.problem_groups(problem.id)
-        offered = groups[:MAX_OFFERED]
+        offered = by_name(groups[:MAX_OFFERED])
         names = {group.name for group in offered}
         return {
             "groups": offered,

@@ -38,6 +38,7 @@ from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.result_points import points_of
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ContestPlace
+from deepoj.words.groups import by_name
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
 from deepoj.words.results import Verdict
@@ -91,7 +92,7 @@ class SubmissionPages:
             query=query,
             everyone=everyone,
             sees_all=sees_all,
-            groups=await self._context.groups.groups(MAX_OFFERED) if sees_all else (),
+            groups=by_name(await self._context.groups.groups(MAX_OFFERED)) if sees_all else (),
             next_before=None if found.next is None else f"{found.next.created_us}-{found.next.id}",
             is_first=place is None,
             languages=list(LANGUAGES.values()),

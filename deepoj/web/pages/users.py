@@ -23,6 +23,7 @@ from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.accounts import Account, UserRole
+from deepoj.words.groups import by_name
 
 _MANAGE_PEOPLE = member_with(Right.MANAGE_PEOPLE)
 _PAGE = 50
@@ -213,7 +214,7 @@ class UserPages:
         search, after = query_text("search", _MAX_NAME_CHARS), query_text("after", _MAX_NAME_CHARS)
         group_id = query_number("group", None, _MAX_ID) if request.args.get("group") else None
         accounts, following = await self._administering.page(_PAGE, after=after, prefix=search, group_id=group_id)
-        groups = await self._groups.groups(MAX_OFFERED)
+        groups = by_name(await self._groups.groups(MAX_OFFERED))
         chosen = None if group_id is None else await self._groups.group(group_id)
         if chosen is not None and chosen.id not in [group.id for group in groups]:
             groups = [chosen, *groups]
