@@ -122,7 +122,7 @@ async def test_a_problem_names_the_running_contest_that_takes_its_submissions(tm
     real.sql("UPDATE problems SET visibility = 'listed'")
     link, path = 'href="/contests/finals/problems/A">Submit it there</a>', f"/problems/{number}"
     shown = (await place.visits[TEAM].get(path)).text
-    assert "This problem is part of “City Finals”, which is running." in shown
+    assert "This problem is part of “<bdi>City Finals</bdi>”, which is running." in shown
     assert shown.index(link) < shown.index('id="code"')
     refused = await place.visits[TEAM].post(path, {"language": "cpp17", "code": "int main(){}"})
     assert refused.status == 403
