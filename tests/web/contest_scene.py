@@ -103,7 +103,15 @@ class Arena:
             contest,
             EventType.JUDGEMENTS,
             f"{number}-1",
-            {"submission_id": str(number), "verdict": verdict, "is_current": True, "runs": [[verdict, 12]], **points},
+            {
+                "submission_id": str(number),
+                "verdict": verdict,
+                "is_current": True,
+                "runs": [[verdict, 12]],
+                "began_at": at(contest, 0.0),
+                "ended_at": at(contest, 0.0),
+                **points,
+            },
         )
 
 
