@@ -24,10 +24,10 @@ from tests.web.test_texts import TEMPLATES
 #: how templates call the name of a person, team, organization, group, problem, contest or token, or words of a person.
 #: A new one is a word here
 NAMES = re.compile(
-    r"\b(?:username|formal_name|organization|author|team_name|team_shown|pseudonym|sample_user"
+    r"\b(?:usernames?|formal_name|organization|author|team_name|team_shown|pseudonym|sample_user"
     r"|\w+_by|(?:account|rules|problem|team|teams|accounts|groups|group|shown|place|host|token|user|standing|award|one|row"
     r"|opened|statement|text|event|step|asked|slip|audit)\.(?:name|title|team|actor|subject|by|reason|group|groups|accounts"
-    r"|feed_name|category|email|difficulty)|team_names\.get|teams\.get|titles\[\w+\]|groups_of\.get)\b(?!\s*[.(=])"
+    r"|feed_name|category|email|difficulty)|team_names\.get|teams\.get|titles\[\w+\]|groups_of\.get)\b(?!\s*[.(=]|\|length)"
 )
 #: (template, expression): a name of ours, of a package or of a file, or one that only chooses
 EXCEPTIONS = {
