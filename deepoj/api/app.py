@@ -183,9 +183,9 @@ def create_app(context: ApiContext) -> Api:
 
 
 def create_metrics_app(metrics: Metrics, settings: ApiSettings) -> Api:
-    """Build an application with ``/metrics`` only, protected as on the API's port."""
+    """Build an application with ``/metrics`` only. Without a token it serves this host."""
     app = Api("deepoj.metrics", metrics, settings)
-    add_routes(app, MetricsRoutes(metrics, settings))
+    add_routes(app, MetricsRoutes(metrics, settings, has_own_port=True))
     _finish(app, settings)
     return app
 

@@ -234,11 +234,12 @@ class ApiError(CodedError):
         "The metrics require the header Authorization: Bearer <METRICS_TOKEN>.",
         "访问指标需要请求头 Authorization: Bearer <METRICS_TOKEN>。",
     )
-    METRICS_LOOPBACK_ONLY = (
+    NO_METRICS_TOKEN = (
         403,
         Code.FORBIDDEN,
-        "While METRICS_TOKEN is not set, only this host may read the metrics.",
-        "未设置 METRICS_TOKEN 时，指标只允许本机访问。",
+        "Set METRICS_TOKEN: without it, metrics are served to this host alone, on SCHEDULER_METRICS_PORT and "
+        "WORKER_METRICS_PORT.",
+        "请设置 METRICS_TOKEN：未设置时，指标只在 SCHEDULER_METRICS_PORT 和 WORKER_METRICS_PORT 上向本机提供。",
     )
     BAD_CREDENTIALS = (401, Code.BAD_CREDENTIALS, "Wrong username or password.", "用户名或密码错误。")
     ADMIN_ONLY = (403, Code.FORBIDDEN, "Only an administrator may do this.", "需要管理员权限。")

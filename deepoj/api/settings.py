@@ -51,7 +51,7 @@ class ApiSettings:
     oauth_state_ttl_s: float
     #: public URL of the callback
     github_redirect_url: str
-    #: empty: only this host may read ``/metrics``
+    #: empty: only the ports of metrics alone serve ``/metrics``, to this host
     metrics_token: str
     #: addresses or networks whose ``X-Forwarded-For`` is believed
     trusted_proxies: tuple[str, ...]

@@ -239,7 +239,8 @@ class ApiSection(Section):
         "",
         "METRICS_TOKEN",
         secret=True,
-        doc="Bearer token for /metrics on all ports; without it only this host may read the metrics.",
+        doc="Bearer token for /metrics on all ports; if empty, deepoj up makes one, and other nodes serve metrics only on "
+        "SCHEDULER_METRICS_PORT and WORKER_METRICS_PORT, to their own host.",
     )
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSection = section(LiveSection)

@@ -18,7 +18,7 @@ from deepoj import observe
 from deepoj.judging import borderline, verdicts
 from deepoj.ports.sandbox import Box
 from deepoj.words.errors import BoxBroken
-from deepoj.words.sandbox import Joined, RunOutcome, RunSpec
+from deepoj.words.sandbox import Joined, RunOutcome, RunSpec, RunVerdict
 
 
 async def run(
@@ -62,7 +62,7 @@ async def run_joined(
 async def _run(box: Box, spec: RunSpec, metrics: observe.Metrics) -> RunOutcome:
     with _counted(metrics) as counted:
         outcome = await box.run(spec)
-        counted.result = "starved" if borderline.is_starved(outcome, spec.limits) else outcome.verdict.value
+        counted.end(outcome, is_starved=borderline.is_starved(outcome, spec.limits))
     return outcome
 
 
@@ -76,13 +76,18 @@ async def _run_joined(
     with _counted(metrics) as counted:
         joined = await box.run_joined(program, interactor, is_settled=is_settled)
         is_starved = borderline.is_pair_starved(joined, program.limits, interactor.limits)
-        counted.result = "starved" if is_starved else joined.program.verdict.value
+        counted.end(joined.program, is_starved=is_starved)
     return joined
 
 
 @dataclass(slots=True)
 class _Counted:
     result: str = "broken"
+
+    def end(self, outcome: RunOutcome, *, is_starved: bool) -> None:
+        """Set the result of a run. What the program did, such as TLE, would tell verdicts that contests hide."""
+        is_hosts = outcome.verdict is RunVerdict.SE
+        self.result = "starved" if is_starved else outcome.verdict.value if is_hosts else "ended"
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class Work:
         except JUDGE_BREAKAGES as breakage:
             away = isinstance(breakage, BlobsUnavailable | BoxAway)
             outcome = Infra(type(breakage).__name__, str(breakage), outage=away)
-        status = outcome.status.value if isinstance(outcome, Report) else "infra"
+        status = claim.verdict_label(outcome.status) if isinstance(outcome, Report) else "infra"
         self.metrics.task.labels(status=status).inc()
         self.metrics.task_duration_seconds.observe(trio.current_time() - started)
         return outcome

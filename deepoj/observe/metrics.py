@@ -206,6 +206,7 @@ class Metrics:
         self.previews_running = to.measured("rejudge_previews_running", "Previews of rejudges that are being judged")
 
     def _declare_worker(self, to: _Declare) -> None:
+        #: status, and verdict below: ``withheld`` for a verdict of a contest that is not over (``Claim.verdict_label``)
         self.task = to.counter("worker_task_total", "Attempts that ended", "status")
         self.task_duration_seconds = to.histogram(
             "worker_task_duration_seconds", "From claim to the attempt's end", WORK_S
@@ -228,6 +229,7 @@ class Metrics:
         )
         self.testcase_cache = to.counter("worker_testcase_cache_total", "Look-ups of test data on disk", "result")
 
+        #: result: ended, starved, SE, broken, cancelled; never what the program did, which may be a hidden verdict
         self.judge_exec_duration_seconds = to.histogram(
             "judge_exec_duration_seconds", "One execution in the sandbox", WORK_S, "result"
         )

@@ -46,6 +46,7 @@ from deepoj.web.symptoms import (
 )
 from deepoj.wiring.adapters import JUDGES, blobs_of
 from deepoj.wiring.settings import pressing
+from deepoj.wiring.targets import metrics_headers
 from deepoj.words.errors import Breakage, StartRefused
 from deepoj.words.readiness import PartState, Readiness
 
@@ -206,13 +207,14 @@ async def ask_node(cfg: Config) -> Readiness | Finding | None:
 
 
 async def proxies(cfg: Config) -> list[Finding]:
-    """Return a finding if a node runs here and its metrics count requests through untrusted proxies."""
-    headers = {"Authorization": f"Bearer {cfg.api.metrics_token}"} if cfg.api.metrics_token else {}
+    """Return a finding if a node runs here and its metrics are refused, or count requests through untrusted proxies."""
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=REACH_S) as http:
-            answer = await http.get(f"{api_of(cfg)}/metrics", headers=headers)
-    except httpx.HTTPError:
+            answer = await http.get(f"{api_of(cfg)}/metrics", headers=metrics_headers(cfg))
+    except (httpx.HTTPError, StartRefused):
         return []
+    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        return [Finding("metrics", "note", "the node does not show them", "export METRICS_TOKEN=TOKEN  # of the node")]
     count = sum(float(line.rpartition(" ")[2]) for line in answer.text.splitlines() if line.startswith(UNTRUSTED))
     if not count:
         return []

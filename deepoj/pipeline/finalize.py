@@ -50,7 +50,7 @@ async def finalize(jobs: JobLeases, claim: Claim, report: Report, metrics: obser
     if refusal is None:
         metrics.stage_seconds.labels(stage="finalize").observe(took_s)
         metrics.finalize.labels(status="ok").inc()
-        metrics.judge_verdict.labels(verdict=report.status.value).inc()
+        metrics.judge_verdict.labels(verdict=claim.verdict_label(report.status)).inc()
         _log_attempt("db_finalize_ok", claim, "")
     else:
         metrics.finalize.labels(status="rejected").inc()

@@ -211,7 +211,7 @@ def session_limits(cfg: Config) -> SessionLimits:
     return SessionLimits(idle_s=section.session_idle_hours * 3600, max_age_s=section.session_max_hours * 3600)
 
 
-def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
+def serving(cfg: Config, jwt_secret: str, webhook_secret: str, metrics_token: str) -> ApiSettings:
     """Return the API's settings. The secrets are the operator's, or those that an embedded home made for itself."""
     section, limits, timeouts = cfg.api, cfg.api.limits, cfg.api.timeouts
     auth, submit, rate = limits.auth_rate_limit, limits.submit_rate_limit, limits.rate_limit
@@ -222,7 +222,7 @@ def serving(cfg: Config, jwt_secret: str, webhook_secret: str) -> ApiSettings:
         admin_registration_open=section.auth.admin_registration == "open",
         oauth_state_ttl_s=section.auth.oauth_state_ttl_sec,
         github_redirect_url=section.auth.oauth.github.redirect_url,
-        metrics_token=section.metrics_token,
+        metrics_token=metrics_token,
         trusted_proxies=section.trusted_proxies,
         cors_allowed_origins=frozenset(section.cors_allowed_origins),
         submit_body_max_bytes=limits.submit_body_max_bytes,

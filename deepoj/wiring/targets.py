@@ -1,4 +1,4 @@
-"""The addresses of the database and of Redis that the settings of this host lead to."""
+"""The addresses of the database and of Redis that the settings of this host lead to, and what opens its metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from deepoj.config.model import Config
 
 if TYPE_CHECKING:
     from deepoj.adapters.aio_bridge import AioBridge
+    from deepoj.adapters.embedded.home import EmbeddedHome
     from deepoj.adapters.redis.stream import RedisStream
 
 
@@ -16,22 +17,36 @@ def database_url(cfg: Config) -> str:
     """Return the URL of the database that is set, else of the embedded home's, which needs no setting.
 
     Raises StartRefused if the home is there and cannot be read."""
-    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
-
-    is_set = not cfg.sources["api.database_url"].startswith("default")
-    embedded = None if is_set else EmbeddedHome.find(cfg.home)
+    embedded = _embedded(cfg, "api.database_url")
     return cfg.database_url if embedded is None else embedded.database_url
 
 
 def redis_target(cfg: Config) -> tuple[str, str, bool]:
     """Return the URL and the password of Redis, and whether TLS is used; chosen as ``database_url`` is."""
-    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - as above
-
-    is_set = not cfg.sources["api.redis_url"].startswith("default")
-    embedded = None if is_set else EmbeddedHome.find(cfg.home)
+    embedded = _embedded(cfg, "api.redis_url")
     if embedded is None:
         return cfg.redis_url, cfg.redis.password, cfg.redis.tls_enabled
     return embedded.redis_url, embedded.valkey_password, False
+
+
+def metrics_token(cfg: Config, home: EmbeddedHome | None) -> str:
+    """Return the operator's token for ``/metrics``, or that of the embedded home, which makes one once; empty: none."""
+    return cfg.api.metrics_token or (home.secret("metrics_token") if home else "")
+
+
+def metrics_headers(cfg: Config) -> dict[str, str]:
+    """Return the headers by which a command reads the metrics of this host's node.
+
+    Raises StartRefused if the home is there and cannot be read."""
+    token = metrics_token(cfg, _embedded(cfg, "api.database_url"))
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _embedded(cfg: Config, setting: str) -> EmbeddedHome | None:
+    """Return the home of embedded servers, unless the setting names another server."""
+    from deepoj.adapters.embedded.home import EmbeddedHome  # noqa: PLC0415 - commands without a database stay light
+
+    return EmbeddedHome.find(cfg.home) if cfg.sources[setting].startswith("default") else None
 
 
 def reachable(url: str) -> str:

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from deepoj.words.problems import Problem
+from deepoj.words.results import Verdict
 from deepoj.words.sources import Sources
 
 
@@ -42,6 +43,12 @@ class Claim(Sources):
     waited_ms: int
     #: the part of ``waited_ms`` until the job was in the stream
     dispatch_ms: int = 0
+    #: the job is of a contest that is not over, or whose board does not show all yet: no metric names its verdict
+    hides_verdict: bool = False
+
+    def verdict_label(self, status: Verdict) -> str:
+        """Return the label of a verdict in metrics. A System Error is a fault of the host and is always named."""
+        return "withheld" if self.hides_verdict and status is not Verdict.SYSTEM_ERROR else status.value
 
 
 class ClaimRefusal(enum.StrEnum):

@@ -225,9 +225,9 @@ def house(
     return home
 
 
-def house_on(tmp_path: Path, store: Store, **changes: Any) -> House[Store]:
+def house_on(tmp_path: Path, store: Store, *, metrics: Metrics | None = None, **changes: Any) -> House[Store]:
     """Return the same over an existing store."""
-    return _house(tmp_path, store, store, outbox=True, github=None, **changes)
+    return _house(tmp_path, store, store, outbox=True, github=None, metrics=metrics, **changes)
 
 
 def _house[S](
@@ -238,9 +238,10 @@ def _house[S](
     outbox: bool,
     github: Github | None,
     render_edits: RenderEdits | None = None,
+    metrics: Metrics | None = None,
     **changes: Any,
 ) -> House[S]:
-    blobs, metrics, settings = MemoryBlobs(), Metrics(), settings_for(tmp_path, **changes)
+    blobs, metrics, settings = MemoryBlobs(), metrics or Metrics(), settings_for(tmp_path, **changes)
     streams = Live(settings, metrics)
     streams.listens(well=True)
     stream = MemoryStream()

@@ -172,7 +172,7 @@ async def test_metrics_carry_templates_and_never_ids(tmp_path: Path) -> None:
     await home.ask("GET", f"/api/v1/problems/{secret_ids[1]}")
     await home.ask("GET", f"/{secret_ids[2]}")
     await home.ask(secret_ids[3], "/api/v1/health")
-    text = await (await home.ask("GET", "/metrics")).get_data(as_text=True)
+    text = home.metrics.render().decode()
     for secret in secret_ids:
         assert secret not in text
     for line in (

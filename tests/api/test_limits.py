@@ -299,8 +299,8 @@ async def test_health_and_metrics_are_not_counted(tmp_path: Path) -> None:
     home = house(
         tmp_path, rate=limit(ip=1, user=1), auth_rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"})
     )
-    for path in ("/api/v1/health", "/api/v1/ready", "/metrics"):
-        assert (await ask(home, 5, "GET", path)).statuses == [200] * 5
+    for path, status in (("/api/v1/health", 200), ("/api/v1/ready", 200), ("/metrics", 403)):
+        assert (await ask(home, 5, "GET", path)).statuses == [status] * 5
     asks = {"Origin": "https://x", "Access-Control-Request-Method": "POST"}
     assert (await ask(home, 5, "OPTIONS", "/api/v1/auth/login", headers=asks)).statuses == [204] * 5
 

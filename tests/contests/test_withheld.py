@@ -77,8 +77,6 @@ def _paths(home: House[Any], job_id: str, submission_id: str, scene: Scene) -> l
     for rule in home.app.url_map.iter_rules():
         if "GET" not in (rule.methods or ()) or rule.rule.endswith(("/events", "event-feed")):
             continue
-        if "/metrics" in rule.rule:
-            continue
         for endpoint in endpoints if "endpoint" in rule.arguments else ("",):
             known = values | {"endpoint": endpoint, "object_id": submission_id}
             if rule.arguments <= known.keys():

@@ -10,15 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import trio
+
 from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.judging.result import as_result
+from deepoj.nursery.work import Work
+from deepoj.observe import Metrics
+from deepoj.pipeline.finalize import finalize
 from deepoj.words.accounts import UserRole
 from deepoj.words.jobs import Claim
 from deepoj.words.results import Report, TestResult, Verdict
 from tests.api.house import House, house_on
 from tests.contests.scene import BASE, HOUR_MS, finals
 from tests.contract.labs import PgLab, claim, report
+from tests.fakes.stream import MemoryStream
 from tests.postgres import fresh_database
 from tests.servers import PostgresServer
 from tests.web.scene import add_problem
@@ -28,6 +34,8 @@ from tests.web.visits import Visit, administrator, registered, with_role
 #: problems, an operator. Then those who see them: the submitting team, the jury, an administrator
 BLIND = ("stranger", "member", "lark", "setter", "operator")
 SEEING = ("owl", "jury", "admin")
+#: opens the metrics of a node
+METRICS_TOKEN = "of-the-metrics"
 _ROLES = {"setter": UserRole.SETTER, "operator": UserRole.OPERATOR, "jury": UserRole.JURY}
 TEAMS = "id,name,accounts\n1,Owls,owl\n2,Larks,lark\n3,Storks,stork\n"
 #: submissions within the freeze: account, label, verdict here and there; None: it waits in both worlds
@@ -71,10 +79,12 @@ class World:
     lab: PgLab
     tokens: Mapping[str, str]
     cookies: Mapping[str, Mapping[str, str]]
+    #: those of its nodes
+    metrics: Metrics = field(default_factory=Metrics)
 
     def house(self, tmp_path: Path) -> House[Any]:
         """Return a node of this world that has read nothing yet."""
-        return house_on(tmp_path, self.lab.store, has_pages=True)
+        return house_on(tmp_path, self.lab.store, metrics=self.metrics, has_pages=True, metrics_token=METRICS_TOKEN)
 
     def visit(self, home: House[Any], caller: str) -> Visit:
         return Visit(home, dict(self.cookies.get(caller, {})))
@@ -146,8 +156,17 @@ def _report(verdict: Verdict, *, slow: bool) -> Report:
 
 
 async def _finish(world: World, won: Claim, verdict: Verdict, *, slow: bool = False) -> None:
-    told = _report(verdict, slow=slow)
-    assert await world.lab.store.leases.finalize(won, told, as_result(won, told)) is None
+    """Judge a job with this outcome, as a node does, and write the verdict."""
+    leases = world.lab.store.leases
+
+    async def judged(_claim: Claim) -> Report:
+        await trio.lowlevel.checkpoint()
+        return _report(verdict, slow=slow)
+
+    work = Work(jobs=leases, stream=MemoryStream(), judge_claim=judged, metrics=world.metrics)
+    told = await work.judge(won)
+    assert isinstance(told, Report)
+    assert await finalize(leases, won, told, world.metrics) is None
 
 
 async def _submit(home: House[Any], token: str, label: str, number: int) -> str:

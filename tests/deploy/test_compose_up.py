@@ -264,7 +264,8 @@ def test_metrics_without_token_are_for_their_own_container(stack: Engine) -> Non
         url = f"http://oj-{name}:{port}/metrics"
         asked = f"docker run --rm --network deep-oj-net curlimages/curl:8.7.1 -s -o /dev/null -w '%{{http_code}}' {url}"
         assert stack.run(asked) == "403", name
-        assert "# TYPE " in stack.run(f"docker exec oj-{name} curl -fsS http://127.0.0.1:{port}/metrics")
+        here = stack.run(f"docker exec oj-{name} curl -sS http://127.0.0.1:{port}/metrics")
+        assert ("# TYPE " in here) is (name != "api"), "the API's port may be behind a proxy that looks like this host"
 
 
 # -- the images in Podman

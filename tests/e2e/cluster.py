@@ -22,6 +22,7 @@ SETTINGS = {
     "ADMIN_USERS": "admin",
     "ADMIN_REGISTRATION": "open",
     "MIGRATE_ON_START": "true",
+    "METRICS_TOKEN": "a-token-of-the-tests",
 }
 
 

@@ -100,8 +100,9 @@ class Node:
     log: Path
     out: Path
     client: httpx.Client = field(repr=False)
-    #: token of its metrics; empty: they need none
+    #: token of its metrics; empty: that of its home, if it has one
     metrics_token: str = field(default="", repr=False)
+    home: Path | None = None
 
     @property
     def base(self) -> str:
@@ -109,9 +110,10 @@ class Node:
 
     def metrics(self, port: str = "api") -> str | None:
         """Return the metrics served at that port; None if nothing listens there."""
-        headers = bearer(self.metrics_token) if self.metrics_token else {}
+        made = None if self.home is None else self.home / "secrets" / "metrics_token"
+        token = self.metrics_token or (made.read_text() if made is not None and made.exists() else "")
         try:
-            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics", headers=headers)
+            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics", headers=bearer(token))
         except httpx.ConnectError:
             return None
         assert answer.status_code == httpx.codes.OK, answer.text
@@ -142,7 +144,14 @@ class Node:
 
     def wait_for_api(self) -> None:
         """Wait until the API listens. It need not be ready: so a node whose canaries fail is waited for."""
-        until(lambda: self.metrics("api") is not None, within_s=START_S, what=f"the API listens; log: {self.tail()}")
+        until(lambda: self._listens, within_s=START_S, what=f"the API listens; log: {self.tail()}")
+
+    @property
+    def _listens(self) -> bool:
+        try:
+            return self.client.get("/api/v1/health").status_code == httpx.codes.OK
+        except httpx.TransportError:
+            return False
 
     def token(self, username: str = "admin", password: str = "password") -> str:
         """Register the account, if it is new, log in and return the token."""
@@ -295,7 +304,7 @@ def running(
             start_new_session=True,
         )
     with httpx.Client(base_url=f"http://127.0.0.1:{ports['api']}", timeout=30, trust_env=False) as client:
-        node = Node(process, ports, log, out, client, settings.get("METRICS_TOKEN", ""))
+        node = Node(process, ports, log, out, client, settings.get("METRICS_TOKEN", ""), home)
         try:
             until(
                 lambda: node.up(port) or process.poll() is not None,

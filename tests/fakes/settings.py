@@ -18,7 +18,7 @@ _DEFAULTS = load({}, {})
 
 
 def api_settings(jwt_secret: str, **changed: Any) -> ApiSettings:
-    return replace(settings.serving(_DEFAULTS, jwt_secret, ""), **changed)
+    return replace(settings.serving(_DEFAULTS, jwt_secret, "", ""), **changed)
 
 
 def hidden_steps(**changed: Any) -> HiddenSteps:

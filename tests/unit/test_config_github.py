@@ -45,7 +45,7 @@ def test_with_one_the_settings_reach_those_who_need_them() -> None:
         "https://git.example/login/oauth/authorize?client_id=Iv1.a&redirect_uri=https%3A%2F%2Foj.example%2Fcb"
         "&response_type=code&state=st&code_challenge=ch&code_challenge_method=S256"
     )
-    settings = serving(cfg, "x", "")
+    settings = serving(cfg, "x", "", "")
     assert (settings.oauth_state_ttl_s, settings.github_redirect_url) == (77.0, "https://oj.example/cb")
 
 

@@ -17,7 +17,7 @@ import pytest
 import trio
 
 from deepoj.adapters import toolchain
-from deepoj.adapters.embedded import EmbeddedHome
+from deepoj.adapters.embedded import EmbeddedHome, hold_home
 from deepoj.adapters.sandbox.preflight import Preflight
 from deepoj.cli import run
 from deepoj.cli.common import settings
@@ -408,14 +408,36 @@ async def test_node_behind_an_untrusted_proxy_is_told(
     assert all("3 requests" in finding.detail and "TRUSTED_PROXIES" in finding.mend for finding in found)
 
 
+@pytest.mark.parametrize("is_set", [False, True])
+async def test_the_metrics_of_a_node_of_this_host_are_read_by_the_token_of_its_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_set: bool
+) -> None:
+    with hold_home(tmp_path / "home") as home:
+        made = home.secret("metrics_token")
+    cfg = settings({"home": str(tmp_path / "home"), "api.metrics_token": "the-operators" if is_set else None})
+    async with node_that_says(monkeypatch, "") as requests:
+        assert await running.proxies(cfg) == []
+    token = "the-operators" if is_set else made
+    assert f"authorization: bearer {token}\r\n".encode() in requests[0].lower()
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+async def test_a_node_that_refuses_its_metrics_is_told(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    async with node_that_says(monkeypatch, "", status):
+        [finding] = await running.proxies(settings({}))
+    assert (finding.what, finding.state) == ("metrics", "note")
+    assert "METRICS_TOKEN" in finding.mend
+
+
 @asynccontextmanager
 async def node_that_says(
     monkeypatch: pytest.MonkeyPatch, body: str | None, status: str = "200 OK"
-) -> AsyncIterator[None]:
-    """Answer every request to the node of this host. None: take it, and never answer."""
+) -> AsyncIterator[list[bytes]]:
+    """Answer every request to the node of this host; yield the requests. None: take it, and never answer."""
+    requests: list[bytes] = []
 
     async def serve(stream: trio.SocketStream) -> None:
-        await stream.receive_some()
+        requests.append(bytes(await stream.receive_some()))
         if body is None:
             await trio.sleep_forever()
         else:
@@ -425,7 +447,7 @@ async def node_that_says(
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
         monkeypatch.setattr(running, "api_of", lambda _: f"http://127.0.0.1:{listener.socket.getsockname()[1]}")
-        yield
+        yield requests
         nursery.cancel_scope.cancel()
 
 

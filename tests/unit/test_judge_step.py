@@ -117,7 +117,7 @@ async def test_accepted(bench: Bench) -> None:
     assert report.explanation == ()
     assert report.problem_version == "1"
     bench.assert_clean()
-    assert _sample(bench.metrics, "judge_exec_total", result="OK") == 4
+    assert _sample(bench.metrics, "judge_exec_total", result="ended") == 4
     assert _sample(bench.metrics, "worker_compile_duration_seconds_count") == 1
 
 
@@ -290,6 +290,7 @@ async def test_a_failed_test(
         {"test": "2", "rule": rule, **explained},
     )
     assert bool(report.tests[1].checker_message) == (rule == "compare")
+    assert _sample(bench.metrics, "judge_exec_total", result="ended") == 4, "and no metric tells the verdict"
     bench.assert_clean()
 
 

@@ -148,4 +148,5 @@ def _claimed(row: asyncpg.Record, owner: str) -> Claim | ClaimRefusal:
         trace_id=row["trace_id"],
         problem=problem_of(row),
         waited_ms=row["waited_ms"],
+        hides_verdict=row["hides_verdict"],
     )

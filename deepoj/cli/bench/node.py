@@ -60,7 +60,7 @@ def _measured(scratch: Path, rounds: int, idle_seconds: float, drain_count: int,
     samples: list[TimedVerdict] = []
     floors_ms: list[float] = []
     # the servers of the floor are those of a node without work
-    with a_node(scratch / "home") as up, a_submitter(up.base, (1, TESTS)) as submitter:
+    with a_node(scratch / "home") as up, a_submitter(scratch / "home", up.base, (1, TESTS)) as submitter:
         await_ready(up.base)
         console.print(f"idling for {idle_seconds:g} s")
         pss_mib, cpu_percent = idle(up.pid, idle_seconds)

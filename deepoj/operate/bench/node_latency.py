@@ -14,11 +14,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from deepoj.adapters.embedded.home import EmbeddedHome
 from deepoj.observe.metrics import STAGES
 from deepoj.operate.bench.node import SOURCE, START_S, a_package
 from deepoj.words.errors import StartRefused
@@ -49,6 +51,8 @@ class Submitter:
     problems: Mapping[int, int]
     submitting: http.client.HTTPConnection
     watching: http.client.HTTPConnection
+    #: of the node's metrics
+    metrics_token: str
 
     def submit(self, body: Mapping[str, object]) -> str:
         """Return the id of the new job. Raises StartRefused."""
@@ -89,7 +93,9 @@ class Submitter:
     def stages(self) -> dict[str, tuple[float, float]]:
         """Return the sum of seconds and the count of each stage so far."""
         found = dict.fromkeys(STAGES, (0.0, 0.0))
-        text = httpx.get(f"{self.base}/metrics", timeout=START_S, trust_env=False).raise_for_status().text
+        headers = {"Authorization": f"Bearer {self.metrics_token}"}
+        answer = httpx.get(f"{self.base}/metrics", headers=headers, timeout=START_S, trust_env=False)
+        text = answer.raise_for_status().text
         for family in text_string_to_metric_families(text):
             if family.name == "job_stage_seconds":
                 values = {
@@ -102,8 +108,13 @@ class Submitter:
 
 
 @contextmanager
-def a_submitter(base: str, tests: tuple[int, ...]) -> Iterator[Submitter]:
-    """An account of a new node, with a problem of so many tests each."""
+def a_submitter(home: Path, base: str, tests: tuple[int, ...]) -> Iterator[Submitter]:
+    """An account of a new node, with a problem of so many tests each.
+
+    Raises StartRefused if ``home`` is not the node's."""
+    embedded = EmbeddedHome.find(home)
+    if embedded is None:
+        raise StartRefused(f"the measured node has left nothing in {home}", 3)
     with httpx.Client(base_url=base, timeout=START_S, trust_env=False) as client:
         account = {"username": "admin", "password": secrets.token_urlsafe(12)}
         client.post("/api/v1/auth/register", json=account).raise_for_status()
@@ -118,7 +129,7 @@ def a_submitter(base: str, tests: tuple[int, ...]) -> Iterator[Submitter]:
     url = httpx.URL(base)
     one, other = (http.client.HTTPConnection(url.host, url.port, timeout=START_S) for _ in range(2))
     try:
-        yield Submitter(base, headers, problems, one, other)
+        yield Submitter(base, headers, problems, one, other, embedded.secret("metrics_token"))
     finally:
         one.close()
         other.close()

@@ -48,6 +48,8 @@ class Client:
     #: the contest to which it submits, and the labels of problems there; empty: none
     contest: str = ""
     labels: Mapping[int, str] = field(default_factory=dict)
+    #: of the nodes
+    metrics_token: str = ""
 
     async def settle_in(self) -> None:
         """Create an administrator's account and the problems. Raises StartRefused."""
@@ -70,7 +72,8 @@ class Client:
     async def gauge(self, name: str, *, field: str = "") -> float | None:
         """Return a metric of a random node, with the label ``field`` if that is not empty; None if it is unknown."""
         try:
-            answer = await self.http.get(f"{self._base()[1]}/metrics")
+            headers = {"Authorization": f"Bearer {self.metrics_token}"}
+            answer = await self.http.get(f"{self._base()[1]}/metrics", headers=headers)
         except httpx.TransportError:
             return None
         of_field = f'[^}}]*field="{field}"' if field else ""
@@ -202,7 +205,8 @@ class Client:
         return False
 
 
-def client_for(links: Sequence[tuple[str, str]], seed: int, timeout_s: float) -> Client:
+def client_for(links: Sequence[tuple[str, str]], seed: int, timeout_s: float, metrics_token: str) -> Client:
     """Return a client, whose ``http`` the caller must close."""
     http = httpx.AsyncClient(timeout=timeout_s, trust_env=False)
-    return Client(http, links, random.Random(seed))  # noqa: S311 - which node is asked, not a secret
+    rng = random.Random(seed)  # noqa: S311 - which node is asked, not a secret
+    return Client(http, links, rng, metrics_token=metrics_token)

@@ -228,7 +228,7 @@ async def staged(
                     (node.name, f"http://{_HOST}:{node_links[Wire.HTTP].port}")
                     for node, node_links in zip(processes, links, strict=True)
                 ]
-                client = client_for(apis, seed, timing.patience_s)
+                client = client_for(apis, seed, timing.patience_s, home.secret("metrics_token"))
                 for process in processes:
                     tasks.start_soon(process.keep, name=process.name)
                 async with client.http:
@@ -283,6 +283,7 @@ def _settings(home: EmbeddedHome, timing: Timing, secret: str) -> dict[str, str]
     redis_ms = round(1000 * max(1.0, timing.lease_s))
     return {
         "JWT_SECRET": secret,
+        "METRICS_TOKEN": home.secret("metrics_token"),
         "ADMIN_USERS": "admin",
         "ADMIN_REGISTRATION": "open",
         "MIGRATE_ON_START": "true",

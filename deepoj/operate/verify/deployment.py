@@ -18,7 +18,7 @@ from deepoj.adapters.aio_bridge import AioBridge
 from deepoj.adapters.pg import PgStore
 from deepoj.adapters.redis.look import RedisLook
 from deepoj.config.model import Config
-from deepoj.wiring.targets import database_url, reachable, redis_target
+from deepoj.wiring.targets import database_url, metrics_headers, reachable, redis_target
 from deepoj.words.exits import CheckFailed
 
 POLL_S = 0.1
@@ -94,8 +94,7 @@ class Running:
 
     async def metrics(self, url: str) -> Mapping[str, float]:
         """Return each metric's sum over its labels, by its declared name, also of metrics that never changed."""
-        token = self.deployment.cfg.api.metrics_token
-        answer = await self.http.get(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+        answer = await self.http.get(url, headers=metrics_headers(self.deployment.cfg))
         if not answer.is_success:
             raise CheckFailed(f"{url} answers {answer.status_code}: {answer.text[:200].strip()}")
         sums = {}

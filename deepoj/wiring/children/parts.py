@@ -30,6 +30,7 @@ from deepoj.packages.vetting import Vetting
 from deepoj.wiring import settings
 from deepoj.wiring.adapters import JUDGES, Adapters, webhook_secret
 from deepoj.wiring.children.jobs import JobParts, job_parts
+from deepoj.wiring.targets import metrics_token
 from deepoj.wiring.vetting import ROOMS, publisher_of, vetting_of
 from deepoj.words.errors import StoreUnavailable, StreamUnavailable
 
@@ -89,7 +90,7 @@ def furnish(cfg: Config, adapters: Adapters, metrics: observe.Metrics, *, on_ste
     # serves only metrics signs nothing.
     jwt_secret = cfg.api.auth.jwt_secret or (home.secret("jwt_secret") if home else "")
     languages: dict[str, str] = {}
-    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home))
+    api = settings.serving(cfg, jwt_secret, webhook_secret(cfg, home), metrics_token(cfg, home))
     live = Live(api, metrics)
     watch = WorkWatch(partial(adapters.store.waiting.waiting_work, settings.run_keeping(cfg).keep_s))
     latest = LatestPressure()
