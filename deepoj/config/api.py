@@ -239,8 +239,7 @@ class ApiSection(Section):
         "",
         "METRICS_TOKEN",
         secret=True,
-        doc="Bearer token for /metrics on all ports; if empty, deepoj up makes one, and other nodes serve metrics only on "
-        "SCHEDULER_METRICS_PORT and WORKER_METRICS_PORT, to their own host.",
+        doc="Bearer token for /metrics; if empty, deepoj up makes one, and the API's port of another node serves none.",
     )
     timeouts: ApiTimeouts = section(ApiTimeouts)
     live: LiveSection = section(LiveSection)
