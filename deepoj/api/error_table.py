@@ -231,8 +231,10 @@ class ApiError(CodedError):
     BAD_METRICS_TOKEN = (
         401,
         Code.UNAUTHORIZED,
-        "The metrics require the header Authorization: Bearer <METRICS_TOKEN>.",
-        "访问指标需要请求头 Authorization: Bearer <METRICS_TOKEN>。",
+        "The metrics require the header Authorization: Bearer <METRICS_TOKEN>; deepoj up keeps its own in "
+        "secrets/metrics_token of its home.",
+        "访问指标需要请求头 Authorization: Bearer <METRICS_TOKEN>；deepoj up 自己的 token 在其主目录的 "
+        "secrets/metrics_token 中。",
     )
     NO_METRICS_TOKEN = (
         403,

@@ -113,7 +113,9 @@ class Node:
         made = None if self.home is None else self.home / "secrets" / "metrics_token"
         token = self.metrics_token or (made.read_text() if made is not None and made.exists() else "")
         try:
-            answer = self.client.get(f"http://127.0.0.1:{self.ports[port]}/metrics", headers=bearer(token))
+            answer = self.client.get(
+                f"http://127.0.0.1:{self.ports[port]}/metrics", headers=bearer(token) if token else {}
+            )
         except httpx.ConnectError:
             return None
         assert answer.status_code == httpx.codes.OK, answer.text

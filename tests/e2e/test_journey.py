@@ -6,12 +6,13 @@ import json
 import math
 import os
 
+import httpx
 import pytest
 
 from deepoj.operate.bench.node import ours, pss_kb_of
 from deepoj.words.sandbox import Isolation
 from tests import host
-from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, SLEEPS, WRONG, Node, package, total, until
+from tests.e2e.nodes import ACCEPTED, BROKEN, ENDLESS, SLEEPS, WRONG, Node, bearer, package, total, until
 
 #: the most that a node may weigh when idle
 LIGHT_KB = 120 * 1024
@@ -219,6 +220,15 @@ STILL = {
     "worker_stale_attempt_total": "no lease is lost",
     "worker_stream_inflight": "0 when nothing is in hand",
 }
+
+
+@pytest.mark.parametrize("port", ["api", "scheduler", "worker"])
+def test_a_node_of_deepoj_up_shows_metrics_to_the_token_of_its_home_alone(node: Node, port: str) -> None:
+    url = f"http://127.0.0.1:{node.ports[port]}/metrics"
+    for headers in ({}, bearer("guessed")):
+        assert node.client.get(url, headers=headers).status_code == httpx.codes.UNAUTHORIZED
+    assert node.metrics_token == ""
+    assert "http_requests_total" in str(node.metrics(port))
 
 
 def test_every_metric_of_an_ordinary_day_has_moved(node: Node, token: str) -> None:
