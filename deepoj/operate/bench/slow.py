@@ -215,7 +215,7 @@ def measure(scratch: Path, load: SlowLoad, console: Console) -> SlowFigures:
     with ExitStack() as stack:
         generator = stack.enter_context(a_generator("slow_load"))
         up = stack.enter_context(a_node(scratch / "slow", settings=SETTINGS))
-        submitter = stack.enter_context(a_submitter(up.base, (1,)))
+        submitter = stack.enter_context(a_submitter(scratch / "slow", up.base, (1,)))
         await_ready(up.base)
         home, port = EmbeddedHome.find(scratch / "slow"), httpx.URL(up.base).port
         if home is None or port is None:
