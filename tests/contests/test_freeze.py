@@ -43,7 +43,7 @@ _PARTS: Mapping[str, Sequence[str]] = {
     "act": ("disable",), "form": ("email",), "number": ("4",),
     "group_id": ("1",), "batch_id": ("none",), "preview_id": ("1",), "rerun_id": ("1",), "delivery_id": ("1",),
     "token_id": ("none",), "run_id": ("1",), "team": ("1", "3"), "rejudge_id": ("1",), "award_id": ("winner",),
-    "webhook_id": ("1",), "ending": ("csv", "html"),
+    "webhook_id": ("1",), "set_id": ("none",), "ending": ("csv", "html"),
 }  # fmt: skip
 #: parameter of a query → its value
 _QUERY: Mapping[str, str] = {

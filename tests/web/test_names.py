@@ -148,7 +148,8 @@ async def test_long_names_widen_no_page_and_no_slip(
     member = real.sql(f"SELECT id FROM users WHERE username = '{'w' * 32}'").strip()
     numbers = {"problem": problem, "user": member, "group": await add_group(place.home, ["w" * 32], _LONG)}
     admin = place.visits[ADMIN]
-    slips = (await admin.post("/manage/contests/long/credentials", {"team": "red"})).text.replace("Red Pandas", _LONG)
+    made = {"act": "make", "team-red": "1"}
+    slips = (await admin.post("/manage/contests/long/credentials", made)).text.replace("Red Pandas", _LONG)
     assert f"<bdi>{_LONG}</bdi></strong>" in slips
 
     def look(url: str) -> dict[str, list[str]]:
