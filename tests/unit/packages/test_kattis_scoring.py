@@ -7,12 +7,13 @@ Kattis' default grader and from DOMjudge's aggregation.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from deepoj.judging.scoring.outcome import Outcome
+from deepoj.judging import graders
+from deepoj.judging.scoring.outcome import Graded, Outcome
 from deepoj.judging.scoring.submission import Scoring
 from deepoj.words.results import Verdict
 from tests.unit.packages.makers import fault, plan
@@ -452,8 +453,12 @@ def graded(
             results.append(graded(path, tests, configs, told))
         if results[-1][0] != "AC" and told["on_reject"] == "break":
             break
+    return combined(told["grader_flags"].split(), results)
+
+
+def combined(flags: Sequence[str], results: Sequence[Results]) -> Results:
+    """The default grader's result."""
     verdicts, scores = [one for one, _ in results], [one for _, one in results]
-    flags = told["grader_flags"].split()
     failures = [one for one in verdicts if one != "AC"]
     verdict = "AC"
     if failures and "always_accept" not in flags and not ("accept_if_any_accepted" in flags and "AC" in verdicts):
@@ -463,8 +468,10 @@ def graded(
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_random_packages_are_graded_as_kattis_grades_them(seed: int) -> None:
-    chance = random.Random(seed)
+@pytest.mark.parametrize("custom", [False, True])
+def test_random_packages_are_graded_as_kattis_grades_them(custom: bool, seed: int) -> None:
+    """``custom``: some groups are graded by the package's own grader, which does as Kattis' does."""
+    chance, chance_of_grader = random.Random(seed), random.Random(-seed)
     folders = ["", "sample", "secret", *(f"secret/{name}" for name in "ab"), "secret/a/x"]
     flags = ["", "min", "max", "avg", "always_accept", "accept_if_any_accepted", "first_error", "always_accept avg",
              "accept_if_any_accepted max", "first_error min"]  # fmt: skip
@@ -485,6 +492,8 @@ def test_random_packages_are_graded_as_kattis_grades_them(seed: int) -> None:
         }
         for folder in folders
     }
+    for config in configs.values() if custom else ():
+        config["grading"] = chance_of_grader.choice(("custom", "default"))
     defaults = {"on_reject": "break", "grader_flags": "", "accept_score": "1", "reject_score": "0"}
     verdict, score = graded("", tests, configs, defaults)
     groups = {
@@ -493,11 +502,22 @@ def test_random_packages_are_graded_as_kattis_grades_them(seed: int) -> None:
         if config
     }
     for hurry in (False, True):
-        row = Row("random", LEGACY, " ".join(tests), groups)
+        row = Row("random", LEGACY, " ".join(tests), groups, more={"graders/g.py": ""} if custom else {})
         found = plan(row.files())
         scoring = Scoring(found)
-        while (number := scoring.next(hurry=hurry)) is not None:
-            scoring.record(number, WORDS[tests[found.cases[number].name]])
+        while True:
+            number = scoring.next(hurry=hurry)
+            if (ended := scoring.ungraded()) is not None:
+                group, members = ended
+                lines = [line.split() for line in graders.lines_of(members).splitlines()]
+                word, points = combined(
+                    group.grader_args or (), [(code.replace("RTE", "RE"), float(score)) for code, score in lines]
+                )
+                scoring.grade(group.name, Graded(WORDS[word], points))
+            elif number is None:
+                break
+            else:
+                scoring.record(number, WORDS[tests[found.cases[number].name]])
         outcome = scoring.outcome()
         if verdict != "AC":
             assert (outcome.status, outcome.score) == (WORDS[verdict], 0)
