@@ -303,6 +303,25 @@ def test_row_6_too_much_memory(there: Site) -> None:
     there.look("4.6")
 
 
+def test_row_4_a_consumer_claims_nothing(there: Site) -> None:
+    key, group = f"{there.deployment.database}:jobs", f"{there.deployment.database}:workers"
+    with httpx.Client(base_url=there.node.base) as person, there.deployment.servers.redis.client() as redis:
+        form = re.search(r'name="(form_token)" value="([^"]*)"', person.get("/login").text)
+        assert form is not None
+        account = {"username": "admin", "password": "password", form[1]: form[2]}
+        person.post("/login", data=account, headers={"Origin": there.node.base})
+        says = "no node has claimed one for"
+        assert says not in person.get("/manage/system").text
+        transaction = redis.pipeline(transaction=True)  # else a node reads it
+        entry = transaction.xadd(key, {"data": "{}"}).xreadgroup(group, "stranger", {key: ">"}, count=1).execute()[0]
+        try:
+            until(lambda: says in person.get("/manage/system").text, within_s=45, what="the page names it")
+        finally:
+            redis.xgroup_delconsumer(key, group, "stranger")
+            redis.xdel(key, entry)
+        until(lambda: says not in person.get("/manage/system").text, within_s=60, what="it is over")
+
+
 def test_row_7_the_launcher_is_killed(there: Site) -> None:
     assert judged(there, ACCEPTED) == "Accepted"
     before = children_named(there.node.process, "_launcher")
