@@ -22,7 +22,7 @@ The packages, and which of them each may import (``tests/unit/test_house.py`` ch
     contests    times, feeds, boards and rules of contests; no IO      ← words
     accounts    names, passwords and lists of people                   ← words
     execution   what the judge step does: an attempt, compiling,
-                checking, interacting, their caches, the canaries      ← words, ports, judging, observe
+                checking, interacting, grading, caches, the canaries   ← words, ports, judging, observe
     pipeline    the steps, one per file; a step imports no other step  ← words, ports, judging, observe, execution
     playground  playground runs                                        ← words, ports, judging, observe, execution
     packages    problem packages: read (``formats``), vetted,

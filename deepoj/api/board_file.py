@@ -76,8 +76,8 @@ def board_download(
     is_chinese: bool,
     has_bom: bool,
 ) -> Response:
-    """Answer with a scoreboard as a file: ``ending`` is ``csv`` or ``html``. ``at``: see ``Contesting.seen_until``;
-    ``has_bom``: see ``downloads.csv_of``."""
+    """Answer with a scoreboard as a file: ``ending`` is ``csv`` or ``html``. ``at``: see ``Contesting.seen_until``, and
+    None for a CSV file, which does not say it; ``has_bom``: see ``downloads.csv_of``."""
     name, rules = f"scoreboard-{sight.contest.key}.{ending}", sight.contest.rules
     if ending == "csv":
         heads = [str(cell(one)) for one in csv_head(board, is_scored=ledger.is_scored)]

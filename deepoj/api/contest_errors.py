@@ -32,9 +32,9 @@ class ContestError(CodedError):
     NO_SUCH_PASSWORDS = (
         404,
         Code.NOT_FOUND,
-        "These new passwords are not waiting any more: they were made again, thrown away, or are older than a day."
-        " The old ones hold. Make new ones.",
-        "这些新密码已失效：已重新生成、已丢弃或已超过一天。原密码仍然有效，请重新生成。",
+        "These new passwords are not waiting any more: they hold already, or were made again, thrown away, or are older"
+        " than a day. If they do not hold, the old ones do. Make new ones.",
+        "这些新密码不在等待生效：已生效、已重新生成、已丢弃或已超过一天。若未生效，原密码仍然有效；需要时请重新生成。",
     )
     CONTEST_PROBLEM = (
         403,

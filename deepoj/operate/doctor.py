@@ -24,7 +24,7 @@ from deepoj.execution.toolchain_cache import archive_path
 from deepoj.judging import testlib
 from deepoj.judging.languages import LANGUAGES, Language, Toolchain
 from deepoj.operate.findings import Finding, State, as_root, install
-from deepoj.operate.running import RunningLook, look_at_running, proxies
+from deepoj.operate.running import RunningLook, look_at_running, of_metrics
 from deepoj.packages.statements import pandoc
 from deepoj.wiring.adapters import JUDGES
 from deepoj.wiring.settings import CALLBACKS_WAIT, calls_nobody_back, judging, rates, toolchain, toolchain_dir
@@ -259,7 +259,7 @@ async def live_findings(cfg: Config) -> tuple[Isolation | None, list[Finding]]:
     home = EmbeddedHome.find(cfg.home) if is_embedded else None
     running = RunningLook([]) if is_embedded and home is None else await look_at_running(cfg, home)
     if Role.API in cfg.roles:
-        findings += await proxies(cfg)
+        findings += await of_metrics(cfg)
     level, of_sandbox = await _sandbox(cfg)
     if running.judges:
         of_sandbox.append(Finding("canaries", "ok", "left to the node that runs here"))

@@ -206,7 +206,7 @@ async def ask_node(cfg: Config) -> Readiness | Finding | None:
         return None
 
 
-async def proxies(cfg: Config) -> list[Finding]:
+async def of_metrics(cfg: Config) -> list[Finding]:
     """Return a finding if a node runs here and its metrics are refused, or count requests through untrusted proxies."""
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=REACH_S) as http:
@@ -214,7 +214,8 @@ async def proxies(cfg: Config) -> list[Finding]:
     except (httpx.HTTPError, StartRefused):
         return []
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        return [Finding("metrics", "note", "the node does not show them", "export METRICS_TOKEN=TOKEN  # of the node")]
+        refuses = "the node refuses its metrics: its METRICS_TOKEN is another one, or it has none"
+        return [Finding("metrics", "note", refuses, "export METRICS_TOKEN=TOKEN  # of the node")]
     count = sum(float(line.rpartition(" ")[2]) for line in answer.text.splitlines() if line.startswith(UNTRUSTED))
     if not count:
         return []

@@ -39,6 +39,7 @@ _LABELS: Mapping[str, str] = {
     "late_percent": _("Late penalty in percent of the points"),
     "languages": _("Languages"),
     "label": _("Label"),
+    "team": _("Teams"),
     "problem_id": _("Number of the problem"),
     "rgb": _("Color"),
     "color": _("Name of the color"),

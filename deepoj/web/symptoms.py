@@ -169,9 +169,11 @@ def of_stored(stored: Stored, readiness: Readiness, named: Sequence[str] = ()) -
         yield from _of_node(node)
         yield from _of_judge(node, shown, named)
     if stored.has_letters:
-        yield Symptom(_("There are dead letters: decide about each below."), LETTERS)
+        yield Symptom(_("There are dead letters: decide about each."), LETTERS)
     if stored.backup is not None and stored.backup.age_s > _MAX_BACKUP_AGE_S:
-        says = _("The last backup is %(duration)s old.") if stored.backup.is_made else _("No backup was ever made.")
+        says = _("No backup was ever made by deepoj backup.")
+        if stored.backup.is_made:
+            says = _("The last backup is %(duration)s old.")
         made = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=stored.backup.age_s)
         yield Symptom(says, BACKUP, {"duration": elapsed(made.isoformat())})
 

@@ -403,7 +403,7 @@ async def test_node_behind_an_untrusted_proxy_is_told(
 ) -> None:
     body = f'# TYPE api_untrusted_forwarded counter\napi_untrusted_forwarded_total{{instance="a"}} {count}\n'
     async with node_that_says(monkeypatch, body):
-        found = await running.proxies(settings({}))
+        found = await running.of_metrics(settings({}))
     assert [finding.state for finding in found] == (["note"] if is_told else [])
     assert all("3 requests" in finding.detail and "TRUSTED_PROXIES" in finding.mend for finding in found)
 
@@ -416,7 +416,7 @@ async def test_the_metrics_of_a_node_of_this_host_are_read_by_the_token_of_its_h
         made = home.secret("metrics_token")
     cfg = settings({"home": str(tmp_path / "home"), "api.metrics_token": "the-operators" if is_set else None})
     async with node_that_says(monkeypatch, "") as requests:
-        assert await running.proxies(cfg) == []
+        assert await running.of_metrics(cfg) == []
     token = "the-operators" if is_set else made
     assert f"authorization: bearer {token}\r\n".encode() in requests[0].lower()
 
@@ -424,7 +424,7 @@ async def test_the_metrics_of_a_node_of_this_host_are_read_by_the_token_of_its_h
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
 async def test_a_node_that_refuses_its_metrics_is_told(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
     async with node_that_says(monkeypatch, "", status):
-        [finding] = await running.proxies(settings({}))
+        [finding] = await running.of_metrics(settings({}))
     assert (finding.what, finding.state) == ("metrics", "note")
     assert "METRICS_TOKEN" in finding.mend
 

@@ -342,7 +342,7 @@ async def test_a_backup_that_is_old_or_missing_is_a_symptom(scene: Scene) -> Non
     section, limit_s = "Runbook, section 4.26 No backup of late", 48 * 3600.0
     for age_s, says in ((limit_s, False), (limit_s + 1, True)):
         system.database_age_s = age_s
-        assert (f"No backup was ever made. {section}" in (await scene.admin.get(PAGE)).words) is says
+        assert (f"No backup was ever made by deepoj backup. {section}" in (await scene.admin.get(PAGE)).words) is says
     await store.record_backup("/backups/1", 3, by="root (deepoj backup)")
     assert "4.26" not in (await scene.admin.get(PAGE)).words
     now = store.clock()

@@ -118,7 +118,9 @@ class PgContestSetup:
                 if await connection.fetchrow(queries()["lock_contest"].sql, contest_id) is None:
                     return ContestRefusal.UNKNOWN_CONTEST
                 values = (contest_id, set_id, list(hashes), list(hashes.values()), by)
-                await connection.execute(queries()["keep_passwords"].sql, *values)
+                stored = await connection.execute(queries()["keep_passwords"].sql, *values)
+                if stored == "INSERT 0 0":  # the first try has done it
+                    return None
                 made = {"passwords_made": len(hashes)}
                 await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, made)
                 return None

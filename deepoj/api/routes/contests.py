@@ -355,9 +355,9 @@ class ContestRoutes:
         For those who see the contest. A name that a spreadsheet would take for a formula begins with an apostrophe.
         """
         sight = await self._contesting.find(key, user)
-        at, ledger = await self._contesting.seen_until(sight), await self._contesting.ledger(sight.contest)
+        ledger = await self._contesting.ledger(sight.contest)
         board = self._boards.view(sight, ledger)
-        return board_download(sight, ledger, board, "csv", at=at, is_chinese=False, has_bom=False)
+        return board_download(sight, ledger, board, "csv", at=None, is_chinese=False, has_bom=False)
 
     @route("GET", "/api/v1/contests/<key>/awards", access=READER, responses={200: AwardList})
     async def awards(self, user: User | None, key: str) -> AwardList:

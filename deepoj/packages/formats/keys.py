@@ -82,7 +82,7 @@ TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
         "kattis problem.yaml grading": {
             **_applied("objective", "on_reject", "accept_score", "reject_score", "range"),
             **_harmless("show_test_data_groups"),
-            **_refused("a grader of the package's own is not supported", "custom_scoring"),
+            **_refused("not supported: groups name their grader by grading: custom in testdata.yaml", "custom_scoring"),
         },
         "kattis testdata.yaml": {
             **_applied(

@@ -82,6 +82,10 @@ DETAILS: Mapping[str, str] = {
     "team": _("team"),
     "bound": _("accounts bound to addresses"),
     "networks": _("addresses"),
+    "passwords_made": _("new passwords made"),
+    "passwords_dropped": _("new passwords thrown away"),
+    "team_removed": _("team removed"),
+    "problem_removed": _("problem removed"),
 }
 _OF_SUBMISSIONS = (AdminAct.LETTER_REQUEUED, AdminAct.LETTER_DISCARDED, AdminAct.SUBMISSION_REJUDGED)
 _OF_PROBLEMS = (

@@ -32,7 +32,8 @@ class ContestFilePages:
     @page("GET", "/contests/<key>/scoreboard.<ending>", access=ANYONE, limit=Limit.SPECTATOR)
     async def scoreboard(self, visitor: Visitor, key: str, ending: str) -> Response:
         """Download the board of the public, which teams and the jury see, too."""
-        reading = await self._reader.read(visitor, key)
+        # the time in the file is that of a view which may have to be folded first
+        reading = await self._reader.read(visitor, key, is_costly=ending == "html")
         return await self._file(replace(reading, viewer=PUBLIC), visitor, ending)
 
     @page("GET", "/manage/contests/<key>/scoreboard.<ending>", access=member_with(Right.RUN_CONTESTS))
@@ -44,7 +45,7 @@ class ContestFilePages:
         if ending not in _ENDINGS:
             raise Refused(ApiError.NOT_FOUND)
         sight = ContestSight(reading.contest, reading.viewer)
-        at = await self._reader.contesting.seen_until(sight)
+        at = await self._reader.contesting.seen_until(sight) if ending == "html" else None
         board = self._boards.view(sight, reading.ledger)
         is_chinese = visitor.language == "zh"
         return board_download(sight, reading.ledger, board, ending, at=at, is_chinese=is_chinese, has_bom=True)

@@ -160,7 +160,7 @@ def _chosen(form: forms.SentForm) -> list[str] | None:
         return None
     boxes = _boxes(form)
     if not boxes:
-        raise Refused(ApiError.INVALID, field="team", problem="choose all teams, or at least one")
+        raise Refused(ApiError.INVALID, field="team", problem=_("choose all teams, or at least one"))
     return boxes
 
 

@@ -47,7 +47,7 @@ def _(text: str) -> str:
 #: what a page says after an act
 _DONE = {
     "teams": _("The teams are imported."),
-    "nothing": _("Nothing was imported: the list has no team, group, institution or account that is taken."),
+    "nothing": _("Nothing was imported: the list has no team, group, institution or account that can be imported."),
     "members": _("The members are in the contest, each as a team."),
     "hide": _("Boards leave the team out now."),
     "show": _("The team is on the boards again."),
