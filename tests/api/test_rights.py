@@ -423,14 +423,15 @@ _BY_LOGIN = {
     ("POST", "/api/v1/admin/users/{user}/promote"),
     ("PUT", "/api/v1/admin/users/{user}/roles"),
     ("POST", "/api/v1/admin/users/{user}/password"),
+    ("POST", "/api/v1/contests/{contest}/credentials"),
+    ("POST", "/api/v1/contests/{contest}/credentials/{set}/apply"),
 }
-#: other routes that answer with a secret: of a login, for a password, or of the teams of one contest
+#: other routes that answer with a secret: of a login, for a password, or, by a login alone, of accounts that are made
 _SECRET_ANYWAY = {
     ("POST", "/api/v1/auth/login"),
     ("GET", "/api/v1/auth/github/callback"),
     ("POST", "/api/v1/users/me/password"),
     ("POST", "/api/v1/contests/{}/teams"),
-    ("POST", "/api/v1/contests/{}/credentials"),
 }
 
 

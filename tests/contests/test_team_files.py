@@ -86,6 +86,16 @@ async def test_accounts_of_judges_are_made_with_their_rights_or_named(scene: Sce
     assert "there already" in done["notes"][0]
 
 
+async def test_a_token_for_programs_makes_no_accounts(scene: Scene) -> None:
+    await scene.done("admin", "POST", "", finals())
+    scene.tokens["program"] = await scene.home.named_token("root", "build")
+    made = {"text": "- {id: a, username: evil, type: admin, password: a-long-one-of-mine}", "create_accounts": True}
+    status, body = await scene.ask("program", "POST", "/finals/teams", made)
+    assert (status, "made for a program" in body["error"]) == (403, True)
+    assert await scene.home.store.accounts.credentials("evil") is None
+    await scene.done("program", "POST", "/finals/teams", {"text": _GROUPS})
+
+
 @pytest.mark.parametrize(
     ("text", "counted"),
     [

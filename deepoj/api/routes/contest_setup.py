@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from deepoj.api.access import needs
+from deepoj.api.access import ADMIN_BY_LOGIN, needs
 from deepoj.api.administering import Administering
 from deepoj.api.auth import Auth
 from deepoj.api.body import read_json
@@ -109,7 +109,7 @@ class ContestSetupRoutes:
     @route(
         "POST",
         "/api/v1/contests/<key>/credentials",
-        access=needs(Right.MANAGE_PEOPLE),
+        access=ADMIN_BY_LOGIN,
         body=CredentialsBody,
         responses={200: CredentialList},
         errors=(409,),
@@ -117,8 +117,9 @@ class ContestSetupRoutes:
     async def credentials(self, user: User, key: str) -> CredentialList:
         """Make new passwords for the accounts of teams, at most 500 at a time, and return them: nothing keeps them.
 
-        For administrators. The old passwords hold until the set is applied; after a day it is gone. A set that shares
-        an account with this one is thrown away. Administrators, and accounts with a role, are left out.
+        For administrators, by the token of a login. The old passwords hold until the set is applied; after a day it is
+        gone. A set that shares an account with this one is thrown away. Administrators, and accounts with a role, are
+        left out.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(CredentialsBody, timeout_s=self._timeout_s)
@@ -146,14 +147,14 @@ class ContestSetupRoutes:
     @route(
         "POST",
         "/api/v1/contests/<key>/credentials/<set_id>/apply",
-        access=needs(Right.MANAGE_PEOPLE),
+        access=ADMIN_BY_LOGIN,
         responses={200: PasswordsApplied},
     )
     async def apply_passwords(self, user: User, key: str, set_id: str) -> PasswordsApplied:
         """Let new passwords hold.
 
-        For administrators. The old passwords, sessions and tokens of these accounts end. Accounts that left the contest
-        or got a role meanwhile keep theirs. Sent again, it answers the same.
+        For administrators, by the token of a login. The old passwords, sessions and tokens of these accounts end.
+        Accounts that left the contest or got a role meanwhile keep theirs. Sent again, it answers the same.
         """
         contest = await self._contesting.run(key, user)
         return PasswordsApplied(set_id=set_id, usernames=await self._setting.apply_passwords(contest, set_id, user))

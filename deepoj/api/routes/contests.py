@@ -78,7 +78,7 @@ class ContestRoutes:
     """``/api/v1/contests``."""
 
     def __init__(self, context: ApiContext, auth: Auth, boards: Scoreboards) -> None:
-        self._context, self._timeout_s = context, context.settings.read_timeout_s
+        self._context, self._auth, self._timeout_s = context, auth, context.settings.read_timeout_s
         self._contesting, self._teams = Contesting(context), TeamImports(context, Administering(context, auth))
         self._boards = boards
 
@@ -225,10 +225,13 @@ class ContestRoutes:
 
         For administrators and the jury. A team that is there already is replaced. ``details`` of a refusal name what is
         wrong with each line or object. Accounts that are there keep their passwords. With ``create_accounts`` those of
-        judges and administrators are made, too, with their rights; else ``notes`` name them.
+        judges and administrators are made, too, with their rights; else ``notes`` name them. That takes no token that
+        was made for a program.
         """
         contest = await self._contesting.run(key, user)
         body = await read_json(TeamsBody, timeout_s=self._timeout_s, max_bytes=MAX_LIST_BYTES)
+        if body.create_accounts:
+            self._auth.require_login()  # the accounts outlive a token
         if body.format not in set(TeamListFormat):
             raise Refused(ApiError.INVALID, field="format", problem=f"one of {', '.join(TeamListFormat)}")
         done = await self._teams.run(
