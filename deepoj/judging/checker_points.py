@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from deepoj.judging import verdicts
 from deepoj.judging.problem import Checker, Protocol
+from deepoj.judging.scoring.outcome import MAX_POINTS
 from deepoj.words.results import Verdict
 from deepoj.words.sandbox import RunOutcome
 
@@ -136,7 +137,7 @@ def _feedback_number(feedback: Mapping[str, bytes], name: str) -> float | None:
 
 
 def _number(raw: bytes) -> float | None:
-    """Parse a finite number that is not negative; None for other text."""
+    """Parse a number from 0 to ``MAX_POINTS``; None for other text."""
     text = raw[:1024].decode("ascii", "replace").strip()
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    return value if math.isfinite(value) and value >= 0 else None
+    return value if 0 <= value <= MAX_POINTS else None  # NaN is not

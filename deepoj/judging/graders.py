@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from deepoj.judging import checkers, exec_rules
-from deepoj.judging.scoring.outcome import Graded, tidy
+from deepoj.judging.scoring.outcome import MAX_POINTS, Graded, tidy
 from deepoj.judging.text import cut, visible
 from deepoj.words.results import Infra, Verdict
 from deepoj.words.sandbox import FileIn, RunLimits, RunOutcome, RunSpec, RunVerdict
@@ -30,6 +30,8 @@ CODES: Mapping[Verdict, str] = MappingProxyType(
         Verdict.OUTPUT_LIMIT_EXCEEDED: "RTE",
     }
 )
+#: of what a grader says; a character has at most 4 bytes
+_KEPT_BYTES = 4 * checkers.MESSAGE_CHARS
 #: problemtools takes MLE and OLE, too
 _VERDICTS: Mapping[str, Verdict] = MappingProxyType(
     {
@@ -84,14 +86,15 @@ def grade_of(outcome: RunOutcome, group: str) -> Graded | Infra:
         score = float(words[1]) if len(words) == 2 else math.nan
     except ValueError:
         score = math.nan
-    if verdict is None or not math.isfinite(score):
-        said = cut(visible(outcome.stdout), checkers.MESSAGE_CHARS) or "nothing"
+    if verdict is None or not abs(score) <= MAX_POINTS:  # nor NaN
+        said = cut(visible(outcome.stdout[:_KEPT_BYTES]), checkers.MESSAGE_CHARS) or "nothing"
         return broken(where, f"it printed no line such as 'AC 40': {said.strip()}", outcome.stderr)
     return Graded(verdict, tidy(score))
 
 
 def broken(where: str, sentence: str, stderr: bytes) -> Infra:
     """Return the failure of a grader, with its own message as evidence."""
-    message = cut(visible(stderr), checkers.MESSAGE_CHARS)
+    kept = stderr[:_KEPT_BYTES]
+    message = cut(visible(kept), checkers.MESSAGE_CHARS, len(stderr) - len(kept))
     evidence = f"\nIt said:\n{message}" if message else ""
     return Infra(checkers.BROKEN, f"the grader failed on {where}: {sentence}{evidence}")

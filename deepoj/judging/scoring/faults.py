@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from deepoj.judging.problem import Plan
+from deepoj.judging.scoring.outcome import MAX_POINTS
 from deepoj.judging.scoring.tree import GroupTree
 
 #: maximum nesting depth of groups
@@ -24,7 +24,7 @@ def _faults(plan: Plan) -> Iterator[str]:
     for case in plan.cases:
         if case.group not in known:
             yield f"the test '{case.name}' is in the group '{case.group}', which does not exist"
-        if not _is_worth(case.score):
+        if not (_is_worth(case.score) and _is_worth(case.reject_score)):
             yield f"the score of the test '{case.name}' is not a valid number of points"
     tree = GroupTree(plan)
     if tree.circle is not None:
@@ -56,4 +56,4 @@ def _group_faults(plan: Plan) -> Iterator[str]:
 
 
 def _is_worth(points: float | None) -> bool:
-    return points is None or (math.isfinite(points) and points >= 0)
+    return points is None or 0 <= points <= MAX_POINTS

@@ -8,6 +8,8 @@ from deepoj.words.results import GroupResult, Verdict
 
 #: scores have few digits; computed shares of them may be off by less than this
 _DIGITS = 9
+#: more is no number of points: sums of them could overflow
+MAX_POINTS = 1e15
 #: verdicts of failures of the system, not of the program
 OURS = (Verdict.SYSTEM_ERROR, Verdict.INVALID)
 #: verdicts of an accepted output, with all points or with a part of them

@@ -59,6 +59,8 @@ class Scoring:
         while self._at < len(order):
             case = order[self._at]
             if case not in self._graded:
+                if self.ungraded() is not None:  # what is left out may depend on that group's grader
+                    return case
                 why = self._why_left_out(case)
                 if why is not None:
                     self._left_out[why] = self._left_out.get(why, 0) + 1
@@ -122,8 +124,11 @@ class Scoring:
 
     def ungraded(self) -> tuple[Group, tuple[Graded, ...]] | None:
         """Return a group that awaits its grader, because none of its tests is still to be judged, with the results of
-        its members. To be called after ``next``; None: there is no such group."""
-        if self._absolute is None or any(graded.status in OURS for graded in self._graded.values()):
+        its members. To be called after ``next``, and before its test is judged: with the group's result ``next`` may
+        name another one. None: there is no such group."""
+        if self._absolute is None or not self._with_grader:
+            return None
+        if any(graded.status in OURS for graded in self._graded.values()):
             return None
         for group, last in self._with_grader:
             if last < self._at and not self._absolute.has_grade(group.name):

@@ -83,6 +83,25 @@ def test_grader_of_the_root_gets_groups_after_their_own_graders() -> None:
     assert (result.status, result.score) == (V.PARTIAL, 12)
 
 
+@pytest.mark.parametrize("hurry", [False, True])
+def test_tests_after_a_group_wait_for_its_grader(hurry: bool) -> None:
+    """The group around it accepts if any member does, which only the grader says."""
+    at = "data/secret/m"
+    files = {
+        "problem.yaml": "name: n\nlimits: {time_limit: 1}\n",
+        "graders/g.py": "",
+        "data/testdata.yaml": "on_reject: break\n",
+        "data/secret/testdata.yaml": "on_reject: break\n",
+        f"{at}/testdata.yaml": "on_reject: continue\ngrader_flags: accept_if_any_accepted\n",
+        f"{at}/b/testdata.yaml": "grading: custom\n",
+        **{f"data/secret/{name}.{end}": "" for name in ("m/a/1", "m/b/1", "z/1") for end in ("in", "ans")},
+    }
+
+    tests, _, found = play(files, {"secret/m/a/1": "WA", "secret/z/1": "WA"}, hurry=hurry)
+
+    assert (tests, found.status) == (["secret/m/a/1", "secret/m/b/1", "secret/z/1"], V.WRONG_ANSWER)
+
+
 def test_group_whose_grader_was_not_run_gives_no_verdict() -> None:
     scoring = Scoring(plan({**GRADED, "data/testdata.yaml": "grading: custom\n"}))
     while (number := scoring.next()) is not None:
@@ -120,6 +139,7 @@ def test_line_of_a_grader_is_the_result(printed: bytes, result: tuple[Verdict, f
                 b"ac 1",
                 b"AC nan",
                 b"AC inf",
+                b"AC 1e308",
                 b"AC 1 2",
                 b"AC x",
                 b"\xff",
