@@ -233,7 +233,7 @@ class _System:
 
     async def read(self) -> None:
         with trio.move_on_after(REACH_S), contextlib.suppress(Breakage):
-            self.stored = await read_stored(self._store.roster, self._store.letters, self._store.system)
+            self.stored = await read_stored(self._store.roster, self._store.system)
             self._latest.put(await pressure(self._store.outbox, self._stream))
 
     def symptoms(self, readiness: Readiness) -> Iterator[Symptom]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob, Standing
 
 
 class SystemView(Protocol):
@@ -21,7 +21,7 @@ class SystemView(Protocol):
         """Return when an event was last sent to the stream, and when a node last claimed a submission."""
         ...
 
-    async def last_backup(self) -> LastBackup: ...
+    async def standing(self) -> Standing: ...
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         """Return the latest events by which submissions were put back, newest first."""

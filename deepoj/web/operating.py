@@ -101,7 +101,7 @@ class Watch:
     async def read(self) -> Sequence[AnnouncedNode]:
         """Read what the database knows, and return the nodes. Raises StoreUnavailable."""
         context, system = self._context, self._context.system
-        self._stored = await read_stored(context.roster, context.letters, system)
+        self._stored = await read_stored(context.roster, system)
         running, times = await system.running_jobs(_MAX_RUNNING), await system.pipeline_times()
         self._claims.look(context.backpressure.latest(SNAPSHOT_AGE_S), len(running), times.claimed_at)
         self._asked_at = trio.current_time()

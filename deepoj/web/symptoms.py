@@ -7,7 +7,6 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deepoj.ports.ledger import DeadLetters
 from deepoj.ports.roster import Roster
 from deepoj.ports.system import SystemView
 from deepoj.web.shown import as_sentence, elapsed, size
@@ -15,7 +14,7 @@ from deepoj.words.readiness import PartState, Readiness
 from deepoj.words.roster import MAX_NODES, AnnouncedNode, DiskUse
 from deepoj.words.sandbox import Isolation
 from deepoj.words.stream import MAX_AGE_S, PressureSnapshot, QueueOutage
-from deepoj.words.system import LastBackup
+from deepoj.words.system import Standing
 
 
 def _(text: str) -> str:
@@ -78,15 +77,12 @@ class Stored:
     """What the database knows of the system. None: never read."""
 
     nodes: Sequence[AnnouncedNode] | None = None
-    has_letters: bool = False
-    backup: LastBackup | None = None
+    standing: Standing | None = None
 
 
-async def read_stored(roster: Roster, letters: DeadLetters, system: SystemView) -> Stored:
+async def read_stored(roster: Roster, system: SystemView) -> Stored:
     """Read it. Raises StoreUnavailable."""
-    return Stored(
-        await roster.announced_nodes(MAX_NODES), await letters.count_dead_letters(1) > 0, await system.last_backup()
-    )
+    return Stored(await roster.announced_nodes(MAX_NODES), await system.standing())
 
 
 def symptoms(
@@ -168,13 +164,16 @@ def of_stored(stored: Stored, readiness: Readiness, named: Sequence[str] = ()) -
     for node in stored.nodes or ():
         yield from _of_node(node)
         yield from _of_judge(node, shown, named)
-    if stored.has_letters:
+    standing = stored.standing
+    if standing is None:
+        return
+    if standing.has_letters:
         yield Symptom(_("There are dead letters: decide about each."), LETTERS)
-    if stored.backup is not None and stored.backup.age_s > _MAX_BACKUP_AGE_S:
+    if standing.backup_age_s > _MAX_BACKUP_AGE_S:
         says = _("No backup was ever made by deepoj backup.")
-        if stored.backup.is_made:
+        if standing.is_backed_up:
             says = _("The last backup is %(duration)s old.")
-        made = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=stored.backup.age_s)
+        made = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=standing.backup_age_s)
         yield Symptom(says, BACKUP, {"duration": elapsed(made.isoformat())})
 
 

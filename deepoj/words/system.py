@@ -25,11 +25,13 @@ class RunningJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LastBackup:
-    """How long ago ``deepoj backup`` last ended, or, if it never did, how old the database is."""
+class Standing:
+    """What waits for a person, and for how long."""
 
-    age_s: float
-    is_made: bool
+    has_letters: bool
+    #: since ``deepoj backup`` last ended, or, if it never did, the age of the database
+    backup_age_s: float
+    is_backed_up: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

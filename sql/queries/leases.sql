@@ -80,7 +80,7 @@ SELECT wanted.entry_id,
        END AS word,
        wanted.job_id::text, won.attempt_id, won.judging, won.user_id, won.language, won.code,
        won.entry_point, won.files, won.trace_id,
-       won.waited_ms, EXISTS (SELECT FROM contests AS k WHERE k.id = won.contest_id AND NOT k.is_marking) AS hides_verdict,
+       won.waited_ms, coalesce(NOT k.is_marking, false) AS hides_verdict,
        p.id, p.title, p.description, p.difficulty,
        coalesce(c.time_limit_ms, p.time_limit_ms) AS time_limit_ms,
        coalesce(c.memory_limit_mb, p.memory_limit_mb) AS memory_limit_mb, p.compare,
@@ -90,6 +90,7 @@ LEFT JOIN submissions AS seen ON seen.job_id = wanted.job_id
 LEFT JOIN won ON won.job_id = wanted.job_id AND first
 LEFT JOIN problems AS p ON p.id = won.problem_id
 LEFT JOIN contest_problems AS c ON c.contest_id = won.contest_id AND c.problem_id = won.problem_id
+LEFT JOIN contests AS k ON k.id = won.contest_id
 LEFT JOIN died ON died.job_id = wanted.job_id
 LEFT JOIN free ON free.job_id = wanted.job_id;
 

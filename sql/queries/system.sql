@@ -45,9 +45,11 @@ SELECT (SELECT max(dispatched_at) FROM (SELECT dispatched_at FROM outbox_events 
        (SELECT max(created_at) FROM (SELECT event, created_at FROM attempts ORDER BY id DESC LIMIT $1) AS latest
         WHERE event = 'claimed') AS claimed_at;
 
--- name: last_backup
--- The age of the last backup in seconds, else that of the database: of its first migration.
-SELECT extract(epoch FROM now() - coalesce(made.at, begun.at, now()))::float8 AS age_s, made.at IS NOT NULL AS is_made
+-- name: standing
+-- Whether there are dead letters; and the age of the last backup in seconds, else that of the database: of its first migration.
+SELECT (SELECT min(id) FROM submissions WHERE state = 'dead') IS NOT NULL AS has_letters,
+       extract(epoch FROM now() - coalesce(made.at, begun.at, now()))::float8 AS backup_age_s,
+       made.at IS NOT NULL AS is_backed_up
 FROM (SELECT (SELECT max(at) FROM admin_events WHERE act = 'backed_up') AS at) AS made,
      (SELECT (SELECT applied_at FROM schema_migrations ORDER BY version LIMIT 1) AS at) AS begun;
 

@@ -149,7 +149,7 @@ ON_THE_PATH: dict[str, tuple[str | None, str]] = {
     "last_hour": ("bigint, bigint", "2000, 50"),
     "interruptions": ("bigint, bigint", "20, 200"),
     "pipeline_times": ("bigint", "200"),
-    "last_backup": (None, ""),
+    "standing": (None, ""),
     "own_submissions": ("bigint, timestamptz, bigint, bigint", "1000, '-infinity', 21, 0"),
     "own_runs": ("bigint, float8", "1000, 600"),
     "erase_sources": ("bigint", "200"),

@@ -107,12 +107,12 @@ async def test_facts_are_kept_with_the_announcement_and_a_node_that_ends_is_forg
 
 
 async def test_last_backup_is_the_newest_else_the_age_is_that_of_the_database(lab: Lab) -> None:
-    first = await lab.store.system.last_backup()
-    assert (first.is_made, first.age_s >= 0) == (False, True)
+    first = await lab.store.system.standing()
+    assert (first.has_letters, first.is_backed_up, first.backup_age_s >= 0) == (False, False, True)
     for number in range(2):
         await lab.store.admin_events.record_backup(f"/backups/{number}", number, by="root (deepoj backup)")
-    made = await lab.store.system.last_backup()
-    assert (made.is_made, 0 <= made.age_s <= 60) == (True, True)
+    made = await lab.store.system.standing()
+    assert (made.is_backed_up, 0 <= made.backup_age_s <= 60) == (True, True)
     [event, _] = await lab.store.admin_events.admin_events(2)
     assert (event.actor, event.act, event.subject, event.details) == (
         "root (deepoj backup)", "backed_up", "/backups/1", {"objects": 1},

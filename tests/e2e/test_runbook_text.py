@@ -28,7 +28,7 @@ from prometheus_client import Counter, start_http_server
 from deepoj.observe import Metrics
 from deepoj.operate.drill import clocks
 from tests.e2e import runbook
-from tests.e2e.cluster import Deployment, Servers, deployed
+from tests.e2e.cluster import SETTINGS, Deployment, Servers, deployed
 from tests.e2e.nodes import ACCEPTED, DEEPOJ, ENDLESS, ROOT, SLEEPS, Node, bearer, children_named, environment, until
 from tests.e2e.places import CGROUPS_OF_OTHERS, NO_CGROUPS, place, small_disk
 from tests.e2e.runbook import CHECKED, ENGLISH, EXECUTED, LOOKED, Shell
@@ -37,9 +37,7 @@ from tests.e2e.test_without_root import without_namespaces
 from tests.e2e.typed import typed
 from tests.servers_redis import running as redis_running
 
-TOKEN = "a-metrics-token-of-the-tests"
 BLOCKS = runbook.blocks(ENGLISH)
-SECRETS = {"METRICS_TOKEN": TOKEN}
 HUNGRY = "#include <vector>\nint main(){ std::vector<char> a(400u << 20, 1); return a[12345] - 1; }"
 CHATTY = '#include <cstdio>\nint main(){ for (;;) std::puts("and so on and so on and so on and so on"); }'
 #: size of a disk that holds a node and is soon filled
@@ -74,7 +72,7 @@ def site(
 ) -> Iterator[Site]:
     """Run a node whose metrics need a token."""
     home = directory / "home"
-    with deployment.node(home, *args, env=SECRETS | dict(env or {}), port=port, around=around) as node:
+    with deployment.node(home, *args, env=env, port=port, around=around) as node:
         token = node.token()
         with tempfile.TemporaryDirectory(prefix="ojrun", dir="/tmp") as room:
             yield Site(node, deployment, home, Shell(Path(room), names(node, deployment, home, token)), token)
@@ -92,7 +90,7 @@ def names(node: Node, deployment: Deployment, home: Path, token: str) -> dict[st
         "JOB_ID": "none",
     }
     stream = {"STREAM_KEY": f"{namespace}:jobs", "GROUP": f"{namespace}:workers"}
-    shell = metrics | ours | stream | SECRETS | deployment.env | {"DEEPOJ": str(DEEPOJ)}
+    shell = metrics | ours | stream | deployment.env | {"DEEPOJ": str(DEEPOJ)}
     return shell | {"REDIS_URL": deployment.servers.redis.url}
 
 
@@ -388,7 +386,7 @@ def test_row_10_a_label_with_ids(there: Site) -> None:
 
 def lines_of(there: Site, port: str) -> list[str]:
     url = f"http://127.0.0.1:{there.node.ports[port]}/metrics"
-    headers = {"Authorization": f"Bearer {TOKEN}"}
+    headers = {"Authorization": f"Bearer {SETTINGS['METRICS_TOKEN']}"}
     return httpx.get(url, headers=headers, trust_env=False).raise_for_status().text.splitlines()
 
 
@@ -422,7 +420,7 @@ def test_row_12_the_disk_is_full(over_tcp: Servers, tmp_path: Path) -> None:
             assert re.search(rf" 100% {re.escape(str(home))}$", said, flags=re.MULTILINE), said
             token = found.token
         subprocess.run([*around, "rm", "-r", str(workspace)], check=True)
-        with deployment.node(home, env=SECRETS, around=around) as node:
+        with deployment.node(home, around=around) as node:
             assert node.verdict(token, job_id)["status"] == "Accepted"
     assert list(home.iterdir()) == []  # all of it was on the small disk
 
@@ -460,7 +458,7 @@ class Deserted:
             return int(group["lag"])
 
     def until_no_worker_counts(self) -> None:
-        headers = {"Authorization": f"Bearer {TOKEN}"}
+        headers = {"Authorization": f"Bearer {SETTINGS['METRICS_TOKEN']}"}
         url = f"http://127.0.0.1:{self.site.node.ports['scheduler']}/metrics"
         none = re.compile(r"^scheduler_active_workers\{.*\} 0\.0$", flags=re.MULTILINE)
         until(
@@ -529,7 +527,7 @@ def test_row_16_a_compiler_lies(over_tcp: Servers, tmp_path_factory: pytest.Temp
 @pytest.mark.full
 def test_row_17_the_host_offers_less_than_is_wanted(there: Site, tmp_path: Path) -> None:
     """A node that needs cgroups where there are none, and one that may run without namespaces."""
-    wants = SECRETS | {"SANDBOX_MIN_ISOLATION": "full"}
+    wants = {"SANDBOX_MIN_ISOLATION": "full"}
     settings, _ports = environment(tmp_path / "refused", there.deployment.env | wants)
     with place(NO_CGROUPS) as around, weak(there.deployment) as node:
         done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.jobs import State
-from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob, Standing
 
 if TYPE_CHECKING:
     from tests.fakes.store import MemoryStore
@@ -79,13 +79,13 @@ class MemorySystem:
             claimed_at=memory._dated(max(claimed)).isoformat() if claimed else None,
         )
 
-    async def last_backup(self) -> LastBackup:
+    async def standing(self) -> Standing:
         memory = self._memory
-        await memory._enter("last_backup")
+        await memory._enter("standing")
         made = [dt.datetime.fromisoformat(event.at) for event in memory.events if event.act == AdminAct.BACKED_UP]
-        if not made:
-            return LastBackup(age_s=self.database_age_s, is_made=False)
-        return LastBackup(age_s=(memory._dated(memory.clock()) - max(made)).total_seconds(), is_made=True)
+        since_s = (memory._dated(memory.clock()) - max(made)).total_seconds() if made else self.database_age_s
+        has_letters = any(row.state is State.DEAD for row in memory.rows.values())
+        return Standing(has_letters=has_letters, backup_age_s=since_s, is_backed_up=bool(made))
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         memory = self._memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from deepoj.adapters.pg.pool import PgPool
-from deepoj.words.system import Interruption, LastBackup, LastHour, PipelineTimes, RunningJob
+from deepoj.words.system import Interruption, LastHour, PipelineTimes, RunningJob, Standing
 
 #: events of the ledger that are read for the last hour, and first claims whose wait is measured
 _LATEST_EVENTS, _LATEST_CLAIMS = 20_000, 500
@@ -53,11 +53,13 @@ class PgSystem:
             raise AssertionError("the times always are one row")
         return PipelineTimes(dispatched_at=_text(row["dispatched_at"]), claimed_at=_text(row["claimed_at"]))
 
-    async def last_backup(self) -> LastBackup:
-        row = await self._pool.row("last_backup", repeatable=True)
+    async def standing(self) -> Standing:
+        row = await self._pool.row("standing", repeatable=True)
         if row is None:
-            raise AssertionError("the age always is one row")
-        return LastBackup(age_s=row["age_s"], is_made=row["is_made"])
+            raise AssertionError("it always is one row")
+        return Standing(
+            has_letters=row["has_letters"], backup_age_s=row["backup_age_s"], is_backed_up=row["is_backed_up"]
+        )
 
     async def interruptions(self, limit: int) -> list[Interruption]:
         return [
