@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -132,6 +133,21 @@ class ContestLedger:
     def number_of(self, type_: EventType, object_id: str) -> int:
         """Return the number of a submission's first event, or of a judgement's last one."""
         return self._numbers[type_][object_id]
+
+    def newest_submissions(self, team_id: str | None, problem_id: str | None) -> Iterator[str]:
+        """Yield the ids of submissions, the newest first: all, or of a team, to a problem. Those that a filter leaves
+        out cost nothing: going through 100,000 of them for a filter that none fits held the event loop for 0.1 s."""
+        sent = self.objects[EventType.SUBMISSIONS]
+        if team_id is None and problem_id is None:
+            yield from reversed(sent)
+            return
+        cells = (
+            reversed(submissions)
+            for (team, problem), submissions in self.submissions_of.items()
+            if team_id in (None, team) and problem_id in (None, problem)
+        )
+        numbers = self._numbers[EventType.SUBMISSIONS]
+        yield from (one for one in heapq.merge(*cells, key=numbers.__getitem__, reverse=True) if one in sent)
 
     # -- times
 

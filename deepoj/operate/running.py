@@ -202,7 +202,13 @@ async def ask_node(cfg: Config) -> Readiness | Finding | None:
     except httpx.TimeoutException:
         detail = f"no answer of the node at {url} within {REACH_S:g} s ({_in_runbook(SILENT)})"
         return Finding("node", "fails", detail)
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):  # nothing listens, or another program does
+    except (
+        httpx.HTTPError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ):  # nothing listens, or another program does
         return None
 
 

@@ -253,12 +253,9 @@ class ContestReading:
         1.4 s.
         """
         sent = self.ledger.objects[EventType.SUBMISSIONS]
+        newest = self.ledger.newest_submissions(team_id, label) if skipped < len(sent) else ()
         found = (
-            (submission_id, data)
-            for submission_id, data in reversed(sent.items() if skipped < len(sent) else {}.items())
-            if team_id in (None, data["team_id"])
-            and label in (None, data["problem_id"])
-            and seen(self.ledger, self.viewer, EventType.SUBMISSIONS, submission_id, data)
+            (one, sent[one]) for one in newest if seen(self.ledger, self.viewer, EventType.SUBMISSIONS, one, sent[one])
         )
         for submission_id, data in itertools.islice(found, skipped, None):
             yield self._submission(submission_id, data)

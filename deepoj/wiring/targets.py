@@ -38,7 +38,8 @@ def metrics_headers(cfg: Config) -> dict[str, str]:
     """Return the headers by which a command reads the metrics of this host's node.
 
     Raises StartRefused if the home is there and cannot be read."""
-    token = metrics_token(cfg, _embedded(cfg, "api.database_url"))
+    home = _embedded(cfg, "api.database_url")
+    token = cfg.api.metrics_token or (home.made_secret("metrics_token") if home else "")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 

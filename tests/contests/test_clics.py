@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepoj.contests.clics import RUNS, TYPES, access_of
-from deepoj.contests.clics_feed import SeenContest
+from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC, ContestViewer
+from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 from tests.contests.ledgers import (
     DURATION_MIN,
@@ -96,6 +97,44 @@ def test_each_state_is_shown_as_the_specification_says(state: str, kind: str, vi
     told = [] if state == "before" else ["1"] if is_frozen else ["1", "2"]
     assert [each["id"] for each in found["commentary"]] == told, "the second is about a submission in the freeze"
     assert bool(found["runs"]) == (viewer is JURY and state != "before")
+
+
+@pytest.mark.parametrize("state", ["finalized", "over"])
+def test_filters_take_the_objects_that_have_the_property(state: str) -> None:
+    quoting: Step = ("comment", 2, 1, "")
+    ledger, (view,) = followed([JURY], made([*STATES[state], quoting]).events)
+    whole = {name: json.loads(view.collection(ledger, name, {}) or b"[]") for name in COLLECTIONS}
+    names = {name for objects in whole.values() for one in objects for name in one if name.endswith("_id")}
+    assert len(names) > 5
+    values = {one.get(name) or "" for objects in whole.values() for one in objects for name in names} | {'"', 't0"'}
+    for endpoint, objects in whole.items():
+        for name in (*names, "no_id", '"_id', "\\_id"):
+            for value in values:
+                found = json.loads(view.collection(ledger, endpoint, {name: value, "name": "not looked at"}) or b"")
+                assert found == [one for one in objects if one.get(name) == (value or None)], (endpoint, name, value)
+    both = {"team_id": "t0", "problem_id": "A"}
+    found = json.loads(view.collection(ledger, "submissions", both) or b"")
+    assert found == [one for one in whole["submissions"] if both.items() <= one.items()]
+    assert view.collection(ledger, "teams", {f"{number}_id": "" for number in range(MAX_FILTERS + 1)}) is None
+
+
+@given(steps(*MOVES, *REVIEWS), st.sampled_from(VIEWERS))
+@example(GONE, JURY)
+def test_newest_submissions_of_a_team_or_problem_are_those_of_all(each: list[Step], viewer: ContestViewer) -> None:
+    ledger, _ = followed([viewer], made(each).events)
+    sent = ledger.of(EventType.SUBMISSIONS)
+    numbers = {one: ledger.number_of(EventType.SUBMISSIONS, one) for one in sent}
+    for team in (None, "t0", "t1", "none"):
+        for problem in (None, "A", "B", "none"):
+            fitting = [
+                one
+                for one, data in sent.items()
+                if team in (None, data["team_id"]) and problem in (None, data["problem_id"])
+            ]
+            found = list(ledger.newest_submissions(team, problem))
+            assert sorted(found) == sorted(fitting)
+            if (team, problem) != (None, None):
+                assert found == sorted(fitting, key=numbers.__getitem__, reverse=True)
 
 
 @given(steps(*MOVES, *REVIEWS), st.sampled_from(VIEWERS), st.sampled_from(["icpc", "ioi"]))

@@ -95,6 +95,11 @@ class EmbeddedHome:
         """Return a secret of this home; make it if it is missing. Raises OSError."""
         return _secret(self.home / "secrets" / name)
 
+    def made_secret(self, name: str) -> str:
+        """Return a secret of this home; empty: none is made yet. A command makes none, which would be its user's, and
+        not the node's. Raises OSError."""
+        return self.secret(name) if (self.home / "secrets" / name).exists() else ""
+
     @contextlib.contextmanager
     def open_run_dir(self) -> Iterator[int]:
         """Open the sockets' directory, for a server to inherit the descriptor."""

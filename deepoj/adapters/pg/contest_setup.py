@@ -141,12 +141,18 @@ class PgContestSetup:
         ]
 
     async def apply_passwords(self, contest_id: int, set_id: str, *, by: int) -> list[str] | ContestRefusal:
-        rows = await self._pool.rows("apply_passwords", contest_id, clean_text(set_id), by, repeatable=True)
-        return [row["username"] for row in rows] or ContestRefusal.UNKNOWN_PASSWORDS
+        async def work(connection: Connection, _again: bool) -> list[str]:
+            async with connection.transaction():  # one act with a set at a time: neither is applied and thrown away
+                await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
+                rows = await connection.fetch(queries()["apply_passwords"].sql, contest_id, clean_text(set_id), by)
+                return [row["username"] for row in rows]
+
+        return await self._pool.do(work, repeatable=True) or ContestRefusal.UNKNOWN_PASSWORDS
 
     async def drop_passwords(self, contest_id: int, set_id: str, *, by: int) -> ContestRefusal | None:
         async def work(connection: Connection, again: bool) -> ContestRefusal | None:
             async with connection.transaction():
+                await connection.fetchrow(queries()["lock_contest"].sql, contest_id)
                 count = await connection.fetchval(queries()["drop_passwords"].sql, contest_id, clean_text(set_id))
                 if not count:  # the first try may have done it
                     return None if again else ContestRefusal.UNKNOWN_PASSWORDS

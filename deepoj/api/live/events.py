@@ -280,6 +280,7 @@ class Live:
             yield style.head
         began = answered_at = checked_at = sent_at = trio.current_time()
         share = 1 - _JITTER * random.random()  # noqa: S311 - no secret
+        is_due = True
         while not (self._closed or stream.is_displaced):
             events: Sequence[Encodable] = ()
             has_answered = True
@@ -299,7 +300,8 @@ class Live:
                 yield b"".join(event.encoded() for event in events)
                 sent_at = trio.current_time()
             now = trio.current_time()
-            is_old = now - began >= MAX_AGE_S and not style.is_endless
+            # the end of an old stream waits for what the client gets anyway: a notification alone would show in it
+            is_old = now - began >= MAX_AGE_S and not style.is_endless and (is_due or bool(events))
             if feed.is_over or now - answered_at >= AWAY_S or is_old:
                 return
             if events and style.is_endless:
@@ -307,6 +309,7 @@ class Live:
             look_s = KEEP_ALIVE_S if style.look_s is None else style.look_s
             interval_s = look_s if has_answered and self._is_notified else min(DEAF_LOOK_S, look_s)
             # a notification without an event does not put off the keep-alive: that would tell of what the feed hides
-            if not await stream.wait(max(0.0, sent_at + interval_s * share - now)):
+            is_due = not await stream.wait(max(0.0, sent_at + interval_s * share - now))
+            if is_due:
                 yield style.keep_alive
                 sent_at, share = trio.current_time(), 1 - _JITTER * random.random()  # noqa: S311 - no secret
