@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -14,7 +15,7 @@ from deepoj.api.models.contest_boards import (
     OpenedCellView,
 )
 from deepoj.contests.cells import OpenedCell
-from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import seen
 from deepoj.words.contests import EventType
 
@@ -59,7 +60,7 @@ def submission_page(
     shown: list[ContestSubmissionView] = []
     for one in _submissions(sight, ledger, team_id, label, before):
         if len(shown) == _PAGE:
-            return ContestSubmissionPage(submissions=shown, next_before=shown[-1].event)
+            return ContestSubmissionPage(submissions=shown, next_before=int(shown[-1].id))
         shown.append(one)
     return ContestSubmissionPage(submissions=shown, next_before=None)
 
@@ -68,10 +69,7 @@ def _submissions(
     sight: ContestSight, ledger: ContestLedger, team_id: str, label: str, before: int | None
 ) -> Iterator[ContestSubmissionView]:
     viewer = sight.viewer
-    for submission_id, data in reversed(ledger.objects[EventType.SUBMISSIONS].items()):
-        number = ledger.number_of(EventType.SUBMISSIONS, submission_id)
-        if before is not None and number >= before:
-            continue
+    for submission_id, data in _newest_first(ledger, before):
         if (team_id or data["team_id"], label or data["problem_id"]) != (data["team_id"], data["problem_id"]):
             continue
         if not seen(ledger, viewer, EventType.SUBMISSIONS, submission_id, data):
@@ -81,7 +79,7 @@ def _submissions(
         yield ContestSubmissionView(
             id=submission_id,
             job_id=data.get("job_id") if viewer.is_jury or data["team_id"] == viewer.team_id else None,
-            event=number,
+            event=ledger.number_of(EventType.SUBMISSIONS, submission_id) if viewer.is_jury else None,
             team_id=data["team_id"],
             problem=data["problem_id"],
             language=data["language"],
@@ -89,3 +87,18 @@ def _submissions(
             time_ms=ledger.contest_time_ms(data["at"]),
             verdict=judgement["verdict"] if judgement is not None and is_judged else None,
         )
+
+
+def _newest_first(ledger: ContestLedger, before: int | None) -> Iterator[tuple[str, Object]]:
+    """Yield all submissions, or those before the one with the id ``before``.
+
+    If there is none with this id, they begin with the first that has a smaller one: an empty page would tell whether it
+    is that of a submission that the viewer does not see.
+    """
+    sent = ledger.objects[EventType.SUBMISSIONS]
+    newest = reversed(sent.items())
+    if before is None:
+        return newest
+    if str(before) in sent:
+        return itertools.islice(itertools.dropwhile(lambda one: one[0] != str(before), newest), 1, None)
+    return itertools.dropwhile(lambda one: int(one[0]) > before, newest)

@@ -40,10 +40,11 @@ class AttemptEffect(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellJudgement:
-    """A judgement. ``event``: the number of its last event in the contest's ledger."""
+    """A judgement. ``event``: the number of its last event in the contest's ledger, for the jury alone: gaps tell when
+    hidden judgings ended."""
 
     id: str
-    event: int
+    event: int | None
     verdict: str
     began_at: str | None
     ended_at: str | None
@@ -53,12 +54,12 @@ class CellJudgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellAttempt:
-    """A submission. ``event``: the number of its first event."""
+    """A submission. ``event``: the number of its first event, for the jury alone."""
 
     submission_id: str
     #: None: the viewer may not read it
     job_id: str | None
-    event: int
+    event: int | None
     at: str
     time_ms: int
     language: str
@@ -120,7 +121,7 @@ def _attempts(
         yield CellAttempt(
             submission_id=submission_id,
             job_id=data.get("job_id") if sees_sources(viewer, data) else None,
-            event=ledger.number_of(EventType.SUBMISSIONS, submission_id),
+            event=ledger.number_of(EventType.SUBMISSIONS, submission_id) if viewer.is_jury else None,
             at=data["at"],
             time_ms=ledger.contest_time_ms(data["at"]),
             language=data["language"],
@@ -161,7 +162,7 @@ def _judgements(ledger: ContestLedger, viewer: ContestViewer, submission_id: str
         if data is not None and seen(ledger, viewer, EventType.JUDGEMENTS, judgement_id, data):
             yield CellJudgement(
                 id=judgement_id,
-                event=ledger.number_of(EventType.JUDGEMENTS, judgement_id),
+                event=ledger.number_of(EventType.JUDGEMENTS, judgement_id) if viewer.is_jury else None,
                 verdict=ledger.judgement(judgement_id)["verdict"],
                 began_at=data.get("began_at"),
                 ended_at=data.get("ended_at"),

@@ -303,6 +303,9 @@ async def test_a_cell_opens_what_is_behind_it(scene: Scene) -> None:
     }  # fmt: skip
     hosts = {who: cell["attempts"][1]["judgements"][0]["host"] for who, cell in cells.items()}
     assert {who for who, host in hosts.items() if host} == {"jury"}
+    for who in ("stranger", "owl", "lark"):
+        for attempt in cells[who]["attempts"]:
+            assert [one["event"] for one in (attempt, *attempt["judgements"])] == [None, None], who
     events = await scene.lab.pg_store.contests.events(1, 0, 1000)
     numbers = [one["event"] for one in cells["jury"]["attempts"]]
     numbers += [one["judgements"][0]["event"] for one in cells["jury"]["attempts"]]
@@ -318,12 +321,33 @@ async def test_submissions_are_listed_in_pages_and_by_team(scene: Scene) -> None
         data = {"job_id": "j", "team_id": str(1 + number % 2), "problem_id": "A", "language": "cpp17", "at": ago(0)}
         scene.lab.sql(f"SELECT tell_contest(1, 'submissions', '{number}', '{json.dumps(data)}')")
     first = await scene.done("stranger", "GET", "/finals/submissions")
-    assert [len(first["submissions"]), first["submissions"][0]["id"]] == [100, "100"]
+    assert [len(first["submissions"]), first["submissions"][0]["id"], first["next_before"]] == [100, "100", 1]
+    assert {one["event"] for one in first["submissions"]} == {None}
+    assert all(one["event"] for one in (await scene.done("jury", "GET", "/finals/submissions"))["submissions"])
     rest = await scene.done("stranger", "GET", f"/finals/submissions?before={first['next_before']}")
     assert ([one["id"] for one in rest["submissions"]], rest["next_before"]) == (["0"], None)
     of_team = await scene.done("stranger", "GET", "/finals/submissions?team=2")
     assert {one["team_id"] for one in of_team["submissions"]} == {"2"}
     assert (await scene.done("stranger", "GET", "/finals/submissions?problem=Z"))["submissions"] == []
+
+
+async def test_a_list_goes_on_after_a_submission_whether_its_reader_sees_it_or_not(scene: Scene) -> None:
+    await opened(scene)
+    await scene.done("jury", "PATCH", "/finals/teams/3", {"hidden": True})
+    # two that were sent at once are not in the order of their ids
+    for submission_id, team in (("4", "1"), ("9", "3"), ("6", "2"), ("12", "1")):
+        data = {"job_id": "j", "team_id": team, "problem_id": "A", "language": "cpp17", "at": ago(0)}
+        scene.lab.sql(f"SELECT tell_contest(1, 'submissions', '{submission_id}', '{json.dumps(data)}')")
+
+    async def listed(who: str, before: int) -> list[str]:
+        page = await scene.done(who, "GET", f"/finals/submissions?before={before}")
+        return [one["id"] for one in page["submissions"]]
+
+    assert await listed("jury", 6) == ["9", "4"]
+    of_stranger = {before: await listed("stranger", before) for before in (99, 12, 10, 9, 6, 4, 3)}
+    assert of_stranger == {
+        99: ["12", "6", "4"], 12: ["6", "4"], 10: ["6", "4"], 9: ["4"], 6: ["4"], 4: [], 3: [],
+    }  # fmt: skip
 
 
 async def test_a_board_is_a_file_without_scripts(scene: Scene) -> None:

@@ -70,7 +70,7 @@ def _paths(home: House[Any], job_id: str, submission_id: str, scene: Scene) -> l
     """Return each GET route whose parameters this contest has, but streams."""
     values = {
         "key": "finals", "contest_id": "finals", "label": "A", "job_id": job_id, "submission_id": submission_id,
-        "problem_id": str(scene.problem_id), "name": "owl", "username": "owl",
+        "problem_id": str(scene.problem_id), "name": "owl", "username": "owl", "team": "1",
     }  # fmt: skip
     endpoints = ("submissions", "judgements", "runs", "scoreboard", "problems", "state", "awards", "accounts")
     found = []
@@ -247,6 +247,41 @@ async def test_a_withheld_judging_looks_the_same_to_its_team_whatever_becomes_of
         answers, streamed = await seen()
         assert [place for place, answer in first.items() if answer != answers[place]] == [], act
         assert streamed == events, act
+
+
+async def test_a_submission_after_a_withheld_judging_looks_the_same_whatever_became_of_it(
+    scene: Scene, tmp_path: Path
+) -> None:
+    """Numbers of events have gaps where one is hidden."""
+    await opened(scene, freeze_ms=None, feedback="hidden")
+    job_id, _ = await _submitted(scene)
+    cookies = (await _visit(scene, house_on(tmp_path, scene.lab.store, has_pages=True), "owl")).cookies
+    at, later_id = ago(0), "999"
+    later = json.dumps({"job_id": "later", "team_id": "1", "problem_id": "A", "language": "cpp17", "at": at})
+
+    async def seen() -> Any:
+        # replica: the ledger refuses changes
+        scene.lab.sql(
+            f"SELECT tell_contest(1, 'submissions', '{later_id}', '{later}'); SET session_replication_role = replica;"
+            f" UPDATE contest_events SET at = '{at}' WHERE object_id = '{later_id}'"
+        )
+        found = await _answers(scene, tmp_path, job_id, later_id, cookies)
+        scene.lab.sql(
+            f"SET session_replication_role = replica; DELETE FROM contest_events WHERE object_id = '{later_id}';"
+            " UPDATE contest_counters SET last = last - 1"
+        )
+        return found
+
+    first = await seen()
+    rejudge = partial(scene.lab.store.rejudges.rejudge, job_id, None, by="jury", in_full=True, stream_key="s")
+    ends_again = partial(_judged, scene, job_id, Verdict.WRONG_ANSWER, "2-1")
+    for act in (partial(_ends, scene, job_id), rejudge, ends_again):
+        await act()
+        answers = await seen()
+        assert [place for place, answer in first.items() if answer != answers[place]] == [], act
+    api, pages = "/api/v1/contests/finals", "/contests/finals"
+    lists = [f"{api}/submissions", f"{api}/scoreboard/1/A", f"{pages}/submissions", f"{pages}/board/1/A"]
+    assert [first[path, "owl"][0] for path in lists] == [200] * 4, "they are among the routes that are asked"
 
 
 async def _nothing() -> None:

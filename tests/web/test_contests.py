@@ -460,6 +460,7 @@ async def test_a_cell_says_how_its_number_comes_about(tmp_path: Path, real: PgLa
         page = (await place.visits[who].get("/contests/finals/board/red/A")).text
         assert "30 + 1 × 20 = <strong>50</strong>" in page, who
         assert page.count('href="/submissions/00000000') == links, who
+        assert bool(re.search(r"event \d", page)) == (">Event</th>" in page) == (who is JURY), who
 
 
 async def test_the_board_of_a_group_has_its_teams_and_hides_hidden_groups(tmp_path: Path, real: PgLab) -> None:

@@ -7,12 +7,14 @@ from pydantic import BaseModel, Field
 from deepoj.api.models.base import ResponseModel
 from deepoj.api.models.contests import CellView
 
+_OF_JURY = "null: only those who run the contest see it"
+
 
 class CellJudgementView(ResponseModel):
     """A judgement of a submission."""
 
     id: str
-    event: int = Field(description="number of its last event in the contest's ledger")
+    event: int | None = Field(description=f"number of its last event in the contest's ledger; {_OF_JURY}")
     verdict: str
     began_at: str | None
     ended_at: str | None
@@ -25,7 +27,7 @@ class CellAttemptView(ResponseModel):
 
     submission_id: str
     job_id: str | None = Field(description="null: the caller may not read the submission")
-    event: int = Field(description="number of its event in the contest's ledger")
+    event: int | None = Field(description=f"number of its event in the contest's ledger; {_OF_JURY}")
     at: str
     time_ms: int = Field(description="contest time")
     language: str
@@ -54,7 +56,7 @@ class ContestSubmissionView(ResponseModel):
 
     id: str
     job_id: str | None = Field(description="null: the caller may not read the submission")
-    event: int = Field(description="number of its event in the contest's ledger")
+    event: int | None = Field(description=f"number of its event in the contest's ledger; {_OF_JURY}")
     team_id: str
     problem: str
     language: str
@@ -75,4 +77,4 @@ class ContestSubmissionQuery(BaseModel):
 
     team: str = Field(default="", description="id of a team")
     problem: str = Field(default="", description="label of a problem")
-    before: int | None = Field(default=None, ge=1, lt=2**63, description="those whose event has a smaller number")
+    before: int | None = Field(default=None, ge=1, lt=2**63, description="those before the submission with this id")
