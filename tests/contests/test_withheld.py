@@ -32,6 +32,7 @@ _OF_THE_ANSWER = {"x-request-id", "date", "traceparent", "set-cookie", "etag"}
 _NOISE = re.compile(
     rb'[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|name="form_token" value="[^"]*"|nonce[-=][\w"-]+'
     rb'|<time [^>]*data-time="server">[^<]*'
+    rb'|(?<=">)[^<]*(?=</time>)'  # how long ago it was; the moment is in the element's attribute
 )
 _TEST = {"name": "1", "cpu_ms": 7, "memory_kb": 900, "sample": False}
 

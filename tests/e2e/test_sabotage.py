@@ -309,6 +309,7 @@ ON_SMALL_DISK = (disk_filled, files_used_up)
 
 
 @pytest.mark.full
+@pytest.mark.alone
 @pytest.mark.measured
 @pytest.mark.parametrize(
     ("sabotage", "names"),
