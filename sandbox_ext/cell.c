@@ -106,7 +106,7 @@ static int await_init(struct cell *cell) {
     ssize_t size = sys_receive(cell->channel, &message, sizeof message, &cell->proc, 1, &count);
 
     if (size == 0) {
-        cell_end(cell);
+        (void)cell_end(cell, -1);
         return -ECHILD;
     }
     if (size != (ssize_t)sizeof message)
@@ -331,16 +331,20 @@ void cell_kill(struct cell *cell) {
         kill(cell->init, SIGKILL);
 }
 
-void cell_end(struct cell *cell) {
+bool cell_end(struct cell *cell, int wait_ms) {
     struct pollfd init_exit = {.fd = cell->init_fd, .events = POLLIN};
+    int ended = 1;
 
     if (cell->launcher->weak) {
         bare_end(cell);
-        return;
+        return true;
     }
     cell_kill(cell);
-    while (cell->init_fd >= 0 && poll(&init_exit, 1, -1) < 0 && errno == EINTR)
-        ;
+    if (cell->init_fd >= 0)
+        do
+            ended = poll(&init_exit, 1, wait_ms);
+        while (ended < 0 && errno == EINTR);
+    return ended > 0;
 }
 
 static bool is_same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
@@ -390,7 +394,7 @@ void cell_rest(struct cell *cell) {
     /* The order first: the init works while we look. An init that is dying takes none. Its end can take long, and until
      * then each run would fail. */
     if (send_order(cell, CELL_REST, 0) != 0 || count_sockets(cell) != cell->sockets) {
-        cell_end(cell);
+        (void)cell_end(cell, -1);
         return;
     }
     if (cell->scratch_bytes != CELL_NO_SCRATCH && !is_untouched(cell))

@@ -93,8 +93,9 @@ int cell_hear(struct cell *cell);
 /* Kills the init in any state. The kernel then kills every process in the cell. The cell is spent. */
 void cell_kill(struct cell *cell);
 
-/* Kills the cell as cell_kill does, and waits until all its processes are gone. A payload must be reaped before. */
-void cell_end(struct cell *cell);
+/* Kills the cell as cell_kill does, and waits until all its processes are gone. A payload must be reaped before. Returns
+ * whether they are gone after at most wait_ms. -1: waits until they are. */
+bool cell_end(struct cell *cell, int wait_ms);
 
 /* Ensures an empty scratch of exactly this size. Makes a new one if the last run changed it. The cell must be empty. */
 int cell_ready_scratch(struct cell *cell, uint64_t bytes);

@@ -71,7 +71,9 @@ void run_reap(struct run *run, int options) {
 }
 
 /* Ends a cell whose init is gone or does not answer. All processes of the run die with it. If we did not end the run,
- * the kernel or an operator killed the init: the program has no means to. */
+ * the kernel or an operator killed the init: the program has no means to. The end of an init can take long: the kernel
+ * waits until all processes of its namespace were waited for, among them what an operator started there. The answer
+ * waits for that no longer than EMPTY_US. */
 static void on_spent(struct run *run) {
     run->spent = true;
     cell_kill(&run->slot->cell);
@@ -80,7 +82,8 @@ static void on_spent(struct run *run) {
             fault(run, "init_died", -ECHILD);
         run_reap(run, 0); /* before the init: its end waits until all processes in the cell are reaped */
     }
-    cell_end(&run->slot->cell);
+    if (!cell_end(&run->slot->cell, EMPTY_US / 1000))
+        fault(run, "init_lingers", -ETIMEDOUT);
 }
 
 /* Orders that all processes of the run be killed. */

@@ -118,7 +118,7 @@ _Noreturn void slot_main(const struct launcher *launcher, unsigned number, enum 
         good = serve(&slot);
         used = true;
     }
-    cell_end(&slot.cell);
+    (void)cell_end(&slot.cell, -1);
     cgroup_run_retire(&slot.spare);
     cgroup_run_sweep(launcher->cgroup, true);
     if (!good)

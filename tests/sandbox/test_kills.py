@@ -31,6 +31,7 @@ from deepoj.words.sandbox import Isolation, RunOutcome, RunVerdict
 from tests import host
 from tests.sandbox.bench import Bench, limits, open_box
 from tests.sandbox.hostile.host import processes
+from tests.sandbox.test_life import until
 
 #: deadline on a loaded host; the real time is printed
 DEADLINE_S = 60.0
@@ -252,30 +253,38 @@ def guests(pids: Sequence[int]) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root: no other user enters the namespace of a cell")
+@pytest.mark.parametrize("busy", [False, True], ids=["between", "during"])
 @pytest.mark.needs("namespaces", "mounts")
-async def test_an_init_that_takes_long_to_die_fails_one_run_at_most(herd: Herd, programs: Path) -> None:
-    """Until its end, every run in its cell failed. The kernel ends an init only after all processes of its namespace
-    were waited for."""
+async def test_an_init_that_takes_long_to_die_fails_one_run_at_most(herd: Herd, programs: Path, *, busy: bool) -> None:
+    """Until its end, every run in its cell failed, and the answer to a run that it died under did not come. The kernel
+    ends an init only after all processes of its namespace were waited for."""
     outcomes: list[RunOutcome] = []
     async with open_box(1) as box:
         bench = Bench(box, programs, herd.launcher.parent)
         await bench.run("exit", 7)
         inits = family(box.launcher_pid)["init"]
-        with guests(inits) as release:
-            for init in inits:
-                send(init, signal.SIGKILL)
+        failed = trio.Event()
 
-            failed = trio.Event()
+        async def runs() -> None:
+            for number in range(5):
+                words = ("sleep", 1_000_000) if busy and number == 0 else ("exit", 7)
+                outcomes.append(await bench.run(*words, lim=limits(wall_ms=600_000)))
+                failed.set()
 
-            async def runs() -> None:
-                for _ in range(5):
-                    outcomes.append(await bench.run("exit", 7))
-                    failed.set()
-
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            if busy:
                 nursery.start_soon(runs)
-                await failed.wait()
-                await trio.to_thread.run_sync(release)
+                await until(lambda: bool(family(box.launcher_pid)["payload"]), "a payload")
+            with guests(inits) as release:
+                for init in inits:
+                    send(init, signal.SIGKILL)
+                if not busy:
+                    nursery.start_soon(runs)
+                try:
+                    with trio.fail_after(DEADLINE_S):
+                        await failed.wait()
+                finally:
+                    await trio.to_thread.run_sync(release)
     faults = [outcome.sandbox_error for outcome in outcomes if outcome.sandbox_error is not None]
     assert len(faults) <= 1, faults
     assert outcomes[-1].exit_code == 7
