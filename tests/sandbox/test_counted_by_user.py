@@ -36,8 +36,12 @@ async def hog(bench: Bench, kind: str) -> AsyncIterator[None]:
     output = bench.directory / "hog.out"
     lim = limits(wall_ms=600_000)
     spec = bench.spec("take", kind, program="counted", lim=lim, stdout_to=output)
+
+    async def run() -> None:
+        raise AssertionError(await bench.box.run(spec))  # it holds what it has until its end
+
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.box.run, spec)
+        nursery.start_soon(run)
         with trio.fail_after(READY_S):
             while not (output.exists() and output.read_bytes() == b"ready\n"):
                 await trio.sleep(0.005)
@@ -48,6 +52,11 @@ async def hog(bench: Bench, kind: str) -> AsyncIterator[None]:
 @pytest.mark.parametrize("kind", NEEDS)
 async def test_run_beside_a_hog_gets_what_it_gets_alone(bench: Bench, kind: str) -> None:
     if bench.shares_user and (bench.weak or kind in SHARED_BY_ORDINARY_USER or (bench.full and kind == "signals")):
+        return
+    if bench.weak and kind == "hidden-pipes":
+        # what hides its descriptors could hold any files there: no such hog stays (sandbox_ext/unlinked.c)
+        ended = await bench.run("take", kind, program="counted")
+        assert (ended.verdict, ended.rule) == (RunVerdict.OLE, "output")
         return
     alone = await bench.run("need", kind, program="counted")
     async with hog(bench, kind):
