@@ -71,10 +71,8 @@ void run_reap(struct run *run, int options) {
 }
 
 /* Ends a cell whose init is gone or does not answer. All processes of the run die with it. If we did not end the run,
- * the kernel or an operator killed the init: the program has no means to. The end of an init can take long: the kernel
- * waits until all processes of its namespace were waited for, among them what an operator started there. The answer
- * waits for that no longer than EMPTY_US. */
-static void on_spent(struct run *run) {
+ * the kernel or an operator killed the init: the program has no means to. */
+static void on_spent(struct run *run, int wait_ms) {
     run->spent = true;
     cell_kill(&run->slot->cell);
     if (!run->reaped) {
@@ -82,9 +80,13 @@ static void on_spent(struct run *run) {
             fault(run, "init_died", -ECHILD);
         run_reap(run, 0); /* before the init: its end waits until all processes in the cell are reaped */
     }
-    if (!cell_end(&run->slot->cell, EMPTY_US / 1000))
+    if (!cell_end(&run->slot->cell, wait_ms))
         fault(run, "init_lingers", -ETIMEDOUT);
 }
+
+/* The end of an init can take long: the kernel waits until all processes of its namespace were waited for, among them
+ * what an operator started there. The answer waits for that no longer than EMPTY_US. */
+static void on_dead_init(struct run *run) { on_spent(run, EMPTY_US / 1000); }
 
 /* Orders that all processes of the run be killed. */
 static void empty(struct run *run) {
@@ -95,7 +97,7 @@ static void empty(struct run *run) {
     if (run->grouped)
         cgroup_run_kill(&run->group);
     if (cell_ask_empty(&run->slot->cell) != 0)
-        on_spent(run);
+        on_dead_init(run);
 }
 
 /* /proc/PID/io is unreadable after the process has exited. So the figure lacks writes between the last sample and the
@@ -155,7 +157,7 @@ static void on_payload_end(struct run *run) {
 
 static void on_init(struct run *run) {
     if (cell_hear(&run->slot->cell) == 0)
-        on_spent(run);
+        on_dead_init(run);
 }
 
 /* During a run the node may only cancel it, or close the socket. */
@@ -180,7 +182,7 @@ static void on_time(struct run *run) {
 
     if (run->asked) {
         if (now >= run->asked_us + EMPTY_US)
-            on_spent(run);
+            on_spent(run, -1); /* a program that dies slowly must not make a fault of ours of that */
     } else if (!run->reaped && (now >= run->next_sample_us || now >= run->wall_end_us)) {
         run_check_limits(run, now);
     }
