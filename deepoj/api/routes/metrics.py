@@ -16,8 +16,8 @@ from deepoj.api.route import Described, route
 from deepoj.api.settings import ApiSettings
 from deepoj.observe.metrics import CONTENT_TYPE, Metrics
 
-#: checked by the handler: the token is a setting, not a user's
-_METRICS_TOKEN = Access(security=({"metrics": []},), errors=(403,))
+#: checked by the handler: the token is a setting, not a user's. Or none: on a port of metrics alone, from this host
+_METRICS_TOKEN = Access(security=({"metrics": []}, {}), errors=(403,))
 
 
 class MetricsRoutes:
