@@ -71,7 +71,7 @@ void run_reap(struct run *run, int options) {
 }
 
 /* Ends a cell whose init is gone or does not answer. All processes of the run die with it. If we did not end the run,
- * the kernel or an operator killed the init: the program has no means to. */
+ * the kernel or an operator killed the init: the program has no means to. wait_ms: as for cell_end. */
 static void on_spent(struct run *run, int wait_ms) {
     run->spent = true;
     cell_kill(&run->slot->cell);
