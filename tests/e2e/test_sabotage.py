@@ -27,8 +27,8 @@ from tests.e2e.typed import typed
 
 #: how soon the page and doctor name it
 WITHIN_S = 15.0
-#: of the three rows of the sandbox: 15 s are not held yet. The page named a launcher that is stopped again and again after
-#: 22 and 25 s at times, after 5 s at others
+#: of the three rows of the sandbox: 15 s are not held yet. The page named a launcher that is stopped again and again
+#: after 22 and 25 s at times, after 5 s at others
 SANDBOX_PAGE_S = 40.0
 #: an act that is done again and again, as long as the sabotage lasts
 AGAIN_S = 0.3
