@@ -55,6 +55,8 @@ class InteractionResult:
     limits: RunLimits
     #: the interactor's ruling, if it counts
     ruling: Ruling | None
+    #: names of the files that the interactor's run left
+    left: tuple[str, ...] = ()
     passes: int = 1
     #: the output that a testlib interactor wrote for a checker; exists until the next test
     output: Path | None = None
@@ -159,6 +161,7 @@ class Interacting:
             outcome=joined.program,
             limits=program.limits,
             ruling=ruling if isinstance(ruling, Ruling) else None,
+            left=joined.interactor.files_out,
             output=self._feedback / checkers.OUTPUT if checkers.OUTPUT in joined.interactor.files_out else None,
         )
 
@@ -202,7 +205,7 @@ class Interacting:
         ruling = await self._ruling(one, checked, limits)
         if isinstance(ruling, Infra):
             return ruling
-        return replace(ended, verdict=ruling.verdict, rule="interactor", ruling=ruling)
+        return replace(ended, verdict=ruling.verdict, rule="interactor", ruling=ruling, left=checked.files_out)
 
     # -- the next pass
 
@@ -210,16 +213,18 @@ class Interacting:
         """Return the input of the next pass; None: that was the last pass."""
         if not self._interactor.multipass or done.ruling is None or done.rule != "interactor":
             return None
-        left = self._feedback / interactors.NEXT_PASS
-        given = self._dir / f"pass-{one.number + 1}.in"
-        asked = await trio.to_thread.run_sync(_move, left, given)
+        # What lies in the directory does not tell: a run that did not count may have left it, of an earlier test too.
+        asked = interactors.NEXT_PASS in done.left
         again = interactors.next_pass(self._interactor, done.ruling.verdict, asked=asked, number=one.number)
         if isinstance(again, str):
             return checkers.broken(f"test {one.talk.test}", again, done.ruling.message)
         if not again:
             return None
-        if not await trio.to_thread.run_sync(_move, self._state.with_name(f"{self._state.name}.new"), self._state):
+        given = self._dir / f"pass-{one.number + 1}.in"
+        if interactors.STATE not in done.left:
             return Infra("sandbox", f"test {one.talk.test}: the validator's state could not be kept")
+        new_state = self._state.with_name(f"{self._state.name}.new")
+        await trio.to_thread.run_sync(_move, (self._feedback / interactors.NEXT_PASS, given), (new_state, self._state))
         return given
 
     def _in_passes(self, spec: RunSpec, one: _Pass) -> RunSpec:
@@ -284,13 +289,10 @@ def _worse(one: RunOutcome, other: RunOutcome) -> RunOutcome:
     )
 
 
-def _move(source: Path, target: Path) -> bool:
-    """Move the file. Return whether there was one. Blocking."""
-    try:
+def _move(*moves: tuple[Path, Path]) -> None:
+    """Move files. Blocking."""
+    for source, target in moves:
         source.replace(target)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _take(feedback: Path, names: list[str]) -> Mapping[str, bytes]:

@@ -285,6 +285,21 @@ async def test_a_validator_that_breaks_the_rules_of_passes(code: int, passes: in
     assert len(bench.box.pairs) == passes
 
 
+async def test_what_an_earlier_test_left_asks_for_no_pass(bench: Bench) -> None:
+    """Test 1 ends by the program's failure while the validator leaves nextpass.in; in test 2 it asks for nothing."""
+    bench.plays(
+        lambda _, spec: joined(outcome(R.MLE), leaving(exits(42), spec, nextpass_in=b"of test 1")),
+        ends(exits(0), exits(42)),
+    )
+    interacting = bench.interacting(multipass=True)
+    first = await interacting.judge(bench.talk())
+    second = await interacting.judge(bench.talk())
+
+    assert isinstance(first, InteractionResult)
+    assert isinstance(second, InteractionResult)
+    assert (first.verdict, second.verdict, second.passes) == (V.MEMORY_LIMIT_EXCEEDED, V.ACCEPTED, 1)
+
+
 async def test_a_validator_of_one_pass_is_not_asked_for_more(bench: Bench) -> None:
     bench.plays(lambda _, spec: joined(exits(0), leaving(exits(42), spec, nextpass_in=b"more")))
     result = await bench.interacting().judge(bench.talk())
