@@ -1,5 +1,7 @@
 RESULT_BYTES: int
 WALL_STRETCH: int
+FILES_IN: int
+ARGS: int
 STDOUT_TO: int
 STDOUT_PIPE: int
 

@@ -31,8 +31,8 @@ static int strings(PyObject *tuple, const char **out, uint32_t maximum, uint32_t
 }
 
 static int files_in(PyObject *tuple, struct doj_request *request) {
-    if (PyTuple_GET_SIZE(tuple) > (Py_ssize_t)DOJ_MAX_FILES) {
-        PyErr_SetString(PyExc_ValueError, "too many files in");
+    if (PyTuple_GET_SIZE(tuple) > (Py_ssize_t)DOJ_MAX_FILES_IN) {
+        PyErr_Format(PyExc_ValueError, "more than %u files in", (unsigned)DOJ_MAX_FILES_IN);
         return -1;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
@@ -49,8 +49,8 @@ static int files_in(PyObject *tuple, struct doj_request *request) {
 }
 
 static int files_out(PyObject *tuple, struct doj_request *request) {
-    if (PyTuple_GET_SIZE(tuple) > (Py_ssize_t)DOJ_MAX_FILES) {
-        PyErr_SetString(PyExc_ValueError, "too many files out");
+    if (PyTuple_GET_SIZE(tuple) > (Py_ssize_t)DOJ_MAX_FILES_OUT) {
+        PyErr_Format(PyExc_ValueError, "more than %u files out", (unsigned)DOJ_MAX_FILES_OUT);
         return -1;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {

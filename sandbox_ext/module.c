@@ -21,6 +21,8 @@ PyMODINIT_FUNC PyInit__sandbox(void) {
 
     if (module != NULL && (PyModule_AddIntConstant(module, "RESULT_BYTES", DOJ_RESULT_SIZE) != 0 ||
                            PyModule_AddIntConstant(module, "WALL_STRETCH", DOJ_WALL_STRETCH) != 0 ||
+                           PyModule_AddIntConstant(module, "FILES_IN", DOJ_MAX_FILES_IN) != 0 ||
+                           PyModule_AddIntConstant(module, "ARGS", DOJ_MAX_ARGS) != 0 ||
                            PyModule_AddIntConstant(module, "STDOUT_TO", DOJ_FLAG_STDOUT_TO) != 0 ||
                            PyModule_AddIntConstant(module, "STDOUT_PIPE", DOJ_FLAG_STDOUT_PIPE) != 0)) {
         Py_DECREF(module);

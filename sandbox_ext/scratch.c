@@ -142,7 +142,7 @@ static int fill_store(const struct cell *cell, struct store *store, const struct
 /* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 int scratch_fill(struct cell *cell, struct store *store, const struct doj_request *request, const int *sources) {
-    struct stat statuses[DOJ_MAX_FILES];
+    struct stat statuses[DOJ_MAX_FILES_IN];
     uint64_t bytes = request->limits.scratch_bytes;
     int error = 0;
 

@@ -5,7 +5,7 @@
 #include "cell.h"
 
 /* Maximum number of files and directories of a run. */
-#define SCRATCH_INODES (16384U + DOJ_MAX_FILES)
+#define SCRATCH_INODES (16384U + DOJ_MAX_FILES_IN)
 
 /* The files in the store, each with the host file that it is a copy of. */
 struct store {
@@ -14,7 +14,7 @@ struct store {
         char name[256];
         uint32_t flags;
         struct stat source;
-    } entries[DOJ_MAX_FILES];
+    } entries[DOJ_MAX_FILES_IN];
 };
 
 /* Prepares scratch and store for a run. The files of the last run's program stay if this run brings the same.

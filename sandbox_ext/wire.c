@@ -119,8 +119,8 @@ int doj_decode_request(const unsigned char *message, size_t size, struct doj_req
     get_limits(&reader, &request->limits);
     request->argc = get_count(&reader, DOJ_MAX_ARGS);
     request->envc = get_count(&reader, DOJ_MAX_ENV);
-    request->files_in_count = get_count(&reader, DOJ_MAX_FILES);
-    request->files_out_count = get_count(&reader, DOJ_MAX_FILES);
+    request->files_in_count = get_count(&reader, DOJ_MAX_FILES_IN);
+    request->files_out_count = get_count(&reader, DOJ_MAX_FILES_OUT);
     for (uint32_t i = 0; i < request->argc && !reader.bad; i++)
         request->argv[i] = get_string(&reader);
     for (uint32_t i = 0; i < request->envc && !reader.bad; i++)
@@ -214,7 +214,8 @@ long doj_encode_request(const struct doj_request *request, unsigned char *buffer
     const struct doj_limits *limits = &request->limits;
 
     if (request->argc == 0 || request->argc > DOJ_MAX_ARGS || request->envc > DOJ_MAX_ENV ||
-        request->files_in_count > DOJ_MAX_FILES || request->files_out_count > DOJ_MAX_FILES || request->flags > DOJ_FLAG_STDOUT_PIPE || !limits_sane(limits))
+        request->files_in_count > DOJ_MAX_FILES_IN || request->files_out_count > DOJ_MAX_FILES_OUT ||
+        request->flags > DOJ_FLAG_STDOUT_PIPE || !limits_sane(limits))
         return -EINVAL;
     put_head(&writer, DOJ_RUN, request->serial);
     put(&writer, request->policy, 4);

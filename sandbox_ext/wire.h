@@ -23,8 +23,10 @@
 #define DOJ_MAX_MESSAGE (96U * 1024U)
 #define DOJ_MAX_ARGS 512U
 #define DOJ_MAX_ENV 256U
-#define DOJ_MAX_FILES 32U
-#define DOJ_MAX_FDS (4U + 2U * DOJ_MAX_FILES)
+/* The kernel passes at most 253 descriptors with a message (SCM_MAX_FD), and doj_result.files_out has 32 bits. */
+#define DOJ_MAX_FILES_IN 208U
+#define DOJ_MAX_FILES_OUT 32U
+#define DOJ_MAX_FDS (4U + DOJ_MAX_FILES_IN + DOJ_MAX_FILES_OUT)
 #define DOJ_STEP_SIZE 32U
 
 enum doj_kind { DOJ_RUN = 1, DOJ_CANCEL = 2, DOJ_RESULT = 3 };
@@ -86,8 +88,8 @@ struct doj_request {
     uint32_t files_out_count;
     const char *argv[DOJ_MAX_ARGS + 1];
     const char *env[DOJ_MAX_ENV + 1];
-    struct doj_file_in files_in[DOJ_MAX_FILES];
-    struct doj_file_out files_out[DOJ_MAX_FILES];
+    struct doj_file_in files_in[DOJ_MAX_FILES_IN];
+    struct doj_file_out files_out[DOJ_MAX_FILES_OUT];
 };
 
 /* The step that failed and its errno; step[0] == 0: no step failed. */

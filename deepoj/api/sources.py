@@ -17,11 +17,11 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.submissions import SourcesBody
 from deepoj.judging.languages import Language
 from deepoj.judging.outputs import OUTPUTS
+from deepoj.judging.run_bounds import MAX_SOURCES
 from deepoj.judging.sources import takes_several
 from deepoj.packages.formats import Archive, PackageFault, UnzipLimits
 from deepoj.words.sources import SourceFile, Sources
 
-MAX_FILES = 64
 #: the first character must not make it an option, a response file or a hidden file
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 
@@ -48,8 +48,8 @@ def received_sources(body: SourcesBody, language: Language, *, max_bytes: int) -
 def _of_files(
     field: str, files: Sequence[SourceFile], entry_point: str | None, language: Language, max_bytes: int
 ) -> Sources:
-    if not 1 <= len(files) <= MAX_FILES:
-        raise Refused(ApiError.INVALID, field=field, problem=f"1 to {MAX_FILES} files, and not {len(files)}")
+    if not 1 <= len(files) <= MAX_SOURCES:
+        raise Refused(ApiError.INVALID, field=field, problem=f"1 to {MAX_SOURCES} files, and not {len(files)}")
     for at, file in enumerate(files):
         if not _NAME.fullmatch(file.name):
             problem = "1 to 64 letters, digits and _ . + - (not first: . + -), and no folders"
@@ -90,7 +90,7 @@ def _unpacked(archive: str, max_bytes: int) -> list[SourceFile]:
         raw = base64.b64decode(archive, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refused(ApiError.INVALID, field="archive", problem="no base64") from error
-    limits = UnzipLimits(max_bytes=max_bytes, max_files=2 * MAX_FILES, max_file_bytes=max_bytes, settings="")
+    limits = UnzipLimits(max_bytes=max_bytes, max_files=2 * MAX_SOURCES, max_file_bytes=max_bytes, settings="")
     opened = Archive.open(io.BytesIO(raw), limits)
     if isinstance(opened, PackageFault):
         raise _fault(opened)

@@ -12,6 +12,7 @@ import trio
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.result import as_result
+from deepoj.judging.run_bounds import MAX_SOURCES
 from deepoj.pipeline.judge import judge
 from deepoj.words.results import Infra, Report, Verdict
 from deepoj.words.sources import SourceFile
@@ -35,6 +36,21 @@ CPP = (
 async def box() -> AsyncIterator[LinuxBox]:
     async with open_box(2) as opened:
         yield opened
+
+
+@pytest.mark.parametrize(("language", "ending"), [("python3", "py"), ("cpp17", "h")])
+async def test_a_program_of_as_many_files_as_a_submission_may_have(
+    language: str, ending: str, box: LinuxBox, tmp_path: Path
+) -> None:
+    """A program in an interpreted language brings each file to two places."""
+    code = {
+        "python3": "import part62\na, b = input().split()\nprint(int(a) + int(b))\n",
+        "cpp17": CPP.replace("using", '#include "part62.h"\nusing', 1) % "cout << a + b;",
+    }[language]
+    beside = tuple(SourceFile(f"part{number}.{ending}", "\n") for number in range(MAX_SOURCES - 1))
+    name = LANGUAGES[language].source_name
+    report = await verdict(box, tmp_path, language, code, entry_point=name, beside=beside)
+    assert report.status is V.ACCEPTED, report
 
 
 async def verdict(

@@ -21,7 +21,7 @@ from deepoj.adapters.sandbox import launcher as launching
 from deepoj.adapters.sandbox import talk
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.words.errors import BoxAway, BoxBroken, StartRefused
-from deepoj.words.sandbox import Isolation, RunVerdict
+from deepoj.words.sandbox import FileIn, Isolation, RunVerdict
 from tests import host
 from tests.sandbox.bench import MIB, Bench, is_counted, limits, open_box, said
 
@@ -178,6 +178,33 @@ async def test_a_run_waits_for_its_gate_with_its_files_open(bench: Bench, tmp_pa
         stdin.unlink()
     assert codes == [5]
     assert not gate.locked()
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"files": 300}, "more than 208 files in"),
+        ({"words": 600}, "more than 512 members"),
+        ({"word": "x" * 100_000}, "more than 98304 bytes"),
+        ({"word": "a\0b"}, "null byte"),
+        ({"word": "\ud800"}, "surrogates"),
+    ],
+)
+async def test_a_run_that_cannot_be_asked_for_has_an_outcome(
+    bench: Bench, asked: dict[str, int | str], sentence: str
+) -> None:
+    """Packages and submissions decide what a run brings: no refusal may end the node."""
+    file = bench.programs / "probe"
+    more = tuple(FileIn(f"f{number}", file) for number in range(int(asked.get("files", 0))))
+    words = (str(asked.get("word", "exit")),) * int(asked.get("words", 1))
+    spec = bench.spec(*words, files_in=more)
+    outcome = await bench.box.run(spec)
+    joined = await bench.box.run_joined(bench.spec("exit", 0), spec, is_settled=lambda _: True)
+
+    assert outcome.verdict is joined.program.verdict is RunVerdict.SE
+    for refused in (outcome, joined.program, joined.interactor):
+        assert sentence in str(refused.sandbox_error)
+    assert (await bench.run("exit", 3)).exit_code == 3
 
 
 @pytest.mark.parametrize("victim", ["launcher", "slot", "init"])

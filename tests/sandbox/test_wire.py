@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deepoj import _sandbox
 from deepoj.adapters.sandbox import launcher as launching
+from deepoj.judging import run_bounds
 from deepoj.words.errors import BoxBroken, StartRefused
 from deepoj.words.sandbox import Isolation, Policy
 from tests import host
@@ -59,6 +60,22 @@ def test_a_name_that_leads_anywhere_is_refused(name: bytes) -> None:
 def test_limits_out_of_range_are_refused(limits: Limits) -> None:
     with pytest.raises(ValueError, match="out of range"):
         pack(limits)
+
+
+def test_every_run_within_the_bounds_of_plans_can_be_asked_for() -> None:
+    files = 2 * (run_bounds.MAX_SOURCES + run_bounds.MAX_INCLUDED) + run_bounds.MAX_EXTRA
+    assert files <= _sandbox.FILES_IN
+    assert 2 * run_bounds.MAX_WORDS <= _sandbox.ARGS
+    names = tuple((b"%063d" % number, False, True) for number in range(files))
+    word = b"x" * (run_bounds.MAX_WORDS_BYTES // run_bounds.MAX_WORDS)
+    assert pack(argv=(word,) * 2 * run_bounds.MAX_WORDS, files_in=names)
+
+
+def test_files_have_bounds() -> None:
+    with pytest.raises(ValueError, match="more than 208 files in"):
+        pack(files_in=((b"x", False, False),) * 209)
+    with pytest.raises(ValueError, match="more than 32 files out"):
+        pack(files_out=((b"x", 1),) * 33)
 
 
 def test_arguments_have_bounds() -> None:

@@ -136,11 +136,13 @@ class LinuxBox:
           BoxBroken: the launcher fell or hung; the run has no outcome.
           BoxAway: there is no launcher and none can be started, or not yet; the run was never begun.
           OSError: a host file of the spec cannot be opened or put in its place.
-          ValueError: the spec is invalid for every sandbox (a limit out of range, a file name with a slash, …).
         """
         serial = next(self._serials)
-        with RunFiles(spec) as files:
+        try:
             message = talk.request(serial, spec)
+        except ValueError as fault:
+            return talk.refused(fault, self._isolation)
+        with RunFiles(spec) as files:
             async with spec.gate or nullcontext():
                 answer = await self._ask(serial, spec, files, message)
             return talk.outcome(answer, spec, files, self._isolation)

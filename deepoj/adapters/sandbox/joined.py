@@ -114,8 +114,11 @@ async def run_joined(
     for spec in (program, interactor):
         if spec.policy is not Policy.RUN or spec.stdin is not None or spec.stdout_to is not None:
             raise ValueError("joined runs have no stdin or stdout_to of their own, and compile nothing")
-    asked = zip(serials, (program, interactor), strict=True)
-    to_program, to_interactor = (talk.request(serial, spec, joined=True) for serial, spec in asked)
+    try:
+        to_program = talk.request(serials[0], program, joined=True)
+        to_interactor = talk.request(serials[1], interactor, joined=True)
+    except ValueError as fault:
+        return _refused(talk.refused(fault, slot.launcher.hello.isolation))
     with (
         _Pipes.open() as pipes,
         RunFiles(program, (pipes.back[0], pipes.there[1])) as of_program,
@@ -139,6 +142,18 @@ async def run_joined(
             unread_by_program=mine.unread,
             program_cut=mine.by is Ended.CANCELLED,
         )
+
+
+def _refused(outcome: RunOutcome) -> Joined:
+    return Joined(
+        program=outcome,
+        interactor=outcome,
+        interactor_first=False,
+        apart_ms=0,
+        unread_by_interactor=0,
+        unread_by_program=0,
+        program_cut=False,
+    )
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ kernel ends everything that it runs.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 
@@ -16,7 +17,7 @@ from deepoj.adapters.sandbox.files import RunFiles
 from deepoj.adapters.sandbox.launcher import Slot
 from deepoj.adapters.sandbox.verdict import Ended, Figures, decide, is_unfit
 from deepoj.words.errors import BoxBroken
-from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunSpec, SandboxError
+from deepoj.words.sandbox import Isolation, Policy, RunOutcome, RunSpec, RunVerdict, SandboxError
 
 #: a cancelled run is killed in milliseconds; emptying a fork bomb on a loaded host takes longer
 CANCEL_S = 15.0
@@ -113,7 +114,8 @@ def order_end(sock: socket.socket, serial: int) -> None:
 def request(serial: int, spec: RunSpec, *, joined: bool = False) -> bytes:
     """Return the message that requests a run; the descriptors of ``RunFiles`` are sent with it.
 
-    Raises ValueError as ``LinuxBox.run`` does.
+    Raises ValueError for a spec that no sandbox carries out (``refused``): too many files or arguments, a limit out of
+    range, a file name with a slash, …
     """
     limits = spec.limits
     return _sandbox.pack_run(
@@ -178,6 +180,28 @@ def outcome(message: bytes, spec: RunSpec, files: RunFiles, isolation: Isolation
         oom_kill=oom_kill,
         files_out=files.keep(copied),
         sandbox_error=SandboxError(step, error) if figures.faulted else None,
+    )
+
+
+def refused(fault: ValueError, isolation: Isolation) -> RunOutcome:
+    """Return the outcome of a run that ``request`` refuses. It is a failure of ours, not of the node: packages and
+    submissions decide what a spec holds, so no refusal may end the process that judges for all others."""
+    return RunOutcome(
+        verdict=RunVerdict.SE,
+        rule="sandbox",
+        exit_code=0,
+        exit_signal=0,
+        cpu_ms=0,
+        wall_ms=0,
+        memory_kb=0,
+        stdout=b"",
+        stdout_len=0,
+        truncated_stdout=False,
+        stderr=b"",
+        stderr_len=0,
+        truncated_stderr=False,
+        isolation=isolation,
+        sandbox_error=SandboxError(f"request refused, {fault}", errno.EINVAL),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Self
 
+from deepoj.judging import run_bounds
 from deepoj.judging.paths import base, folder
 from deepoj.judging.problem import Checker, Plan, Program
 from deepoj.judging.scoring.faults import fault_of
@@ -126,6 +127,8 @@ def _read_plan(archive: Archive) -> Plan | PackageFault:
     plan = replace(plan, unsupported=(*plan.unsupported, *_unread(files, plan)))
     if (unscorable := fault_of(plan)) is not None:
         return PackageFault(None, f"The package's tests cannot be scored: {clean(unscorable)}.")
+    if (too_much := run_bounds.fault_of(plan)) is not None:
+        return PackageFault(None, f"The package asks for more than one run can bring: {clean(too_much)}.")
     plan = _in_order(_rebased(plan, root))
     unscorable = fault_of(plan)
     if unscorable is not None:
