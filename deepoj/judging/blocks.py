@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 from deepoj.judging.text import visible
@@ -16,6 +18,7 @@ BLANKS = b"\t\n\v\f\r"
 _UPPER, _LOWER = bytes(range(65, 91)), bytes(range(97, 123))
 TO_SPACE = bytes.maketrans(BLANKS, b" " * len(BLANKS))
 TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
+_BLANK = re.compile(rb"[ %s]" % BLANKS)
 _IN_LINE = b"\t\v\f"
 #: blanks within a line, and the two bytes that end a line
 TO_SPACE_OR_LINE = bytes.maketrans(_IN_LINE + b"\r", b" " * len(_IN_LINE) + b"\n")
@@ -67,16 +70,42 @@ def read_full(file: BinaryIO) -> bytes:
 
 def lines(file: BinaryIO, *, ends: bytes = b"\n") -> Iterator[bytes]:
     """Yield all lines, including the rest after the last line end. ``ends``: the bytes that end a line."""
+    return chain.from_iterable(blocks_of_lines(file, ends=ends))
+
+
+def blocks_of_lines(file: BinaryIO, *, ends: bytes = b"\n") -> Iterator[list[bytes]]:
+    """Yield the lines of ``lines`` in lists, none of which is empty: what is true of all can be asked at C speed."""
     held: list[bytes] = []
     table = _TO_LINE if b"\r" in ends else None
     while chunk := file.read(CHUNK_BYTES):
         first, *rest = (chunk if table is None else chunk.translate(table)).split(b"\n")
         held.append(first)
         if rest:
-            yield b"".join(held)
-            yield from rest[:-1]
-            held = [rest[-1]]
-    yield b"".join(held)
+            last = rest.pop()
+            yield [b"".join(held), *rest]
+            held = [last]
+    yield [b"".join(held)]
+
+
+def words(line: bytes) -> Iterator[bytes]:
+    """Yield the words of a line. Of a long line, as a list they would take up to 48 times its size."""
+    for piece in _pieces(line):
+        yield from piece.split()
+
+
+def single_spaced(line: bytes) -> bytes:
+    """Return the words of a line with one space between them."""
+    return b" ".join(joined for piece in _pieces(line) if (joined := b" ".join(piece.split())))
+
+
+def _pieces(line: bytes) -> Iterator[bytes]:
+    """Yield a line in blocks that begin and end between words."""
+    start = 0
+    while start < len(line):
+        blank = _BLANK.search(line, start + CHUNK_BYTES)
+        end = len(line) if blank is None else blank.start()
+        yield line[start:end]
+        start = end
 
 
 def first_difference(left: bytes, right: bytes) -> int:

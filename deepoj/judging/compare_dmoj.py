@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import BinaryIO
 
 from deepoj.judging import blocks
-from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, Unmatched, lines
+from deepoj.judging.blocks import EXCERPT_BYTES, Mismatch, Unmatched, lines, single_spaced, words
 from deepoj.judging.problem import Compare
 
 _BLANKS = b" " + blocks.BLANKS
@@ -26,7 +26,7 @@ _ENDS = b"\r\n"
 
 
 def _filled(all_lines: Iterable[bytes]) -> Iterator[bytes]:
-    return (line for line in all_lines if line)
+    return filter(None, all_lines)
 
 
 def _excerpt(text: bytes | None) -> bytes | None:
@@ -41,8 +41,7 @@ def _floats(how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None:
     ):
         if wanted is None or actual is None:
             return Mismatch("line", line, _excerpt(wanted), _excerpt(actual))
-        ours, theirs = wanted.split(), actual.split()
-        for left, right in zip_longest(ours, theirs):
+        for left, right in zip_longest(words(wanted), words(actual)):
             word += 1
             if left is None or right is None or not _near(left, right, how):
                 return Mismatch("token", word, _excerpt(left), _excerpt(right))
@@ -109,7 +108,7 @@ def _sorted(_how: Compare, expected: BinaryIO, got: BinaryIO) -> Mismatch | None
         hashes = [0, 0]
         for line in _filled(lines(file, ends=_ENDS)):
             hashes[0] += 1
-            hashes[1] += hash(b" ".join(line.split()))
+            hashes[1] += hash(single_spaced(line))
         sums.append(hashes)
     return None if sums[0] == sums[1] else Unmatched("line", 0, None, None)
 

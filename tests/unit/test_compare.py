@@ -7,13 +7,15 @@ import math
 import random
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepoj.judging import blocks, compare_floats, compare_unordered
+from deepoj.judging import blocks, compare_floats, compare_lines, compare_unordered
 from deepoj.judging.blocks import Mismatch, Unmatched
 from deepoj.judging.compare import DOMJUDGE_FLOATS, PACKAGE_WAYS, WAYS, as_text, compare_files, of_text
 from deepoj.judging.compare_floats import floats
@@ -459,6 +461,54 @@ def test_many_lines_need_little_memory(pair: Pair) -> None:
         found, peak = pair.peak_bytes(Compare(way="unordered_lines"))
     assert found is None
     assert peak < 4 << 20
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Line by line
+
+NORMAL_FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "numbered_lines": lambda line: b" ".join(line.split()),
+    "trimmed_lines": bytes.rstrip,
+    "whole_lines": lambda line: line.removesuffix(b"\r"),
+}
+
+
+def by_line(way: str, expected: bytes, got: bytes) -> Mismatch | None:
+    """Compare whole files."""
+    pairs = zip_longest(*(map(NORMAL_FORMS[way], text.split(b"\n")) for text in (expected, got)), fillvalue=b"")
+    for number, (left, right) in enumerate(pairs, 1):
+        if left != right:
+            return Mismatch("line", number, left[:64] or None, right[:64] or None)
+    return None
+
+
+@given(letters, letters, st.sampled_from(sorted(NORMAL_FORMS)), st.integers(1, 9))
+@settings(max_examples=200)
+def test_ways_by_line_agree_with_their_model(left: list[bytes], right: list[bytes], way: str, chunk: int) -> None:
+    expected = b"".join(left)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "CHUNK_BYTES", chunk)
+        for got in (b"".join(right), expected + b"\n\n\n", expected.replace(b"\n", b" \n"), b"\n" + expected):
+            found = PACKAGE_WAYS[way](Compare(way=way), io.BytesIO(expected), io.BytesIO(got))
+            assert found == by_line(way, expected, got), got
+
+
+@pytest.mark.parametrize("way", ["numbered_lines", "dmoj_floats", "dmoj_sorted"])
+def test_long_line_of_many_words_needs_little_memory(pair: Pair, way: str) -> None:
+    line = b"1 " * (4 << 20)
+    pair.write(line, line)
+    found, peak = pair.peak_bytes(Compare(way=way, absolute=1e-6))
+    assert found is None
+    assert peak < 8 * len(line)
+
+
+def test_empty_lines_after_the_answers_end_are_skipped_in_blocks(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[bytes] = []
+    monkeypatch.setitem(NORMAL_FORMS, "looked_at", lambda line: looked_at.append(line) or line)  # type: ignore[func-returns-value]
+    monkeypatch.setattr(compare_lines, "_NORMAL_FORMS", NORMAL_FORMS)
+    with io.BytesIO(b"1\n") as answer, io.BytesIO(b"1\n" + b"\n" * (1 << 20)) as output:
+        assert PACKAGE_WAYS["numbered_lines"](Compare(way="looked_at"), answer, output) is None
+    assert len(looked_at) < 2 * blocks.CHUNK_BYTES
 
 
 # ---------------------------------------------------------------------------------------------------------------------
