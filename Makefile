@@ -59,11 +59,14 @@ bytecode:
 
 test-full: test test-rest ## make test, then what takes long: virtual machine, images, soak, languages
 
-# The mutants of the day are a seventh of all.
+# Alike tests take turns by the day's number (TURNS in tests/conftest.py), and the mutants of the day are a seventh of
+# all. With DAY= all are run.
+DAY := $(shell echo $$(($$(date +%s) / 86400)))
+
 test-rest:
-	$(PYTEST) $(BESIDE) -m "full and not alone" $(TEST_OPTIONS)
+	$(PYTEST) $(BESIDE) -m "full and not alone" $(if $(DAY),--day $(DAY)) $(TEST_OPTIONS)
 	$(PYTEST) -m alone $(TEST_OPTIONS)
-	$(PY) -m tests.mutants --share $$(date +%u)/7
+	$(PY) -m tests.mutants $(if $(DAY),--share $$(($(DAY) % 7 + 1))/7)
 
 test-languages: ## install the tools of every language and judge the smoke programs of each
 	@deploy/scripts/build.sh --test-languages

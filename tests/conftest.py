@@ -9,6 +9,10 @@ tests, contract tests on fakes, and tests of contests without a database: ``make
 ``LONGEST`` come first, so that all workers end at about the same time. The files of a row of ``SHARED`` go to one
 worker together: they share a node, which each further worker would have to start for itself.
 
+*Turns.* Alike tests that take minutes each take turns: with ``--day N``, of each row of ``TURNS`` one group is run, so
+that each is run once in at most five days. The end of the session names what was left out. Without the option, as for
+those who run tests by hand, all are run.
+
 *Quarantine.* ``tests/quarantine.txt`` names tests that fail now and then for a reason not found yet. They run; a
 failure is printed and does not fail the session. The list is meant to be empty.
 
@@ -24,6 +28,7 @@ with ``--all-shown``: then a skipped test fails the session.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -86,6 +91,56 @@ LONGEST = (
     "tests/contract/",
     "tests/unit/test_suite.py",
 )
+IN_CONTAINER = ("test_make_demo_in_container_is_accepted", "test_hostile_programs_in_container_harm_nothing")
+#: groups of alike tests, of which one is run each day; each group is a part of its tests' names. What a family shows
+#: most tellingly (an ordinary user, the whole quick start, the soak) is in no group, and so is run each day.
+TURNS: tuple[tuple[tuple[str, ...], ...], ...] = (
+    (
+        ("tests/sandbox/test_unprivileged.py::test_everything_holds_without_namespaces[root]",),
+        ("tests/sandbox/test_unprivileged.py::test_everything_holds_without_namespaces[ordinary]",),
+        ("tests/sandbox/test_unprivileged.py::test_everything_holds_for_a_root_that_may_not_mount",),
+        ("tests/sandbox/test_unprivileged.py::test_everything_holds_without_proc",),
+        ("tests/sandbox/test_unprivileged.py::test_everything_holds_in_the_least_form_of_namespaces",),
+    ),
+    (
+        ("tests/sandbox/test_sanitized.py::test_the_rows_hold_under_sanitizers[namespaces]",),
+        ("tests/sandbox/test_sanitized.py::test_the_rows_hold_under_sanitizers[weak]",),
+    ),
+    (
+        (
+            "tests/vm/test_full.py::test_every_row_holds_with_cgroups[verdicts]",
+            "tests/vm/test_full.py::test_an_ordinary_user_with_a_delegated_cgroup_has_it_too",
+        ),
+        ("tests/vm/test_full.py::test_every_row_holds_with_cgroups[life]",),
+        ("tests/vm/test_full.py::test_every_row_holds_with_cgroups[hostile]",),
+    ),
+    (
+        tuple(f"tests/deploy/test_engines.py::{test}[docker /root" for test in IN_CONTAINER),
+        tuple(f"tests/deploy/test_engines.py::{test}[docker /srv" for test in IN_CONTAINER),
+        tuple(f"tests/deploy/test_engines.py::{test}[podman" for test in IN_CONTAINER),
+        tuple(f"tests/deploy/test_engines.py::{test}[chroot" for test in IN_CONTAINER),
+    ),
+    (("tests/deploy/test_binary.py::",), ("tests/deploy/test_image.py::",)),
+    (
+        ("tests/schema/test_schemathesis.py::test_answers_without_a_token_are_as_documented",),
+        ("tests/schema/test_schemathesis.py::test_with_an_account[contestant]",),
+        ("tests/schema/test_schemathesis.py::test_with_an_account[administrator]",),
+    ),
+    (
+        (
+            "tests/e2e/test_bench.py::test_small_bench_of_the_api_prints_every_figure",
+            "tests/e2e/test_bench.py::test_small_bench_of_the_web_prints_every_figure",
+        ),
+        (
+            "tests/e2e/test_bench.py::test_small_bench_of_a_node_prints_every_figure",
+            "tests/e2e/test_bench.py::test_small_bench_of_slow_clients_prints_every_figure",
+        ),
+        (
+            "tests/e2e/test_bench.py::test_small_bench_of_the_queue_prints_every_figure",
+            "tests/e2e/test_bench.py::test_small_bench_of_a_contest_prints_every_figure",
+        ),
+    ),
+)
 #: files that share a node of the session
 SHARED = (
     (
@@ -105,6 +160,7 @@ LATE = SHARED[0]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-shown", action="store_true", help="fail if this host cannot run a test")
+    parser.addoption("--day", type=int, metavar="N", help="run only the day's groups of TURNS; N is any day's number")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -189,9 +245,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
+def not_today(day: int) -> tuple[str, ...]:
+    """Return the names' beginnings of the tests that are left to other days."""
+    groups = (group for row in TURNS for at, group in enumerate(row) if at != day % len(row))
+    return tuple(itertools.chain.from_iterable(groups))
+
+
 # first: `-m` selects in a hook of the same name
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (day := config.getoption("--day")) is not None:
+        left = not_today(day)
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid.startswith(left)])
+        items[:] = [item for item in items if not item.nodeid.startswith(left)]
     known = quarantined()
     paths = {item: item.path.relative_to(ROOT).as_posix() for item in items}
     for item, path in paths.items():
@@ -225,7 +291,11 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     yield
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if (day := config.getoption("--day")) is not None:
+        terminalreporter.section(f"LEFT TO OTHER DAYS THAN {day} (make test-full DAY= runs all)", red=True, bold=True)
+        for name in not_today(day):
+            terminalreporter.line(name)
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         return

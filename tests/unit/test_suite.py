@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import re
 import shutil
@@ -126,6 +127,19 @@ def test_paths_of_the_stages_exist() -> None:
     assert [path for path in paths if not (conftest.ROOT / path).exists()] == []
 
 
+def test_each_group_of_tests_has_its_day_and_names_tests() -> None:
+    every = {name for row in conftest.TURNS for group in row for name in group}
+    days = math.lcm(*(len(row) for row in conftest.TURNS))
+    assert set.intersection(*(set(conftest.not_today(day)) for day in range(days))) == set()
+    assert {len(row) for row in conftest.TURNS} <= set(range(2, 6))
+    files = {name.partition("::")[0] for name in every}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:xdist", "--collect-only", "-q", *files],
+        cwd=conftest.ROOT, capture_output=True, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    assert [name for name in every if f"\n{name}" not in f"\n{done.stdout}"] == []
+
+
 def test_planted_fault_names_one_line_of_the_product() -> None:
     counts = {(one.file, one.was): (conftest.ROOT / one.file).read_text().count(one.was) for one in MUTANTS}
     assert [place for place, count in counts.items() if count != 1] == []
@@ -164,6 +178,18 @@ def test_session_ends_by_the_rules(
     assert printed in done.stdout
 
 
+@pytest.mark.parametrize("workers", [["-n", "1", "--dist", "loadfile"], ["-p", "no:xdist"]], ids=["worker", "none"])
+def test_tests_of_other_days_are_left_out_and_named(tmp_path: Path, workers: list[str]) -> None:
+    groups = '(("tests/test_one.py::test_passes",), ("tests/test_one.py::test_fails",))'
+    turns = f"TURNS = ({groups},)\nSHARED = "
+    done = session(tmp_path, PASSES + FAILS, "--day", "2", workers=workers, conftest_with=("SHARED = ", turns))
+
+    assert done.returncode == 0, done.stdout
+    assert "1 passed" in done.stdout
+    assert "LEFT TO OTHER DAYS THAN 2" in done.stdout
+    assert "\ntests/test_one.py::test_fails\n" in done.stdout
+
+
 @pytest.mark.parametrize(
     "workers", [["-n", "2", "--dist", "loadfile"], ["-p", "no:xdist"]], ids=["two workers", "none"]
 )
@@ -184,12 +210,15 @@ def session(
     *options: str,
     quarantine: str = "",
     workers: Sequence[str],
+    conftest_with: tuple[str, str] = ("", ""),
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest with our conftest over one file of tests, without plugins that it would not use."""
     tests = directory / "tests"
     tests.mkdir()
     for name in ("conftest.py", "host.py"):
         shutil.copy(conftest.ROOT / "tests" / name, tests)
+    ours = tests / "conftest.py"
+    ours.write_text(ours.read_text().replace(*conftest_with, 1))
     (tests / "quarantine.txt").write_text(f"# a comment\n{quarantine}")
     (tests / "test_one.py").write_text(source)
     plugins = ("-p", "pytest_rerunfailures", *(() if "no:xdist" in workers else ("-p", "xdist")))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.neighbours import compile_hogs
 from tests.sandbox.conftest import compile_programs
 from tests.sandbox.hostile.arena import compile_hostile
 from tests.vm.machine import REPOSITORY, Machine, machine, missing
-from tests.vm.test_full import FILES
+from tests.vm.test_full import PARTS
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,7 +23,16 @@ def _bytecode() -> None:
     """Leaves the bytecode of what the machine runs beside it: it sees this host's files, and what it writes is gone
     with it. An emulated processor compiles some ten times slower."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *FILES]
+    collect = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *chain.from_iterable(PARTS.values()),
+    ]
     subprocess.run(collect, cwd=REPOSITORY, env=env, stdout=subprocess.DEVNULL, check=True, timeout=600)
 
 

@@ -6,17 +6,17 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.vm.machine import REPOSITORY, Machine
 
-NAMES = (
-    "test_verdicts.py",
-    "test_hostile.py",
-    "test_life.py",
-    "test_joined.py",
-    "test_counted_by_user.py",
-    "test_hostile_table.py",
-)
-FILES = [f"tests/sandbox/{name}" for name in NAMES]
+#: parts that take about as long
+PARTS = {
+    "verdicts": ("tests/sandbox/test_verdicts.py", "tests/sandbox/test_counted_by_user.py"),
+    "life": ("tests/sandbox/test_life.py", "tests/sandbox/test_joined.py"),
+    "hostile": ("tests/sandbox/test_hostile.py", "tests/sandbox/test_hostile_table.py"),
+}
+USERS = (*PARTS["verdicts"], *PARTS["life"], "tests/sandbox/test_hostile.py")
 #: every other plugin that is installed is only imported
 PYTEST = ("-m", "pytest", "-q", "-p", "trio", "-p", "no:cacheprovider")
 USER = 65533
@@ -33,9 +33,10 @@ def settings(programs: Path | str) -> str:
     return shlex.join(f"{name}={value}" for name, value in told.items())
 
 
-def test_every_row_holds_with_cgroups(vm: Machine, programs: Path) -> None:
+@pytest.mark.parametrize("part", PARTS)
+def test_every_row_holds_with_cgroups(vm: Machine, programs: Path, part: str) -> None:
     # exec'd: a shell beside them would sit in their cgroup
-    done = vm.run(f"exec env {settings(programs)} {shlex.join([sys.executable, *PYTEST, *FILES])}")
+    done = vm.run(f"exec env {settings(programs)} {shlex.join([sys.executable, *PYTEST, *PARTS[part]])}")
 
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     assert " passed" in done.stdout
@@ -56,7 +57,7 @@ def test_an_ordinary_user_with_a_delegated_cgroup_has_it_too(vm: Machine, progra
         cd /stage/repository
         exec env -i PATH=/usr/bin:/bin PYTHONPATH=/stage/repository HOME=/stage/scratch {settings("/stage/programs")} \\
             {become} .venv/bin/python {shlex.join(PYTEST)} --basetemp=/stage/scratch/base \\
-            -k "memory or cpu or bomb or processes or cancelled or closing or hog" {shlex.join(FILES[:-1])}
+            -k "memory or cpu or bomb or processes or cancelled or closing or hog" {shlex.join(USERS)}
     """
 
     done = vm.run(script)
