@@ -372,7 +372,8 @@ class Pressure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepSandbox:
     """Looks at the sandbox's processes, also while nothing is judged. What it finds ended or stopped is a breakage: the
-    child's state is then that of the sandbox, until another launcher runs. While a run is overdue, the part is down."""
+    child's state is then that of the sandbox, until another launcher has run for two looks: one that is stopped or
+    killed again and again would seem to be up nearly always. While a run is overdue, the part is down."""
 
     box: Box
     child_status: ChildStatus
@@ -380,6 +381,10 @@ class KeepSandbox:
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> NoReturn:
         await self.box.restore()
+        if self.child_status.readiness().parts.get(SANDBOX) is PartState.RESTARTING:
+            for _ in range(2):
+                await trio.sleep(self.period_s)
+                self.box.check()
         task_status.started()
         while True:
             await trio.sleep(self.period_s)

@@ -297,7 +297,7 @@ async def test_sandbox_stopped_on_an_idle_node_is_not_ready_until_it_is_restored
                 await trio.sleep(0.05)
                 reasons += status.readiness().reasons.values()
                 assert status.readiness().ready is not bool(status.readiness().reasons)
-        await trio.sleep(0.05)
+        await trio.sleep(4.1)
         assert status.readiness().ready
         nursery.cancel_scope.cancel()
     assert list(dict.fromkeys(reasons)) == [
@@ -305,6 +305,35 @@ async def test_sandbox_stopped_on_an_idle_node_is_not_ready_until_it_is_restored
         "the sandbox launcher cannot be started again: no memory",
     ]
     assert value(metrics, "node_child_restarts_total") == 4
+
+
+async def test_sandbox_that_is_stopped_again_and_again_is_not_up_in_between(
+    autojump_clock: object, metrics: Metrics
+) -> None:
+    class Again(StoppedBox):
+        async def restore(self) -> None:
+            self.stopped = False
+
+        def check(self) -> str:
+            if not (self.is_sabotaged and self.stopped):
+                self.stopped = True
+                return ""
+            raise BoxBroken("processes of the sandbox are stopped: 7")
+
+        is_sabotaged = False
+
+    box, status = Again(), ChildStatus()
+    child = Child(name="sandbox", run=KeepSandbox(box=box, child_status=status), restart_on=(BoxBroken,))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(kept, child, status, metrics)
+        box.is_sabotaged = True
+        await trio.sleep(4.1)
+        states = set[PartState]()
+        for _ in range(200):
+            await trio.sleep(0.1)
+            states |= set(status.readiness().parts.values())
+        assert states == {PartState.RESTARTING}
+        nursery.cancel_scope.cancel()
 
 
 async def test_sandbox_with_an_overdue_run_is_down_until_the_run_ends(autojump_clock: object, metrics: Metrics) -> None:
