@@ -31,11 +31,15 @@ NEEDS_A_REASON = frozenset(
     {
         *("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "fork", "vfork", "execve", "setsid"),
         *("setpgid", "mprotect", "mremap", "madvise", "mincore", "mlock", "membarrier", "fcntl", "flock", "epoll_ctl"),
-        *("sendfile", "copy_file_range", "fsync", "fdatasync", "fadvise64", "truncate", "ftruncate", "fallocate"),
+        *("sendfile", "copy_file_range", "truncate", "ftruncate", "fallocate"),
         *("renameat2", "link", "linkat", "chmod", "fchmod", "fchmodat", "fchmodat2", "utime", "utimes", "futimesat"),
         *("utimensat", "futex", "timer_create", "setitimer", "bind", "connect", "arch_prctl", "sysinfo"),
         *("sched_getaffinity", "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr"),
     }
+)
+#: what makes the host's disk or a dying thread work, for others to wait
+MAKES_OTHERS_WAIT = frozenset(
+    {"fsync", "fdatasync", "sync", "syncfs", "sync_file_range", "fadvise64", "set_robust_list"}
 )
 
 
@@ -54,6 +58,11 @@ def numbers() -> set[str]:
     if found is None:
         pytest.skip("these are not the headers of x86_64")
     return names_of(found)
+
+
+def test_what_makes_others_wait_is_only_pretended(policy: PolicyText) -> None:
+    found = {call.name: call.answer for call in (*policy.calls, *policy.weak) if call.name in MAKES_OTHERS_WAIT}
+    assert found == dict.fromkeys(MAKES_OTHERS_WAIT, "pretend")
 
 
 def test_every_call_of_the_kernel_is_decided(policy: PolicyText, numbers: set[str]) -> None:
