@@ -531,8 +531,14 @@ async def test_lean_source_is_compiled_by_the_plain_command_if_the_compiler_prin
 
 async def test_lean_source_stays_lean_if_only_the_linker_is_in_doubt(keeping: Keeping) -> None:
     keeping.install_mold("1")
-    calls_gets = "// \0gets\0"  # the scripted compiler's program is the source
-    await keeping.compile(compiler=keeping.compiler_with_headers(), main_cpp=BITS + calls_gets)
+
+    def link_half(spec: RunSpec, _stdin: bytes) -> RunOutcome:
+        [program] = spec.files_out
+        program.path.write_bytes(b"\x7fELF")
+        return outcome()
+
+    keeping.box.on(Policy.COMPILE, b"int", link_half)
+    await keeping.compile(compiler=keeping.compiler_with_headers(), main_cpp=BITS)
     assert [(LEAN in spec.argv, MOLD in spec.argv) for spec in keeping.box.runs(Policy.COMPILE)] == [
         (True, True), (True, False),
     ]  # fmt: skip
