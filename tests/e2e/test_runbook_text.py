@@ -344,7 +344,14 @@ def test_row_7_an_idle_sandbox_is_stopped(there: Site) -> None:
     assert '"child": "sandbox"' in there.node.log.read_text()
     assert f"processes of the sandbox are stopped: {stopped[0].pid}" in there.node.log.read_text()
     assert judged(there, ACCEPTED + "// after the stop") == "Accepted"
+    # what the node announces, which is what `deepoj doctor` of later rows tells, is up to a period older than itself
+    until(lambda: not parts_not_up(there), within_s=60, what="the node announces that all of its parts are up")
     there.look("4.7")
+
+
+def parts_not_up(there: Site) -> list[str]:
+    answer = there.node.client.get("/api/v1/admin/nodes", headers=bearer(there.token)).raise_for_status()
+    return [part for node in answer.json()["nodes"] for part in node["not_up"]]
 
 
 def test_row_8_output_without_end(there: Site) -> None:
