@@ -295,6 +295,16 @@ async def test_contest_api_is_asked_ten_times_as_often_and_counted_apart(tmp_pat
         assert (await home.ask("GET", "/api/v1/problems", peer=peer, token=token)).status_code == 200
 
 
+async def test_files_of_statements_are_counted_apart_with_and_without_a_token(tmp_path: Path) -> None:
+    home = house(tmp_path, rate=limit(ip=1, user=2))
+    alice = await home.token("alice")
+    paths = [f"/api/v1/problems/7/{kind}/a.png" for kind in ("statement/files", "attachments")]
+    for token, times in ((None, 30), (alice, 20)):
+        files = [(await home.ask("GET", paths[number % 2], token=token)).status_code for number in range(times + 1)]
+        assert files == [404] * times + [429]
+        assert (await home.ask("GET", "/api/v1/problems", token=token)).status_code == 200
+
+
 async def test_health_and_metrics_are_not_counted(tmp_path: Path) -> None:
     home = house(
         tmp_path, rate=limit(ip=1, user=1), auth_rate=limit(ip=1), cors_allowed_origins=frozenset({"https://x"})

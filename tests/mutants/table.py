@@ -834,12 +834,8 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/api/http/limits.py",
-        ("            await self._take(_by_token(self._settings.rate, claims))\n"
-         "\n"
-         "    async def count_refused_submission"),
-        ("            await self._take(_by_address(\"api\", self._settings.rate, self._address()))\n"
-         "\n"
-         "    async def count_refused_submission"),
+        "            await self._take(_by_token(rate, claims))",
+        "            await self._take(_by_address(\"api\", rate, self._address()))",
         "tests/api/test_limits.py::test_class_behind_one_address_logs_in_and_reads",
     ),
     Mutant(

@@ -27,10 +27,6 @@ from deepoj.words.limits import Overdrawn, Quota
 
 #: interval between two warnings about untrusted X-Forwarded-For headers
 _UNTRUSTED_WARNING_S = 3600.0
-#: clients of the Contest API ask for each file and object by itself, and the teams of a site share one address
-_CONTEST_API_TIMES = 10
-#: a school's hall behind one address opens a contest and its board, and comes back: 300 people, six requests each
-_SPECTATOR_TIMES = 30
 
 
 class Limit(enum.Enum):
@@ -49,12 +45,21 @@ class Limit(enum.Enum):
     #: everything else: with a valid token by its user, so that a class behind one address can still read; else by
     #: address
     API = enum.auto()
-    #: the Contest API, counted as API apart from it and ``_CONTEST_API_TIMES`` as often
+    #: the Contest API, whose clients ask for each file and object by itself
     CONTEST_API = enum.auto()
-    #: the pages of contests that spectators see, counted as API; without an account apart from it and
-    #: ``_SPECTATOR_TIMES`` as often. Only for pages that take as long as a board once the node keeps the contest; the
-    #: first look at it and later pages of lists are counted as API, too (``RequestLimits.count_costly``)
+    #: images and attachments of statements, several on a page
+    FILE = enum.auto()
+    #: the pages of contests that spectators see. Only for pages that take as long as a board once the node keeps the
+    #: contest; the first look at it and later pages of lists are counted as API, too (``RequestLimits.count_costly``)
     SPECTATOR = enum.auto()
+
+
+#: limits that are counted as API, but apart from it and so many times as often: without a valid token by address, for
+#: the teams of a site share one. So does a school hall that opens a contest and its board, and comes back: 300 people
+#: with six requests each
+_ADDRESS_TIMES = {Limit.CONTEST_API: 10, Limit.FILE: 30, Limit.SPECTATOR: 30}
+#: the same with a valid token, by its user. Others are counted as API
+_USER_TIMES = {Limit.CONTEST_API: 10, Limit.FILE: 10}
 
 
 class RequestLimits:
@@ -75,27 +80,18 @@ class RequestLimits:
         self._warn_about_untrusted_proxy()
         if limit in {Limit.NONE, Limit.PASSWORD}:
             return
+        rate = self._settings.rate
         if limit in {Limit.REGISTER, Limit.AUTH}:
             await self._take(_by_address(limit.name.lower(), self._settings.auth_rate, self._address()))
-        elif limit is Limit.CONTEST_API:
-            rate = self._settings.rate
-            rate = replace(
-                rate,
-                ip_limit=rate.ip_limit * _CONTEST_API_TIMES,
-                user_limit=rate.user_limit * _CONTEST_API_TIMES,
-            )
-            if claims is None:
-                await self._take(_by_address("contest_api", rate, self._address()))
-            else:
-                await self._take(_by_user("contest_api", rate, f"{claims.user_id}:{claims.epoch}"))
-        elif claims is None and limit is Limit.SPECTATOR:
-            rate = self._settings.rate
-            rate = replace(rate, ip_limit=rate.ip_limit * _SPECTATOR_TIMES)
-            await self._take(_by_address("spectator", rate, self._address()))
         elif claims is None:
-            await self._take(_by_address("api", self._settings.rate, self._address()))
+            name = limit.name.lower() if limit in _ADDRESS_TIMES else "api"
+            rate = replace(rate, ip_limit=rate.ip_limit * _ADDRESS_TIMES.get(limit, 1))
+            await self._take(_by_address(name, rate, self._address()))
+        elif limit in _USER_TIMES:
+            rate = replace(rate, user_limit=rate.user_limit * _USER_TIMES[limit])
+            await self._take(_by_user(limit.name.lower(), rate, f"{claims.user_id}:{claims.epoch}"))
         elif limit in {Limit.API, Limit.SPECTATOR}:
-            await self._take(_by_token(self._settings.rate, claims))
+            await self._take(_by_token(rate, claims))
 
     async def count_refused_submission(self, claims: Claims | None) -> None:
         """Count a submission with a revoked token or of a disabled account, which ``submit`` does not count.

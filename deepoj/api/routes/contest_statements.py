@@ -77,7 +77,7 @@ class ContestStatementRoutes:
         "GET",
         f"{_BASE}/statement/files/<name>",
         access=USER,
-        limit=Limit.NONE,
+        limit=Limit.FILE,
         responses={
             200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS),
             304: UNCHANGED,
@@ -92,7 +92,7 @@ class ContestStatementRoutes:
         "GET",
         f"{_BASE}/attachments/<name>",
         access=USER,
-        limit=Limit.NONE,
+        limit=Limit.FILE,
         responses={
             200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS),
             304: UNCHANGED,

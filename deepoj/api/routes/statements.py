@@ -129,7 +129,7 @@ class StatementRoutes:
         "GET",
         "/api/v1/problems/<problem_id>/statement/files/<name>",
         access=READER,
-        limit=Limit.NONE,  # pages have several, and a school is one address
+        limit=Limit.FILE,
         responses={
             200: Described(description="The file: a PNG, JPEG, GIF, WebP or PDF.", headers=_HEADERS),
             304: UNCHANGED,
@@ -144,7 +144,7 @@ class StatementRoutes:
         "GET",
         "/api/v1/problems/<problem_id>/attachments/<name>",
         access=READER,
-        limit=Limit.NONE,
+        limit=Limit.FILE,
         responses={
             200: Described(description="The file.", content_type="application/octet-stream", headers=_HEADERS),
             304: UNCHANGED,

@@ -136,13 +136,13 @@ class ContestProblemPages:
         values = self._samples.values(visitor, problem, index, runs, path)
         return self._pages.html("_samples_piece.html", visitor, samples_asked=run_ids, **values)
 
-    @page("GET", "/contests/<key>/problems/<label>/statement/files/<name>", access=MEMBER, limit=Limit.NONE)
+    @page("GET", "/contests/<key>/problems/<label>/statement/files/<name>", access=MEMBER, limit=Limit.FILE)
     async def file(self, visitor: Visitor, key: str, label: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement."""
         reading, _, problem = await self._find(visitor, key, label)
         return await file_answer(self._statements(reading), problem, StatementFileKind.SHOWN, name)
 
-    @page("GET", "/contests/<key>/problems/<label>/attachments/<name>", access=MEMBER, limit=Limit.NONE)
+    @page("GET", "/contests/<key>/problems/<label>/attachments/<name>", access=MEMBER, limit=Limit.FILE)
     async def attachment(self, visitor: Visitor, key: str, label: str, name: str) -> Response:
         """Answer with a file for contestants."""
         reading, _, problem = await self._find(visitor, key, label)

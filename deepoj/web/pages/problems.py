@@ -128,13 +128,13 @@ class ProblemPages:
         """Lead to the problem: the login, and the choice of a language, lead to the path of the form before."""
         return redirect(f"/problems/{(await self._find_problem(visitor, problem_id)).id}")
 
-    @page("GET", "/problems/<problem_id>/statement/files/<name>", access=ANYONE, limit=Limit.NONE)
+    @page("GET", "/problems/<problem_id>/statement/files/<name>", access=ANYONE, limit=Limit.FILE)
     async def file(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with an image or a PDF of a statement: the API, which has them too, knows no sessions."""
         problem = await self._find_problem(visitor, problem_id)
         return await file_answer(self._context.statements, problem, StatementFileKind.SHOWN, name)
 
-    @page("GET", "/problems/<problem_id>/attachments/<name>", access=ANYONE, limit=Limit.NONE)
+    @page("GET", "/problems/<problem_id>/attachments/<name>", access=ANYONE, limit=Limit.FILE)
     async def attachment(self, visitor: Visitor, problem_id: str, name: str) -> Response:
         """Answer with a file for contestants."""
         problem = await self._find_problem(visitor, problem_id)
