@@ -267,8 +267,10 @@ class ContestReading:
         return self._submission(submission_id, data)
 
     def newest(self) -> str:
-        """Return the id of the newest submission; ``0``: there is none."""
-        return next(reversed(self.ledger.objects[EventType.SUBMISSIONS]), "0")
+        """Return the id of the newest submission that the viewer sees; ``0``: there is none."""
+        newest = reversed(self.ledger.objects[EventType.SUBMISSIONS].items())
+        found = (one for one, data in newest if seen(self.ledger, self.viewer, EventType.SUBMISSIONS, one, data))
+        return next(found, "0")
 
     def unjudged(self) -> int:
         """Return the number of submissions without a verdict."""

@@ -17,7 +17,7 @@ from deepoj.words.contests import ClarificationDraft, Contest, EventType
 from tests.api.house import served
 from tests.contract.labs import PgLab
 from tests.web.browser import PATIENCE_MS, chromium
-from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, draft_problem, rules
+from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, draft_problem, group, rules, team
 from tests.web.site import BUNDLE
 
 _RED, _BLUE, _NOTHING = ContestViewer(team_id="red"), ContestViewer(team_id="blue"), ShownList(None, None, None, ())
@@ -58,6 +58,16 @@ async def test_rows_that_came_since_are_counted_and_a_frozen_verdict_is_told_to_
         assert values["new_submissions"] == 2
     filtered = ShownList(1, "red", None, ())
     assert news_values(await _reading(place, contest, JURY_VIEW), 0, filtered)["new_submissions"] == 0
+
+
+async def test_a_page_names_no_submission_of_a_hidden_team_as_the_newest(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    groups = [group("north", "North"), group("south", "South"), group("staff", "Staff", hidden=True)]
+    guests = [team("guests", "Guests", "staff")]
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)], guests, groups)
+    place.submitted(contest, 1, "red", "A", 10)
+    place.submitted(contest, 2, "guests", "A", 20)
+    assert [(await _reading(place, contest, one)).newest() for one in (JURY_VIEW, _RED)] == ["2", "1"]
 
 
 async def test_a_feed_is_silent_until_something_of_the_reader_changes_and_ends_with_the_contest(
