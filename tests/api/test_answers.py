@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 import re
+import typing
 import unicodedata
 import uuid
 from pathlib import Path
@@ -16,11 +19,14 @@ from werkzeug.datastructures import Headers, LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from deepoj.accounts.names import clean_username
-from deepoj.api.body import parse_object
+from deepoj.api import models
+from deepoj.api.body import parse_object, validated
 from deepoj.api.errors import ERRORS, ApiError, Refused
 from deepoj.api.http.address import client_address, networks, parse
 from deepoj.api.http.refusals import prefers_chinese
 from deepoj.api.http.trace import trace_of
+from deepoj.api.models.base import RequestModel
+from deepoj.api.models.clics import ContestSubmission
 from tests.api.house import House, form, house, package
 
 _JSON = {"Content-Type": "application/json"}
@@ -274,6 +280,29 @@ def test_body_that_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(Refused) as refused:
         parse_object(raw)
     assert refused.value.api_error in {ApiError.BAD_JSON, ApiError.NOT_AN_OBJECT}
+
+
+def _request_models(above: type[RequestModel] = RequestModel) -> typing.Iterator[type[RequestModel]]:
+    for model in above.__subclasses__():
+        yield model
+        yield from _request_models(model)
+
+
+def test_every_list_of_a_request_is_read_up_to_its_first_wrong_value() -> None:
+    for module in pkgutil.iter_modules(models.__path__, f"{models.__name__}."):
+        importlib.import_module(module.name)
+    lists = [
+        (model, name)
+        for model in _request_models()
+        for name, field in model.model_fields.items()
+        if "list[" in str(field.annotation)
+    ]
+    assert (ContestSubmission, "files") in lists
+    for model, name in lists:
+        with pytest.raises(Refused) as refused:
+            validated(model, {name: [None] * 100})
+        fields = [problem["field"] for problem in refused.value.body(chinese=False)["details"]]
+        assert [field for field in fields if field.startswith(name)] == [f"{name}.0"], (model, fields)
 
 
 @given(_TEXT)

@@ -9,15 +9,24 @@ a node's start, and 1.7 MiB of an idle node.
 
 from __future__ import annotations
 
+import typing
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 
 class RequestModel(BaseModel):
     """The body of a request."""
 
     model_config = ConfigDict(strict=True, extra="ignore", defer_build=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Let each list be read up to its first wrong value: 100,000 errors held the event loop for 2.2 s."""
+        super().__pydantic_init_subclass__(**kwargs)
+        for field in cls.model_fields.values():
+            if any(typing.get_origin(each) is list for each in (field.annotation, *typing.get_args(field.annotation))):
+                field.metadata.append(FailFast())
 
 
 class ResponseModel(BaseModel):
