@@ -13,6 +13,7 @@ from enum import StrEnum
 from deepoj.contests.board import AttemptOutcome, Board, BoardAttempt, BoardCell
 from deepoj.contests.clock import MS_PER_MINUTE, minutes_of
 from deepoj.contests.ledger import ContestLedger, Object, name_of
+from deepoj.contests.points_board import PointsBoard, PointsTally
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.words.contests import EventType
 
@@ -110,7 +111,7 @@ def _attempts(
     ledger: ContestLedger, viewer: ContestViewer, board: Board, team_id: str, label: str
 ) -> Iterator[CellAttempt]:
     counted = board.attempts(team_id, label)
-    effects = _gains(board, counted) if ledger.is_scored else _effects(counted)
+    effects = _gains(board.tally(), counted) if isinstance(board, PointsBoard) else _effects(counted)
     nothing = AttemptEffect.OUTSIDE, 0.0 if ledger.is_scored else None
     submissions = ledger.of(EventType.SUBMISSIONS)
     for submission_id in ledger.submissions_of.get((team_id, label), ()):
@@ -141,17 +142,16 @@ def _effects(attempts: Sequence[BoardAttempt]) -> dict[str, tuple[AttemptEffect,
     return effects
 
 
-def _gains(board: Board, attempts: Sequence[BoardAttempt]) -> dict[str, tuple[AttemptEffect, float | None]]:
+def _gains(tally: PointsTally, attempts: Sequence[BoardAttempt]) -> dict[str, tuple[AttemptEffect, float | None]]:
     """Return what each attempt adds to the points of those before it."""
     gains: dict[str, tuple[AttemptEffect, float | None]] = {}
-    points = 0.0
-    for count, attempt in enumerate(attempts, 1):
-        now = board.cell_of(attempts[:count]).points or 0.0
-        effect = AttemptEffect.IMPROVED if now > points else AttemptEffect.LOWER
+    for attempt in attempts:
+        points = tally.points
+        tally.add(attempt)
+        effect = AttemptEffect.IMPROVED if tally.points > points else AttemptEffect.LOWER
         if attempt.outcome is AttemptOutcome.PENDING:
             effect = AttemptEffect.PENDING
-        gains[attempt.submission_id] = effect, round(now - points, 6)
-        points = now
+        gains[attempt.submission_id] = effect, round(tally.points - points, 6)
     return gains
 
 

@@ -51,34 +51,46 @@ def lost_percent(late_ms: int, *, step_ms: int, percent: int) -> int:
     return min(_WHOLE_PERCENT, steps * percent)
 
 
-def points_cell(attempts: Iterable[BoardAttempt], *, adds_subtasks: bool) -> BoardCell:
-    """Return the cell of attempts that are in order."""
-    judged = pending = 0
-    solved_ms = improved_ms = None
-    points = whole = 0.0
-    best: dict[str, float] = {}
-    for attempt in attempts:
+class PointsTally:
+    """A cell while its attempts are added, in order."""
+
+    def __init__(self, *, adds_subtasks: bool) -> None:
+        #: of all attempts so far
+        self.points = 0.0
+        self._adds_subtasks = adds_subtasks
+        self._judged = self._pending = 0
+        self._solved_ms: int | None = None
+        self._improved_ms: int | None = None
+        self._whole = 0.0
+        self._best: dict[str, float] = {}
+
+    def add(self, attempt: BoardAttempt) -> None:
+        """Add an attempt."""
         if attempt.outcome is AttemptOutcome.PENDING:
-            pending += 1
-            continue
-        judged += 1
-        if attempt.outcome is AttemptOutcome.SOLVED and solved_ms is None:
-            solved_ms = attempt.time_ms
-        whole = max(whole, attempt.points)
-        for name, of_subtask in attempt.subtasks if adds_subtasks else ():
+            self._pending += 1
+            return
+        self._judged += 1
+        if attempt.outcome is AttemptOutcome.SOLVED and self._solved_ms is None:
+            self._solved_ms = attempt.time_ms
+        self._whole = max(self._whole, attempt.points)
+        best = self._best
+        for name, of_subtask in attempt.subtasks if self._adds_subtasks else ():
             best[name] = max(best.get(name, of_subtask), of_subtask)
-        now = round(max(whole, math.fsum(best.values())), _DIGITS)
-        if now > points:
-            points, improved_ms = now, attempt.time_ms
-    is_sum = math.isclose(math.fsum(best.values()), points, abs_tol=10.0**-_DIGITS)
-    return BoardCell(
-        judged,
-        pending,
-        solved_ms=solved_ms,
-        points=points,
-        improved_ms=improved_ms,
-        subtasks=tuple(best.items()) if is_sum else (),
-    )
+        now = round(max(self._whole, math.fsum(best.values())), _DIGITS)
+        if now > self.points:
+            self.points, self._improved_ms = now, attempt.time_ms
+
+    def cell(self) -> BoardCell:
+        """Return the cell of the attempts so far."""
+        is_sum = math.isclose(math.fsum(self._best.values()), self.points, abs_tol=10.0**-_DIGITS)
+        return BoardCell(
+            self._judged,
+            self._pending,
+            solved_ms=self._solved_ms,
+            points=self.points,
+            improved_ms=self._improved_ms,
+            subtasks=tuple(self._best.items()) if is_sum else (),
+        )
 
 
 class PointsBoard(Board):
@@ -95,7 +107,14 @@ class PointsBoard(Board):
             cells.update(dict.fromkeys(self.problems, empty))
 
     def cell_of(self, attempts: Iterable[BoardAttempt]) -> BoardCell:
-        return points_cell(attempts, adds_subtasks=self._adds_subtasks)
+        tally = self.tally()
+        for attempt in attempts:
+            tally.add(attempt)
+        return tally.cell()
+
+    def tally(self) -> PointsTally:
+        """Return a cell without attempts, to add them one by one."""
+        return PointsTally(adds_subtasks=self._adds_subtasks)
 
     def first_to_solve(self, problem: str) -> frozenset[str]:
         """Return no team: where points count, nothing is given for being the first."""

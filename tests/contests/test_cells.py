@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+from unittest.mock import Mock
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -71,6 +74,18 @@ def test_points_of_submissions_add_up_to_their_cell(made: list[Step], kind: str)
             assert [one.points for one in found.attempts if one.effect is AttemptEffect.IMPROVED] == [
                 one.points for one in found.attempts if one.points
             ]
+
+
+def test_points_of_submissions_are_summed_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Step] = [("submit", 0, 5, ""), ("judge", 0, 0, "Partial")] * 100
+    ledger = folded(sent, kind="ioi", freeze_ms=None)
+    assert ledger.jury_board.cell("t0", "A").judged == 100
+    summed = Mock(side_effect=math.fsum)
+    monkeypatch.setattr(math, "fsum", summed)
+
+    assert opened_cell(ledger, JURY, "t0", "A") is not None
+
+    assert 100 <= summed.call_count < 200
 
 
 def test_a_cell_shows_hidden_judgements_to_its_team_and_the_jury_alone() -> None:
