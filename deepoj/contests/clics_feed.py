@@ -12,12 +12,14 @@ feed, with which a reader continues after it. The numbers have no gaps, so they 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 import re
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from deepoj.contests.clics import (
@@ -46,24 +48,18 @@ _BETWEEN = b",\n"
 #: of one request: each is looked for in each object
 MAX_FILTERS = 8
 _STATE = EventType.STATE.value
-_OF_TEAMS = (
-    PERSONS, EventType.ACCOUNTS.value, EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value,
-    EventType.CLARIFICATIONS.value, EventType.AWARDS.value, EventType.COMMENTARY.value,
-)  # fmt: skip
 #: type of an event → the types of the objects that have a name of its account
 _NAMED: Mapping[EventType, Sequence[str]] = {
     EventType.ACCOUNTS: (PERSONS, EventType.ACCOUNTS.value), EventType.TEAMS: (EventType.TEAMS.value,),
 }  # fmt: skip
-#: type → the types that refer to it, or are seen through it: their objects change when one comes or goes
-_DEPENDENTS: Mapping[EventType, Sequence[str]] = {
-    EventType.PROBLEMS: (
-        EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value,
-        EventType.COMMENTARY.value,
-    ),
-    EventType.GROUPS: (EventType.TEAMS.value, *_OF_TEAMS),
-    EventType.ORGANIZATIONS: (EventType.TEAMS.value,),
-    EventType.TEAMS: _OF_TEAMS,
-}  # fmt: skip
+#: fields of objects that refer to others by id
+_ID = ("team_id", "from_team_id", "organization_id", "problem_id")
+_IDS = ("group_ids", "to_team_ids", "team_ids", "problem_ids", "submission_ids")
+#: types that refer to problems
+_OF_PROBLEMS = (
+    EventType.SUBMISSIONS.value, EventType.JUDGEMENTS.value, EventType.CLARIFICATIONS.value,
+    EventType.COMMENTARY.value,
+)  # fmt: skip
 
 
 class FeedLog:
@@ -253,8 +249,12 @@ class SeenContest:
             self._times = times
             for type_ in (JUDGEMENT_TYPES, LANGUAGES):  # rules of the contest's
                 yield from ((type_, each) for each in ids_of(ledger, self._languages, type_))
-        elif kind is EventType.GROUPS or (kind in _DEPENDENTS and self._is_new(ledger, kind.value, object_id)):
-            types = _DEPENDENTS[kind]
+        elif kind in {EventType.GROUPS, EventType.ORGANIZATIONS}:
+            teams = [team for team, data in ledger.of(EventType.TEAMS).items() if _names(data, {object_id})]
+            yield from ((EventType.TEAMS.value, team) for team in teams)
+            yield from self._seen_through(ledger, EventType.TEAMS, teams)
+        elif kind in {EventType.TEAMS, EventType.PROBLEMS}:
+            yield from self._seen_through(ledger, kind, [object_id])
         elif kind is EventType.SUBMISSIONS:
             yield from ((EventType.JUDGEMENTS.value, each) for each in ledger.judgements_of.get(object_id, ()))
         if kind is EventType.JUDGEMENTS and event.object.data is not None:
@@ -268,10 +268,40 @@ class SeenContest:
             yield from ((type_, each) for each in self._objects[type_])
             yield from ((type_, each) for each in ids_of(ledger, self._languages, type_))
 
-    def _is_new(self, ledger: ContestLedger, type_: str, object_id: str) -> bool:
-        """Return whether an object is seen now and was not before, or the other way round."""
-        is_seen = shown(ledger, self.viewer, self._languages, type_, object_id) is not None
-        return is_seen != (object_id in self._objects[type_])
+    def _seen_through(self, ledger: ContestLedger, kind: EventType, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Return the objects that refer to those of these teams or problems that are seen now and were not before, or
+        the other way round, or that are seen through them."""
+        objects = self._objects[kind]
+        changed = {
+            each
+            for each in ids
+            if (shown(ledger, self.viewer, self._languages, kind, each) is not None) != (each in objects)
+        }
+        if not changed:
+            return
+        place = 0 if kind is EventType.TEAMS else 1
+        cells = (sent for cell, sent in ledger.submissions_of.items() if cell[place] in changed)
+        sent = sorted(itertools.chain(*cells), key=partial(ledger.number_of, EventType.SUBMISSIONS))
+        named = changed.union(sent)
+        yield from _naming(ledger, EventType.ACCOUNTS, named, PERSONS)
+        yield from _naming(ledger, EventType.ACCOUNTS, named)
+        yield from ((EventType.SUBMISSIONS.value, each) for each in sent)
+        yield from ((EventType.JUDGEMENTS.value, one) for each in sent for one in ledger.judgements_of.get(each, ()))
+        for type_ in (EventType.CLARIFICATIONS, EventType.AWARDS, EventType.COMMENTARY):
+            yield from _naming(ledger, type_, named)
+
+
+def _naming(
+    ledger: ContestLedger, type_: EventType, ids: Collection[str], shown_as: str | None = None
+) -> Iterator[tuple[str, str]]:
+    """Return the objects of a type that refer to one of these."""
+    return ((shown_as or type_.value, each) for each, data in ledger.of(type_).items() if _names(data, ids))
+
+
+def _names(data: Object, ids: Collection[str]) -> bool:
+    return any(data.get(name) in ids for name in _ID) or any(
+        each in ids for name in _IDS for each in data.get(name) or ()
+    )
 
 
 def _types_of(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> Sequence[str]:
@@ -280,7 +310,7 @@ def _types_of(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> Sequence[
         return TYPES
     types: tuple[str, ...] = ()
     if before[1] != now[1]:
-        types = (EventType.PROBLEMS.value, *_DEPENDENTS[EventType.PROBLEMS])
+        types = (EventType.PROBLEMS.value, *_OF_PROBLEMS)
     if before[2:] != now[2:]:
         types += (EventType.JUDGEMENTS.value, EventType.AWARDS.value, EventType.COMMENTARY.value)
     return types

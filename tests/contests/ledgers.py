@@ -189,7 +189,7 @@ class MadeLedger:
         question = n % 3 == 0
         self.tell(EventType.CLARIFICATIONS, str(self._clarifications), {
             "from_team_id": f"t{n % TEAMS}" if question else None,
-            "to_team_ids": [f"t{n % TEAMS}"] if n % 3 == 1 else None,
+            "to_team_ids": [f"t{n % TEAMS}", "t5"] if n % 3 == 1 else None,
             "reply_to_id": str(self._clarifications - 1) if not question and self._clarifications > 1 else None,
             "problem_id": "A" if m % 2 else None, "category": "", "text": "?", "at": iso(minute(m)),
         })  # fmt: skip

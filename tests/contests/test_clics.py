@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from deepoj.contests.clics import RUNS, TYPES, access_of
-from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest
+from deepoj.contests import clics_feed
+from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, shown
+from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest, encoded
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC, ContestViewer
 from deepoj.words.contests import EventType
@@ -148,6 +150,44 @@ def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: Con
     ledger, (view,) = followed([viewer], made(each, kind=kind).events)
 
     check_all(answers(ledger, view), [json.loads(line) for line in feed(view).splitlines()], moved=True)
+
+
+@given(steps(*MOVES, *REVIEWS), st.sampled_from([*VIEWERS, OTHER]))
+@example([*STATES["thawed"], NEXT, ("team", 0, 1, ""), ("team", 1, 1, "")], PUBLIC)
+@example(GONE, PUBLIC)
+@example(GONE, TEAM)
+@example(GONE, JURY)
+def test_what_is_kept_after_each_event_is_what_the_viewer_sees_now(each: list[Step], viewer: ContestViewer) -> None:
+    ledger, view = ContestLedger(), SeenContest(viewer, LANGUAGES)
+    for event in made(each).events:
+        ledger.take([event])
+        view.follow(ledger, event)
+        for type_ in TYPES:
+            now = {one: shown(ledger, viewer, LANGUAGES, type_, one) for one in ids_of(ledger, LANGUAGES, type_)}
+            kept = {one: view.object(type_, one) for one in now}
+            assert kept == {one: data and encoded(data) for one, data in now.items()}, (event, type_)
+            if has_endpoint(viewer, type_) and type_ not in SINGLE:
+                ids = {one["id"] for one in json.loads(view.collection(ledger, type_, {}) or b"")}
+                assert ids == {one for one, data in now.items() if data is not None}, (event, type_)
+
+
+@pytest.mark.parametrize("step", [("team", 1, 1, ""), ("group", 1, 0, ""), ("group", 15, 0, "")])
+@pytest.mark.parametrize("viewer", [PUBLIC, JURY])
+def test_change_of_a_team_or_group_encodes_what_refers_to_it_alone(
+    viewer: ContestViewer, step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_others: list[Step] = [(kind, 0, 5, "Accepted") for _ in range(100) for kind in ("submit", "judge")]
+    world = made([NEXT, *of_others, ("submit", 1, 6, ""), ("submit", 4, 6, "")])
+    before = len(world.events)
+    ledger, (view,) = followed([viewer], world.events)
+    world.take(step)
+    encoding = Mock(side_effect=shown)
+    monkeypatch.setattr(clics_feed, "shown", encoding)
+    for event in world.events[before:]:
+        ledger.take([event])
+        view.follow(ledger, event)
+
+    assert 0 < encoding.call_count < 20
 
 
 @given(steps(*MOVES), st.sampled_from(VIEWERS), st.integers(0, 500))
