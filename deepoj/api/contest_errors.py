@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deepoj.api.codes import Code, CodedError
+from deepoj.words.contests import MAX_QUESTIONS
 
 
 class ContestError(CodedError):
@@ -204,5 +205,11 @@ class ContestError(CodedError):
         Code.OWN_PROPOSAL,
         "Another account of the jury must confirm this override.",
         "改判须由另一位裁判确认。",
+    )
+    CONTEST_QUESTIONS_FULL = (
+        409,
+        Code.CONTEST_QUESTIONS_FULL,
+        f"{MAX_QUESTIONS} questions of your team wait for an answer, as many as may: ask again after an answer.",
+        f"您的队伍已有 {MAX_QUESTIONS} 个提问等待答复，达到上限：请在其中一个得到答复后再提问。",
     )
     NO_SUCH_CLARIFICATION = (404, Code.NOT_FOUND, "There is no such clarification.", "没有这条答疑。")

@@ -70,6 +70,7 @@ REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
         ContestRefusal.UNKNOWN_PROBLEM: ApiError.NO_SUCH_PROBLEM_TO_SUBMIT,
         ContestRefusal.UNKNOWN_ACCOUNT: ApiError.NO_SUCH_USER,
         ContestRefusal.UNKNOWN_CLARIFICATION: ContestError.NO_SUCH_CLARIFICATION,
+        ContestRefusal.QUESTIONS_FULL: ContestError.CONTEST_QUESTIONS_FULL,
         ContestRefusal.PROBLEM_TWICE: ContestError.CONTEST_PROBLEM_TWICE,
         ContestRefusal.PROBLEM_USED: ContestError.CONTEST_PROBLEM_USED,
         ContestRefusal.HAS_STARTED: ContestError.CONTEST_START_PASSED,

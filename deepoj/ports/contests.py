@@ -116,7 +116,8 @@ class Contests(Protocol):
         ...
 
     async def clarify(self, contest_id: int, draft: ClarificationDraft) -> str | ContestRefusal:
-        """Store a clarification. Return its id."""
+        """Store a clarification. Return its id. A team's is refused while the jury has not answered ``MAX_QUESTIONS``
+        of it (QUESTIONS_FULL)."""
         ...
 
     async def comment(self, contest_id: int, draft: CommentaryDraft) -> str | ContestRefusal:

@@ -21,6 +21,8 @@ ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
 FINAL_COMMENT = "final"
 #: the id of a group is a part of that of its award, which has 36 characters at most
 MAX_GROUP_ID_CHARS = 23
+#: of a team without an answer of the jury
+MAX_QUESTIONS = 20
 
 
 class ContestKind(enum.StrEnum):
@@ -397,6 +399,8 @@ class ContestRefusal(enum.StrEnum):
     UNKNOWN_PROBLEM = "unknown_problem"
     UNKNOWN_ACCOUNT = "unknown_account"
     UNKNOWN_CLARIFICATION = "unknown_clarification"
+    #: the team has ``MAX_QUESTIONS`` without an answer
+    QUESTIONS_FULL = "questions_full"
     #: the problem has another label in this contest
     PROBLEM_TWICE = "problem_twice"
     #: there are submissions to it

@@ -250,6 +250,19 @@ WHERE q.contest_id = $1 AND q.type = 'clarifications' AND q.data ->> 'from_team_
   AND NOT EXISTS (SELECT FROM contest_events AS a
                   WHERE a.contest_id = $1 AND a.type = 'clarifications' AND a.data ->> 'reply_to_id' = q.object_id);
 
+-- name: open_questions
+-- How many questions of the team $2 the jury has not answered, neither themselves nor what the team added to them.
+WITH RECURSIVE told AS MATERIALIZED (
+    SELECT object_id AS id, data ->> 'from_team_id' AS team, data ->> 'reply_to_id' AS reply_to
+    FROM contest_events WHERE contest_id = $1 AND type = 'clarifications'
+), answered AS (
+    SELECT reply_to AS id FROM told WHERE team IS NULL
+    UNION
+    SELECT told.reply_to FROM told JOIN answered USING (id)
+)
+SELECT count(*) AS questions FROM told
+WHERE team = $2 AND NOT EXISTS (SELECT FROM answered WHERE answered.id = told.id);
+
 -- name: contest_last_event
 -- The number of a contest's last event; locks the counter until the end of the transaction.
 SELECT last FROM contest_counters WHERE contest_id = $1 FOR UPDATE;

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from deepoj.words.contests import MAX_QUESTIONS
 from deepoj.words.groups import UserGroup
 from deepoj.words.results import Verdict
 from tests.contests.scene import HOUR_MS, TEAMS, Scene, ago, finals, opened, scene
@@ -237,6 +238,20 @@ async def test_problems_are_not_seen_before_the_start(scene: Scene) -> None:
     assert answers[0] == answers[1], "it does not say which labels there are"
     asked = await scene.ask("owl", "POST", "/finals/clarifications", {"text": "x", "problem": "A"})
     assert asked[0] == 400
+
+
+async def test_team_with_as_many_questions_as_may_wait_is_told_to_wait(scene: Scene) -> None:
+    await opened(scene)
+    asked = [await scene.done("owl", "POST", "/finals/clarifications", {"text": "?"}) for _ in range(MAX_QUESTIONS)]
+    for path, shape in (("/api/v1", ("code", "error")), ("/clics", ("code", "message"))):
+        answer = await scene.home.ask(
+            "POST", f"{path}/contests/finals/clarifications", token=scene.tokens["owl"], json={"text": "?"}
+        )
+        body = json.loads(await answer.get_data())
+        said = 409 if path == "/clics" else "CONTEST_QUESTIONS_FULL"
+        assert (answer.status_code, body[shape[0]], "20 questions" in body[shape[1]]) == (409, said, True), body
+    await scene.done("jury", "POST", "/finals/clarifications", {"text": "!", "reply_to": asked[7]["id"]})
+    await scene.done("owl", "POST", "/finals/clarifications", {"text": "?"})
 
 
 async def test_homework_of_a_group_is_scored_from_its_creation_to_its_csv(scene: Scene) -> None:

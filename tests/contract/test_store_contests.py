@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from deepoj.contests.ledger import ContestLedger
 from deepoj.nursery.contests import AdvanceContests
@@ -17,6 +18,7 @@ from deepoj.pipeline.audit import AuditFault, audit
 from deepoj.pipeline.retention import RetentionSettings, retain
 from deepoj.words.accounts import NewAccount
 from deepoj.words.contests import (
+    MAX_QUESTIONS,
     ClarificationDraft,
     Contest,
     ContestKind,
@@ -327,6 +329,33 @@ async def test_finalizing_needs_an_end_verdicts_and_answers(real: PgLab) -> None
     assert await finalize() is ContestRefusal.FINALIZED
     last = (await ledger_of(real, contest)).state
     assert last["end_of_updates_at"] is not None
+
+
+async def test_question_of_a_team_is_refused_while_as_many_as_it_may_have_are_unanswered(real: PgLab) -> None:
+    contest, _ = await arranged(real, rules(), ("alice", "bob"))
+    contests, full = real.pg_store.contests, ContestRefusal.QUESTIONS_FULL
+    answers: list[str | ContestRefusal] = []
+
+    async def ask(team: str = "t-alice", reply_to: str | None = None) -> None:
+        question = ClarificationDraft(from_team_id=team, reply_to_id=reply_to, text="why?")
+        answers.append(await contests.clarify(contest.id, question))
+
+    await ask()
+    await ask(reply_to="1")
+    async with trio.open_nursery() as at_once:
+        for _ in range(MAX_QUESTIONS):
+            at_once.start_soon(ask)
+    assert answers.count(full) == 2
+    await contests.clarify(contest.id, ClarificationDraft(text="Lunch is at noon."))
+    await ask("t-bob")
+    await ask(reply_to="1")
+    assert [one is full for one in answers[-2:]] == [False, True], "its own words are no answer"
+    for _ in range(2):
+        await contests.clarify(contest.id, ClarificationDraft(reply_to_id="2", text="so"))
+    answers.clear()
+    for _ in range(3):
+        await ask()
+    assert [one is full for one in answers] == [False, False, True], "the answer is one to both"
 
 
 @pytest.mark.parametrize("key", ["", "../x", "a b", "x" * 37, ".x"])

@@ -22,7 +22,7 @@ from deepoj.web.boards import BoardFeed, BoardRendering, Boards
 from deepoj.web.contests import ContestReading
 from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ClarificationDraft, Contest, ContestMember, EventType
+from deepoj.words.contests import MAX_QUESTIONS, ClarificationDraft, Contest, ContestMember, EventType
 from deepoj.words.statements import StatementSample, StatementSet
 from tests.api.house import client, house_on, served
 from tests.contract.labs import PgLab, claim, report
@@ -284,6 +284,15 @@ async def test_an_answer_is_new_until_it_is_read(tmp_path: Path, real: PgLab) ->
     assert " new" not in _tab(await asks.get("/contests/finals"))
     for who in (STRANGER, MEMBER, OTHER):
         assert "rooted" not in (await place.visits[who].get("/contests/finals/clarifications")).text
+
+
+async def test_question_that_may_not_wait_too_stays_in_its_form(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    contest = await held(place, "running")
+    for _ in range(MAX_QUESTIONS):
+        await real.pg_store.contests.clarify(contest.id, ClarificationDraft(from_team_id="red", text="Why?"))
+    page = await place.visits[TEAM].post("/contests/finals/clarifications", {"text": "And how?"})
+    assert (page.status, "20 questions of your team wait" in page.text, "And how?" in page.text) == (409, True, True)
 
 
 async def test_the_jury_asks_itself_nothing_also_in_a_team(tmp_path: Path, real: PgLab) -> None:

@@ -27,6 +27,7 @@ from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_json, clean_text, storable
 from deepoj.words.admin_events import AdminAct
 from deepoj.words.contests import (
+    MAX_QUESTIONS,
     ClarificationDraft,
     ClockChange,
     CommentaryDraft,
@@ -316,6 +317,9 @@ class PgContests:
                 row = await connection.fetchrow(queries()["contest_clarification"].sql, contest_id, draft.reply_to_id)
                 if row is None or not row["is_known"]:
                     return ContestRefusal.UNKNOWN_CLARIFICATION
+                team = draft.from_team_id
+                if await connection.fetchval(queries()["open_questions"].sql, contest_id, team) >= MAX_QUESTIONS:
+                    return ContestRefusal.QUESTIONS_FULL
                 clarification_id = str(row["number"] + 1)
                 data = {
                     "from_team_id": draft.from_team_id,

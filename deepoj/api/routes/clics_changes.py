@@ -324,6 +324,8 @@ def _unmoved(problem: str) -> Refused:
 def _refused(refusal: ContestRefusal) -> Refused:
     if refusal is ContestRefusal.UNKNOWN_CONTEST:
         return Refused(ContestError.NO_SUCH_CONTEST)
+    if refusal is ContestRefusal.QUESTIONS_FULL:
+        return Refused(ContestError.CONTEST_QUESTIONS_FULL)
     return Refused(ContestError.CONTEST_CHANGE_REFUSED, problem=refusal.value.replace("_", " "))
 
 
