@@ -9,7 +9,7 @@ Beyond the specification: a team or group that boards leave out has ``hidden``, 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from deepoj.contests.board import BoardCell, BoardRow
@@ -103,6 +103,11 @@ def has_endpoint(viewer: ContestViewer, endpoint: str) -> bool:
     """Return whether there is an endpoint for a viewer: whether ``access`` names it."""
     is_of_people = endpoint in {EventType.ACCOUNTS.value, PERSONS}
     return endpoint in _PROPERTIES and (not is_of_people or viewer.is_jury or viewer.team_id is not None)
+
+
+def references_of(endpoint: str) -> Collection[str]:
+    """Return the names of the properties of an endpoint's objects that are ids of others."""
+    return [name for name in _PROPERTIES[endpoint].split() if name.endswith("_id")]
 
 
 def access_of(viewer: ContestViewer, *, counts_points: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -12,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepoj.contests import clics_feed
-from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, shown
+from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, references_of, shown
 from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest, encoded
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, PUBLIC, ContestViewer
@@ -120,6 +121,29 @@ def test_filters_take_the_objects_that_have_the_property(state: str) -> None:
     assert view.collection(ledger, "teams", {f"{number}_id": "" for number in range(MAX_FILTERS + 1)}) is None
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "filters"),
+    [
+        ("submissions", {"team_id": "t1"}), ("submissions", {"team_id": "t0", "problem_id": "none"}),
+        ("submissions", {f"{number}_id": "" for number in range(MAX_FILTERS)}), ("submissions", {"no_id": "x"}),
+        ("judgements", {"submission_id": "3"}), ("runs", {"judgement_id": "3-1"}),
+    ],
+)  # fmt: skip
+def test_objects_that_a_filter_leaves_out_cost_nothing(endpoint: str, filters: dict[str, str]) -> None:
+    each: list[Step] = [(kind, 0, 5, "Accepted") for _ in range(200) for kind in ("submit", "judge")]
+    ledger, (view,) = followed([JURY], made([NEXT, *each]).events)
+    calls: list[str] = []
+    view.collection(ledger, endpoint, {})
+    view.collection(ledger, endpoint, filters)
+    sys.setprofile(lambda _frame, event, _of: calls.append(event))
+    try:
+        view.collection(ledger, endpoint, filters)
+    finally:
+        sys.setprofile(None)
+
+    assert calls.count("call") < 100
+
+
 @given(steps(*MOVES, *REVIEWS), st.sampled_from(VIEWERS))
 @example(GONE, JURY)
 def test_newest_submissions_of_a_team_or_problem_are_those_of_all(each: list[Step], viewer: ContestViewer) -> None:
@@ -167,8 +191,12 @@ def test_what_is_kept_after_each_event_is_what_the_viewer_sees_now(each: list[St
             kept = {one: view.object(type_, one) for one in now}
             assert kept == {one: data and encoded(data) for one, data in now.items()}, (event, type_)
             if has_endpoint(viewer, type_) and type_ not in SINGLE:
-                ids = {one["id"] for one in json.loads(view.collection(ledger, type_, {}) or b"")}
-                assert ids == {one for one, data in now.items() if data is not None}, (event, type_)
+                whole = json.loads(view.collection(ledger, type_, {}) or b"")
+                assert {one["id"] for one in whole} == {one for one, data in now.items() if data}, (event, type_)
+                for name in references_of(type_):
+                    for value in {one.get(name) or "" for one in whole}:
+                        found = json.loads(view.collection(ledger, type_, {name: value}) or b"")
+                        assert found == [one for one in whole if (one.get(name) or "") == value], (event, type_, name)
 
 
 @pytest.mark.parametrize("step", [("team", 1, 1, ""), ("group", 1, 0, ""), ("group", 15, 0, "")])
