@@ -86,7 +86,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     runs = PageRuns(context, app.limits, visitors, pages)
     signing_in = SigningIn(context, app.auth, app.limits)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
-    reader, boards = ContestReader(Contesting(context), app.limits), Boards(pages)
+    reader, boards = ContestReader(Contesting(context), app.limits, visitors), Boards(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
@@ -111,7 +111,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         RunbookPages(pages),
         ContestPages(context, visitors, pages, reader, boards),
         ManageContestPages(context, visitors, pages, reader, boards),
-        ContestNewsPages(context, visitors, pages, reader),
+        ContestNewsPages(context, pages, reader),
         ManageContestAfterwardsPages(context, app.auth, visitors, pages, reader),
         ManageContestClockPages(context, visitors, pages, reader),
         ManageContestEndPages(context, visitors, pages, reader),

@@ -26,7 +26,7 @@ from deepoj.contests.points_board import lost_percent
 from deepoj.contests.views import ContestViewer, seen, sees_sources
 from deepoj.web.forms import SentForm
 from deepoj.web.turns import next_turn
-from deepoj.web.visitor import Visitor
+from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import Contest, EventType
 from deepoj.words.results import Verdict
 
@@ -394,8 +394,8 @@ class ContestReading:
 class ContestReader:
     """Finds the contests of requests. Raises StoreUnavailable."""
 
-    def __init__(self, contesting: Contesting, limits: RequestLimits) -> None:
-        self.contesting, self._limits = contesting, limits
+    def __init__(self, contesting: Contesting, limits: RequestLimits, visitors: Visitors) -> None:
+        self.contesting, self._limits, self._visitors = contesting, limits, visitors
 
     async def read(self, visitor: Visitor, key: str, *, is_costly: bool = False) -> ContestReading:
         """Return a contest as the visitor sees it. Raises Refused if the visitor does not.
@@ -406,6 +406,16 @@ class ContestReader:
         if visitor.account is None and (is_costly or not self.contesting.is_kept(sight.contest)):
             await self._limits.count_costly()
         return ContestReading(sight.contest, await self.contesting.ledger(sight.contest), sight.viewer)
+
+    async def remains(self, visitor: Visitor, reading: ContestReading) -> bool:
+        """Return whether the visitor still sees the contest as the same viewer: if not, its stream has to end."""
+        user = None if visitor.account is None else await self._visitors.user_now(visitor)
+        if user is None and visitor.account is not None:
+            return False
+        try:
+            return (await self.contesting.find(reading.contest.key, user)).viewer == reading.viewer
+        except Refused:
+            return False
 
 
 def _is_ahead(at: dt.datetime | None) -> bool:

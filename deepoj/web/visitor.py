@@ -137,10 +137,15 @@ class Visitors:
             await self._sessions.close_session(visitor.account.user.id, visitor.digest)
         self._set(response_headers, SESSION, "", 0)
 
+    async def user_now(self, visitor: Visitor) -> User | None:
+        """Return the user with the rights of now, not of when the request began; None: the session has ended."""
+        account = await self._account(visitor.secret, visitor.address)
+        return None if account is None else account.user
+
     async def remains(self, visitor: Visitor, is_allowed: Callable[[User], bool] = lambda _user: True) -> bool:
         """Return whether the session still holds, and the account's rights by ``is_allowed``."""
-        account = await self._account(visitor.secret, visitor.address)
-        return account is not None and is_allowed(account.user)
+        user = await self.user_now(visitor)
+        return user is not None and is_allowed(user)
 
     def remember(
         self,

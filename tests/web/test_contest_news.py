@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trio
 
 from deepoj.api.contest_ledgers import topic_of
+from deepoj.api.live import events
 from deepoj.contests.views import JURY as JURY_VIEW
 from deepoj.contests.views import ContestViewer
 from deepoj.web.assets import Assets
 from deepoj.web.contests import ContestReading
 from deepoj.web.news import NewsFeed, ShownList, news_values
 from deepoj.words.contests import ClarificationDraft, Contest, EventType
-from tests.api.house import served
+from tests.api.house import client, served
 from tests.contract.labs import PgLab
 from tests.web.browser import PATIENCE_MS, chromium
 from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, draft_problem, group, rules, team
 from tests.web.site import BUNDLE
 
 _RED, _BLUE, _NOTHING = ContestViewer(team_id="red"), ContestViewer(team_id="blue"), ShownList(None, None, None, ())
+_NEWS = "event: news"
 
 
 async def _reading(place: Arena, contest: Contest, viewer: ContestViewer) -> ContestReading:
@@ -174,3 +177,33 @@ async def test_an_answer_to_all_keeps_its_question_and_problem_for_those_who_did
     ledger = await place.home.context.ledgers.ledger(contest)
     own = ledger.of(EventType.CLARIFICATIONS)["3"]
     assert (own["text"], own["problem_id"], own["to_team_ids"]) == ("No.", "A", ["red"]), "its team sees the question"
+
+
+@pytest.mark.parametrize("path", ["events", "scoreboard/events"])
+async def test_stream_of_a_juror_ends_when_the_right_is_taken_away(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(events, "RECHECK_S", 0.0)
+    place = await arena(tmp_path, real)
+    contest = await place.hold("finals", rules(270.0), [await draft_problem(place)])
+    account = await place.home.ports.accounts.credentials(JURY)
+    assert account is not None
+    cookie = "; ".join(f"{name}={value}" for name, value in place.visits[JURY].cookies.items())
+    async with (
+        served(place.home) as (url, _),
+        client(url) as http,
+        http.stream("GET", f"/contests/finals/{path}", headers={"Cookie": cookie}) as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert [line async for line in _until_news(lines)][-1] == _NEWS
+        await place.home.ports.accounts.change_rights(account.user.id, roles=[], by=None)
+        await real.pg_store.contests.clarify(contest.id, ClarificationDraft(from_team_id="red", text="Why?"))
+        place.home.streams.notify(topic_of(contest))
+        assert _NEWS not in [line async for line in _until_news(lines)], "the stream ends without the jury's news"
+
+
+async def _until_news(lines: AsyncIterator[str]) -> AsyncIterator[str]:
+    async for line in lines:
+        yield line
+        if line == _NEWS:
+            return

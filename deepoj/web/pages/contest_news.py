@@ -14,14 +14,14 @@ from deepoj.web.contests import ContestReader, ContestReading
 from deepoj.web.news import news_feed
 from deepoj.web.page import MEMBER, member_with, page
 from deepoj.web.render import Pages
-from deepoj.web.visitor import Visitor, Visitors
+from deepoj.web.visitor import Visitor
 
 
 class ContestNewsPages:
     """``/contests/{key}/events`` and ``/manage/contests/{key}/events``."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader) -> None:
-        self._context, self._visitors, self._pages, self._reader = context, visitors, pages, reader
+    def __init__(self, context: ApiContext, pages: Pages, reader: ContestReader) -> None:
+        self._context, self._pages, self._reader = context, pages, reader
 
     @page("GET", "/contests/<key>/events", access=MEMBER)
     async def events(self, visitor: Visitor, key: str) -> Response:
@@ -42,11 +42,7 @@ class ContestNewsPages:
             return replace(reading, ledger=await self._context.ledgers.ledger(reading.contest))
 
         async def remains() -> bool:
-            try:
-                now = await self._reader.read(visitor, key)
-            except Refused:
-                return False
-            return now.viewer == reading.viewer and await self._visitors.remains(visitor)
+            return await self._reader.remains(visitor, reading)
 
         feed = news_feed(self._pages, visitor, read)
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)

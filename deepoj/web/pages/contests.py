@@ -125,13 +125,7 @@ class ContestPages:
             return self._boards.rendering(ContestReading(contest, ledger, PUBLIC), visitor, group)
 
         async def remains() -> bool:
-            try:
-                seen = await self._reader.read(visitor, key)
-            except Refused:
-                return False
-            return seen.viewer.team_id == viewer.team_id and (
-                visitor.account is None or await self._visitors.remains(visitor)
-            )
+            return await self._reader.remains(visitor, reading)
 
         shown = self._boards.earlier(replace(reading, viewer=PUBLIC), visitor, group, shown_board())
 
