@@ -22,6 +22,7 @@ from deepoj.api.contest_sight import feed_viewer, find_contest
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import Address
+from deepoj.api.http.sites import is_of_other_site
 from deepoj.api.signing_in import SigningIn
 from deepoj.contests.views import ContestViewer
 from deepoj.words.accounts import User
@@ -29,6 +30,7 @@ from deepoj.words.contests import Contest
 
 #: passwords that are remembered
 _MOST = 4096
+_READING = frozenset({"GET", "HEAD"})
 
 
 class ContestCallers:
@@ -37,6 +39,7 @@ class ContestCallers:
     def __init__(self, context: ApiContext, auth: Auth, signing_in: SigningIn) -> None:
         self._accounts, self._contests = context.accounts, context.contests
         self._auth, self._signing_in = auth, signing_in
+        self._allowed_origins = context.settings.cors_allowed_origins
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, Claims] = OrderedDict()
 
@@ -46,7 +49,8 @@ class ContestCallers:
         return None if sent is None else self._known.get(self._digest(*sent))
 
     async def caller(self) -> User | None:
-        """Return the account that calls; None: the request names none. Refused (401) for a wrong token or password."""
+        """Return the account that calls; None: the request names none. Refused (401) for a wrong token or password,
+        and (403) for a change with HTTP Basic that a page of another site sends."""
         header = request.headers.get("Authorization")
         if header is None:
             return None
@@ -55,6 +59,10 @@ class ContestCallers:
         sent = _basic(header)
         if sent is None:
             raise Refused(ApiError.BAD_TOKEN)
+        # a browser sends what it keeps with the form of any site; a token is sent by those alone who have it
+        is_allowed = request.method in _READING or request.headers.get("Origin") in self._allowed_origins
+        if not is_allowed and is_of_other_site(request.headers):
+            raise Refused(ApiError.OTHER_SITE)
         digest = self._digest(*sent)
         known = self._known.get(digest)
         if known is not None:

@@ -263,6 +263,13 @@ class ApiError(CodedError):
         "This form was opened before you logged in or out, or on another site: load the page again, and send it again.",
         "该表单是在您登录或退出之前打开的，或来自其他网站：请重新加载页面后再提交。",
     )
+    OTHER_SITE = (
+        403,
+        Code.FORBIDDEN,
+        "This change came from a page of another site, with the password that your browser keeps: send it from here, "
+        "or with a token (Authorization: Bearer).",
+        "此更改来自其他网站的页面，并使用了浏览器保存的密码：请在本站操作，或使用令牌（Authorization: Bearer）。",
+    )
     NOT_YOURS = (403, Code.FORBIDDEN, "This submission belongs to another user.", "无权查看他人的提交。")
     NOT_YOUR_RUN = (403, Code.FORBIDDEN, "This run belongs to another user.", "无权查看他人的运行。")
     OTHERS_SUBMISSIONS = (

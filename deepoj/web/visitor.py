@@ -27,6 +27,7 @@ from deepoj.api.auth import Claims, is_bound_elsewhere
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import Address, address_of, client_of, is_within, networks, parse
 from deepoj.api.http.refusals import prefers_chinese
+from deepoj.api.http.sites import names_other_site
 from deepoj.api.rights import Right, may, reach
 from deepoj.api.settings import ApiSettings
 from deepoj.judging.languages import LANGUAGES as JUDGED
@@ -38,8 +39,6 @@ SESSION, VISIT = "deepoj_session", "deepoj_visit"
 LANGUAGE, PROGRAMMED, THEME = "deepoj_language", "deepoj_programmed", "deepoj_theme"
 LANGUAGES = {"en": "English", "zh": "中文"}
 THEMES = ("auto", "light", "dark")
-#: Sec-Fetch-Site of a form of our pages, and of one that the reader sends without a page; old browsers send none
-_OWN_SITES = frozenset({"same-origin", "none"})
 _SECRET_BYTES = 24
 _YEAR_S = 365 * 86_400
 _MAX_CLIENT_CHARS = 200
@@ -176,9 +175,9 @@ class Visitors:
 
         The token alone would do; a site that has learned one, as from a page that was saved, is refused all the same.
         """
-        is_ours = request.headers.get("Sec-Fetch-Site", "none") in _OWN_SITES
         wanted = self._mac("form", visitor.secret).encode()
-        if not is_ours or not visitor.secret or not hmac.compare_digest(wanted, _unmasked(sent)):
+        is_right = visitor.secret and hmac.compare_digest(wanted, _unmasked(sent))
+        if not is_right or names_other_site(request.headers):
             raise Refused(ApiError.FORM_EXPIRED)
 
     def stranger(self) -> Visitor:

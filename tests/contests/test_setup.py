@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from deepoj.api.live import events
 from deepoj.words.accounts import UserRole
 from deepoj.words.contests import Contest, ContestRefusal
 from deepoj.words.results import Verdict
-from tests.api.house import client, served
+from tests.api.house import client, form, house_on, served
 from tests.api.sse import streaming
 from tests.contests.scene import HOUR_MS, Scene, ago, finals, opened, scene
 from tests.contract.labs import claim, new_problem
@@ -113,6 +114,47 @@ async def test_a_remembered_password_holds_at_its_address(scene: Scene) -> None:
     found = [(await scene.home.ask("GET", "/clics/contests", headers=headers, peer=peer)).status_code
              for peer in ("10.1.0.1", "10.1.0.1", "10.2.0.1")]  # fmt: skip
     assert found == [200, 200, 403]
+
+
+@pytest.mark.parametrize(
+    ("sender", "status"),
+    [
+        ({}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}, 200),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://localhost:8080"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+async def test_change_with_a_password_from_another_site_is_refused(
+    scene: Scene, tmp_path: Path, sender: dict[str, str], status: int
+) -> None:
+    """A browser that keeps a team's password sends it with the form of any site."""
+    await opened(scene)
+    (made,) = await renewed(scene, ["1"])
+    basic = base64.b64encode(f"owl:{made['password']}".encode()).decode()
+    boundary, fields = "frontier", {"problem": "A", "language": "cpp17"}
+    body, kind = form(fields, b"int main(){}", boundary=boundary)
+    body, sent = body.replace(b'"file"; filename="p.zip"', b'"code[]"; filename="a.cpp"'), {"Content-Type": kind}
+    paths = ("/clics/contests/finals/submissions", "/api/v4/contests/finals/submissions")
+    for path in paths:
+        headers = {"Authorization": f"Basic {basic}", **sent, **sender}
+        answer = await scene.home.ask("POST", path, headers=headers, data=body)
+        assert answer.status_code == status, await answer.get_data(as_text=True)
+        assert (await scene.home.ask("GET", "/clics/contests", headers=headers)).status_code == 200, "reading is free"
+    told = scene.lab.sql("SELECT count(*) > 0 FROM submissions")
+    assert told == ("t" if status == 200 else "f")
+    by_token = {**headers, "Authorization": f"Bearer {await scene.home.token_of('owl')}"}
+    answer = await scene.home.ask("POST", paths[0], headers=by_token, data=body)
+    assert answer.status_code == 200, "only those who have a token send it"
+    if origin := sender.get("Origin"):
+        allowing = house_on(tmp_path, scene.lab.store, cors_allowed_origins=(origin,))
+        answer = await allowing.ask("POST", paths[0], headers=headers, data=body)
+        assert answer.status_code == 200, "its operator trusts that site"
 
 
 @pytest.mark.parametrize("role", ["root", "jury", "setter", "operator", "maker"])

@@ -9,6 +9,7 @@ From the socket to the application::
     head        checks the head of a request before h11 parses it
     body        the body of a request, read from the socket on demand
     exchange    one request in the application: id, trace, metrics
+    sites       from which site a browser sent a request
     compression compresses answers with gzip
     unsent      limits the memory of answers that clients do not read
 """
