@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
@@ -52,11 +52,21 @@ class Passwords:
         async with self._turns.turn(subject):
             return await trio.to_thread.run_sync(self._hasher.hash, password, limiter=self._limiter)
 
-    async def verify(self, account: Credentials | None, password: str, subject: str = "") -> bool:
-        """Return whether it is this account's password. Takes as long without an account. Raises TooManyWaiting."""
+    async def verify(
+        self,
+        account: Credentials | None,
+        password: str,
+        subject: str = "",
+        admit: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
+    ) -> bool:
+        """Return whether it is this account's password. Takes as long without an account. Raises TooManyWaiting.
+
+        ``admit``: is called when the hash's turn has come; what it raises saves the hash.
+        """
         # nor can anyone log in to an account without a password, and this takes as long
         hashed = (account.password_hash if account is not None else "") or self._dummy_hash
         async with self._turns.turn(subject):
+            await admit()
             matches = await trio.to_thread.run_sync(self._matches, hashed, password, limiter=self._limiter)
         return matches and account is not None and account.password_hash != ""
 

@@ -21,6 +21,7 @@ from deepoj.api.contest_errors import ContestError
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import Address, address_of, client_of, is_within, networks
 from deepoj.api.known_tokens import KnownTokens
+from deepoj.api.password_tries import PasswordTry
 from deepoj.api.settings import ApiSettings
 from deepoj.ports.access_tokens import AccessTokens
 from deepoj.ports.accounts import Accounts
@@ -185,8 +186,8 @@ class Auth:
         """Return the address of the request's client; None: it is unknown."""
         return address_of(request, self._trusted)
 
-    async def verify(self, account: Credentials | None, password: str) -> bool:
-        """Return whether the password is the account's.
+    async def verify(self, attempt: PasswordTry, account: Credentials | None, password: str) -> bool:
+        """Return whether the password is the account's. Refused (429) if the attempt's address has used up its tries.
 
         A password beyond the maximum length is not hashed. The shorter response time reveals only that length, which
         the sender knows.
@@ -194,7 +195,9 @@ class Auth:
         if not encodable(password) or len(password.encode()) > MAX_BYTES:
             return False
         try:
-            return await self._passwords.verify(account, password, client_of(request, self._trusted))
+            return await self._passwords.verify(
+                account, password, client_of(request, self._trusted), admit=attempt.count
+            )
         except TooManyWaiting:
             raise Refused(ApiError.TOO_MANY_LOGINS) from None
 

@@ -55,15 +55,24 @@ class LocalCounters:
                 window.count += 1
         return worst
 
+    async def give_back(self, quotas: Sequence[Quota]) -> None:
+        for quota in quotas:
+            window = self._open_window(quota)
+            if window is not None and window.count > 0:
+                window.count -= 1
+
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
         return [self._wait_ms(quota, trio.current_time()) for quota in quotas]
 
     def _wait_ms(self, quota: Quota, now: float) -> int:
-        windows = self._open.get(quota.kind, OrderedDict())
-        window = windows.get(quota.subject) or windows.get(_SHARED_SUBJECT)
+        window = self._open_window(quota)
         if window is None or window.count < quota.limit:
             return 0
         return max(0, math.ceil((window.ends_at - now) * 1000))
+
+    def _open_window(self, quota: Quota) -> _Window | None:
+        windows = self._open.get(quota.kind, OrderedDict())
+        return windows.get(quota.subject) or windows.get(_SHARED_SUBJECT)
 
     def _window(self, quota: Quota, now: float) -> _Window:
         windows = self._open.setdefault(quota.kind, OrderedDict())
@@ -90,6 +99,9 @@ class FallbackCounters:
 
     async def take(self, quotas: Sequence[Quota]) -> Overdrawn | None:
         return await self._call(lambda counters: counters.take(quotas))
+
+    async def give_back(self, quotas: Sequence[Quota]) -> None:
+        await self._call(lambda counters: counters.give_back(quotas))
 
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
         return await self._call(lambda counters: counters.waits(quotas)) if quotas else ()

@@ -58,7 +58,7 @@ class OwnAccount:
         """Refuse unless the password is the account's. Of an account without one, ``username`` must be its name."""
         if account.password_hash:
             await attempt.begin(password_subject(account.user.username, account))
-            if not await self._auth.verify(account, password):
+            if not await self._auth.verify(attempt, account, password):
                 raise Refused(ApiError.WRONG_OLD_PASSWORD)
         elif username.strip() != account.user.username:
             raise Refused(ApiError.INVALID, field="username", problem="type your username")

@@ -8,7 +8,9 @@ address of his own is never affected by failures of others:
 * After an account's limit of failures from all addresses, it accepts attempts only from addresses with fewer than
   ``_FIRST`` failures at it within the hour, or with a success within ``_KNOWN_WINDOW_S``. So failures from the owner's
   address do not help attackers elsewhere to lock the owner out.
-* After an address's limit of failures at all accounts, it may try once per ``_ADDRESS_PACE_S``.
+* After an address's limit of failures at all accounts, it may try once per ``_ADDRESS_PACE_S``. An attempt is counted
+  right before its hash, and a right password is counted off: of 400 at once, 328 were hashed before their failures were
+  counted. Those that wait for their hash when the limit is reached are refused.
 
 So one address can make at most 70 guesses a minute at a password. All addresses together can make as many as the
 account's limit, and three an hour each. Attempts beyond the length of a queue are answered 429.
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -43,8 +45,11 @@ _WRONG = frozenset({ApiError.BAD_CREDENTIALS, ApiError.WRONG_OLD_PASSWORD})
 class PasswordTry:
     """One request with a password to check."""
 
-    def __init__(self, tries: PasswordTries, address: str) -> None:
-        self._tries, self._address = tries, address
+    def __init__(self, tries: PasswordTries, address: str, of_address: Sequence[Quota], *, is_paced: bool) -> None:
+        self._tries, self._address, self._is_paced = tries, address, is_paced
+        self._of_address = of_address
+        #: it is counted at its address
+        self.is_counted = False
         #: quotas that a failure counts against, and quotas that a success marks
         self.of_account: list[Quota] = []
         self.known: list[Quota] = []
@@ -52,6 +57,10 @@ class PasswordTry:
     async def begin(self, account: str) -> None:
         """Wait until the password of ``account`` may be checked. Refused (429) if that takes too long."""
         self.of_account, self.known = await self._tries.begin(account, self._address)
+
+    async def count(self) -> None:
+        """Count the attempt at its address, right before its hash. Refused (429) if the limit is reached."""
+        self.is_counted = await self._tries.count(self._of_address, is_paced=self._is_paced)
 
 
 class PasswordTries:
@@ -68,18 +77,30 @@ class PasswordTries:
         A refusal inside counts as a failure of ``address``; if the password was wrong, also of the account.
         """
         of_address = [self._quota("ip", address, self._limit.ip_limit)] if self._limit.ip_limit else []
-        if any(await self._counters.waits(of_address)):
+        is_paced = any(await self._counters.waits(of_address))
+        if is_paced:
             await self._take_turn("address", address, _ADDRESS_PACE_S)
-        attempt = PasswordTry(self, address)
+        attempt = PasswordTry(self, address, of_address, is_paced=is_paced)
         try:
             yield attempt
         except Refused as refused:
-            if refused.api_error not in _NO_FAILURES:
-                for quota in (*of_address, *(attempt.of_account if refused.api_error in _WRONG else ())):
+            if refused.api_error in _NO_FAILURES:
+                await self._count_off(attempt, of_address)
+            else:
+                uncounted = () if attempt.is_counted else of_address
+                for quota in (*uncounted, *(attempt.of_account if refused.api_error in _WRONG else ())):
                     await self._counters.take([quota])  # one by one: an exhausted quota must not stop the others
             raise
+        await self._count_off(attempt, of_address)
         if attempt.known:
             await self._counters.take(attempt.known)
+
+    async def count(self, of_address: Sequence[Quota], *, is_paced: bool) -> bool:
+        """See ``PasswordTry.count``. Returns whether it is counted: one that was paced goes on beyond the limit."""
+        overdrawn = await self._counters.take(of_address) if of_address else None
+        if overdrawn is not None and not is_paced:
+            self._refuse("address", _QUEUE_MAX * _ADDRESS_PACE_S)
+        return bool(of_address) and overdrawn is None
 
     async def begin(self, account: str, address: str) -> tuple[list[Quota], list[Quota]]:
         """See ``PasswordTry.begin``. Returns the quotas for a failure and those for a success."""
@@ -99,6 +120,10 @@ class PasswordTries:
         if both_ms:
             await self._take_turn("both", both, _BOTH_PACE_S)
         return quotas, known
+
+    async def _count_off(self, attempt: PasswordTry, of_address: Sequence[Quota]) -> None:
+        if attempt.is_counted:
+            await self._counters.give_back(of_address)
 
     def _quota(self, kind: str, subject: str, limit: int, window_s: float | None = None) -> Quota:
         return Quota(f"auth:{kind}", subject, limit, round((window_s or self._limit.window_s) * 1000))

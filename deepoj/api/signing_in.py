@@ -52,7 +52,7 @@ class SigningIn:
         account = await self._accounts.credentials(name) if name is not None else None
         if name is not None:
             await attempt.begin(password_subject(name, account))
-        if not await self._auth.verify(account, password) or account is None:
+        if not await self._auth.verify(attempt, account, password) or account is None:
             raise Refused(ApiError.BAD_CREDENTIALS)
         return account
 

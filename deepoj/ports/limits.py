@@ -17,6 +17,10 @@ class Counters(Protocol):
         used-up quota whose window ends last is returned. A window begins with the first request counted in it."""
         ...
 
+    async def give_back(self, quotas: Sequence[Quota]) -> None:
+        """Count one request less against each of ``quotas``, unless its window has ended."""
+        ...
+
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
         """Return the milliseconds until each quota's window ends, 0 unless it is used up. Counts nothing."""
         ...

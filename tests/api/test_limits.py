@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import argon2
 import pytest
 import trio
 from quart import Response
@@ -18,6 +20,7 @@ from deepoj.api.settings import RateLimit
 from deepoj.words.stream import Entry
 from tests.api.house import PASSWORD, House, house, package, submission
 from tests.fakes.settings import rate_limit
+from tests.web.visits import Visit
 
 ALWAYS = 0
 LOGIN = {"username": "alice", "password": "wrong password"}
@@ -224,6 +227,43 @@ async def test_a_flood_of_logins_costs_no_hash(tmp_path: Path, monkeypatch: pyte
     await home.ask("POST", "/api/v1/auth/login", json=LOGIN)
     monkeypatch.setattr("deepoj.accounts.passwords.Passwords.verify", None)
     assert (await home.ask("POST", "/api/v1/auth/login", json=LOGIN)).status_code == 429
+
+
+@pytest.mark.parametrize("way", ["api", "page", "basic"])
+async def test_logins_of_an_address_at_once_cost_no_more_hashes_than_its_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    home = await registered(tmp_path, auth_rate=limit(ip=20), has_pages=True)
+    visit = Visit(home, peer="192.0.2.7")
+    form_token, count, hashes = await visit.form_token(), 400, 0
+    basic = base64.b64encode(b"alice:wrong password").decode()
+    verify = argon2.PasswordHasher.verify
+
+    def counting(hasher: argon2.PasswordHasher, hashed: str, password: str) -> bool:
+        nonlocal hashes
+        hashes += 1
+        return verify(hasher, hashed, password)
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", counting)
+    # attempts after the limit are let in at a pace, which is measured elsewhere
+    monkeypatch.setattr("deepoj.api.password_tries._QUEUE_MAX", 0)
+    statuses: list[int] = []
+
+    async def one() -> None:
+        match way:
+            case "api":
+                statuses.append(await login(home, visit.peer, wrong()))
+            case "page":
+                statuses.append((await visit.post("/login", LOGIN, form_token=form_token)).status)
+            case "basic":
+                asked = {"Authorization": f"Basic {basic}"}
+                statuses.append((await home.ask("GET", "/clics/", headers=asked, peer=visit.peer)).status_code)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(one)
+    assert hashes == 20
+    assert sorted(statuses) == [401] * 20 + [429] * 380
 
 
 async def test_submitting_is_counted_by_user_and_by_address(tmp_path: Path) -> None:

@@ -180,9 +180,9 @@ async def test_a_password_is_hashed_once_until_the_epoch_changes(scene: Scene, m
     auth = scene.home.app.auth
     verify = auth.verify
 
-    async def counted(account: Any, password: str) -> bool:
+    async def counted(attempt: Any, account: Any, password: str) -> bool:
         hashed.append(password)
-        return await verify(account, password)
+        return await verify(attempt, account, password)
 
     monkeypatch.setattr(auth, "verify", counted)
     for _ in range(3):

@@ -120,6 +120,16 @@ async def test_a_window_ends(counters: Counters) -> None:
             await trio.sleep(refused.wait_ms / 1000)
 
 
+async def test_what_is_given_back_may_be_taken_again(counters: Counters) -> None:
+    for _ in range(3):
+        assert await counters.take([ip()]) is None
+    await counters.give_back([ip(), user()])
+    assert [await counters.take([ip()]) is None for _ in range(2)] == [True, False]
+    for _ in range(5):
+        await counters.give_back([ip(), user()])
+    assert [await counters.take([ip(), user()]) is None for _ in range(4)] == [True] * 3 + [False], "none is below 0"
+
+
 async def test_waits_counts_nothing_and_names_what_is_used_up(counters: Counters) -> None:
     full, other = ip(limit=1), user(limit=2)
     for _ in range(3):

@@ -27,6 +27,9 @@ class Shared:
         await self._answer()
         return None
 
+    async def give_back(self, quotas: Sequence[Quota]) -> None:
+        await self._answer()
+
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
         await self._answer()
         return [0 for _ in quotas]

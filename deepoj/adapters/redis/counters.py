@@ -55,6 +55,14 @@ for i, key in ipairs(KEYS) do
 end
 return waits
 """
+#: The same KEYS and ARGV. Counts one request less in each; a counter that has ended is not made again.
+_GIVE_BACK = """
+for i, key in ipairs(KEYS) do
+    if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+end
+return {}
+"""
+_GIVE_BACK_SHA = hashlib.sha1(_GIVE_BACK.encode(), usedforsecurity=False).hexdigest()
 _WAITS_SHA = hashlib.sha1(_WAITS.encode(), usedforsecurity=False).hexdigest()
 _TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
 #: timeout for connecting and for each answer; a slower counter is not waited for
@@ -108,6 +116,9 @@ class RedisCounters:
 
     async def _take(self, asked: Sequence[Sequence[Quota]]) -> Sequence[Sequence[int]]:
         return await self._run(_TAKE, _TAKE_SHA, asked)
+
+    async def give_back(self, quotas: Sequence[Quota]) -> None:
+        await self._run(_GIVE_BACK, _GIVE_BACK_SHA, [quotas])
 
     async def waits(self, quotas: Sequence[Quota]) -> Sequence[int]:
         [waits] = await self._run(_WAITS, _WAITS_SHA, [quotas])

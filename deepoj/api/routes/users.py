@@ -56,7 +56,7 @@ class UserRoutes:
                 if body.old_password is None:
                     raise Refused(ApiError.INVALID, field="old_password", problem="it is missing")
                 await attempt.begin(password_subject(account.user.username, account))
-                if not await self._auth.verify(account, body.old_password):
+                if not await self._auth.verify(attempt, account, body.old_password):
                     raise Refused(ApiError.WRONG_OLD_PASSWORD)
             else:
                 self._auth.require_login()

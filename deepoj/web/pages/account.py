@@ -49,7 +49,7 @@ class AccountPages:
                 password = new_password("new_password", form.get("new_password"))
                 if account.password_hash:
                     await attempt.begin(password_subject(account.user.username, account))
-                    if not await self._auth.verify(account, form.get("password")):
+                    if not await self._auth.verify(attempt, account, form.get("password")):
                         raise Refused(ApiError.BAD_CREDENTIALS)
             secret = await self._auth.hash(password)
             epoch = await self._context.accounts.change_password(account.user.id, secret, epoch=account.token_epoch)
