@@ -23,6 +23,7 @@ from deepoj.observe import log
 from deepoj.web.assets import AssetRoutes, Assets
 from deepoj.web.boards import Boards
 from deepoj.web.contests import ContestReader
+from deepoj.web.news import News
 from deepoj.web.operating import Watch
 from deepoj.web.page import PageGuards
 from deepoj.web.pages.account import AccountPages
@@ -87,6 +88,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     signing_in = SigningIn(context, app.auth, app.limits)
     account = AccountPages(context, app.auth, app.limits, visitors, pages)
     reader, boards = ContestReader(Contesting(context), app.limits, visitors), Boards(pages)
+    news = News(pages)
     groups: tuple[object, ...] = (
         HomePages(context, visitors, pages),
         LoginPages(context, signing_in, visitors, pages),
@@ -109,9 +111,9 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         PreviewPages(context, visitors, pages),
         RerunPages(context, pages),
         RunbookPages(pages),
-        ContestPages(context, visitors, pages, reader, boards),
-        ManageContestPages(context, visitors, pages, reader, boards),
-        ContestNewsPages(context, pages, reader),
+        ContestPages(context, visitors, pages, reader, boards, news=news),
+        ManageContestPages(context, visitors, pages, reader, boards, news=news),
+        ContestNewsPages(context, reader, news),
         ManageContestAfterwardsPages(context, app.auth, visitors, pages, reader),
         ManageContestClockPages(context, visitors, pages, reader),
         ManageContestEndPages(context, visitors, pages, reader),

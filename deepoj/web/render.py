@@ -126,8 +126,11 @@ class Pages:
 
     def piece(self, template: str, visitor: Visitor, **values: Any) -> str:
         """Return a part of a page, for an event of a stream."""
-        page = self._environments[visitor.language].get_template(template)
-        return page.render(visitor=visitor, **values)
+        return self.shared_piece(template, visitor.language, visitor=visitor, **values)
+
+    def shared_piece(self, template: str, language: str, **values: Any) -> str:
+        """Return the same without a visitor: nothing in it is of one reader, so it may be sent to all."""
+        return self._environments[language].get_template(template).render(**values)
 
 
 def redirect(location: str) -> Response:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import jinja2
 import pytest
 import trio
 
@@ -23,7 +26,6 @@ from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, draft_probl
 from tests.web.site import BUNDLE
 
 _RED, _BLUE, _NOTHING = ContestViewer(team_id="red"), ContestViewer(team_id="blue"), ShownList(None, None, None, ())
-_NEWS = "event: news"
 
 
 async def _reading(place: Arena, contest: Contest, viewer: ContestViewer) -> ContestReading:
@@ -179,6 +181,37 @@ async def test_an_answer_to_all_keeps_its_question_and_problem_for_those_who_did
     assert (own["text"], own["problem_id"], own["to_team_ids"]) == ("No.", "A", ["red"]), "its team sees the question"
 
 
+@pytest.mark.parametrize("who", [JURY, TEAM])
+async def test_news_are_rendered_once_for_all_readers_of_a_language(
+    tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    many, rendered = 80, list[str]()
+    place = await arena(tmp_path, real, max_streams_per_user=many)
+    contest = await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    render = jinja2.Template.render
+
+    def counting(template: jinja2.Template, *args: Any, **values: Any) -> str:
+        rendered.append(str(template.name))
+        return render(template, *args, **values)
+
+    monkeypatch.setattr(jinja2.Template, "render", counting)
+    cookie = "; ".join(f"{name}={value}" for name, value in place.visits[who].cookies.items())
+    async with served(place.home) as (url, _), client(url) as http, contextlib.AsyncExitStack() as stack:
+        streams = []
+        for number in range(many):
+            headers = {"Cookie": f"{cookie}; deepoj_language={('en', 'zh')[number % 2]}"}
+            answer = await stack.enter_async_context(http.stream("GET", "/contests/finals/events", headers=headers))
+            streams.append(answer.aiter_lines())
+            await _next_news(streams[-1])
+        assert rendered == ["_contest_news.html"] * 2
+        asked, told = ClarificationDraft(from_team_id="red", text="Why?"), ClarificationDraft(text="To all.")
+        await real.pg_store.contests.clarify(contest.id, asked if who == JURY else told)
+        place.home.streams.notify(topic_of(contest))
+        news = [await _next_news(lines) for lines in streams]
+        assert rendered == ["_contest_news.html"] * 4, "two for the new event"
+        assert len(set(news)) == 2
+
+
 @pytest.mark.parametrize("path", ["events", "scoreboard/events"])
 async def test_stream_of_a_juror_ends_when_the_right_is_taken_away(
     tmp_path: Path, real: PgLab, monkeypatch: pytest.MonkeyPatch, path: str
@@ -195,15 +228,19 @@ async def test_stream_of_a_juror_ends_when_the_right_is_taken_away(
         http.stream("GET", f"/contests/finals/{path}", headers={"Cookie": cookie}) as answer,
     ):
         lines = answer.aiter_lines()
-        assert [line async for line in _until_news(lines)][-1] == _NEWS
+        await _next_news(lines)
         await place.home.ports.accounts.change_rights(account.user.id, roles=[], by=None)
         await real.pg_store.contests.clarify(contest.id, ClarificationDraft(from_team_id="red", text="Why?"))
         place.home.streams.notify(topic_of(contest))
-        assert _NEWS not in [line async for line in _until_news(lines)], "the stream ends without the jury's news"
+        with pytest.raises(StopAsyncIteration):  # the stream ends without the question
+            await _next_news(lines)
 
 
-async def _until_news(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    async for line in lines:
-        yield line
-        if line == _NEWS:
-            return
+async def _next_news(lines: AsyncIterator[str]) -> str:
+    """Return the next piece of news of a stream."""
+    while await anext(lines) != "event: news":
+        pass
+    piece = []
+    while line := await anext(lines):
+        piece.append(line)
+    return "\n".join(piece)

@@ -11,17 +11,16 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right
 from deepoj.web.contests import ContestReader, ContestReading
-from deepoj.web.news import news_feed
+from deepoj.web.news import News
 from deepoj.web.page import MEMBER, member_with, page
-from deepoj.web.render import Pages
 from deepoj.web.visitor import Visitor
 
 
 class ContestNewsPages:
     """``/contests/{key}/events`` and ``/manage/contests/{key}/events``."""
 
-    def __init__(self, context: ApiContext, pages: Pages, reader: ContestReader) -> None:
-        self._context, self._pages, self._reader = context, pages, reader
+    def __init__(self, context: ApiContext, reader: ContestReader, news: News) -> None:
+        self._context, self._reader, self._news = context, reader, news
 
     @page("GET", "/contests/<key>/events", access=MEMBER)
     async def events(self, visitor: Visitor, key: str) -> Response:
@@ -44,5 +43,5 @@ class ContestNewsPages:
         async def remains() -> bool:
             return await self._reader.remains(visitor, reading)
 
-        feed = news_feed(self._pages, visitor, read)
+        feed = self._news.feed(visitor, read)
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)

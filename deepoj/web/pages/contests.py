@@ -35,7 +35,7 @@ from deepoj.web.contests import (
     read_before,
     remember_read,
 )
-from deepoj.web.news import BoardWithNews, list_query, news_feed
+from deepoj.web.news import BoardWithNews, News, list_query
 from deepoj.web.page import ANYONE, MEMBER, page
 from deepoj.web.pages.contest_registration import registration_values
 from deepoj.web.render import Pages, gettext_of, redirect
@@ -52,9 +52,17 @@ class ContestPages:
     """``/contests`` and what is below it, without the problems."""
 
     def __init__(
-        self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader, boards: Boards
+        self,
+        context: ApiContext,
+        visitors: Visitors,
+        pages: Pages,
+        reader: ContestReader,
+        boards: Boards,
+        *,
+        news: News,
     ) -> None:
-        self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
+        self._context, self._visitors, self._pages = context, visitors, pages
+        self._boards, self._news = boards, news
         self._reader = reader
 
     @page("GET", "/contests", access=ANYONE, limit=Limit.SPECTATOR)
@@ -134,7 +142,7 @@ class ContestPages:
 
         board = BoardFeed(render, self._own(reading, visitor), shown)
         is_told = viewer.is_jury or viewer.team_id is not None
-        feed = BoardWithNews(board, news_feed(self._pages, visitor, read)) if is_told else board
+        feed = BoardWithNews(board, self._news.feed(visitor, read)) if is_told else board
         return self._context.live.answer(
             None if visitor.user is None else visitor.user.id, topic_of(contest), feed, remains
         )

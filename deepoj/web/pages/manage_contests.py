@@ -31,7 +31,7 @@ from deepoj.web.contest_forms import (
     shown_rules,
 )
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
-from deepoj.web.news import BoardWithNews, list_query, news_feed
+from deepoj.web.news import BoardWithNews, News, list_query
 from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
 from deepoj.web.render import Pages, redirect
@@ -103,9 +103,17 @@ class ManageContestPages:
     """``/manage/contests`` and what is below it."""
 
     def __init__(
-        self, context: ApiContext, visitors: Visitors, pages: Pages, reader: ContestReader, boards: Boards
+        self,
+        context: ApiContext,
+        visitors: Visitors,
+        pages: Pages,
+        reader: ContestReader,
+        boards: Boards,
+        *,
+        news: News,
     ) -> None:
-        self._context, self._visitors, self._pages, self._boards = context, visitors, pages, boards
+        self._context, self._visitors, self._pages = context, visitors, pages
+        self._boards, self._news = boards, news
         self._reader, self._contesting = reader, reader.contesting
 
     @page("GET", "/manage/contests", access=_RUN)
@@ -174,7 +182,7 @@ class ManageContestPages:
             return replace(reading, ledger=await self._context.ledgers.ledger(reading.contest))
 
         board = BoardFeed(render, None, self._boards.earlier(reading, visitor, group, shown_board()))
-        feed = BoardWithNews(board, news_feed(self._pages, visitor, read))
+        feed = BoardWithNews(board, self._news.feed(visitor, read))
         return self._context.live.answer(visitor.member.id, topic_of(reading.contest), feed, remains)
 
     @page("GET", "/manage/contests/<key>/submissions", access=_RUN)
