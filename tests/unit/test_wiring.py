@@ -16,6 +16,7 @@ import trio
 from deepoj.adapters.blobs.directory import DirectoryBlobs
 from deepoj.adapters.pg import PgStore
 from deepoj.capacity.pressure import LatestPressure
+from deepoj.capacity.roster import PERIOD_S
 from deepoj.config.loader import load
 from deepoj.nursery.background import BackgroundJudge
 from deepoj.nursery.gate import Gate
@@ -152,6 +153,19 @@ async def test_a_node_whose_canaries_fail_announces_that_it_takes_no_work(metric
         assert json.loads(facts)["canaries"] == {
             "state": "down", "since": since.isoformat(timespec="seconds"), "reason": "abort: found Accepted once more",
         }  # fmt: skip
+
+
+async def test_judge_announces_at_once_that_it_takes_work_when_its_gate_opens(metrics: Metrics, tmp_path: Path) -> None:
+    pool = RecordingPool()
+    parts = a_worker(metrics, tmp_path, pool)
+    assert parts.jobs is not None
+    parts.jobs.gate.shut()
+    async with announced(parts, pool):
+        parts.jobs.gate.open()
+        with trio.fail_after(PERIOD_S * 3 / 4):
+            while len(pool.arguments) == 1:  # the disks are read in a thread
+                await trio.sleep(0.01)
+        assert [takes_work for *_, takes_work in pool.arguments] == [False, True]
 
 
 async def test_judge_whose_sandbox_is_away_announces_it_and_no_part_that_others_name(

@@ -47,11 +47,23 @@ class _Announcing:
     name: str
 
     async def __call__(self, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
         try:
-            await loops.Periodic(PERIOD_S, self.once)(task_status=task_status)
+            while True:
+                await self.once()
+                await self._pause()
         finally:
             if self.parts.stopping.is_set():
                 await withdraw(self.parts.adapters.store.roster, self.name)
+
+    async def _pause(self) -> None:
+        """Wait for a period, or until a shut gate opens: ``deepoj doctor``, asked as soon as the node was ready, said
+        that no node judges."""
+        with trio.move_on_after(PERIOD_S):
+            if self.parts.jobs is not None and not self.parts.jobs.gate.is_open:
+                await self.parts.jobs.gate.wait_open()
+            else:
+                await trio.sleep_forever()
 
     async def once(self) -> None:
         """Announce the node. While the canaries' gate is shut, it takes no work: its verdicts may be wrong."""
