@@ -21,7 +21,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.contests.ledger import ContestLedger, in_order, name_of
 from deepoj.words.accounts import User
-from deepoj.words.contest_setup import PendingPasswords
+from deepoj.words.contest_setup import DraftInContest, PendingPasswords
 from deepoj.words.contests import ID, Contest, ContestObject, ContestRefusal, EventType
 from deepoj.words.names import name_key
 
@@ -142,8 +142,13 @@ class ContestSetting:
         require_done(await self._setup.drop_passwords(contest.id, set_id, by=admin.id))
         _log("passwords_dropped", contest, admin)
 
+    async def drafts(self, contest: Contest) -> list[DraftInContest]:
+        """Return the contest's drafts: those that practice would open, and those that another contest holds back."""
+        return await self._setup.drafts(contest.id)
+
     async def open_practice(self, contest: Contest, user: User) -> list[str]:
-        """List the contest's drafts for everybody, once its board shows all. Return their labels."""
+        """List the contest's drafts for everybody, once its board shows all. Return their labels. What another contest
+        has that is not over stays a draft."""
         answer = await self._setup.open_problems(contest.id, by=user.id)
         if isinstance(answer, ContestRefusal):
             require_done(answer)

@@ -165,7 +165,8 @@ def contest_credentials(
 def contest_practice(key: str, as_json: bool, url: str | None, retry_for_s: float) -> None:
     """Open the problems of the contest KEY for practice: its drafts are listed for everybody.
 
-    The contest must be over, and its board thawed. Submissions of practice are on no board.
+    The contest must be over, and its board thawed. What another contest has that is not over stays a draft.
+    Submissions of practice are on no board.
     """
     with connected(url, retry_for_s) as server:
         done = server.ask("POST", path_of(key, "/practice"))
@@ -173,6 +174,9 @@ def contest_practice(key: str, as_json: bool, url: str | None, retry_for_s: floa
         print_json(done)
     else:
         click.echo(f"listed now: {', '.join(done['opened']) or 'no draft was left'}")
+        for one in done["held"]:
+            label, other = shown(one["label"]), shown(one["contest"])
+            click.echo(f"{label} stays a draft: the contest {other} has it and is not over")
 
 
 @click.command("statement")

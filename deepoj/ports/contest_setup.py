@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from deepoj.words.contest_setup import PendingPasswords, TeamLogin
+from deepoj.words.contest_setup import DraftInContest, PendingPasswords, TeamLogin
 from deepoj.words.contests import ContestRefusal
 
 
@@ -78,7 +78,11 @@ class ContestSetup(Protocol):
         """Delete new passwords that were made a day ago. Return how many."""
         ...
 
+    async def drafts(self, contest_id: int) -> list[DraftInContest]:
+        """Return the drafts among the contest's problems, by label."""
+        ...
+
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
-        """List the contest's drafts for everybody. Return their labels. Refused: UNKNOWN_CONTEST, NOT_OVER (or its
-        board hides verdicts)."""
+        """List the contest's drafts for everybody, but not what another contest has that is not over. Return their
+        labels. Refused: UNKNOWN_CONTEST, NOT_OVER (or its board hides verdicts)."""
         ...

@@ -28,3 +28,14 @@ class PendingPasswords:
     usernames: tuple[str, ...]
     #: sessions of these accounts that are open
     sessions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftInContest:
+    """A draft among a contest's problems. ``other_key``, ``other_name``: another contest that has it and is not over
+    for all, so it is not opened for practice; None: there is none."""
+
+    label: str
+    problem_id: int
+    other_key: str | None
+    other_name: str | None

@@ -69,14 +69,26 @@ FROM unnest($2::text[]) AS wanted (name) JOIN users AS u ON lower(u.username) = 
 WHERE u.erased_at IS NULL
   AND (u.is_admin OR u.roles <> '{}' OR EXISTS (SELECT FROM contests AS c WHERE c.id = $1 AND c.created_by = u.id));
 
--- name: open_contest_problems
--- Lists the drafts among a contest's problems for everybody. $2: the account that does it.
+-- name: contest_drafts
+-- The drafts among a contest's problems, each with the first other contest that has it and is not over for all (NULL: none): what
+-- that one's teams shall not see before its start is not listed for everybody.
+SELECT c.label, c.problem_id, other.key AS other_key, other.name AS other_name
+FROM contest_problems AS c
+JOIN problems AS p ON p.id = c.problem_id
+LEFT JOIN LATERAL (
+    SELECT o.key, o.name FROM contest_problems AS n JOIN contests AS o ON o.id = n.contest_id
+    WHERE n.problem_id = c.problem_id AND n.contest_id <> $1 AND o.closed_at IS NULL
+    ORDER BY o.id LIMIT 1
+) AS other ON true
+WHERE c.contest_id = $1 AND p.visibility = 'draft'
+ORDER BY c.label;
+
+-- name: list_drafts
+-- Lists these drafts ($1, numbers of problems) for everybody; returns the numbers of those that were still drafts. $2: the account
+-- that does it.
 WITH opened AS (
     UPDATE problems SET visibility = 'listed', updated_at = now()
-    WHERE id = ANY (ARRAY (
-              SELECT p.id FROM problems AS p JOIN contest_problems AS c ON c.problem_id = p.id
-              WHERE c.contest_id = $1 AND p.visibility = 'draft'
-              ORDER BY p.id FOR NO KEY UPDATE OF p))
+    WHERE id = ANY (ARRAY (SELECT id FROM problems WHERE id = ANY ($1::integer[]) ORDER BY id FOR NO KEY UPDATE))
       AND visibility = 'draft'
     RETURNING id, version
 ),
@@ -85,7 +97,7 @@ event AS (
     SELECT u.username, 'problem_changed', o.id::text, jsonb_build_object('fields', '["visibility"]'::jsonb, 'version', o.version)
     FROM opened AS o JOIN users AS u ON u.id = $2
 )
-SELECT c.label FROM opened AS o JOIN contest_problems AS c ON c.problem_id = o.id AND c.contest_id = $1 ORDER BY c.label;
+SELECT id FROM opened;
 
 -- name: keep_passwords
 -- Stores the set $2 of new passwords for the accounts $3 of a contest: hashes ($4), by the account $5. Sets that have not taken

@@ -267,8 +267,12 @@ async def test_practice_begins_when_the_board_shows_all_and_is_on_no_board(scene
     ).status_code == 400
     await scene.done("jury", "PATCH", "/finals", {"thaw_at": ago(0)})
     await scene.advance()
-    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": ["A"]}
-    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": []}
+    await scene.done("jury", "POST", "/finals/copy", {"key": "second"})
+    held = {"opened": [], "held": [{"label": "A", "contest": "second"}]}
+    assert await scene.done("jury", "POST", "/finals/practice") == held, "its teams shall not have seen the problem"
+    scene.lab.sql("UPDATE contests SET closed_at = now() WHERE key = 'second'")
+    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": ["A"], "held": []}
+    assert await scene.done("jury", "POST", "/finals/practice") == {"opened": [], "held": []}
     last = scene.lab.sql("SELECT last FROM contest_counters")
     board = await scene.done("jury", "GET", "/finals/scoreboard")
     for who in ("lark", "owl", "member"):

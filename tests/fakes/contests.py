@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
 from deepoj.words.contest_rejudges import ContestRejudge, ContestRejudgeScope, RejudgedVerdict
-from deepoj.words.contest_setup import PendingPasswords, TeamLogin
+from deepoj.words.contest_setup import DraftInContest, PendingPasswords, TeamLogin
 from deepoj.words.contests import (
     ClarificationDraft,
     ClockChange,
@@ -217,6 +217,9 @@ class NoContestSetup:
 
     async def delete_old_passwords(self, limit: int) -> int:
         return 0
+
+    async def drafts(self, contest_id: int) -> list[DraftInContest]:
+        return []
 
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
         return _UNKNOWN

@@ -163,6 +163,13 @@ async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path
     team, here = place.visits[TEAM], "/contests/finals/problems/A"
     assert "Practice this problem" not in (await team.get(here)).text
     await jury.post(f"{HERE}/clock", {"act": "thaw", "sure": "1"})
+    assert "#practice" in (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).location, "the copy has it"
+    page = (await jury.get(f"{HERE}/afterwards")).text
+    assert '<a href="/manage/contests/second"><bdi>Second Cup</bdi></a>' in page
+    assert 'value="practice"' not in page
+    real.sql("UPDATE contests SET closed_at = now() WHERE key = 'second'")
+    assert "<li>A <bdi>Problem A of finals</bdi></li>" in (await jury.get(f"{HERE}/afterwards")).text
     assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).location.endswith("done=practice")
+    assert "nothing to open" in (await jury.get(f"{HERE}/afterwards")).text
     assert "Practice this problem" in (await team.get(here)).text
     assert (await place.visits[MEMBER].get("/problems")).text.count("A+B") >= 1

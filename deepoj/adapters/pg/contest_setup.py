@@ -15,7 +15,7 @@ from deepoj.adapters.pg.pool import PgPool
 from deepoj.adapters.pg.sql_files import queries
 from deepoj.adapters.pg.texts import clean_text, storable
 from deepoj.words.admin_events import AdminAct
-from deepoj.words.contest_setup import PendingPasswords, TeamLogin
+from deepoj.words.contest_setup import DraftInContest, PendingPasswords, TeamLogin
 from deepoj.words.contests import ContestObject, ContestRefusal, EventType
 
 if TYPE_CHECKING:
@@ -167,6 +167,10 @@ class PgContestSetup:
         count: int = 0 if row is None else row["count"]
         return count
 
+    async def drafts(self, contest_id: int) -> list[DraftInContest]:
+        rows = await self._pool.rows("contest_drafts", contest_id, repeatable=True)
+        return [DraftInContest(**row) for row in rows]
+
     async def open_problems(self, contest_id: int, *, by: int) -> list[str] | ContestRefusal:
         async def work(connection: Connection, _again: bool) -> list[str] | ContestRefusal:
             async with connection.transaction():
@@ -175,8 +179,10 @@ class PgContestSetup:
                     return ContestRefusal.UNKNOWN_CONTEST
                 if not contest_of(row).shows_all:
                     return ContestRefusal.NOT_OVER
-                opened = await connection.fetch(queries()["open_contest_problems"].sql, contest_id, by)
-                labels = [one["label"] for one in opened]
+                drafts = await connection.fetch(queries()["contest_drafts"].sql, contest_id)
+                to_open = {one["problem_id"]: one["label"] for one in drafts if one["other_key"] is None}
+                opened = await connection.fetch(queries()["list_drafts"].sql, list(to_open), by)
+                labels = sorted(to_open[one["id"]] for one in opened)
                 if labels:
                     await note_act(connection, contest_id, by, AdminAct.CONTEST_CHANGED, {"practice": labels})
                 return labels

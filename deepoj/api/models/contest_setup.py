@@ -95,10 +95,18 @@ class PasswordsDropped(ResponseModel):
     status: str
 
 
+class HeldDraft(ResponseModel):
+    """A draft that stays one, because another contest has it that is not over."""
+
+    label: str
+    contest: str = Field(description="key of that contest")
+
+
 class PracticeOpened(ResponseModel):
     """The problems that everybody sees from now on."""
 
     opened: list[str] = Field(description="labels of the drafts that are listed now")
+    held: list[HeldDraft] = Field(description="drafts that stay so: another contest has them that is not over")
 
 
 class StatementQuery(BaseModel):

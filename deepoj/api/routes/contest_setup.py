@@ -20,6 +20,7 @@ from deepoj.api.models.contest_setup import (
     CredentialList,
     CredentialsBody,
     CredentialView,
+    HeldDraft,
     PasswordsApplied,
     PasswordsDropped,
     PendingPasswordsList,
@@ -180,11 +181,15 @@ class ContestSetupRoutes:
     async def open_practice(self, user: User, key: str) -> PracticeOpened:
         """Open the contest's problems for practice: its drafts are listed for everybody.
 
-        For administrators and the jury, once the contest is over and its board hides no verdict. Submissions of
-        practice are on no board.
+        For administrators and the jury, once the contest is over and its board hides no verdict. A draft that another
+        contest has, which is not over, stays one. Submissions of practice are on no board.
         """
         contest = await self._contesting.run(key, user)
-        return PracticeOpened(opened=await self._setting.open_practice(contest, user))
+        opened = await self._setting.open_practice(contest, user)
+        left = await self._setting.drafts(contest)
+        return PracticeOpened(
+            opened=opened, held=[HeldDraft(label=one.label, contest=one.other_key) for one in left if one.other_key]
+        )
 
     async def _team(self, contest: Contest, team: str) -> TeamSetup:
         data = (await self._contesting.ledger(contest)).of(EventType.TEAMS).get(team)

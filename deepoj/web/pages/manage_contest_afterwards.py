@@ -59,7 +59,8 @@ class ManageContestAfterwardsPages:
                     )
                     return redirect(f"/manage/contests/{new_key}?done=made")
                 case "practice":
-                    await self._setting.open_practice(contest, user)
+                    if not await self._setting.open_practice(contest, user):
+                        return redirect(f"/manage/contests/{key}/afterwards#practice")
                 case _:
                     raise Refused(ApiError.INVALID, field="act", problem="copy or practice")
         except Refused as refused:
@@ -85,11 +86,15 @@ class ManageContestAfterwardsPages:
     ) -> Response:
         reading = await self._reader.read(visitor, key)
         sent = {} if form is None else form.fields
+        drafts = await self._setting.drafts(reading.contest)
         return self._pages.html_with_refusal(
             "manage_contest_afterwards.html",
             visitor,
             refused,
             is_open=reading.contest.shows_all,
+            drafts=[one.label for one in drafts if one.other_key is None],
+            held=[one for one in drafts if one.other_key is not None],
+            names={one.label: one.name for one in reading.problems()},
             sent={name: sent.get(name, "") for name in ("key", "name", "teams")},
             done=None if refused else _DONE.get(request.args.get("done", "")),
             **reading.frame(),
