@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
+from deepoj.api.contest_errors import ContestError
 from deepoj.api.errors import ApiError, Refused
-from deepoj.contests.clock import MS_PER_MINUTE
+from deepoj.contests.clock import MS_PER_MINUTE, moment_of
 from deepoj.web import forms
 from deepoj.web.shown import contest_clock
 from deepoj.words.contests import (
+    Contest,
     ContestFeedback,
     ContestKind,
     ContestRegistration,
@@ -26,6 +29,37 @@ USUAL_FREEZE_MS = 60 * MS_PER_MINUTE
 _LENGTH = re.compile(r"([0-9]{1,4}):([0-5][0-9])")
 _POINTS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _MINUTES = re.compile(r"[0-9]{1,6}")
+
+
+def _(text: str) -> str:
+    """Mark a sentence for the catalogue."""
+    return text
+
+
+#: what the fields of rules are called
+RULE_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "name": _("Name"),
+        "formal_name": _("Formal name"),
+        "freeze": _("Frozen for the last … minutes"),
+        "penalty": _("Penalty in minutes"),
+        "late": _("Late submissions are taken for (h:mm)"),
+        "late_percent": _("Late penalty in percent of the points"),
+        "late_step": _("for each started period of (h:mm)"),
+        "languages": _("Languages"),
+        "feedback": _("Teams see their verdicts"),
+        "is_verifying": _("Verdicts are shown when the jury has verified them"),
+        "allows_custom_runs": _("Teams may run programs on inputs of their own"),
+        "is_compile_error_free": _("A Compile Error costs nothing"),
+        "is_open": _("Open registration, individuals"),
+        "is_public": _("Everybody sees the contest and its board"),
+    }
+)
+#: what a change of rules does as soon as it is made, and for good
+_FREEZES = _("The board is frozen at once. This cannot be undone.")
+_CLOSES = _("Late submissions end at once. This cannot be undone.")
+_SHOWS = _("Teams see the verdicts that are hidden from them now. This cannot be undone.")
+_CLOCK_HAS_IT = "the contest has started: its length is changed under Clock, with a reason"
 #: ``Date.getTimezoneOffset``: minutes that UTC is ahead of the reader's time
 _ZONE = re.compile(r"-?[0-9]{1,4}")
 
@@ -35,22 +69,27 @@ def kind_of(word: str) -> ContestKind:
     return ContestKind(word) if word in set(ContestKind) else ContestKind.ICPC
 
 
-def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKind) -> ContestRules:
-    """Return the rules that a form of a kind says. Raises Refused."""
+def rules_of(form: forms.SentForm, contest: Contest | None, kind: ContestKind) -> ContestRules:
+    """Return the rules that a form of a kind says, for a contest or for a new one (None). Raises Refused.
+
+    The form of a contest that has started shows neither start nor length. One from before may still be sent.
+    """
     freeze, feedback = form.line("freeze"), form.get("feedback")
+    former = None if contest is None else contest.rules
+    has_times = contest is None or contest.started_at is None or "length" in form.fields
     rules = replace(
         former or ContestRules(name="", duration_ms=1),
         name=form.line("name"),
         formal_name=form.line("formal_name"),
         is_public=bool(form.get("is_public")),
-        start_at=moment_in(form, "start_at"),
-        duration_ms=length_ms(form, "length"),
         feedback=ContestFeedback(feedback) if feedback in set(ContestFeedback) else ContestFeedback.FULL,
         is_verifying=bool(form.get("is_verifying")),
         allows_custom_runs=bool(form.get("allows_custom_runs")),
         languages=tuple(key.strip() for key in form.line("languages").split(",") if key.strip()),
         registration=ContestRegistration.OPEN if form.get("is_open") else ContestRegistration.CLOSED,
     )
+    if has_times:
+        rules = replace(rules, start_at=moment_in(form, "start_at"), duration_ms=length_ms(form))
     if kind is ContestKind.HOMEWORK:
         rules = replace(
             rules,
@@ -74,8 +113,52 @@ def rules_of(form: forms.SentForm, former: ContestRules | None, kind: ContestKin
             if old is not None and new is not None and old // MS_PER_MINUTE == new // MS_PER_MINUTE:
                 rules = replace(rules, **{name: old})  # the field has no seconds
     if former is not None and former.start_at is not None and rules.start_at == former.start_at.replace(microsecond=0):
-        return replace(rules, start_at=former.start_at)  # the field has no fractions of a second
+        rules = replace(rules, start_at=former.start_at)  # the field has no fractions of a second
+    if contest is not None and contest.started_at is not None:
+        if rules.start_at != contest.rules.start_at:
+            raise Refused(ContestError.CONTEST_START_PASSED)
+        if rules.duration_ms != contest.rules.duration_ms:
+            raise Refused(ApiError.INVALID, field="length", problem=_CLOCK_HAS_IT)
     return rules
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRule:
+    """A rule that a form changes, as the form's field shows it."""
+
+    field: str
+    before: str | bool
+    after: str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class RulesQuestion:
+    """What a page asks before rules of a contest that is under way are changed."""
+
+    changes: list[ChangedRule]
+    #: sentences on what cannot be undone
+    at_once: list[str]
+
+
+def rules_question(contest: Contest, rules: ContestRules) -> RulesQuestion | None:
+    """Return what new rules change in a contest that has started; None: nothing."""
+    before = contest.rules
+    old, new = shown_rules(before, None), shown_rules(rules, None)
+    changes = [ChangedRule(name, old[name], new[name]) for name in RULE_NAMES if old[name] != new[name]]
+    is_shown = (before.feedback is ContestFeedback.HIDDEN and rules.feedback is not ContestFeedback.HIDDEN) or (
+        before.is_verifying and not rules.is_verifying
+    )
+    found = (
+        (_FREEZES, contest.frozen_at is None and contest.ended_at is None and _is_past(contest, rules.freeze_at_ms)),
+        (_CLOSES, rules.late_ms < before.late_ms and _is_past(contest, rules.duration_ms + rules.late_ms)),
+        (_SHOWS, is_shown),
+    )
+    return RulesQuestion(changes, [sentence for sentence, is_so in found if is_so]) if changes else None
+
+
+def _is_past(contest: Contest, time_ms: int | None) -> bool:
+    at = None if time_ms is None else moment_of(contest, time_ms)
+    return at is not None and at <= dt.datetime.now(dt.UTC)
 
 
 def length_ms(form: forms.SentForm, name: str = "length") -> int:

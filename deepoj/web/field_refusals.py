@@ -49,6 +49,7 @@ _LABELS: Mapping[str, str] = {
     "username": _("Username"),
     "password": _("Password"),
     "email": _("Email"),
+    "code": _("Program"),
 }
 #: field → what it may be, where the API's sentence has the API's units; ``{least}`` and ``{most}`` are of that sentence
 _ALLOWED: Mapping[str, str] = {
@@ -85,6 +86,11 @@ _SENTENCES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"the names of erased accounts begin so"), _("the names of erased accounts begin so")),
     (re.compile(r"hours and minutes, such as 5:00"), _("hours and minutes, such as 5:00")),
     (re.compile(r"a whole number"), _("a whole number")),
+    (re.compile(r"empty"), _("write one, or choose a file")),
+    (
+        re.compile(r"the contest has started: its length is changed under Clock, with a reason"),
+        _("the contest has started: its length is changed under Clock, with a reason"),
+    ),
 )
 #: why a package is refused as a whole; sentences about one of its files are English
 _PACKAGE_FAULTS = frozenset(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,16 @@ from deepoj.web.contest_forms import rules_of
 from deepoj.web.field_refusals import sentence_of
 from deepoj.web.forms import SentForm
 from deepoj.web.render import gettext_of
-from deepoj.words.contests import ContestKind, ContestRules
+from deepoj.words.contests import Contest, ContestKind, ContestRules
 from tests.api.house import house
 from tests.web.visits import Visit
 
 _RULES = ContestRules(name="Cup", duration_ms=120_000)
+_HAPPENED = ("started_at", "frozen_at", "ended_at", "closed_at", "thawed_at", "finalized_at", "end_of_updates_at")
+_CONTEST = Contest(
+    id=1, key="cup", kind=ContestKind.ICPC, rules=_RULES, created_by=None, countdown_pause_ms=None, removed=(),
+    **dict.fromkeys(_HAPPENED),
+)  # fmt: skip
 _FORM = {"name": "Cup", "freeze": "60", "penalty": "20", "late_step": "1:00"}
 
 
@@ -86,5 +92,12 @@ def test_usual_freeze_of_a_new_contest_is_left_out_where_it_does_not_fit(length:
 
 
 def test_freeze_of_a_contest_that_is_there_stays_as_it_is_written() -> None:
-    changed = rules_of(SentForm({**_FORM, "length": "0:02"}), _RULES, ContestKind.ICPC)
+    changed = rules_of(SentForm({**_FORM, "length": "0:02"}), _CONTEST, ContestKind.ICPC)
     assert changed.freeze_ms == 3_600_000, "its page says that it does not fit"
+
+
+def test_a_form_from_before_the_start_does_not_move_the_end() -> None:
+    started = replace(_CONTEST, started_at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+    with pytest.raises(Refused) as caught:
+        rules_of(SentForm({**_FORM, "length": "0:03"}), started, ContestKind.ICPC)
+    assert "时钟" in shown(caught.value, "zh")

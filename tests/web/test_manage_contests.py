@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepoj.words.contests import Contest, EventType
+from deepoj.words.contests import Contest, ContestFeedback, EventType
 from tests.contract.labs import PgLab
 from tests.web.contest_scene import (
     ADMIN,
@@ -79,9 +79,10 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     place.judged(contest, 1, "Accepted")
     await place.visits[TEAM].post("/contests/spring/clarifications", {"text": "Why?"})
     assert "1 open" in (await jury.get(here)).text
-    over = {**_RULES, "act": "rules", "length": "0:01", "freeze": ""}
-    reply = await jury.post(here, {**over, "start_at": at(contest, 0)[:19]})
-    assert reply.location == f"{here}?done=rules", reply.text
+    over = {"act": "length", "length": "0:01", "reason": "Fire alarm", "sure": "1", "confirm": "spring"}
+    unfrozen = {"act": "rules", "name": "Spring Cup", "freeze": "", "penalty": "20", "sure": "1"}
+    assert (await jury.post(here, unfrozen)).location == f"{here}?done=rules"
+    assert (await jury.post(f"{here}/clock", over)).location == f"{here}/clock?done=length"
     real.sql(f"UPDATE contests SET start_at = start_at - interval '1 hour' WHERE id = {contest.id}")
     medals = {"gold": "1", "silver": "0", "bronze": "0", "confirm": "spring"}
     await real.pg_store.contests.advance()
@@ -92,8 +93,7 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     assert answered.location.endswith("?done=answer"), answered.text
     assert "No comment." in (await place.visits[TEAM].get("/contests/spring/clarifications")).text
     assert "No comment." not in (await place.visits[OTHER].get("/contests/spring/clarifications")).text
-    final = await jury.post(f"{here}/finalize", medals)
-    assert final.location == f"{here}?done=finalize", final.text
+    assert (await jury.post(f"{here}/finalize", medals)).location == f"{here}?done=finalize"
     ledger = await place.home.context.ledgers.ledger(contest)
     assert ledger.of(EventType.AWARDS)["winner"]["team_ids"] == ["red"]
     links = re.findall(r'href="([^"]+/results[.]\w+)"', (await jury.get(f"{here}/afterwards")).text)
@@ -224,6 +224,35 @@ async def test_what_is_refused_is_said_and_kept(
     assert fields.get("list", "") in reply.text
     assert fields.get("name", "") in reply.text
     assert await contest_of(place, "finals") == before
+
+
+async def test_rules_of_a_contest_that_has_started_change_after_a_question(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    said = rules(100.0, feedback=ContestFeedback.HIDDEN)
+    await place.hold("finals", said, [await draft_problem(place)])
+    jury, before = place.visits[JURY], await contest_of(place, "finals")
+    page = (await jury.get(_HERE)).text
+    assert 'name="length"' not in page
+    assert f'href="{_HERE}/clock">Change the length' in page
+    late = {"act": "rules", **_RULES, "length": "0:01", "start_at": at(before, 0)[:19]}
+    assert (await jury.post(_HERE, late)).status == 400, "a form from before the start"
+    form = {"name": "Spring Cup", "freeze": "30", "penalty": "20", "feedback": "hidden", "act": "rules"}
+    asked = (await jury.post(_HERE, form)).text
+    assert "<dt>Frozen for the last … minutes</dt><dd><bdi>60</bdi> → <bdi>30</bdi></dd>" in asked
+    assert '<input type="hidden" name="freeze" value="30">' in asked
+    assert 'id="confirm-rules"' not in asked
+    assert await contest_of(place, "finals") == before
+    assert (await jury.post(_HERE, {**form, "sure": "1"})).location == f"{_HERE}?done=rules"
+    assert (await contest_of(place, "finals")).rules.freeze_ms == 30 * 60_000
+    for irreversible, sentence in (
+        ({**form, "freeze": "290"}, "The board is frozen at once"),
+        ({**form, "freeze": "290", "feedback": "full"}, "hidden from them now"),
+    ):
+        asked = (await jury.post(_HERE, irreversible)).text
+        assert sentence in asked
+        assert 'id="confirm-rules"' in asked
+        assert (await jury.post(_HERE, {**irreversible, "sure": "1"})).status == 400
+        assert (await jury.post(_HERE, {**irreversible, "sure": "1", "confirm": "finals"})).status == 303
 
 
 async def test_a_form_of_rules_keeps_the_seconds_that_its_fields_do_not_have(tmp_path: Path, real: PgLab) -> None:

@@ -83,7 +83,7 @@ async def test_a_file_takes_the_place_of_the_code(home: House) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"code": ""}, "Invalid parameter: code: empty."),
+        ({"code": ""}, "“Program”: write one, or choose a file."),
         ({"language": "klingon"}, "Unknown language"),
         ({"stdin": "x" * 300_000}, "input"),
     ],
@@ -164,7 +164,7 @@ async def test_a_run_beside_a_problem_has_its_limits_and_keeps_the_form(home: Ho
     job = await alice.post(f"/problems/{number}", FORM)
     assert job.startswith("/submissions/")
     refused = await alice.post(f"/problems/{number}/run", {**FORM, "code": ""}, status=400)
-    assert "Invalid parameter: code: empty." in refused
+    assert "“Program”: write one, or choose a file." in refused
 
 
 async def test_the_address_of_a_run_form_leads_to_the_problem(home: House) -> None:

@@ -5,6 +5,7 @@ Each act is asked about first, on the same page, with what it will do. So nothin
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from quart import Response, request
@@ -93,6 +94,8 @@ class ManageContestClockPages:
             change = checked_change(_change(form))
             if not form.get("sure"):
                 return self._shown(visitor, reading, form, asked=change)
+            if _ends_now(reading, change):
+                reading.require_key(form)
             await self._clocks.change(reading.contest, change, visitor.member)
         except Refused as refused:
             return self._shown(visitor, await self._reader.read(visitor, key), form, refused)
@@ -108,7 +111,8 @@ class ManageContestClockPages:
         asked: ClockChange | None = None,
     ) -> Response:
         contest, ledger = reading.contest, reading.ledger
-        fields = {} if form is None else {name: text for name, text in form.fields.items() if name != "form_token"}
+        sent = {} if form is None else form.fields
+        fields = {name: text for name, text in sent.items() if name not in ("form_token", "confirm")}
         done = request.args.get("done", "")
         return self._pages.html_with_refusal(
             "manage_contest_clock.html",
@@ -121,12 +125,19 @@ class ManageContestClockPages:
             fields=fields,
             sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", "penalty": "", **fields},
             asked_end=None if asked is None else end_after(contest, ledger, asked),
+            asked_ends_now=asked is not None and _ends_now(reading, asked),
             asked_inside=None if asked is None else sent_between(ledger, asked),
             teams=reading.teams().items(),
             team_names=reading.teams(),
             done=ACTS[ClockAct(done)][0] if done in set(ClockAct) and refused is None else None,
             **reading.frame(),
         )
+
+
+def _ends_now(reading: ContestReading, change: ClockChange) -> bool:
+    """Return whether an act puts the end of the contest into the past: the contest is then over, and stays so."""
+    end = end_after(reading.contest, reading.ledger, change) if change.act is ClockAct.LENGTH else None
+    return end is not None and end <= dt.datetime.now(dt.UTC)
 
 
 def _change(form: forms.SentForm) -> ClockChange:

@@ -13,7 +13,7 @@ from deepoj.api.contest_answers import waits_view
 from deepoj.api.contest_ledgers import topic_of
 from deepoj.api.contest_sight import ContestSight
 from deepoj.api.contest_texts import put_texts, texts_of
-from deepoj.api.contesting import MAX_CLARIFICATION_CHARS
+from deepoj.api.contesting import MAX_CLARIFICATION_CHARS, checked_rules
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.paths import query_number
@@ -24,10 +24,13 @@ from deepoj.web import forms
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_values, shown_board
 from deepoj.web.contest_forms import (
     FIRST_RGB,
+    RULE_NAMES,
     USUAL_FREEZE_MS,
+    RulesQuestion,
     kind_of,
     problem_of,
     rules_of,
+    rules_question,
     shown_rules,
 )
 from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
@@ -144,9 +147,11 @@ class ManageContestPages:
         form = await self._read(visitor)
         reading = await self._reader.read(visitor, key)
         try:
-            await self._act(reading, form, visitor)
+            question = await self._act(reading, form, visitor)
         except Refused as refused:
             return await self._contest(visitor, await self._reader.read(visitor, key), form, refused)
+        if question is not None:
+            return await self._contest(visitor, reading, form, question=question)
         await self._context.contests.advance()  # what is due now should be seen now
         return redirect(f"/manage/contests/{key}?done={form.get('act')}")
 
@@ -247,12 +252,17 @@ class ManageContestPages:
             return self._clarifications(visitor, reading, form, refused)
         return redirect(f"/manage/contests/{key}/clarifications?done={'announce' if asked is None else 'answer'}")
 
-    async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> None:
-        """Do what a form says. Raises Refused."""
+    async def _act(self, reading: ContestReading, form: forms.SentForm, visitor: Visitor) -> RulesQuestion | None:
+        """Do what a form says, or return what is asked about it first. Raises Refused."""
         contesting, contest, user = self._contesting, reading.contest, visitor.member
         match form.get("act"):
             case "rules":
-                rules = rules_of(form, contest.rules, contest.kind)
+                rules = checked_rules(rules_of(form, contest, contest.kind), contest.kind)
+                question = rules_question(contest, rules) if reading.is_under_way else None
+                if question is not None and not form.get("sure"):
+                    return question
+                if question is not None and question.at_once:
+                    reading.require_key(form)
                 changes = {
                     name: getattr(rules, name)
                     for name in ContestRules.__dataclass_fields__
@@ -268,6 +278,7 @@ class ManageContestPages:
                 await contesting.remove_problem(contest, form.get("label"), user)
             case _:
                 raise Refused(ApiError.INVALID, field="act", problem="it is no act on a contest")
+        return None
 
     async def _read(self, visitor: Visitor, max_bytes: int = forms.SMALL_BYTES) -> forms.SentForm:
         timeout_s = self._context.settings.read_timeout_s
@@ -285,6 +296,8 @@ class ManageContestPages:
             contests=[(contest, phase_of(contest).value) for contest in found],
             kinds=_KINDS,
             kind=kind.value,
+            rule_names=RULE_NAMES,
+            has_started=False,
             sent=shown_rules(_FIRST_RULES[kind], None if form is None else form.fields),
         )
 
@@ -294,6 +307,8 @@ class ManageContestPages:
         reading: ContestReading,
         form: forms.SentForm | None = None,
         refused: Refused | None = None,
+        *,
+        question: RulesQuestion | None = None,
     ) -> Response:
         sent: Mapping[str, str] = {} if form is None else form.fields
         return self._pages.html_with_refusal(
@@ -301,6 +316,10 @@ class ManageContestPages:
             visitor,
             refused,
             kind=reading.contest.kind.value,
+            rule_names=RULE_NAMES,
+            has_started=reading.contest.started_at is not None,
+            question=question,
+            asked={name: text for name, text in sent.items() if name not in ("form_token", "sure", "confirm")},
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             act=sent.get("act", ""),
             offered=await self._context.problems.newest_titles(visitor.member.id, _MAX_OFFERED),
