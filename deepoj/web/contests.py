@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 import itertools
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,9 @@ class ContestPhase(enum.StrEnum):
     FROZEN = "frozen"
     OVER = "over"
     FINAL = "final"
+
+
+UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
 
 
 def phase_of(contest: Contest) -> ContestPhase:
@@ -310,8 +314,10 @@ class ContestReading:
             "contest_path": self.path,
             "contest_end": self.deadline(),
             "late_end": self.late_end(),
+            "extra_ms": self._extra_ms,
             "turn": turn,
             "turn_s": None if turn is None else turn.refresh_s(now),
+            "clock_mark": self.clock_mark(),
             "is_answer": request.method == "POST",
             "is_late": self.takes_late(),
             "is_scored": self.ledger.is_scored,
@@ -324,6 +330,12 @@ class ContestReading:
             "unread": 0 if self.viewer.is_jury else self.unread(read_before()),
             "open_questions": self.ledger.unanswered() if self.viewer.is_jury else 0,
         }
+
+    def clock_mark(self) -> str:
+        """Return a mark of the rules, the state and the times of the contest for the viewer's team: a page with another
+        one is out of date."""
+        ledger = self.ledger
+        return f"{zlib.crc32(repr((ledger.contest, ledger.state, ledger.clock, self._extra_ms)).encode()):08x}"
 
     @property
     def is_under_way(self) -> bool:

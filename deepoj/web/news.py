@@ -1,4 +1,5 @@
-"""News of a contest on its open pages: marks in its bar and in the tab's title, new rows of lists, verdicts of rows.
+"""News of a contest on its open pages: marks in its bar and in the tab's title, new rows of lists, verdicts of rows,
+and whether the clock has another state than the page shows.
 
 The event ``news`` has a piece of HTML for each place of the page that may have changed: ``data-news`` names the place.
 New rows are counted and not inserted, so nothing moves under the reader. A reader gets only what its pages show it.
@@ -140,6 +141,7 @@ def news_values(reading: ContestReading, before: int, shown: ShownList) -> dict[
         fresh = sum(1 for _one in itertools.islice(newer, _MAX_ROWS))
     unread = reading.unread(before)
     return {
+        "clock_mark": reading.clock_mark(),
         "unread": 0 if is_jury else unread,
         "open_questions": ledger.unanswered() if is_jury else 0,
         "new_clarifications": unread,

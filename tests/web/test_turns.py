@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from deepoj.nursery.loops import Periodic
 from deepoj.web.assets import Assets
+from deepoj.words.contests import ClockAct, ClockChange
 from tests.api.house import served
 from tests.contract.labs import PgLab
 from tests.web.browser import PATIENCE_MS, chromium, profile_of
@@ -67,6 +68,11 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
     place = await arena(tmp_path, real)
     await held(place, -0.3, freeze_ms=None)
 
+    async def pause() -> None:
+        contest = await real.pg_store.contests.contest("finals")
+        assert contest is not None
+        await real.pg_store.contests.change_clock(contest.id, ClockChange(act=ClockAct.PAUSE), by=place.director)
+
     def look(url: str) -> None:
         with chromium() as browser:
             context = profile_of(browser, place.visits[TEAM], url)
@@ -85,6 +91,8 @@ async def test_pages_turn_over_in_the_browser(tmp_path: Path, real: PgLab, monke
             assert questions.locator("textarea").first.input_value() == "Is the start late?"
             link.click()
             questions.locator("a[href$='/problems/A']").first.wait_for()
+            trio.from_thread.run(pause)
+            questions.get_by_text("paused since").wait_for()
 
     advance = Periodic(0.5, real.pg_store.contests.advance)
     async with served(place.home) as (url, _), trio.open_nursery() as nursery:

@@ -9,6 +9,7 @@ function show(page) {
     if (!place || place.innerHTML === piece.innerHTML) continue;
     place.className = piece.className;
     place.innerHTML = piece.innerHTML;
+    if (piece.dataset.news === "clock") document.dispatchEvent(new Event("deepoj:clock"));
   }
   const mark = document.querySelector("[data-news=open] .unread, [data-news=unread] .unread");
   const title = document.title.replace(/^\(\d+\) /, "");

@@ -1,5 +1,5 @@
 // Loads a page of a contest again when the contest starts, is frozen or ends: at the time data-turn, by the server's
-// clock. It looks first whether the state has changed: the jury may have moved the clock, and a page that is refused
+// clock, or when news of the contest say that the jury has changed its clock or its rules. It looks first whether the state has changed: the jury may have moved the clock, and a page that is refused
 // must not take the place of one that works. Where something is written that would be lost, it shows a sentence with a
 // link instead.
 import { serverNow } from "./times.js";
@@ -15,13 +15,21 @@ const ANSWER_MS = 30_000;
 const again = document.querySelector("[data-again]");
 if (again) whenShownAt(Date.now() + again.dataset.again * 1000, Date.now, () => location.reload());
 
-const turn = document.querySelector("[data-turn]");
+const turn = document.querySelector(".turned");
+const shown = stateOf(document);
 let at = Date.parse(turn?.dataset.turn);
+
+// What tells states of a page apart: the mark of its contest's clock; in a list of contests, their next change.
+function stateOf(page) {
+  const part = page.querySelector(".turned");
+  const mark = page.querySelector(".turned [data-news=clock]");
+  return mark ? mark.textContent : [part?.dataset.kind, part?.dataset.turn].join();
+}
 
 // A page that still shows the state before has come back too early: it waits longer each time.
 function wait() {
   const spread = SPREAD_MS[turn.dataset.kind] ?? USUAL_SPREAD_MS;
-  return LEAST_MS + Math.random() * spread + Math.max(0, serverNow() - at) / 2;
+  return LEAST_MS + Math.random() * spread + Math.max(0, serverNow() - (at || Infinity)) / 2;
 }
 
 function isWritten(field) {
@@ -61,20 +69,18 @@ async function ask() {
 async function check() {
   const { page, waitMs } = await ask().catch(() => ({ page: null, waitMs: 0 }));
   if (!page) return lookAt(serverNow() + wait() + waitMs);
-  const next = page.querySelector("[data-turn]");
-  const nextAt = Date.parse(next?.dataset.turn);
-  const isSameKind = next?.dataset.kind === turn.dataset.kind;
   const isKept = "answer" in turn.dataset || [...document.querySelectorAll("input, textarea, select")].some(isWritten);
-  if (isSameKind && (isKept || nextAt === at)) {
-    at = nextAt; // no node has recorded the change, or the clock was moved
-    lookAt(Math.max(at, serverNow()) + wait());
+  if (stateOf(page) === shown) {
+    // no node, or not the one that was asked, has recorded the change
+    if (at || stateOf(document) !== shown) lookAt(Math.max(at || 0, serverNow()) + wait());
   } else if (isKept) {
     const state = [...page.querySelectorAll(".phase, .until")].map((part) => part.textContent.replace(/\s+/g, " ").trim());
     turn.querySelector("strong").textContent = state.join(", ");
-    turn.firstElementChild.hidden = false;
+    turn.lastElementChild.hidden = false;
   } else {
     location.reload();
   }
 }
 
-if (turn && !Number.isNaN(at)) lookAt(Math.max(at, serverNow()) + wait());
+if (turn && at) lookAt(Math.max(at, serverNow()) + wait());
+if (turn) document.addEventListener("deepoj:clock", () => lookAt(serverNow() + wait()));
