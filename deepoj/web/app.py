@@ -90,7 +90,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
     reader, boards = ContestReader(Contesting(context), app.limits, visitors), Boards(pages)
     news = News(pages)
     groups: tuple[object, ...] = (
-        HomePages(context, visitors, pages),
+        HomePages(context, visitors, pages, reader.contesting),
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
         SubmissionPages(context, visitors, pages, watch),

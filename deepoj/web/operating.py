@@ -14,9 +14,11 @@ import trio
 from deepoj.api.context import ApiContext
 from deepoj.api.live.events import LiveEvent
 from deepoj.web.charts import history_chart
-from deepoj.web.symptoms import Stored, read_stored, symptoms
+from deepoj.web.shown import as_sentence
+from deepoj.web.symptoms import Stored, as_operators_name, read_stored, symptoms
 from deepoj.words.errors import StoreUnavailable
 from deepoj.words.outbox import LANES
+from deepoj.words.readiness import PartState
 from deepoj.words.roster import AnnouncedNode
 from deepoj.words.stream import HISTORY_MINUTES, PressureSnapshot
 
@@ -60,6 +62,15 @@ def queue_values(context: ApiContext) -> dict[str, Any]:
 def audit_values(context: ApiContext) -> dict[str, Any]:
     """Return what ``_system_audit.html`` needs."""
     return {"audit": context.audits.standing}
+
+
+def parts_values(context: ApiContext) -> dict[str, Any]:
+    """Return what ``_system_parts.html`` needs."""
+    readiness = as_operators_name(context.ready())
+    return {
+        "parts": sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0])),
+        "reasons": {part: as_sentence(reason) for part, reason in readiness.reasons.items()},
+    }
 
 
 @dataclass(slots=True)

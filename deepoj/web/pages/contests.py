@@ -27,6 +27,7 @@ from deepoj.web import forms
 from deepoj.web.awards import shown_awards
 from deepoj.web.boards import BoardFeed, BoardRendering, Boards, board_group, board_values, shown_board
 from deepoj.web.contests import (
+    UNDER_WAY,
     ContestPhase,
     ContestReader,
     ContestReading,
@@ -45,7 +46,6 @@ from deepoj.words.contests import ClarificationDraft
 
 _PAGE = 100
 _MAX_NUMBER = 2**31 - 1
-_UNDER_WAY = frozenset({ContestPhase.RUNNING, ContestPhase.FROZEN})
 
 
 class ContestPages:
@@ -79,7 +79,7 @@ class ContestPages:
             turn=turn,
             turn_s=None if turn is None else turn.refresh_s(now),
             is_answer=False,
-            running=[(contest, end_of(contest)) for contest, phase in phases if phase in _UNDER_WAY],
+            running=[(contest, end_of(contest)) for contest, phase in phases if phase in UNDER_WAY],
             coming=[contest for contest, phase in reversed(phases) if phase is ContestPhase.COMING],
             past=[contest for contest, phase in phases if phase in (ContestPhase.OVER, ContestPhase.FINAL)],
         )

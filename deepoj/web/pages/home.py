@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -9,17 +10,23 @@ from urllib.parse import urlsplit
 import trio
 from quart import Response
 
+from deepoj.api.contesting import Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.http.limits import Limit
 from deepoj.web import forms
+from deepoj.web.contests import UNDER_WAY, end_of, phase_of
 from deepoj.web.page import ANYONE, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.contests import Contest
 from deepoj.words.problems import Problem
 
 _RECENT = 10
 #: how long strangers are shown the same list, without asking the database
 _FRESH_S = 5.0
+
+
+_NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
 def own_path(sent: str) -> str:
@@ -35,8 +42,8 @@ def own_path(sent: str) -> str:
 class HomePages:
     """``/`` and ``/preferences``."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages) -> None:
-        self._context, self._visitors, self._pages = context, visitors, pages
+    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, contesting: Contesting) -> None:
+        self._context, self._visitors, self._pages, self._contesting = context, visitors, pages, contesting
         self._known: Sequence[Problem] = ()
         self._stale_at = -math.inf
 
@@ -44,7 +51,14 @@ class HomePages:
     async def home(self, visitor: Visitor) -> Response:
         """Show what there is to do."""
         problems = await (self._for_strangers() if visitor.account is None else self._recent())
-        return self._pages.html("home.html", visitor, problems=problems)
+        running = [] if visitor.account is None else await self._running(visitor)
+        return self._pages.html("home.html", visitor, problems=problems, running=running)
+
+    async def _running(self, visitor: Visitor) -> list[tuple[Contest, dt.datetime | None]]:
+        """Return contests under way and their ends, those first that end first; a paused one has none."""
+        found = await self._contesting.listed(visitor.user)
+        running = [(one, end_of(one)) for one in found if phase_of(one) in UNDER_WAY]
+        return sorted(running, key=lambda one: one[1] or _NEVER)[:_RECENT]
 
     async def _recent(self) -> Sequence[Problem]:
         return await self._context.problems.newest_problems(_RECENT)

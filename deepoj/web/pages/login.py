@@ -37,7 +37,7 @@ class LoginPages:
         next_path = own_path(request.args.get("next", "/"))
         if visitor.account is not None:
             return redirect(next_path)
-        return self._login(visitor, next_path=next_path)
+        return self._login(visitor, next_path=next_path, has_ended=self._visitors.claims() is not None)
 
     @page("POST", "/login", access=ANYONE, limit=Limit.PASSWORD)
     async def login(self, visitor: Visitor) -> Response:
@@ -127,6 +127,15 @@ class LoginPages:
         )
 
     def _login(
-        self, visitor: Visitor, *, next_path: str, username: str = "", refused: Refused | None = None
+        self,
+        visitor: Visitor,
+        *,
+        next_path: str,
+        username: str = "",
+        refused: Refused | None = None,
+        has_ended: bool = False,
     ) -> Response:
-        return self._pages.html_with_refusal("login.html", visitor, refused, next_path=next_path, username=username)
+        """Return the form. ``has_ended``: this browser had a session, which was ended elsewhere."""
+        return self._pages.html_with_refusal(
+            "login.html", visitor, refused, next_path=next_path, username=username, has_ended=has_ended
+        )

@@ -13,14 +13,11 @@ from deepoj.api.redelivering import given_up, redeliver
 from deepoj.api.rights import Right, may
 from deepoj.web import forms
 from deepoj.web.charts import history_chart
-from deepoj.web.operating import SystemFeed, Watch, audit_values, page_clock, queue_values
+from deepoj.web.operating import SystemFeed, Watch, audit_values, page_clock, parts_values, queue_values
 from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
-from deepoj.web.shown import as_sentence
-from deepoj.web.symptoms import as_operators_name
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.ledger import Decision
-from deepoj.words.readiness import PartState
 
 _PAGE = 50
 _MAX_ID = 2**63 - 1
@@ -46,15 +43,13 @@ class SystemPages:
         hour = await context.system.last_hour()
         running = await context.system.running_jobs(_MAX_RUNNING)
         shown = {job.problem_id for job in running} | {letter.problem_id for letter in letters.letters}
-        readiness = as_operators_name(context.ready())
         return self._pages.html(
             "system.html",
             visitor,
             **self._watch.values(),
             clock=page_clock(),
-            parts=sorted(readiness.parts.items(), key=lambda part: (part[1] is PartState.UP, part[0])),
-            reasons={part: as_sentence(reason) for part, reason in readiness.reasons.items()},
-            own=readiness.parts,
+            **parts_values(context),
+            own=context.ready().parts,
             pipeline=await context.system.pipeline_times(),
             consumers=context.pressure.consumers,
             nodes=nodes,
@@ -92,12 +87,16 @@ class SystemPages:
         def audit() -> str:
             return self._pages.piece("_system_audit.html", visitor, **audit_values(self._context))
 
+        def parts() -> str:
+            return self._pages.piece("_system_parts.html", visitor, **parts_values(self._context))
+
         async def remains() -> bool:
             return await self._visitors.remains(visitor, lambda user: may(user, Right.OPERATE))
 
-        feed = SystemFeed(
-            {"clock": clock, "symptoms": symptoms, "nodes": nodes, "queue": queue, "audit": audit}, self._watch.refresh
-        )
+        pieces = {
+            "clock": clock, "symptoms": symptoms, "nodes": nodes, "queue": queue, "audit": audit, "parts": parts,
+        }  # fmt: skip
+        feed = SystemFeed(pieces, self._watch.refresh)
         return self._context.live.answer(visitor.member.id, SYSTEM_TOPIC, feed, remains)
 
     @page("POST", "/manage/system/audit", access=member_with(Right.OPERATE))
