@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.contests.clics_feed import SeenContest
+from deepoj.contests.clics import shown
+from deepoj.contests.clics_feed import SeenContest, encoded
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ContestViewer
 from deepoj.judging.languages import LANGUAGES
@@ -62,6 +63,11 @@ class ContestLedgers:
     def is_kept(self, contest: Contest) -> bool:
         """Return whether the contest need not be folded from its first event to be read."""
         return contest.id in self._kept
+
+    async def object(self, contest: Contest, viewer: ContestViewer, type_: EventType, object_id: str) -> bytes | None:
+        """Return an object of the Contest API as the viewer sees it now, None if it sees none. No view is made."""
+        object_ = shown(await self.ledger(contest), viewer, _LANGUAGES, type_, object_id)
+        return None if object_ is None else encoded(object_)
 
     async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest]:
         """Return the same, and with it what a viewer sees of it."""

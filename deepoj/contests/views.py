@@ -28,6 +28,8 @@ CATEGORIES, ANSWERS = "categories", "answers"
 
 PUBLIC = ContestViewer()
 JURY = ContestViewer(is_jury=True)
+#: an account of no team in particular: it sees what all teams see. No team has an empty id
+ANY_TEAM = ContestViewer(team_id="")
 
 
 def seen(ledger: ContestLedger, viewer: ContestViewer, type_: EventType, object_id: str, data: Object) -> bool:

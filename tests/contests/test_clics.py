@@ -13,10 +13,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepoj.contests import clics_feed
-from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, references_of, shown
+from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, reader_of, references_of, shown
 from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest, encoded
 from deepoj.contests.ledger import ContestLedger
-from deepoj.contests.views import JURY, PUBLIC, ContestViewer
+from deepoj.contests.views import ANY_TEAM, JURY, PUBLIC, ContestViewer
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 from tests.contests.ledgers import (
@@ -197,6 +197,21 @@ def test_what_is_kept_after_each_event_is_what_the_viewer_sees_now(each: list[St
                     for value in {one.get(name) or "" for one in whole}:
                         found = json.loads(view.collection(ledger, type_, {name: value}) or b"")
                         assert found == [one for one in whole if (one.get(name) or "") == value], (event, type_, name)
+
+
+@given(steps(*MOVES, *REVIEWS), st.sampled_from([TEAM, OTHER]), st.sampled_from(["icpc", "ioi"]))
+@example(GONE, OTHER, "icpc")
+def test_what_teams_share_is_what_each_of_them_sees(each: list[Step], viewer: ContestViewer, kind: str) -> None:
+    ledger, views = followed([viewer, ANY_TEAM], made(each, kind=kind).events)
+    own, shared = (answers(ledger, view) for view in views)
+    for found in (own, shared):  # of the last event that is seen, which may be a team's own
+        for name in ("time", "contest_time"):
+            found["scoreboard"].pop(name, None)
+    names = {name for name in own if reader_of(viewer, name) == ANY_TEAM}
+    assert {name: own[name] for name in names} == {name: shared[name] for name in names}
+    assert own.keys() - names == {
+        "teams", "persons", "accounts", "submissions", "judgements", "runs", "clarifications", "awards", "commentary",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("step", [("team", 1, 1, ""), ("group", 1, 0, ""), ("group", 15, 0, "")])

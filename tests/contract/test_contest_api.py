@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from deepoj.api.routes import clics
 from deepoj.contests import clics as objects
 from deepoj.contests import views
 from deepoj.contests.clics import TYPES
+from deepoj.contests.clics_feed import SeenContest
 from deepoj.contests.feed import read_events
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.replay import board_fields, replay
@@ -333,6 +335,22 @@ async def test_views_that_were_dropped_are_made_again(scene: Scene, monkeypatch:
             assert found["judgements"][-1]["submission_id"] == sent["id"]
 
 
+async def test_clients_of_teams_that_read_and_submit_share_one_view(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Mock(side_effect=SeenContest)
+    monkeypatch.setattr("deepoj.api.contest_ledgers.SeenContest", made)
+    for name in ("alice", "bob", "hidden"):
+        shared = ("", "/access", "/state", "/languages", "/judgement-types", "/problems", "/groups", "/organizations")
+        for path in (*shared, "/scoreboard", "/problems/A", "/languages/cpp20"):
+            assert await scene.get(path, name), path
+        status, sent, _ = await scene.submit(name)
+        assert (status, sent["team_id"], len(sent["files"])) == (200, f"t-{name}", 1)
+        status, asked, _ = await scene.send("POST", "/clarifications", name, {"text": "Why?", "problem_id": "A"})
+        assert (status, asked["from_team_id"]) == (200, f"t-{name}")
+    assert made.call_count == 1
+
+
 @pytest.mark.parametrize("is_left", [False, True])
 async def test_feed_lines_of_an_erased_account_lose_its_name_at_once(
     scene: Scene, tmp_path: Path, *, is_left: bool
@@ -563,7 +581,7 @@ def _tell_tests(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _tell_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "sees_runs", lambda _viewer: True)
-    monkeypatch.setattr(objects, "_sees", lambda *_: True)
+    monkeypatch.setattr(objects, "sees", lambda *_: True)
 
 
 def _tell_judgements(monkeypatch: pytest.MonkeyPatch) -> None:

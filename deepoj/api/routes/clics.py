@@ -26,7 +26,7 @@ from deepoj.api.live.events import StreamFormat
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, Handler, route
 from deepoj.api.statement_answers import document_answer
-from deepoj.contests.clics import VERSION, VERSION_URL, contest_of
+from deepoj.contests.clics import VERSION, VERSION_URL, contest_of, reader_of, sees
 from deepoj.contests.clics_feed import encoded
 from deepoj.contests.clock import iso_time
 from deepoj.contests.views import ContestViewer, reads_statements, sees_sources
@@ -111,7 +111,7 @@ class ContestApiRoutes:
     async def contest(self, contest_id: str) -> Response:
         """Return a contest."""
         contest, viewer = await self._contest_for(contest_id)
-        _, view = await self._ledgers.view(contest, viewer)
+        _, view = await self._ledgers.view(contest, reader_of(viewer, EventType.CONTEST))
         return found_or_refused(view.object(EventType.CONTEST, contest.key))
 
     @clics_route("GET", "/contests/<contest_id>/event-feed")
@@ -135,7 +135,7 @@ class ContestApiRoutes:
         contest, viewer = await self._callers.contest(user, contest_id)
         if endpoint == "account":
             return found_or_refused(None if user is None else encoded(_account(user, viewer)))
-        ledger, view = await self._ledgers.view(contest, viewer)
+        ledger, view = await self._ledgers.view(contest, reader_of(viewer, endpoint))
         match endpoint:
             case "access":
                 return answer_of(view.access())
@@ -153,7 +153,7 @@ class ContestApiRoutes:
     async def object(self, contest_id: str, endpoint: str, object_id: str) -> Response:
         """Return one object of a collection."""
         contest, viewer = await self._contest_for(contest_id)
-        ledger, view = await self._ledgers.view(contest, viewer)
+        ledger, view = await self._ledgers.view(contest, reader_of(viewer, endpoint))
         return found_or_refused(view.one(ledger, endpoint, object_id))
 
     @clics_route("GET", "/contests/<contest_id>/submissions/<submission_id>/files")
@@ -172,8 +172,8 @@ class ContestApiRoutes:
     async def statement(self, contest_id: str, label: str, lang: str) -> Response:
         """Return a problem's statement as one file, a PDF or HTML, for the jury and teams."""
         contest, viewer = await self._contest_for(contest_id)
-        ledger, view = await self._ledgers.view(contest, viewer)
-        if not reads_statements(viewer) or view.one(ledger, EventType.PROBLEMS, label) is None:
+        ledger = await self._ledgers.ledger(contest)
+        if not (reads_statements(viewer) and sees(ledger, viewer, EventType.PROBLEMS, label)):
             raise Refused(ApiError.NOT_FOUND)
         problem_id = int(ledger.of(EventType.PROBLEMS)[label]["problem_id"])
         problem = await self._contests.taken_problem(contest.id, problem_id)

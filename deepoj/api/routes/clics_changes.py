@@ -35,10 +35,11 @@ from deepoj.api.routes.clics import answer_of, clics_route, contest_object, foun
 from deepoj.api.sources import received_sources
 from deepoj.api.submitting import new_trace_id, take_in
 from deepoj.contests.awards import COMPUTED_AWARD
-from deepoj.contests.clics_feed import SeenContest, encoded
+from deepoj.contests.clics import sees
+from deepoj.contests.clics_feed import encoded
 from deepoj.contests.clock import moment_of
 from deepoj.contests.ledger import ContestLedger
-from deepoj.contests.views import JURY
+from deepoj.contests.views import JURY, ContestViewer
 from deepoj.judging.outputs import language_of
 from deepoj.words.accounts import User
 from deepoj.words.contests import (
@@ -98,11 +99,11 @@ class ContestApiChanges:
             if body.team_id not in {None, viewer.team_id}:
                 raise Refused(ApiError.INVALID, field="team_id", problem="it is not yours")
             program = from_json(body)
-        ledger, view = await self._ledgers.view(contest, viewer)
+        ledger = await self._ledgers.ledger(contest)
         language = language_of(program.language_id)
         if language is None:
             raise Refused(ApiError.UNKNOWN_LANGUAGE)
-        if view.one(ledger, EventType.PROBLEMS, program.problem_id) is None:
+        if not sees(ledger, viewer, EventType.PROBLEMS, program.problem_id):
             raise Refused(ApiError.NO_SUCH_PROBLEM_TO_SUBMIT)
         problem_id = int(ledger.of(EventType.PROBLEMS)[program.problem_id]["problem_id"])
         sources = received_sources(
@@ -119,10 +120,9 @@ class ContestApiChanges:
             contest_id=contest.id,
         )
         job = await take_in(self._context, draft)
-        ledger, view = await self._ledgers.view(contest, viewer)
-        sent = ledger.of(EventType.SUBMISSIONS)
+        sent = (await self._ledgers.ledger(contest)).of(EventType.SUBMISSIONS)
         submission_id = next((each for each in reversed(list(sent)) if sent[each]["job_id"] == job.job_id), "")
-        return _created(view.one(ledger, EventType.SUBMISSIONS, submission_id), submission_id)
+        return await self._created(contest, viewer, EventType.SUBMISSIONS, submission_id)
 
     @clics_route("POST", "/contests/<contest_id>/clarifications")
     async def clarify(self, contest_id: str) -> Response:
@@ -140,11 +140,11 @@ class ContestApiChanges:
             raise Refused(ApiError.INVALID, field="from_team_id", problem="it is not yours")
         if not 1 <= len(text("text", body.text).strip()) <= MAX_CLARIFICATION_CHARS:
             raise Refused(ApiError.INVALID, field="text", problem=f"1 to {MAX_CLARIFICATION_CHARS} characters")
-        ledger, view = await self._ledgers.view(contest, viewer)
-        _require_seen(view, ledger, "problem_id", EventType.PROBLEMS, [body.problem_id])
-        _require_seen(view, ledger, "reply_to_id", EventType.CLARIFICATIONS, [body.reply_to_id])
-        _require_seen(view, ledger, "to_team_ids", EventType.TEAMS, body.to_team_ids)
-        _require_seen(view, ledger, "to_group_ids", EventType.GROUPS, body.to_group_ids)
+        ledger = await self._ledgers.ledger(contest)
+        _require_seen(ledger, viewer, "problem_id", EventType.PROBLEMS, [body.problem_id])
+        _require_seen(ledger, viewer, "reply_to_id", EventType.CLARIFICATIONS, [body.reply_to_id])
+        _require_seen(ledger, viewer, "to_team_ids", EventType.TEAMS, body.to_team_ids)
+        _require_seen(ledger, viewer, "to_group_ids", EventType.GROUPS, body.to_group_ids)
         draft = ClarificationDraft(
             from_team_id=viewer.team_id,
             to_team_ids=_receivers(ledger, body),
@@ -155,8 +155,7 @@ class ContestApiChanges:
         made = await self._contests.clarify(contest.id, draft)
         if isinstance(made, ContestRefusal):
             raise _refused(made)
-        ledger, view = await self._ledgers.view(contest, viewer)
-        return _created(view.one(ledger, EventType.CLARIFICATIONS, made), made)
+        return await self._created(contest, viewer, EventType.CLARIFICATIONS, made)
 
     @clics_route("POST", "/contests/<contest_id>/awards")
     async def add_award(self, contest_id: str) -> Response:
@@ -166,8 +165,7 @@ class ContestApiChanges:
         _require_absent(body, "id")
         award_id = f"award-{secrets.token_hex(6)}"
         await self._put_award(user, contest, award_id, await self._whole_award(contest, body))
-        ledger, view = await self._ledgers.view(contest, JURY)
-        return _created(view.one(ledger, EventType.AWARDS, award_id), award_id)
+        return await self._created(contest, JURY, EventType.AWARDS, award_id)
 
     @clics_route("PUT", "/contests/<contest_id>/awards/<award_id>")
     async def put_award(self, contest_id: str, award_id: str) -> Response:
@@ -211,10 +209,10 @@ class ContestApiChanges:
             raise Refused(ApiError.INVALID, field="message", problem=f"1 to {_MOST_CHARS} characters")
         if len(body.tags) > _MOST_TAGS:
             raise Refused(ApiError.INVALID, field="tags", problem=f"{_MOST_TAGS} at most")
-        ledger, view = await self._ledgers.view(contest, JURY)
-        _require_seen(view, ledger, "team_ids", EventType.TEAMS, body.team_ids)
-        _require_seen(view, ledger, "problem_ids", EventType.PROBLEMS, body.problem_ids)
-        _require_seen(view, ledger, "submission_ids", EventType.SUBMISSIONS, body.submission_ids)
+        ledger = await self._ledgers.ledger(contest)
+        _require_seen(ledger, JURY, "team_ids", EventType.TEAMS, body.team_ids)
+        _require_seen(ledger, JURY, "problem_ids", EventType.PROBLEMS, body.problem_ids)
+        _require_seen(ledger, JURY, "submission_ids", EventType.SUBMISSIONS, body.submission_ids)
         draft = CommentaryDraft(
             message=body.message.strip(),
             tags=_once(text("tags", tag) for tag in body.tags),
@@ -225,8 +223,12 @@ class ContestApiChanges:
         made = await self._contests.comment(contest.id, draft)
         if isinstance(made, ContestRefusal):
             raise _refused(made)
-        ledger, view = await self._ledgers.view(contest, JURY)
-        return _created(view.one(ledger, EventType.COMMENTARY, made), made)
+        return await self._created(contest, JURY, EventType.COMMENTARY, made)
+
+    async def _created(self, contest: Contest, viewer: ContestViewer, type_: EventType, object_id: str) -> Response:
+        response = found_or_refused(await self._ledgers.object(contest, viewer, type_, object_id))
+        response.headers["Location"] = f"{request.path.rstrip('/')}/{object_id}"
+        return response
 
     async def _jury(self, contest_id: str) -> tuple[User, Contest]:
         """Return the caller, who may run the contest, and the contest. Raises Refused."""
@@ -249,16 +251,15 @@ class ContestApiChanges:
             raise Refused(ApiError.INVALID, field="citation", problem=f"1 to {_MOST_CHARS} characters")
         if body.team_ids is None:
             raise Refused(ApiError.INVALID, field="team_ids", problem="a list of teams")
-        ledger, view = await self._ledgers.view(contest, JURY)
-        _require_seen(view, ledger, "team_ids", EventType.TEAMS, body.team_ids)
+        ledger = await self._ledgers.ledger(contest)
+        _require_seen(ledger, JURY, "team_ids", EventType.TEAMS, body.team_ids)
         return {"citation": body.citation.strip(), "team_ids": list(_once(body.team_ids))}
 
     async def _put_award(self, user: User, contest: Contest, award_id: str, data: Mapping[str, object]) -> Response:
         if not ID.fullmatch(award_id):
             raise Refused(ApiError.INVALID, field="id", problem="1 to 36 letters, digits and _, inside also - and .")
         await self._tell_award(user, contest, ContestObject(EventType.AWARDS, award_id, data))
-        ledger, view = await self._ledgers.view(contest, JURY)
-        return found_or_refused(view.one(ledger, EventType.AWARDS, award_id))
+        return found_or_refused(await self._ledgers.object(contest, JURY, EventType.AWARDS, award_id))
 
     async def _tell_award(self, user: User, contest: Contest, award: ContestObject) -> None:
         if COMPUTED_AWARD.fullmatch(award.id):
@@ -305,12 +306,6 @@ class ContestApiChanges:
         return TrioResponse(b"", status=204)
 
 
-def _created(body: bytes | None, object_id: str) -> Response:
-    response = found_or_refused(body)
-    response.headers["Location"] = f"{request.path.rstrip('/')}/{object_id}"
-    return response
-
-
 def _require_absent(body: BaseModel, *fields: str) -> None:
     for field in fields:
         if getattr(body, field) is not None:
@@ -330,10 +325,10 @@ def _refused(refusal: ContestRefusal) -> Refused:
 
 
 def _require_seen(
-    view: SeenContest, ledger: ContestLedger, field: str, type_: EventType, ids: Collection[str | None] | None
+    ledger: ContestLedger, viewer: ContestViewer, field: str, type_: EventType, ids: Collection[str | None] | None
 ) -> None:
     """Refuse ids that the viewer does not see; None: nothing is referred to."""
-    if any(each is not None and view.one(ledger, type_, each) is None for each in ids or ()):
+    if any(each is not None and not sees(ledger, viewer, type_, each) for each in ids or ()):
         raise Refused(ApiError.INVALID, field=field, problem="there is none with this id")
 
 
