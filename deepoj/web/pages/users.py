@@ -311,7 +311,7 @@ class UserPages:
             is_self=account.user.id == visitor.member.id,
             groups=groups.get(account.user.id, ()),
             roles=ROLES,
-            done=_("The roles are changed.") if done == "roles" else ACTS[done].done if done in ACTS else "",
+            done=_("The roles are saved.") if done == "roles" else ACTS[done].done if done in ACTS else "",
         )
 
     @page("POST", "/manage/users/<user_id>/roles", access=_MANAGE_PEOPLE)
