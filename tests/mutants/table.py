@@ -893,7 +893,7 @@ MUTANTS = (
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
     Mutant(
-        "sql/migrations/038_add_contests.sql",
+        "sql/migrations/048_hide_ends_of_withheld_judgings.sql",
         "        IF NOT is_shown THEN\n",
         "        IF false THEN\n",
         "tests/contests/test_freeze.py::test_a_verdict_in_the_freeze_changes_no_answer[member]",

@@ -145,6 +145,17 @@ def test_planted_fault_names_one_line_of_the_product() -> None:
     assert [place for place, count in counts.items() if count != 1] == []
 
 
+def test_planted_fault_of_a_stored_function_is_in_its_newest_body() -> None:
+    """A fault in a body that a later migration replaces changes nothing, and no test can find it."""
+    begins = re.compile(r"CREATE OR REPLACE FUNCTION (\w+)\(")
+    migrations = sorted((conftest.ROOT / "sql/migrations").glob("*.sql"))
+    newest = {name: path for path in migrations for name in begins.findall(path.read_text())}
+    for one in MUTANTS:
+        path = conftest.ROOT / one.file
+        if path in migrations and (before := begins.findall(path.read_text().partition(one.was)[0])):
+            assert newest[before[-1]] == path, (before[-1], one)
+
+
 def test_files_that_share_a_node_are_run_by_one_worker() -> None:
     options = {"dist": "loadfile", "tx": ["2*popen"], "maxworkerrestart": None}
     config: Any = SimpleNamespace(getvalue=options.get, getoption=options.get)
