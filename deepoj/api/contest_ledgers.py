@@ -1,22 +1,23 @@
 """The ledgers of contests on this node: one fold a contest, shared by all that read it.
 
 A ledger is caught up with the database at each read, which costs one statement and, if nothing has happened, nothing
-else. With it go the views of its readers: one for the public, one for the jury, one for a team. Those that have not
-been read for the longest time are dropped, and made from the first event again when they are asked for.
+else. With it go the views of its readers: one for the public, one for the jury, one for all teams. They are made from
+the first event on when they are asked for. Contests that have not been read for the longest time are dropped.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import trio
 
 from deepoj.contests.clics import shown
-from deepoj.contests.clics_feed import SeenContest, encoded
+from deepoj.contests.clics_feed import SeenContest, TeamContest
+from deepoj.contests.clics_log import encoded
 from deepoj.contests.ledger import ContestLedger
-from deepoj.contests.views import ContestViewer
+from deepoj.contests.views import ANY_TEAM, ContestViewer
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.languages.endings import endings_like
 from deepoj.judging.outputs import OUTPUTS
@@ -25,8 +26,6 @@ from deepoj.words.contests import Contest, ContestEvent, EventType
 
 #: contests whose ledgers are kept
 _KEPT = 20
-#: views that are kept of one contest
-_VIEWS = 32
 #: events of one statement
 _PAGE = 1_000
 #: events are folded for so long at a stretch
@@ -42,7 +41,8 @@ class _Kept:
     #: times that it was caught up: begun, and the last one that has ended well
     begun: int = 0
     ended: int = 0
-    views: OrderedDict[ContestViewer, SeenContest] = field(default_factory=OrderedDict)
+    #: of PUBLIC, JURY, and ANY_TEAM
+    views: dict[ContestViewer, SeenContest] = field(default_factory=dict)
 
 
 class ContestLedgers:
@@ -69,8 +69,14 @@ class ContestLedgers:
         object_ = shown(await self.ledger(contest), viewer, _LANGUAGES, type_, object_id)
         return None if object_ is None else encoded(object_)
 
-    async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest]:
+    async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest | TeamContest]:
         """Return the same, and with it what a viewer sees of it."""
+        if viewer.is_jury or viewer.team_id is None:
+            return await self._view(contest, viewer)
+        ledger, view = await self._view(contest, ANY_TEAM)
+        return ledger, view.as_team(viewer.team_id)
+
+    async def _view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest]:
         kept = self._of(contest)
         begun = kept.begun
         if viewer not in kept.views:
@@ -81,11 +87,10 @@ class ContestLedgers:
                         return made
         async with kept.turn:
             if viewer in kept.views:
-                kept.views.move_to_end(viewer)
                 await self._catch_up(contest, kept, begun)
             if (view := kept.views.get(viewer)) is not None:
                 return kept.ledger, view
-        return await self.view(contest, viewer)  # it was dropped meanwhile
+        return await self._view(contest, viewer)  # an account has got another name meanwhile
 
     def _of(self, contest: Contest) -> _Kept:
         kept = self._kept.setdefault(contest.id, _Kept())
@@ -100,8 +105,7 @@ class ContestLedgers:
         if kept.ended > begun_before:
             return
         kept.begun += 1
-        if await self._follow(contest, kept.ledger, kept.views.values()):
-            kept.views.clear()  # their feeds have lines with a former name
+        await self._follow(contest, kept.ledger, kept.views)
         for _ in kept.ledger.lay_out():
             await trio.lowlevel.checkpoint()
         kept.ended = kept.begun
@@ -114,44 +118,44 @@ class ContestLedgers:
         async with kept.turn:
             await self._catch_up(contest, kept, kept.begun)
             before = kept.ledger.last
-        ledger, view = ContestLedger(), SeenContest(viewer, _LANGUAGES)
-        has_former = await self._follow(contest, ledger, (view,), before=before)
+        ledger, views = ContestLedger(), {viewer: SeenContest(viewer, _LANGUAGES)}
+        await self._follow(contest, ledger, views, before=before)
         async with kept.turn:
             await self._catch_up(contest, kept, kept.begun)
-            if await self._follow(contest, ledger, (view,), before=before, last=kept.ledger.last) or has_former:
-                return None
-            kept.views[viewer] = view
-            while len(kept.views) > _VIEWS:
-                kept.views.popitem(last=False)
-        return kept.ledger, view
+            await self._follow(contest, ledger, views, before=before, last=kept.ledger.last)
+            kept.views |= views
+        return (kept.ledger, views[viewer]) if views else None
 
     async def _follow(
         self,
         contest: Contest,
         ledger: ContestLedger,
-        views: Collection[SeenContest],
+        views: dict[ContestViewer, SeenContest],
         *,
         before: int = 0,
         last: int | None = None,
-    ) -> bool:
-        """Fold the events since those that a ledger has, up to the ``last``. Return whether an account has got another
-        name by an event after the number ``before``. Between two events others have their turn after some
-        milliseconds."""
-        began, is_renamed = trio.current_time(), False
+    ) -> None:
+        """Fold the events since those that a ledger has, up to the ``last``. When an account has got another name by an
+        event after the number ``before``, the views are taken out: their feeds have lines with the former name. Others
+        have their turn after some milliseconds."""
+        began = trio.current_time()
         while last is None or ledger.last < last:
             wanted = _PAGE if last is None else min(_PAGE, last - ledger.last)
             events = await self._contests.events(contest.id, ledger.last, wanted)
             if not events:
                 break
             for event in events:
-                is_renamed = is_renamed or (event.number > before and _renames(ledger, event))
+                if event.number > before and _renames(ledger, event):
+                    views.clear()
                 ledger.take((event,))
-                for view in views:
-                    view.follow(ledger, event)
+                for _ in itertools.chain.from_iterable(view.follow(ledger, event) for view in views.values()):
+                    if trio.current_time() - began >= _HOLD_S:
+                        # a reader that goes away here must leave no event by half
+                        await trio.lowlevel.cancel_shielded_checkpoint()
+                        began = trio.current_time()
                 if trio.current_time() - began >= _HOLD_S:
                     await trio.lowlevel.checkpoint()
                     began = trio.current_time()
-        return is_renamed
 
 
 def _renames(ledger: ContestLedger, event: ContestEvent) -> bool:

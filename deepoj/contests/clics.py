@@ -16,7 +16,7 @@ from deepoj.contests.board import BoardCell, BoardRow
 from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
 from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.points_board import is_scored
-from deepoj.contests.views import ANY_TEAM, ContestViewer, reads_statements, seen, sees_runs, sees_sources
+from deepoj.contests.views import ContestViewer, reads_statements, seen, sees_runs, sees_sources
 from deepoj.words.contests import EventType
 from deepoj.words.results import Verdict
 
@@ -99,25 +99,10 @@ _TEAM_MAY = ("team_submit", "post_clar")
 _JURY_MAY = ("contest_start", "contest_thaw", "post_clar", "post_comment")
 
 
-#: endpoints that depend on no team's own objects. Awards and commentary do: they name a hidden team to its members
-_SAME_FOR_TEAMS = frozenset({
-    "contest", "access", JUDGEMENT_TYPES, LANGUAGES, "problems", "groups", "organizations", "state", "scoreboard",
-})  # fmt: skip
-
-
 def has_endpoint(viewer: ContestViewer, endpoint: str) -> bool:
     """Return whether there is an endpoint for a viewer: whether ``access`` names it."""
     is_of_people = endpoint in {EventType.ACCOUNTS.value, PERSONS}
     return endpoint in _PROPERTIES and (not is_of_people or viewer.is_jury or viewer.team_id is not None)
-
-
-def reader_of(viewer: ContestViewer, endpoint: str) -> ContestViewer:
-    """Return whose view has what a viewer gets from an endpoint: all teams share what is the same for each of them.
-
-    To make a view of 20,000 judged submissions takes 0.7 s and 8 MB. 500 teams whose clients read languages and
-    problems before each submission need one.
-    """
-    return ANY_TEAM if viewer.team_id is not None and endpoint in _SAME_FOR_TEAMS else viewer
 
 
 def references_of(endpoint: str) -> Collection[str]:

@@ -28,7 +28,7 @@ CATEGORIES, ANSWERS = "categories", "answers"
 
 PUBLIC = ContestViewer()
 JURY = ContestViewer(is_jury=True)
-#: an account of no team in particular: it sees what all teams see. No team has an empty id
+#: an account of no team in particular: it sees what each team sees, and no team sees less. No team has an empty id
 ANY_TEAM = ContestViewer(team_id="")
 
 

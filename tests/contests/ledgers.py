@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from deepoj.contests.clics_feed import SeenContest
+from deepoj.contests.clics_feed import SeenContest, TeamContest
 from deepoj.contests.ledger import ContestLedger
-from deepoj.contests.views import ContestViewer
+from deepoj.contests.views import ANY_TEAM, ContestViewer
 from deepoj.words.contests import ContestEvent, ContestObject, EventType
 from deepoj.words.results import Verdict
 
@@ -37,6 +37,7 @@ _STEPS = (
     "judge",
     "rejudge",
     "team",
+    "account",
     "group",
     "rule",
     "clarify",
@@ -172,6 +173,11 @@ class MadeLedger:
         team["name"] = f"Team {m}"
         self.tell(EventType.TEAMS, f"t{n % TEAMS}", None if n == 17 else team)
 
+    def _account(self, n: int, m: int, _word: str) -> None:
+        """An account goes to another team, or out of the contest."""
+        data = {"username": f"u{n % TEAMS}", "type": "team", "team_id": f"t{m % TEAMS}"}
+        self.tell(EventType.ACCOUNTS, str(n % TEAMS), None if n == 17 else data)
+
     def _group(self, n: int, m: int, _word: str) -> None:
         group = self.groups[f"g{n % 2}"]
         group["hidden"] = bool(m % 2)
@@ -271,19 +277,35 @@ class MadeLedger:
                 self.state["closed_at"] = None
 
 
+class Followed:
+    """A viewer's view that follows a ledger, as on a node: a team's is that of all teams, and what is its own."""
+
+    def __init__(self, viewer: ContestViewer) -> None:
+        self._team_id = viewer.team_id
+        self._view = SeenContest(viewer if viewer.team_id is None else ANY_TEAM, LANGUAGES)
+
+    def follow(self, ledger: ContestLedger, event: ContestEvent) -> None:
+        for _ in self._view.follow(ledger, event):
+            pass
+
+    @property
+    def seen(self) -> SeenContest | TeamContest:
+        return self._view if self._team_id is None else self._view.as_team(self._team_id)
+
+
 def followed(
     viewers: Sequence[ContestViewer], events: Iterable[ContestEvent]
-) -> tuple[ContestLedger, list[SeenContest]]:
+) -> tuple[ContestLedger, list[SeenContest | TeamContest]]:
     """Fold events step by step, as a node does."""
-    ledger, views = ContestLedger(), [SeenContest(viewer, LANGUAGES) for viewer in viewers]
+    ledger, views = ContestLedger(), [Followed(viewer) for viewer in viewers]
     for event in events:
         ledger.take([event])
         for view in views:
             view.follow(ledger, event)
-    return ledger, views
+    return ledger, [view.seen for view in views]
 
 
-def feed(view: SeenContest, place: int = 0) -> bytes:
+def feed(view: SeenContest | TeamContest, place: int = 0) -> bytes:
     lines = b""
     while (read := view.log.read(place))[0]:
         lines, place = lines + read[0], read[1]

@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deepoj.contests import clics_feed
-from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, reader_of, references_of, shown
-from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest, encoded
+from deepoj.contests.clics import RUNS, SINGLE, TYPES, access_of, has_endpoint, ids_of, references_of, shown
+from deepoj.contests.clics_feed import MAX_FILTERS, SeenContest, TeamContest
+from deepoj.contests.clics_log import encoded
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ANY_TEAM, JURY, PUBLIC, ContestViewer
 from deepoj.words.contests import EventType
@@ -26,6 +27,7 @@ from tests.contests.ledgers import (
     LANGUAGES,
     MOVES,
     REVIEWS,
+    Followed,
     MadeLedger,
     Step,
     feed,
@@ -72,7 +74,7 @@ def made(
     return ledger
 
 
-def answers(ledger: ContestLedger, view: SeenContest) -> dict[str, Any]:
+def answers(ledger: ContestLedger, view: SeenContest | TeamContest) -> dict[str, Any]:
     """Everything that the view answers with, parsed."""
     bodies = {name: view.collection(ledger, name, {}) for name in COLLECTIONS}
     single = {name: view.object(name, "finals") for name in ("contest", "state")}
@@ -114,7 +116,8 @@ def test_filters_take_the_objects_that_have_the_property(state: str) -> None:
         for name in (*names, "no_id", '"_id', "\\_id"):
             for value in values:
                 found = json.loads(view.collection(ledger, endpoint, {name: value, "name": "not looked at"}) or b"")
-                assert found == [one for one in objects if one.get(name) == (value or None)], (endpoint, name, value)
+                fitting = [one for one in objects if one.get(name) == (value or None)]
+                assert _by_id(found) == _by_id(fitting), (endpoint, name, value)
     both = {"team_id": "t0", "problem_id": "A"}
     found = json.loads(view.collection(ledger, "submissions", both) or b"")
     assert found == [one for one in whole["submissions"] if both.items() <= one.items()]
@@ -182,10 +185,11 @@ def test_feed_and_endpoints_agree_whatever_happens(each: list[Step], viewer: Con
 @example(GONE, TEAM)
 @example(GONE, JURY)
 def test_what_is_kept_after_each_event_is_what_the_viewer_sees_now(each: list[Step], viewer: ContestViewer) -> None:
-    ledger, view = ContestLedger(), SeenContest(viewer, LANGUAGES)
+    ledger, following = ContestLedger(), Followed(viewer)
     for event in made(each).events:
         ledger.take([event])
-        view.follow(ledger, event)
+        following.follow(ledger, event)
+        view = following.seen
         for type_ in TYPES:
             now = {one: shown(ledger, viewer, LANGUAGES, type_, one) for one in ids_of(ledger, LANGUAGES, type_)}
             kept = {one: view.object(type_, one) for one in now}
@@ -196,33 +200,77 @@ def test_what_is_kept_after_each_event_is_what_the_viewer_sees_now(each: list[St
                 for name in references_of(type_):
                     for value in {one.get(name) or "" for one in whole}:
                         found = json.loads(view.collection(ledger, type_, {name: value}) or b"")
-                        assert found == [one for one in whole if (one.get(name) or "") == value], (event, type_, name)
+                        fitting = [one for one in whole if (one.get(name) or "") == value]
+                        assert _by_id(found) == _by_id(fitting), (event, type_, name)
 
 
-@given(steps(*MOVES, *REVIEWS), st.sampled_from([TEAM, OTHER]), st.sampled_from(["icpc", "ioi"]))
-@example(GONE, OTHER, "icpc")
-def test_what_teams_share_is_what_each_of_them_sees(each: list[Step], viewer: ContestViewer, kind: str) -> None:
-    ledger, views = followed([viewer, ANY_TEAM], made(each, kind=kind).events)
-    own, shared = (answers(ledger, view) for view in views)
-    for found in (own, shared):  # of the last event that is seen, which may be a team's own
-        for name in ("time", "contest_time"):
-            found["scoreboard"].pop(name, None)
-    names = {name for name in own if reader_of(viewer, name) == ANY_TEAM}
-    assert {name: own[name] for name in names} == {name: shared[name] for name in names}
-    assert own.keys() - names == {
-        "teams", "persons", "accounts", "submissions", "judgements", "runs", "clarifications", "awards", "commentary",
-    }  # fmt: skip
+def _by_id(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(objects, key=lambda each: str(each["id"]))
+
+
+@given(steps(*MOVES, *REVIEWS), st.sampled_from([TEAM, OTHER, ContestViewer(team_id="t5")]))
+@example(GONE, OTHER)
+@example([*STATES["thawed"], ("team", 3, 1, ""), ("team", 3, 1, "")], OTHER)
+@example([("group", 0, 1, ""), ("team", 17, 0, "")], ContestViewer(team_id="t5"))
+def test_team_is_told_by_the_view_of_all_teams_what_one_of_its_own_would_tell(
+    each: list[Step], viewer: ContestViewer
+) -> None:
+    ledger, following, alone = ContestLedger(), Followed(viewer), SeenContest(viewer, LANGUAGES)
+    ends = 0, 0
+    for event in made(each).events:
+        ledger.take([event])
+        following.follow(ledger, event)
+        list(alone.follow(ledger, event))
+        views = following.seen, alone
+        lines = [sorted(_told(view, end)) for view, end in zip(views, ends, strict=True)]
+        assert lines[0] == lines[1], event
+        assert [view.log.resume(event.number - 1, None) for view in views] == list(ends)
+        before, ends = ends[0], (views[0].log.end, alone.log.end)
+        assert {views[0].log.event_of(place) for place in range(before + 1, ends[0] + 1)} <= {event.number}
+    assert _told(views[0], 0) == [line for end in range(ends[0]) for line in _told(views[0], end)[:1]], "read anywhere"
+
+
+def _told(view: SeenContest | TeamContest, place: int) -> list[str]:
+    """Return the lines of a feed without their tokens."""
+    return [line.partition(',"token"')[0] for line in feed(view, place).decode().splitlines()]
+
+
+def test_feed_of_a_team_is_read_page_by_page_wherever_its_own_lines_are() -> None:
+    """A team of all, or of none of the submissions, whose lines it has instead of the shared ones, and a message to it
+    in between."""
+    world = made([NEXT, *(step for m in range(700) for step in (("submit", 0, m % 300, ""), ("clarify", 6, 1, "")))])
+    _, views = followed([TEAM, ContestViewer(team_id="t1"), ANY_TEAM], world.events)
+    own, other, shared = (feed(view).splitlines(keepends=True) for view in views)
+    assert (len(own), len(other)) == (len(shared) + 2 + 700, len(shared) + 2), "2: its account"
+    for view, lines in zip(views, (own, other, shared), strict=True):
+        assert [json.loads(line)["token"] for line in lines] == [f"{n}" for n in range(1, len(lines) + 1)]
+        for place in (0, 511, 512, 513, *range(len(lines) - 500, len(lines) + 1)):
+            assert feed(view, place) == b"".join(lines[place:]), place
+
+
+def test_page_of_lines_that_a_team_does_not_get_does_not_end_its_feed() -> None:
+    """Its own verdicts of the freeze, of which it was told at once."""
+    step: Step = ("submit", 0, 299, "")
+    judged: list[Step] = [("judge", 0, 0, "Accepted")] * 1_200
+    world = made([NEXT, NEXT, NEXT, *([step] * 1_200), *judged, NEXT, NEXT, ("clarify", 2, 0, "")])
+    _, (view, alone) = followed([TEAM, ContestViewer(team_id="t1")], world.events)
+    lines = feed(view).splitlines()
+    assert json.loads(lines[-1])["type"] == "clarifications"
+    assert len(lines) == len(feed(alone).splitlines())
 
 
 @pytest.mark.parametrize("step", [("team", 1, 1, ""), ("group", 1, 0, ""), ("group", 15, 0, "")])
-@pytest.mark.parametrize("viewer", [PUBLIC, JURY])
+@pytest.mark.parametrize("viewer", [PUBLIC, JURY, TEAM])
 def test_change_of_a_team_or_group_encodes_what_refers_to_it_alone(
     viewer: ContestViewer, step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of_others: list[Step] = [(kind, 0, 5, "Accepted") for _ in range(100) for kind in ("submit", "judge")]
     world = made([NEXT, *of_others, ("submit", 1, 6, ""), ("submit", 4, 6, "")])
     before = len(world.events)
-    ledger, (view,) = followed([viewer], world.events)
+    ledger, view = ContestLedger(), Followed(viewer)
+    for event in world.events:
+        ledger.take([event])
+        view.follow(ledger, event)
     world.take(step)
     encoding = Mock(side_effect=shown)
     monkeypatch.setattr(clics_feed, "shown", encoding)
@@ -293,10 +341,11 @@ def test_freeze_hides_every_verdict(kind: str, each: list[Step], other: str, vie
     # no object of it is compared after each event
     seen: list[list[Any]] = [[], []]
     for world, told in zip(worlds([NEXT, *each], other, viewer, kind), seen, strict=True):
-        ledger, view = ContestLedger(), SeenContest(viewer, LANGUAGES)
+        ledger, following = ContestLedger(), Followed(viewer)
         for event in world.events:
             ledger.take([event])
-            view.follow(ledger, event)
+            following.follow(ledger, event)
+            view = following.seen
             if event.number > LAID_OUT:
                 boards = [view.scoreboard(ledger, group) for group in (None, "g0")]
                 told.append([view.collection(ledger, RUNS, {}), *boards])

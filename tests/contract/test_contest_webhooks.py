@@ -14,7 +14,7 @@ from deepoj.api.contest_ledgers import ContestLedgers
 from deepoj.api.contest_webhooks import ContestCallbacks
 from deepoj.api.routes import clics
 from deepoj.api.routes.clics_webhooks import MOST_WEBHOOKS
-from deepoj.contests import clics_feed
+from deepoj.contests import clics_log
 from deepoj.observe import Metrics
 from deepoj.webhooks.callback_urls import CallbackRules
 from deepoj.words.results import Verdict
@@ -142,7 +142,7 @@ async def test_callbacks_have_the_lines_that_the_feed_of_the_account_has(hooks: 
 
 
 async def test_long_feeds_come_in_order_in_several_callbacks(hooks: Hooks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clics_feed, "_PAGE_LINES", 2)
+    monkeypatch.setattr(clics_log, "_PAGE_LINES", 2)
     await hooks.register("bob")
     before = None
     while more := await hooks.scene.feed("bob", before):
@@ -284,6 +284,18 @@ async def test_webhooks_that_are_refused(hooks: Hooks) -> None:
         ("bob", {"url": url, "token": "t", "contest_ids": ["finals"]}, 200),
     ):  # fmt: skip
         assert (await hooks.ask("POST", "", name, body))[0] == status, (name, body)
+
+
+async def test_webhook_of_an_account_that_a_contest_binds_tells_nothing_meanwhile(hooks: Hooks) -> None:
+    await hooks.register("bob")
+    await hooks.register("alice")
+    hooks.scene.real.sql("UPDATE contest_members SET networks = '{10.1.0.0/16}' WHERE team_id = 't-bob'")
+    await hooks.remark("one")
+    assert {who for who, *_ in await hooks.turns()} == {"alice"}
+    hooks.scene.real.sql("UPDATE contest_members SET networks = NULL WHERE team_id = 't-bob'")
+    await hooks.remark("two")
+    told = {who: [line["data"]["message"] for line in lines] for who, _, lines in await hooks.turns()}
+    assert told == {"alice": ["two"], "bob": ["two"]}
 
 
 async def test_webhooks_go_with_their_account(hooks: Hooks) -> None:

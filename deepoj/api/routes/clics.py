@@ -26,8 +26,8 @@ from deepoj.api.live.events import StreamFormat
 from deepoj.api.rights import Right, may
 from deepoj.api.route import Described, Handler, route
 from deepoj.api.statement_answers import document_answer
-from deepoj.contests.clics import VERSION, VERSION_URL, contest_of, reader_of, sees
-from deepoj.contests.clics_feed import encoded
+from deepoj.contests.clics import VERSION, VERSION_URL, contest_of, sees
+from deepoj.contests.clics_log import encoded
 from deepoj.contests.clock import iso_time
 from deepoj.contests.views import ContestViewer, reads_statements, sees_sources
 from deepoj.words.accounts import User
@@ -111,7 +111,7 @@ class ContestApiRoutes:
     async def contest(self, contest_id: str) -> Response:
         """Return a contest."""
         contest, viewer = await self._contest_for(contest_id)
-        _, view = await self._ledgers.view(contest, reader_of(viewer, EventType.CONTEST))
+        _, view = await self._ledgers.view(contest, viewer)
         return found_or_refused(view.object(EventType.CONTEST, contest.key))
 
     @clics_route("GET", "/contests/<contest_id>/event-feed")
@@ -135,7 +135,7 @@ class ContestApiRoutes:
         contest, viewer = await self._callers.contest(user, contest_id)
         if endpoint == "account":
             return found_or_refused(None if user is None else encoded(_account(user, viewer)))
-        ledger, view = await self._ledgers.view(contest, reader_of(viewer, endpoint))
+        ledger, view = await self._ledgers.view(contest, viewer)
         match endpoint:
             case "access":
                 return answer_of(view.access())
@@ -153,7 +153,7 @@ class ContestApiRoutes:
     async def object(self, contest_id: str, endpoint: str, object_id: str) -> Response:
         """Return one object of a collection."""
         contest, viewer = await self._contest_for(contest_id)
-        ledger, view = await self._ledgers.view(contest, reader_of(viewer, endpoint))
+        ledger, view = await self._ledgers.view(contest, viewer)
         return found_or_refused(view.one(ledger, endpoint, object_id))
 
     @clics_route("GET", "/contests/<contest_id>/submissions/<submission_id>/files")

@@ -36,7 +36,7 @@ from deepoj.api.sources import received_sources
 from deepoj.api.submitting import new_trace_id, take_in
 from deepoj.contests.awards import COMPUTED_AWARD
 from deepoj.contests.clics import sees
-from deepoj.contests.clics_feed import encoded
+from deepoj.contests.clics_log import encoded
 from deepoj.contests.clock import moment_of
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import JURY, ContestViewer

@@ -20,7 +20,7 @@ from deepoj.api.errors import ApiError, Refused
 from deepoj.api.models.clics import ContestWebhookBody
 from deepoj.api.routes.clics import answer_of, clics_route, found_or_refused
 from deepoj.contests.clics import RUNS, TYPES
-from deepoj.contests.clics_feed import encoded
+from deepoj.contests.clics_log import encoded
 from deepoj.words.accounts import User
 from deepoj.words.webhooks import CallbackRefusal, ContestWebhook, ContestWebhookDraft
 
