@@ -118,13 +118,11 @@ def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerso
         name = person.username.lower()
         if name and (first := lines_of.setdefault(name, person.line)) != person.line:
             faults.append(LineFault(person.line, PersonFault.TWICE, str(first)))
-        elif isinstance(person, LineFault):
-            continue
-        elif len(people) == MAX_PEOPLE:
+        elif not isinstance(person, LineFault):
+            people.append(person)
+        if max(len(people), len(faults)) > MAX_PEOPLE:
             faults.append(LineFault(person.line, PersonFault.TOO_MANY))
             break
-        else:
-            people.append(person)
     if not people and not faults:
         faults.append(LineFault(1, PersonFault.EMPTY))
     return people, faults
@@ -157,11 +155,13 @@ def _checked(text: str, reserved: frozenset[str]) -> Iterator[NewPerson | LineFa
 
 
 def _head_faults(line: int, cells: Sequence[str], heads: Sequence[str]) -> Iterator[LineFault]:
-    for position, (head, column) in enumerate(zip(cells, heads, strict=True)):
+    seen: set[str] = set()
+    for head, column in zip(cells, heads, strict=True):
         if head and not column:
             yield LineFault(line, PersonFault.UNKNOWN_COLUMN, head)
-        elif head and column in heads[:position]:
+        elif head and column in seen:
             yield LineFault(line, PersonFault.REPEATED_COLUMN, head)
+        seen.add(column)
 
 
 def _person(line: int, cells: Mapping[str, str], reserved: frozenset[str]) -> Iterator[NewPerson | LineFault]:

@@ -23,10 +23,17 @@ from deepoj.accounts.names import clean_username
 from deepoj.accounts.passwords import is_password
 from deepoj.accounts.people import MAX_PEOPLE
 from deepoj.words.accounts import User, UserRole
-from deepoj.words.contests import ID, MAX_GROUP_ID_CHARS, ContestObject, EventType, id_of_name, team_of_one
+from deepoj.words.contests import (
+    ID,
+    MAX_GROUP_ID_CHARS,
+    MAX_TEAM_ENTRIES,
+    ContestObject,
+    EventType,
+    id_of_name,
+    team_of_one,
+)
 from deepoj.words.names import is_line
 
-MAX_ENTRIES = 2000
 MAX_TEXT_CHARS = 200
 _ORDER = ("id", "name", "organization", "groups", "hidden", "accounts", "ip")
 #: head of a column, in lower case → the column
@@ -76,7 +83,7 @@ class TeamFault(enum.StrEnum):
 
     EMPTY = "there is no entry"
     NOT_A_LIST = "this is no list of objects"
-    TOO_MANY = f"there are more than {MAX_ENTRIES} entries"
+    TOO_MANY = f"there are more than {MAX_TEAM_ENTRIES} entries"
     UNKNOWN_COLUMN = "“{value}” is no column, or is there twice"
     TOO_MANY_CELLS = "“{value}” is one cell too many: write id, name, organization, groups, hidden, accounts, ip"
     QUOTES = "a quotation mark is not closed"
@@ -201,6 +208,8 @@ def read_team_table(text: str) -> TeamList:
             cells = [one.strip() for one in row]
             if not any(cells):
                 continue
+            if max(len(found.objects), len(found.faults)) > MAX_TEAM_ENTRIES:
+                break  # what is wrong with the rest changes nothing
             if not columns:
                 heads = [_HEADS.get(head.lower(), "") for head in cells]
                 columns = heads if heads[0] == "id" else list(_ORDER)
@@ -233,6 +242,9 @@ def read_team_lists(
     """Return what lists of the Contest API say, each entry with its place, and their faults. A list may name entries of
     the lists before it."""
     found = TeamList(has_lines=has_lines)
+    if max(map(len, lists.values()), default=0) > MAX_TEAM_ENTRIES:
+        found.faults.append(EntryFault(MAX_TEAM_ENTRIES + 1, TeamFault.TOO_MANY))
+        return found
     all_known = {type_: set(ids) for type_, ids in known.items()}
     for type_, entries in lists.items():
         for place, entry in entries:
@@ -281,7 +293,8 @@ class _Entry:
         self.found, self.place, self._entry = found, place, entry
 
     def fault(self, fault: TeamFault, value: object = "") -> None:
-        self.found.faults.append(EntryFault(self.place, fault, str(value)))
+        # cut: 100,000 entries of a list may say the same text
+        self.found.faults.append(EntryFault(self.place, fault, str(value)[:MAX_TEXT_CHARS]))
 
     def id(self, name: str, fault: TeamFault = TeamFault.ID) -> str:
         text = _word(self._entry.get(name))
@@ -389,9 +402,11 @@ def _take_account(reader: _Entry, known: KnownIds) -> None:
 
 
 def _head_faults(line: int, cells: list[str], heads: list[str]) -> Iterator[EntryFault]:
-    for position, (head, column) in enumerate(zip(cells, heads, strict=True)):
-        if head and (not column or column in heads[:position]):
+    seen: set[str] = set()
+    for head, column in zip(cells, heads, strict=True):
+        if head and (not column or column in seen):
             yield EntryFault(line, TeamFault.UNKNOWN_COLUMN, head)
+        seen.add(column)
 
 
 def _take_line(
@@ -435,8 +450,8 @@ def _take_line(
 def _checked(found: TeamList) -> TeamList:
     """Add the faults of the whole list."""
     of_types = Counter(one.type for one in found.objects)
-    if max(*of_types.values(), len(found.accounts) + len(found.staff), 0) > MAX_ENTRIES:
-        found.faults.append(EntryFault(MAX_ENTRIES + 1, TeamFault.TOO_MANY))
+    if max(*of_types.values(), len(found.accounts) + len(found.staff), 0) > MAX_TEAM_ENTRIES:
+        found.faults.append(EntryFault(MAX_TEAM_ENTRIES + 1, TeamFault.TOO_MANY))
     if not (found.objects or found.accounts or found.staff or found.notes or found.faults):
         found.faults.append(EntryFault(1, TeamFault.EMPTY))
     return found

@@ -12,13 +12,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import trio
+
 from deepoj import observe
 from deepoj.accounts.names import is_reserved
 from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
 from deepoj.accounts.people import NewPerson, Slip
 from deepoj.accounts.teams import (
-    MAX_ENTRIES,
     EntryFault,
+    KnownIds,
     StaffAccount,
     TeamAccount,
     TeamFault,
@@ -40,7 +42,14 @@ from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.team_files import TableRefusal, is_table, list_of, read_table
 from deepoj.packages.formats.texts import parse_yaml
 from deepoj.words.accounts import RightsRefusal, User
-from deepoj.words.contests import Contest, ContestMember, ContestRefusal, EventType, NewMembers
+from deepoj.words.contests import (
+    MAX_TEAM_ENTRIES,
+    Contest,
+    ContestMember,
+    ContestRefusal,
+    EventType,
+    NewMembers,
+)
 
 _NAMED = (EventType.TEAMS, EventType.GROUPS, EventType.ORGANIZATIONS)
 #: how JSON, and a list or a document of YAML, begins; a table of teams does not
@@ -65,6 +74,8 @@ class TeamImports:
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._groups, self._administering = context.groups, administering
         self._setup = context.contest_setup
+        #: a list of 3 MiB, which a page takes, is read in up to some seconds
+        self._one_at_a_time = trio.CapacityLimiter(1)
 
     async def run(
         self, contest: Contest, raw: str, list_format: TeamListFormat, user: User, *, creates_accounts: bool
@@ -79,7 +90,9 @@ class TeamImports:
         if list_format is TeamListFormat.MEMBERS:
             found = await self._members(text("text", raw), ledger)
         else:
-            found = _read_list(text("text", raw).removeprefix("\ufeff"), list_format, ledger)
+            known = {type_: frozenset(ledger.of(type_)) for type_ in _NAMED}
+            listed = text("text", raw).removeprefix("\ufeff")
+            found = await trio.to_thread.run_sync(_read_list, listed, list_format, known, limiter=self._one_at_a_time)
         new_or_named: list[TeamAccount | StaffAccount] = [*found.accounts, *found.staff]
         names = await self._accounts.taken_names([one.username for one in new_or_named])
         taken = {name.lower() for name in names}
@@ -128,7 +141,7 @@ class TeamImports:
         group = await self._groups.group_named(name.strip())
         if group is None:
             raise Refused(ApiError.INVALID, field="text", problem="the name of a group of accounts")
-        members = await self._accounts.accounts(MAX_ENTRIES + 1, group_id=group.id)
+        members = await self._accounts.accounts(MAX_TEAM_ENTRIES + 1, group_id=group.id)
         team_of = {int(one): str(data["team_id"]) for one, data in ledger.of(EventType.ACCOUNTS).items()}
         return teams_of_members(group.name, [one.user for one in members], ledger.of(EventType.TEAMS), team_of)
 
@@ -161,8 +174,7 @@ def _staff_notes(staff: Sequence[StaffAccount], taken: set[str], *, creates_acco
     return notes
 
 
-def _read_list(raw: str, list_format: TeamListFormat, ledger: ContestLedger) -> TeamList:
-    known = {type_: ledger.of(type_) for type_ in _NAMED}
+def _read_list(raw: str, list_format: TeamListFormat, known: KnownIds) -> TeamList:
     if is_table(raw):
         lists = read_table(raw)
         if isinstance(lists, TableRefusal):

@@ -8,12 +8,14 @@ the teams beside them; ``institutions.tsv`` has them alone.
 from __future__ import annotations
 
 import enum
+import itertools
 import re
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deepoj.words.contests import id_of_name
+from deepoj.words.contests import MAX_TEAM_ENTRIES, id_of_name
 
 GROUPS, ORGANIZATIONS, TEAMS, ACCOUNTS = "groups", "organizations", "teams", "accounts"
 #: lists of the Contest API, in the order in which they name each other
@@ -24,8 +26,8 @@ _ANY_TABLE = "file_version"
 _HEAD = re.compile(r"(\w+)\t([0-9]+)[\t ]*")
 _INSTITUTION = re.compile(r"INST-(U-)?")
 _COUNTRY = re.compile(r"[A-Z]{3}")
-_NUMBER = re.compile(r"[0-9]+")
-_LAST_NUMBER = re.compile(r"([0-9]+)$")
+_MAX_DIGITS = 18
+_NUMBER = re.compile(rf"[0-9]{{1,{_MAX_DIGITS}}}")
 ACCOUNT_TYPES = frozenset({"team", "judge", "admin", "analyst"})
 _ROLES = frozenset({"coach", "co-coach", "contestant"})
 #: keys that only this list has; the first list of which an entry has one is meant
@@ -42,6 +44,7 @@ class TableFault(enum.StrEnum):
 
     HEAD = "the first line names the file and its version, with a tab between"
     NOT_TAKEN = "a list of {value} is not taken: groups, institutions, teams and accounts are"
+    TOO_MANY = f"there are more than {MAX_TEAM_ENTRIES} lines"
     COLUMNS = "{value} columns with tabs between are expected"
     ACCOUNT = "the account “{value}” has no number of a team at the end of its name"
 
@@ -75,10 +78,13 @@ def read_table(text: str) -> TableLists | TableRefusal:
     if head is None:
         return TableRefusal(1, TableFault.HEAD)
     lines = ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    first, *rows = [(number, [_cell(cell) for cell in line.split("\t")]) for number, line in lines]
+    taken = itertools.islice(lines, MAX_TEAM_ENTRIES + 2)
+    first, *rows = [(number, [_cell(cell) for cell in line.split("\t")]) for number, line in taken]
     kind = head if head != _ANY_TABLE else _kind_of(rows[0][1]) if rows else TEAMS
     if kind not in _COLUMNS:
         return TableRefusal(first[0], TableFault.NOT_TAKEN, kind)
+    if len(rows) > MAX_TEAM_ENTRIES:
+        return TableRefusal(rows[-1][0], TableFault.TOO_MANY)
     for number, row in rows:
         if len(row) < _COLUMNS[kind]:
             return TableRefusal(number, TableFault.COLUMNS, str(_COLUMNS[kind]))
@@ -160,10 +166,10 @@ def _accounts(rows: _Rows) -> TableLists | TableRefusal:
     for line, (type_, name, username, password, *_more) in rows:
         account = {"id": username, "username": username, "password": password, "type": type_, "name": name}
         if type_ == "team":
-            number = _LAST_NUMBER.search(username)
-            if number is None:
+            number = username[len(username.rstrip(string.digits)) :]
+            if not _NUMBER.fullmatch(number):
                 return TableRefusal(line, TableFault.ACCOUNT, username)
-            account["team_id"] = str(int(number[1]))
+            account["team_id"] = str(int(number))
         accounts.append((line, account))
     return {ACCOUNTS: accounts}
 

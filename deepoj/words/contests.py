@@ -21,6 +21,8 @@ ID = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,34}[a-zA-Z0-9_-])?")
 FINAL_COMMENT = "final"
 #: the id of a group is a part of that of its award, which has 36 characters at most
 MAX_GROUP_ID_CHARS = 23
+#: entries of a list of teams, groups, organizations or accounts
+MAX_TEAM_ENTRIES = 2000
 #: of a team without an answer of the jury
 MAX_QUESTIONS = 20
 

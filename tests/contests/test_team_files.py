@@ -157,3 +157,26 @@ async def test_ids_of_the_icpc_are_sent_by_the_contest_api(scene: Scene) -> None
     assert [one.get("icpc_id") for one in found["teams"]] == ["24314", "24315", "24316", "777"]
     assert [one.get("icpc_id") for one in found["groups"]] == ["902", "903"]
     assert [one.get("icpc_id", "none") for one in found["organizations"]] == ["1023", "none"]
+
+
+#: a list of nearly a megabyte that was read for minutes, or unfolded to gigabytes → its refusal
+_HOSTILE = {
+    "digits": (f"accounts\t1\nteam\tT\t{'1' * 900_000}x\tlong-password\n", "no number of a team"),
+    "number": (f"accounts\t1\nteam\tT\tteam{'1' * 5_000}\tlong-password\n", "no number of a team"),
+    "columns": ("id," * 300_000, "is no column, or is there twice"),
+    "lines": ("a\n" * 300_000, "“a” is there twice"),
+    "rows": ("teams\t1\n" + "a\n" * 300_000, "more than 2000 lines"),
+    "objects": (json.dumps([{"label": 1}] * 60_000), "more than 2000 entries"),
+    "groups": (json.dumps([{"id": "t1", "name": "T", "group_ids": ["g"] * 120_000}]), "there is no group"),
+    "aliases": (f'- id: t1\n  name: &a "{"z" * 400_000}"\n  hidden: [{"*a," * 99_000}]\n', "its aliases repeat more"),
+    "repeated": (f"- &a {'z' * 900}\n- &b [{'*a,' * 90}]\n- [{'*b,' * 900}]\n", "its aliases repeat more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _HOSTILE)
+async def test_a_list_is_read_once_however_it_is_written(scene: Scene, name: str) -> None:
+    await scene.done("admin", "POST", "", finals())
+    text, expected = _HOSTILE[name]
+    status, body = await scene.ask("admin", "POST", "/finals/teams", {"text": text})
+    assert (status, body["code"]) == (400, "INVALID_PARAM")
+    assert expected in json.dumps(body, ensure_ascii=False)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from deepoj.accounts.teams import MAX_ENTRIES, TeamListFormat
+from deepoj.accounts.teams import TeamListFormat
 from deepoj.api.models.base import RequestModel, ResponseModel
 from deepoj.api.models.submissions import SourcesBody
-from deepoj.words.contests import USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
+from deepoj.words.contests import MAX_TEAM_ENTRIES, USUAL_SCORE, ContestFeedback, ContestKind, ContestRegistration
 
 _START = "RFC 3339 with a time zone; null: not known yet"
 _FREEZE = "how long before the end the board stops showing verdicts; null: never"
@@ -201,7 +201,7 @@ class TeamsBody(RequestModel):
         " members: the name of a group of accounts, each of which becomes a team of its own",
         json_schema_extra={"enum": [one.value for one in TeamListFormat]},
     )
-    text: str = Field(description=f"at most {MAX_ENTRIES} lines or objects")
+    text: str = Field(description=f"at most {MAX_TEAM_ENTRIES} lines or objects")
     create_accounts: bool = Field(
         default=False, description="make accounts that are missing, with generated passwords; for administrators"
     )

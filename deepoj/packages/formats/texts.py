@@ -27,6 +27,8 @@ from deepoj.packages.formats.files import Files
 _MAX_DEPTH = 32
 #: of all YAML in a package; an alias counts as often as it is used
 _MAX_VALUES = 100_000
+#: of texts that aliases repeat, in one file: readers may copy each of them
+_MAX_REPEATED_CHARS = 1024 * 1024
 #: integers that YAML 1.1 and 1.2 read alike, and that are short enough for all calculations
 _PLAIN_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}")
 _PLAIN_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,9})?")
@@ -77,25 +79,34 @@ class _CountingLoader(Composer, yaml.CSafeLoader):
         self._depth = 0
         self._max_values = max_values
         self.values = 0
-        self._weights: dict[int, int] = {}
+        #: of texts, as often as they are used
+        self._chars = self._repeated_chars = 0
+        #: values and characters of each node
+        self._weights: dict[int, tuple[int, int]] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         alias = self.check_event(yaml.AliasEvent)
         if self._depth >= _MAX_DEPTH:
             raise yaml.YAMLError(f"it nests deeper than {_MAX_DEPTH} levels")
-        before = self.values
+        before, chars_before = self.values, self._chars
         self._depth += 1
         node = Composer.compose_node(self, parent, index)
         self._depth -= 1
         if alias:
             if id(node) not in self._weights:
                 raise yaml.YAMLError("an alias is inside the value that it names")
-            self.values += self._weights[id(node)]
+            values, chars = self._weights[id(node)]
+            self.values += values
+            self._chars += chars
+            self._repeated_chars += chars
         else:
             self.values += 1
-            self._weights[id(node)] = self.values - before
+            self._chars += len(node.value) if isinstance(node, yaml.ScalarNode) else 0
+            self._weights[id(node)] = self.values - before, self._chars - chars_before
         if self.values > self._max_values:
             raise yaml.YAMLError(f"with it the package's YAML unfolds to more than {_MAX_VALUES} values")
+        if self._repeated_chars > _MAX_REPEATED_CHARS:
+            raise yaml.YAMLError(f"its aliases repeat more than {_MAX_REPEATED_CHARS} characters")
         if isinstance(node, yaml.MappingNode) and not alias:
             _take_keys_as_written(node)
         return node
