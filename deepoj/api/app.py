@@ -135,7 +135,7 @@ def create_app(context: ApiContext) -> Api:
         FallbackCounters(context.counters), context.backpressure, settings, context.metrics
     )
     signing_in = SigningIn(context, auth, limits)
-    callers, boards = ContestCallers(context, auth, signing_in), Scoreboards()
+    callers, boards = ContestCallers(context, auth, signing_in, limits), Scoreboards()
     groups: tuple[object, ...] = (
         HealthRoutes(context),
         MetricsRoutes(context.metrics, settings),

@@ -9,8 +9,8 @@ lines that were stored answer with their submissions, so nothing is made twice.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +41,8 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 #: lines that are read in one turn: others may go on after each
 _TURN_LINES = 16
 #: made once: ``json.dumps`` would make it for each line
+#: of a token of results
+_PLACE = re.compile(r"[0-9]{1,9}")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: finished lines per read of a stream of results
 _PAGE = 500
@@ -340,9 +342,9 @@ class ResultPlace:
         base, dot, encoded = token.partition(".")
         try:
             bits = int.from_bytes(base64.b64decode(encoded + "=" * (-len(encoded) % 4), b"-_", validate=True), "little")
-        except binascii.Error:
+        except ValueError:
             return None
-        if not (dot and base.isascii() and base.isdecimal() and int(base) <= MAX_LINES >= bits.bit_length()):
+        if not (dot and _PLACE.fullmatch(base) and int(base) <= MAX_LINES >= bits.bit_length()):
             return None
         return cls(int(base), {int(base) + 1 + at for at in range(bits.bit_length()) if bits >> at & 1})
 

@@ -22,6 +22,7 @@ from deepoj.api.contest_sight import feed_viewer, find_contest
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.address import Address
+from deepoj.api.http.limits import RequestLimits
 from deepoj.api.http.sites import is_of_other_site
 from deepoj.api.signing_in import SigningIn
 from deepoj.contests.views import ContestViewer
@@ -36,8 +37,9 @@ _READING = frozenset({"GET", "HEAD"})
 class ContestCallers:
     """Finds out who calls, and as whom. All methods but ``claims`` raise StoreUnavailable."""
 
-    def __init__(self, context: ApiContext, auth: Auth, signing_in: SigningIn) -> None:
-        self._accounts, self._contests = context.accounts, context.contests
+    def __init__(self, context: ApiContext, auth: Auth, signing_in: SigningIn, limits: RequestLimits) -> None:
+        self._accounts, self._contests, self._ledgers = context.accounts, context.contests, context.ledgers
+        self._limits = limits
         self._auth, self._signing_in = auth, signing_in
         self._allowed_origins = context.settings.cors_allowed_origins
         self._key = secrets.token_bytes(32)
@@ -88,8 +90,11 @@ class ContestCallers:
         return user
 
     async def contest(self, user: User | None, key: str) -> tuple[Contest, ContestViewer]:
-        """Return a contest that the caller sees, and as whom. Refused with 404."""
+        """Return a contest that the caller sees, and as whom. Refused with 404, and with 429 for too many first looks
+        at contests, each of which folds all events of one."""
         sight = await find_contest(self._contests, key, user)
+        if not self._ledgers.is_kept(sight.contest):
+            await self._limits.count_costly(None if user is None else self._auth.claims() or self.claims())
         return sight.contest, sight.feed_viewer
 
     async def viewer(self, user: User | None, contest: Contest) -> ContestViewer | None:

@@ -12,15 +12,14 @@ from typing import Any
 from quart import Response, request
 from quart_trio.wrappers import TrioResponse
 
-#: a spreadsheet takes a cell that begins so for a formula
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from deepoj.words.names import no_formula
 
 type Rows = AsyncGenerator[Sequence[Sequence[Any]]]
 
 
 def cell(value: object) -> object:
     """Return the value for a cell of CSV: a text that a spreadsheet would take for a formula gets an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return no_formula(value) if isinstance(value, str) else value
 
 
 async def csv_of(heads: Sequence[str], rows: Rows, *, has_bom: bool = False) -> AsyncGenerator[bytes]:

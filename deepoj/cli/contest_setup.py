@@ -16,10 +16,9 @@ from deepoj.cli.common import print_json
 from deepoj.cli.connection import AS_JSON, RETRY_FOR, URL, connected
 from deepoj.client.contests.requests import path_of, statement_body, statement_path
 from deepoj.client.shown import shown
+from deepoj.words.names import no_formula
 
 _HEADS = ("team_id", "team", "username", "password")
-#: a cell that begins with one of these is a formula to spreadsheets
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @click.command("copy")
@@ -247,5 +246,4 @@ def _write(file: Path, made: list[dict[str, str]]) -> None:
         writer = csv.writer(out)
         writer.writerow(_HEADS)
         for one in made:
-            cells = [one[head] for head in _HEADS]
-            writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+            writer.writerow([no_formula(one[head]) for head in _HEADS])

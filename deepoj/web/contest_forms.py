@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -138,6 +139,12 @@ class RulesQuestion:
     changes: list[ChangedRule]
     #: sentences on what cannot be undone
     at_once: list[str]
+
+    @property
+    def mark(self) -> str:
+        """Return a text that no other question has. Until it is confirmed, somebody else may change the rules, or a
+        time may pass: then another question is asked."""
+        return hashlib.blake2b(repr(self).encode(), digest_size=16).hexdigest()
 
 
 def rules_question(contest: Contest, rules: ContestRules) -> RulesQuestion | None:

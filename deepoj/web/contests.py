@@ -425,9 +425,10 @@ class ContestReader:
         if user is None and visitor.account is not None:
             return False
         try:
-            return (await self.contesting.find(reading.contest.key, user)).viewer == reading.viewer
+            now = await self.contesting.find(reading.contest.key, user)
         except Refused:
             return False
+        return (now.contest.id, now.viewer) == (reading.contest.id, reading.viewer)
 
 
 def _is_ahead(at: dt.datetime | None) -> bool:

@@ -13,6 +13,8 @@ import unicodedata
 
 _NON_JOINER, _JOINER = "\u200c", "\u200d"
 _JOINERS = frozenset((_NON_JOINER, _JOINER))
+#: a spreadsheet takes a cell that begins so for a formula; with the full-width signs those of Chinese and Japanese do
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BREAKS = re.compile(r"[\t\r\n]")
 #: Unicode's blocks of scripts whose letters join: Arabic to Mandaic and Arabic's extensions, those of India, Myanmar,
 #: Khmer and Mongolian, later ones of India, Adlam
@@ -48,6 +50,11 @@ def printable_line(text: str, instead: str) -> str:
         one if _may_stand(before, one, after) else instead
         for before, one, after in zip(*_with_neighbours(text), strict=True)
     )
+
+
+def no_formula(text: str) -> str:
+    """Return the text for a cell of a table: one that a spreadsheet would take for a formula gets an apostrophe."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def name_key(name: str) -> tuple[object, ...]:

@@ -355,7 +355,7 @@ def test_place_token_is_read_back() -> None:
     for place in (ResultPlace(), ResultPlace(7, {9, 12}), ResultPlace(0, set(range(2, MAX_LINES + 1)))):
         assert ResultPlace.of(place.token) == place
         assert len(place.token) < 1700
-    for malformed in ("", "x.", "5", "99999.", "-1.", "1.!", "0." + "_" * 1695):
+    for malformed in ("", "x.", "5", "99999.", "-1.", "1.!", "0." + "_" * 1695, "0.é", "9" * 5000 + ".AA", "٣."):
         assert ResultPlace.of(malformed) is None
 
 

@@ -121,14 +121,20 @@ async def test_later_pages_of_submissions_are_counted_as_other_pages_and_show_on
 
 
 @pytest.mark.parametrize("postgres", ["embedded"], indirect=True)
-async def test_contests_that_a_node_does_not_keep_are_counted_as_other_pages(tmp_path: Path, real: PgLab) -> None:
+@pytest.mark.parametrize(
+    "pages",
+    [("/contests/{}/scoreboard", "/contests/{}/scoreboard.csv"), ("/clics/contests/{}/state", "/clics/contests/{}")],
+)
+async def test_contests_that_a_node_does_not_keep_are_counted_as_other_pages(
+    tmp_path: Path, real: PgLab, pages: tuple[str, ...]
+) -> None:
     place = await arena(tmp_path, real, rate=RateLimit(ip_limit=2, user_limit=0, window_s=600.0))
     for key in ("one", "two", "three"):
         await place.hold(key, rules(100.0), [])
     looks = [
-        (await Visit(place.home).get(f"/contests/{key}/{page}")).status
+        (await Visit(place.home).get(page.format(key))).status
         for key in ("one", "two", "one", "three", "two")
-        for page in ("scoreboard", "scoreboard.csv")
+        for page in pages
     ]
     assert looks == [200] * 6 + [429] * 2 + [200] * 2
 

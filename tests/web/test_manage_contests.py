@@ -80,8 +80,9 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     await place.visits[TEAM].post("/contests/spring/clarifications", {"text": "Why?"})
     assert "1 open" in (await jury.get(here)).text
     over = {"act": "length", "length": "0:01", "reason": "Fire alarm", "sure": "1", "confirm": "spring"}
-    unfrozen = {"act": "rules", "name": "Spring Cup", "freeze": "", "penalty": "20", "sure": "1"}
-    assert (await jury.post(here, unfrozen)).location == f"{here}?done=rules"
+    unfrozen = {"act": "rules", "name": "Spring Cup", "freeze": "", "penalty": "20"}
+    mark = _mark((await jury.post(here, unfrozen)).text)
+    assert (await jury.post(here, {**unfrozen, "sure": mark})).location == f"{here}?done=rules"
     assert (await jury.post(f"{here}/clock", over)).location == f"{here}/clock?done=length"
     real.sql(f"UPDATE contests SET start_at = start_at - interval '1 hour' WHERE id = {contest.id}")
     medals = {"gold": "1", "silver": "0", "bronze": "0", "confirm": "spring"}
@@ -242,7 +243,7 @@ async def test_rules_of_a_contest_that_has_started_change_after_a_question(tmp_p
     assert '<input type="hidden" name="freeze" value="30">' in asked
     assert 'id="confirm-rules"' not in asked
     assert await contest_of(place, "finals") == before
-    assert (await jury.post(_HERE, {**form, "sure": "1"})).location == f"{_HERE}?done=rules"
+    assert (await jury.post(_HERE, {**form, "sure": _mark(asked)})).location == f"{_HERE}?done=rules"
     assert (await contest_of(place, "finals")).rules.freeze_ms == 30 * 60_000
     for irreversible, sentence in (
         ({**form, "freeze": "290"}, "The board is frozen at once"),
@@ -251,8 +252,34 @@ async def test_rules_of_a_contest_that_has_started_change_after_a_question(tmp_p
         asked = (await jury.post(_HERE, irreversible)).text
         assert sentence in asked
         assert 'id="confirm-rules"' in asked
-        assert (await jury.post(_HERE, {**irreversible, "sure": "1"})).status == 400
-        assert (await jury.post(_HERE, {**irreversible, "sure": "1", "confirm": "finals"})).status == 303
+        assert (await jury.post(_HERE, {**irreversible, "sure": _mark(asked)})).status == 400
+        assert (await jury.post(_HERE, {**irreversible, "sure": _mark(asked), "confirm": "finals"})).status == 303
+
+
+async def test_rules_that_somebody_else_changes_before_the_confirmation_are_asked_about_again(
+    tmp_path: Path, real: PgLab
+) -> None:
+    """The form that confirms has all rules: it would undo the other change, which its question did not name."""
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [await draft_problem(place)])
+    jury = place.visits[JURY]
+    form = {"name": "Spring Cup", "freeze": "60", "penalty": "10", "is_public": "1", "act": "rules"}
+    asked = (await jury.post(_HERE, form)).text
+    assert "Everybody" not in asked.partition("<dl>")[2].partition("</dl>")[0]
+    other = {**form, "penalty": "20"}
+    del other["is_public"]
+    assert (await jury.post(_HERE, {**other, "sure": _mark((await jury.post(_HERE, other)).text)})).status == 303
+    again = await jury.post(_HERE, {**form, "sure": _mark(asked)})
+    assert again.status == 200
+    assert "Everybody" in again.text.partition("<dl>")[2].partition("</dl>")[0]
+    assert not (await contest_of(place, "finals")).rules.is_public
+    assert (await jury.post(_HERE, {**form, "sure": _mark(again.text)})).status == 303
+    assert (await contest_of(place, "finals")).rules.is_public
+
+
+def _mark(page: str) -> str:
+    """Return what the button of a question about rules sends."""
+    return page.partition('name="sure" value="')[2].partition('"')[0]
 
 
 async def test_a_form_of_rules_keeps_the_seconds_that_its_fields_do_not_have(tmp_path: Path, real: PgLab) -> None:

@@ -455,7 +455,7 @@ async def test_results_as_files(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> 
     assert [line["job_id"] for line in table] == [row["job_id"] for row in rows]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\n=1", "＝1+1", "＋1", "－1", "＠x"])
 def test_formula_becomes_a_text(text: str) -> None:
     assert cell(text) == f"'{text}"
     assert cell("bob") == "bob"

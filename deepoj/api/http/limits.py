@@ -101,10 +101,11 @@ class RequestLimits:
         if claims is not None:
             await self._take(_by_token(self._settings.rate, claims))
 
-    async def count_costly(self) -> None:
-        """Count a stranger's request that takes much longer than other pages for spectators, such as the first look at
-        a contest, which folds all of its events."""
-        await self._take(_by_address("api", self._settings.rate, self._address()))
+    async def count_costly(self, claims: Claims | None = None) -> None:
+        """Count a request as API, too, that takes much longer than others of its route, such as the first look at a
+        contest, which folds all of its events. ``claims``: of its valid token or password."""
+        rate = self._settings.rate
+        await self._take(_by_address("api", rate, self._address()) if claims is None else _by_token(rate, claims))
 
     def password_try(self) -> AbstractAsyncContextManager[PasswordTry]:
         """Context of a request that checks a password; call ``begin`` with ``password_subject``."""

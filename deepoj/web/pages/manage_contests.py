@@ -259,7 +259,7 @@ class ManageContestPages:
             case "rules":
                 rules = checked_rules(rules_of(form, contest, contest.kind), contest.kind)
                 question = rules_question(contest, rules) if reading.is_under_way else None
-                if question is not None and not form.get("sure"):
+                if question is not None and form.get("sure") != question.mark:
                     return question
                 if question is not None and question.at_once:
                     reading.require_key(form)
