@@ -27,6 +27,7 @@ from tests.contests.ledgers import (
     LANGUAGES,
     MOVES,
     REVIEWS,
+    TEAMS,
     Followed,
     MadeLedger,
     Step,
@@ -208,8 +209,9 @@ def _by_id(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(objects, key=lambda each: str(each["id"]))
 
 
-@given(steps(*MOVES, *REVIEWS), st.sampled_from([TEAM, OTHER, ContestViewer(team_id="t5")]))
+@given(steps(*MOVES, *REVIEWS), st.sampled_from([ContestViewer(team_id=f"t{team}") for team in range(TEAMS)]))
 @example(GONE, OTHER)
+@example([*STATES["thawed"], NEXT], ContestViewer(team_id="t1"))
 @example([*STATES["thawed"], ("team", 3, 1, ""), ("team", 3, 1, "")], OTHER)
 @example([("group", 0, 1, ""), ("team", 17, 0, "")], ContestViewer(team_id="t5"))
 def test_team_is_told_by_the_view_of_all_teams_what_one_of_its_own_would_tell(

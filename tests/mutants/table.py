@@ -893,6 +893,37 @@ MUTANTS = (
         "tests/unit/test_config_use.py::test_every_setting_does_something_or_is_said_to_do_nothing_yet",
     ),
     Mutant(
+        "deepoj/contests/clics_teams.py",
+        "if data and not sees(ledger, ANY_TEAM, kind, object_id):",
+        "if not data:",
+        "tests/contests/test_clics.py::test_team_is_told_by_the_view_of_all_teams_what_one_of_its_own_would_tell",
+    ),
+    Mutant(
+        "deepoj/contests/clics_log.py",
+        "            return self._numbers[index]\n",
+        "            return self._numbers[index - 1]\n",
+        "tests/contests/test_clics.py::test_team_is_told_by_the_view_of_all_teams_what_one_of_its_own_would_tell",
+    ),
+    Mutant(
+        "deepoj/api/contest_ledgers.py",
+        "cancel_shielded_checkpoint",
+        "checkpoint",
+        "tests/contests/test_contest_ledgers.py::test_reader_who_goes_away_leaves_no_event_by_half",
+    ),
+    Mutant(
+        "deepoj/packages/formats/texts.py",
+        "self._repeated_chars += chars",
+        "self._repeated_chars = chars",
+        "tests/contests/test_team_files.py::test_a_list_is_read_once_however_it_is_written[repeated]",
+    ),
+    Mutant(
+        "deepoj/web/pages/manage_contests.py",
+        'form.get("sure") != question.mark',
+        'not form.get("sure")',
+        "tests/web/test_manage_contests.py::"
+        "test_rules_that_somebody_else_changes_before_the_confirmation_are_asked_about_again[embedded]",
+    ),
+    Mutant(
         "sql/migrations/048_hide_ends_of_withheld_judgings.sql",
         "        IF NOT is_shown THEN\n",
         "        IF false THEN\n",
