@@ -120,9 +120,10 @@ def read_people(raw: bytes, reserved: frozenset[str]) -> tuple[Sequence[NewPerso
             faults.append(LineFault(person.line, PersonFault.TWICE, str(first)))
         elif not isinstance(person, LineFault):
             people.append(person)
-        if max(len(people), len(faults)) > MAX_PEOPLE:
+        if len(people) > MAX_PEOPLE:
             faults.append(LineFault(person.line, PersonFault.TOO_MANY))
-            break
+        if max(len(people), len(faults)) > MAX_PEOPLE:
+            break  # what is wrong with the rest changes nothing
     if not people and not faults:
         faults.append(LineFault(1, PersonFault.EMPTY))
     return people, faults

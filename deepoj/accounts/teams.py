@@ -208,7 +208,10 @@ def read_team_table(text: str) -> TeamList:
             cells = [one.strip() for one in row]
             if not any(cells):
                 continue
-            if max(len(found.objects), len(found.faults)) > MAX_TEAM_ENTRIES:
+            if len(found.objects) == MAX_TEAM_ENTRIES:
+                found.faults.append(EntryFault(rows.line_num, TeamFault.TOO_MANY))
+                break
+            if len(found.faults) > MAX_TEAM_ENTRIES:
                 break  # what is wrong with the rest changes nothing
             if not columns:
                 heads = [_HEADS.get(head.lower(), "") for head in cells]
@@ -224,9 +227,8 @@ def read_team_table(text: str) -> TeamList:
                 _take_line(found, made, rows.line_num, dict(zip(columns, cells, strict=False)))
     except csv.Error:
         found.faults.append(EntryFault(rows.line_num, TeamFault.QUOTES))
-    checked = _checked(found)
-    checked.objects[:0] = made.values()
-    return checked
+    found.objects[:0] = made.values()
+    return _checked(found)
 
 
 def read_team_objects(value: object, type_: EventType, known: KnownIds) -> TeamList:
@@ -242,8 +244,10 @@ def read_team_lists(
     """Return what lists of the Contest API say, each entry with its place, and their faults. A list may name entries of
     the lists before it."""
     found = TeamList(has_lines=has_lines)
-    if max(map(len, lists.values()), default=0) > MAX_TEAM_ENTRIES:
-        found.faults.append(EntryFault(MAX_TEAM_ENTRIES + 1, TeamFault.TOO_MANY))
+    too_many = next((entries for entries in lists.values() if len(entries) > MAX_TEAM_ENTRIES), None)
+    if too_many is not None:
+        place, _ = too_many[MAX_TEAM_ENTRIES]
+        found.faults.append(EntryFault(place, TeamFault.TOO_MANY))
         return found
     all_known = {type_: set(ids) for type_, ids in known.items()}
     for type_, entries in lists.items():

@@ -41,9 +41,9 @@ _CHUNK_BYTES = 4 * 1024 * 1024
 #: lines that are read in one turn: others may go on after each
 _TURN_LINES = 16
 #: made once: ``json.dumps`` would make it for each line
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: of a token of results
 _PLACE = re.compile(r"[0-9]{1,9}")
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: finished lines per read of a stream of results
 _PAGE = 500
 

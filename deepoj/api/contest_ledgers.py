@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from deepoj.contests.clics import shown
+from deepoj.contests.clics import encoded_object
 from deepoj.contests.clics_feed import SeenContest, TeamContest
-from deepoj.contests.clics_log import encoded
 from deepoj.contests.ledger import ContestLedger
 from deepoj.contests.views import ANY_TEAM, ContestViewer
 from deepoj.judging.languages import LANGUAGES
@@ -66,11 +65,10 @@ class ContestLedgers:
 
     async def object(self, contest: Contest, viewer: ContestViewer, type_: EventType, object_id: str) -> bytes | None:
         """Return an object of the Contest API as the viewer sees it now, None if it sees none. No view is made."""
-        object_ = shown(await self.ledger(contest), viewer, _LANGUAGES, type_, object_id)
-        return None if object_ is None else encoded(object_)
+        return encoded_object(await self.ledger(contest), viewer, _LANGUAGES, type_, object_id)
 
     async def view(self, contest: Contest, viewer: ContestViewer) -> tuple[ContestLedger, SeenContest | TeamContest]:
-        """Return the same, and with it what a viewer sees of it."""
+        """Return the contest as it is now, and with it what a viewer sees of it."""
         if viewer.is_jury or viewer.team_id is None:
             return await self._view(contest, viewer)
         ledger, view = await self._view(contest, ANY_TEAM)

@@ -74,8 +74,7 @@ class TeamImports:
         self._accounts, self._reserved = context.accounts, context.settings.admin_users
         self._groups, self._administering = context.groups, administering
         self._setup = context.contest_setup
-        #: a list of 3 MiB, which a page takes, is read in up to some seconds
-        self._one_at_a_time = trio.CapacityLimiter(1)
+        self._list_turn = context.list_turn
 
     async def run(
         self, contest: Contest, raw: str, list_format: TeamListFormat, user: User, *, creates_accounts: bool
@@ -92,7 +91,8 @@ class TeamImports:
         else:
             known = {type_: frozenset(ledger.of(type_)) for type_ in _NAMED}
             listed = text("text", raw).removeprefix("\ufeff")
-            found = await trio.to_thread.run_sync(_read_list, listed, list_format, known, limiter=self._one_at_a_time)
+            async with self._list_turn:
+                found = await trio.to_thread.run_sync(_read_list, listed, list_format, known)
         new_or_named: list[TeamAccount | StaffAccount] = [*found.accounts, *found.staff]
         names = await self._accounts.taken_names([one.username for one in new_or_named])
         taken = {name.lower() for name in names}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from deepoj.contests.board import BoardCell, BoardRow
+from deepoj.contests.clics_log import encoded
 from deepoj.contests.clock import MS_PER_MINUTE, iso_time, reltime
 from deepoj.contests.ledger import ContestLedger, Object, name_of
 from deepoj.contests.points_board import is_scored
@@ -153,6 +154,14 @@ def shown(
         return None
     data = ledger.judgement(object_id) if kind is EventType.JUDGEMENTS else ledger.of(kind)[object_id]
     return _OBJECTS[kind](ledger, viewer, object_id, data)
+
+
+def encoded_object(
+    ledger: ContestLedger, viewer: ContestViewer, languages: Mapping[str, Object], type_: str, object_id: str
+) -> bytes | None:
+    """Return an object as JSON as a viewer sees it now; None: the viewer sees no such object."""
+    object_ = shown(ledger, viewer, languages, type_, object_id)
+    return None if object_ is None else encoded(object_)
 
 
 def runs_of(ledger: ContestLedger, viewer: ContestViewer, judgement_id: str) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ The same events give the same lines, on every node and after every restart. The 
 feed, with which a reader continues after it. The numbers have no gaps, so they do not tell of events that give no line.
 
 There is one view for the public, one for the jury, and one for all teams (``ANY_TEAM``). The last one keeps beside it
-what single teams see otherwise (``TeamViews``): their own submissions, what the freeze hides from others, questions. So
-one fold serves all teams. A view for each of 33 teams took 33 folds for each event, once more than 32 were kept.
+the objects and lines of single teams that differ (``TeamViews``): their own submissions, what the freeze hides from
+others, questions. So one fold serves all teams.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from deepoj.contests.clics import (
     SINGLE,
     TYPES,
     access_of,
+    encoded_object,
     has_endpoint,
     ids_of,
     references_of,
@@ -40,7 +41,7 @@ from deepoj.contests.clics import (
     shown,
 )
 from deepoj.contests.clics_log import FeedLog, SharedLog, encoded, line_of
-from deepoj.contests.clics_teams import Change, TeamViews, encoded_object
+from deepoj.contests.clics_teams import Change, TeamViews
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ANY_TEAM, ContestViewer, sees_runs
 from deepoj.words.contests import ContestEvent, EventType
@@ -112,7 +113,7 @@ class SeenContest:
             if change.new is not None and change.has_line(change.former, change.new, is_there=True):
                 self._put(ledger, event.number, change.type_, change.object_id, change.new)
             if self._teams is not None and change.own:
-                self._teams.tell(event.number, change, start, is_there=True)
+                self._teams.add_lines(event.number, change, start, is_there=True)
                 self._teams.keep(change)
             yield
         for change in reversed(changes):
@@ -120,7 +121,8 @@ class SeenContest:
             if change.has_line(change.former, change.new, is_there=False):
                 self._delete(event.number, change.type_, change.object_id)
             if self._teams is not None and change.own:
-                self._teams.tell(event.number, change, start, is_there=False)
+                self._teams.add_lines(event.number, change, start, is_there=False)
+            yield
         if self.log.end > before:
             self.at = event.at
         self.is_over = ledger.state.get("end_of_updates_at") is not None
@@ -305,12 +307,12 @@ class SeenContest:
     def _seen_through(self, ledger: ContestLedger, kind: EventType, ids: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Return the objects that refer to those of these teams or problems that are seen now and were not before, or
         the other way round, or that are seen through them."""
-        objects = self._objects[kind]
+        objects, own = self._objects[kind], self._teams if kind is EventType.TEAMS else None
         changed = {
             each
             for each in ids
             if (shown(ledger, self.viewer, self._languages, kind, each) is not None) != (each in objects)
-            or (self._teams is not None and self._teams.is_new_or_gone(ledger, kind, each, is_shared=each in objects))
+            or (own is not None and own.is_new_or_gone(ledger, each, is_shared=each in objects))
         }
         if not changed:
             return

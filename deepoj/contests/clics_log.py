@@ -35,7 +35,8 @@ class FeedLog(ABC):
 
     @abstractmethod
     def read(self, place: int) -> tuple[bytes, int]:
-        """Return lines from a place on, some of them if there are any, and the place after them."""
+        """Return at most ``_PAGE_LINES`` lines from a place on, some of them if there are any, and the place after
+        them."""
 
     @abstractmethod
     def _until(self, number: int) -> int:
@@ -77,9 +78,9 @@ class SharedLog(FeedLog):
         return self._numbers[place - 1]
 
     def read(self, place: int) -> tuple[bytes, int]:
-        return _told(self.kept_with(place), place)
+        return _with_tokens(self.page_from(place), place)
 
-    def kept_with(self, place: int) -> Sequence[bytes]:
+    def page_from(self, place: int) -> Sequence[bytes]:
         """Return lines from a place on, as many as are kept together."""
         page, start = divmod(place, _PAGE_LINES)
         lines = zlib.decompress(self._pages[page]).split(b"\n") if page < len(self._pages) else self._tail
@@ -131,16 +132,16 @@ class TeamLog(FeedLog):
         index = bisect_right(self._ends, place)
         at, lines = self._shared_place(index, place), list[bytes]()
         while not lines and (at < self._shared.end or index < len(self._lines)):
-            kept, first = self._shared.kept_with(at), at
+            kept, first = self._shared.page_from(at), at
             stop = first + len(kept)
-            while index < len(self._lines) and self._starts[index] <= stop:
+            while index < len(self._lines) and self._starts[index] <= stop and len(lines) < _PAGE_LINES:
                 lines += kept[at - first : self._starts[index] - first]
                 own = self._lines[index]
                 lines += () if own is None else (own,)
                 at, index = self._stops[index], index + 1
             lines += kept[at - first :]
             at = max(at, stop)
-        return _told(lines, place)
+        return _with_tokens(lines[:_PAGE_LINES], place)
 
     def _until(self, number: int) -> int:
         return self._place(bisect_right(self._numbers, number), self._shared._until(number))
@@ -165,7 +166,7 @@ def encoded(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _told(lines: Sequence[bytes], place: int) -> tuple[bytes, int]:
+def _with_tokens(lines: Sequence[bytes], place: int) -> tuple[bytes, int]:
     """Return lines with their tokens, the first of which is the number after a place, and the place after them."""
-    told = b"".join([b'%b,"token":"%d"}\n' % (line, token) for token, line in enumerate(lines, place + 1)])
-    return told, place + len(lines)
+    encoded_lines = b"".join([b'%b,"token":"%d"}\n' % (line, token) for token, line in enumerate(lines, place + 1)])
+    return encoded_lines, place + len(lines)

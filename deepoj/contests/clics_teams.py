@@ -1,4 +1,4 @@
-"""What single teams see otherwise than all teams do, beside the view that they share.
+"""Objects and lines of single teams that differ from those that all teams share.
 
 A team sees all that ``ANY_TEAM`` does, and maybe more of it: its own submissions' files, questions and accounts, what
 the freeze hides from others, and itself if it is hidden.
@@ -7,9 +7,9 @@ the freeze hides from others, and itself if it is hidden.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from deepoj.contests.clics import JUDGEMENT_TYPES, LANGUAGES, PERSONS, sees, shown
+from deepoj.contests.clics import JUDGEMENT_TYPES, LANGUAGES, PERSONS, encoded_object, sees
 from deepoj.contests.clics_log import SharedLog, TeamLog, encoded, line_of
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import ANY_TEAM, ContestViewer
@@ -30,7 +30,7 @@ class Change:
     #: it has a line in any case
     is_named: bool
     #: team → what it saw otherwise than other teams, and what it sees now
-    own: Mapping[str, tuple[bytes | None, bytes | None]] = field(default_factory=dict)
+    own: Mapping[str, tuple[bytes | None, bytes | None]]
 
     def has_line(self, former: bytes | None, new: bytes | None, *, is_there: bool) -> bool:
         """Return whether there is a line of an object that is there, or is there no more."""
@@ -54,7 +54,7 @@ class TeamViews:
     ) -> dict[str, tuple[bytes | None, bytes | None]]:
         """Return what teams saw and see that may see another object than other teams: team → former, new."""
         held = self._holders.get((type_, object_id), ())
-        groups = [*teams_apart(ledger, type_, object_id)]
+        groups = [*_teams_apart(ledger, type_, object_id)]
         # those that saw it apart and do so no more see what all teams see
         groups += [(team,) for team in sorted(set(held).difference(*groups))]
         changes = {}
@@ -65,11 +65,11 @@ class TeamViews:
                 changes[team] = was, new
         return changes
 
-    def is_new_or_gone(self, ledger: ContestLedger, kind: EventType, team_id: str, *, is_shared: bool) -> bool:
+    def is_new_or_gone(self, ledger: ContestLedger, team_id: str, *, is_shared: bool) -> bool:
         """Return whether a team has come or gone: it sees itself even if no other team does. ``is_shared``: all teams
         saw it."""
-        was_there = is_shared or team_id in self.objects.get(team_id, {}).get(kind, {})
-        return kind is EventType.TEAMS and was_there != (team_id in ledger.of(kind))
+        was_there = is_shared or team_id in self.objects.get(team_id, {}).get(EventType.TEAMS, {})
+        return was_there != (team_id in ledger.of(EventType.TEAMS))
 
     def keep(self, change: Change) -> None:
         """Keep what teams see otherwise now."""
@@ -85,7 +85,7 @@ class TeamViews:
         else:
             self._holders.pop(key, None)
 
-    def tell(self, number: int, change: Change, start: int, *, is_there: bool) -> None:
+    def add_lines(self, number: int, change: Change, start: int, *, is_there: bool) -> None:
         """Add what the feeds of teams have otherwise than the shared one, whose lines of the change begin at a place.
         ``number``: of the event."""
         stop = self._shared.end
@@ -101,15 +101,7 @@ class TeamViews:
             self.logs[team].patch(number, start, stop, lines[now] if is_told else None)
 
 
-def encoded_object(
-    ledger: ContestLedger, viewer: ContestViewer, languages: Mapping[str, Object], type_: str, object_id: str
-) -> bytes | None:
-    """Return an object as JSON as a viewer sees it now; None: the viewer sees no such object."""
-    object_ = shown(ledger, viewer, languages, type_, object_id)
-    return None if object_ is None else encoded(object_)
-
-
-def teams_apart(ledger: ContestLedger, type_: str, object_id: str) -> Iterable[Sequence[str]]:
+def _teams_apart(ledger: ContestLedger, type_: str, object_id: str) -> Iterable[Sequence[str]]:
     """Return the teams that may see another object than ``ANY_TEAM`` does, or one at all, as the contest is now. All
     teams of a group see the same: 300 receivers of a message that names all of them would take 90,000 looks."""
     kind = EventType.ACCOUNTS if type_ == PERSONS else EventType.CONTEST if type_ in _OF_RULES else EventType(type_)

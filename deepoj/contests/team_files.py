@@ -44,7 +44,6 @@ class TableFault(enum.StrEnum):
 
     HEAD = "the first line names the file and its version, with a tab between"
     NOT_TAKEN = "a list of {value} is not taken: groups, institutions, teams and accounts are"
-    TOO_MANY = f"there are more than {MAX_TEAM_ENTRIES} lines"
     COLUMNS = "{value} columns with tabs between are expected"
     ACCOUNT = "the account “{value}” has no number of a team at the end of its name"
 
@@ -78,13 +77,11 @@ def read_table(text: str) -> TableLists | TableRefusal:
     if head is None:
         return TableRefusal(1, TableFault.HEAD)
     lines = ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    taken = itertools.islice(lines, MAX_TEAM_ENTRIES + 2)
+    taken = itertools.islice(lines, MAX_TEAM_ENTRIES + 2)  # with the head one too many, which its reader refuses
     first, *rows = [(number, [_cell(cell) for cell in line.split("\t")]) for number, line in taken]
     kind = head if head != _ANY_TABLE else _kind_of(rows[0][1]) if rows else TEAMS
     if kind not in _COLUMNS:
         return TableRefusal(first[0], TableFault.NOT_TAKEN, kind)
-    if len(rows) > MAX_TEAM_ENTRIES:
-        return TableRefusal(rows[-1][0], TableFault.TOO_MANY)
     for number, row in rows:
         if len(row) < _COLUMNS[kind]:
             return TableRefusal(number, TableFault.COLUMNS, str(_COLUMNS[kind]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import re
@@ -223,6 +224,15 @@ def _points(line: str) -> float:
     if not _POINTS.fullmatch(line):
         raise Refused(ApiError.INVALID, field="max_score", problem="a number above 0")
     return float(line)
+
+
+def latest_rules(form: forms.SentForm, contest: Contest) -> forms.SentForm:
+    """Return a form of rules with what its sender has left alone as it is now (``SentForm.on_top_of``)."""
+    fields = dict(form.fields)
+    if "start_at" in fields:
+        with contextlib.suppress(Refused):  # rules_of says what is wrong with it
+            fields |= {"start_at": _field_of(moment_in(form, "start_at")), "zone": "0"}
+    return forms.SentForm(fields).on_top_of(shown_rules(contest.rules, None))
 
 
 def shown_rules(shown: ContestRules, sent: Mapping[str, str] | None) -> dict[str, Any]:

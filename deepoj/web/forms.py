@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.form import MAX_PARTS, SentFile, read_form
@@ -29,6 +31,23 @@ class SentForm:
         """Return a field without the space around it."""
         return self.get(name).strip()
 
+    def untouched(self) -> frozenset[str]:
+        """Return the fields that its sender has left as they were shown (``shown``)."""
+        try:
+            marks = json.loads(self.get("shown"))
+        except (ValueError, RecursionError):
+            return frozenset()
+        known = marks.items() if isinstance(marks, dict) else ()
+        return frozenset(name for name, mark in known if _mark(self.get(name)) == mark)
+
+    def on_top_of(self, now: Mapping[str, object]) -> SentForm:
+        """Return the form with the fields that its sender has left alone as they are now. So two people who change
+        different fields at a time don't undo each other's change."""
+        untouched = self.untouched()
+        kept = {name: text for name, text in self.fields.items() if name not in untouched}
+        as_now = {name: text for name in untouched & now.keys() if (text := _text(now[name]))}
+        return replace(self, fields={**kept, **as_now, "shown": shown(now)})
+
     def require_typed(self, expected: str) -> None:
         """Raise Refused unless the person has typed this (``confirm``), before an act that cannot be undone."""
         if self.line("confirm") != expected:
@@ -46,6 +65,21 @@ class SentForm:
         if (file := self.files.get("file")) is None:
             return self.get(name)
         return file.text("file")
+
+
+def shown(fields: Mapping[str, object]) -> str:
+    """Return what a form tells in its hidden field ``shown``: a mark of each field as it is shown. A box is true or
+    false."""
+    return json.dumps({name: _mark(_text(value)) for name, value in fields.items()})
+
+
+def _text(value: object) -> str:
+    """Return what a field sends that is left alone; a box that is not checked sends nothing."""
+    return ("1" if value else "") if isinstance(value, bool) else str(value)
+
+
+def _mark(text: str) -> str:
+    return hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def bytes_for(text_bytes: int) -> int:

@@ -44,7 +44,6 @@ TEAM_FAULTS: Mapping[enum.StrEnum, str] = {
     TeamFault.UNTOLD: _("its keys do not say whether these are teams, groups, organizations or accounts"),
     TableFault.HEAD: _("the first line names the file and its version, with a tab between"),
     TableFault.NOT_TAKEN: _("a list of %(value)s is not taken: groups, institutions, teams and accounts are"),
-    TableFault.TOO_MANY: _("there are too many entries: import the list in parts"),
     TableFault.COLUMNS: _("%(value)s columns with tabs between are expected"),
     TableFault.ACCOUNT: _("the account “%(value)s” has no number of a team at the end of its name"),
     TeamNote.UNKNOWN_KEY: _("“%(value)s” is not kept"),

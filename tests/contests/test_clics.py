@@ -258,6 +258,7 @@ def test_page_of_lines_that_a_team_does_not_get_does_not_end_its_feed() -> None:
     _, (view, alone) = followed([TEAM, ContestViewer(team_id="t1")], world.events)
     lines = feed(view).splitlines()
     assert json.loads(lines[-1])["type"] == "clarifications"
+    assert {view.log.read(place)[0].count(b"\n") <= 512 for place in range(0, len(lines), 100)} == {True}
     assert len(lines) == len(feed(alone).splitlines())
 
 

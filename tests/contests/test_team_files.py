@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
 
+from deepoj.accounts.teams import MAX_TEXT_CHARS, read_team_objects, read_team_table
+from deepoj.api import contest_teams
 from deepoj.words.accounts import UserRole
+from deepoj.words.contests import MAX_TEAM_ENTRIES, EventType
 from tests.api.house import House
 from tests.contests.scene import Scene, finals, scene
 from tests.fakes.ports import Store
@@ -165,7 +169,7 @@ _HOSTILE = {
     "number": (f"accounts\t1\nteam\tT\tteam{'1' * 5_000}\tlong-password\n", "no number of a team"),
     "columns": ("id," * 300_000, "is no column, or is there twice"),
     "lines": ("a\n" * 300_000, "“a” is there twice"),
-    "rows": ("teams\t1\n" + "a\n" * 300_000, "more than 2000 lines"),
+    "rows": ("teams\t1\n" + "a\n" * 300_000, "7 columns with tabs"),
     "objects": (json.dumps([{"label": 1}] * 60_000), "more than 2000 entries"),
     "groups": (json.dumps([{"id": "t1", "name": "T", "group_ids": ["g"] * 120_000}]), "there is no group"),
     "aliases": (f'- id: t1\n  name: &a "{"z" * 400_000}"\n  hidden: [{"*a," * 99_000}]\n', "its aliases repeat more"),
@@ -180,3 +184,49 @@ async def test_a_list_is_read_once_however_it_is_written(scene: Scene, name: str
     status, body = await scene.ask("admin", "POST", "/finals/teams", {"text": text})
     assert (status, body["code"]) == (400, "INVALID_PARAM")
     assert expected in json.dumps(body, ensure_ascii=False)
+
+
+def _listed(count: int) -> dict[str, str]:
+    """Return lists of so many teams, with a blank line after the first where lines are counted."""
+    objects = json.dumps([{"id": f"t{n}", "name": "T", "label": "1"} for n in range(count)])
+    lines = [f"{n}\t{n}\t\tT\t\t\t\n" for n in range(1, count + 1)]
+    return {
+        "table": "t0,T\n\n" + "".join(f"t{n},T\n" for n in range(1, count)),
+        "teams.tsv": "teams\t1\n" + lines[0] + "\n" + "".join(lines[1:]),
+        "json": objects,
+        "yaml": "---\n" + objects,
+        "groups of a cell": "t0,T,," + "|".join(f"g{n}" for n in range(count)),
+    }
+
+
+@pytest.mark.parametrize("name", _listed(1))
+async def test_a_list_has_2000_entries_at_most(scene: Scene, name: str) -> None:
+    await scene.done("admin", "POST", "", finals())
+    done = await sent(scene, _listed(2000)[name])
+    assert 2000 in (done["teams"], done["groups"])
+    status, body = await scene.ask("admin", "POST", "/finals/teams", {"text": _listed(2001)[name]})
+    place = {"table": "line 2002", "teams.tsv": "line 2003"}.get(name, "")
+    assert (status, place in body["error"], "more than 2000 entries" in body["error"]) == (400, True, True), body
+
+
+def test_what_a_list_says_wrong_is_bounded() -> None:
+    faults = read_team_table("a\n" * 300_000).faults
+    assert len(faults) <= 2 * MAX_TEAM_ENTRIES + 2
+    long = json.loads(f'[{{"id": "t1", "name": "T", "hidden": ["{"z" * 100_000}"]}}]')
+    found = read_team_objects(long, EventType.TEAMS, dict.fromkeys(EventType, ())).faults
+    assert [len(one.value) for one in found] == [MAX_TEXT_CHARS]
+
+
+async def test_a_list_is_read_in_a_thread(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+    read = contest_teams._read_list
+
+    def reading(*given: Any) -> Any:
+        threads.append(threading.get_ident())
+        return read(*given)
+
+    monkeypatch.setattr(contest_teams, "_read_list", reading)
+    await scene.done("admin", "POST", "", finals())
+    await sent(scene, _GROUPS)
+    assert len(threads) == 1
+    assert threads != [threading.get_ident()]

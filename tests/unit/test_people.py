@@ -97,3 +97,6 @@ def test_a_list_is_bounded() -> None:
     lines = [f"user{n}" for n in range(MAX_PEOPLE)]
     assert faults("\n".join(lines)) == []
     assert faults("\n".join([*lines, "onemore", "another"])) == [LineFault(MAX_PEOPLE + 1, PersonFault.TOO_MANY)]
+    wrong = faults("!,x,y\n" * 400)
+    assert MAX_PEOPLE < len(wrong) < MAX_PEOPLE + 4
+    assert PersonFault.TOO_MANY not in {one.fault for one in wrong}, "it has 400"

@@ -128,8 +128,8 @@ async def test_later_pages_of_submissions_are_counted_as_other_pages_and_show_on
 async def test_contests_that_a_node_does_not_keep_are_counted_as_other_pages(
     tmp_path: Path, real: PgLab, pages: tuple[str, ...]
 ) -> None:
-    place = await arena(tmp_path, real, rate=RateLimit(ip_limit=2, user_limit=0, window_s=600.0))
-    for key in ("one", "two", "three"):
+    place = await arena(tmp_path, real, rate=RateLimit(ip_limit=2, user_limit=2, window_s=600.0))
+    for key in ("one", "two", "three", "four", "five"):
         await place.hold(key, rules(100.0), [])
     looks = [
         (await Visit(place.home).get(page.format(key))).status
@@ -137,6 +137,9 @@ async def test_contests_that_a_node_does_not_keep_are_counted_as_other_pages(
         for page in pages
     ]
     assert looks == [200] * 6 + [429] * 2 + [200] * 2
+    token = await place.home.token("amy")
+    asked = [await place.home.ask("GET", f"/clics/contests/{key}", token=token) for key in ("three", "four", "five")]
+    assert [answer.status_code for answer in asked] == [200, 200, 429], "an account's are its own"
 
 
 async def test_spectators_use_up_nothing_of_their_addresses_other_requests(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +277,43 @@ async def test_rules_that_somebody_else_changes_before_the_confirmation_are_aske
     assert not (await contest_of(place, "finals")).rules.is_public
     assert (await jury.post(_HERE, {**form, "sure": _mark(again.text)})).status == 303
     assert (await contest_of(place, "finals")).rules.is_public
+
+
+@pytest.mark.parametrize("minutes", [-100.0, 100.0], ids=["before its start", "running"])
+async def test_rules_that_a_form_leaves_alone_stay_as_somebody_else_has_made_them(
+    tmp_path: Path, real: PgLab, minutes: float
+) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(minutes), [])
+    jury, before = place.visits[JURY], await contest_of(place, "finals")
+    page = (await jury.get(_HERE)).text
+    shown = html.unescape(page.partition('name="shown" value="')[2].partition('"')[0])
+    form = {"act": "rules", "name": before.rules.name, "freeze": "60", "penalty": "20", "is_public": "1",
+            "is_compile_error_free": "1", "allows_custom_runs": "1", "shown": shown}  # fmt: skip
+    if minutes < 0:  # in the zone of a browser in Shanghai
+        form |= {"start_at": at(before, 8 * 60)[:19], "zone": "-480", "length": "5:00"}
+
+    async def confirmed(changed: dict[str, str]) -> str:
+        reply = await jury.post(_HERE, changed)
+        if reply.status == 303:
+            return ""
+        again = {name: html.unescape(value) for name, value in _HIDDEN.findall(reply.text)}
+        assert (await jury.post(_HERE, {**again, "sure": _mark(reply.text)})).status == 303
+        return reply.text.partition("<dl>")[2].partition("</dl>")[0]
+
+    other = {**form, "name": "Renamed", "freeze": "30"}
+    del other["is_public"]
+    await confirmed(other)
+    asked = await confirmed({**form, "penalty": "10"})
+    after = (await contest_of(place, "finals")).rules
+    changed = replace(before.rules, name="Renamed", freeze_ms=30 * 60_000, penalty_ms=10 * 60_000)
+    assert after == replace(changed, is_public=False)
+    assert asked.count("<dt>") == (minutes > 0), "the question names what this form changes, and no more"
+    refused = await jury.post(_HERE, {**form, "penalty": "x"})
+    assert (refused.status, 'value="Renamed"' in refused.text, 'value="x"' in refused.text) == (400, True, True)
+
+
+_HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
 
 
 def _mark(page: str) -> str:

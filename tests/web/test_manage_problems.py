@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import itertools
 import json
@@ -277,6 +278,26 @@ async def test_changing_fields(desk: Desk) -> None:
     assert 'value="hard"' in page
     assert await home.store.problem(number) == problem
     await desk.get("/manage/problems/999999", 404)
+
+
+async def test_fields_that_a_form_leaves_alone_stay_as_somebody_else_has_made_them(desk: Desk) -> None:
+    number = await desk.home.problem()
+    problem = await desk.home.store.problem(number)
+    assert problem is not None
+    path = f"/manage/problems/{number}"
+    page = await desk.get(path)
+    shown = html.unescape(page.partition('name="shown" value="')[2].partition('"')[0])
+    form = {"title": problem.title, "difficulty": problem.difficulty, "time_limit": f"{problem.time_limit_ms}",
+            "memory_limit": f"{problem.memory_limit_mb}", "compare": problem.compare, "visibility": "listed",
+            "tags": "", "with_languages": "1", "with_groups": "1", "description": problem.description,
+            "shown": shown}  # fmt: skip
+    await desk.sent(path, {**form, "title": "Totals", "tags": "sum", "language-cpp17": "1"})
+    await desk.sent(path, {**form, "difficulty": "hard"})
+    after = await desk.home.store.problem(number)
+    assert after == replace(problem, title="Totals", tags=("sum",), languages=("cpp17",), difficulty="hard")
+    refused = await (await desk.post(path, {**form, "time_limit": "x"})).get_data(as_text=True)
+    assert ('value="Totals"' in refused, 'value="x"' in refused) == (True, True)
+    assert 'name="language-cpp17" value="1" checked' in refused
 
 
 async def test_saving_who_sees_a_problem_asks_for_no_rejudge(desk: Desk) -> None:

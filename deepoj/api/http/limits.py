@@ -45,7 +45,8 @@ class Limit(enum.Enum):
     #: everything else: with a valid token by its user, so that a class behind one address can still read; else by
     #: address
     API = enum.auto()
-    #: the Contest API, whose clients ask for each file and object by itself
+    #: the Contest API, whose clients ask for each file and object by itself; the first look at a contest is counted as
+    #: API, too
     CONTEST_API = enum.auto()
     #: images and attachments of statements, several on a page
     FILE = enum.auto()

@@ -28,6 +28,7 @@ from deepoj.web.contest_forms import (
     USUAL_FREEZE_MS,
     RulesQuestion,
     kind_of,
+    latest_rules,
     problem_of,
     rules_of,
     rules_question,
@@ -147,6 +148,8 @@ class ManageContestPages:
         form = await self._read(visitor)
         reading = await self._reader.read(visitor, key)
         try:
+            if form.get("act") == "rules":
+                form = latest_rules(form, reading.contest)
             question = await self._act(reading, form, visitor)
         except Refused as refused:
             return await self._contest(visitor, await self._reader.read(visitor, key), form, refused)
@@ -321,6 +324,7 @@ class ManageContestPages:
             question=question,
             asked={name: text for name, text in sent.items() if name not in ("form_token", "sure", "confirm")},
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
+            shown=forms.shown(shown_rules(reading.contest.rules, None)),
             act=sent.get("act", ""),
             offered=await self._context.problems.newest_titles(visitor.member.id, _MAX_OFFERED),
             first_rgb=FIRST_RGB,

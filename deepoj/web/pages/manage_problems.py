@@ -117,10 +117,12 @@ class ManageProblemPages:
         sent: dict[str, str] = {}
         try:
             async with self._received(visitor, sent) as form:
-                fields = _with_choices(form.fields)
-                changed = await self._publishing.change(problem.id, Form(fields), visitor.member)
+                # what is left as it was shown stays as it is now: somebody else may have changed it
+                fields = forms.SentForm(_with_choices(form.fields))
+                given = {name: text for name, text in fields.fields.items() if name not in fields.untouched()}
+                changed = await self._publishing.change(problem.id, Form(given), visitor.member)
         except Refused as refused:
-            return await self._problem(visitor, problem, sent, refused)
+            return await self._problem(visitor, problem, _touched(sent), refused)
         query = f"changed={changed.version}" if changed.version != problem.version else "saved=1"
         return redirect(f"/manage/problems/{problem.id}?{query}")
 
@@ -279,7 +281,7 @@ class ManageProblemPages:
         report = None
         if refused is None and request.args.get("report") == "1":
             report = await self._reports.report(problem)
-        verification = await self._verifying.latest(problem)
+        verification, groups = await self._verifying.latest(problem), await self._groups(problem)
         return self._pages.html_with_refusal(
             "manage_problem.html",
             visitor,
@@ -299,9 +301,10 @@ class ManageProblemPages:
             changed="changed" in request.args or "saved" in request.args,
             is_new_version="changed" in request.args,
             sent=sent or {},
+            shown=forms.shown(_shown(problem, groups["seen_by"])),
             ways=list(compare.WAYS),
             **await self._statement(visitor, problem),
-            **await self._groups(problem),
+            **groups,
         )
 
     async def _statement(self, visitor: Visitor, problem: Problem) -> dict[str, Any]:
@@ -367,9 +370,33 @@ def _with_choices(fields: Mapping[str, str]) -> dict[str, str]:
     if "with_languages" in fields:
         joined["languages"] = ",".join(key for key in LANGUAGES if f"language-{key}" in fields)
     if "with_groups" in fields:
-        chosen = [value for name, value in fields.items() if name.startswith("group-")]
-        joined["groups"] = "\n".join([*chosen, fields.get("groups", "")])
+        chosen = {value for name, value in fields.items() if name.startswith("group-")}
+        chosen |= {line.strip() for line in fields.get("groups", "").splitlines()} - {""}
+        joined["groups"] = "\n".join(sorted(chosen))
     return joined
+
+
+def _touched(sent: Mapping[str, str]) -> dict[str, str]:
+    """Return what a refused form shows again: the fields that its sender has changed."""
+    untouched = forms.SentForm(_with_choices(sent)).untouched()
+    untouched |= {f"with_{name}" for name in untouched}  # without it the boxes are as the problem says
+    return {name: text for name, text in sent.items() if name not in untouched}
+
+
+def _shown(problem: Problem, seen_by: Sequence[str]) -> dict[str, object]:
+    """Return what the form of a problem shows, with its boxes as ``_with_choices`` joins them."""
+    return {
+        "title": problem.title,
+        "difficulty": problem.difficulty,
+        "time_limit": problem.time_limit_ms,
+        "memory_limit": problem.memory_limit_mb,
+        "compare": problem.compare,
+        "visibility": problem.visibility,
+        "tags": ", ".join(problem.tags),
+        "description": problem.description,
+        "languages": ",".join(key for key in LANGUAGES if key in problem.languages),
+        "groups": "\n".join(sorted(seen_by)),
+    }
 
 
 def _verdicts_of(counts: Sequence[VerdictCount]) -> list[str]:
