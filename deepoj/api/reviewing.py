@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from deepoj.words.results import Verdict
 
 #: verdicts that the jury may give
 VERDICTS = tuple(verdict for verdict in Verdict if verdict not in {Verdict.INVALID, Verdict.SYSTEM_ERROR})
+_ID = re.compile(r"[0-9]{1,19}")
 _MAX_ID = 2**63 - 1
 _REFUSALS: Mapping[ContestRefusal, CodedError] = MappingProxyType(
     {
@@ -127,7 +129,7 @@ class Reviewing:
 
     async def review(self, contest: Contest, submission_id: str, draft: ReviewDraft, user: User) -> None:
         """Do an act of the jury about a submission."""
-        if not submission_id.isascii() or not submission_id.isdigit() or int(submission_id) > _MAX_ID:
+        if not _ID.fullmatch(submission_id) or int(submission_id) > _MAX_ID:
             raise Refused(ApiError.NO_SUCH_JOB)
         if draft.act is ReviewAct.OVERRIDE and draft.verdict not in VERDICTS:
             raise Refused(ApiError.INVALID, field="verdict", problem=f"one of {', '.join(VERDICTS)}")

@@ -18,7 +18,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from types import MappingProxyType
@@ -101,7 +101,7 @@ class SeenContest:
         self._counts_points = ledger.is_scored
         changes = []
         for each in dict.fromkeys(self._touched(ledger, event)):
-            change = self._change(ledger, event, *each)
+            change = yield from self._change(ledger, event, *each)
             if change.own or change.is_named or change.new != change.former:
                 changes.append(change)
             yield
@@ -236,12 +236,14 @@ class SeenContest:
             if now is not None:
                 index.setdefault(now, {})[object_id] = None
 
-    def _change(self, ledger: ContestLedger, event: ContestEvent, type_: str, object_id: str) -> Change:
+    def _change(
+        self, ledger: ContestLedger, event: ContestEvent, type_: str, object_id: str
+    ) -> Generator[None, None, Change]:
         former = self._objects[type_].get(object_id)
         new = encoded_object(ledger, self.viewer, self._languages, type_, object_id)
         # a name is of now, also in the first event: without a line here the feeds of two nodes had other tokens
         is_named = object_id == event.object.id and type_ in _NAMED.get(event.object.type, ())
-        own = {} if self._teams is None else self._teams.changes(ledger, type_, object_id, former)
+        own = {} if self._teams is None else (yield from self._teams.changes(ledger, type_, object_id, former))
         return Change(type_, object_id, former, new, is_named, own)
 
     def _put(self, ledger: ContestLedger, number: int, type_: str, object_id: str, data: bytes) -> None:

@@ -6,7 +6,7 @@ the freeze hides from others, and itself if it is hidden.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deepoj.contests.clics import JUDGEMENT_TYPES, LANGUAGES, PERSONS, encoded_object, sees
@@ -51,18 +51,23 @@ class TeamViews:
 
     def changes(
         self, ledger: ContestLedger, type_: str, object_id: str, former: bytes | None
-    ) -> dict[str, tuple[bytes | None, bytes | None]]:
-        """Return what teams saw and see that may see another object than other teams: team → former, new."""
-        held = self._holders.get((type_, object_id), ())
+    ) -> Generator[None, None, dict[str, tuple[bytes | None, bytes | None]]]:
+        """Return what teams saw and see that may see another object than other teams: team → former, new.
+
+        Between two steps others may do their work: a message to 500 hidden teams is encoded 500 times, each time with
+        500 looks at who sees whom.
+        """
+        held = frozenset(self._holders.get((type_, object_id), ()))
         groups = [*_teams_apart(ledger, type_, object_id)]
         # those that saw it apart and do so no more see what all teams see
-        groups += [(team,) for team in sorted(set(held).difference(*groups))]
+        groups += [(team,) for team in sorted(held.difference(*groups))]
         changes = {}
         for group in groups:
             new = encoded_object(ledger, ContestViewer(team_id=group[0]), {}, type_, object_id)
             for team in group:
                 was = self.objects[team][type_][object_id] if team in held else former
                 changes[team] = was, new
+            yield
         return changes
 
     def is_new_or_gone(self, ledger: ContestLedger, team_id: str, *, is_shared: bool) -> bool:
@@ -124,12 +129,14 @@ def _teams_apart(ledger: ContestLedger, type_: str, object_id: str) -> Iterable[
 
 
 def _readers_apart(ledger: ContestLedger, clarification: Object) -> Iterable[Sequence[str]]:
-    replied = ledger.of(EventType.CLARIFICATIONS).get(clarification.get("reply_to_id") or "", {})
     named = _named_teams(clarification)
-    # these see also their own names, or what was replied to
-    single = dict.fromkeys([*_named_teams(replied), *(team for team in named if ledger.is_hidden(team))])
-    others = tuple(team for team in named if team not in single)
-    return [*((team,) for team in single), *((others,) if others else ())]
+    replied = _named_teams(ledger.of(EventType.CLARIFICATIONS).get(clarification.get("reply_to_id") or "", {}))
+    # by whether they see it, and what was replied to; a hidden team sees its own name, too
+    groups: dict[tuple[bool, bool, str], list[str]] = {}
+    for team in dict.fromkeys([*named, *replied]):
+        key = team in named, team in replied, team if ledger.is_hidden(team) else ""
+        groups.setdefault(key, []).append(team)
+    return groups.values()
 
 
 def _named_teams(clarification: Object) -> Collection[str]:

@@ -22,7 +22,7 @@ SCORE, SHARE = "score.txt", "score_multiplier.txt"
 #: testlib's ``points 12.5 reason``; the rest of the line is for people
 _POINTS = re.compile(rb"^points[ \t]+(\S+)", re.MULTILINE)
 _COCI_SHARE = re.compile(rb"^partial ([0-9]{1,18})/([0-9]{1,18})$", re.MULTILINE)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]++(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 #: the beginning of what testlib prints for ``_pc``
 _PARTLY = re.compile(rb"\A\s*partially correct \(([0-9]{1,3})\)")

@@ -68,7 +68,7 @@ CRASHES: Mapping[str, re.Pattern[bytes]] = MappingProxyType(
             ("java kotlin scala", rb'^Exception in thread "'),
             ("javascript", rb"^Node\.js v[0-9]|^    at .+:[0-9]+:[0-9]+\)?$"),
             ("csharp", rb"^Unhandled [Ee]xception"),
-            ("ruby", rb"\.rb:[0-9]+:in .*\([A-Z][\w:]*\)$"),
+            ("ruby", rb"^(?>[^\n(]*?\.rb:[0-9]+:in ).*\([A-Z][\w:]*\)$"),
             ("perl", rb" at /p/\S+ line [0-9]+[.,]"),
             ("php", rb"^(PHP )?(Fatal|Parse) error: "),
             ("lua", rb"^stack traceback:"),

@@ -35,7 +35,7 @@ PIECE_BYTES = 64 * 1024
 #: word, so that two words cannot pass for one long word
 Piece = bytes | tuple[bytes, bool, bool]
 
-_DECIMAL = re.compile(rb"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))(?:[eE]([+-]?[0-9]*))?")
+_DECIMAL = re.compile(rb"([+-]?(?:[0-9]++(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]*))?")
 _HEXADECIMAL = re.compile(rb"([+-]?)0[xX]([0-9a-fA-F]*)(?:\.([0-9a-fA-F]*))?(?:[pP]([+-]?[0-9]*))?")
 _SPECIAL = re.compile(rb"([+-]?(?:infinity|inf|nan))(?:(?<=nan)\([0-9a-z_]*\))?", re.IGNORECASE)
 #: runs of blanks are words, too, where blanks count

@@ -31,7 +31,8 @@ _MAX_VALUES = 100_000
 _MAX_REPEATED_CHARS = 1024 * 1024
 #: integers that YAML 1.1 and 1.2 read alike, and that are short enough for all calculations
 _PLAIN_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})|0x[0-9a-fA-F]{1,15}")
-_PLAIN_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,9})?")
+_MAX_NUMBER_CHARS = 400
+_PLAIN_FLOAT = re.compile(r"[-+]?(?:[0-9]++(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,9})?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|nan)", re.IGNORECASE)
 _INTEGER_TAG, _FLOAT_TAG, _TEXT_TAG = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:str"
 _DATE_TAG, _MERGE_TAG = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:merge"
@@ -46,6 +47,8 @@ class Ambiguous(str):
 def _number(loader: SafeConstructor, node: yaml.ScalarNode) -> int | float | str:
     """Return a number if both versions of YAML agree, else ``Ambiguous``."""
     text = str(loader.construct_scalar(node))
+    if len(text) > _MAX_NUMBER_CHARS:
+        return Ambiguous(text)
     if node.tag == _INTEGER_TAG and _PLAIN_INTEGER.fullmatch(text):
         return int(text, 0)
     if node.tag == _FLOAT_TAG and _PLAIN_FLOAT.fullmatch(text):
@@ -222,7 +225,7 @@ def as_number(value: object, file: str, what: str, *, least: float = -math.inf, 
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise Unusable(file, f"{show(file)}: {what} must be a number.")
     # Python's float accepts more: 1_000, digits of other scripts
-    if isinstance(value, str) and not _PLAIN_FLOAT.fullmatch(value.strip()):
+    if isinstance(value, str) and not (len(value) <= _MAX_NUMBER_CHARS and _PLAIN_FLOAT.fullmatch(value.strip())):
         raise Unusable(file, f"{show(file)}: {what} must be a number, not {show(value)}.")
     number = float(value)
     if not math.isfinite(number) or not least <= number <= most:

@@ -11,7 +11,8 @@ CASE = {"1.in": "1\n", "1.out": "1\n"}
 KATTIS = {"data/secret/1.in": "1\n", "data/secret/1.ans": "1\n"}
 LONG_SEXAGESIMAL = "1" + ":59" * 4000
 
-AMBIGUOUS = ["1:30", "190:20:30.15", "010", "1_000", "0b101", "0o17", "0x" + "f" * 5000, "9" * 400, LONG_SEXAGESIMAL]
+AMBIGUOUS = ["1:30", "190:20:30.15", "010", "1_000", "0b101", "0o17", "0x" + "f" * 5000, "9" * 400, LONG_SEXAGESIMAL,
+             "!!float " + "1" * 900_000 + "x"]  # fmt: skip
 
 
 @pytest.mark.parametrize("scalar", AMBIGUOUS, ids=lambda scalar: scalar[:12])
