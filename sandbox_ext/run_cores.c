@@ -29,7 +29,8 @@ void run_sample_waits(struct run *run, uint64_t now) {
     struct sampled_wait waits;
     int nice;
 
-    sampler_take_wait(run->sampler, now, run->result->cpu_us, &waits);
+    /* A program may make us work for it: to sample 14 processes with much memory takes most of a core. */
+    sampler_take_wait(run->sampler, now, run->result->cpu_us + saturating_sub(run_own_us(run->slot), run->own_us), &waits);
     /* the payload may have waited before its exec, too: that was not the program */
     waits.delay_us = least(waits.delay_us, saturating_sub(now, run->payload.monotonic_us));
     if (waits.delay_us > run->result->delay_us)

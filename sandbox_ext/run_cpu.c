@@ -16,8 +16,11 @@ uint64_t run_counted_us(const struct slot *slot) {
     if (slot->cpu_stat < 0)
         return 0;
     all = cgroup_usage_us(slot->cpu_stat);
-    return saturating_sub(all, sys_cpu_us() + sys_cpu_of_us(slot->cell.init));
+    return saturating_sub(all, run_own_us(slot));
 }
+
+/* The CPU time of the slot and its init. */
+uint64_t run_own_us(const struct slot *slot) { return sys_cpu_us() + sys_cpu_of_us(slot->cell.init); }
 
 /* A program could set handlers or make pipes again and again, and so use our time for free. No shell needs
  * FREE_HEARING_US. */

@@ -33,6 +33,7 @@ struct run {
     uint64_t heard_us;   /* our own CPU time for its calls that we answer: run_watch.c */
     unsigned pipes;      /* that it has open, at most */
     bool several;        /* a sample saw more than one process */
+    uint64_t own_us;     /* the CPU time that the slot and its init had at the start of the program */
     bool reaped;
     bool asked; /* the init was asked to kill */
     bool spent; /* the init is gone */
@@ -91,6 +92,7 @@ void run_check_limits(struct run *run, uint64_t now);
 
 /* Samples how long the tasks waited for cores. Limits the share of a run of many tasks. */
 void run_sample_waits(struct run *run, uint64_t now);
+uint64_t run_own_us(const struct slot *slot);
 
 /* ---- run_cpu.c --------------------------------------------------------------------------------------------------- */
 

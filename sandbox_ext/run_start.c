@@ -181,6 +181,7 @@ void run_start(struct run *run) {
         return;
     }
     open_sampler(run);
+    run->own_us = run_own_us(slot);
     run->wall_end_us = payload->monotonic_us + run->request->limits.wall_us + 1;
     run->next_wait_us = payload->monotonic_us + MANY_TASKS_EVERY_US;
     run->next_sample_us = payload->monotonic_us + SAMPLE_US;

@@ -3,8 +3,8 @@
  * How the run's tasks compete with others for the cores: how long others have delayed them, and their share.
  *
  * Delay: a task waits for a core that another task has. If the other task is of the run as well, it uses CPU time
- * meanwhile. So other runs have delayed a task for the time by which its wait exceeds the CPU time of all other tasks
- * of its run. No program can make itself look delayed, however many tasks it has. The longest delay of one task is a
+ * meanwhile; so does the sandbox, for what it does for the run. So other runs have delayed a task for the time by which
+ * its wait exceeds the CPU time of all other tasks of its run, the slot's and its init's. No program can make itself look delayed, however many tasks it has. The longest delay of one task is a
  * lower bound for the whole run.
  *
  * The kernel adds a wait only when it is over. So a task that is runnable in two samples, and has not run in between,

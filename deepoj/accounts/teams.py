@@ -50,6 +50,8 @@ _FLAGS: Mapping[str, bool] = {
 }  # fmt: skip
 
 
+#: what a table names
+_NAMED = (EventType.GROUPS, EventType.ORGANIZATIONS)
 #: type of an account that runs contests → its role; an administrator has none
 _STAFF: Mapping[str, UserRole | None] = {"judge": UserRole.JURY, "admin": None}
 _BOTH = frozenset({"id", "icpc_id", "name"})
@@ -193,11 +195,19 @@ class TeamList:
 
 #: ids that a contest has, of teams, groups and organizations
 type KnownIds = Mapping[EventType, Collection[str]]
+#: the same with their names: id → name
+type KnownNames = Mapping[EventType, Mapping[str, str]]
 
 
-def read_team_table(text: str) -> TeamList:
-    """Return what a table says, and its faults."""
+def read_team_table(text: str, known: KnownNames) -> TeamList:
+    """Return what a table says, and its faults.
+
+    A group or an organization that the contest has is named by its id or by its name, and stays as it is.
+    """
     found = TeamList(has_lines=True)
+    # group or organization, its id or name → its id
+    ids = {(type_, name): id_ for type_ in _NAMED for id_, name in known[type_].items()}
+    ids |= {(type_, id_): id_ for type_ in _NAMED for id_ in known[type_]}
     first_line = text.lstrip().partition("\n")[0]
     delimiter = next((mark for mark in "\t,;，" if mark in first_line), ",")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
@@ -224,7 +234,7 @@ def read_team_table(text: str) -> TeamList:
             if len(cells) > len(columns):
                 found.faults.append(EntryFault(rows.line_num, TeamFault.TOO_MANY_CELLS, cells[len(columns)]))
             else:
-                _take_line(found, made, rows.line_num, dict(zip(columns, cells, strict=False)))
+                _take_line(found, made, ids, rows.line_num, dict(zip(columns, cells, strict=False)))
     except csv.Error:
         found.faults.append(EntryFault(rows.line_num, TeamFault.QUOTES))
     found.objects[:0] = made.values()
@@ -414,7 +424,11 @@ def _head_faults(line: int, cells: list[str], heads: list[str]) -> Iterator[Entr
 
 
 def _take_line(
-    found: TeamList, made: dict[tuple[EventType, str], ContestObject], line: int, cells: Mapping[str, str]
+    found: TeamList,
+    made: dict[tuple[EventType, str], ContestObject],
+    ids: Mapping[tuple[EventType, str], str],
+    line: int,
+    cells: Mapping[str, str],
 ) -> None:
     """Take in a team with its organization, groups and accounts."""
     reader = _Entry(found, line, cells)
@@ -433,20 +447,17 @@ def _take_line(
             reader.fault(TeamFault.USERNAME, raw)
         else:
             found.add_account(TeamAccount(line, username, team_id, networks=networks))
-    for group in groups:
-        data = {"name": group, "type": "", "hidden": False, "sortorder": None}
-        made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, id_of_name(group, "g"), data)
-    if organization:
+    group_ids = [ids.get((EventType.GROUPS, group)) or id_of_name(group, "g") for group in groups]
+    for group, group_id in zip(groups, group_ids, strict=True):
+        if (EventType.GROUPS, group) not in ids:
+            data = {"name": group, "type": "", "hidden": False, "sortorder": None}
+            made[EventType.GROUPS, group] = ContestObject(EventType.GROUPS, group_id, data)
+    organization_id = ids.get((EventType.ORGANIZATIONS, organization)) if organization else None
+    if organization and organization_id is None:
+        organization_id = id_of_name(organization, "o")
         data = {"name": organization, "formal_name": organization, "country": ""}
-        made[EventType.ORGANIZATIONS, organization] = ContestObject(
-            EventType.ORGANIZATIONS, id_of_name(organization, "o"), data
-        )
-    team = _team_data(
-        name,
-        id_of_name(organization, "o") if organization else None,
-        [id_of_name(group, "g") for group in groups],
-        is_hidden=hidden is True,
-    )
+        made[EventType.ORGANIZATIONS, organization] = ContestObject(EventType.ORGANIZATIONS, organization_id, data)
+    team = _team_data(name, organization_id, list(dict.fromkeys(group_ids)), is_hidden=hidden is True)
     team |= {"display_name": name, "label": team_id, **reader.icpc_id()}
     found.add(line, ContestObject(EventType.TEAMS, team_id, team))
 

@@ -150,6 +150,12 @@ class ContestError(CodedError):
         "The contest was changed meanwhile: try again.",
         "比赛刚刚发生了变化，请重试。",
     )
+    STANDINGS_MOVED = (
+        409,
+        Code.CONTEST_UNJUDGED,
+        "The standings have changed since this page was opened: look at them again, then finalize.",
+        "打开本页之后，排名有变化：请重新核对排名，再确认最终结果。",
+    )
     CONTEST_FINALIZED = (409, Code.CONTEST_FINALIZED, "The contest is finalized: it stays.", "比赛结果已最终确认。")
     CONTEST_JUDGE_FAILED = (
         409,

@@ -20,7 +20,7 @@ from deepoj.accounts.people import MAX_PEOPLE as MAX_NEW_ACCOUNTS
 from deepoj.accounts.people import NewPerson, Slip
 from deepoj.accounts.teams import (
     EntryFault,
-    KnownIds,
+    KnownNames,
     StaffAccount,
     TeamAccount,
     TeamFault,
@@ -38,7 +38,7 @@ from deepoj.api.contesting import REFUSALS
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.rights import Right, require
-from deepoj.contests.ledger import ContestLedger
+from deepoj.contests.ledger import ContestLedger, name_of
 from deepoj.contests.team_files import TableRefusal, is_table, list_of, read_table
 from deepoj.packages.formats.texts import parse_yaml
 from deepoj.words.accounts import RightsRefusal, User
@@ -89,7 +89,7 @@ class TeamImports:
         if list_format is TeamListFormat.MEMBERS:
             found = await self._members(text("text", raw), ledger)
         else:
-            known = {type_: frozenset(ledger.of(type_)) for type_ in _NAMED}
+            known = {type_: {key: name_of(ledger.of(type_), key) for key in ledger.of(type_)} for type_ in _NAMED}
             listed = text("text", raw).removeprefix("\ufeff")
             async with self._list_turn:
                 found = await trio.to_thread.run_sync(_read_list, listed, list_format, known)
@@ -174,7 +174,7 @@ def _staff_notes(staff: Sequence[StaffAccount], taken: set[str], *, creates_acco
     return notes
 
 
-def _read_list(raw: str, list_format: TeamListFormat, known: KnownIds) -> TeamList:
+def _read_list(raw: str, list_format: TeamListFormat, known: KnownNames) -> TeamList:
     if is_table(raw):
         lists = read_table(raw)
         if isinstance(lists, TableRefusal):
@@ -182,7 +182,7 @@ def _read_list(raw: str, list_format: TeamListFormat, known: KnownIds) -> TeamLi
         return read_team_lists({EventType(name): entries for name, entries in lists.items()}, known, has_lines=True)
     is_structured = raw.lstrip().startswith(_STRUCTURED)
     if list_format is TeamListFormat.CSV or (list_format is TeamListFormat.AUTO and not is_structured):
-        return read_team_table(raw)
+        return read_team_table(raw, known)
     try:
         value = json.loads(raw) if raw.lstrip().startswith("[") else parse_yaml(raw)
     except (ValueError, RecursionError) as error:

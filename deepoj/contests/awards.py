@@ -7,6 +7,7 @@ is no award for the first solution, and no result for the ICPC.
 from __future__ import annotations
 
 import enum
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,12 @@ class IcpcResult:
     last_minute: int | None
     #: names of the groups that it wins
     groups: tuple[str, ...]
+
+
+def standings_mark(ledger: ContestLedger) -> str:
+    """Return a text that other standings do not have: who finalizes a contest must have seen them."""
+    standings = [(row.rank, row.team_id, row.standing) for row in ledger.jury_board.rows()]
+    return hashlib.blake2b(repr(standings).encode(), digest_size=16).hexdigest()
 
 
 def awards_of(ledger: ContestLedger, medals: Medals) -> list[ContestObject]:

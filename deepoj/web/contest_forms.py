@@ -212,7 +212,10 @@ def problem_of(form: forms.SentForm, former: Mapping[str, Any]) -> dict[str, Any
         sent[name] = whole_number(form, name) if form.line(name) else None
     if form.line("max_score"):
         sent["max_score"] = _points(form.line("max_score"))
-    changed = {name: value for name, value in sent.items() if value != former.get(name)}
+    untouched = form.untouched()
+    if "has_color" not in untouched:
+        untouched -= {"rgb"}
+    changed = {name: value for name, value in sent.items() if value != former.get(name) and name not in untouched}
     if not is_shown:
         changed = {name: value for name, value in changed.items() if value not in ("", None)}
     if form.line("problem_id"):

@@ -17,7 +17,7 @@ import pytest
 
 from deepoj.adapters.sandbox.box import LinuxBox
 from deepoj.judging.borderline import is_starved
-from deepoj.words.sandbox import Isolation, Policy, RunSpec, RunVerdict
+from deepoj.words.sandbox import PROGRAM_DIR, FileIn, Isolation, Policy, RunSpec, RunVerdict
 from tests.host import PROC
 from tests.neighbours import KINDS, PROGRAM, WORKERS, Figures, Street, compile_hogs
 from tests.sandbox.bench import limits, open_box
@@ -191,3 +191,64 @@ async def test_naps_do_not_make_a_run_look_delayed(box: LinuxBox, hogs: Path, tm
     _, waited_ns, turns = map(int, outcome.stdout.split())
     assert turns >= 10_000, "some naps are over before it has left the processor"
     assert outcome.delay_ms <= max(0, waited_ns // 1_000_000 - turns * 50 // 1000) + 10
+
+
+#: 14 children that share 200 MB and sleep: the slot weighs all of them each millisecond. Four threads give the run a
+#: smaller share than the slot has; then it works, ends the children, and sleeps until its wall limit
+_COSTLY = r"""
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+static double now(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec + t.tv_nsec / 1e9; }
+static void *burst(void *unused) {
+    double end = now(CLOCK_MONOTONIC) + 0.05;
+    while (now(CLOCK_MONOTONIC) < end);
+    return unused;
+}
+int main(void) {
+    size_t bytes = 200u << 20;
+    pid_t children[14];
+    pthread_t threads[3];
+    double begin = now(CLOCK_THREAD_CPUTIME_ID);
+    memset(mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, bytes);
+    for (int i = 0; i < 14; i++)
+        if ((children[i] = fork()) == 0)
+            for (;;) pause();
+    for (int i = 0; i < 3; i++) pthread_create(threads + i, 0, burst, 0);
+    burst(0);
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], 0);
+    while (now(CLOCK_THREAD_CPUTIME_ID) - begin < 0.8);
+    for (int i = 0; i < 14; i++) kill(children[i], SIGKILL);
+    while (wait(0) > 0);
+    for (;;) pause();
+}
+"""
+
+
+@pytest.fixture
+def costly(tmp_path: Path) -> Iterator[Path]:
+    """The program; meanwhile all that is started here has the same one core."""
+    source, program, cores = tmp_path / "costly.c", tmp_path / "costly", os.sched_getaffinity(0)
+    source.write_text(_COSTLY)
+    subprocess.run(["gcc", "-O1", "-pthread", "-static", "-o", program, source], check=True, timeout=600)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield program
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@pytest.mark.alone
+@pytest.mark.measured
+async def test_what_the_sandbox_does_for_a_run_is_no_delay_by_others(no_counting: None, costly: Path) -> None:
+    lim = limits(cpu_ms=1200, wall_ms=3600, memory_bytes=256 << 20)
+    files = (FileIn("main", costly, executable=True, program=True),)
+    async with open_box(1) as box:
+        outcome = await box.run(RunSpec(argv=(f"{PROGRAM_DIR}/main",), limits=lim, files_in=files))
+
+    assert (outcome.verdict, outcome.rule) == (RunVerdict.TLE, "wall")
+    assert not is_starved(outcome, lim), outcome

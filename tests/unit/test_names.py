@@ -8,6 +8,7 @@ import pytest
 
 from deepoj.accounts.names import clean_group_name, clean_username
 from deepoj.accounts.teams import read_team_table
+from deepoj.words.contests import EventType
 from deepoj.words.names import is_line, is_text, name_key, printable_line
 
 #: written right with joiners alone
@@ -99,5 +100,5 @@ def test_names_that_differ_in_case_accents_or_joiners_have_one_order() -> None:
 
 
 def _teams(text: str) -> tuple[list[str], int]:
-    found = read_team_table(text)
+    found = read_team_table(text, {EventType.GROUPS: {}, EventType.ORGANIZATIONS: {}})
     return [(one.data or {})["name"] for one in found.objects], len(found.faults)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from deepoj.words.contests import ClockAct, ClockChange, EventType
 from tests.contract.labs import PgLab
+from tests.contract.test_store_contests import HOUR_MS
 from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, at, draft_problem, rules
 from tests.web.test_manage_contests import contest_of
 
@@ -124,3 +126,20 @@ async def test_an_act_that_is_refused_says_why(
     assert reply.status == status, reply.text
     assert 'class="refused" role="alert"' in reply.text
     assert await contest_of(place, "finals") == before
+
+
+async def test_an_act_is_asked_about_again_if_the_contest_was_changed_meanwhile(tmp_path: Path, real: PgLab) -> None:
+    place = await arena(tmp_path, real)
+    await place.hold("finals", rules(100.0), [])
+    jury = place.visits[JURY]
+    sent = {"act": "length", "length": "6:00", "reason": "One hour more"}
+    mark = re.compile(r'name="mark" value="(\w+)"')
+    (first,) = mark.findall((await jury.post(_HERE, sent)).text)
+    await done(place, act="length", length="7:00", reason="Two hours more")
+    again = await jury.post(_HERE, {**sent, "sure": "1", "mark": first})
+    assert again.status == 200
+    assert "was changed after you were asked" in again.text
+    assert (await contest_of(place, "finals")).rules.duration_ms == 7 * HOUR_MS
+    (second,) = mark.findall(again.text)
+    assert (await jury.post(_HERE, {**sent, "sure": "1", "mark": second})).status == 303
+    assert (await contest_of(place, "finals")).rules.duration_ms == 6 * HOUR_MS

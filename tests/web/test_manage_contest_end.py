@@ -129,3 +129,26 @@ async def test_comment_of_a_finalized_contest_is_shown_and_kept_from_others_unti
         assert "&lt;b&gt;Owls&lt;/b&gt;" in (await place.visits[who].get("/contests/finals")).text, who
     again = await jury.post(_FINALIZE, form)
     assert again.status == 409
+
+
+async def test_standings_that_have_changed_since_the_page_was_opened_are_looked_at_again(
+    tmp_path: Path, real: PgLab
+) -> None:
+    place, contest = await over(tmp_path, real)
+    jury = place.visits[JURY]
+    mark = re.compile(r'name="standings" value="(\w+)"')
+    page = (await jury.get(_FINALIZE)).text
+    first, second = "Red Pandas", "Blue Whales"
+    assert f"1. {first}" in shown(page)
+    assert second not in shown(page), "it has solved nothing"
+    place.submitted(contest, 2, "blue", "A", 10)
+    place.judged(contest, 2, "Accepted")
+    (sent,) = mark.findall(page)
+    refused = await jury.post(_FINALIZE, {**_MEDALS, "confirm": "finals", "standings": sent})
+    assert refused.status == 409
+    assert f"1. {second} 2. {first}" in shown(refused.text)
+    assert not await finalized(place)
+    (now,) = mark.findall(refused.text)
+    done = await jury.post(_FINALIZE, {**_MEDALS, "confirm": "finals", "standings": now})
+    assert done.status == 303
+    assert await finalized(place)

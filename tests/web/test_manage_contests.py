@@ -92,9 +92,9 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     refused = await jury.post(f"{here}/finalize", medals)
     assert refused.status == 409
     assert "question" in refused.text
-    answered = await jury.post(f"{here}/clarifications", {"reply_to": "1", "canned": "No comment.", "text": ""})
+    answered = await jury.post(f"{here}/clarifications", {"reply_to": "1", "canned": "No comment.", "text": "Read it."})
     assert answered.location.endswith("?done=answer"), answered.text
-    assert "No comment." in (await place.visits[TEAM].get("/contests/spring/clarifications")).text
+    assert "No comment.\nRead it." in (await place.visits[TEAM].get("/contests/spring/clarifications")).text
     assert "No comment." not in (await place.visits[OTHER].get("/contests/spring/clarifications")).text
     assert (await jury.post(f"{here}/finalize", medals)).location == f"{here}?done=finalize"
     ledger = await place.home.context.ledgers.ledger(contest)
@@ -163,6 +163,13 @@ async def test_form_of_a_problem_changes_one_field_and_shows_the_others(tmp_path
     whole = {**sent, **shown, "is_shown": "1", "has_color": "1", "color": ""}
     assert (await jury.post(_HERE, whole)).status == 303, "the form of this problem"
     assert await stored() == {**before, "memory_limit_mb": 99, "color": ""}
+    _, marks = re.findall(r'name="shown" value="([^"]*)"', (await jury.get(_HERE)).text)
+    stale = {**whole, "shown": html.unescape(marks)}
+    other = {key: value for key, value in stale.items() if key != "has_color"}
+    assert (await jury.post(_HERE, {**other, "time_limit_ms": "3000"})).status == 303
+    assert (await jury.post(_HERE, {**stale, "name": "Totals"})).status == 303, "a page from before"
+    now = {**before, "memory_limit_mb": 99, "color": "", "rgb": "", "time_limit_ms": 3000, "name": "Totals"}
+    assert await stored() == now, "what it left alone stays"
 
 
 async def test_form_for_a_problem_offers_the_newest_problems_without_their_descriptions(

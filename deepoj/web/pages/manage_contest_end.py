@@ -9,7 +9,8 @@ from deepoj.api.contesting import MAX_COMMENT_CHARS, Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused
 from deepoj.api.rights import Right
-from deepoj.contests.awards import Medals
+from deepoj.contests.awards import Medals, standings_mark
+from deepoj.contests.ledger import name_of
 from deepoj.contests.views import final_comment
 from deepoj.web import forms
 from deepoj.web.contest_forms import whole_number
@@ -23,6 +24,10 @@ from deepoj.words.previews import OPEN
 _RUN = member_with(Right.RUN_CONTESTS)
 #: fields of the form → what they are at first
 _FIRST = {"gold": "4", "silver": "4", "bronze": "4", "by_median": "", "comment": ""}
+
+
+#: teams of the board that are shown: as many as get a medal at first
+_LEADERS = 12
 
 
 class ManageContestEndPages:
@@ -47,7 +52,9 @@ class ManageContestEndPages:
             form.require_typed(contest.key)
             gold, silver, bronze = (whole_number(form, name) for name in ("gold", "silver", "bronze"))
             medals = Medals(gold=gold, silver=silver, bronze=bronze, by_median=bool(form.get("by_median")))
-            await self._contesting.finalize(contest, medals, visitor.member, comment=form.get("comment"))
+            await self._contesting.finalize(
+                contest, medals, visitor.member, comment=form.get("comment"), standings=form.get("standings")
+            )
         except Refused as refused:
             return await self._finalize(visitor, key, form, refused)
         await self._context.contests.advance()  # what is due now should be seen now
@@ -75,6 +82,12 @@ class ManageContestEndPages:
             is_offered=left["is_over"] and not any(value for name, value in left.items() if name != "is_over"),
             sent={name: sent.get(name, first if form is None else "") for name, first in _FIRST.items()},
             most=MAX_COMMENT_CHARS,
+            standings=standings_mark(ledger),
+            leaders=[
+                (row.rank, name_of(ledger.of(EventType.TEAMS), row.team_id))
+                for row in ledger.jury_board.rows()[:_LEADERS]
+                if row.has_result
+            ],
             final_comment=final_comment(ledger, reading.viewer),
             **reading.frame(),
         )

@@ -123,7 +123,7 @@ class ManageContestTeamPages:
         creates = is_list and bool(form.get("create_accounts"))
         done = await self._imports.run(reading.contest, text, list_format, visitor.member, creates_accounts=creates)
         if done.faults:
-            return await self._teams(visitor, key, form, faults=done.faults)
+            return await self._teams(visitor, key, form, faults=done.faults, has_lines=done.teams.has_lines)
         if done.created:
             team_of = {one.username: one.team_id for one in done.teams.accounts}
             reading = await self._reader.read(visitor, key)
@@ -142,6 +142,7 @@ class ManageContestTeamPages:
         refused: Refused | None = None,
         *,
         faults: Sequence[EntryFault] = (),
+        has_lines: bool = True,
         notes: Sequence[EntryFault] = (),
         done: str = "",
     ) -> Response:
@@ -159,6 +160,9 @@ class ManageContestTeamPages:
             faults=_sentences(visitor, faults),
             notes=_sentences(visitor, notes),
             fault_count=len(faults),
+            faults_have_lines=has_lines,
+            group_count=sum(1 for _ in reading.objects(EventType.GROUPS)),
+            organization_count=sum(1 for _ in reading.objects(EventType.ORGANIZATIONS)),
             all_groups=all_groups,
             teams=_teams(reading, networks),
             may_reset=may(visitor.member, Right.MANAGE_PEOPLE),

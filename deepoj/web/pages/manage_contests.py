@@ -34,7 +34,7 @@ from deepoj.web.contest_forms import (
     rules_question,
     shown_rules,
 )
-from deepoj.web.contests import ContestReader, ContestReading, phase_of, read_before, remember_read
+from deepoj.web.contests import ContestReader, ContestReading, ShownProblem, phase_of, read_before, remember_read
 from deepoj.web.news import BoardWithNews, News, list_query
 from deepoj.web.page import member_with, page
 from deepoj.web.pages.manage_contest_submission import REVIEW_FILTERS
@@ -247,7 +247,8 @@ class ManageContestPages:
                 reply_to_id=asked,
                 problem_id=form.line("problem") or None,
                 category=form.line("category"),
-                text=form.line("text") or (form.get("canned") if asked else ""),
+                # the usual answer, own words, or both
+                text="\n".join(filter(None, (form.get("canned") if asked else "", form.line("text")))),
             )
             sight = ContestSight(reading.contest, reading.viewer)
             await self._contesting.clarify(sight, draft, to_all=asked is None or bool(form.get("to_all")))
@@ -322,9 +323,11 @@ class ManageContestPages:
             rule_names=RULE_NAMES,
             has_started=reading.contest.started_at is not None,
             question=question,
+            asked_again=bool(sent.get("sure")),
             asked={name: text for name, text in sent.items() if name not in ("form_token", "sure", "confirm")},
             sent=shown_rules(reading.contest.rules, sent if sent.get("act") == "rules" else None),
             shown=forms.shown(shown_rules(reading.contest.rules, None)),
+            shown_problems={one.label: forms.shown(_shown_fields(one)) for one in reading.problems()},
             act=sent.get("act", ""),
             offered=await self._context.problems.newest_titles(visitor.member.id, _MAX_OFFERED),
             first_rgb=FIRST_RGB,
@@ -358,3 +361,16 @@ class ManageContestPages:
         path = f"/manage/contests/{reading.contest.key}"
         remember_read(response, found, path, is_encrypted=self._visitors.is_encrypted())
         return response
+
+
+def _shown_fields(problem: ShownProblem) -> dict[str, object]:
+    """Return what the form of a problem shows, of the fields that another person may change meanwhile."""
+    return {
+        "name": problem.name,
+        "rgb": problem.rgb or FIRST_RGB,
+        "has_color": bool(problem.rgb),
+        "color": problem.color,
+        "time_limit_ms": problem.time_limit_ms,
+        "memory_limit_mb": problem.memory_limit_mb,
+        "max_score": problem.most,
+    }
