@@ -93,7 +93,7 @@ def add_pages(app: Api, context: ApiContext, assets: Assets) -> None:
         HomePages(context, visitors, pages, reader.contesting),
         LoginPages(context, signing_in, visitors, pages),
         ProblemPages(context, app.limits, visitors, pages, runs),
-        SubmissionPages(context, visitors, pages, watch),
+        SubmissionPages(context, visitors, pages, watch, reader),
         BatchPages(context, visitors, pages),
         account,
         ManageProblemPages(context, visitors, pages),

@@ -9,7 +9,8 @@ import pytest
 
 from deepoj.words.contests import ContestFeedback, ContestKind, ContestRegistration, EventType
 from deepoj.words.groups import UserGroup
-from tests.contract.labs import PgLab
+from deepoj.words.results import Verdict
+from tests.contract.labs import PgLab, claim, report
 from tests.web.contest_scene import HOUR_MS, JURY, MEMBER, OTHER, TEAM, arena, at, draft_problem, rules
 
 _FORM = {"name": "Made", "length": "3:00", "feedback": "hidden", "is_public": "1"}
@@ -78,6 +79,14 @@ async def test_late_homework_is_taken_and_the_page_says_what_it_loses(tmp_path: 
     assert "late submissions end:" in shown.text
     sent = await mine.post("/contests/finals/problems/A", {"language": "cpp17", "code": "int main(){}"})
     assert sent.location.startswith("/submissions/"), sent.text
+    won = await claim(real, sent.location.removeprefix("/submissions/"), entry_id="1-1")
+    assert (
+        await real.store.leases.finalize(
+            won, report(Verdict.ACCEPTED), {"score": 100, "tests": [], "groups": [{"name": "", "score": 100}]}
+        )
+        is None
+    )
+    assert "On the board it counts 55 points." in (await mine.get(sent.location)).text
     assert 'name="confirm"' not in (await place.visits[JURY].get("/manage/contests/finals/finalize")).text
     rule = (await mine.get("/contests/finals")).text
     assert "they lose 15 % of their points" in rule

@@ -31,13 +31,14 @@ from deepoj.api.submitting import (
 from deepoj.judging.languages import LANGUAGES
 from deepoj.judging.outputs import language_of
 from deepoj.web import forms, sentences
+from deepoj.web.contests import ContestReader
 from deepoj.web.live import PieceFeed, SoFar
 from deepoj.web.operating import Watch
 from deepoj.web.page import MEMBER, member_with, page
 from deepoj.web.render import Pages, gettext_of, redirect
 from deepoj.web.result_points import points_of
 from deepoj.web.visitor import Visitor, Visitors
-from deepoj.words.contests import ContestPlace
+from deepoj.words.contests import ContestKind, ContestPlace
 from deepoj.words.groups import by_name
 from deepoj.words.jobs import State
 from deepoj.words.problems import Problem
@@ -57,8 +58,11 @@ _PLACE = re.compile(r"[0-9]{1,16}-[0-9]{1,18}")
 class SubmissionPages:
     """``/submissions``, ``/submissions/{job_id}``, its ``/events``, and the form that runs one of its tests again."""
 
-    def __init__(self, context: ApiContext, visitors: Visitors, pages: Pages, watch: Watch) -> None:
+    def __init__(
+        self, context: ApiContext, visitors: Visitors, pages: Pages, watch: Watch, reader: ContestReader
+    ) -> None:
         self._context, self._visitors, self._pages, self._watch = context, visitors, pages, watch
+        self._reader = reader
         self._steps, self._rerunning = context.settings.hidden_steps, Rerunning(context)
 
     @page("GET", "/submissions", access=MEMBER)
@@ -203,6 +207,7 @@ class SubmissionPages:
             language=LANGUAGES.get(submission.language),
             is_over=is_over,
             judgings=[(one, points_of(one.result)) for one in judgings],
+            counted=await self._counted(visitor, submission, place) if is_over else "",
             source=[] if is_erased else source_of(submission),
             **(
                 result_values(visitor, problem, body, is_whole=reading.is_whole, has_source=not is_erased)
@@ -210,6 +215,20 @@ class SubmissionPages:
                 else self._progress_values(visitor, await self._waiting(submission, body["status"]), problem)
             ),
         )
+
+    async def _counted(self, visitor: Visitor, submission: Submission, place: ContestPlace | None) -> str:
+        """Return the points that a submission of homework gets on the board, which are fewer if it is late; empty: they
+        are not seen, or it is none."""
+        if place is None:
+            return ""
+        try:
+            reading = await self._reader.read(visitor, place.key)
+        except Refused:  # the author is in no team of it any more
+            return ""
+        if reading.contest.kind is not ContestKind.HOMEWORK:
+            return ""
+        own = reading.submissions(team_id=place.team_id, label=place.label)
+        return next((one.points for one in own if one.job_id == submission.job_id), "")
 
     def _progress_values(self, visitor: Visitor, progress: SoFar, problem: Problem | None) -> dict[str, Any]:
         """Return what the templates of an unfinished submission need; operators read why it waits."""
