@@ -243,6 +243,7 @@ def costly(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.alone
+@pytest.mark.full
 @pytest.mark.measured
 async def test_what_the_sandbox_does_for_a_run_is_no_delay_by_others(no_counting: None, costly: Path) -> None:
     lim = limits(cpu_ms=1200, wall_ms=3600, memory_bytes=256 << 20)
