@@ -109,7 +109,7 @@ class ApiContext:
     with_tasks: WithTasks
     #: held while a package is read whole: they are large, so this node reads one at a time
     package_turn: trio.Lock = field(default_factory=trio.Lock)
-    #: held while a list of teams is read: one of 3 MiB takes a core for some seconds
+    #: held while a list of teams is read: one of 3 MiB takes a core for most of a second
     list_turn: trio.Lock = field(default_factory=trio.Lock)
     #: None: GitHub login is disabled
     github: Github | None = None

@@ -39,7 +39,7 @@ class FeedLog(ABC):
         them."""
 
     @abstractmethod
-    def _until(self, number: int) -> int:
+    def until(self, number: int) -> int:
         """Return how many lines the events up to a number have."""
 
     def place(self, token: str) -> int | None:
@@ -49,7 +49,7 @@ class FeedLog(ABC):
     def resume(self, number: int, token: str | None) -> int:
         """Return how many lines a reader has that has all lines of the events up to a number, and those up to a token
         of the event after it. A token that this feed does not have is ignored: the viewer has changed."""
-        after, at_most = self._until(number), self._until(number + 1)
+        after, at_most = self.until(number), self.until(number + 1)
         place = None if token is None else self.place(token)
         return after if place is None or place > at_most else max(after, place)
 
@@ -86,7 +86,7 @@ class SharedLog(FeedLog):
         lines = zlib.decompress(self._pages[page]).split(b"\n") if page < len(self._pages) else self._tail
         return lines[start:]
 
-    def _until(self, number: int) -> int:
+    def until(self, number: int) -> int:
         return bisect_right(self._numbers, number)
 
 
@@ -143,8 +143,8 @@ class TeamLog(FeedLog):
             at = max(at, stop)
         return _with_tokens(lines[:_PAGE_LINES], place)
 
-    def _until(self, number: int) -> int:
-        return self._place(bisect_right(self._numbers, number), self._shared._until(number))
+    def until(self, number: int) -> int:
+        return self._place(bisect_right(self._numbers, number), self._shared.until(number))
 
     def _place(self, index: int, shared_place: int) -> int:
         """Return the place in this feed of a place in the shared one, between the patches before an index and those

@@ -182,10 +182,8 @@ _HOSTILE = {
     "digits": (f"accounts\t1\nteam\tT\t{'1' * 900_000}x\tlong-password\n", "no number of a team"),
     "number": (f"accounts\t1\nteam\tT\tteam{'1' * 5_000}\tlong-password\n", "no number of a team"),
     "columns": ("id," * 300_000, "is no column, or is there twice"),
-    "lines": ("a\n" * 300_000, "“a” is there twice"),
     "rows": ("teams\t1\n" + "a\n" * 300_000, "7 columns with tabs"),
     "objects": (json.dumps([{"label": 1}] * 60_000), "more than 2000 entries"),
-    "groups": (json.dumps([{"id": "t1", "name": "T", "group_ids": ["g"] * 120_000}]), "there is no group"),
     "aliases": (f'- id: t1\n  name: &a "{"z" * 400_000}"\n  hidden: [{"*a," * 99_000}]\n', "its aliases repeat more"),
     "repeated": (f"- &a {'z' * 900}\n- &b [{'*a,' * 90}]\n- [{'*b,' * 900}]\n", "its aliases repeat more"),
 }  # fmt: skip
