@@ -23,7 +23,7 @@ from deepoj.api.context import ApiContext
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.http.upload import new_path
 from deepoj.api.rights import Right, may, require
-from deepoj.contests.awards import Medals, awards_of, standings_mark
+from deepoj.contests.awards import Medals, awards_of, standings_stamp
 from deepoj.contests.cells import OpenedCell
 from deepoj.contests.ledger import ContestLedger, Object
 from deepoj.contests.views import CATEGORIES, JURY, PUBLIC
@@ -284,7 +284,7 @@ class Contesting:
     ) -> Contest:
         """Finalize a contest with the awards that its jury board gives, and a comment for all who see it.
 
-        ``standings``: those that the user has seen (``standings_mark``); empty: it is not known.
+        ``standings``: those that the user has seen (``standings_stamp``); empty: it is not known.
         """
         comment = text("comment", comment).strip()
         if len(comment) > MAX_COMMENT_CHARS:
@@ -293,7 +293,7 @@ class Contesting:
             ledger = await self.ledger(contest)
             if contest.ended_at is not None and (failed := ledger.judge_failures()):
                 raise Refused(ContestError.CONTEST_JUDGE_FAILED, details=failed, submissions=_named(failed))
-            if standings and standings != standings_mark(ledger):
+            if standings and standings != standings_stamp(ledger):
                 raise Refused(ContestError.STANDINGS_MOVED)
             # it is refused if anything has happened since the ledger was read
             done = await self._contests.finalize(

@@ -7,7 +7,6 @@ is no award for the first solution, and no result for the ICPC.
 from __future__ import annotations
 
 import enum
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from deepoj.contests.board import BoardRow
 from deepoj.contests.ledger import ContestLedger, name_of
 from deepoj.words.contests import ContestObject, EventType
 from deepoj.words.names import name_key
+from deepoj.words.stamps import stamp_of
 
 #: the ids that ``awards_of`` gives
 COMPUTED_AWARD = re.compile(
@@ -73,10 +73,9 @@ class IcpcResult:
     groups: tuple[str, ...]
 
 
-def standings_mark(ledger: ContestLedger) -> str:
+def standings_stamp(ledger: ContestLedger) -> str:
     """Return a text that other standings do not have: who finalizes a contest must have seen them."""
-    standings = [(row.rank, row.team_id, row.standing) for row in ledger.jury_board.rows()]
-    return hashlib.blake2b(repr(standings).encode(), digest_size=16).hexdigest()
+    return stamp_of([(row.rank, row.team_id, row.standing) for row in ledger.jury_board.rows()])
 
 
 def awards_of(ledger: ContestLedger, medals: Medals) -> list[ContestObject]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from deepoj.words.contests import (
     ContestRegistration,
     ContestRules,
 )
+from deepoj.words.stamps import stamp_of
 
 #: what the form of a problem shows; a field of colors is never empty
 FIRST_RGB = "#e4572e"
@@ -142,10 +142,10 @@ class RulesQuestion:
     at_once: list[str]
 
     @property
-    def mark(self) -> str:
+    def stamp(self) -> str:
         """Return a text that no other question has. Until it is confirmed, somebody else may change the rules, or a
         time may pass: then another question is asked."""
-        return hashlib.blake2b(repr(self).encode(), digest_size=16).hexdigest()
+        return stamp_of(self)
 
 
 def rules_question(contest: Contest, rules: ContestRules) -> RulesQuestion | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from deepoj.api.errors import ApiError, Refused
 from deepoj.api.form import MAX_PARTS, SentFile, read_form
 from deepoj.web.visitor import Visitor, Visitors
+from deepoj.words.stamps import stamp_of
 
 #: of forms without a program
 SMALL_BYTES = 16 * 1024
@@ -34,11 +34,11 @@ class SentForm:
     def untouched(self) -> frozenset[str]:
         """Return the fields that its sender has left as they were shown (``shown``)."""
         try:
-            marks = json.loads(self.get("shown"))
+            stamps = json.loads(self.get("shown"))
         except (ValueError, RecursionError):
             return frozenset()
-        known = marks.items() if isinstance(marks, dict) else ()
-        return frozenset(name for name, mark in known if _mark(self.get(name)) == mark)
+        known = stamps.items() if isinstance(stamps, dict) else ()
+        return frozenset(name for name, stamp in known if stamp_of(self.line(name)) == stamp)
 
     def on_top_of(self, now: Mapping[str, object]) -> SentForm:
         """Return the form with the fields that its sender has left alone as they are now. So two people who change
@@ -68,18 +68,14 @@ class SentForm:
 
 
 def shown(fields: Mapping[str, object]) -> str:
-    """Return what a form tells in its hidden field ``shown``: a mark of each field as it is shown. A box is true or
+    """Return what a form tells in its hidden field ``shown``: a stamp of each field as it is shown. A box is true or
     false."""
-    return json.dumps({name: _mark(_text(value)) for name, value in fields.items()})
+    return json.dumps({name: stamp_of(_text(value).strip()) for name, value in fields.items()})
 
 
 def _text(value: object) -> str:
     """Return what a field sends that is left alone; a box that is not checked sends nothing."""
     return ("1" if value else "") if isinstance(value, bool) else str(value)
-
-
-def _mark(text: str) -> str:
-    return hashlib.blake2b(text.strip().encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def bytes_for(text_bytes: int) -> int:

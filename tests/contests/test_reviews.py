@@ -44,6 +44,8 @@ async def test_a_claimed_submission_is_verified_by_its_account_alone_or_after_a_
         ("jury", "claim", "done"), ("admin", "claim", "SUBMISSION_CLAIMED"), ("admin", "verify", "SUBMISSION_CLAIMED"),
     ):  # fmt: skip
         assert await _act(scene, who, submission, act) == expected
+    for unknown in ("9" * 5000, "9" * 19, "٣"):
+        assert await _act(scene, "jury", unknown, "claim") == "JOB_NOT_FOUND"
     mine = await scene.done("jury", "GET", "/finals/reviews?filter=mine")
     assert [(one["id"], one["claimed_by"]) for one in mine["submissions"]] == [(submission, "jury")]
     assert (await scene.done("admin", "GET", "/finals/reviews?filter=mine"))["submissions"] == []

@@ -918,7 +918,7 @@ MUTANTS = (
     ),
     Mutant(
         "deepoj/web/pages/manage_contests.py",
-        'form.get("sure") != question.mark',
+        'form.get("sure") != question.stamp',
         'not form.get("sure")',
         "tests/web/test_manage_contests.py::"
         "test_rules_that_somebody_else_changes_before_the_confirmation_are_asked_about_again[embedded]",

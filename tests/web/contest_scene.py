@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from deepoj.words.contests import (
 from tests.api.house import House, house_on
 from tests.contract.labs import PgLab
 from tests.web.scene import add_problem
-from tests.web.visits import Visit, administrator, registered, with_role
+from tests.web.visits import Reply, Visit, administrator, registered, with_role
 
 HOUR_MS = 3_600_000
 DURATION_MS, FREEZE_MS = 5 * HOUR_MS, HOUR_MS
@@ -155,3 +155,15 @@ async def draft_problem(place: Arena, title: str = "A+B") -> int:
     number = await add_problem(place.home, title=title)
     place.real.sql(f"UPDATE problems SET visibility = 'draft' WHERE id = {number}")
     return number
+
+
+def stamp_in(page: str) -> str:
+    """Return what the button of a question sends; empty: the page asks nothing."""
+    return page.partition('name="sure" value="')[2].partition('"')[0]
+
+
+async def confirmed(visit: Visit, path: str, fields: Mapping[str, str]) -> Reply:
+    """Send a form, and confirm it if its page asks."""
+    asked = await visit.post(path, fields)
+    mark = stamp_in(asked.text)
+    return await visit.post(path, {**fields, "sure": mark}) if mark else asked

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from deepoj.words.contests import ClockAct, ClockChange, EventType
 from tests.contract.labs import PgLab
 from tests.contract.test_store_contests import HOUR_MS
-from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, at, draft_problem, rules
+from tests.web.contest_scene import JURY, OTHER, TEAM, Arena, arena, at, confirmed, draft_problem, rules, stamp_in
 from tests.web.test_manage_contests import contest_of
 
 _HERE = "/manage/contests/finals/clock"
@@ -22,11 +21,11 @@ async def done(place: Arena, **fields: str) -> None:
     before = await contest_of(place, "finals")
     asked = await jury.post(_HERE, fields)
     assert asked.status == 200, asked.text
-    assert 'name="sure" value="1"' in asked.text
+    assert stamp_in(asked.text)
     for name, value in fields.items():
         assert f'name="{name}" value="{value}"' in asked.text, "the form that confirms says the same"
     assert await contest_of(place, "finals") == before, "asking does nothing"
-    reply = await jury.post(_HERE, {**fields, "sure": "1"})
+    reply = await jury.post(_HERE, {**fields, "sure": stamp_in(asked.text)})
     assert reply.location == f"{_HERE}?done={fields['act']}", reply.text
     page = await jury.get(reply.location)
     assert page.status == 200
@@ -46,7 +45,7 @@ async def test_a_contest_is_paused_resumed_and_cut(tmp_path: Path, real: PgLab) 
     sent = {"language": "cpp17", "code": "int main(){}"}
     refused = await place.visits[TEAM].post("/contests/finals/problems/A", sent)
     assert (refused.status, "The contest is paused" in refused.text) == (403, True)
-    assert (await place.visits[JURY].post(_HERE, {"act": "pause", "sure": "1"})).status == 409
+    assert (await confirmed(place.visits[JURY], _HERE, {"act": "pause"})).status == 409
     await done(place, act="resume")
     interval = {"start_at": at(contest, 10)[:19], "end_at": at(contest, 20)[:19], "zone": "0"}
     await done(place, act="remove", reason="The network failed", **interval)
@@ -122,7 +121,7 @@ async def test_an_act_that_is_refused_says_why(
     place = await arena(tmp_path, real)
     await place.hold("finals", rules(100.0), [await draft_problem(place)])
     before = await contest_of(place, "finals")
-    reply = await place.visits[JURY].post(_HERE, {**fields, "sure": "1"})
+    reply = await confirmed(place.visits[JURY], _HERE, fields)
     assert reply.status == status, reply.text
     assert 'class="refused" role="alert"' in reply.text
     assert await contest_of(place, "finals") == before
@@ -133,13 +132,11 @@ async def test_an_act_is_asked_about_again_if_the_contest_was_changed_meanwhile(
     await place.hold("finals", rules(100.0), [])
     jury = place.visits[JURY]
     sent = {"act": "length", "length": "6:00", "reason": "One hour more"}
-    mark = re.compile(r'name="mark" value="(\w+)"')
-    (first,) = mark.findall((await jury.post(_HERE, sent)).text)
+    first = stamp_in((await jury.post(_HERE, sent)).text)
     await done(place, act="length", length="7:00", reason="Two hours more")
-    again = await jury.post(_HERE, {**sent, "sure": "1", "mark": first})
+    again = await jury.post(_HERE, {**sent, "sure": first})
     assert again.status == 200
     assert "was changed after you were asked" in again.text
     assert (await contest_of(place, "finals")).rules.duration_ms == 7 * HOUR_MS
-    (second,) = mark.findall(again.text)
-    assert (await jury.post(_HERE, {**sent, "sure": "1", "mark": second})).status == 303
+    assert (await jury.post(_HERE, {**sent, "sure": stamp_in(again.text)})).status == 303
     assert (await contest_of(place, "finals")).rules.duration_ms == 6 * HOUR_MS

@@ -13,7 +13,7 @@ from deepoj.words.previews import KEEP_S
 from deepoj.words.results import Verdict
 from tests.contract.labs import PgLab, claim, draft, report, send
 from tests.contract.test_store_previews import outcome
-from tests.web.contest_scene import JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
+from tests.web.contest_scene import JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, confirmed, draft_problem, rules
 
 _REVISION = re.compile(r'name="revision" value="([^"]*)"')
 HERE = "/manage/contests/finals"
@@ -139,6 +139,22 @@ async def test_list_of_which_nothing_is_taken_is_not_said_to_be_imported(tmp_pat
     assert ("Nothing was imported" in page, "Not taken of the list" in page) == (True, True), page
 
 
+async def test_list_of_objects_says_its_faults_by_entry_and_what_there_is_without_teams(
+    tmp_path: Path, real: PgLab
+) -> None:
+    place = await arena(tmp_path, real)
+    jury, path = place.visits[JURY], "/manage/contests/bare/teams"
+    made = {"key": "bare", "name": "Bare", "length": "5:00", "penalty": "20", "kind": "icpc"}
+    assert (await jury.post("/manage/contests", made)).status == 303
+    groups = '[{"id": "g1", "name": "North", "type": "site"}, {"id": "!", "name": "South", "type": "site"}]'
+    refused = await jury.post(path, {"act": "teams", "list": groups})
+    assert (refused.status, "<li>Entry 2: " in refused.text) == (422, True)
+    refused = await jury.post(path, {"act": "teams", "list": "t1,One\n!,Two"})
+    assert (refused.status, "<li>Line 2: " in refused.text) == (422, True)
+    assert (await jury.post(path, {"act": "teams", "list": groups.replace("!", "g2")})).status == 303
+    assert "This contest has no teams yet. It has 2 groups of teams." in (await jury.get(path)).text
+
+
 async def test_session_of_a_bound_account_is_a_strangers_from_elsewhere(tmp_path: Path, real: PgLab) -> None:
     place = await arena(tmp_path, real)
     await place.hold("finals", rules(100.0), [await draft_problem(place)])
@@ -162,7 +178,7 @@ async def test_a_contest_is_copied_and_its_problems_are_practised(tmp_path: Path
     assert (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).status == 409, "the board is frozen"
     team, here = place.visits[TEAM], "/contests/finals/problems/A"
     assert "Practice this problem" not in (await team.get(here)).text
-    await jury.post(f"{HERE}/clock", {"act": "thaw", "sure": "1"})
+    await confirmed(jury, f"{HERE}/clock", {"act": "thaw"})
     assert "#practice" in (await jury.post(f"{HERE}/afterwards", {"act": "practice"})).location, "the copy has it"
     page = (await jury.get(f"{HERE}/afterwards")).text
     assert '<a href="/manage/contests/second"><bdi>Second Cup</bdi></a>' in page

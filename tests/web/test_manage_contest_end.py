@@ -11,7 +11,19 @@ import pytest
 
 from deepoj.words.contests import Contest, EventType
 from tests.contract.labs import PgLab
-from tests.web.contest_scene import ADMIN, JURY, MEMBER, OTHER, STRANGER, TEAM, Arena, arena, draft_problem, rules
+from tests.web.contest_scene import (
+    ADMIN,
+    JURY,
+    MEMBER,
+    OTHER,
+    STRANGER,
+    TEAM,
+    Arena,
+    arena,
+    confirmed,
+    draft_problem,
+    rules,
+)
 
 _HERE = "/manage/contests/finals"
 _FINALIZE = f"{_HERE}/finalize"
@@ -124,7 +136,7 @@ async def test_comment_of_a_finalized_contest_is_shown_and_kept_from_others_unti
     page = (await jury.get(_FINALIZE)).text
     assert "&lt;b&gt;Owls&lt;/b&gt;" in page
     assert "<form" not in page.split("<main")[1].split("</main>")[0], "nothing is left to do"
-    await jury.post(f"{_HERE}/clock", {"act": "thaw", "sure": "1"})
+    await confirmed(jury, f"{_HERE}/clock", {"act": "thaw"})
     for who in (TEAM, STRANGER):
         assert "&lt;b&gt;Owls&lt;/b&gt;" in (await place.visits[who].get("/contests/finals")).text, who
     again = await jury.post(_FINALIZE, form)

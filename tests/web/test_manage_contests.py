@@ -25,8 +25,10 @@ from tests.web.contest_scene import (
     Arena,
     arena,
     at,
+    confirmed,
     draft_problem,
     rules,
+    stamp_in,
     team,
 )
 
@@ -70,7 +72,7 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     for path, fields in ((here, shown), (f"{here}/teams", {"act": "teams", "list": listed})):
         reply = await jury.post(path, fields)
         assert reply.location == f"{path}?done={fields['act']}", reply.text
-    assert "done=start" in (await jury.post(f"{here}/clock", {"act": "start", "sure": "1"})).location
+    assert "done=start" in (await confirmed(jury, f"{here}/clock", {"act": "start"})).location
     assert 'fill="#112233"' in (await jury.get(here)).text
     page = (await jury.get(f"{here}/teams")).text
     assert "North University" in page
@@ -81,11 +83,10 @@ async def test_a_contest_from_its_creation_to_its_awards(tmp_path: Path, real: P
     place.judged(contest, 1, "Accepted")
     await place.visits[TEAM].post("/contests/spring/clarifications", {"text": "Why?"})
     assert "1 open" in (await jury.get(here)).text
-    over = {"act": "length", "length": "0:01", "reason": "Fire alarm", "sure": "1", "confirm": "spring"}
+    over = {"act": "length", "length": "0:01", "reason": "Fire alarm", "confirm": "spring"}
     unfrozen = {"act": "rules", "name": "Spring Cup", "freeze": "", "penalty": "20"}
-    mark = _mark((await jury.post(here, unfrozen)).text)
-    assert (await jury.post(here, {**unfrozen, "sure": mark})).location == f"{here}?done=rules"
-    assert (await jury.post(f"{here}/clock", over)).location == f"{here}/clock?done=length"
+    assert (await confirmed(jury, here, unfrozen)).location == f"{here}?done=rules"
+    assert (await confirmed(jury, f"{here}/clock", over)).location == f"{here}/clock?done=length"
     real.sql(f"UPDATE contests SET start_at = start_at - interval '1 hour' WHERE id = {contest.id}")
     medals = {"gold": "1", "silver": "0", "bronze": "0", "confirm": "spring"}
     await real.pg_store.contests.advance()
@@ -252,7 +253,7 @@ async def test_rules_of_a_contest_that_has_started_change_after_a_question(tmp_p
     assert '<input type="hidden" name="freeze" value="30">' in asked
     assert 'id="confirm-rules"' not in asked
     assert await contest_of(place, "finals") == before
-    assert (await jury.post(_HERE, {**form, "sure": _mark(asked)})).location == f"{_HERE}?done=rules"
+    assert (await jury.post(_HERE, {**form, "sure": stamp_in(asked)})).location == f"{_HERE}?done=rules"
     assert (await contest_of(place, "finals")).rules.freeze_ms == 30 * 60_000
     for irreversible, sentence in (
         ({**form, "freeze": "290"}, "The board is frozen at once"),
@@ -261,8 +262,8 @@ async def test_rules_of_a_contest_that_has_started_change_after_a_question(tmp_p
         asked = (await jury.post(_HERE, irreversible)).text
         assert sentence in asked
         assert 'id="confirm-rules"' in asked
-        assert (await jury.post(_HERE, {**irreversible, "sure": _mark(asked)})).status == 400
-        assert (await jury.post(_HERE, {**irreversible, "sure": _mark(asked), "confirm": "finals"})).status == 303
+        assert (await jury.post(_HERE, {**irreversible, "sure": stamp_in(asked)})).status == 400
+        assert (await jury.post(_HERE, {**irreversible, "sure": stamp_in(asked), "confirm": "finals"})).status == 303
 
 
 async def test_rules_that_somebody_else_changes_before_the_confirmation_are_asked_about_again(
@@ -277,12 +278,12 @@ async def test_rules_that_somebody_else_changes_before_the_confirmation_are_aske
     assert "Everybody" not in asked.partition("<dl>")[2].partition("</dl>")[0]
     other = {**form, "penalty": "20"}
     del other["is_public"]
-    assert (await jury.post(_HERE, {**other, "sure": _mark((await jury.post(_HERE, other)).text)})).status == 303
-    again = await jury.post(_HERE, {**form, "sure": _mark(asked)})
+    assert (await jury.post(_HERE, {**other, "sure": stamp_in((await jury.post(_HERE, other)).text)})).status == 303
+    again = await jury.post(_HERE, {**form, "sure": stamp_in(asked)})
     assert again.status == 200
     assert "Everybody" in again.text.partition("<dl>")[2].partition("</dl>")[0]
     assert not (await contest_of(place, "finals")).rules.is_public
-    assert (await jury.post(_HERE, {**form, "sure": _mark(again.text)})).status == 303
+    assert (await jury.post(_HERE, {**form, "sure": stamp_in(again.text)})).status == 303
     assert (await contest_of(place, "finals")).rules.is_public
 
 
@@ -305,7 +306,7 @@ async def test_rules_that_a_form_leaves_alone_stay_as_somebody_else_has_made_the
         if reply.status == 303:
             return ""
         again = {name: html.unescape(value) for name, value in _HIDDEN.findall(reply.text)}
-        assert (await jury.post(_HERE, {**again, "sure": _mark(reply.text)})).status == 303
+        assert (await jury.post(_HERE, {**again, "sure": stamp_in(reply.text)})).status == 303
         return reply.text.partition("<dl>")[2].partition("</dl>")[0]
 
     other = {**form, "name": "Renamed", "freeze": "30"}
@@ -321,11 +322,6 @@ async def test_rules_that_a_form_leaves_alone_stay_as_somebody_else_has_made_the
 
 
 _HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
-
-
-def _mark(page: str) -> str:
-    """Return what the button of a question about rules sends."""
-    return page.partition('name="sure" value="')[2].partition('"')[0]
 
 
 async def test_a_form_of_rules_keeps_the_seconds_that_its_fields_do_not_have(tmp_path: Path, real: PgLab) -> None:

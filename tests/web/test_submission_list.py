@@ -9,6 +9,7 @@ import pytest
 
 from deepoj.words.results import Verdict
 from tests.api.house import House
+from tests.api.test_dlq import dies
 from tests.unit.makers import a_report
 from tests.web.clicking import Person, member, pages_house
 from tests.web.scene import add_problem, add_submission
@@ -73,3 +74,24 @@ async def test_list_shows_bounds_to_the_author_and_no_figures_of_a_compile_error
     broken = replace(a_report(Verdict.COMPILE_ERROR), tests=())
     await add_submission(home, "owner", number, code="int", report=broken)
     assert "C++17 (GCC) – –" in (await owner.get("/submissions?verdict=Compile+Error")).words
+
+
+async def test_problem_that_its_reader_does_not_see_has_no_link(scene: Scene) -> None:
+    """Such as a draft of a contest, which is at the contest's address."""
+    home, admin, owner, number = scene
+    await add_submission(home, "owner", number)
+    link = f'href="/problems/{number}"'
+    assert link in (await owner.get("/submissions")).text
+    await admin.get(f"/manage/problems/{number}")
+    assert (await admin.post(f"/manage/problems/{number}", {"visibility": "draft"})).status == 303
+    page = (await owner.get("/submissions")).text
+    assert f'<td class="terms">{number}</td>' in page
+    assert link not in page
+
+
+async def test_page_of_a_dead_letter_says_whose_fault_it_is(scene: Scene) -> None:
+    home, admin, owner, number = scene
+    job_id = await add_submission(home, "owner", number)
+    await dies(home, job_id)
+    assert "which is not the program's fault" in (await owner.get(f"/submissions/{job_id}")).words
+    assert "which is not the program's fault" not in (await admin.get(f"/submissions/{job_id}")).words, "an operator"

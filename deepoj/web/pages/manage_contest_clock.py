@@ -6,7 +6,6 @@ Each act is asked about first, on the same page, with what it will do. So nothin
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Any
 
 from quart import Response, request
@@ -23,6 +22,7 @@ from deepoj.web.page import member_with, page
 from deepoj.web.render import Pages, redirect
 from deepoj.web.visitor import Visitor, Visitors
 from deepoj.words.contests import ClockAct, ClockChange, EventType
+from deepoj.words.stamps import stamp_of
 
 _RUN = member_with(Right.RUN_CONTESTS)
 
@@ -93,10 +93,8 @@ class ManageContestClockPages:
         reading = await self._reader.read(visitor, key)
         try:
             change = checked_change(_change(form))
-            mark = _mark(reading)
-            is_again = form.fields.get("mark", mark) != mark
-            if is_again or not form.get("sure"):
-                return self._shown(visitor, reading, form, asked=change, is_again=is_again)
+            if form.get("sure") != _stamp(reading):
+                return self._shown(visitor, reading, form, asked=change)
             if _ends_now(reading, change):
                 reading.require_key(form)
             await self._clocks.change(reading.contest, change, visitor.member)
@@ -112,11 +110,10 @@ class ManageContestClockPages:
         refused: Refused | None = None,
         *,
         asked: ClockChange | None = None,
-        is_again: bool = False,
     ) -> Response:
         contest, ledger = reading.contest, reading.ledger
         sent = {} if form is None else form.fields
-        fields = {name: text for name, text in sent.items() if name not in ("form_token", "confirm", "sure", "mark")}
+        fields = {name: text for name, text in sent.items() if name not in ("form_token", "confirm", "sure")}
         done = request.args.get("done", "")
         return self._pages.html_with_refusal(
             "manage_contest_clock.html",
@@ -126,8 +123,8 @@ class ManageContestClockPages:
             acts=ACTS,
             needs_reason={act.value for act in NEEDS_REASON},
             asked=asked,
-            is_again=is_again,
-            mark=_mark(reading),
+            asked_again=bool(sent.get("sure")),
+            stamp=_stamp(reading),
             fields=fields,
             sent={"act": "", "reason": "", "length": "", "team": "", "minutes": "", "penalty": "", **fields},
             asked_end=None if asked is None else end_after(contest, ledger, asked),
@@ -140,11 +137,11 @@ class ManageContestClockPages:
         )
 
 
-def _mark(reading: ContestReading) -> str:
+def _stamp(reading: ContestReading) -> str:
     """Return a text that tells whether the contest was changed, or has moved on, since an act was asked about."""
     contest, ledger = reading.contest, reading.ledger
     told = [ledger.of(type_) for type_ in (EventType.INTERVALS, EventType.EXTENSIONS, EventType.PENALTIES)]
-    return hashlib.blake2b(repr((contest.rules, ledger.state, told)).encode(), digest_size=16).hexdigest()
+    return stamp_of((contest.rules, ledger.state, told))
 
 
 def _ends_now(reading: ContestReading, change: ClockChange) -> bool:

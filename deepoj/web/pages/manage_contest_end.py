@@ -9,7 +9,7 @@ from deepoj.api.contesting import MAX_COMMENT_CHARS, Contesting
 from deepoj.api.context import ApiContext
 from deepoj.api.errors import Refused
 from deepoj.api.rights import Right
-from deepoj.contests.awards import Medals, standings_mark
+from deepoj.contests.awards import Medals, standings_stamp
 from deepoj.contests.ledger import name_of
 from deepoj.contests.views import final_comment
 from deepoj.web import forms
@@ -82,7 +82,7 @@ class ManageContestEndPages:
             is_offered=left["is_over"] and not any(value for name, value in left.items() if name != "is_over"),
             sent={name: sent.get(name, first if form is None else "") for name, first in _FIRST.items()},
             most=MAX_COMMENT_CHARS,
-            standings=standings_mark(ledger),
+            standings=standings_stamp(ledger),
             leaders=[
                 (row.rank, name_of(ledger.of(EventType.TEAMS), row.team_id))
                 for row in ledger.jury_board.rows()[:_LEADERS]

@@ -263,7 +263,7 @@ class ManageContestPages:
             case "rules":
                 rules = checked_rules(rules_of(form, contest, contest.kind), contest.kind)
                 question = rules_question(contest, rules) if reading.is_under_way else None
-                if question is not None and form.get("sure") != question.mark:
+                if question is not None and form.get("sure") != question.stamp:
                     return question
                 if question is not None and question.at_once:
                     reading.require_key(form)

@@ -219,13 +219,12 @@ class SubmissionPages:
     async def _counted(self, visitor: Visitor, submission: Submission, place: ContestPlace | None) -> str:
         """Return the points that a submission of homework gets on the board, which are fewer if it is late; empty: they
         are not seen, or it is none."""
-        if place is None:
+        contest = None if place is None else await self._context.contests.contest(place.key)
+        if place is None or contest is None or contest.kind is not ContestKind.HOMEWORK:
             return ""
         try:
             reading = await self._reader.read(visitor, place.key)
         except Refused:  # the author is in no team of it any more
-            return ""
-        if reading.contest.kind is not ContestKind.HOMEWORK:
             return ""
         own = reading.submissions(team_id=place.team_id, label=place.label)
         return next((one.points for one in own if one.job_id == submission.job_id), "")
